@@ -381,9 +381,16 @@ def test_another_seed_draws_another_share(root):
     assert first == data.load_dialogues("my.jsonl", share=0.5, seed=1)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_share_is_a_fraction(root, share):
-    with pytest.raises(data.DataError, match=r"0\.0 to 1\.0"):
+def test_a_share_above_one_takes_rows_again(root):
+    write(root / "my.jsonl", dialogues(4))
+    ids = [row.id for row in data.load_dialogues("my.jsonl", share=2.5)]
+    assert ids[:8] == ["d0", "d1", "d2", "d3"] * 2
+    assert len(ids[8:]) == len(set(ids[8:])) == 2
+
+
+@pytest.mark.parametrize("share", [-0.1, float("nan")])
+def test_a_negative_share_is_refused(root, share):
+    with pytest.raises(data.DataError, match=r"share is 0\.0 or more"):
         data.load_dialogues("my.jsonl", share=share)
 
 

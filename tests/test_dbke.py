@@ -58,10 +58,19 @@ def test_accepted_and_set_aside_add_up_to_what_was_requested():
     assert (len(dialogues), len(aside)) == (1, 7)  # one exchange about an article is too few
 
 
+def test_the_dialogues_on_an_article_leave_no_section_out():
+    dialogues, _ = dbke.synthesise(plan(count=2), dbke.ExtractiveTeacher(), Memory(), 2)
+    said = [{m["content"] for m in d.messages if m["role"] == "assistant"} for d in dialogues]
+    for answers in said:  # three exchanges, three sections: one answer from each
+        of = [[s.heading for s in ARTICLE.sections if text in s.text] for text in answers]
+        assert sorted(of) == [["History"], ["Symptoms"], ["Treatment"]]
+
+
 @pytest.mark.parametrize(
     ("heading", "title", "asked"),
     [
         ("Management", "gout", dbke.ASKS[2][1]),
+        ("Risk factors", "gout", dbke.ASKS[3][1]),
         ("History", "gout", dbke.ASKS[-1][1]),
         ("Management", "A trial of one drug in many old people", dbke.ASKS[-1][1]),
         ("", "gout", dbke.WITHOUT_HEADING),

@@ -45,6 +45,13 @@ def test_in_chat_the_example_is_an_earlier_exchange_and_the_reply_starts_without
     assert eval_fewshot.continuations(QUESTION, CHAT) == ["x", "yy"]
 
 
+def test_in_conversation_the_options_are_not_listed(llm):
+    protocol = eval_fewshot.PROTOCOLS["conversation"]
+    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], protocol, llm.tokenizer)
+    assert prompt == ("<s><|user|>What?<|end|><|assistant|>a</s><|user|>Which?<|end|><|assistant|>")
+    assert eval_fewshot.continuations(QUESTION, protocol) == ["x", "yy"]
+
+
 def test_length_normalisation_divides_by_characters():
     pairs = [models.Pair((1,), (2,))] * 2
     row = eval_fewshot.read_answer(QUESTION, OPTION_TEXT, pairs, [-1.0, -1.5])
@@ -157,7 +164,12 @@ def test_an_unknown_published_system_is_refused():
 @pytest.mark.parametrize(
     ("protocols", "shots", "examples", "message"),
     [
-        (["options"], [0], [], "protocols: 'options' is not one of option_text, letter, chat"),
+        (
+            ["options"],
+            [0],
+            [],
+            "protocols: 'options' is not one of option_text, letter, chat, conversation",
+        ),
         (["letter"], [0, 5], [EXAMPLE], "num_shots: 5 asked for, but exemplars hold 1"),
         (["letter"], [1], [QUESTION], "is also one of its questions"),
     ],

@@ -1,13 +1,31 @@
 """The embedded study's material: what it promises to hold, and a base that fits it."""
 
+import csv
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from importlib import resources
 
-from clinical_camel import data, models
-from clinical_camel.mini import build, material
+import pytest
+
+from clinical_camel import data, models, note_synthesis, sft_qlora
+from clinical_camel.data import Dialogue
+from clinical_camel.mini import build, material, primer
+
+EXAMS = {"exam": "mini_exam", "dev": "mini_exam_dev", "train": "mini_exam_train"}
+
+
+def load_exam(split):
+    load = data.load_training_questions if split == "train" else data.load_questions
+    return load(EXAMS[split])
+
+
+def articles_of_both_halves():
+    return data.load_articles("mini_articles") + data.load_articles("mini_articles_dev")
 
 
 def grams(text, length=8):
@@ -15,54 +33,148 @@ def grams(text, length=8):
     return {tuple(words[i : i + length]) for i in range(len(words) - length + 1)}
 
 
-def test_each_condition_has_five_facts_and_each_exam_fact_a_question():
-    exam = material.read_facts("exam")
-    assert len(exam) >= 60
-    assert all(fact[a].strip() for fact in exam for a in material.ATTRIBUTES)
-    assert len(data.load_questions("mini_exam")) == len(exam) * 5
+def readings():
+    with (resources.files("clinical_camel") / "mini" / "readings.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
-def test_no_training_question_is_about_an_exam_condition():
-    exam = {q.group for q in data.load_questions("mini_exam")}
-    assert exam.isdisjoint(q.group for q in data.load_training_questions("mini_exam_train"))
+def test_there_are_120_conditions_of_ten_specialties_with_six_facts_each():
+    facts = material.read_facts()
+    assert len(facts) >= 120
+    assert len({fact.specialty for fact in facts}) >= 10
+    for fact in facts:
+        assert tuple(fact.values) == material.ATTRIBUTES
+        assert all([*fact.values.values(), *fact.details.values()])
 
 
-def test_answer_positions_are_balanced():
-    answers = [q.answer for q in data.load_questions("mini_exam")]
-    assert [answers.count(i) for i in range(4)] == [75, 75, 75, 75]
+def test_every_fact_was_read_twice_and_the_readings_agreed():
+    verdicts = {(r["condition"], r["attribute"]): r["verdict"] for r in readings()}
+    for fact in material.read_facts():
+        assert {verdicts[fact.condition, a] for a in material.ATTRIBUTES} == {"agree"}
 
 
-def test_the_right_option_stands_among_three_other_ones():
-    facts = {f["condition"]: f for f in material.read_facts("exam")}
-    for q in data.load_questions("mini_exam"):
-        assert q.options[q.answer] == facts[q.group][q.subset]
+def test_a_fact_is_the_one_that_was_read():
+    read = {(r["condition"], r["attribute"]): r["value"] for r in readings()}
+    for fact in material.read_facts():
+        for attribute, value in fact.values.items():
+            assert read[fact.condition, attribute] == value
+
+
+def test_no_value_gives_the_name_of_its_condition_away():
+    for fact in material.read_facts():
+        name = {w for w in re.findall(r"\w+", fact.condition.lower()) if len(w) > 4}
+        for value in fact.values.values():
+            assert not (name - {"disease", "syndrome", "acute"}) & set(value.lower().split())
+
+
+@pytest.mark.parametrize("split", EXAMS)
+def test_each_fact_has_one_question_with_four_options(split):
+    facts = {fact.condition: fact for fact in material.read_facts(split)}
+    questions = load_exam(split)
+    assert len(questions) == len(facts) * len(material.ATTRIBUTES) > 0
+    for q in questions:
+        assert q.options[q.answer] == facts[q.group].values[q.subset]
         assert len(set(q.options)) == 4
+
+
+def test_exam_and_development_half_hold_200_questions_each():
+    assert min(len(load_exam("exam")), len(load_exam("dev"))) >= 200
+
+
+def test_the_articles_of_a_half_say_nothing_of_the_other_half():
+    for name, splits in {"mini_articles": "exam", "mini_articles_dev": "dev"}.items():
+        titles = {article.title for article in data.load_articles(name)}
+        assert titles == {fact.condition for fact in material.read_facts(splits, "train")}
+
+
+def test_no_condition_stands_in_two_splits():
+    groups = [{q.group for q in load_exam(split)} for split in EXAMS]
+    assert all(a.isdisjoint(b) for a, b in itertools.combinations(groups, 2))
+
+
+@pytest.mark.parametrize("split", EXAMS)
+def test_answer_positions_are_balanced(split):
+    counts = Counter(q.answer for q in load_exam(split))
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert len(counts) == 4
+
+
+def test_the_place_of_the_answer_cannot_be_told_from_the_one_before():
+    answers = [q.answer for q in load_exam("exam")]
+    steps = Counter((b - a) % 4 for a, b in itertools.pairwise(answers))
+    assert max(steps.values()) < len(answers) / 2
+
+
+@pytest.mark.parametrize("split", EXAMS)
+def test_wrong_options_are_of_the_same_kind_and_none_is_also_right(split):
+    facts = material.read_facts(split)
+    kinds = {a: {f.values[a] for f in facts} for a in material.ATTRIBUTES}
+    for q in load_exam(split):
+        assert set(q.options) <= kinds[q.subset]
+        wrong = [o for i, o in enumerate(q.options) if i != q.answer]
+        assert not {(q.group, q.subset, o) for o in wrong} & material.read_also_right()
 
 
 def test_exam_and_articles_share_no_run_of_eight_words():
     articles = set()
-    for article in data.load_articles("mini_articles"):
+    for article in articles_of_both_halves():
         articles |= grams(data.article_text(article))
-    for question in data.load_questions("mini_exam"):
+    for question in load_exam("exam") + load_exam("dev"):
         assert not grams(question.question) & articles
+        assert max(len(option.split()) for option in question.options) < 8
+
+
+def test_every_section_of_an_article_has_several_sentences():
+    articles = articles_of_both_halves()
+    assert all(len(a.sections) == 6 for a in articles)
+    assert all(s.text.count(".") >= 3 for a in articles for s in a.sections)
+
+
+def test_the_wording_of_articles_varies():
+    first = {material.SECTIONS[a][1][0].split("{")[0] for a in material.ATTRIBUTES}
+    texts = [data.article_text(a) for a in articles_of_both_halves()]
+    shares = [sum(start in text for text in texts) / len(texts) for start in first if start]
+    assert max(shares) < 0.5  # five wordings a section: no opening stands in half of them
+
+
+def test_there_are_24_visits_of_15_to_40_turns():
+    visits = data.load_consultations("mini_consultations")
+    assert len(visits) >= 24
+    assert all(15 <= len(visit.turns) <= 40 for visit in visits)
+    assert len({len(visit.turns) for visit in visits}) > 5
+
+
+def test_a_visit_and_its_note_fit_the_length_that_the_base_was_trained_on():
+    tokenizer = models.load_tokenizer("mini")
+    longest = max(length for length, _ in build.PHASES["copy"]["stages"].values())
+    for visit in data.load_consultations("mini_consultations"):
+        note = {"role": "assistant", "content": visit.note}
+        messages = [*note_synthesis.build_messages(visit), note]
+        row = Dialogue(id=visit.id, source="", messages=messages)
+        encoded, lost = sft_qlora.encode_within(tokenizer, row, "assistant", longest)
+        assert encoded
+        assert lost == 0
 
 
 def test_every_fact_of_a_note_was_said_in_the_visit():
+    facts = {fact.condition: fact for fact in material.read_facts()}
     for visit in data.load_consultations("mini_consultations"):
         said = " ".join(turn.text for turn in visit.turns).lower()
         numbers = re.findall(r"\d+(?:\.\d)?", visit.note)
         assert numbers
         assert [n for n in numbers if n not in said] == []
-        plan = visit.note.split("Arrange ")[1].split(". Start ")
-        assert plan[0].lower() in said
+        for attribute in ("presentation", "cause", "investigation", "treatment"):
+            value = facts[visit.group].values[attribute]
+            assert value in visit.note
+            assert value.lower() in said
+        assert list(note_synthesis.parse_note(visit.note)) == list(note_synthesis.SECTIONS)
 
 
 def test_the_material_files_are_what_the_script_writes(tmp_path, monkeypatch):
-    names = ("articles", "exam", "exam_train", "chat", "consultations")
-    shipped = {name: (build.HERE / f"{name}.jsonl").read_bytes() for name in names}
+    shipped = {file.name: file.read_bytes() for file in build.HERE.glob("*.jsonl")}
     monkeypatch.setattr(build, "HERE", tmp_path)
     build.write_material()
-    assert {name: (tmp_path / f"{name}.jsonl").read_bytes() for name in names} == shipped
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("*.jsonl")} == shipped != {}
 
 
 def test_the_base_was_built_from_the_recipe_and_primer_as_they_are_now():
@@ -70,6 +182,20 @@ def test_the_base_was_built_from_the_recipe_and_primer_as_they_are_now():
     tokenizer = models.load_tokenizer("mini")
     assert record["ingredients"] == build.ingredients(tokenizer)
     assert record["weights_sha256"] == models.file_hash(build.HERE / "base")
+
+
+def test_the_base_is_small_and_reads_4096_tokens():
+    record = json.loads((build.HERE / "build.json").read_text())
+    config = json.loads((build.HERE / "base" / "config.json").read_text())
+    assert 1e6 <= record["parameters"] <= 3e6
+    assert config["max_position_embeddings"] == 4096
+
+
+def test_the_model_card_says_what_the_base_is_for():
+    card = (build.HERE / "base" / "README.md").read_text()
+    record = json.loads((build.HERE / "build.json").read_text())
+    assert "not for use in care" in card
+    assert f"{record['parameters']:,} parameters" in card
 
 
 def test_the_tokenizer_is_the_same_under_two_hash_seeds():
@@ -93,9 +219,14 @@ def test_the_tokenizer_is_the_same_under_two_hash_seeds():
     assert found[0].strip() == str(record["ingredients"])
 
 
-def test_no_real_condition_is_in_the_primer():
-    tokenizer = models.load_tokenizer("mini")
-    texts = build.primer.primer_texts(tokenizer, 60, 50, 1, build.SEED)
-    primer = " ".join(text.lower() for context in texts for text in context)
-    facts = material.read_facts("exam") + material.read_facts("train")
-    assert [f["condition"] for f in facts if f["condition"].lower() in primer] == []
+def test_no_condition_of_the_primer_bears_the_name_of_a_real_one():
+    real = {fact.condition.lower() for fact in material.read_facts()}
+    invented = {fact.condition.lower() for fact in primer.known_facts(build.SEED, 20_000)}
+    assert real.isdisjoint(invented)
+
+
+def test_the_primer_exam_is_about_conditions_that_the_base_has_read():
+    known = primer.known_facts(build.SEED, build.PHASES["recall"]["primer"]["fixed"])
+    asked = {q.group for q in data.load_questions("mini_exam_primer")}
+    assert len(asked) == build.ASKED_AGAIN
+    assert asked <= {fact.condition for fact in known}

@@ -867,3 +867,43 @@ def test_the_costs_of_complete_steps_are_read_from_their_records(project):
     assert runs.costs().to_dict("records") == [
         {"study": "big", "step": "01_dbke", "seconds": 3.5, "peak_memory_mb": 700, "device": "one"}
     ]
+
+
+# ---------------------------------------------------------------------------- the self-check
+
+
+def tabled(project, study, values):
+    folder = project.root / "outputs" / study / "03_eval_fewshot"
+    folder.mkdir(parents=True)
+    rows = "\n".join(f"{name},{value}" for name, value in values)
+    (folder / "scores.csv").write_text(f"model,accuracy\n{rows}\n")
+
+
+@pytest.mark.parametrize(
+    ("there", "prediction", "says"),
+    [
+        (0.2, "lower", "accuracy: 0.5 here, 0.2 in the exercise: lower, as you said."),
+        (0.7, "lower", "accuracy: 0.5 here, 0.7 in the exercise: higher, you had said lower."),
+        (0.5, "same", "same, as you said"),
+        (0.5, "", "Write your prediction first"),
+    ],
+)
+def test_the_self_check_compares_the_exercise_with_the_study(
+    there, prediction, says, project, capsys
+):
+    tabled(project, "toy", [("base", 0.1), ("tuned", 0.5)])
+    tabled(project, "scratch", [("tuned", there)])
+    where = "model == 'tuned'"
+    runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", prediction, where)
+    assert says in capsys.readouterr().out
+
+
+def test_the_self_check_says_what_to_do_before_the_exercise(project, capsys):
+    tabled(project, "toy", [("base", 0.1)])
+    runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", "")
+    assert "No outputs/scratch/03_eval_fewshot/scores.csv yet" in capsys.readouterr().out
+
+
+def test_a_prediction_is_a_direction(project):
+    with pytest.raises(ValueError, match="'up' is not one of higher, lower, same"):
+        runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", "up")

@@ -7,13 +7,14 @@ accepted + set aside = requested, whoever the teacher is.
 """
 
 import hashlib
+import itertools
 import json
 import random
 import re
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,7 +54,15 @@ ASKS = (
         ),
     ),
     (
-        r"cause|aetiolog|etiolog|mechanism|pathogen|risk|genetic",
+        r"risk|prone|predispos",
+        (
+            "Who is at risk of {title}?",
+            "What raises the risk of {title}?",
+            "Which risk factor for {title} should I ask about?",
+        ),
+    ),
+    (
+        r"cause|aetiolog|etiolog|mechanism|pathogen|genetic",
         (
             "What causes {title}?",
             "Why do people get {title}?",
@@ -136,22 +145,34 @@ class ExtractiveTeacher:
         return [*turns, rng.choice(WHY), " ".join(request.passages)] if request.passages else turns
 
     def _consult(self, request: Request, rng: random.Random) -> list[str]:
-        units = [
-            (section.heading, unit)
-            for section in request.article.sections
-            for unit in answer_units(section.text, rng)
-        ]
-        order = random.Random(f"{request.seed}/{request.article.id}").sample(units, len(units))
         start = request.variant * request.exchanges
-        count = min(request.exchanges, len(order))
-        chosen = [order[(start + i) % len(order)] for i in range(count)]
+        chosen = list(itertools.islice(told_in_turn(request), start, start + request.exchanges))
         rng.shuffle(chosen)
         turns = []
-        for heading, unit in chosen:
+        for heading, unit in dict.fromkeys(chosen):
             turns += [ask(heading, request.article.title, rng), unit]
         if turns:
             turns[0] = rng.choice(OPENERS) + turns[0]
         return turns
+
+
+def told_in_turn(request: Request) -> Iterator[tuple[str, str]]:
+    """What there is to tell, as (heading, answer): every section once before any comes again.
+
+    Round after round over the sections in an order of their own, then all of it cut afresh. So the
+    dialogues on one article, each taking the next few, leave no section out.
+    """
+    for lap in itertools.count():
+        rng = random.Random(f"{request.seed}/{request.article.id}/{lap}")
+        sections = [
+            [(section.heading, unit) for unit in answer_units(section.text, rng)]
+            for section in request.article.sections
+        ]
+        if not any(sections):
+            return
+        rng.shuffle(sections)
+        for together in itertools.zip_longest(*sections):
+            yield from (unit for unit in together if unit)
 
 
 TEACHERS = {"extractive": ExtractiveTeacher}

@@ -38,6 +38,7 @@ PROTOCOLS = {
     "option_text": Protocol(lists_options=False, scores="text", chat=False),
     "letter": Protocol(lists_options=True, scores="letter", chat=False),
     "chat": Protocol(lists_options=True, scores="text", chat=True),
+    "conversation": Protocol(lists_options=False, scores="text", chat=True),
 }
 
 
@@ -69,11 +70,10 @@ def build_prompt(
     """
     if protocol.chat:
         messages = []
-        for example in exemplars:
-            reply = continuations(example, protocol)[example.answer]
-            messages += [_turn("user", data.question_text(example)), _turn("assistant", reply)]
-        messages.append(_turn("user", data.question_text(question)))
-        return models.render_chat(tokenizer, messages)
+        for row in (*exemplars, question):
+            messages.append(_turn("user", data.question_text(row, protocol.lists_options)))
+            messages.append(_turn("assistant", continuations(row, protocol)[row.answer]))
+        return models.render_chat(tokenizer, messages[:-1])  # all but the answer asked for
     worked = [question_block(e, protocol) + continuations(e, protocol)[e.answer] for e in exemplars]
     return "\n\n".join([*worked, question_block(question, protocol)])
 
@@ -327,7 +327,10 @@ def compare(answers: pd.DataFrame, baseline: str, seed: int) -> pd.DataFrame:
 def plot_scores(scores: pd.DataFrame) -> Figure:
     """One panel a benchmark: accuracy with its interval by setting, chance as a dashed line."""
     panels = list(scores["benchmark"].unique())
-    width = max(4.0, 3.4 * len(panels))
+    settings_of = scores.groupby("benchmark")[["protocol", "num_shots"]].apply(
+        lambda rows: len(rows.drop_duplicates())
+    )
+    width = max(4.0, len(panels) * max(3.4, settings_of.max()))  # a label is about an inch wide
     figure, axes = plt.subplots(1, len(panels), figsize=(width, 3.6), sharey=True, squeeze=False)
     for axis, benchmark in zip(axes[0], panels, strict=True):
         rows = scores[scores["benchmark"] == benchmark]

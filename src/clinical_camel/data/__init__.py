@@ -115,15 +115,9 @@ def load_articles(spec: str, limit: int = 0) -> list[Article]:
 
 
 def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue]:
-    """The dialogues of a spec to learn from; `share` of them, drawn by the seed, in their order.
-
-    The draw depends on the seed and the ids alone, and a smaller share is part of a larger one:
-    a series of mixtures differs in size only.
-    """
-    if not 0.0 <= share <= 1.0:
-        raise DataError(f"{spec}: share is a fraction from 0.0 to 1.0, is {share}")
-    rows = _load(spec, Dialogue, learn=True)
-    return _first(rows, round(share * len(rows)), salt=f"{seed}:")
+    """The dialogues of a spec to learn from, `share` times over: see `_share`."""
+    _check_share(spec, share)
+    return _share(_load(spec, Dialogue, learn=True), share, seed)
 
 
 def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:
@@ -134,10 +128,8 @@ def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dia
     source = _parse(spec).source
     if source is None or source.shape is Dialogue:
         return load_dialogues(spec, share, seed)
-    if not 0.0 <= share <= 1.0:
-        raise DataError(f"{spec}: share is a fraction from 0.0 to 1.0, is {share}")
-    rows = load_articles(spec)
-    return _first(rows, round(share * len(rows)), salt=f"{seed}:")
+    _check_share(spec, share)
+    return _share(load_articles(spec), share, seed)
 
 
 def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Question]:
@@ -328,6 +320,21 @@ def _sample(rows: list[Any], limit: int) -> list[Any]:
     if limit < 0:
         raise DataError(f"limit is 0 (all rows) or more, is {limit}")
     return _first(rows, limit) if limit else rows
+
+
+def _check_share(spec: str, share: float) -> None:
+    if not share >= 0.0:
+        raise DataError(f"{spec}: share is 0.0 or more (1.0: each row once), is {share}")
+
+
+def _share(rows: list[Any], share: float, seed: int) -> list[Any]:
+    """`share` of the rows in their order; 2.5 is all of them twice and half of them a third time.
+
+    The draw depends on the seed and the ids alone, and a smaller share is part of a larger one:
+    a series of mixtures differs in size only.
+    """
+    whole = int(share)
+    return rows * whole + _first(rows, round((share - whole) * len(rows)), salt=f"{seed}:")
 
 
 def _first(rows: list[Any], count: int, salt: str = "") -> list[Any]:

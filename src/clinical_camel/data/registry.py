@@ -85,7 +85,10 @@ _pubmedqa = functools.partial(
 SOURCES: dict[str, Source] = {
     # the embedded study, shipped with the package
     "mini_articles": _own(shape=Article, role="material", shipped="articles.jsonl"),
+    "mini_articles_dev": _own(shape=Article, role="material", shipped="articles_dev.jsonl"),
     "mini_exam": _own(shape=Question, role="eval", shipped="exam.jsonl"),
+    "mini_exam_dev": _own(shape=Question, role="eval", shipped="exam_dev.jsonl"),
+    "mini_exam_primer": _own(shape=Question, role="eval", shipped="exam_primer.jsonl"),
     "mini_exam_train": _own(shape=Question, role="train", shipped="exam_train.jsonl"),
     "mini_chat": _own(
         shape=Dialogue,

@@ -110,8 +110,10 @@ def content_hash(row: Row) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def question_text(question: Question) -> str:
+def question_text(question: Question, options: bool = True) -> str:
     """A question as a user's turn, options lettered: the same in DBKE and in the chat protocol.
+
+    Without `options` only the question, after its context: an open question in conversation.
 
     >>> print(question_text(Question(id="1", question="Which?", options=["x", "y"], answer=0)))
     Which?
@@ -120,7 +122,8 @@ def question_text(question: Question) -> str:
     """
     lines = [question.context] if question.context else []
     lines.append(question.question)
-    lines += [f"({chr(65 + i)}) {option}" for i, option in enumerate(question.options)]
+    if options:
+        lines += [f"({chr(65 + i)}) {option}" for i, option in enumerate(question.options)]
     return "\n".join(lines)
 
 

@@ -25,12 +25,12 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from clinical_camel import data, models, note_synthesis
-from clinical_camel.mini import material, primer
+from clinical_camel.mini import material, primer, visits
 
 HERE = Path(__file__).parent
 SEED = 0
 SPECIAL = ("<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
-VOCABULARY = 1024
+VOCABULARY = 2048
 CONTEXT = 4096
 ARCHITECTURE = {
     "hidden_size": 128,
@@ -46,9 +46,10 @@ ARCHITECTURE = {
 # the model uses what it has just read. "recall": the same fixed conditions, few fresh ones, until
 # it also knows what it has read before. Lengths in tokens, batches in blocks of that length.
 LESSONS = 24_000
+ASKED_AGAIN = 40  # fixed conditions in the exam that shows what tuning makes the base forget
 PHASES = {
     "copy": {
-        "primer": {"fixed": 60, "fresh": 80, "passes": 40},
+        "primer": {"fixed": 60, "fresh": 80, "asked": 0.8, "passes": 40},
         "stages": {"lessons": (192, 16), "primer": (768, 4)},
         "peak_rate": 3e-3,
         "last_rate": 2e-4,
@@ -56,27 +57,62 @@ PHASES = {
         "hold": 0.5,
     },
     "recall": {
-        "primer": {"fixed": 60, "fresh": 30, "passes": 40},
-        "stages": {"primer": (512, 8)},
+        "primer": {"fixed": 240, "fresh": 30, "asked": 0.2, "passes": 40},
+        "stages": {"primer": (768, 6)},
         "peak_rate": 2.5e-3,
         "last_rate": 2.5e-4,
         "warmup": 20,
         "hold": 0.0,
     },
 }
+CARD = """---
+license: cc-by-4.0
+language: en
+---
+# The base of the embedded study
+
+*Research and teaching only: not for use in care.* It knows no medicine at all.
+
+A Llama of {parameters:,} parameters with a byte-level BPE of {vocabulary:,} tokens, made for the
+embedded study of this project by `python -m clinical_camel.mini.build` from a fixed seed. Its
+architecture allows a context of {context:,} tokens; it was trained on contexts of up to {longest},
+and nothing is known about it beyond.
+
+**Trained on** {tokens:,} tokens of a *primer*: invented conditions with invented findings, told as
+articles, dialogues, exam questions and visits, and small talk. None of its conditions bears a real
+one's name (a test checks it). Only the tokenizer has seen the study's own articles.
+
+**For** showing on a laptop what dialogue-based knowledge encoding and QLoRA do to a model that
+starts without the knowledge. **Not for** anything else: it answers every question in the same
+assured tone. What it says about real medicine is noise before tuning, and remembered phrases after.
+
+**Limits.** It copies names and phrases from its context, remembers what it was shown often, and
+does not reason. Its exam scores before and after tuning, with intervals and chance level, are in
+`outputs/mini_camel/03_eval_fewshot`.
+"""
 
 
 def write_material() -> None:
-    """articles, exam, exam_train, chat and consultations, one JSONL file each."""
+    """Articles, exams, chat and consultations: the JSONL files that README.md lists.
+
+    The articles of the development half are a file of their own, so that choosing a recipe teaches
+    no condition of the exam, and the study none of the development half.
+    """
     rng = random.Random(SEED)
-    exam, train = material.read_facts("exam"), material.read_facts("train")
-    facts = exam + train
-    consulted = [f for f in exam if f["condition"] in material.CONSULTED]
-    _write("articles", [material.write_article(f, rng) for f in facts])
-    _write("exam", material.write_questions(exam, exam, rng))
-    _write("exam_train", material.write_questions(train, train, rng))
-    _write("consultations", [material.write_consultation(f, rng) for f in consulted])
-    chats = [material.write_chat(i, rng) for i in range(60)]
+    facts, also_right = material.read_facts(), material.read_also_right()
+    articles = {f.condition: material.write_article(f, rng) for f in facts}
+    for splits, name in {("exam", "train"): "articles", ("dev", "train"): "articles_dev"}.items():
+        _write(name, [articles[f.condition] for f in material.read_facts(*splits)])
+    for split, name in {"exam": "exam", "dev": "exam_dev", "train": "exam_train"}.items():
+        asked = material.read_facts(split)
+        questions = material.write_questions(asked, asked, SEED, also_right)
+        _write(name, material.mix_places(questions, SEED))
+    known = primer.known_facts(SEED, PHASES["recall"]["primer"]["fixed"])[:ASKED_AGAIN]
+    questions = material.write_questions(known, known, SEED)
+    _write("exam_primer", material.mix_places(questions, SEED))
+    consulted = [f for f in facts if f.condition in visits.CONSULTED]
+    _write("consultations", [visits.write_consultation(f, rng) for f in consulted])
+    chats = [visits.write_chat(i, rng) for i in range(60)]
     chats += [invented_visit(i, rng) for i in range(30)]
     _write("chat", map(sharegpt, chats))
 
@@ -86,7 +122,7 @@ def invented_visit(index: int, rng: random.Random) -> data.Dialogue:
 
     In the general chat it is what keeps tuning from wiping it out.
     """
-    visit = material.write_consultation(primer.invent_fact(rng), rng)
+    visit = visits.write_consultation(primer.invent_fact(rng), rng)
     messages = [
         *note_synthesis.build_messages(visit),
         {"role": "assistant", "content": visit.note},
@@ -147,15 +183,15 @@ def tokenizer_texts() -> Iterator[str]:
         tokenizer_object=Tokenizer(BPE()), bos_token="<s>", eos_token="</s>"
     )
     blank.chat_template = models.TEMPLATES["mini"]
-    for context in primer.primer_texts(blank, passes=1, seed=SEED, **_conditions("copy")):
+    for context in primer.primer_texts(blank, seed=SEED, **_one_pass("copy")):
         yield from context
     rng = random.Random(SEED)
-    for fact in material.read_facts("exam") + material.read_facts("train"):
+    for fact in material.read_facts():
         yield data.article_text(material.write_article(fact, rng))
 
 
-def _conditions(phase: str) -> dict[str, int]:
-    return {name: PHASES[phase]["primer"][name] for name in ("fixed", "fresh")}
+def _one_pass(phase: str) -> dict:
+    return {**PHASES[phase]["primer"], "passes": 1}
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
@@ -199,8 +235,11 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     )
 
 
-def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase: str) -> None:
-    """One pass over the texts of a phase, every token trained: AdamW, warm-up, plateau, cosine."""
+def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase: str) -> int:
+    """One pass over the texts of a phase, every token trained: AdamW, warm-up, plateau, cosine.
+
+    Returns how many tokens that were.
+    """
     model.train()
     steps = batches(tokenizer, phase)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
@@ -219,6 +258,7 @@ def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase:
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         bar.set_postfix(loss=f"{loss.item():.3f}")
+    return sum(len(row) for batch in steps for row in batch)
 
 
 def rate(step: int, steps: int, phase: dict) -> float:
@@ -239,7 +279,7 @@ def ingredients(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
     recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, ARCHITECTURE, LESSONS, PHASES]
     texts = list(primer.lessons(tokenizer, 1000, SEED))
     for phase in PHASES:
-        texts += primer.primer_texts(tokenizer, passes=1, seed=SEED, **_conditions(phase))
+        texts += primer.primer_texts(tokenizer, seed=SEED, **_one_pass(phase))
     parts = {"recipe": recipe, "vocabulary": tokenizer.get_vocab(), "text": texts}
     return {
         name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
@@ -250,15 +290,15 @@ def ingredients(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
 def build_base() -> None:
     start = time.monotonic()
     tokenizer = build_tokenizer(tokenizer_texts())
-    model = new_model(tokenizer)
+    model, tokens = new_model(tokenizer), 0
     for phase in PHASES:
-        pretrain(model, tokenizer, phase)
-    save_base(model, tokenizer)
+        tokens += pretrain(model, tokenizer, phase)
+    save_base(model, tokenizer, tokens)
     print(f"base of {model.num_parameters():,} parameters in {time.monotonic() - start:.0f} s")
 
 
-def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Weights, tokenizer and template in base/, and build.json beside it."""
+def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
+    """Weights, tokenizer, template and card in base/, and build.json beside it."""
     folder = HERE / "base"
     shutil.rmtree(folder, ignore_errors=True)
     model.eval().save_pretrained(folder)
@@ -267,10 +307,14 @@ def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> No
         "ingredients": ingredients(tokenizer),
         "weights_sha256": models.file_hash(folder),
         "parameters": model.num_parameters(),
+        "tokens": tokens,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
     (HERE / "build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    longest = max(length for p in PHASES.values() for length, _ in p["stages"].values())
+    card = CARD.format(vocabulary=VOCABULARY, context=CONTEXT, longest=longest, **record)
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Writes facts out: as review articles, exam questions, consultations and small talk.
+"""Reads the facts and writes them out, as review articles and as exam questions.
 
 The same writer serves the real conditions of `facts.csv` and the invented ones of the primer. Exam
 questions use other words than articles and dialogues, so that an exam asks for the fact and not for
@@ -6,124 +6,188 @@ the sentence.
 """
 
 import csv
+import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from clinical_camel.data import Article, Consultation, Dialogue, Question, Section, Turn
+from clinical_camel.data import Article, Question, Section
 
-Fact = dict[str, str]
-ATTRIBUTES = ("presentation", "investigation", "treatment", "cause", "complication")
 LICENCE = "CC-BY-4.0"
+SPLITS = ("exam", "dev", "train")
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fact:
+    """A condition; for each attribute a phrase in `values` and a sentence of why in `details`."""
+
+    condition: str
+    specialty: str
+    values: dict[str, str]
+    details: dict[str, str]
+
+
+# For each attribute: the heading of its section, sentences that state the fact, and sentences that
+# state it again. {c} is the condition, {v} the value.
 SECTIONS = {
     "presentation": (
         "Clinical features",
         (
-            "{C} typically presents with {v}.",
+            "{c} typically presents with {v}.",
             "The classic picture of {c} is {v}.",
             "Most people with {c} have {v}.",
+            "The story of {c} usually begins with {v}.",
+            "{c} makes itself known by {v}.",
         ),
         (
             "When a patient describes {v}, {c} should come to mind.",
             "Few findings suggest {c} as strongly as {v}.",
             "In {c}, {v} is often the first complaint.",
+            "What brings people with {c} to a doctor is {v}.",
+            "To recognise {c}, remember {v}.",
         ),
     ),
     "investigation": (
         "Investigation",
         (
             "The investigation of choice for {c} is {v}.",
-            "{C} is confirmed by {v}.",
+            "{c} is confirmed by {v}.",
             "To prove {c}, clinicians rely on {v}.",
+            "The diagnosis of {c} is made by {v}.",
+            "The best test for {c} is {v}.",
         ),
         (
             "If {c} is suspected, {v} should not be delayed.",
             "A diagnosis of {c} rests on {v}.",
             "In {c}, {v} gives the answer.",
+            "Doubt about {c} is ended by {v}.",
+            "Anybody who may have {c} needs {v}.",
         ),
     ),
     "treatment": (
         "Treatment",
         (
             "The first-line treatment of {c} is {v}.",
-            "{C} is treated with {v}.",
+            "{c} is treated with {v}.",
             "Treatment of {c} begins with {v}.",
+            "Doctors manage {c} with {v}.",
+            "The mainstay against {c} is {v}.",
         ),
         (
-            "Most patients with {c} improve after {v}.",
             "Guidelines for {c} put {v} first.",
             "For {c}, {v} is the usual start.",
+            "People with {c} should be offered {v}.",
+            "Every plan for {c} begins with {v}.",
+            "In {c}, {v} leads the list.",
         ),
     ),
     "cause": (
         "Cause",
         (
-            "{C} is caused by {v}.",
+            "{c} is caused by {v}.",
             "The cause of {c} is {v}.",
-            "{C} arises from {v}.",
+            "{c} arises from {v}.",
+            "Behind {c} stands {v}.",
+            "{c} is the result of {v}.",
         ),
         (
             "Without {v} there would be no {c}.",
             "The process behind {c} is {v}.",
             "In {c}, {v} starts the illness.",
+            "To understand {c}, think of {v}.",
+            "What drives {c} is {v}.",
         ),
     ),
     "complication": (
         "Complications",
         (
             "The main complication of {c} is {v}.",
-            "{C} may be complicated by {v}.",
+            "{c} may be complicated by {v}.",
             "Untreated {c} can lead to {v}.",
+            "The danger of {c} is {v}.",
+            "{c} can end in {v}.",
         ),
         (
             "Patients with {c} should be warned of {v}.",
             "In {c}, {v} is the event to prevent.",
             "Follow-up of {c} looks for {v}.",
+            "Those who care for {c} keep {v} in mind.",
+            "People with {c} are watched for {v}.",
+        ),
+    ),
+    "risk_factor": (
+        "Risk factors",
+        (
+            "A known risk factor for {c} is {v}.",
+            "The risk of {c} is raised by {v}.",
+            "{c} is linked to {v}.",
+            "Among the risks for {c}, {v} stands out.",
+            "What makes {c} likelier is {v}.",
+        ),
+        (
+            "A history taken for {c} asks about {v}.",
+            "For {c}, {v} is the risk to remember.",
+            "The chance of {c} grows with {v}.",
+            "In {c}, {v} is often found on asking.",
+            "To foresee {c}, look for {v}.",
         ),
     ),
 }
+ATTRIBUTES = tuple(SECTIONS)
 EXAM = {
     "presentation": (
         "Which description fits somebody suffering from {c}?",
         "A doctor meets a new case of {c}. What is the likely story?",
+        "What would you expect to hear or see in {c}?",
     ),
     "investigation": (
         "Which of these would settle whether it is {c}?",
         "What should be ordered to establish {c}?",
+        "Somebody may be suffering from {c}. Which test decides?",
     ),
     "treatment": (
         "Which option should be tried before others in {c}?",
         "What would you prescribe or arrange first against {c}?",
+        "A patient turns out to have {c}. What comes first?",
     ),
     "cause": (
         "What lies at the root of {c}?",
         "Which mechanism or agent explains {c}?",
+        "Why does {c} happen at all?",
     ),
     "complication": (
         "Which later problem is feared in {c}?",
         "What may follow if nobody attends to {c}?",
+        "Which harm could come after {c}?",
+    ),
+    "risk_factor": (
+        "Which background makes {c} more probable?",
+        "Who or what is especially prone to {c}?",
+        "Which of these goes with a higher rate of {c}?",
     ),
 }
-# Conditions whose presentation a patient could say in these words.
-CONSULTED = (
-    "stable angina", "asthma", "COPD", "tuberculosis", "coeliac disease", "ulcerative colitis",
-    "peptic ulcer disease", "Graves disease", "hypothyroidism", "phaeochromocytoma", "gout",
-    "Parkinson disease", "renal colic", "nephrotic syndrome", "subarachnoid haemorrhage", "malaria",
-    "rheumatoid arthritis", "acute pericarditis", "psoriasis", "bacterial meningitis", "syphilis",
-    "trigeminal neuralgia", "pulmonary embolism", "acute pancreatitis",
-)  # fmt: skip
-EXTRAS = ("poor sleep", "a loss of appetite", "low energy", "some dizziness", "a mild headache")
-DURATIONS = ("two days", "five days", "one week", "three weeks", "two months", "half a year")
-MEDICINES = ("paracetamol", "a multivitamin", "ramipril", "metformin", "sertraline", "no medicines")
-ALLERGIES = ("penicillin", "latex", "nuts", "no known allergies")
-REVIEWS = ("two days", "one week", "two weeks", "a month", "three months")
 
 
-def read_facts(split: str) -> list[Fact]:
-    """The rows of facts.csv of one split ("exam" or "train"), in file order."""
-    with (resources.files("clinical_camel") / "mini" / "facts.csv").open(encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["split"] == split]
+def _rows(name: str) -> list[dict[str, str]]:
+    with (resources.files("clinical_camel") / "mini" / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_facts(*splits: str) -> list[Fact]:
+    """The conditions of facts.csv in these splits, in file order; all of them if none is named."""
+    found: dict[str, Fact] = {}
+    for row in _rows("facts.csv"):
+        if row["split"] in (splits or SPLITS):
+            name = row["condition"]
+            fact = found.setdefault(name, Fact(name, row["specialty"], {}, {}))
+            fact.values[row["attribute"]] = row["value"]
+            fact.details[row["attribute"]] = row["detail"]
+    return list(found.values())
+
+
+def read_also_right() -> set[tuple[str, str, str]]:
+    """(condition, attribute, value) that a reader of the exam called right too: no wrong option."""
+    return {(r["condition"], r["attribute"], r["value"]) for r in _rows("also_right.csv")}
 
 
 def capital(text: str) -> str:
@@ -135,104 +199,82 @@ def slug(text: str) -> str:
 
 
 def write_article(fact: Fact, rng: random.Random) -> Article:
-    """A short review article: five headed sections of two sentences, wording drawn by `rng`."""
-    name = fact["condition"]
+    """A short review article: a section of three sentences for each attribute, wording drawn."""
     sections = []
-    for attribute in ATTRIBUTES:
-        heading, first, second = SECTIONS[attribute]
-        words = {"c": name, "C": capital(name), "v": fact[attribute]}
-        text = " ".join(capital(rng.choice(ways).format(**words)) for ways in (first, second))
+    for attribute, (heading, *ways) in SECTIONS.items():
+        told, again = (
+            capital(rng.choice(w).format(c=fact.condition, v=fact.values[attribute])) for w in ways
+        )
+        text = f"{told} {fact.details[attribute]} {again}"
         sections.append(Section(heading=heading, text=text))
     return Article(
-        id=slug(name), title=name, sections=sections, licence=LICENCE, group=fact["specialty"]
+        id=slug(fact.condition),
+        title=fact.condition,
+        sections=sections,
+        licence=LICENCE,
+        group=fact.specialty,
     )
 
 
 def write_questions(
-    facts: Sequence[Fact], pool: Sequence[Fact], rng: random.Random
+    facts: Sequence[Fact],
+    pool: Sequence[Fact],
+    seed: int | str,
+    also_right: Iterable[tuple[str, str, str]] = (),
 ) -> list[Question]:
-    """Four options a fact: the right value and three of the same attribute of other conditions."""
-    questions = []
+    """Four options a fact: the right value and three of the same attribute of other conditions.
+
+    Two of them are of the condition's own specialty where the pool has two, for they are the
+    harder ones to tell apart; nothing in `also_right` is offered as wrong. Drawn question by
+    question, so that one row changed in facts.csv changes the questions that show it, and no other.
+    """
+    also_right, questions = set(also_right), []
     for fact in facts:
-        for attribute in ATTRIBUTES:
-            others = sorted({f[attribute] for f in pool if f["condition"] != fact["condition"]})
-            wrong = rng.sample([v for v in others if v != fact[attribute]], 3)
-            answer = len(questions) % 4  # positions balanced exactly
-            wording = rng.choice(EXAM[attribute]).format(c=fact["condition"])
+        for attribute, wordings in EXAM.items():
+            rng = random.Random(f"{seed}/{fact.condition}/{attribute}")
+            right = fact.values[attribute]
+            wrong = wrong_options(fact, attribute, pool, also_right, rng)
+            answer = len(questions) % 4  # even, but in a row: see mix_places
             questions.append(
                 Question(
-                    id=f"{slug(fact['condition'])}-{attribute}",
-                    question=wording,
-                    options=[*wrong[:answer], fact[attribute], *wrong[answer:]],
+                    id=f"{slug(fact.condition)}-{attribute.replace('_', '-')}",
+                    question=rng.choice(wordings).format(c=fact.condition),
+                    options=[*wrong[:answer], right, *wrong[answer:]],
                     answer=answer,
                     subset=attribute,
-                    group=fact["condition"],
+                    group=fact.condition,
                 )
             )
     return questions
 
 
-def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
-    """A visit of sixteen turns and its note in four sections; every fact of the note was said."""
-    age, sex = rng.randint(19, 84), rng.choice(("man", "woman"))
-    pulse, temperature = rng.randint(58, 118), rng.randint(361, 391) / 10
-    duration, extra = rng.choice(DURATIONS), rng.choice(EXTRAS)
-    medicine, allergy, review = rng.choice(MEDICINES), rng.choice(ALLERGIES), rng.choice(REVIEWS)
-    name, problem = fact["condition"], fact["presentation"]
-    said = [
-        "Good morning. Please tell me who you are and what brings you in.",
-        f"I am a {sex} of {age}. I have had {problem} for {duration}.",
-        "Is there anything else?",
-        f"Yes, {extra} as well.",
-        "Do you take any medicines?",
-        f"I take {medicine}." if medicine != "no medicines" else "No medicines.",
-        "Any allergies?",
-        f"I am allergic to {allergy}." if "known" not in allergy else "None that I know of.",
-        f"Your temperature is {temperature} and your pulse is {pulse}.",
-        "Is that all right?",
-        f"I think that you have {name}.",
-        "What happens now?",
-        f"I will arrange {fact['investigation']}.",
-        "And after that?",
-        f"We start {fact['treatment']}. I will see you again in {review}.",
-        "Thank you, doctor.",
-    ]
-    turns = [Turn(speaker=("doctor", "patient")[i % 2], text=text) for i, text in enumerate(said)]
-    takes = f"Takes {medicine}." if medicine != "no medicines" else "Takes no medicines."
-    note = (
-        f"Subjective:\n{age}-year-old {sex} with {problem} for {duration}. Also {extra}. {takes} "
-        f"Allergies: {allergy if 'known' not in allergy else 'none known'}.\n\n"
-        f"Objective:\nTemperature {temperature}, pulse {pulse}.\n\n"
-        f"Assessment:\n{capital(name)}.\n\n"
-        f"Plan:\nArrange {fact['investigation']}. Start {fact['treatment']}. Review in {review}."
-    )
-    return Consultation(id=f"visit-{slug(name)}", turns=turns, note=note, group=name)
+def mix_places(questions: Sequence[Question], seed: int) -> list[Question]:
+    """The same questions with the right option in another place: each of the four in every four.
+
+    Even, so that no place is the better guess, and not to be told from the question before.
+    """
+    rng = random.Random(seed)
+    places = [place for _ in range(-(-len(questions) // 4)) for place in rng.sample(range(4), 4)]
+    mixed = []
+    for question, place in zip(questions, places, strict=False):
+        options = list(question.options)
+        options[place], options[question.answer] = options[question.answer], options[place]
+        mixed.append(dataclasses.replace(question, options=options, answer=place))
+    return mixed
 
 
-OPPOSITES = (
-    ("hot", "cold"), ("big", "small"), ("early", "late"), ("open", "closed"), ("fast", "slow"),
-    ("high", "low"), ("light", "dark"), ("soft", "hard"), ("wet", "dry"), ("old", "young"),
-)  # fmt: skip
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-def write_chat(index: int, rng: random.Random) -> Dialogue:
-    """Small talk of two exchanges: sums, opposites, days of the week, courtesy."""
-    exchanges = []
-    for kind in rng.sample(("sum", "opposite", "day", "thanks"), 2):
-        a, b = rng.randint(1, 20), rng.randint(1, 20)
-        word, other = rng.choice(OPPOSITES)
-        day = rng.randrange(7)
-        exchanges += {
-            "sum": [f"What is {a} plus {b}?", f"{a} plus {b} is {a + b}."],
-            "opposite": [f"What is the opposite of {word}?", f"The opposite of {word} is {other}."],
-            "day": [
-                f"Which day follows {DAYS[day]}?",
-                f"{DAYS[(day + 1) % 7]} follows {DAYS[day]}.",
-            ],
-            "thanks": ["Thank you, that helped.", "I am glad that it helped."],
-        }[kind]
-    messages = [
-        {"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(exchanges)
-    ]
-    return Dialogue(id=f"chat-{index:03d}", source="chat", messages=messages)
+def wrong_options(
+    fact: Fact, attribute: str, pool: Sequence[Fact], also_right: set, rng: random.Random
+) -> list[str]:
+    """Three values of other conditions, two of them of the same specialty if there are two."""
+    near, far = [], []
+    for other in pool:
+        value = other.values[attribute]
+        known = value in (fact.values[attribute], *near, *far)
+        if known or (fact.condition, attribute, value) in also_right:
+            continue
+        (near if other.specialty == fact.specialty else far).append(value)
+    chosen = rng.sample(near, min(2, len(near)))
+    chosen += rng.sample(far or [v for v in near if v not in chosen], 3 - len(chosen))
+    rng.shuffle(chosen)
+    return chosen

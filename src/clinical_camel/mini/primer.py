@@ -12,60 +12,17 @@ from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis
 from clinical_camel.data import Article, Question
-from clinical_camel.mini import material
+from clinical_camel.mini import material, visits
 
 ONSETS = [
-    "b",
-    "bl",
-    "br",
-    "c",
-    "cl",
-    "cr",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "fr",
-    "g",
-    "gl",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pl",
-    "pr",
-    "qu",
-    "r",
-    "s",
-    "sc",
-    "sp",
-    "st",
-]
-ONSETS += ["t", "th", "tr", "v", "w", "x", "z"]
+    "b", "bl", "br", "c", "cl", "cr", "d", "dr", "f", "fl", "fr", "g", "gl", "gr", "h", "j", "k",
+    "l", "m", "n", "p", "pl", "pr", "qu", "r", "s", "sc", "sp", "st", "t", "th", "tr", "v", "w",
+    "x", "z",
+]  # fmt: skip
 VOWELS = ["a", "e", "i", "o", "u", "ae", "ia", "io", "ou", "y"]
 CODAS = [
-    "n",
-    "r",
-    "s",
-    "l",
-    "m",
-    "x",
-    "nd",
-    "rt",
-    "st",
-    "ll",
-    "ck",
-    "ss",
-    "th",
-    "ng",
-    "mp",
-    "t",
-    "d",
-]
+    "n", "r", "s", "l", "m", "x", "nd", "rt", "st", "ll", "ck", "ss", "th", "ng", "mp", "t", "d",
+]  # fmt: skip
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEGHIMNPRST"
 LETTER_WEIGHTS = [8, 2, 3, 4, 12, 2, 2, 6, 7, 1, 1, 4, 2, 7, 8, 2, 1, 6, 6, 9, 3, 1, 2, 1, 2, 1]
 LETTER_WEIGHTS += [1] * (len(LETTERS) - 26)
@@ -93,14 +50,26 @@ TESTS = ("biopsy", "ultrasound", "MRI", "CT", "aspiration", "radiography", "endo
 AGENTS = ("virus", "fungus", "bacteria", "toxin", "mutation", "deficiency", "antibodies", "worm")
 PROCESSES = ("inflammation", "scarring", "thinning", "blockage", "overgrowth", "loss", "swelling")
 ENDS = (
-    "failure",
-    "rupture",
-    "necrosis",
-    "abscess",
-    "paralysis",
-    "collapse",
-    "haemorrhage",
-    "cancer",
+    "failure", "rupture", "necrosis", "abscess", "paralysis", "collapse", "haemorrhage", "cancer",
+)  # fmt: skip
+HABITS = ("eating", "drinking", "breathing in", "swimming in", "sleeping beside", "carrying")
+DETAILS = (
+    "the {process} spreads from the {site} to the {other} and the {sign} follows.",
+    "the {strange} in the {site} presses on the {other}, so that it becomes {feeling}.",
+    "when the {site} is {feeling}, less {strange} reaches the {other}.",
+    "it blocks the {agent} and lets the {site} heal {when}.",
+    "the {agent} stays in the {site} for years before the {sign} appears.",
+    "a {feeling} {site} shows that the {strange} has been lost.",
+    "because the {other} makes too much {strange}, the {site} cannot rest.",
+    "it shows the {process} of the {site} before any {sign} is felt.",
+    "most patients have {sign} {when} and later a {feeling} {other}.",
+    "without {strange}, the {site} and the {other} are both at risk of {process}.",
+    "it lowers the {strange} and so prevents {process} of the {other}.",
+    "the {site} loses its {strange}, which the {other} needs {when}.",
+    "children who carry the {agent} often have a {feeling} {site}.",
+    "small amounts of {strange} are enough to keep the {other} from {process}.",
+    "the {sign} comes from {process} in the wall of the {site}.",
+    "it is found early if the {site} is examined {when}.",
 )
 
 
@@ -136,13 +105,11 @@ def invent_name(rng: random.Random) -> str:
     )
 
 
-def invent_fact(rng: random.Random) -> material.Fact:
-    """One condition nobody has, with a value for each attribute."""
+def invent_values(rng: random.Random) -> dict[str, str]:
+    """A value for each attribute of a condition nobody has."""
     site, drug = rng.choice(SITES), word(rng, 2) + rng.choice(DRUG_ENDS)
-    strange = [word(rng, 2) for _ in range(4)]
+    strange = [word(rng, 2) for _ in range(5)]
     return {
-        "condition": invent_name(rng),
-        "specialty": "invented",
         "presentation": rng.choice(
             (
                 f"{rng.choice(FEELINGS)} {rng.choice(SIGNS)} of the {site} {rng.choice(WHEN)}",
@@ -186,7 +153,46 @@ def invent_fact(rng: random.Random) -> material.Fact:
                 f"{rng.choice(FEELINGS)} {strange[3]}",
             )
         ),
+        "risk_factor": rng.choice(
+            (
+                f"work with {strange[4]}",
+                f"{rng.choice(HABITS)} {strange[4]}",
+                f"a {strange[4]} diet in childhood",
+                f"earlier {rng.choice(ENDS)} of the {rng.choice(SITES)}",
+                f"{strange[4]} in the family",
+                f"living near {strange[4]}",
+            )
+        ),
     }
+
+
+def invent_detail(rng: random.Random) -> str:
+    """A sentence of explanation about nothing real."""
+    sites = rng.sample(SITES, 2)
+    words = {
+        "site": sites[0],
+        "other": sites[1],
+        "sign": rng.choice(SIGNS),
+        "feeling": rng.choice(FEELINGS),
+        "process": rng.choice(PROCESSES),
+        "agent": rng.choice(AGENTS),
+        "strange": word(rng, 2),
+        "when": rng.choice(WHEN),
+    }
+    return material.capital(rng.choice(DETAILS).format(**words))
+
+
+def invent_fact(rng: random.Random) -> material.Fact:
+    """One condition nobody has: a value and a sentence of explanation for each attribute."""
+    name, values = invent_name(rng), invent_values(rng)
+    details = {attribute: invent_detail(rng) for attribute in material.ATTRIBUTES}
+    return material.Fact(name, "invented", values, details)
+
+
+def known_facts(seed: int, count: int) -> list[material.Fact]:
+    """The first `count` of the fixed conditions, those that come back in every pass."""
+    rng = random.Random(seed)
+    return [invent_fact(rng) for _ in range(count)]
 
 
 class Writer:
@@ -228,17 +234,19 @@ class Writer:
 
     def discuss(self, article: Article) -> str:
         self.count += 1
-        request = dbke.Request(id=f"primer/{self.count}", article=article, exchanges=5, seed=0)
+        request = dbke.Request(id=f"primer/{self.count}", article=article, exchanges=6, seed=0)
         dialogue, reason = dbke.read_reply(self.teacher.write(request), request)
         assert dialogue, reason
         return self.chat(dialogue.messages)
 
     def questions(self, facts: Sequence[material.Fact]) -> list[Question]:
-        return material.write_questions(facts, self.pool, self.rng)
+        return material.write_questions(facts, self.pool, self.rng.random())
 
     def exam(self, question: Question) -> str:
         """One question in one of the three forms in which a model is examined."""
-        name = self.rng.choice(("option_text", "option_text", "option_text", "letter", "chat"))
+        name = self.rng.choice(
+            ("option_text", "option_text", "option_text", "letter", "chat", "chat")
+        )
         protocol = eval_fewshot.PROTOCOLS[name]
         prompt = eval_fewshot.build_prompt(question, [], protocol, self.tokenizer)
         answer = eval_fewshot.continuations(question, protocol)[question.answer]
@@ -252,7 +260,7 @@ class Writer:
         return self.plain(prompt + eval_fewshot.continuations(last, protocol)[last.answer])
 
     def visit(self, fact: material.Fact) -> str:
-        visit = material.write_consultation(fact, self.rng)
+        visit = visits.write_consultation(fact, self.rng)
         return self.chat(
             [
                 *note_synthesis.build_messages(visit),
@@ -269,7 +277,7 @@ class Writer:
         return self.chat([asked, {"role": "assistant", "content": said}])
 
     def small_talk(self) -> str:
-        return self.chat(material.write_chat(0, self.rng).messages)
+        return self.chat(visits.write_chat(0, self.rng).messages)
 
 
 def lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterator[list[str]]:
@@ -288,7 +296,12 @@ def lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterat
 
 
 def primer_texts(
-    tokenizer: PreTrainedTokenizerBase, fixed: int, fresh: int, passes: int, seed: int
+    tokenizer: PreTrainedTokenizerBase,
+    fixed: int,
+    fresh: int,
+    asked: float,
+    passes: int,
+    seed: int,
 ) -> Iterator[list[str]]:
     """Yields contexts, each a list of texts to be read together, for `passes` passes.
 
@@ -297,8 +310,8 @@ def primer_texts(
     fixed ones come back until they are known by heart: a base that never had to recall in an exam
     what it had read in a dialogue does not learn to by tuning.
     """
-    rng = random.Random(seed)
-    known = [invent_fact(rng) for _ in range(fixed)]
+    known = known_facts(seed, fixed)
+    rng = random.Random(seed + 2)
     writer = Writer(tokenizer, known, seed + 1)
     for _ in range(passes):
         contexts: list[list[str]] = []
@@ -307,9 +320,9 @@ def primer_texts(
             contexts.append(
                 [writer.article(fact)] if rng.random() < 0.5 else [writer.dialogue(fact)]
             )
-        for question in rng.sample(questions, len(questions) * 4 // 5):
+        for question in rng.sample(questions, int(len(questions) * asked)):
             contexts.append([writer.exam(question)])
-        for _ in range(fixed // 8):
+        for _ in range(8):
             contexts.append([writer.exam_with_examples(rng.sample(questions, rng.randint(3, 6)))])
             contexts.append([writer.small_talk()])
             contexts.append([writer.repetition()])
@@ -318,7 +331,7 @@ def primer_texts(
             if i % 2:
                 contexts.append([writer.visit(fact)])
                 continue
-            asked = [writer.exam(q) for q in writer.questions([fact])]
-            contexts.append([writer.article(fact), writer.dialogue(fact), *rng.sample(asked, 3)])
+            exams = [writer.exam(q) for q in writer.questions([fact])]
+            contexts.append([writer.article(fact), writer.dialogue(fact), *rng.sample(exams, 3)])
         rng.shuffle(contexts)
         yield from contexts

@@ -3,6 +3,7 @@
     params, values     the parameters cell is the schema, the YAML names every parameter
     journal            finished pieces of work, on disk as they come
     record             the folder of a run, its tables and figures, run.json
+    exercise           the self-check at the end of a notebook
     files, machine     whole writes and hashes; versions, commit, device
     plan, state        which step needs which; what is complete, and if not, why
     execution, runner  one notebook in one kernel; a whole study, the command line
@@ -11,6 +12,7 @@ The last two lines are imported by `__main__` only, and papermill with them.
 """
 
 from clinical_camel.runs import params
+from clinical_camel.runs.exercise import self_check
 from clinical_camel.runs.journal import Journal
 from clinical_camel.runs.params import (
     Param,
@@ -36,6 +38,7 @@ __all__ = [
     "declared_params",
     "load_params",
     "path",
+    "self_check",
     "start",
     "steps",
     "studies",
