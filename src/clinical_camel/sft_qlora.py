@@ -27,6 +27,16 @@ from clinical_camel import data, models
 from clinical_camel.data import Article, Dialogue
 
 LOSS_ON = ("assistant", "all")
+LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+OPTIMIZERS = (
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "adafactor",
+    "sgd",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ def local_path(relative: str) -> Path:
 
 
 def _advice(pure: PurePosixPath) -> str:
+    if pure.parts[:1] in (("http:",), ("https:",)):
+        return "An address is not a dataset spec; download the file into data/ and name its path."
     if pure.parts[:2] == ("data", "public"):
         return "Fill data/public first: section 'Real data' of the README says how."
     if pure.parts[:1] == ("outputs",):
@@ -83,6 +85,20 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         problems[-1] = (len(lines), f"{problems[-1][1]} (the last line has no end: file cut off?)")
     refuse(path.name, problems)
     return rows
+
+
+def first_row(path: Path) -> dict[str, Any]:
+    """The object in the first line of a JSON lines file, whatever its length; DataError."""
+    try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+            line = stream.readline().removeprefix(UTF8_BOM)
+    except (EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{path.name} cannot be read ({error})") from error
+    if not line.strip():
+        raise DataError(f"{path.name} is empty or begins with a blank line")
+    rows, problems = each([line.removesuffix(b"\n")], _parse_line)
+    refuse(path.name, problems)
+    return rows[0]
 
 
 def each(
