@@ -188,11 +188,11 @@ def spec_problem(spec: str, shapes: Sequence[str], learn: bool) -> str:
         if path.is_file() or not place.path.startswith(("data/", "outputs/")):
             raw = files.first_row(files.local_path(place.path))
             raw = registry.file_rows(source, [raw])[0] if source else raw
-            _checked(1, raw, _reader(source, shape))
+            read = _reader(source, shape)
+            _, problems = files.each([raw], lambda row: _checked(1, row, read))
+            return f"{spec}: line 1: {problems[0][1]}" if problems else ""
     except DataError as error:
         return " ".join(str(error).split())
-    except ValueError as error:  # a reader, or the rule of a shape
-        return f"{spec}: line 1: {error}"
     return ""
 
 
@@ -252,18 +252,21 @@ def _load(spec: str, shape: type[RowT], learn: bool) -> list[RowT]:
     place = _parse(spec)
     _check_use(spec, place, shape, learn)
     on_hub = not place.path and not place.source.shipped
+    torn: list[tuple[int, str]] = []  # lines that are no JSON object
     if on_hub:
         raw = registry.hub_rows(place.name)
+        numbers = range(1, len(raw) + 1)
     else:
         path = files.local_path(place.path) if place.path else registry.shipped_path(place.source)
-        raw = files.read_jsonl(path)
+        numbers, raw, torn = files.parse_jsonl(path)
         raw = registry.file_rows(place.source, raw) if place.source else raw
         if learn:
             _refuse_shipped_exam(spec, path)
     if learn:
         _refuse_held_out(spec, raw)
     read = _reader(place.source, shape)
-    made, problems = files.each(list(enumerate(raw, 1)), lambda pair: _checked(*pair, read))
+    made, misfits = files.each(list(zip(numbers, raw, strict=True)), lambda p: _checked(*p, read))
+    problems = torn + [(numbers[i - 1], text) for i, text in misfits]
     rows = [(number, row) for number, row in made if row is not None]
     if place.source and place.source.join:
         rows = list(enumerate(place.source.join([row for _, row in rows]), 1))
