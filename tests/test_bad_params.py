@@ -8,7 +8,7 @@ import bad_params
 import pytest
 
 import clinical_camel.__main__  # noqa: F401  hands the dataset check over, as the command does
-from clinical_camel import runs, sft_qlora
+from clinical_camel import runs
 from clinical_camel.runs import plan, rules, runner
 
 STEPS = sorted(p.stem for p in (bad_params.REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
@@ -90,6 +90,8 @@ def test_a_closed_set_is_the_one_that_the_module_acts_on(name):
 def test_schedulers_and_optimizers_are_known_to_the_trainer():
     from transformers import SchedulerType
     from transformers.training_args import OptimizerNames
+
+    from clinical_camel import sft_qlora
 
     assert set(sft_qlora.LR_SCHEDULERS) <= {member.value for member in SchedulerType}
     assert set(sft_qlora.OPTIMIZERS) <= {member.value for member in OptimizerNames}
