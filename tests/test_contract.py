@@ -185,7 +185,7 @@ def allowed_imports(name: str, steps: set[str]) -> set[str]:
         return STEP_MAY
     if name == "mini":  # the builder bakes the prompts of the steps into the base
         return steps | STEP_MAY
-    return {"__main__": {"runs"}, "models": {"data"}}.get(name, set())
+    return {"__main__": {"data", "runs"}, "models": {"data"}}.get(name, set())
 
 
 def imported(source: str) -> Iterator[str]:

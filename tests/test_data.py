@@ -169,11 +169,11 @@ def test_all_bad_lines_are_named_at_once(tmp_path):
     assert [n for n in range(1, 6) if f"line {n}:" in said] == [1, 3, 5]
 
 
-def test_at_most_twenty_bad_lines_are_shown(tmp_path):
+def test_at_most_twenty_bad_lines_are_shown_in_words_and_the_rest_by_number(tmp_path):
     said = problem_of(b"{\n" * 25, tmp_path)
     assert "25 bad lines" in said
     assert said.count("broken JSON") == 20
-    assert said.endswith("and 5 more")
+    assert said.endswith("and 5 more: lines 21, 22, 23, 24, 25")
 
 
 def test_a_cut_off_last_line_is_called_that(tmp_path):
@@ -313,6 +313,141 @@ def test_a_repeated_id_is_refused(root):
     write(root / "my.jsonl", [QUESTION, QUESTION | {"id": "q2"}, QUESTION])
     with pytest.raises(data.DataError, match="line 3: id 'q1' is also that of line 1"):
         data.load_questions("my.jsonl")
+
+
+# --- damaged files, in every shape ---------------------------------------------------------------
+
+LOADERS = {
+    data.Question: data.load_questions,
+    data.Dialogue: data.load_dialogues,
+    data.Article: data.load_articles,
+    data.Consultation: data.load_consultations,
+}
+
+
+def changed(line, **more):
+    """The line with other values; None takes the field away."""
+    values = {**json.loads(line), **more}
+    return json.dumps({k: v for k, v in values.items() if v is not None}).encode()
+
+
+DAMAGED_LINES = {  # what is done to a line, and what is said about it
+    "torn": (lambda line: line[:-9], "broken JSON"),
+    "blank": (lambda line: b"", "blank line"),
+    "not UTF-8": (lambda line: line.replace(b'"id"', b'"\xe9d"'), "not UTF-8 at byte 3"),
+    "NUL bytes": (lambda line: line + b"\0\0", "NUL byte"),
+    "two objects": (lambda line: line + line, "more than one value on the line"),
+    "an array": (lambda line: b"[" + line + b"]", "not a JSON object but list"),
+    "a bare text": (lambda line: b'"q"', "not a JSON object but str"),
+    "a bare number": (lambda line: b"7", "not a JSON object but int"),
+    "a comma at the end": (lambda line: line + b",", "more than one value on the line"),
+    "a comma inside": (lambda line: line[:-1] + b",}", "broken JSON"),
+    "single quotes": (lambda line: line.replace(b'"', b"'"), "broken JSON at column 2"),
+    "NaN": (lambda line: line[:-1] + b', "more": NaN}', "NaN is not JSON"),
+    "a repeated key": (lambda line: line[:-1] + b', "id": "x"}', "key 'id' stands twice"),
+    "a missing field": (lambda line: changed(line, id=None), "field id is missing"),
+    "an extra field": (lambda line: changed(line, more="x"), "field more is not part of"),
+    "a wrong type": (lambda line: changed(line, id=7), "id should be text, is 7"),
+    "an empty id": (lambda line: changed(line, id=" "), "id is empty"),
+    "a repeated id": (lambda line: changed(line, id="row 1"), "id 'row 1' is also that of line 1"),
+    "a mark inside": (lambda line: b"\xef\xbb\xbf" + line, "a byte order mark inside the file"),
+}
+
+
+def six_lines(values):
+    return [json.dumps(values | {"id": f"row {n}"}).encode() for n in range(1, 7)]
+
+
+@pytest.mark.parametrize(("shape", "values"), SHAPES, ids=[s.__name__ for s, _ in SHAPES])
+@pytest.mark.parametrize("kind", DAMAGED_LINES)
+def test_every_damaged_line_is_named_and_nothing_is_read(kind, shape, values, root):
+    harm, says = DAMAGED_LINES[kind]
+    lines = six_lines(values)
+    lines[2], lines[4] = harm(lines[2]), harm(lines[4])
+    (root / "my.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(data.DataError) as caught:
+        LOADERS[shape]("my.jsonl")
+    said = str(caught.value)
+    assert "my.jsonl: 2 bad lines, nothing was read" in said
+    assert [n for n in range(1, 7) if f"  line {n}: " in said] == [3, 5]
+    assert said.count(says) == 2
+
+
+def test_torn_lines_and_unusable_rows_come_in_one_message_in_order(root):
+    lines = six_lines(QUESTION)
+    lines[1], lines[3], lines[5] = changed(lines[1], answer=9), b"{", lines[5][:-5]
+    (root / "my.jsonl").write_bytes(b"\n".join(lines))
+    with pytest.raises(data.DataError) as caught:
+        data.load_questions("my.jsonl")
+    said = str(caught.value).splitlines()
+    assert [line.split(":")[0].strip() for line in said[1:]] == ["line 2", "line 4", "line 6"]
+    assert said[3].endswith("file cut off?)")
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+FOREIGN = {
+    "a git-lfs pointer": (lambda whole: LFS, "is a git-lfs pointer.*git lfs pull"),
+    "an HTML page": (
+        lambda whole: b"\n<!DOCTYPE html>\n<html>404</html>\n",
+        "is a web page.*again",
+    ),
+    "an XML error": (lambda whole: b"<?xml version='1.0'?><Error/>", "is a web page"),
+    "UTF-16": (lambda whole: whole.decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+    "nothing": (lambda whole: b"", "is empty"),
+}
+
+
+@pytest.mark.parametrize(("shape", "values"), SHAPES, ids=[s.__name__ for s, _ in SHAPES])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_no_json_lines_file_gets_its_own_sentence(kind, shape, values, root):
+    make, says = FOREIGN[kind]
+    content = make(b"\n".join(six_lines(values)))
+    (root / "my.jsonl").write_bytes(content)
+    with pytest.raises(data.DataError, match=says):
+        LOADERS[shape]("my.jsonl")
+
+
+@pytest.mark.parametrize(("shape", "values"), SHAPES, ids=[s.__name__ for s, _ in SHAPES])
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_truncated_gzip_file_is_refused_whole(cut, shape, values, root):
+    whole = gzip.compress(b"\n".join(six_lines(values) * 50))
+    (root / "my.jsonl.gz").write_bytes(whole[:-cut])
+    with pytest.raises(data.DataError, match="my.jsonl.gz is no whole gzip file"):
+        LOADERS[shape]("my.jsonl.gz")
+
+
+def test_an_answer_that_is_null_is_no_answer(root):
+    write(root / "my.jsonl", [QUESTION, QUESTION | {"id": "q2", "answer": None}])
+    with pytest.raises(data.DataError, match="line 2: answer should be a whole number, is null"):
+        data.load_questions("my.jsonl")
+
+
+def test_an_article_whose_sections_are_all_blank_is_refused_by_line(root):
+    blank = ARTICLE | {"id": "a2", "sections": [{"heading": "Signs", "text": " \n"}]}
+    write(root / "my.jsonl", [ARTICLE, blank])
+    with pytest.raises(data.DataError, match="line 2: no section has text"):
+        data.load_articles("my.jsonl")
+
+
+def test_a_glance_at_a_spec_reads_the_first_row_only(root):
+    lines = six_lines(QUESTION)
+    (root / "my.jsonl").write_bytes(b"\n".join([*lines[:3], b"{", b""]))
+    assert data.spec_problem("my.jsonl", ("Question",), learn=False) == ""
+    (root / "my.jsonl").write_bytes(b"\n".join([changed(lines[0], answer=9), *lines[1:]]))
+    said = data.spec_problem("my.jsonl", ("Question",), learn=False)
+    assert said == "my.jsonl: line 1: answer 9 is no index of the 2 options"
+
+
+@pytest.mark.parametrize("place", ["data/public/x.jsonl", "outputs/toy/01_dbke/x.jsonl"])
+def test_a_glance_passes_over_a_file_that_has_yet_to_be_made(place, root):
+    assert data.spec_problem(place, ("Dialogue",), learn=True) == ""
+
+
+def test_a_glance_at_a_gzip_file_and_at_a_pointer(root):
+    (root / "my.jsonl.gz").write_bytes(gzip.compress(six_lines(ARTICLE)[0] + b"\n"))
+    assert data.spec_problem("my.jsonl.gz", ("Article",), learn=True) == ""
+    (root / "my.jsonl.gz").write_bytes(LFS)
+    assert "git-lfs pointer" in data.spec_problem("my.jsonl.gz", ("Article",), learn=True)
 
 
 # --- how many rows -------------------------------------------------------------------------------

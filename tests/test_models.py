@@ -1,9 +1,11 @@
 """Templates, encodings and likelihoods, on the shipped base."""
 
 import math
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from clinical_camel import models
 
@@ -177,5 +179,88 @@ def test_an_unknown_quantisation_is_refused_with_the_choices():
 
 
 def test_a_missing_adapter_is_refused_by_name():
-    with pytest.raises(models.ModelError, match="tuned: no adapter_model.safetensors"):
+    with pytest.raises(models.ModelError, match="tuned: .* holds no adapter_model.safetensors"):
         models.load("mini", {"tuned": "outputs/nowhere/adapter"})
+
+
+def matrices(width=128, layer=0):
+    """The two matrices of one adapted layer, for a base that is this wide."""
+    name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+    return {
+        f"{name}.lora_A.weight": torch.zeros(4, width),
+        f"{name}.lora_B.weight": torch.zeros(width, 4),
+    }
+
+
+@pytest.fixture
+def weightless(monkeypatch):
+    """Fails where base weights are read."""
+    monkeypatch.setattr(models, "load_base", lambda *_: pytest.fail("the base was loaded"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (matrices(width=64), "was made for another base: .*q_proj is 128 wide, not 64"),
+        (matrices(layer=99), "was made for another base: this one has no model.layers.99"),
+        ({}, "is damaged"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_refused_before_weights_are_read(
+    content, message, project, weightless
+):
+    folder = project.root / "adapter"
+    folder.mkdir()
+    save_file(content, folder / "adapter_model.safetensors")
+    if not content:
+        (folder / "adapter_model.safetensors").write_bytes(b"torn")
+    with pytest.raises(models.ModelError, match=f"adapters: tuned: adapter {message}"):
+        models.load("mini", {"base": "", "tuned": "adapter"})
+
+
+def test_an_adapter_of_the_base_itself_fits(project, weightless):
+    (project.root / "adapter").mkdir()
+    save_file(matrices(), project.root / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(pytest.fail.Exception, match="the base was loaded"):
+        models.load("mini", {"tuned": "adapter"})
+
+
+def test_an_adapter_folder_with_pickled_weights_only_is_refused(project, weightless):
+    project.file("adapter/adapter_model.bin", "")
+    with pytest.raises(models.ModelError, match="other weight files are not opened"):
+        models.load("mini", {"tuned": "adapter"})
+
+
+@pytest.fixture
+def copy_of_mini(project):
+    folder = project.root / "my_model"
+    shutil.copytree(models.locate("mini"), folder)
+    return folder
+
+
+def test_a_model_without_a_template_is_refused_with_the_choices(copy_of_mini, weightless):
+    (copy_of_mini / "chat_template.jinja").unlink()
+    with pytest.raises(models.ModelError, match="my_model: has no chat template; .*: mini"):
+        models.load("my_model", {"base": ""})
+    assert models.load_tokenizer("my_model", "mini").chat_template == models.TEMPLATES["mini"]
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_refused(copy_of_mini, weightless):
+    tokenizer = models.load_tokenizer("my_model")
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(copy_of_mini)
+    with pytest.raises(models.ModelError, match="more than embeddings"):
+        models.load("my_model", {"base": ""})
+
+
+def test_padding_with_the_end_token_changes_no_score_and_no_text(llm, copy_of_mini):
+    twin = models.LLM("twin", llm.model, models.load_tokenizer("my_model"), llm.max_length)
+    twin.tokenizer.pad_token = twin.tokenizer.eos_token
+    pairs = [models.encode_pair(llm.tokenizer, "Answer:", t) for t in (" x", " a long answer")]
+    prompts = [f"{models.render_chat(llm.tokenizer, TURNS[:n])}" for n in (1, 3)]
+    settings = {"max_new_tokens": 8, "token_budget": 10_000, "seed": 0}
+    for first, second in [
+        (models.score(llm, pairs, 10_000), models.score(twin, pairs, 10_000)),
+        (models.generate(llm, prompts, **settings), models.generate(twin, prompts, **settings)),
+    ]:
+        assert sorted(first) == sorted(second)

@@ -19,27 +19,27 @@ from conftest import Project
 from jupyter_client.kernelspec import NoSuchKernel
 
 from clinical_camel import runs
-from clinical_camel.runs import execution, plan, record, runner, state
+from clinical_camel.runs import execution, plan, record, runner, state, values
 
 CELL = """\
 study: str = "mini_camel"  # params folder
 learning_rate: float = 2.0e-4  # AdamW # peak
 num_shots: list[int] = [0, 5]
-adapters: dict[str, str] = {
+folders: dict[str, str] = {
     "base": "",
 }  # name: folder
-quantize: bool = True
+packing: bool = True
 token_budget: int = 0  # 0 means no limit
 """
 GOOD = """\
 study: toy
 learning_rate: 1.0e-4
 num_shots: [0]
-adapters: {}
-quantize: false
+folders: {}
+packing: false
 token_budget: 100
 """
-READS = "print(study, learning_rate, num_shots, adapters, quantize, token_budget)"
+READS = "print(study, learning_rate, num_shots, folders, packing, token_budget)"
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_a_complete_params_file_is_read_as_it_stands(one_step):
         "study",
         "learning_rate",
         "num_shots",
-        "adapters",
-        "quantize",
+        "folders",
+        "packing",
         "token_budget",
     ]
     assert params["learning_rate"] == 0.0001
@@ -75,7 +75,7 @@ def test_a_complete_params_file_is_read_as_it_stands(one_step):
 def test_the_parameters_cell_gives_annotation_default_comment_and_line(one_step):
     declared = runs.declared_params(one_step.root / "notebooks/03_eval_fewshot.ipynb")
     assert declared["learning_rate"] == runs.Param("float", 2e-4, "AdamW # peak", 2)
-    assert declared["adapters"] == runs.Param("dict[str, str]", {"base": ""}, "name: folder", 4)
+    assert declared["folders"] == runs.Param("dict[str, str]", {"base": ""}, "name: folder", 4)
 
 
 def replaced(old: str, new: str) -> str:
@@ -86,7 +86,7 @@ def replaced(old: str, new: str) -> str:
 WRONG = {
     "typo": (replaced("num_shots", "num_shotz"), ["num_shotz: not a parameter", "mean num_shots?"]),
     "typo leaves one missing": (replaced("num_shots", "num_shotz"), ["num_shots: missing"]),
-    "missing": (replaced("quantize: false\n", ""), ["quantize: missing"]),
+    "missing": (replaced("packing: false\n", ""), ["packing: missing"]),
     "latin look-alike": (replaced("num_shots", "num_\u0455hots"), ["only looks like a Latin one"]),
     "1e-4 is text to YAML": (replaced("1.0e-4", "1e-4"), ["learning_rate", "write 1.0e-4"]),
     "2e2 is text to YAML": (replaced("1.0e-4", "2e2"), ["learning_rate", "write 200.0"]),
@@ -94,24 +94,24 @@ WRONG = {
     "float for int": (replaced("100", "100.0"), ["token_budget", "write 100"]),
     "bool for int": (replaced("100", "true"), ["token_budget: true is bool, not int"]),
     "bool for int in a list": (replaced("[0]", "[yes]"), ["num_shots[0]: true is bool, not int"]),
-    "int for bool": (replaced("false", "0"), ["quantize: 0 is int, not bool; write true or false"]),
+    "int for bool": (replaced("false", "0"), ["packing: 0 is int, not bool; write true or false"]),
     "text for int": (replaced("100", "'100'"), ["token_budget", "write 100"]),
     "not a number": (replaced("1.0e-4", ".nan"), ["learning_rate: nan is not a finite number"]),
     "infinite": (replaced("1.0e-4", "-.inf"), ["learning_rate: -inf is not a finite number"]),
     "scalar for list": (replaced("[0]", "0"), ["num_shots: 0 is not a list; write [0]"]),
-    "list for mapping": (replaced("{}", "[]"), ["adapters: [] is not a mapping"]),
+    "list for mapping": (replaced("{}", "[]"), ["folders: [] is not a mapping"]),
     "yes for text": (
         replaced("{}", "{base: no}"),
-        ["adapters.base: false is bool", 'quotes, "no"'],
+        ["folders.base: false is bool", 'quotes, "no"'],
     ),
-    "number for text": (replaced("{}", "{base: 13}"), ["adapters.base: 13 is int", 'quotes, "13"']),
-    "date": (replaced("{}", "{base: 2023-05-19}"), ["line 4: adapters.base", "read as a date"]),
-    "null": (replaced("false", ""), ["line 5: quantize: empty", '""']),
+    "number for text": (replaced("{}", "{base: 13}"), ["folders.base: 13 is int", 'quotes, "13"']),
+    "date": (replaced("{}", "{base: 2023-05-19}"), ["line 4: folders.base", "read as a date"]),
+    "null": (replaced("false", ""), ["line 5: packing: empty", '""']),
     "tilde": (replaced("100", "~"), ["line 6: token_budget: empty", "0 for no limit"]),
-    "duplicate": (GOOD + "quantize: true\n", ["line 7: quantize: a second time (first in line 5)"]),
-    "duplicate inside": (replaced("{}", "{a: x, a: y}"), ["line 4: a: a second time"]),
+    "duplicate": (GOOD + "packing: true\n", ["line 7: packing: a second time (first in line 5)"]),
+    "duplicate inside": (replaced("{}", "{a: x, a: y}"), ["line 4: folders.a: a second time"]),
     "tab": (
-        replaced("adapters: {}", "adapters:\n\tbase: x"),
+        replaced("folders: {}", "folders:\n\tbase: x"),
         ["line 5: a tab; indent with spaces"],
     ),
     "broken": (replaced("[0]", "[0"), ["line 4: "]),
@@ -123,26 +123,26 @@ WRONG = {
     "key read as bool": (GOOD + "on: x\n", ["line 7: the key on is not text"]),
     "base 60": (replaced("100", "1:40"), ["line 6: token_budget: 1:40 is read in base 60"]),
     "base 8": (replaced("100", "010"), ["token_budget: 010 is read in base 8"]),
-    "merge": (replaced("{}", "{<<: {a: b}}"), ["line 4: adapters: a merge key"]),
+    "merge": (replaced("{}", "{<<: {a: b}}"), ["line 4: folders: a merge key"]),
     "alias": (replaced("{}", "{a: &x y, b: *x}"), ["an alias; write the value out"]),
     "python tag": (replaced("{}", "{a: !!python/name:os.system x}"), ["the tag", "not allowed"]),
-    "two documents": (GOOD + "---\n" + GOOD, ["but found another document"]),
+    "two documents": (GOOD + "---\n" + GOOD, ["a second document"]),
     "another study": (replaced("toy", "tox"), ['study: "tox" is not its folder; toy is']),
-    "absolute path": (replaced("{}", "{a: /etc/passwd}"), ["adapters.a", "is an absolute path"]),
-    "home": (replaced("{}", "{a: ~/x}"), ["adapters.a", "is an absolute path"]),
-    "parent": (replaced("{}", "{a: outputs/../../x}"), ["adapters.a", 'contains ".."']),
+    "absolute path": (replaced("{}", "{a: /etc/passwd}"), ["folders.a", "is an absolute path"]),
+    "home": (replaced("{}", "{a: ~/x}"), ["folders.a", "is an absolute path"]),
+    "parent": (replaced("{}", "{a: outputs/../../x}"), ["folders.a", 'contains ".."']),
     "parent behind a reader": (replaced("{}", "{a: medqa@../x.jsonl}"), ['contains ".."']),
     "absolute behind a reader": (replaced("{}", "{a: medqa@/x.jsonl}"), ["is an absolute path"]),
-    "path as a key": (replaced("{}", "{/etc/x: a}"), ["adapters (a key)", "is an absolute path"]),
+    "path as a key": (replaced("{}", "{/etc/x: a}"), ["folders (a key)", "is an absolute path"]),
     "file address": (replaced("{}", "{a: 'file:///etc/x'}"), ["is a file address"]),
     "secret by name": (GOOD + "api_key: abc\n", ["api_key: looks like a secret", "environment"]),
     "secret inside": (
         replaced("{}", "{hf_token: abc}"),
-        ["adapters.hf_token: looks like a secret"],
+        ["folders.hf_token: looks like a secret"],
     ),
     "secret by value": (
         replaced("{}", "{a: sk-abc123def456}"),
-        ["adapters.a: looks like a secret"],
+        ["folders.a: looks like a secret"],
     ),
     "token by value": (replaced("{}", "{a: hf_AbCdEfGhIjKlMnOp}"), ["looks like a secret"]),
     "password in an address": (
@@ -175,17 +175,15 @@ FINE = ["token_budget", "max_new_tokens", "eos_token", "tokenizer", "secretary",
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_a_harmless_name_is_not_taken_for_a_secret(name, project):
-    notebook = project.notebook("01_dbke", f'{name}: str = ""', f"print({name})")
-    runs.check_params(notebook, {name: "x"}, "here")
+def test_a_harmless_name_is_not_taken_for_a_secret(name):
+    assert list(values.unsafe(name, "x")) == []
 
 
 @pytest.mark.parametrize(
     "text", ["a...b", "meta-llama/Llama-2-13b-hf", "http://127.0.0.1:8000/v1", "risk-assessment-42"]
 )
-def test_a_harmless_text_is_not_taken_for_a_path_or_a_secret(text, project):
-    notebook = project.notebook("01_dbke", 'model: str = ""', "print(model)")
-    runs.check_params(notebook, {"model": text}, "here")
+def test_a_harmless_text_is_not_taken_for_a_path_or_a_secret(text):
+    assert list(values.unsafe("model", text)) == []
 
 
 def test_a_file_that_is_not_utf8_is_refused(one_step):

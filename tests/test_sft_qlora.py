@@ -5,6 +5,10 @@ import json
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
 
 from clinical_camel import data, models, sft_qlora
 from clinical_camel.data import Article, Dialogue, Section
@@ -111,6 +115,59 @@ def summed_loss(logits, labels):
     return torch.nn.functional.cross_entropy(
         logits[0, :-1].float(), labels[0, 1:], ignore_index=IGNORE, reduction="sum"
     ).item()
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_padding_with_the_end_token_hides_no_end_token(packing, encoded, tmp_path, monkeypatch):
+    """Many bases pad with their end token; masking all of those teaches a model not to stop."""
+    tokenizer = models.load_tokenizer("mini")
+    tokenizer.pad_token = tokenizer.eos_token
+    trainer = trainer_of(tokenizer, encoded, tmp_path, monkeypatch, packing=packing)
+    rows = list(trainer.train_dataset)
+    batch = trainer.data_collator(rows)
+    trained = batch["labels"][batch["labels"] != IGNORE]
+    ends = sum(row["input_ids"].count(tokenizer.eos_token_id) for row in encoded.rows)
+    assert int((trained == tokenizer.eos_token_id).sum()) == ends
+    if not packing:  # a packed batch is one line without padding
+        lengths = [len(row["input_ids"]) for row in rows]
+        assert batch["attention_mask"].sum(dim=1).tolist() == lengths
+        assert len(set(lengths)) > 1
+
+
+def word_tokenizer(*words):
+    """A tokenizer that knows these words and nothing else."""
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "</s>", *words])}
+    words_only = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    words_only.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words_only, unk_token="<unk>", eos_token="</s>", pad_token="<unk>"
+    )
+
+
+def test_words_that_the_tokenizer_does_not_know_are_refused_with_the_first_row():
+    rows = [
+        Article(id=name, title="gout", sections=[Section(heading="", text=text)])
+        for name, text in (("a", "it hurts"), ("b", "it hurts ω β"), ("c", "ω"))
+    ]
+    tokenizer = word_tokenizer("gout", "it", "hurts")
+    with pytest.raises(ValueError, match="toy: .* a word of 2 of 3 rows, first of b: ω, β; take"):
+        sft_qlora.encode_mixture(tokenizer, {"toy": rows}, "assistant", 64)
+    assert len(sft_qlora.encode_mixture(tokenizer, {"toy": rows[:1]}, "assistant", 64).rows) == 1
+
+
+def test_a_dialogue_with_an_unknown_word_is_refused_too():
+    with pytest.raises(ValueError, match="1 of 1 rows, first of gout: Question"):
+        sft_qlora.encode_mixture(
+            word_tokenizer("on", "gout"), {"toy": [dialogue("gout", 1)]}, "all", 64
+        )
+
+
+def test_the_unknown_token_written_out_is_no_unknown_word():
+    assert sft_qlora.unknown_words(word_tokenizer("the", "token"), "the token <unk>") == []
+
+
+def test_a_tokenizer_of_bytes_knows_every_word(tokenizer):
+    assert sft_qlora.unknown_words(tokenizer, "ω β 漢字 ☃") == []
 
 
 def test_the_adapter_is_trained_in_float32_on_a_4_bit_base(

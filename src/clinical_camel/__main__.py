@@ -6,7 +6,11 @@ import sys
 # before papermill is imported: kernels inherit it, and each would print two lines about it
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
+from clinical_camel import data  # noqa: E402
+from clinical_camel.runs import rules  # noqa: E402
 from clinical_camel.runs.runner import main  # noqa: E402
+
+rules.datasets = data  # so that a spec is checked before a kernel starts
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,6 +12,17 @@ from matplotlib.figure import Figure
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.5, 0.8, 1.0)
 COLUMNS = ("step", "fraction", "loss", "learning_rate", "tokens")
+SCORE_COLUMNS = (
+    "benchmark",
+    "protocol",
+    "num_shots",
+    "model",
+    "n",
+    "accuracy",
+    "low",
+    "high",
+    "chance",
+)
 
 
 def stack_logs(logs: Mapping[str, pd.DataFrame], smoothing: float) -> pd.DataFrame:
@@ -67,8 +78,7 @@ def summarise(stacked: pd.DataFrame, scores: Mapping[str, pd.DataFrame]) -> pd.D
             "last_loss": log["smoothed"].iloc[-1],
         }
         table = scores.get(study, pd.DataFrame())
-        keep = ["benchmark", "protocol", "num_shots", "model", "n", "accuracy", "low", "high"]
-        found = table[[*keep, "chance"]].to_dict("records") if len(table) else [{}]
+        found = table[list(SCORE_COLUMNS)].to_dict("records") if len(table) else [{}]
         rows += [facts | row for row in found]
     return pd.DataFrame(rows)
 

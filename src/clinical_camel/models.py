@@ -6,6 +6,7 @@ tokenizer's own chat template; a text that already starts with the BOS token nev
 
 import copy
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -148,33 +150,69 @@ def load(
     """One LLM for each name in `adapters` (name: adapter folder, or "" for the base alone).
 
     The base is loaded once and shared. An adapter folder brings its own tokenizer and template,
-    as trained. Raises ModelError for a missing adapter or a tokenizer larger than the embedding.
+    as trained. Raises ModelError, before weights are read, for an adapter that is missing, damaged
+    or made for another base, and for a tokenizer larger than the embedding.
     """
+    with torch.device("meta"):  # the base without its weights
+        skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(locate(model)))
+    tokenizers = {}
+    for name, adapter in adapters.items():
+        folder = data.root() / adapter
+        problem = adapter_problem(folder, skeleton) if adapter else ""
+        if problem:
+            raise ModelError(f"adapters: {name}: {adapter} {problem}")
+        own = adapter and (folder / "tokenizer_config.json").is_file()
+        tokenizers[name] = load_tokenizer(adapter if own else model, chat_template)
+        if len(tokenizers[name]) > skeleton.get_input_embeddings().num_embeddings:
+            raise ModelError(
+                f"{model}: tokenizer has {len(tokenizers[name])} tokens, more than embeddings"
+            )
     base = load_base(model, quantize)
     limit = int(getattr(base.config, "max_position_embeddings", 0)) or 2048
     shared, llms = base, {}
     for name, adapter in adapters.items():
         source = {"model": model, "quantize": quantize, **fingerprint(locate(model), base)}
-        tokenizer = load_tokenizer(model, chat_template)
         if adapter:
             folder = data.root() / adapter
-            if not (folder / "adapter_model.safetensors").is_file():
-                raise ModelError(f"adapters: {name}: no adapter_model.safetensors in {adapter}")
             if isinstance(shared, PeftModel):
                 shared.load_adapter(str(folder), adapter_name=name)
             else:
                 shared = PeftModel.from_pretrained(shared, str(folder), adapter_name=name)
-            if (folder / "tokenizer_config.json").is_file():
-                tokenizer = load_tokenizer(adapter, chat_template)
             source |= {"adapter": adapter, "adapter_sha256": file_hash(folder)}
-        if len(tokenizer) > base.get_input_embeddings().num_embeddings:
-            raise ModelError(
-                f"{model}: tokenizer has {len(tokenizer)} tokens, more than embeddings"
-            )
-        llms[name] = LLM(name, base, tokenizer, limit, name if adapter else "", source)
+        llms[name] = LLM(name, base, tokenizers[name], limit, name if adapter else "", source)
     for llm in llms.values():
         llm.model = shared
     return llms
+
+
+def adapter_problem(folder: Path, model: Any) -> str:
+    """Why this adapter cannot stand on this model, or "" when each of its matrices has its place.
+
+    PEFT passes over matrices of layers that the base does not have, and an untuned model is scored
+    as the tuned one.
+    """
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        return "holds no adapter_model.safetensors; other weight files are not opened"
+    try:
+        with safe_open(file, "pt") as matrices:
+            keys = matrices.keys()
+            shapes = {key: matrices.get_slice(key).get_shape() for key in keys}
+    except SafetensorError as error:
+        return f"is damaged ({error}); make it again"
+    for key, shape in sorted(shapes.items()):
+        found = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
+        if not found or len(shape) != 2:
+            continue
+        try:
+            layer = model.get_submodule(found[1])
+        except AttributeError:
+            return f"was made for another base: this one has no {found[1]}"
+        have, side = (shape[1], "in_features") if found[2] == "A" else (shape[0], "out_features")
+        want = getattr(layer, side, have)
+        if want != have:
+            return f"was made for another base: {found[1]} is {want} wide, not {have}"
+    return ""
 
 
 def fingerprint(folder: str, model: Any) -> dict[str, str]:

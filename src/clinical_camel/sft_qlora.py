@@ -27,6 +27,16 @@ from clinical_camel import data, models
 from clinical_camel.data import Article, Dialogue
 
 LOSS_ON = ("assistant", "all")
+LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+OPTIMIZERS = (
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "adafactor",
+    "sgd",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +57,15 @@ def encode_mixture(
 
     `counts`: source, rows, shortened (lost exchanges from its end), dropped (first exchange does
     not fit), tokens, trained_tokens, trained_share. Articles are plain text, every token trained,
-    cut into windows. Raises ValueError for an unknown `loss_on` or when nothing is left.
+    cut into windows. Raises ValueError for an unknown `loss_on`, for text that the tokenizer does
+    not know, or when nothing is left.
     """
     if loss_on not in LOSS_ON:
         raise ValueError(f"loss_on: {loss_on!r} is not one of {', '.join(LOSS_ON)}")
     rows, counts = [], []
     for source, items in mixture.items():
         encoded, shortened, dropped = [], 0, 0
+        _refuse_unknown(tokenizer, source, items)
         for item in items:
             if isinstance(item, Article):
                 encoded += encode_windows(tokenizer, item, max_length)
@@ -79,6 +91,36 @@ def encode_mixture(
     if not rows:
         raise ValueError(f"mixture: no row fits max_length {max_length}; nothing to train on")
     return Encoded(rows, pd.DataFrame(counts))
+
+
+def _refuse_unknown(
+    tokenizer: PreTrainedTokenizerBase, source: str, items: Sequence[Dialogue | Article]
+) -> None:
+    """A word without a token becomes the unknown token, and a model learns to write that."""
+    unknown = {item.id: words for item in items if (words := unknown_words(tokenizer, _text(item)))}
+    for name, words in itertools.islice(unknown.items(), 1):
+        raise ValueError(
+            f"mixture: {source}: the tokenizer does not know a word of {len(unknown)} of "
+            f"{len(items)} rows, first of {name}: {', '.join(words[:5])}; take those rows out, or "
+            "choose a base whose tokenizer has bytes to fall back on"
+        )
+
+
+def unknown_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """The words of a text that the tokenizer can only write as its unknown token."""
+    unknown = tokenizer.unk_token_id
+    if unknown in (None, tokenizer.eos_token_id, tokenizer.bos_token_id):  # GPT-2: no text is
+        return []
+    if unknown not in tokenizer.encode(text, add_special_tokens=False):
+        return []
+    words = [word for word in text.split() if tokenizer.unk_token not in word]
+    return [w for w in words if unknown in tokenizer.encode(w, add_special_tokens=False)]
+
+
+def _text(item: Dialogue | Article) -> str:
+    if isinstance(item, Article):
+        return data.article_text(item)
+    return "\n".join(message["content"] for message in item.messages)
 
 
 def encode_within(

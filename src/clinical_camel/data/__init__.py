@@ -24,6 +24,7 @@ import dataclasses
 import hashlib
 import importlib.resources
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ __all__ = [
     "names",
     "question_text",
     "root",
+    "spec_problem",
     "to_dict",
 ]
 
@@ -155,6 +157,37 @@ def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:
     return _sample(_load(spec, Consultation, learn=False), limit)
 
 
+def spec_problem(spec: str, shapes: Sequence[str], learn: bool) -> str:
+    """Why a spec cannot be read as one of these row shapes, or "" as far as a glance can tell.
+
+    For the check of a params file: names, what they may be used for, and the first row of a file.
+    A file under data/ or outputs/ may be absent: it is fetched, or made by a step that has yet to
+    run, and the runner looks for it. A file in our own row shape is taken for the first shape.
+    """
+    try:
+        place = _parse(spec)
+        source = place.source
+        known = {"Article": Article, "Consultation": Consultation, "Dialogue": Dialogue}
+        shape = (known | {"Question": Question})[shapes[0]]
+        if source and source.shape.__name__ in shapes:
+            shape = source.shape
+        _check_use(spec, place, shape, learn)
+        if not place.path:
+            if not source.shipped:
+                registry.on_hub(place.name)
+            return ""
+        path = root() / place.path
+        if path.is_file() or not place.path.startswith(("data/", "outputs/")):
+            raw = files.first_row(files.local_path(place.path))
+            raw = registry.file_rows(source, [raw])[0] if source else raw
+            read = _reader(source, shape)
+            _, problems = files.each([raw], lambda row: _checked(1, row, read))
+            return f"{spec}: line 1: {problems[0][1]}" if problems else ""
+    except DataError as error:
+        return " ".join(str(error).split())
+    return ""
+
+
 def describe(spec: str) -> dict[str, Any]:
     """Where the rows of a spec come from, for the record of a run: plain texts, no rows.
 
@@ -211,22 +244,29 @@ def _load(spec: str, shape: type[RowT], learn: bool) -> list[RowT]:
     place = _parse(spec)
     _check_use(spec, place, shape, learn)
     on_hub = not place.path and not place.source.shipped
+    torn: list[tuple[int, str]] = []  # lines that are no JSON object
     if on_hub:
         raw = registry.hub_rows(place.name)
+        numbers = range(1, len(raw) + 1)
     else:
         path = files.local_path(place.path) if place.path else registry.shipped_path(place.source)
-        raw = files.read_jsonl(path)
+        numbers, raw, torn = files.parse_jsonl(path)
         raw = registry.file_rows(place.source, raw) if place.source else raw
         if learn:
             _refuse_shipped_exam(spec, path)
     if learn:
         _refuse_held_out(spec, raw)
-    read = (place.source and place.source.read) or (lambda row: from_dict(shape, row))
-    made, problems = files.each(list(enumerate(raw, 1)), lambda pair: _checked(*pair, read))
+    read = _reader(place.source, shape)
+    made, misfits = files.each(list(zip(numbers, raw, strict=True)), lambda p: _checked(*p, read))
+    problems = torn + [(numbers[i - 1], text) for i, text in misfits]
     rows = [(number, row) for number, row in made if row is not None]
     if place.source and place.source.join:
         rows = list(enumerate(place.source.join([row for _, row in rows]), 1))
     return _settle(spec, rows, problems, forgive=on_hub and learn)
+
+
+def _reader(source: registry.Source | None, shape: type) -> Callable[[dict[str, Any]], Any]:
+    return (source and source.read) or (lambda row: from_dict(shape, row))
 
 
 def _checked(number: int, raw: dict[str, Any], read: Any) -> tuple[int, Any]:

@@ -6,6 +6,7 @@ without its number. A training set or a benchmark read like that is another one 
 So here a file is read whole or not at all, and one message names every bad line.
 """
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -17,7 +18,8 @@ from typing import Any
 
 from clinical_camel.data.shapes import DataError
 
-MAX_SHOWN = 20  # bad lines named in one message; the rest are counted
+MAX_SHOWN = 20  # bad lines in words in one message
+MAX_NUMBERS = 200  # further ones by their number; the rest are counted
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -48,6 +50,8 @@ def local_path(relative: str) -> Path:
 
 
 def _advice(pure: PurePosixPath) -> str:
+    if pure.parts[:1] in (("http:",), ("https:",)):
+        return "An address is not a dataset spec; download the file into data/ and name its path."
     if pure.parts[:2] == ("data", "public"):
         return "Fill data/public first: section 'Real data' of the README says how."
     if pure.parts[:1] == ("outputs",):
@@ -71,6 +75,17 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     Raises one DataError that lists every bad line with its number: broken or cut-off JSON, not an
     object, two objects, a blank line, NUL, bad UTF-8, a repeated key, NaN or Infinity.
     """
+    _, rows, problems = parse_jsonl(path)
+    refuse(path.name, problems)
+    return rows
+
+
+def parse_jsonl(path: Path) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
+    """The good lines' numbers and objects, and the bad lines' numbers and problems.
+
+    For a caller that checks the objects too, so that both kinds of bad lines come in one message.
+    Raises DataError for what is no JSON lines file at all.
+    """
     content = _read_bytes(path).removeprefix(UTF8_BOM)
     if not content.strip():
         raise DataError(f"{path.name} is empty")
@@ -79,10 +94,26 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if ends_well:
         lines.pop()
     rows, problems = each(lines, _parse_line)
-    if problems and not ends_well and problems[-1][0] == len(lines):
+    bad = {number for number, _ in problems}
+    if problems and not ends_well and len(lines) in bad:
         problems[-1] = (len(lines), f"{problems[-1][1]} (the last line has no end: file cut off?)")
+    return [number for number in range(1, len(lines) + 1) if number not in bad], rows, problems
+
+
+def first_row(path: Path) -> dict[str, Any]:
+    """The object in the first line of a JSON lines file, whatever its size; DataError."""
+    try:
+        with path.open("rb") as stream:
+            _refuse_foreign(path.name, stream.read(200))
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+            line = stream.readline().removeprefix(UTF8_BOM)
+    except (EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{path.name} cannot be read ({error})") from error
+    if not line:
+        raise DataError(f"{path.name} is empty")
+    rows, problems = each([line.removesuffix(b"\n")], _parse_line)
     refuse(path.name, problems)
-    return rows
+    return rows[0]
 
 
 def each(
@@ -103,8 +134,9 @@ def refuse(name: str, problems: list[tuple[int, str]], unit: str = "line") -> No
     if not problems:
         return
     shown = [f"  {unit} {number}: {text}" for number, text in problems[:MAX_SHOWN]]
-    if len(problems) > MAX_SHOWN:
-        shown.append(f"  and {len(problems) - MAX_SHOWN} more")
+    if rest := [str(number) for number, _ in problems[MAX_SHOWN:]]:
+        end = ", ..." if len(rest) > MAX_NUMBERS else ""
+        shown.append(f"  and {len(rest)} more: {unit}s {', '.join(rest[:MAX_NUMBERS])}{end}")
     count = f"{len(problems)} bad {unit}{'s' if len(problems) > 1 else ''}"
     raise DataError(f"{name}: {count}, nothing was read\n" + "\n".join(shown))
 
@@ -112,11 +144,25 @@ def refuse(name: str, problems: list[tuple[int, str]], unit: str = "line") -> No
 def _read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if path.name.endswith(".gz") else content
+        _refuse_foreign(path.name, content)
+        content = gzip.decompress(content) if path.name.endswith(".gz") else content
+        _refuse_foreign(path.name, content)
+        return content
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path.name} is no whole gzip file ({error})") from error
     except OSError as error:
         raise DataError(f"{path.name} cannot be read ({error.strerror})") from error
+
+
+def _refuse_foreign(name: str, content: bytes) -> None:
+    """What often stands under the name of a dataset and is none, each with its remedy."""
+    start = content[:200].removeprefix(UTF8_BOM).lstrip().lower()
+    if start.startswith(b"version https://git-lfs.github.com/"):
+        raise DataError(f"{name} is a git-lfs pointer, not the file itself; run git lfs pull")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise DataError(f"{name} is a web page, not a dataset; download the file itself again")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{name} is UTF-16 text; save it as UTF-8")
 
 
 def _parse_line(line: bytes) -> dict[str, Any]:
@@ -128,6 +174,8 @@ def _parse_line(line: bytes) -> dict[str, Any]:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _BadValue(f"not UTF-8 at byte {error.start + 1}") from error
+    if text.startswith("\ufeff"):
+        raise _BadValue("a byte order mark inside the file (two files joined?)")
     value = _parse_json(text)
     if not isinstance(value, dict):
         raise _BadValue(f"not a JSON object but {type(value).__name__}")

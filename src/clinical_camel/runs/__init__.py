@@ -1,6 +1,7 @@
 """What a run may be given, where its results go, what is recorded; and the runner of a study.
 
     params, values     the parameters cell is the schema, the YAML names every parameter
+    rules              which values a parameter may have, by its name
     journal            finished pieces of work, on disk as they come
     record             the folder of a run, its tables and figures, run.json
     exercise           the self-check at the end of a notebook

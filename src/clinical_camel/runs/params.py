@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from clinical_camel.runs import rules
 from clinical_camel.runs.values import (
     SCALARS,
     misfits,
@@ -27,6 +28,8 @@ from clinical_camel.runs.values import (
 )
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+MAX_DIGITS = 19  # of a whole number: what 64 bits hold, and Python refuses to read 4,301
 STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+")
 
 
@@ -207,13 +210,18 @@ def check_params(notebook: Path, params: dict[str, Any], source: str) -> None:
     declared = declared_params(notebook)
     where = relative(notebook)
     problems = [f"{name}: missing; {where} declares it" for name in declared if name not in params]
+    fitting = {}
     for name, value in params.items():
+        found = list(unsafe(name, value))
         if name not in declared:
-            problems.append(f"{name}: not a parameter of {where}{nearest(name, declared)}")
+            found.append(f"{name}: not a parameter of {where}{nearest(name, declared)}")
         else:
             annotation = ast.parse(declared[name].annotation, mode="eval").body
-            problems += misfits(value, annotation, name)
-        problems += unsafe(name, value)
+            found += misfits(value, annotation, name)
+        if not found:
+            fitting[name] = value
+        problems += found
+    problems += rules.problems(fitting, root())
     problems += [
         f"{name}: declared in {where} but no later cell reads it; use it or delete it"
         for name in unread_params(notebook)
@@ -279,20 +287,40 @@ def read_yaml(file: Path) -> dict[str, Any]:
         problems = list(_node_problems(node, "", set()))
         if problems:
             raise ParamsError("\n".join(f"{name}: {problem}" for problem in problems))
-        return yaml.safe_load(text)
+        return yaml.constructor.SafeConstructor().construct_document(node)
     except UnicodeDecodeError as error:
-        raise ParamsError(f"{name}: not UTF-8 text (byte {error.start})") from None
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ParamsError(f"{name}: line {line}: not UTF-8 text; save the file as UTF-8") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise ParamsError(
+            f"{name}: line {line}: a character {error.character:#x}; delete it"
+        ) from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{name}: {_yaml_problem(error)}") from None
+    except RecursionError:
+        raise ParamsError(f"{name}: nested too deeply; write flat values") from None
+
+
+YAML_PROBLEMS = {  # what the parser says, in words that name the remedy
+    "'\\t'": "a tab; indent with spaces",
+    "another document": "a second document; keep one file to one document, without ---",
+    "unexpected end of stream": "a quote that is not closed",
+    "',' or ']'": "a bracket that is not closed, or a comma that is missing",
+    "',' or '}'": "a brace that is not closed, or a comma that is missing",
+    "expected ':'": "not of the form `name: value`, with a space after the colon",
+    "mapping values": "a second colon; put the text in quotes",
+}
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    if "'\\t'" in problem:
-        return f"{where}a tab; indent with spaces"
-    return f"{where}{problem}"
+    mark = getattr(error, "problem_mark", None)
+    began = getattr(error, "context_mark", None)
+    if began and "end" in problem:  # a quote or bracket: where it began, not where the file ended
+        mark = began
+    said = next((said for part, said in YAML_PROBLEMS.items() if part in problem), problem)
+    return f"line {mark.line + 1}: {said}" if mark else said
 
 
 def _node_problems(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
@@ -301,6 +329,8 @@ def _node_problems(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
         yield f"{line}{at}: an alias; write the value out"
         return
     seen.add(id(node))
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
+        yield f"{line}{at}: the tag {node.tag} is not allowed; write a plain value"
     if isinstance(node, yaml.ScalarNode):
         problem = _odd_scalar(node)
         if problem:
@@ -320,10 +350,11 @@ def _mapping_problems(node: yaml.MappingNode, at: str, seen: set[int]) -> Iterat
             yield f"line {line}: {at or '<<'}: a merge key; a params file inherits nothing"
         elif key.tag != "tag:yaml.org,2002:str":
             yield f"line {line}: {at + ': ' if at else ''}the key {key.value} is not text; quote it"
-        if str(key.value) in first:
-            yield f"line {line}: {key.value}: a second time (first in line {first[str(key.value)]})"
-        first.setdefault(str(key.value), line)
-        yield from _node_problems(item, f"{at}.{key.value}" if at else str(key.value), seen)
+        name = f"{at}.{key.value}" if at else str(key.value)
+        if name in first:
+            yield f"line {line}: {name}: a second time (first in line {first[name]})"
+        first.setdefault(name, line)
+        yield from _node_problems(item, name, seen)
 
 
 def _odd_scalar(node: yaml.ScalarNode) -> str:
@@ -337,6 +368,8 @@ def _odd_scalar(node: yaml.ScalarNode) -> str:
         return f'{node.value} is read in base 60; write it in quotes, "{node.value}"'
     if kind == "int" and re.match(r"[-+]?0[0-9_]", node.value):
         return f"{node.value} is read in base 8; write it without the leading zero"
+    if kind == "int" and len(node.value) > MAX_DIGITS:
+        return f"a number of {len(node.value)} digits; write at most {MAX_DIGITS}"
     if kind not in ("int", "float", "bool", "str"):
-        return f"the tag {node.tag} is not allowed"
+        return f"the tag {node.tag} is not allowed; write a plain value"
     return ""

@@ -77,13 +77,24 @@ def owner_of(text: str) -> tuple[str, str] | None:
     return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 
 
+def _at(job: Job, text: str) -> str:
+    """The place of an input in its params file, for a message."""
+    found = (at for name in job.params for at, _, t in texts(job.params[name], name) if text in t)
+    return f"{job.source}: {next(found, 'an input')}: {text}"
+
+
 def in_order(jobs: list[Job]) -> list[Job]:
     """Jobs so that each stands after what it needs; ties by step number.
 
-    Raises PlanError for a cycle, and for a step of this study that has no params file.
+    Raises PlanError for a cycle, and one with all inputs that no step makes.
     """
+    problems = [problem for job in jobs for problem in _made_by_none(job)]
+    if problems:
+        raise PlanError("\n".join(problems))
     by_step = {job.step: job for job in jobs}
-    waiting = {job.step: _needs_within(job, by_step) for job in jobs}
+    waiting = {
+        job.step: {step for study, step in job.needs() if study == job.study} for job in jobs
+    }
     ready = [step for step, needs in waiting.items() if not needs]
     heapq.heapify(ready)
     ordered = []
@@ -103,19 +114,19 @@ def in_order(jobs: list[Job]) -> list[Job]:
     return ordered
 
 
-def _needs_within(job: Job, by_step: dict[str, Job]) -> set[str]:
-    needs = set()
-    for study, step in job.needs():
-        if step not in params_.steps():
-            text = next(t for t in job.inputs if owner_of(t) == (study, step))
-            raise PlanError(f"{job.source}: {text} names no step{nearest(step, params_.steps())}")
-        if study == job.study and step not in by_step:
-            raise PlanError(
-                f"{job.source}: needs {step}, but params/{study}/{step}.yaml is not there"
-            )
-        if study == job.study:
-            needs.add(step)
-    return needs
+def _made_by_none(job: Job) -> Iterator[str]:
+    """Inputs under outputs/ that belong to no step of any study, one line each."""
+    for text in job.inputs:
+        study, step = owner_of(text) or ("", "")
+        if not study:
+            continue
+        at = _at(job, text)
+        if study not in params_.studies():
+            yield f"{at} names no study{nearest(study, params_.studies())}"
+        elif step not in params_.steps():
+            yield f"{at} names no step{nearest(step, params_.steps())}"
+        elif not (params_.root() / "params" / study / f"{step}.yaml").is_file():
+            yield f"{at} needs {step}, but params/{study}/{step}.yaml is not there"
 
 
 def choose(jobs: list[Job], wanted: list[str]) -> list[Job]:
@@ -136,7 +147,7 @@ def choose(jobs: list[Job], wanted: list[str]) -> list[Job]:
 def missing_files(job: Job) -> list[str]:
     """Inputs that no step makes and that are not on this machine, one line each."""
     return [
-        f"{job.source}: {text} is not there"
+        f"{_at(job, text)} is not there"
         for text in job.inputs
         if owner_of(text) is None and not (params_.root() / text).exists()
     ]

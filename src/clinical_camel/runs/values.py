@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
+INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # control, format, private use, half of a surrogate pair
 SECRET_NAME = re.compile(
     r"(^|_)(api_?key|access_?key|private_?key|secret|secret_?key|passw(or)?d|passphrase|credentials?"
     r"|(?<!eos_)(?<!pad_)(?<!bos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)(?<!stop_)token)$",
@@ -42,11 +43,13 @@ def path_problem(text: str) -> str:
 
 def nearest(name: str, choices: Any) -> str:
     """The end of a sentence: the likely name, or all of them when none is near."""
-    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
+    known, plain = list(choices), str(name).strip().lower().replace("-", "_")
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    close = close or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
     if close:
         twin = "" if str(name).isascii() else " (a letter here only looks like a Latin one)"
         return f"; did you mean {close[0]}{twin}?"
-    return f"; known: {', '.join(choices) or 'none'}"
+    return f"; known: {', '.join(known) or 'none'}"
 
 
 def misfits(value: Any, annotation: ast.expr, at: str) -> Iterator[str]:
@@ -96,9 +99,8 @@ def _remedy(value: Any, wanted: str) -> str:
         return '; YAML reads yes, no, on and off as true or false: write it in quotes, "no"'
     if wanted == "str" and not isinstance(value, list | dict):
         return f'; write it in quotes, "{value}"'
-    if wanted == "bool":
-        return "; write true or false"
-    return ""
+    plain = {"bool": "true or false", "int": "a whole number", "float": "a number such as 0.5"}
+    return f"; write {plain[wanted]}" if wanted in plain else ""
 
 
 def _as_number(text: str) -> float | None:
@@ -150,5 +152,7 @@ def unsafe(name: str, value: Any) -> Iterator[str]:
             yield f"{at}: looks like a secret; {remedy}"
         elif problem := path_problem(text) or path_problem(text.rpartition("@")[2]):
             yield f"{at}: {show(text)} {problem}"
-        if any(unicodedata.category(c) in ("Cc", "Cf", "Co") for c in text if c not in "\n\t"):
+        if any(
+            unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs") for c in text if c not in "\n\t"
+        ):
             yield f"{at}: {text!a} contains an invisible character; delete it"
