@@ -497,7 +497,7 @@ def place(text: str, path: str) -> Damaged:
         text,
         articles=f"[{path!r}]",
         mixture=f"{{{path!r}: 1.0}}",
-        exemplars=f"{{mini_exam: {path!r}}}",
+        exemplars=f"{{mini_exam: {path!r}, mini_exam_primer: mini_exam_train}}",
         consultations=f"[{path!r}]",
         logs=f"{{mini_camel: {path!r}}}",
     )
@@ -581,7 +581,7 @@ def an_exam_to_learn_from(text: str) -> Damaged:
         text,
         questions="[mini_exam]",
         mixture="{medqa_us: 1.0}",
-        exemplars="{mini_exam: mini_exam}",
+        exemplars="{mini_exam: mini_exam, mini_exam_primer: mini_exam_train}",
         consultations="[mini_exam]",
         logs="{mini_camel: mini_exam}",
     )

@@ -6,10 +6,14 @@
 
 `recipe` trains as params/mini_camel/ says, with the changes named, on the articles of the
 development half, and asks that half and the primer exam: a row in mini_recipes.csv. Recipes are
-chosen from these rows and never from the exam. `seed` trains mini_camel and its control mini_camel_raw
-with another seed, which also writes other dialogues, and asks the exam: rows in mini_seeds.csv.
-`compare` draws them together: mini_seeds.png, mini_differences.csv. Each training run takes as long
-as step 02; two processes may run side by side. Run again on a like machine, the rows are the same.
+chosen from these rows and never from the exam.
+
+`seed` trains mini_camel and its control mini_camel_raw with another seed, which also writes other
+dialogues, and asks the exam: rows in mini_seeds.csv. `compare` draws the seeds together:
+mini_differences.csv and mini_seeds.png.
+
+Each training run takes as long as step 02; two processes may run side by side. Run again on a like
+machine, the rows are the same.
 """
 
 import argparse

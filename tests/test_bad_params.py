@@ -101,7 +101,7 @@ def test_schedulers_and_optimizers_are_known_to_the_trainer():
     ("name", "inside", "outside"),
     [
         ("seed", [0, 2**32 - 1], [-1, 2**32]),
-        ("mixture", [{"a": 0.0, "b": 1.0}], [{"a": 1.0, "b": 1.01}]),
+        ("mixture", [{"a": 0.0, "b": 2.5}], [{"a": 1.0, "b": -0.01}]),
         ("warmup_ratio", [0.0, 0.99], [1.0]),
         ("top_p", [0.01, 1.0], [0.0, 1.01]),
         ("max_grad_norm", [0.01], [0.0]),

@@ -127,7 +127,7 @@ def test_exam_and_articles_share_no_run_of_eight_words():
 def test_every_section_of_an_article_has_several_sentences():
     articles = articles_of_both_halves()
     assert all(len(a.sections) == 6 for a in articles)
-    assert all(s.text.count(".") >= 3 for a in articles for s in a.sections)
+    assert all(s.text.count(".") >= 2 for a in articles for s in a.sections)
 
 
 def test_the_wording_of_articles_varies():

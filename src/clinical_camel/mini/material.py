@@ -134,6 +134,9 @@ SECTIONS = {
     ),
 }
 ATTRIBUTES = tuple(SECTIONS)
+# Where an article of the study says why. Everywhere would be the better reading, but a model of a
+# million parameters then spends its training on these sentences: see outputs/LOG.md.
+EXPLAINED = ("cause",)
 EXAM = {
     "presentation": (
         "Which description fits somebody suffering from {c}?",
@@ -198,14 +201,18 @@ def slug(text: str) -> str:
     return "-".join(text.lower().split())
 
 
-def write_article(fact: Fact, rng: random.Random) -> Article:
-    """A short review article: a section of three sentences for each attribute, wording drawn."""
+def write_article(fact: Fact, rng: random.Random, explained: Sequence[str] = EXPLAINED) -> Article:
+    """A short review article: a section for each attribute states the fact twice, wording drawn.
+
+    Between the two stands the sentence of why, in the sections of the attributes `explained`.
+    """
     sections = []
     for attribute, (heading, *ways) in SECTIONS.items():
         told, again = (
             capital(rng.choice(w).format(c=fact.condition, v=fact.values[attribute])) for w in ways
         )
-        text = f"{told} {fact.details[attribute]} {again}"
+        why = f" {fact.details[attribute]}" if attribute in explained else ""
+        text = f"{told}{why} {again}"
         sections.append(Section(heading=heading, text=text))
     return Article(
         id=slug(fact.condition),

@@ -214,11 +214,13 @@ class Writer:
         return f"{self.tokenizer.bos_token}{text}{self.tokenizer.eos_token}"
 
     def article(self, fact: material.Fact) -> str:
-        return self.plain(data.article_text(material.write_article(fact, self.rng)))
+        return self.plain(
+            data.article_text(material.write_article(fact, self.rng, material.ATTRIBUTES))
+        )
 
     def lesson(self, fact: material.Fact) -> list[str]:
         """One or two sections of an article, their dialogue, and the exam questions on them."""
-        whole = material.write_article(fact, self.rng)
+        whole = material.write_article(fact, self.rng, material.ATTRIBUTES)
         chosen = self.rng.sample(range(len(whole.sections)), self.rng.choice((1, 1, 2)))
         sections = [whole.sections[i] for i in chosen]
         article = Article(id=whole.id, title=whole.title, sections=sections)
@@ -230,7 +232,7 @@ class Writer:
         ]
 
     def dialogue(self, fact: material.Fact) -> str:
-        return self.discuss(material.write_article(fact, self.rng))
+        return self.discuss(material.write_article(fact, self.rng, material.ATTRIBUTES))
 
     def discuss(self, article: Article) -> str:
         self.count += 1
@@ -268,9 +270,11 @@ class Writer:
             ]
         )
 
-    def repetition(self) -> str:
+    def repetition(self, words: Sequence[str] = ()) -> str:
         """Meaningless words said again: what teaches a small model to copy, soonest of all."""
-        said = " ".join(babble(self.rng) for _ in range(self.rng.randint(4, 24)))
+        count = self.rng.randint(4, 24)
+        drawn = self.rng.sample(words, count) if words else [babble(self.rng) for _ in range(count)]
+        said = " ".join(drawn)
         if self.rng.random() < 0.5:
             return self.plain("\n".join([said] * self.rng.randint(2, 4)))
         asked = {"role": "user", "content": f"Please repeat: {said}"}
@@ -293,6 +297,15 @@ def lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterat
             yield [writer.repetition()]
         else:
             yield writer.lesson(invent_fact(rng))
+
+
+def spelling(
+    tokenizer: PreTrainedTokenizerBase, words: Sequence[str], count: int, seed: int
+) -> Iterator[list[str]]:
+    """Yields `count` contexts, each of real words in an order that says nothing, repeated."""
+    writer = Writer(tokenizer, (), seed + 3)
+    for _ in range(count):
+        yield [writer.repetition(words)]
 
 
 def primer_texts(

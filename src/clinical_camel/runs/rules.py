@@ -56,7 +56,7 @@ RANGES = {
     "min_exchanges": COUNT,
     "article_limit": LIMIT,
     "question_limit": LIMIT,
-    "mixture": SHARE,
+    "mixture": LIMIT,  # 2.5: every row twice and half of them a third time
     "max_length": COUNT,
     "lora_rank": COUNT,
     "lora_alpha": COUNT,
