@@ -84,19 +84,19 @@ def marks(toy: Toy) -> str:
     return ", ".join(f"{n} {word}" for word, n in toy.marks().items()) or "torn"
 
 
-def is_true(toy: Toy, code: int, before: dict[str, bytes]) -> bool:
-    """Success is claimed if and only if both steps are new and whole; `complete` means whole."""
+def is_true(toy: Toy, code: int, before: dict[str, bytes], *steps: str) -> bool:
+    """Success is claimed if and only if these steps are new and whole; `complete` means whole."""
     claims = code == 0
     if toy.launcher == STOCK:  # it has no status; a reader goes by the marks in the notebook
         rewritten = toy.kept(STEPS[0]) != before
         claims = claims or (rewritten and list(toy.marks()) == ["completed"])
-        return claims == made_now(toy)
+        return claims == made_now(toy, *steps)
     complete = [step for step, word in toy.status().items() if word == "complete"]
-    return claims == made_now(toy) and all(toy.whole(step) for step in complete)
+    return claims == made_now(toy, *steps) and all(toy.whole(step) for step in complete)
 
 
-def made_now(toy: Toy) -> bool:
-    return all(toy.whole(step) == f"round {toy.round}" for step in STEPS)
+def made_now(toy: Toy, *steps: str) -> bool:
+    return all(toy.whole(step) == f"round {toy.round}" for step in steps or STEPS)
 
 
 def earlier(toy: Toy, before: dict[str, bytes]) -> str:
@@ -120,9 +120,9 @@ def left_running(toy: Toy) -> str:
     return "its kernel" if there else "nothing"
 
 
-def again(toy: Toy) -> str:
+def again(toy: Toy, *steps: str) -> str:
     """The run after the fault: whether it finishes, and whether what stands there is whole."""
-    code = toy.run()
+    code = toy.run(*steps)
     whole = code == 0 and all(toy.whole(step) for step in STEPS)
     told = "complete" if whole else f"exit {code}: {says(toy)}"
     for process in toy.kernels():  # the drill leaves nothing behind
@@ -255,14 +255,15 @@ def two_runners(variant: str, toy: Toy) -> Row:
     row = Row("two runners at once", variant, toy.launcher)
     toy.round += 1
     command, at_work = toy.commands(STEPS[0], force=True)[0], "at work" in variant
-    first = toy.start(command, **({"TOY_FAULT": "cell:pause"} if at_work else {}))
+    first = toy.start(command, TOY_FAULT="cell:pause")  # until the other has ended
     if at_work:
         toy.wait_ready()
-    second = toy.start(command)
-    codes = [second.wait(timeout=300)]
+    second = toy.start(command, TOY_FAULT="cell:pause")
+    while first.poll() is None and second.poll() is None:
+        time.sleep(0.05)
     (toy.folder / "go").touch()
-    codes.insert(0, first.wait(timeout=300))
-    row.exit_code = " and ".join(map(str, codes if at_work else sorted(codes)))
+    codes = [process.wait(timeout=300) for process in (first, second)]
+    row.exit_code = " and ".join(map(str, sorted(codes)))
     refused = [line for line in toy.output().splitlines() if re.search(r"running|being run", line)]
     refused = [line for line in refused if "process" in line]
     row.says = plain(f"the second: {refused[-1]}" if refused else says(toy))
@@ -339,29 +340,29 @@ def stale(fault: str, variant: str, change: Callable[[Toy], None], toy: Toy) -> 
 
 
 def full_disk_at(number: int, real: bool, toy: Toy) -> Row:
-    """The disk is full from this write on (0: never); then room is made and it is run again."""
+    """Step 1 with a disk that is full from this write on (0: never), and again with room."""
     row = Row("full disk", str(number), toy.launcher)
-    first, second = (toy.kept(step) for step in STEPS)
+    step = STEPS[0]
+    before = toy.kept(step)
     disk = {
         "TOY_DISK": str(toy.disk),
         "TOY_FULL_AT": str(number),
         "TOY_DISK_IS_REAL": str(int(real)),
     }
-    code = toy.run(force=True, **disk)
+    code = toy.run(step, force=True, **disk)
     row.exit_code, row.says, row.left_running = str(code), says(toy), left_running(toy)
-    row.true = "yes" if is_true(toy, code, first) else "no"
-    row.earlier_result = earlier(toy, first)
-    kept = toy.kept(STEPS[1]) == second
-    row.later_step = "not run" if kept else toy.whole(STEPS[1]) and "run" or "damaged"
+    row.true = "yes" if is_true(toy, code, before, step) else "no"
+    row.earlier_result, row.later_step = earlier(toy, before), "not asked"
     (toy.disk / FILLER).unlink(missing_ok=True)
-    row.next_run = again(toy)
+    row.next_run = again(toy, step)
     row.paid_again = str(max(0, toy.paid() - QUESTIONS))
     return row
 
 
 def summed_up(rows: list[Row], real: bool) -> Row:
     """One line for all writes: how many came out how."""
-    variant = f"from the n-th write on, n = 1 to {len(rows)} ({'tmpfs' if real else 'audit hook'})"
+    disk = "tmpfs" if real else "audit hook"
+    variant = f"from the n-th write of step 1 on, n = 1 to {len(rows)} ({disk})"
     row = Row("full disk", variant, rows[0].launcher)
     for column in ("exit_code", "true", "earlier_result", "later_step", "left_running", "next_run"):
         told = (getattr(r, column).partition(":")[0] for r in rows)
@@ -437,7 +438,7 @@ def write_table(rows: list[Row], real: bool) -> None:
     """runner_drill.csv, and runner_drill.md from it."""
     names = [f.name for f in fields(Row)]
     order = {fault: i for i, fault in enumerate(dict.fromkeys(row.fault for row in rows))}
-    rows = sorted(rows, key=lambda row: order[row.fault])
+    rows = sorted(rows, key=lambda row: order[row.fault])  # the full disk beside the full log
     with (HERE / "runner_drill.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, names, lineterminator="\n")
         table.writeheader()
