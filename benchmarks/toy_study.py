@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -243,3 +244,92 @@ class Toy:
             except psutil.Error:
                 continue
         return found
+
+
+@dataclass
+class Row:
+    """One fault under one launcher."""
+
+    fault: str
+    variant: str
+    launcher: str
+    exit_code: str = ""
+    says: str = ""
+    true: str = ""  # what it says agrees with what is on disk
+    earlier_result: str = ""
+    later_step: str = ""
+    left_running: str = ""
+    next_run: str = ""
+    paid_again: str = ""
+
+
+# ------------------------------------------------------------------- looking at what happened
+
+
+def says(toy: Toy) -> str:
+    """The line a user reads at the end, without what differs from run to run."""
+    lines = [line for line in toy.output().splitlines() if line.strip()] or ["nothing"]
+    if toy.launcher == STOCK:  # the kernel's own lines come and go
+        own = [line for line in lines if "[IPKernelApp]" not in line] or ["nothing"]
+        return plain(f"{own[-1]}; notebook: {marks(toy)}")
+    ended = [line for line in lines if re.match(r"\[\d/\d\].* \d+ s ", line)]
+    broken = [line for line in ended if "complete" not in line]
+    line = (broken or [line for line in lines if "not started" in line] or ended or lines)[-1]
+    return plain(re.sub(r" +\d+ s +", ": ", re.sub(r"^\[\d/\d\] \w+ +", "", line)))
+
+
+def plain(text: str) -> str:
+    """Without pids, places and colours."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    text = re.sub(r"/\S*/(disk|bin)/", ".../", text)
+    return " ".join(re.sub(r"\bprocess \d+", "process N", text).split())[:200]
+
+
+def marks(toy: Toy) -> str:
+    return ", ".join(f"{n} {word}" for word, n in toy.marks().items()) or "torn"
+
+
+def is_true(toy: Toy, code: int, before: dict[str, bytes], *steps: str) -> bool:
+    """Success is claimed if and only if these steps are new and whole; `complete` means whole."""
+    claims = code == 0
+    if toy.launcher == STOCK:  # it has no status; a reader goes by the marks in the notebook
+        rewritten = toy.kept(STEPS[0]) != before
+        claims = claims or (rewritten and list(toy.marks()) == ["completed"])
+        return claims == made_now(toy, *steps)
+    complete = [step for step, word in toy.status().items() if word == "complete"]
+    return claims == made_now(toy, *steps) and all(toy.whole(step) for step in complete)
+
+
+def made_now(toy: Toy, *steps: str) -> bool:
+    return all(toy.whole(step) == f"round {toy.round}" for step in steps or STEPS)
+
+
+def earlier(toy: Toy, before: dict[str, bytes]) -> str:
+    """What became of the earlier good result of the first step."""
+    now, notebook = toy.kept(STEPS[0]), f"{STEPS[0]}.ipynb"
+    if now == before:
+        return "untouched"
+    if toy.whole(STEPS[0]) == f"round {toy.round}":
+        return "replaced by a whole one"
+    if now.pop(notebook, b"") == before[notebook]:
+        return "folder replaced, notebook of the run before"
+    same = all(now.get(name) == text for name, text in before.items() if name != notebook)
+    return f"notebook overwritten{'' if same else ', folder replaced'}"
+
+
+def left_running(toy: Toy) -> str:
+    """Whether a kernel is still there five seconds after its launcher has ended."""
+    deadline = time.monotonic() + 5
+    while (there := toy.kernels()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return "its kernel" if there else "nothing"
+
+
+def again(toy: Toy, *steps: str) -> str:
+    """The run after the fault: whether it finishes, and whether what stands there is whole."""
+    code = toy.run(*steps)
+    whole = code == 0 and all(toy.whole(step) for step in STEPS)
+    told = "complete" if whole else f"exit {code}: {says(toy)}"
+    for process in toy.kernels():  # the drill leaves nothing behind
+        process.kill()
+    return told

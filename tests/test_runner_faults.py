@@ -17,7 +17,7 @@ import psutil
 import pytest
 from conftest import Project
 
-from clinical_camel.runs import execution, plan, runner, state
+from clinical_camel.runs import execution, files, plan, runner, state
 
 # no torch and no seaborn in these kernels: they take two seconds to import
 CELLS = (
@@ -142,22 +142,15 @@ def test_a_notebook_torn_by_a_full_disk_is_neither_published_nor_pointed_to(done
     assert result(done) == before
 
 
-def no_room(record: str):
-    """write_json of `state`, with no room for a record of this status."""
-
+def test_a_disk_that_is_full_at_the_last_record_leaves_the_earlier_result(done, monkeypatch):
     def write(file, value):
-        if value["status"] == record:
+        if value["status"] == "complete":
             raise OSError(28, "No space left on device")
         real(file, value)
 
-    real = state.write_json
-    return write
-
-
-def test_a_disk_that_is_full_at_the_last_record_leaves_the_earlier_result(done, monkeypatch):
-    before = result(done)
+    before, real = result(done), state.write_json
     with monkeypatch.context() as patch:
-        patch.setattr(state, "write_json", no_room("complete"))
+        patch.setattr(state, "write_json", write)
         assert runner.main(["run", "toy", "--force"]) == 1
     assert (status(), result(done)) == ("failed", before)
     assert runner.main(["run", "toy"]) == 0
@@ -165,9 +158,12 @@ def test_a_disk_that_is_full_at_the_last_record_leaves_the_earlier_result(done, 
 
 
 def test_a_full_disk_names_the_file_that_found_no_room(done, monkeypatch, capsys):
-    monkeypatch.setattr(state, "write_json", no_room("running"))
+    def no_room(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", no_room)
     assert runner.main(["run", "toy", "--force"]) == 1
-    assert "No space left on device" in capsys.readouterr().err
+    assert "No space left on device: '.lock.json'" in capsys.readouterr().err
     assert status() == "complete"  # nothing was begun
 
 
