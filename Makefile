@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: study test lab lint
+.PHONY: study test lab lint drill
 
 study: .venv/.ready  ## run the embedded study, all five notebooks
 	$(RUN) -m clinical_camel run mini_camel
@@ -13,6 +13,9 @@ test: .venv/.ready  ## all tests, the notebooks among them
 
 lab: .venv/.ready  ## open JupyterLab on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1 notebooks
+
+drill: .venv/.ready  ## break the runner in every way it should survive: about 15 minutes
+	$(RUN) benchmarks/runner_drill.py
 
 lint: .venv/.ready
 	$(RUN) -m ruff check .

@@ -16,7 +16,6 @@ import nbformat
 import pandas as pd
 import pytest
 from conftest import Project
-from jupyter_client.kernelspec import NoSuchKernel
 
 from clinical_camel import runs
 from clinical_camel.runs import execution, plan, record, runner, state, values
@@ -811,12 +810,6 @@ def test_sigterm_reaches_the_kernel_and_leaves_a_state_to_resume(done, capsys):
     assert "\r" not in output  # not a terminal
     assert (partial / "last.jsonl").exists()  # `finally` ran in the kernel
     assert "paid for" in (partial / "journal_answers.jsonl").read_text()
-
-
-def test_a_missing_kernel_comes_with_its_remedy():
-    failure = execution._as_step_failed(NoSuchKernel("python3"), Path("side.ipynb"))
-    assert failure.status == "failed"
-    assert "python -m ipykernel install --sys-prefix" in failure.reason
 
 
 # ------------------------------------------------------------------------- the cleaned copy

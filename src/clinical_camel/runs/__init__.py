@@ -7,9 +7,11 @@
     exercise           the self-check at the end of a notebook
     files, machine     whole writes and hashes; versions, commit, device
     plan, state        which step needs which; what is complete, and if not, why
-    execution, runner  one notebook in one kernel; a whole study, the command line
+    recovery           what a killed runner left, put right by the next
+    kernel, execution  one notebook in one kernel of this interpreter
+    runner             a whole study, the command line
 
-The last two lines are imported by `__main__` only, and papermill with them.
+From plan on they are imported by `__main__` only, and papermill with them.
 """
 
 from clinical_camel.runs import params

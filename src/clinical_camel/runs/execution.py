@@ -4,6 +4,7 @@ Papermill calls every cell completed when the kernel died, and takes `sys.exit(0
 """
 
 import contextlib
+import importlib.util
 import logging
 import re
 import signal
@@ -32,7 +33,10 @@ class StepFailed(Exception):
 
 
 class Stop:
-    """SIGINT and SIGTERM, passed on to the kernel; use as a context in the main thread."""
+    """SIGINT, SIGTERM and SIGHUP, passed on to the kernel; a context for the main thread.
+
+    SIGHUP, the end of an ssh session, counts as SIGTERM; under nohup it stays ignored.
+    """
 
     def __init__(self) -> None:
         self.signum = 0
@@ -40,8 +44,11 @@ class Stop:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Stop":
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self._before[signum] = signal.signal(signum, self._note)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signum = getattr(signal, name, None)  # Windows has no SIGHUP
+            ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN
+            if signum and not ignored:
+                self._before[signum] = signal.signal(signum, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,6 +61,11 @@ class Stop:
         else:
             self.signum, self._since = signum, time.monotonic()
 
+    @property
+    def name(self) -> str:
+        """The signal that came, as SIGTERM; "" if none has."""
+        return signal.Signals(self.signum).name if self.signum else ""
+
     def press(self) -> bool:
         """Signal the kernels; True while it is worth waiting for them to end."""
         if not self.signum:
@@ -63,7 +75,7 @@ class Stop:
             _send(signal.SIGKILL)
         elif time.monotonic() - self._sent > REPEAT:
             self._sent = time.monotonic()
-            _send(self.signum)
+            _send(signal.SIGINT if self.signum == signal.SIGINT else signal.SIGTERM)
         return waited < PATIENCE + 10
 
 
@@ -96,8 +108,7 @@ def execute(
         worker.join(0.1)
         watch()
     if stop.signum:
-        name = signal.Signals(stop.signum).name
-        raise StepFailed("interrupted", f"stopped by {name}; running it again resumes")
+        raise StepFailed("interrupted", f"stopped by {stop.name}; running it again resumes")
     if failures:
         raise _as_step_failed(failures[0], Path(side)) from failures[0]
 
@@ -105,18 +116,22 @@ def execute(
 def _papermill(notebook: str, side: str, params: dict[str, Any]) -> None:
     import papermill  # three seconds, so only when something is to be run
 
+    from clinical_camel.runs.kernel import OwnKernel
+
     logging.getLogger("papermill").setLevel(logging.ERROR)
     papermill.execute_notebook(
         notebook,
         side,
         parameters=params,
         kernel_name="python3",
+        kernel_manager_class=OwnKernel,
         language="python",
         progress_bar=False,
         log_output=False,
         cwd=".",
         request_save_on_cell_execute=True,
-        extra_arguments=["--log-level=40"],  # else each kernel warns about its local TCP port
+        # else a kernel warns about its local TCP port, and of the interrupt that ends it
+        extra_arguments=["--log-level=50"],
     )
 
 
@@ -128,11 +143,13 @@ def _as_step_failed(error: BaseException, side: Path) -> StepFailed:
         text = " ".join(f"{error.ename}: {error.evalue}".split())
         return StepFailed("failed", f"In [{error.exec_count}]: {text[:500]}")
     if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
-        last = _mark_after_death(side)
-        return StepFailed("kernel died", f"in In [{last}]; most often it was out of memory")
-    if type(error).__name__ == "NoSuchKernel":
-        remedy = "python -m ipykernel install --sys-prefix"
-        return StepFailed("failed", f"no kernel named python3 in this environment; {remedy}")
+        if last := _mark_after_death(side):
+            return StepFailed("kernel died", f"in In [{last}]; most often it was out of memory")
+        if not importlib.util.find_spec("ipykernel"):
+            remedy = "pip install -r requirements.lock"
+            return StepFailed("failed", f"no kernel: ipykernel is not installed; {remedy}")
+        remedy = "python -m ipykernel_launcher --version may say why"
+        return StepFailed("kernel died", f"before its first cell; {remedy}")
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return StepFailed("failed", text.replace(f"{root()}/", "")[:500])
 
@@ -150,7 +167,8 @@ def _mark_after_death(side: Path) -> int:
             fact["status"] = "pending"
     if begun:
         begun[-1]["status"] = "failed"
-    nbformat.write(notebook, side)
+    with contextlib.suppress(OSError):  # a full disk
+        nbformat.write(notebook, side)
     return len(begun)
 
 

@@ -27,8 +27,9 @@ def write_bytes(file: Path, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         partial.replace(file)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)
+        error.filename = error.filename or file.name  # a full disk does not say where
         raise
 
 

@@ -7,6 +7,7 @@ never meets half a result and a killed run leaves what it had. Notebooks write o
 import contextlib
 import importlib
 import importlib.util
+import io
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from clinical_camel.runs import params as params_
@@ -107,7 +109,8 @@ def _take_lock(folder: Path, step: str) -> FileLock:
             f"{step} of {folder.name} is already running in process {who}; "
             "wait for it, or close that notebook's kernel"
         ) from None
-    write_json(holder, {"pid": os.getpid(), "started": now()})
+    facts = {"pid": os.getpid(), "process_started": psutil.Process().create_time()}
+    write_json(holder, {**facts, "runner": os.environ.get("CLINICAL_CAMEL_RUNNER", "")})
     return lock
 
 
@@ -268,12 +271,11 @@ class Run:
         if not alt.strip():
             raise ValueError(f"figure {name} needs a text that says what it shows: alt=...")
         figure = getattr(figure, "figure", figure)
-        partial = self.dir / f".{name}.tmp.png"
-        figure.savefig(partial, dpi=110, bbox_inches="tight", metadata={"Software": None})
-        png = partial.read_bytes()
-        partial.replace(self.dir / f"{name}.png")
+        png = io.BytesIO()
+        figure.savefig(png, dpi=110, bbox_inches="tight", metadata={"Software": None})
+        write_bytes(self.dir / f"{name}.png", png.getvalue())
         importlib.import_module("matplotlib.pyplot").close(figure)  # or it is shown a second time
-        _show(png, alt)
+        _show(png.getvalue(), alt)
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json under `notes`: model and data revisions, hashes, counts."""

@@ -1,7 +1,7 @@
 """A whole study from the command line: run, status, list. Expected failures are one sentence.
 
 Exit codes: 0 all complete, 1 a step failed, 2 bad params or inputs, 3 a kernel died,
-4 another runner holds the study, 130 and 143 stopped by SIGINT and SIGTERM.
+4 another runner holds the study, 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 """
 
 import argparse
@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
+from typing import TextIO
 
 import nbformat
 from filelock import FileLock, Timeout
 
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.execution import StepFailed, Stop, clean, execute, stopped_in
-from clinical_camel.runs.files import now, previous_of, read_json, write_bytes, write_json
+from clinical_camel.runs.files import now, read_json, write_bytes, write_json
 from clinical_camel.runs.params import ParamsError
 from clinical_camel.runs.plan import (
     Job,
@@ -29,6 +30,7 @@ from clinical_camel.runs.plan import (
     load_jobs,
     missing_files,
 )
+from clinical_camel.runs.recovery import recover, restore
 from clinical_camel.runs.state import State, close_record, open_record, state_of
 
 FAILED, BAD_INPUT, KERNEL_DIED, HELD = 1, 2, 3, 4
@@ -50,11 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
                 return show_status(asked.study)
             return run_study(asked.study, asked.steps, asked.force)
     except (ParamsError, PlanError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+        _say(error, file=sys.stderr)
         return BAD_INPUT
     except OSError as error:  # a full disk, a folder without permission
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        _say(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
+
+
+def _say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
+    """Print, or do without: a closed terminal or a full disk under the log ends no paid run."""
+    with contextlib.suppress(OSError):
+        print(text, end=end, file=file, flush=True)
 
 
 def _is_name(argument: str) -> bool:
@@ -81,11 +89,11 @@ def show_list() -> int:
         try:
             jobs = load_jobs(study)
         except ParamsError as error:
-            print(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
+            _say(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
             code = BAD_INPUT
             continue
         complete = sum(state_of(job).status == "complete" for job in jobs)
-        print(f"{study:<32} {complete}/{len(jobs)} complete")
+        _say(f"{study:<32} {complete}/{len(jobs)} complete")
     return code
 
 
@@ -114,7 +122,7 @@ def run_study(study: str, wanted: list[str], force: bool = False) -> int:
         with _only_runner(study), Stop() as stop:
             return _run_jobs(jobs, force, stop)
     except BlockingIOError as error:
-        print(error, file=sys.stderr)
+        _say(error, file=sys.stderr)
         return HELD
 
 
@@ -155,9 +163,12 @@ def _run_jobs(jobs: list[Job], force: bool, stop: Stop) -> int:
     code, states = 0, []
     for i, job in enumerate(jobs, start=1):
         line = Line(f"[{i}/{len(jobs)}] {job.step}")
+        if left := recover(job, _side(job)):
+            line.say(left)
         state = state_of(job)
         if code or stop.signum:
-            state = State("not started", "an earlier step did not complete")
+            reason = "an earlier step did not complete" if code else f"stopped by {stop.name}"
+            state = State("not started", reason)
         elif state.status == "complete" and not force:
             line.end(state)
         else:
@@ -167,7 +178,7 @@ def _run_jobs(jobs: list[Job], force: bool, stop: Stop) -> int:
             line.end(state)
         code = code or _exit_code(state, stop)
         states.append(state)
-    print()
+    _say()
     _print_table(jobs, states)
     return code or (128 + stop.signum if stop.signum else 0)
 
@@ -180,26 +191,34 @@ def _exit_code(state: State, stop: Stop) -> int:
 def _run_job(job: Job, line: "Line", stop: Stop) -> State:
     started, clock = now(), time.monotonic()
     record = open_record(job, started)
-    side = Path("outputs", job.study, f".{job.step}.partial.ipynb")
-    source = f"notebooks/{job.step}.ipynb"
+    side, source = _side(job), f"notebooks/{job.step}.ipynb"
     line.live(side, clock)
     try:
         execute(source, side.as_posix(), job.params, stop, lambda: line.live(side, clock))
-        headline = _publish(job, side, source, started)
+        headline = _check(job, side, source, started)
         state = State("complete", headline=headline, seconds=time.monotonic() - clock)
+        close_record(job, record, "complete", state.seconds, side, headline=headline)
+        side.replace(_published(job))
     except (StepFailed, OSError, nbformat.reader.NotJSONError) as error:
         failure = error if isinstance(error, StepFailed) else StepFailed("failed", str(error))
-        _restore(job, started)
-        kept = _keep_failed(side, source, failure.status)
-        reason = f"{failure.reason}{kept}"
+        restore(job, started)
+        reason = f"{failure.reason}{_keep_failed(side, source, failure.status)}"
         state = State(failure.status, reason, seconds=time.monotonic() - clock)
-    facts = {"reason": state.reason, "headline": state.headline}
-    close_record(job, record, state.status, state.seconds, **facts)
+        with contextlib.suppress(OSError):  # no room for it: "running" by nobody is interrupted
+            close_record(job, record, state.status, state.seconds, side, reason=reason, headline="")
     return state
 
 
-def _publish(job: Job, side: Path, source: str, started: str) -> str:
-    """Check that the run reached its end, then rename the notebook into place; the headline.
+def _side(job: Job) -> Path:
+    return Path("outputs", job.study, f".{job.step}.partial.ipynb")
+
+
+def _published(job: Job) -> Path:
+    return Path("outputs", job.study, f"{job.step}.ipynb")
+
+
+def _check(job: Job, side: Path, source: str, started: str) -> str:
+    """Check that the run reached its end, and make the notebook fit to publish; the headline.
 
     Raises StepFailed.
     """
@@ -210,9 +229,7 @@ def _publish(job: Job, side: Path, source: str, started: str) -> str:
         raise StepFailed("failed", f"stopped before run.finish(), in In [{last}]")
     if result.get("status") != "complete" or result.get("started", "") < started:
         raise StepFailed("failed", "all cells ran, but none called run.finish()")
-    published = Path("outputs", job.study, f"{job.step}.ipynb")
-    _write_notebook(clean(notebook, source, published.as_posix()), side)
-    side.replace(published)
+    _write_notebook(clean(notebook, source, _published(job).as_posix()), side)
     return result["headline"]
 
 
@@ -220,23 +237,17 @@ def _write_notebook(notebook: nbformat.NotebookNode, file: Path) -> None:
     write_bytes(file, nbformat.writes(notebook).encode())
 
 
-def _restore(job: Job, started: str) -> None:
-    """Bring the earlier result back if a cell failed after run.finish() had swapped it out."""
-    final = Path("outputs", job.study, job.step)
-    previous, partial = previous_of(final), final.with_name(f".{job.step}.partial")
-    if read_json(final / "run.json").get("started", "") >= started and not partial.exists():
-        final.replace(partial)
-        if previous.exists():
-            previous.replace(final)
-
-
 def _keep_failed(side: Path, source: str, status: str) -> str:
     """Keep the notebook of a failed run for reading; the end of the message that names it."""
     if status == "interrupted" or not side.exists():
         return ""
     kept = side.with_name(side.name.replace(".partial.", ".failed."))
-    with contextlib.suppress(Exception):  # a torn file is kept as it is: the failure is the news
+    try:
         notebook = clean(nbformat.read(side, as_version=4), source, kept.as_posix())
+    except Exception:  # torn by a full disk: there is nothing to read in it
+        side.unlink()
+        return ""
+    with contextlib.suppress(OSError):  # no room: then as papermill left it
         _write_notebook(notebook, side)
     side.replace(kept)
     return f"; see {kept.as_posix()}"
@@ -256,7 +267,7 @@ class Line:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        print(f"{self.label}  {text}", flush=True)
+        _say(f"{self.label}  {text}")
 
     def live(self, side: Path, clock: float) -> None:
         """Show that it runs; on a terminal once a second with the cell it is in."""
@@ -266,7 +277,7 @@ class Line:
         if self.on_terminal and time.monotonic() >= self._next:
             self._next = time.monotonic() + 1
             elapsed = time.monotonic() - clock
-            print(f"\r\x1b[K{self.label}  {_cell(side)}  {elapsed:.0f} s", end="", flush=True)
+            _say(f"\r\x1b[K{self.label}  {_cell(side)}  {elapsed:.0f} s", end="")
 
     def end(self, state: State) -> None:
         """How it ended."""
@@ -275,7 +286,7 @@ class Line:
         ended = "\r\x1b[K" if self.on_terminal and self._began else ""
         skipped = "" if self._began else "already "
         seconds = f"{state.seconds:5.0f} s"
-        print(f"{ended}{self.label}  {skipped}{state.status} {seconds}   {told}{note}", flush=True)
+        _say(f"{ended}{self.label}  {skipped}{state.status} {seconds}   {told}{note}")
 
 
 def _cell(side: Path) -> str:
@@ -297,4 +308,4 @@ def _print_table(jobs: list[Job], states: list[State]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        _say("  ".join(cells).rstrip())

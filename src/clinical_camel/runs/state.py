@@ -4,6 +4,7 @@ The records live in outputs/<study>/.records/ and stay out of git: committed res
 a step complete, since a fresh clone has no adapter to go on with.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,17 +96,22 @@ def open_record(job: Job, started: str) -> dict[str, Any]:
 
 
 def close_record(
-    job: Job, record: dict[str, Any], status: str, seconds: float, **facts: Any
+    job: Job, record: dict[str, Any], status: str, seconds: float, side: Path, **facts: Any
 ) -> None:
-    """Write how a step ended; when complete, with the hash of everything it made."""
+    """Write how a step ended; when complete, with the hash of everything it made.
+
+    The notebook is hashed in its side file and renamed after this: a rename needs no room.
+    """
     record |= {"status": status, "seconds": round(seconds, 1), **facts}
     if status == "complete":
         hashes = Hashes(record["hashes"])
         outputs = params_.root() / "outputs" / job.study
-        made = [*result_files(outputs / job.step), outputs / f"{job.step}.ipynb"]
+        made = [*result_files(outputs / job.step), params_.root() / side]
         names = [file.relative_to(params_.root()).as_posix() for file in made]
         record["artefacts"] = {name: hashes.of(name) for name in names}
         record["hashes"] = hashes.known
+        for facts in (record["artefacts"], record["hashes"]):
+            facts[f"outputs/{job.study}/{job.step}.ipynb"] = facts.pop(names[-1])
     write_json(record_path(job), record)
 
 
@@ -119,7 +125,7 @@ def state_of(job: Job) -> State:
     status, reason = record["status"], record["reason"]
     facts = {"headline": record["headline"], "seconds": record["seconds"]}
     if status == "running":
-        if _alive(record):
+        if alive(record):
             return State("running", f"in process {record['pid']}", **facts)
         return State("interrupted", "its runner is gone; running it again resumes", **facts)
     if status in STOPPED:
@@ -130,7 +136,8 @@ def state_of(job: Job) -> State:
     return State("stale" if reason else "complete", reason, note=note, **facts)
 
 
-def _alive(record: dict[str, Any]) -> bool:
+def alive(record: dict[str, Any]) -> bool:
+    """Whether the process of a record (`pid`, `process_started`) is still there."""
     try:
         started = psutil.Process(record["pid"]).create_time()
     except psutil.Error:
@@ -154,5 +161,6 @@ def _why_stale(job: Job, record: dict[str, Any]) -> str:
             if found != expected:
                 return f"{kind} {text} changed"
     if hashes.known != record["hashes"]:  # touched, not changed: remember, to read it only once
-        write_json(record_path(job), {**record, "hashes": hashes.known})
+        with contextlib.suppress(OSError):  # a full disk: it will be read again
+            write_json(record_path(job), {**record, "hashes": hashes.known})
     return ""
