@@ -88,7 +88,8 @@ def train(study: str, seed: int, half: str, changes: dict) -> tuple[models.LLM, 
         "steps": len(log),
         "last_loss": round(log["loss"].tail(20).mean(), 4),
     }
-    return models.LLM("tuned", model, tokenizer, model.config.max_position_embeddings), shown
+    limit = model.config.max_position_embeddings
+    return models.LLM("tuned", model, tokenizer, limit, adapter="default"), shown
 
 
 def examine(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:

@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections import Counter
 from importlib import resources
+from pathlib import Path
 
+import mini_effect
 import pytest
+import yaml
 
 from clinical_camel import data, models, note_synthesis, sft_qlora
 from clinical_camel.data import Dialogue
 from clinical_camel.mini import build, material, primer
 
+ROOT = Path(__file__).parents[1]
 EXAMS = {"exam": "mini_exam", "dev": "mini_exam_dev", "train": "mini_exam_train"}
 
 
@@ -230,3 +234,26 @@ def test_the_primer_exam_is_about_conditions_that_the_base_has_read():
     asked = {q.group for q in data.load_questions("mini_exam_primer")}
     assert len(asked) == build.ASKED_AGAIN
     assert asked <= {fact.condition for fact in known}
+
+
+def test_the_control_is_trained_on_as_many_tokens_as_the_study():
+    def trained(study):
+        asked = yaml.safe_load((ROOT / "params" / study / "02_sft_qlora.yaml").read_text())
+        rows = {
+            spec: written.get(spec) or data.load_training_rows(spec, share)
+            for spec, share in asked["mixture"].items()
+        }
+        encoded = sft_qlora.encode_mixture(tokenizer, rows, asked["loss_on"], asked["max_length"])
+        return encoded.counts["trained_tokens"].sum() * asked["num_epochs"]
+
+    tokenizer = models.load_tokenizer("mini")
+    written = mini_effect.write_dialogues(0, "mini_articles")
+    assert trained("mini_camel_raw") == pytest.approx(trained("mini_camel"), rel=0.01)
+
+
+def test_the_control_differs_from_the_study_in_its_texts_only():
+    read = [
+        yaml.safe_load((ROOT / "params" / study / "02_sft_qlora.yaml").read_text())
+        for study in ("mini_camel", "mini_camel_raw")
+    ]
+    assert {key for key in read[0] if read[0][key] != read[1][key]} == {"study", "mixture"}
