@@ -330,8 +330,10 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     settings_of = scores.groupby("benchmark")[["protocol", "num_shots"]].apply(
         lambda rows: len(rows.drop_duplicates())
     )
-    width = max(4.0, len(panels) * max(3.4, settings_of.max()))  # a label is about an inch wide
-    figure, axes = plt.subplots(1, len(panels), figsize=(width, 3.6), sharey=True, squeeze=False)
+    size = (len(panels) * max(3.4, 1.1 * settings_of.max()), 3.6)  # a label is about an inch wide
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
     for axis, benchmark in zip(axes[0], panels, strict=True):
         rows = scores[scores["benchmark"] == benchmark]
         settings = list(dict.fromkeys(zip(rows["protocol"], rows["num_shots"], strict=True)))
