@@ -257,3 +257,24 @@ def test_the_control_differs_from_the_study_in_its_texts_only():
         for study in ("mini_camel", "mini_camel_raw")
     ]
     assert {key for key in read[0] if read[0][key] != read[1][key]} == {"study", "mixture"}
+
+
+def test_the_difference_of_the_seeds_is_paired_by_condition():
+    questions = data.load_questions("mini_exam")
+    first = questions[0].group
+    rows = [
+        {
+            "study": study,
+            "seed": seed,
+            "benchmark": "mini_exam",
+            "protocol": "option_text",
+            "correct": "".join("1" if right and q.group == first else "0" for q in questions),
+        }
+        for study, right in (("mini_camel", True), ("mini_camel_raw", False))
+        for seed in (0, 1)
+    ]
+    found = mini_effect.differences(mini_effect.pd.DataFrame(rows))
+    assert list(found["seed"]) == ["0", "1", "all"]
+    assert set(found["conditions"]) == {52}
+    assert found["difference"].tolist() == pytest.approx([1 / 52] * 3, abs=1e-4)
+    assert (found["low"] == 0).all()  # one condition alone: a resample may miss it
