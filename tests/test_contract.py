@@ -35,7 +35,7 @@ BANNED = [
 # not preceded by a letter or a dot: https://host/home/x is an address, not a place
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(home/\w|root/\w|Users/\w|\S*/site[-]packages/)")
 BINARY = {".png", ".safetensors", ".gz"}
-MAX_CELLS, MAX_LINES, MAX_OUTPUT_LINES = 15, 14, 60
+MAX_CELLS, MAX_LINES, MAX_OUTPUT_LINES = 15, 14, 80
 
 Problems = Iterator[str]
 
@@ -261,8 +261,9 @@ def _output_problems(output: dict) -> Problems:
         yield f"an error output: {output['ename']}"
     data = output.get("data", {})
     text = "".join(output.get("text", "")) or "".join(data.get("text/plain", ""))
-    if len(text.splitlines()) > MAX_OUTPUT_LINES:
-        yield f"an output of {len(text.splitlines())} lines"
+    table = "".join(data.get("text/html", "")).count("<tr")  # what a reader sees of a wide table
+    if (lines := table or len(text.splitlines())) > MAX_OUTPUT_LINES:
+        yield f"an output of {lines} lines"
     for kind in data:
         alt = output.get("metadata", {}).get(kind, {}).get("alt", "")
         if kind.startswith("image/") and not alt.strip():
