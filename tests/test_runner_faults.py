@@ -261,9 +261,13 @@ def sent(monkeypatch) -> list[int]:
 
 
 def test_the_end_of_an_ssh_session_stops_a_run_like_sigterm(sent):
-    with execution.Stop() as stop:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.press()
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    try:
+        with execution.Stop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.press()
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert stop.name == "SIGHUP"
     assert sent == [signal.SIGTERM]
 
