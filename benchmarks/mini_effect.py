@@ -28,7 +28,7 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
-from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis, sft_qlora, stats
+from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis, runs, sft_qlora, stats
 
 HERE = Path(__file__).parent
 BASE, STUDY, CONTROL = "mini", "mini_camel", "mini_camel_raw"
@@ -45,13 +45,9 @@ class Journal:
         self.done[key] = value
 
 
-def params(study: str, step: str) -> dict:
-    return yaml.safe_load((HERE.parent / "params" / study / f"{step}.yaml").read_text())
-
-
 def write_dialogues(seed: int, half: str) -> dict[str, list]:
     """Step 01 in memory, on the articles of a half: the paths that a mixture names, their rows."""
-    asked = params(STUDY, "01_dbke")
+    asked = runs.load_params(STUDY, "01_dbke")
     articles = data.load_articles(half)
     questions = [
         q
@@ -71,7 +67,7 @@ def write_dialogues(seed: int, half: str) -> dict[str, list]:
 
 def train(study: str, seed: int, half: str, changes: dict) -> tuple[models.LLM, dict]:
     """Step 02 of a study on the articles of a half; the model, and what it was shown."""
-    asked = params(study, "02_sft_qlora") | changes | {"seed": seed}
+    asked = runs.load_params(study, "02_sft_qlora") | changes | {"seed": seed}
     written = write_dialogues(seed, half)
     tokenizer = models.load_tokenizer(BASE)
     rows = {}
@@ -94,7 +90,7 @@ def train(study: str, seed: int, half: str, changes: dict) -> tuple[models.LLM, 
 
 def examine(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:
     """Every answer without worked examples, in the plain form and in conversation."""
-    asked = params(STUDY, "03_eval_fewshot")
+    asked = runs.load_params(STUDY, "03_eval_fewshot")
     questions = {name: data.load_questions(name) for name in benchmarks}
     return eval_fewshot.answer_all(
         {llm.name: llm}, questions, {}, asked["protocols"], [0], asked["token_budget"], Journal()
@@ -103,7 +99,7 @@ def examine(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:
 
 def notes(llm: models.LLM, limit: int) -> dict:
     """Step 04 on a few consultations: ROUGE-L and the share of sections that are there."""
-    asked = params(STUDY, "04_note_synthesis")
+    asked = runs.load_params(STUDY, "04_note_synthesis")
     visits = data.load_consultations("mini_consultations", limit)
     kept = ("max_new_tokens", "too_long", "temperature", "top_p", "top_k", "repetition_penalty")
     settings = {name: asked[name] for name in (*kept, "token_budget", "seed")}

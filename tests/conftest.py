@@ -1,6 +1,7 @@
 """For all tests: no network but this machine's own, and a project folder to break."""
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def project(tmp_path, monkeypatch) -> Project:
     """An empty project that `runs` takes for its own (CLINICAL_CAMEL_ROOT)."""
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
     return Project(tmp_path)
+
+
+@pytest.fixture
+def done(finished, tmp_path, monkeypatch) -> Project:
+    """A copy of the module's `finished` project, free to be broken."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path / "copy"))
+    return Project(tmp_path / "copy")
 
 
 class Memory:

@@ -5,9 +5,11 @@ on a small good project with one thing broken, where it must say so.
 """
 
 import ast
+import itertools
 import json
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
@@ -151,6 +153,25 @@ def check_banner(root: Path) -> Problems:
     for notebook in notebooks(root):
         if "Research only" not in read_cells(notebook)[0]["source"]:
             yield f"{notebook.name}: the first cell does not say Research only"
+
+
+def check_papermill_commands_work(root: Path) -> Problems:
+    """papermill makes no folders, and takes a misspelt parameter without a word."""
+    folders = {file.parent for file in tracked(root)}
+    for notebook in notebooks(root):
+        text = "\n".join(c["source"] for c in read_cells(notebook) if c["cell_type"] == "markdown")
+        for command in re.findall(r"^papermill (.+)$", text, re.MULTILINE):
+            source, target, *options = shlex.split(command)
+            if not (root / source).exists():
+                yield f"{notebook.name}: {source}: no such notebook"
+                continue
+            if (root / target).parent not in folders:
+                yield f"{notebook.name}: {Path(target).parent}: not there in a fresh clone"
+            given = {name for flag, name in itertools.pairwise(options) if flag == "-p"}
+            for flag, text in itertools.pairwise(options):
+                given |= set(yaml.safe_load(text)) if flag == "-y" else set()
+            for name in sorted(given - set(runs.declared_params(root / source))):
+                yield f"{notebook.name}: {name}: no parameter of {source}"
 
 
 # ----------------------------------------------------------------------------------- modules
@@ -475,6 +496,15 @@ def cells(*sources: str) -> Callable[[Project], object]:
     return lambda toy: toy.notebook("01_dbke", PARAMS_CELL, CODE, *sources)
 
 
+def command(words: str) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        content = json.loads((toy.root / NOTEBOOK).read_text())
+        content["cells"][0]["source"] += f"\n```\npapermill {words}\n```\n"
+        toy.file(NOTEBOOK, json.dumps(content))
+
+    return change
+
+
 def with_output(**output: object) -> Callable[[Project], object]:
     def change(toy: Project) -> None:
         file = toy.root / "outputs/big/01_dbke.ipynb"
@@ -486,6 +516,7 @@ def with_output(**output: object) -> Callable[[Project], object]:
 
 
 argue, whole = check_notebooks_argue, check_results_are_whole
+commands = check_papermill_commands_work
 traceable = check_results_are_traceable
 bare = check_tables_without_a_notebook_are_traceable
 NOTEBOOK, RESULT = "notebooks/01_dbke.ipynb", "outputs/big/01_dbke.ipynb"
@@ -518,6 +549,10 @@ BROKEN = [
     (cells(*["1"] * 14), argue, "more than 15 code cells"),
     (swap(NOTEBOOK, "Research only", "Only"), check_banner, "01_dbke.ipynb: the first cell"),
     (write("README.md", "For everyone\n"), check_banner, "README.md: does not say"),
+    (command("gone.ipynb outputs/big/x.ipynb"), commands, "gone.ipynb: no such notebook"),
+    (command(f"{NOTEBOOK} outputs/none/x.ipynb"), commands, "outputs/none: not there"),
+    (command(f"{NOTEBOOK} outputs/big/x.ipynb -p sede 1"), commands, "sede: no parameter"),
+    (command(f"{NOTEBOOK} outputs/big/x.ipynb -y '{{sede: 1}}'"), commands, "sede: no parameter"),
     (delete(f"{SOURCE}/dbke.py"), check_one_stem_per_step, "dbke.py: missing"),
     (write(f"{SOURCE}/utils.py", ""), check_one_stem_per_step, "utils: neither a step nor"),
     (delete("tests/test_dbke.py"), check_one_stem_per_step, "tests/test_dbke.py: missing"),

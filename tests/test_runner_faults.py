@@ -6,7 +6,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -52,13 +51,6 @@ def finished(tmp_path_factory) -> Path:
         assert runner.main(["run", "toy"]) == 0
     (project.root / "ledger").unlink()
     return project.root
-
-
-@pytest.fixture
-def done(finished, tmp_path, monkeypatch) -> Project:
-    shutil.copytree(finished, tmp_path / "copy")
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path / "copy"))
-    return Project(tmp_path / "copy")
 
 
 def status() -> str:

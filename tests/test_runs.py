@@ -615,13 +615,6 @@ def finished(tmp_path_factory):
     return project.root
 
 
-@pytest.fixture
-def done(finished, tmp_path, monkeypatch) -> Project:
-    shutil.copytree(finished, tmp_path / "copy")
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path / "copy"))
-    return Project(tmp_path / "copy")
-
-
 def states() -> dict[str, tuple[str, str]]:
     found = {job.step: state.state_of(job) for job in plan.load_jobs("toy")}
     return {step_name: (s.status, s.reason) for step_name, s in found.items()}

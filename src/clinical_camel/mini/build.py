@@ -1,6 +1,6 @@
 """Builds the embedded study: its material and its small base model.
 
-    python -m clinical_camel.mini.build              material and base, about 15 minutes on 2 cores
+    python -m clinical_camel.mini.build              material and base, about 40 minutes on 2 cores
     python -m clinical_camel.mini.build --material   the material alone, in a second
 
 Everything is drawn from seeded generators over sorted or listed data, never from a set, so the same
@@ -9,6 +9,7 @@ in; a test compares them with the files as they are now.
 """
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
@@ -208,12 +209,12 @@ def _one_pass(phase: str) -> dict:
 
 def batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
     """Every step's token ids, stage after stage."""
-    told = primer.primer_texts(tokenizer, seed=SEED, **PHASES[phase]["primer"])
+    told = functools.partial(primer.primer_texts, tokenizer, seed=SEED, **PHASES[phase]["primer"])
     spelled = primer.spelling(tokenizer, words(), SPELLED, SEED)
     contexts = {
         "lessons": primer.lessons(tokenizer, LESSONS, SEED),
-        "primer": told,
-        "spelling": itertools.chain(told, spelled),
+        "primer": told(),
+        "spelling": itertools.chain(told(), spelled),
     }
     steps = []
     for name, (length, size) in PHASES[phase]["stages"].items():

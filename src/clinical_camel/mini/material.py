@@ -14,7 +14,6 @@ from importlib import resources
 from clinical_camel.data import Article, Question, Section
 
 LICENCE = "CC-BY-4.0"
-SPLITS = ("exam", "dev", "train")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,10 +176,10 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 
 def read_facts(*splits: str) -> list[Fact]:
-    """The conditions of facts.csv in these splits, in file order; all of them if none is named."""
+    """The conditions of facts.csv in these splits (exam, dev, train), in file order; else all."""
     found: dict[str, Fact] = {}
     for row in _rows("facts.csv"):
-        if row["split"] in (splits or SPLITS):
+        if not splits or row["split"] in splits:
             name = row["condition"]
             fact = found.setdefault(name, Fact(name, row["specialty"], {}, {}))
             fact.values[row["attribute"]] = row["value"]
@@ -226,7 +225,7 @@ def write_article(fact: Fact, rng: random.Random, explained: Sequence[str] = EXP
 def write_questions(
     facts: Sequence[Fact],
     pool: Sequence[Fact],
-    seed: int | str,
+    seed: float,
     also_right: Iterable[tuple[str, str, str]] = (),
 ) -> list[Question]:
     """Four options a fact: the right value and three of the same attribute of other conditions.

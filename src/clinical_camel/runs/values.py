@@ -152,7 +152,5 @@ def unsafe(name: str, value: Any) -> Iterator[str]:
             yield f"{at}: looks like a secret; {remedy}"
         elif problem := path_problem(text) or path_problem(text.rpartition("@")[2]):
             yield f"{at}: {show(text)} {problem}"
-        if any(
-            unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs") for c in text if c not in "\n\t"
-        ):
+        if any(unicodedata.category(c) in INVISIBLE for c in text if c not in "\n\t"):
             yield f"{at}: {text!a} contains an invisible character; delete it"
