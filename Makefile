@@ -12,7 +12,7 @@ test: .venv/.ready  ## all tests, the notebooks among them
 	$(RUN) -m pytest
 
 lab: .venv/.ready  ## open JupyterLab on this machine only
-	$(RUN) -m jupyterlab --ip=127.0.0.1 notebooks
+	$(RUN) -m jupyterlab --ip=127.0.0.1
 
 drill: .venv/.ready  ## break the runner in every way it should survive: about 15 minutes
 	$(RUN) benchmarks/runner_drill.py

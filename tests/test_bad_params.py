@@ -82,7 +82,7 @@ def test_what_may_be_empty_is_written_down():
 
 @pytest.mark.parametrize("name", rules.CHOICES)
 def test_a_closed_set_is_the_one_that_the_module_acts_on(name):
-    module, _, constant = rules.CHOICES[name].partition(".")
+    module, _, constant = rules.CHOICES[name].rpartition(".")
     acts_on = getattr(importlib.import_module(f"clinical_camel.{module}"), constant)
     assert rules.constant(rules.CHOICES[name]) == tuple(acts_on)
 

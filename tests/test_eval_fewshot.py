@@ -80,7 +80,7 @@ def test_an_answer_in_the_journal_is_not_computed_again(llm, monkeypatch):
     first = eval_fewshot.answer_all({"base": llm}, *arguments, journal)
     monkeypatch.setattr(models, "score", None)
     monkeypatch.setattr(
-        eval_fewshot,
+        eval_fewshot.answering,
         "score_questions",
         lambda llm, todo, *rest: iter([(q, None, None) for q in todo]),
     )

@@ -888,6 +888,14 @@ def test_the_self_check_says_what_to_do_before_the_exercise(project, capsys):
     assert "No outputs/scratch/03_eval_fewshot/scores.csv yet" in capsys.readouterr().out
 
 
+def test_a_study_without_the_row_that_is_asked_for_is_not_compared(project, capsys):
+    for study in ("toy", "scratch"):
+        tabled(project, study, [("base", 0.1)])
+    where = "model == 'tuned'"
+    runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", "higher", where)
+    assert "about mini_camel" in capsys.readouterr().out
+
+
 def test_a_prediction_is_a_direction(project):
     with pytest.raises(ValueError, match="'up' is not one of higher, lower, same"):
         runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", "up")

@@ -93,7 +93,7 @@ def plot_curves(stacked: pd.DataFrame) -> Figure:
         line = top.plot(share, log["smoothed"], label=study)[0]
         top.plot(share, log["loss"], color=line.get_color(), alpha=0.2)
         bottom.plot(share, log["learning_rate"], color=line.get_color())
-    top.set(ylabel="loss, nats a trained token", ylim=(0, None))
+    top.set(ylabel="loss, nats per trained token", ylim=(0, None))
     top.legend(fontsize=8)
     bottom.set(xlabel="samples seen, %", ylabel="learning rate", ylim=(0, None))
     return figure

@@ -367,6 +367,6 @@ def plot_loss(log: pd.DataFrame) -> Figure:
     checked = log.dropna(subset=["validation_loss"])
     if len(checked):
         axes.plot(checked["step"], checked["validation_loss"], "o-", label="validation")
-    axes.set(xlabel="step", ylabel="loss, nats a trained token", ylim=(0, None))
+    axes.set(xlabel="step", ylabel="loss, nats per trained token", ylim=(0, None))
     axes.legend()
     return figure

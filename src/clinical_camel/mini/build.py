@@ -97,7 +97,8 @@ meaningless order, so that it can spell them; only the tokenizer has seen the se
 
 **For** showing on a laptop what dialogue-based knowledge encoding and QLoRA do to a model that
 starts without the knowledge. **Not for** anything else: it answers every question in the same
-assured tone. What it says about real medicine is noise before tuning, and remembered phrases after.
+assured tone. What it says about real medicine is noise before tuning; after it,
+remembered phrases, often of another condition.
 
 **Limits.** It copies names and phrases from its context, remembers what it was shown often, and
 does not reason. Its exam scores before and after tuning, with intervals and chance level, are in

@@ -23,7 +23,9 @@ def self_check(
         print("This is the exercise itself. Go back to the notebook that it came from.")
         return
     here, there = (_mean(name, step, table, column, where) for name in (study, EXERCISE))
-    if there is None or here is None:
+    if here is None:
+        print("This exercise is about mini_camel: open its notebook.")
+    elif there is None:
         print(f"No outputs/{EXERCISE}/{step}/{table}.csv yet: predict, run the command above, and")
         print("then run this cell again.")
     elif not prediction:
@@ -41,5 +43,6 @@ def _mean(study: str, step: str, table: str, column: str, where: str) -> float |
     for folder in (step, f".{step}.partial"):
         with contextlib.suppress(FileNotFoundError):
             rows = pd.read_csv(params_.root() / "outputs" / study / folder / f"{table}.csv")
-            return float((rows.query(where) if where else rows)[column].mean())
+            rows = rows.query(where) if where else rows
+            return float(rows[column].mean()) if len(rows) else None
     return None

@@ -87,7 +87,7 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "loss_on": "sft_qlora.LOSS_ON",
     "lr_scheduler": "sft_qlora.LR_SCHEDULERS",
     "optimizer": "sft_qlora.OPTIMIZERS",
-    "protocols": "eval_fewshot.PROTOCOLS",
+    "protocols": "eval_fewshot.protocols.PROTOCOLS",
     "too_long": "note_synthesis.TOO_LONG",
 }
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
@@ -135,8 +135,9 @@ def constant(place: str) -> tuple[str, ...]:
     >>> constant("sft_qlora.LOSS_ON")
     ('assistant', 'all')
     """
-    module, _, name = place.partition(".")
-    source = Path(importlib.util.find_spec(f"clinical_camel.{module}").origin)
+    module, _, name = place.rpartition(".")
+    package = Path(__file__).parents[1]  # read, not imported: a step imports torch
+    source = package / f"{module.replace('.', '/')}.py"
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets

@@ -1,0 +1,162 @@
+"""From answers to tables and figures: accuracy beside n, interval, chance and published value."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from clinical_camel import stats
+from clinical_camel.data import Question
+
+SETTING = ["benchmark", "protocol", "num_shots", "model"]
+
+
+def published_rows(table: pd.DataFrame, system: str) -> pd.DataFrame:
+    """The published accuracies of `system` ("name:size"): benchmark, num_shots, published, status.
+
+    Empty for an empty `system`, so that a mini model never stands beside a published value.
+    Raises ValueError for a system that the table does not hold.
+    """
+    columns = {"benchmark": "benchmark", "shots": "num_shots", "value": "published"}
+    columns |= {"status": "published_status"}
+    if not system:
+        return pd.DataFrame(columns=list(columns.values()))
+    names = table["system"] + ":" + table["size"]
+    if system not in set(names):
+        raise ValueError(
+            f"published_system: {system!r} is not one of {', '.join(sorted(set(names)))}"
+        )
+    rows = table[(names == system) & (table["metric"] == "accuracy")]
+    rows = rows[list(columns)].rename(columns=columns)
+    return rows.assign(published=rows["published"] / 100)
+
+
+def score_table(
+    answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]], published: pd.DataFrame
+) -> pd.DataFrame:
+    """Accuracy with its Wilson interval, beside chance and the published value where there is one.
+
+    `n` counts the questions that fit the context; `too_long` those that do not. `chance` is the
+    mean of one over the number of options; `majority` what the most frequent answer position earns.
+    `published` rows (benchmark, num_shots, value) are joined by benchmark and shots.
+    """
+    rows = []
+    for setting, group in answers.groupby(SETTING, sort=False):
+        row = dict(zip(SETTING, setting, strict=True))
+        asked = {q.id: q for q in questions[row["benchmark"]]}
+        fits = group[group["fits"]]
+        n, right = len(fits), int(fits["correct"].sum())
+        low, high = stats.wilson(right, n)
+        chance = [1 / len(asked[i].options) for i in fits["id"]]
+        rows.append(
+            row
+            | {
+                "n": n,
+                "too_long": len(group) - n,
+                "accuracy": right / n if n else np.nan,
+                "low": low,
+                "high": high,
+                "accuracy_norm": fits["correct_norm"].mean() if n else np.nan,
+                "chance": np.mean(chance) if n else np.nan,
+                "majority": fits["answer"].value_counts(normalize=True).max() if n else np.nan,
+            }
+        )
+    scores = pd.DataFrame(rows)
+    if published.empty:
+        return scores
+    return scores.merge(published, on=["benchmark", "num_shots"], how="left")
+
+
+def compare(answers: pd.DataFrame, baseline: str, seed: int) -> pd.DataFrame:
+    """Each model against `baseline`, question by question: difference, interval, exact McNemar."""
+    rows = []
+    for setting, group in answers[answers["fits"]].groupby(SETTING[:-1], sort=False):
+        wide = group.pivot_table(index="id", columns="model", values="correct", sort=False).dropna()
+        for model in wide.columns.drop(baseline, errors="ignore"):
+            if baseline not in wide:
+                continue
+            ours, theirs = wide[model].astype(bool), wide[baseline].astype(bool)
+            difference, low, high = stats.paired_bootstrap(ours.to_numpy(), theirs.to_numpy(), seed)
+            rows.append(
+                dict(zip(SETTING, setting, strict=False))
+                | {
+                    "model": model,
+                    "against": baseline,
+                    "n": len(wide),
+                    "only_model_right": int((ours & ~theirs).sum()),
+                    "only_baseline_right": int((~ours & theirs).sum()),
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                    "p": stats.mcnemar_exact(ours.to_numpy(), theirs.to_numpy()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def plot_scores(scores: pd.DataFrame) -> Figure:
+    """One panel a benchmark: accuracy with its interval by setting, chance as a dashed line."""
+    panels = list(scores["benchmark"].unique())
+    settings_of = scores.groupby("benchmark")[["protocol", "num_shots"]].apply(
+        lambda rows: len(rows.drop_duplicates())
+    )
+    size = (len(panels) * max(3.4, 1.1 * settings_of.max()), 3.6)  # a label is about an inch wide
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, benchmark in zip(axes[0], panels, strict=True):
+        rows = scores[scores["benchmark"] == benchmark]
+        settings = list(dict.fromkeys(zip(rows["protocol"], rows["num_shots"], strict=True)))
+        for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
+            places = [
+                settings.index(s) + 0.18 * (k - (rows["model"].nunique() - 1) / 2)
+                for s in zip(group["protocol"], group["num_shots"], strict=True)
+            ]
+            accuracy = 100 * group["accuracy"].to_numpy()
+            spread = [
+                accuracy - 100 * group["low"].to_numpy(),
+                100 * group["high"].to_numpy() - accuracy,
+            ]
+            axis.errorbar(places, accuracy, yerr=spread, fmt="os^Dv"[k % 5], capsize=3, label=model)
+        axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
+        counts = rows.groupby(["protocol", "num_shots"])["n"].max()
+        labels = [f"{p}\n{s}-shot\nn = {counts[p, s]}" for p, s in settings]
+        axis.set_xticks(range(len(settings)), labels, fontsize=8)
+        axis.set_xlim(-0.5, len(settings) - 0.5)
+        axis.set_title(benchmark)
+    axes[0, 0].set_ylabel("accuracy, %")
+    axes[0, 0].set_ylim(0, 100)
+    axes[0, 0].legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def failures(
+    answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]], model: str, count: int
+) -> str:
+    """The first wrong answers of a model, in full, as plain text."""
+    wrong = answers[answers["fits"] & ~answers["correct"] & (answers["model"] == model)]
+    shown = []
+    for row in wrong.head(count).itertuples():
+        question = next(q for q in questions[row.benchmark] if q.id == row.id)
+        scores = row.logprobs.split()
+        lines = [f"{row.benchmark}, {row.protocol}, {row.num_shots}-shot: {question.question}"]
+        for i, option in enumerate(question.options):
+            mark = ("right " if i == question.answer else "") + (
+                "chosen" if i == row.predicted else ""
+            )
+            lines.append(f"  ({chr(65 + i)}) {option:<50.50} {scores[i]:>10}  {mark}")
+        shown.append("\n".join(lines))
+    return "\n\n".join(shown) or "no wrong answer"
+
+
+def headline(scores: pd.DataFrame) -> str:
+    """The first setting in a line: accuracy of each model with its interval, n and chance."""
+    first = scores[(scores[SETTING[:-1]] == scores[SETTING[:-1]].iloc[0]).all(axis=1)]
+    models_ = ", ".join(
+        f"{r.model} {r.accuracy:.1%} [{r.low:.1%}, {r.high:.1%}]" for r in first.itertuples()
+    )
+    row = first.iloc[0]
+    setting = f"{row['benchmark']}, {row['protocol']}, {row['num_shots']}-shot"
+    return f"{setting}, n = {row['n']}, chance {row['chance']:.0%}: {models_}"
