@@ -1,6 +1,5 @@
 """Templates, encodings and likelihoods, on the shipped base."""
 
-import math
 import shutil
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from clinical_camel import models
+from clinical_camel.models import generation
 
 TURNS = [
     {"role": "user", "content": "What treats gout?"},
@@ -20,16 +20,6 @@ TURNS = [
 @pytest.fixture(scope="module")
 def llm():
     return models.load("mini", {"base": ""})["base"]
-
-
-def literal_score(llm, context, continuation):
-    """The slow way: one forward for one pair, all logits, no cache."""
-    pair = models.encode_pair(llm.tokenizer, context, continuation)
-    ids = torch.tensor([[*pair.context, *pair.continuation]])
-    with torch.inference_mode():
-        logs = llm.model(input_ids=ids).logits[0].double().log_softmax(-1)
-    start = len(pair.context) - 1
-    return sum(logs[start + i, token].item() for i, token in enumerate(pair.continuation))
 
 
 def test_the_chat_has_one_bos_and_an_end_after_each_assistant_turn(llm):
@@ -68,54 +58,6 @@ def test_a_template_without_generation_marks_is_refused(llm):
         models.encode_dialogue(tokenizer, TURNS, "assistant")
 
 
-def test_scores_equal_one_forward_for_each_pair(llm):
-    shots = "Question: What is 1?\nAnswer: one\n\nQuestion: What is 2?\nAnswer: two\n\n"
-    texts = [
-        (f"{shots}Question: What treats {name}?\nAnswer:", f" {option}")
-        for name in ("gout", "a very long condition")
-        for option in ("naproxen", "rest", "a much longer answer with several words", "A")
-    ]
-    pairs = [models.encode_pair(llm.tokenizer, *text) for text in texts]
-    for token_budget in (1, 100_000):  # one row a batch, and all in one batch
-        found = dict(models.score(llm, pairs, token_budget))
-        assert len(found) == len(texts)
-        for index, text in enumerate(texts):
-            assert found[index] == pytest.approx(literal_score(llm, *text), abs=1e-4)
-
-
-def test_letters_cost_one_row_a_question(llm, monkeypatch):
-    rows = []
-    forward = models._forward
-
-    def counted(model, batch, *rest):
-        rows.extend(batch)
-        return forward(model, batch, *rest)
-
-    monkeypatch.setattr(models, "_forward", counted)
-    context = "Question: Which?\nA. x\nB. y\nAnswer:"
-    pairs = [models.encode_pair(llm.tokenizer, context, f" {letter}") for letter in "ABCD"]
-    list(models.score(llm, pairs, 1000))
-    assert len(rows) == 1
-
-
-def test_a_pair_longer_than_the_context_is_refused(llm):
-    pair = models.Pair(tuple([5] * llm.max_length), (5,))
-    with pytest.raises(models.ModelError, match=str(llm.max_length + 1)):
-        list(models.score(llm, [pair], 1000))
-
-
-def test_nan_logits_are_an_error_and_not_an_answer(llm, monkeypatch):
-    def broken(*args):
-        logits, first = forward(*args)
-        return logits * math.nan, first
-
-    forward = models._forward
-    monkeypatch.setattr(models, "_forward", broken)
-    pair = models.encode_pair(llm.tokenizer, "Answer:", " x")
-    with pytest.raises(models.ModelError, match="NaN"):
-        list(models.score(llm, [pair], 1000))
-
-
 def test_batched_generation_writes_what_one_by_one_writes(llm):
     prompts = [
         models.render_chat(llm.tokenizer, [{"role": "user", "content": text}])
@@ -142,6 +84,22 @@ def test_sampling_with_one_seed_repeats_itself(llm):
     settings = {"max_new_tokens": 20, "token_budget": 1000, "temperature": 1.5}
     draws = [next(models.generate(llm, [prompt], seed=s, **settings))[1] for s in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_a_drawn_text_does_not_depend_on_its_neighbours(llm):
+    texts = ("What is 3 plus 4?", "What is the opposite of hot? I really want to know.")
+    prompts = [models.render_chat(llm.tokenizer, [{"role": "user", "content": t}]) for t in texts]
+    settings = {"max_new_tokens": 12, "seed": 3, "temperature": 1.2, "top_k": 50, "top_p": 0.9}
+    together = sorted(models.generate(llm, prompts, token_budget=100_000, **settings))
+    assert together == sorted(models.generate(llm, prompts, token_budget=1, **settings))
+
+
+def test_draws_follow_the_probabilities():
+    wanted = torch.tensor([0.5, 0.3, 0.2])
+    draw = generation._Gumbel(range(4000))
+    drawn = draw(None, wanted.log().repeat(4000, 1)).argmax(-1)
+    found = torch.bincount(drawn, minlength=3) / 4000
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=0.03)  # four standard errors
 
 
 @pytest.mark.parametrize("quantize", ["nf4", "int8"])
@@ -195,7 +153,7 @@ def matrices(width=128, layer=0):
 @pytest.fixture
 def weightless(monkeypatch):
     """Fails where base weights are read."""
-    monkeypatch.setattr(models, "load_base", lambda *_: pytest.fail("the base was loaded"))
+    monkeypatch.setattr(models.loading, "load_base", lambda *_: pytest.fail("the base was loaded"))
 
 
 @pytest.mark.parametrize(

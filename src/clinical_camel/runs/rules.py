@@ -82,8 +82,8 @@ RANGES = {
 }
 CHOICES = {  # the constant, or the keys of the mapping, that decides
     "teacher": "dbke.TEACHERS",
-    "quantize": "models.QUANTIZE",
-    "chat_template": "models.TEMPLATES",
+    "quantize": "models.loading.QUANTIZE",
+    "chat_template": "models.loading.TEMPLATES",
     "loss_on": "sft_qlora.LOSS_ON",
     "lr_scheduler": "sft_qlora.LR_SCHEDULERS",
     "optimizer": "sft_qlora.OPTIMIZERS",

@@ -1,0 +1,89 @@
+"""Texts to token ids: one chat template for training, scoring and generation, one BOS token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from clinical_camel.data import Message
+from clinical_camel.models.loading import ModelError
+
+IGNORE = -100  # the label that carries no loss
+
+
+def render_chat(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation: bool = True
+) -> str:
+    """A conversation as the model meets it, up to where the assistant must speak."""
+    return tokenizer.apply_chat_template(
+        list(messages), tokenize=False, add_generation_prompt=generation
+    )
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids; special tokens are added unless the text already starts with the BOS token."""
+    bos = tokenizer.bos_token
+    return tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
+
+
+def encode_dialogue(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], loss_on: str
+) -> dict[str, list[int]]:
+    """`input_ids` and `labels` of one dialogue. Labels are IGNORE where no loss falls.
+
+    `loss_on="assistant"` trains every assistant turn with its end token and nothing else;
+    `"all"` trains every token.
+    """
+    encoded = tokenizer.apply_chat_template(
+        list(messages), return_dict=True, return_assistant_tokens_mask=True
+    )
+    ids, mask = encoded["input_ids"], encoded["assistant_masks"]
+    if not any(mask):
+        raise ModelError("chat template marks no assistant turn: {% generation %} is missing")
+    if loss_on == "all":
+        return {"input_ids": ids, "labels": list(ids)}
+    return {
+        "input_ids": ids,
+        "labels": [i if m else IGNORE for i, m in zip(ids, mask, strict=True)],
+    }
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, list[int]]:
+    """`input_ids` and `labels` of a plain text, every token trained, closed by the end token."""
+    ids = [*encode(tokenizer, text), tokenizer.eos_token_id]
+    return {"input_ids": ids, "labels": list(ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A context and a continuation whose likelihood is wanted, as token ids."""
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.context) + len(self.continuation)
+
+
+def encode_pair(tokenizer: PreTrainedTokenizerBase, context: str, continuation: str) -> Pair:
+    """Both parts tokenised as one text and split where the context alone ends.
+
+    As lm-evaluation-harness does (`_encode_pair`): " B" after "Answer:" must become the token that
+    a model would produce there. Raises ModelError if nothing is left of the continuation.
+    """
+    start, whole = encode(tokenizer, context), encode(tokenizer, context + continuation)
+    pair = Pair(tuple(whole[: len(start)]), tuple(whole[len(start) :]))
+    if not pair.continuation:
+        raise ModelError(f"continuation {continuation!r} adds no token to its context")
+    return pair
+
+
+def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all sequences share.
+
+    >>> common_prefix([(1, 2, 3), (1, 2, 4, 5)])
+    2
+    """
+    first, last = min(sequences), max(sequences)
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))

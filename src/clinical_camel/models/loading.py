@@ -1,0 +1,224 @@
+"""Models, adapters, tokenizers: found, checked before weights are read, loaded once, shared."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+)
+
+from clinical_camel import data
+
+# Chat templates by name, for bases that ship none. The end token stands inside `generation`, so
+# that it is trained: a model that never sees its end token learns never to stop.
+TEMPLATES = {
+    "mini": (
+        "{{- bos_token -}}"
+        "{%- for m in messages -%}"
+        "{%- if m['role'] == 'assistant' -%}"
+        "<|assistant|>{% generation %}{{ m['content'] }}{{ eos_token }}{% endgeneration %}"
+        "{%- else -%}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{%- endif -%}"
+        "{%- endfor -%}"
+        "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
+    ),
+}
+QUANTIZE = ("", "nf4", "int8")
+
+
+class ModelError(ValueError):
+    """A model, adapter or template that cannot be used, with the reason and the remedy."""
+
+
+@dataclass(slots=True)
+class LLM:
+    """A model ready to score and generate: several may share one set of base weights."""
+
+    name: str
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    adapter: str = ""
+    source: dict[str, str] = field(default_factory=dict)
+    counts: Counter = field(default_factory=Counter)  # what scoring computed, see `score`
+
+    def activate(self) -> Any:
+        """The underlying model with this LLM's adapter switched on, or all adapters off."""
+        if isinstance(self.model, PeftModel):
+            if self.adapter:
+                self.model.base_model.enable_adapter_layers()
+                self.model.set_adapter(self.adapter)
+            else:
+                self.model.base_model.disable_adapter_layers()
+        return self.model.eval()
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype() -> torch.dtype:
+    """bfloat16 or float16 on a GPU, float32 on a CPU, where bfloat16 trains 15 times slower."""
+    if device() == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def quantization(quantize: str) -> BitsAndBytesConfig | None:
+    """ "nf4" (4 bit, double quantisation, as QLoRA), "int8", or "" for none."""
+    if quantize not in QUANTIZE:
+        raise ModelError(f"quantize: {quantize!r} is not one of {', '.join(map(repr, QUANTIZE))}")
+    if quantize == "nf4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=compute_dtype(),
+        )
+    return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
+
+
+def locate(name: str) -> str:
+    """Where a model is: the shipped `mini`, a folder under the project root, or a hub id."""
+    if name == "mini":
+        return str(resources.files("clinical_camel") / "mini" / "base")
+    folder = data.root() / name
+    if folder.is_dir():
+        weights = list(folder.glob("*.safetensors"))
+        if not weights:
+            raise ModelError(f"{name}: no .safetensors here; other weight files are not opened")
+        return str(folder)
+    if name.count("/") != 1 or name.startswith(("outputs/", "data/")):
+        raise ModelError(f"{name}: no such folder, and neither 'mini' nor a hub id (owner/name)")
+    return name
+
+
+def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with a chat template and a pad token that is no trained token."""
+    tokenizer = AutoTokenizer.from_pretrained(locate(model))
+    if chat_template:
+        if chat_template not in TEMPLATES:
+            raise ModelError(
+                f"chat_template: {chat_template!r} is not one of {', '.join(TEMPLATES)}"
+            )
+        tokenizer.chat_template = TEMPLATES[chat_template]
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{model}: has no chat template; set chat_template: {', '.join(TEMPLATES)}"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def load_base(model: str, quantize: str = "") -> Any:
+    """The base weights, quantised while loading, on the GPU if there is one."""
+    config = AutoConfig.from_pretrained(locate(model))
+    return AutoModelForCausalLM.from_pretrained(
+        locate(model),
+        config=config,
+        quantization_config=quantization(quantize),
+        dtype=compute_dtype(),
+        device_map={"": 0} if device() == "cuda" else None,
+        use_safetensors=True,
+    )
+
+
+def load(
+    model: str, adapters: Mapping[str, str], quantize: str = "", chat_template: str = ""
+) -> dict[str, LLM]:
+    """One LLM for each name in `adapters` (name: adapter folder, or "" for the base alone).
+
+    The base is loaded once and shared. An adapter folder brings its own tokenizer and template,
+    as trained. Raises ModelError, before weights are read, for an adapter that is missing, damaged
+    or made for another base, and for a tokenizer larger than the embedding.
+    """
+    with torch.device("meta"):  # the base without its weights
+        skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(locate(model)))
+    tokenizers = {}
+    for name, adapter in adapters.items():
+        folder = data.root() / adapter
+        problem = adapter_problem(folder, skeleton) if adapter else ""
+        if problem:
+            raise ModelError(f"adapters: {name}: {adapter} {problem}")
+        own = adapter and (folder / "tokenizer_config.json").is_file()
+        tokenizers[name] = load_tokenizer(adapter if own else model, chat_template)
+        if len(tokenizers[name]) > skeleton.get_input_embeddings().num_embeddings:
+            raise ModelError(
+                f"{model}: tokenizer has {len(tokenizers[name])} tokens, more than embeddings"
+            )
+    base = load_base(model, quantize)
+    limit = int(getattr(base.config, "max_position_embeddings", 0)) or 2048
+    shared, llms = base, {}
+    for name, adapter in adapters.items():
+        source = {"model": model, "quantize": quantize, **fingerprint(locate(model), base)}
+        if adapter:
+            folder = data.root() / adapter
+            if isinstance(shared, PeftModel):
+                shared.load_adapter(str(folder), adapter_name=name)
+            else:
+                shared = PeftModel.from_pretrained(shared, str(folder), adapter_name=name)
+            source |= {"adapter": adapter, "adapter_sha256": file_hash(folder)}
+        llms[name] = LLM(name, base, tokenizers[name], limit, name if adapter else "", source)
+    for llm in llms.values():
+        llm.model = shared
+    return llms
+
+
+def adapter_problem(folder: Path, model: Any) -> str:
+    """Why this adapter cannot stand on this model, or "" when each of its matrices has its place.
+
+    PEFT passes over matrices of layers that the base does not have, and an untuned model is scored
+    as the tuned one.
+    """
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        return "holds no adapter_model.safetensors; other weight files are not opened"
+    try:
+        with safe_open(file, "pt") as matrices:
+            keys = matrices.keys()
+            shapes = {key: matrices.get_slice(key).get_shape() for key in keys}
+    except SafetensorError as error:
+        return f"is damaged ({error}); make it again"
+    for key, shape in sorted(shapes.items()):
+        found = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
+        if not found or len(shape) != 2:
+            continue
+        try:
+            layer = model.get_submodule(found[1])
+        except AttributeError:
+            return f"was made for another base: this one has no {found[1]}"
+        have, side = (shape[1], "in_features") if found[2] == "A" else (shape[0], "out_features")
+        want = getattr(layer, side, have)
+        if want != have:
+            return f"was made for another base: {found[1]} is {want} wide, not {have}"
+    return ""
+
+
+def fingerprint(folder: str, model: Any) -> dict[str, str]:
+    """What pins these weights: the hub's commit, or a hash of local files."""
+    if Path(folder).is_dir():
+        return {"model_sha256": file_hash(Path(folder))}
+    return {"model_revision": str(getattr(model.config, "_commit_hash", "") or "unknown")}
+
+
+def file_hash(folder: Path) -> str:
+    """First 16 hex digits of the sha256 over a folder's safetensors files, in name order."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
