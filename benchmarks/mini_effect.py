@@ -93,7 +93,12 @@ def examine(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:
     asked = runs.load_params(STUDY, "03_eval_fewshot")
     questions = {name: data.load_questions(name) for name in benchmarks}
     return eval_fewshot.answer_all(
-        {llm.name: llm}, questions, {}, asked["protocols"], [0], asked["token_budget"], Journal()
+        {llm.name: llm},
+        questions,
+        {},
+        eval_fewshot.Design(asked["protocols"], [0]),
+        asked["token_budget"],
+        Journal(),
     )
 
 

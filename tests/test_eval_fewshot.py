@@ -1,4 +1,6 @@
-"""Step 03: the prompt, the choice, and the arithmetic of the tables."""
+"""Step 03: the answers, and the arithmetic of the tables. Prompts are in test_protocols.py."""
+
+import dataclasses
 
 import pandas as pd
 import pytest
@@ -9,9 +11,11 @@ from clinical_camel.data import Question
 
 QUESTION = Question(id="q1", question="Which?", options=["x", "yy"], answer=1, subset="s")
 EXAMPLE = Question(id="e1", question="What?", options=["a", "b"], answer=0)
-OPTION_TEXT, LETTER, CHAT = (
-    eval_fewshot.PROTOCOLS[name] for name in ("option_text", "letter", "chat")
-)
+OPTION_TEXT, LETTER = (eval_fewshot.PROTOCOLS[name] for name in ("option_text", "letter"))
+
+
+def design(protocols, num_shots=(0,), **others):
+    return eval_fewshot.Design(protocols, num_shots, **others)
 
 
 @pytest.fixture(scope="module")
@@ -19,56 +23,21 @@ def llm():
     return models.load("mini", {"base": ""})["base"]
 
 
-def test_the_prompt_ends_where_the_model_must_answer():
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], OPTION_TEXT)
-    assert prompt == "Question: What?\nAnswer: a\n\nQuestion: Which?\nAnswer:"
-
-
-def test_the_letter_prompt_lists_the_options_and_answers_with_a_letter():
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], LETTER)
-    assert prompt.startswith("Question: What?\nA. a\nB. b\nAnswer: A\n\n")
-    assert eval_fewshot.continuations(QUESTION, LETTER) == [" A", " B"]
-
-
-def test_a_context_stands_before_its_question():
-    question = Question(id="1", question="Q?", options=["yes", "no"], answer=0, context="Text.")
-    prompt = eval_fewshot.build_prompt(question, [], OPTION_TEXT)
-    assert prompt == "Abstract: Text.\nQuestion: Q?\nAnswer:"
-
-
-def test_in_chat_the_example_is_an_earlier_exchange_and_the_reply_starts_without_a_space(llm):
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], CHAT, llm.tokenizer)
-    assert prompt == (
-        "<s><|user|>What?\n(A) a\n(B) b<|end|><|assistant|>a</s>"
-        "<|user|>Which?\n(A) x\n(B) yy<|end|><|assistant|>"
-    )
-    assert eval_fewshot.continuations(QUESTION, CHAT) == ["x", "yy"]
-
-
-def test_in_conversation_the_options_are_not_listed(llm):
-    protocol = eval_fewshot.PROTOCOLS["conversation"]
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], protocol, llm.tokenizer)
-    assert prompt == ("<s><|user|>What?<|end|><|assistant|>a</s><|user|>Which?<|end|><|assistant|>")
-    assert eval_fewshot.continuations(QUESTION, protocol) == ["x", "yy"]
-
-
 def test_length_normalisation_divides_by_characters():
-    pairs = [models.Pair((1,), (2,))] * 2
-    row = eval_fewshot.read_answer(QUESTION, OPTION_TEXT, pairs, [-1.0, -1.5])
+    row = eval_fewshot.read_scores(QUESTION, OPTION_TEXT, 9, [-1.0, -1.5])
     assert (row["predicted"], row["predicted_norm"]) == (0, 1)  # -1.0 > -1.5, but -0.75 > -1.0
     assert (row["correct"], row["correct_norm"]) == (False, True)
 
 
 def test_letters_are_all_one_character_long():
-    pairs = [models.Pair((1,), (2,))] * 2
-    row = eval_fewshot.read_answer(QUESTION, LETTER, pairs, [-1.0, -1.5])
+    row = eval_fewshot.read_scores(QUESTION, LETTER, 9, [-1.0, -1.5])
     assert row["predicted_norm"] == row["predicted"] == 0
 
 
 def test_a_question_that_does_not_fit_is_counted_and_not_answered(llm):
     long = Question(id="long", question="word " * 5000, options=["x", "y"], answer=0)
     answers = eval_fewshot.answer_all(
-        {"base": llm}, {"toy": [QUESTION, long]}, {}, ["option_text"], [0], 4096, Memory()
+        {"base": llm}, {"toy": [QUESTION, long]}, {}, design(["option_text"]), 4096, Memory()
     )
     scores = eval_fewshot.score_table(answers, {"toy": [QUESTION, long]}, pd.DataFrame())
     assert answers.set_index("id").loc["long", ["fits", "predicted"]].tolist() == [False, -1]
@@ -76,14 +45,10 @@ def test_a_question_that_does_not_fit_is_counted_and_not_answered(llm):
 
 
 def test_an_answer_in_the_journal_is_not_computed_again(llm, monkeypatch):
-    journal, arguments = Memory(), ({"toy": [QUESTION]}, {"toy": [EXAMPLE]}, ["chat"], [1], 4096)
+    journal = Memory()
+    arguments = ({"toy": [QUESTION]}, {"toy": [EXAMPLE]}, design(["chat"], [1]), 4096)
     first = eval_fewshot.answer_all({"base": llm}, *arguments, journal)
-    monkeypatch.setattr(models, "score", None)
-    monkeypatch.setattr(
-        eval_fewshot.answering,
-        "score_questions",
-        lambda llm, todo, *rest: iter([(q, None, None) for q in todo]),
-    )
+    monkeypatch.setattr(models, "encode_pair", lambda *_: pytest.fail("asked again"))
     again = eval_fewshot.answer_all({"base": llm}, *arguments, journal)
     pd.testing.assert_frame_equal(first, again)
 
@@ -94,6 +59,7 @@ def answers_of(**right):
         {
             "model": model,
             "benchmark": "toy",
+            "variant": "as_given",
             "protocol": "option_text",
             "num_shots": 0,
             "id": str(i),
@@ -107,6 +73,7 @@ def answers_of(**right):
             "fits": True,
             "tokens": 1,
             "logprobs": "-1.0 -2.0 -3.0 -4.0",
+            "reply": "",
         }
         for model, each in right.items()
         for i, correct in enumerate(each)
@@ -164,12 +131,7 @@ def test_an_unknown_published_system_is_refused():
 @pytest.mark.parametrize(
     ("protocols", "shots", "examples", "message"),
     [
-        (
-            ["options"],
-            [0],
-            [],
-            "protocols: 'options' is not one of option_text, letter, chat, conversation",
-        ),
+        (["options"], [0], [], "protocols: 'options' is not one of option_text, letter, "),
         (["letter"], [0, 5], [EXAMPLE], "num_shots: 5 asked for, but exemplars hold 1"),
         (["letter"], [1], [QUESTION], "is also one of its questions"),
     ],
@@ -178,7 +140,102 @@ def test_what_could_not_be_run_is_refused_before_a_model_is_loaded(
     protocols, shots, examples, message
 ):
     with pytest.raises(ValueError, match=message):
-        eval_fewshot.plan({"toy": [QUESTION]}, {"toy": examples}, protocols, shots)
+        eval_fewshot.plan({"toy": [QUESTION]}, {"toy": examples}, design(protocols, shots))
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"variants": ["mixed"]}, "variants: 'mixed' is not one of as_given, shuffled"),
+        ({"exemplar_choice": "random"}, "exemplar_choice: 'random' is not one of fixed, per_que"),
+    ],
+)
+def test_a_design_names_what_it_does_not_know(others, message):
+    with pytest.raises(ValueError, match=message):
+        design(["letter"], **others)
+
+
+# ------------------------------------------------------------------------------- by reply
+
+
+def replying(monkeypatch, *rounds):
+    """Replies in place of a model, a list for each try; returns the prompts that were sent."""
+    sent, left = [], list(rounds)
+
+    def generate(llm, prompts, **settings):
+        sent.append((list(prompts), settings))
+        for i, text in enumerate(left.pop(0)):
+            yield i, text, True
+
+    monkeypatch.setattr(models, "generate", generate)
+    return sent
+
+
+OTHER = Question(id="q2", question="Where?", options=["here", "there"], answer=0)
+
+
+def test_a_reply_that_cannot_be_read_is_asked_for_again_with_another_draw(llm, monkeypatch):
+    sent = replying(monkeypatch, ["no idea", "A: here"], ["B: yy"])
+    answers = eval_fewshot.answer_all(
+        {"base": llm}, {"toy": [QUESTION, OTHER]}, {}, design(["medalpaca"]), 4096, Memory()
+    )
+    assert answers["predicted"].tolist() == [1, 0]
+    assert [len(prompts) for prompts, _ in sent] == [2, 1]
+    assert [settings["seed"] for _, settings in sent] == [0, 1]
+    assert sent[0][1]["temperature"] == 0.4
+
+
+def test_a_reply_that_never_can_be_read_is_counted_apart(llm, monkeypatch):
+    replying(monkeypatch, *[["no idea"]] * 5)
+    asked = {"toy": [QUESTION]}
+    answers = eval_fewshot.answer_all(
+        {"base": llm}, asked, {}, design(["medalpaca"]), 4096, Memory()
+    )
+    row = eval_fewshot.score_table(answers, asked, pd.DataFrame()).iloc[0]
+    assert (row["n"], row["unparsed"], row["accuracy"]) == (1, 1, 0.0)
+    assert answers["reply"].tolist() == ["no idea"]
+
+
+def test_the_shipped_base_replies(llm):
+    asked = {"toy": [QUESTION, OTHER]}
+    journal = Memory()
+    first = eval_fewshot.answer_all(
+        {"base": llm}, asked, {}, design(["medalpaca", "chat_reply"]), 4096, journal
+    )
+    assert first["fits"].all()
+    again = eval_fewshot.answer_all(
+        {"base": llm}, asked, {}, design(["medalpaca", "chat_reply"]), 1, Memory()
+    )
+    assert first["reply"].tolist() == again["reply"].tolist()  # whatever shares a batch
+
+
+# ------------------------------------------------------------------------ killed, and gone on
+
+
+def test_a_run_that_was_killed_ends_in_the_same_table(llm):
+    questions = [
+        dataclasses.replace(QUESTION, id=f"q{i}", question=f"Is it {i}?") for i in range(6)
+    ]
+    arguments = ({"toy": questions}, {}, design(["option_text", "chat_letter"]), 60)
+    whole = Memory()
+    first = eval_fewshot.answer_all({"base": llm}, *arguments, whole)
+    for kept in range(1, len(whole.done), 4):
+        killed = Memory()
+        killed.done = dict(list(whole.done.items())[:kept])
+        pd.testing.assert_frame_equal(
+            first, eval_fewshot.answer_all({"base": llm}, *arguments, killed)
+        )
+
+
+def test_where_there_are_no_examples_some_questions_become_them_and_are_not_scored():
+    questions, pools = eval_fewshot.take_exemplars(TOY, {"toy": []}, 3)
+    assert (len(questions["toy"]), len(pools["toy"])) == (7, 3)
+    assert not {q.id for q in questions["toy"]} & {e.id for e in pools["toy"]}
+
+
+def test_examples_of_their_own_leave_the_questions_whole():
+    questions, pools = eval_fewshot.take_exemplars(TOY, {"toy": [EXAMPLE]}, 3)
+    assert (len(questions["toy"]), pools["toy"]) == (10, [EXAMPLE])
 
 
 def test_a_failure_shows_the_right_and_the_chosen_option():

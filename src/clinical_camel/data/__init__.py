@@ -76,6 +76,7 @@ __all__ = [
     "names",
     "question_text",
     "root",
+    "sample",
     "spec_problem",
     "to_dict",
 ]
@@ -112,8 +113,8 @@ def label(spec: str) -> str:
 
 
 def load_articles(spec: str, limit: int = 0) -> list[Article]:
-    """The articles of a spec; `limit` keeps that many (see `_sample`), 0 keeps all."""
-    return _sample(_load(spec, Article, learn=True), limit)
+    """The articles of a spec; `limit` keeps that many (see `sample`), 0 keeps all."""
+    return sample(_load(spec, Article, learn=True), limit)
 
 
 def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue]:
@@ -144,17 +145,17 @@ def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Qu
     if not 0 <= skip <= len(rows):
         raise DataError(f"{spec}: skip is 0 to {len(rows)} (its rows), is {skip}")
     skipped = {row.id for row in _first(rows, skip)}
-    return _sample([row for row in rows if row.id not in skipped], limit)
+    return sample([row for row in rows if row.id not in skipped], limit)
 
 
 def load_questions(spec: str, limit: int = 0) -> list[Question]:
-    """The questions of a spec to be answered; `limit` keeps that many (see `_sample`), 0 all."""
-    return _sample(_load(spec, Question, learn=False), limit)
+    """The questions of a spec to be answered; `limit` keeps that many (see `sample`), 0 all."""
+    return sample(_load(spec, Question, learn=False), limit)
 
 
 def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:
-    """The consultations of a spec; `limit` keeps that many (see `_sample`), 0 keeps all."""
-    return _sample(_load(spec, Consultation, learn=False), limit)
+    """The consultations of a spec; `limit` keeps that many (see `sample`), 0 keeps all."""
+    return sample(_load(spec, Consultation, learn=False), limit)
 
 
 def spec_problem(spec: str, shapes: Sequence[str], learn: bool) -> str:
@@ -349,7 +350,7 @@ def _refuse_held_out(spec: str, raw: list[dict[str, Any]]) -> None:
         )
 
 
-def _sample(rows: list[Any], limit: int) -> list[Any]:
+def sample(rows: list[Any], limit: int) -> list[Any]:
     """`limit` rows spread over the whole file, in file order; 0 means all.
 
     Not the first rows: files are sorted by subject (MMLU), by institute (MedQuAD) or by kind of

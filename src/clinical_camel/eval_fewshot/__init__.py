@@ -1,23 +1,32 @@
-"""Step 03: few-shot exams, scored by the likelihood of each option.
+"""Step 03: few-shot exams, by the likelihood of each option or by a reply that is read.
 
-protocols   how a question is laid out and what is scored
+protocols   how a question is laid out, what is scored, how a reply is read
 answering   every model on every question, in batches, kept as the answers come
 scores      tables and figures
 """
 
 from clinical_camel.eval_fewshot.answering import (
+    SETTING,
+    Design,
     answer_all,
     fingerprint,
     plan,
-    read_answer,
-    score_questions,
+    read_reply,
+    read_scores,
+    take_exemplars,
 )
 from clinical_camel.eval_fewshot.protocols import (
+    EXEMPLAR_CHOICES,
     PROTOCOLS,
+    VARIANTS,
     Protocol,
     build_prompt,
+    choose_exemplars,
     continuations,
     question_block,
+    read_letter,
+    read_medalpaca,
+    vary,
 )
 from clinical_camel.eval_fewshot.scores import (
     compare,
@@ -29,10 +38,15 @@ from clinical_camel.eval_fewshot.scores import (
 )
 
 __all__ = [
+    "EXEMPLAR_CHOICES",
     "PROTOCOLS",
+    "SETTING",
+    "VARIANTS",
+    "Design",
     "Protocol",
     "answer_all",
     "build_prompt",
+    "choose_exemplars",
     "compare",
     "continuations",
     "failures",
@@ -42,7 +56,11 @@ __all__ = [
     "plot_scores",
     "published_rows",
     "question_block",
-    "read_answer",
-    "score_questions",
+    "read_letter",
+    "read_medalpaca",
+    "read_reply",
+    "read_scores",
     "score_table",
+    "take_exemplars",
+    "vary",
 ]

@@ -1,12 +1,10 @@
-"""Every model on every question: planned, scored in batches, kept as the answers come.
-
-Exemplars are the same for every question of a benchmark, so the model reads them once.
-"""
+"""Every model on every question: planned, answered in batches, kept as the answers come."""
 
 import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,29 +12,91 @@ from tqdm import tqdm
 
 from clinical_camel import data, models
 from clinical_camel.data import Question
-from clinical_camel.eval_fewshot.protocols import PROTOCOLS, Protocol, build_prompt, continuations
-from clinical_camel.models import LLM, Pair
+from clinical_camel.eval_fewshot.protocols import (
+    EXEMPLAR_CHOICES,
+    PROTOCOLS,
+    READERS,
+    VARIANTS,
+    Protocol,
+    build_prompt,
+    choose_exemplars,
+    continuations,
+    vary,
+)
+from clinical_camel.models import LLM
+
+SETTING = ["benchmark", "variant", "protocol", "num_shots", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How the models are asked: every protocol, shots and variant, each with all the others."""
+
+    protocols: Sequence[str]
+    num_shots: Sequence[int]
+    variants: Sequence[str] = ("as_given",)
+    exemplar_choice: str = "fixed"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        chosen = {"protocols": PROTOCOLS, "variants": VARIANTS}
+        for name, valid in chosen.items():
+            for value in getattr(self, name):
+                if value not in valid:
+                    raise ValueError(f"{name}: {value!r} is not one of {', '.join(valid)}")
+        if self.exemplar_choice not in EXEMPLAR_CHOICES:
+            raise ValueError(
+                f"exemplar_choice: {self.exemplar_choice!r} is not one of "
+                f"{', '.join(EXEMPLAR_CHOICES)}"
+            )
+
+    def shown(
+        self,
+        benchmark: str,
+        pools: Mapping[str, Sequence[Question]],
+        questions: Sequence[Question],
+        num_shots: int,
+    ) -> dict[str, tuple[Question, ...]]:
+        """The worked examples of each question, by its id."""
+        pool = pools.get(benchmark, ())
+        return choose_exemplars(
+            benchmark, pool, questions, num_shots, self.exemplar_choice, self.seed
+        )
+
+
+def take_exemplars(
+    questions: Mapping[str, Sequence[Question]],
+    pools: Mapping[str, Sequence[Question]],
+    count: int,
+) -> tuple[dict[str, list[Question]], dict[str, list[Question]]]:
+    """Questions and pools; where a benchmark's pool is empty, `count` of its questions become it.
+
+    They are no longer among the questions then: the score is on fewer, and the counts say so.
+    """
+    left, taken = {}, {}
+    for benchmark, rows in questions.items():
+        pool = list(pools.get(benchmark, ()))
+        if not pool and benchmark in pools and count:
+            pool = data.sample(list(rows), count)
+        kept = {e.id for e in pool} if not pools.get(benchmark) else set()
+        taken[benchmark] = pool
+        left[benchmark] = [q for q in rows if q.id not in kept]
+    return left, taken
 
 
 def plan(
     questions: Mapping[str, Sequence[Question]],
-    exemplars: Mapping[str, Sequence[Question]],
-    protocols: Sequence[str],
-    num_shots: Sequence[int],
+    pools: Mapping[str, Sequence[Question]],
+    design: Design,
 ) -> None:
     """Refuses, before a model is loaded, what could not be run. ValueError names the parameter."""
-    for name in protocols:
-        if name not in PROTOCOLS:
-            raise ValueError(f"protocols: {name!r} is not one of {', '.join(PROTOCOLS)}")
+    shots = max(design.num_shots)
     for benchmark, rows in questions.items():
-        shown = exemplars.get(benchmark, ())
-        if max(num_shots) > len(shown):
-            raise ValueError(
-                f"num_shots: {max(num_shots)} asked for, but exemplars hold {len(shown)} "
-                f"questions for {benchmark}"
-            )
         asked = {(q.question, tuple(sorted(q.options))) for q in rows}
-        if any((e.question, tuple(sorted(e.options))) in asked for e in shown):
+        shown = design.shown(benchmark, pools, rows, shots)
+        if any(
+            (e.question, tuple(sorted(e.options))) in asked for row in shown.values() for e in row
+        ):
             raise ValueError(
                 f"exemplars: a worked example of {benchmark} is also one of its questions"
             )
@@ -51,45 +111,44 @@ def fingerprint(*sets: Mapping[str, Sequence[Question]]) -> str:
 def answer_all(
     llms: Mapping[str, LLM],
     questions: Mapping[str, Sequence[Question]],
-    exemplars: Mapping[str, Sequence[Question]],
-    protocols: Sequence[str],
-    num_shots: Sequence[int],
+    pools: Mapping[str, Sequence[Question]],
+    design: Design,
     token_budget: int,
     journal,
 ) -> pd.DataFrame:
-    """Every model on every question, protocol and number of shots: one row an answer.
+    """Every model on every question, variant, protocol and number of shots: one row an answer.
 
-    Columns: model, benchmark, protocol, num_shots, id, subset, content_hash, answer, predicted
-    (by summed log-likelihood), predicted_norm (divided by the option's characters), correct,
-    correct_norm, fits, tokens, logprobs. A question longer than the model's context has
-    `fits=False` and no prediction. `journal` keeps each answer as it comes.
+    Columns: those of SETTING, id, subset, content_hash, answer, and what `read_scores` or
+    `read_reply` say. `answer` is the right option as the question was asked, so after shuffling.
+    A question longer than the model's context has `fits=False` and no prediction. `journal` keeps
+    each answer as it comes.
     """
-    frames = []
+    rows = []
     for model, llm in llms.items():
-        for benchmark, rows in questions.items():
-            for protocol in protocols:
-                for shots in num_shots:
-                    key = {"model": model, "benchmark": benchmark}
-                    key |= {"protocol": protocol, "num_shots": shots}
-                    shown = list(exemplars.get(benchmark, ()))[:shots]
-                    answers = answer(
-                        llm, rows, shown, PROTOCOLS[protocol], token_budget, key, journal
-                    )
-                    frames += [key | row for row in answers]
-    return pd.DataFrame(frames)
+        for benchmark, asked in questions.items():
+            for variant in design.variants:
+                varied = [vary(q, variant, design.seed) for q in asked]
+                for protocol in design.protocols:
+                    for shots in design.num_shots:
+                        setting = (benchmark, variant, protocol, shots, model)
+                        key = dict(zip(SETTING, setting, strict=True))
+                        shown = design.shown(benchmark, pools, varied, shots)
+                        rows += _answer(llm, varied, shown, key, token_budget, design.seed, journal)
+    return pd.DataFrame(rows)
 
 
-def answer(
+def _answer(
     llm: LLM,
     questions: Sequence[Question],
-    exemplars: Sequence[Question],
-    protocol: Protocol,
-    token_budget: int,
+    shown: Mapping[str, Sequence[Question]],
     key: Mapping[str, str | int],
+    token_budget: int,
+    seed: int,
     journal,
 ) -> list[dict]:
     """The answers of one model in one setting, in the order of the questions."""
     name = "/".join(map(str, key.values()))
+    protocol = PROTOCOLS[key["protocol"]].on(key["benchmark"])
     todo = [q for q in questions if f"{name}/{q.id}" not in journal.done]
     bar = tqdm(
         total=len(questions),
@@ -98,13 +157,17 @@ def answer(
         unit="question",
         file=sys.stdout,
     )
-    for question, pairs, logprobs in score_questions(llm, todo, exemplars, protocol, token_budget):
-        answered = read_answer(question, protocol, pairs, logprobs)
-        journal.append(f"{name}/{question.id}", answered)
+    if protocol.scores == "reply":
+        answers = reply_to(llm, todo, shown, protocol, token_budget, seed)
+    else:
+        answers = score_questions(llm, todo, shown, protocol, token_budget)
+    for question, answer in answers:
+        journal.append(f"{name}/{question.id}", answer)
         bar.update()
     bar.close()
     return [
         {
+            **key,
             "id": q.id,
             "subset": q.subset,
             "content_hash": data.content_hash(q),
@@ -115,24 +178,40 @@ def answer(
     ]
 
 
+# ------------------------------------------------------------------------------- by likelihood
+
+
 def score_questions(
     llm: LLM,
     questions: Sequence[Question],
-    exemplars: Sequence[Question],
+    shown: Mapping[str, Sequence[Question]],
     protocol: Protocol,
     token_budget: int,
-) -> Iterator[tuple[Question, list[Pair], list[float] | None]]:
-    """Yields each question with its options' log-likelihoods as soon as all are known.
+) -> Iterator[tuple[Question, dict]]:
+    """Yields each question with its answer as soon as all its options are scored.
 
-    None stands for a question that does not fit the model's context.
+    Questions with the same worked examples are scored together: what they share is read once.
     """
+    groups: dict[tuple[str, ...], list[Question]] = {}
+    for question in questions:
+        examples = tuple(e.id for e in shown[question.id])
+        groups.setdefault((question.subset if protocol.preamble else "", *examples), []).append(
+            question
+        )
+    if len(groups) > max(8, len(questions) // 4):  # per question: nothing to share but the batch
+        groups = {(): list(questions)}
+    for group in groups.values():
+        yield from _score_group(llm, group, shown, protocol, token_budget)
+
+
+def _score_group(llm, questions, shown, protocol, token_budget) -> Iterator[tuple[Question, dict]]:
     encoded = {}
     for question in questions:
-        prompt = build_prompt(question, exemplars, protocol, llm.tokenizer)
+        prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
         texts = continuations(question, protocol)
         pairs = [models.encode_pair(llm.tokenizer, prompt, text) for text in texts]
         if max(map(len, pairs)) > llm.max_length:
-            yield question, pairs, None
+            yield question, _too_long(max(map(len, pairs)))
         else:
             encoded[question.id] = (question, pairs)
     flat = [(name, i) for name, (_, pairs) in encoded.items() for i in range(len(pairs))]
@@ -142,33 +221,98 @@ def score_questions(
         known[name][option] = value
         question, pairs = encoded[name]
         if len(known[name]) == len(pairs):
-            yield question, pairs, [known[name][i] for i in range(len(pairs))]
+            scores = [known[name][i] for i in range(len(pairs))]
+            yield question, read_scores(question, protocol, max(map(len, pairs)), scores)
 
 
-def read_answer(
-    question: Question, protocol: Protocol, pairs: Sequence[Pair], logprobs: list[float] | None
+def read_scores(
+    question: Question, protocol: Protocol, tokens: int, logprobs: Sequence[float]
 ) -> dict:
     """What one set of log-likelihoods says: the chosen option, with and without length norm.
 
     The norm divides by the characters of what is scored, as the harness does: letters all have one.
+    `confidence` is the chosen option's share of the probability of all of them.
     """
-    row = {"fits": logprobs is not None, "tokens": max(map(len, pairs))}
-    if logprobs is None:
-        return (
-            row
-            | {"predicted": -1, "predicted_norm": -1, "correct": False}
-            | {
-                "correct_norm": False,
-                "logprobs": "",
-            }
-        )
     scores = np.array(logprobs)
     lengths = np.array([len(text.strip()) for text in continuations(question, protocol)])
     best, best_norm = int(scores.argmax()), int((scores / lengths).argmax())
-    return row | {
+    shares = np.exp(scores - scores.max())
+    return {
+        "fits": True,
+        "tokens": tokens,
         "predicted": best,
         "predicted_norm": best_norm,
         "correct": best == question.answer,
         "correct_norm": best_norm == question.answer,
+        "confidence": round(float(shares.max() / shares.sum()), 4),
         "logprobs": " ".join(f"{value:.4f}" for value in logprobs),
+        "reply": "",
+    }
+
+
+def _too_long(tokens: int) -> dict:
+    row = {"fits": False, "tokens": tokens, "predicted": -1, "predicted_norm": -1}
+    return row | {
+        "correct": False,
+        "correct_norm": False,
+        "confidence": None,
+        "logprobs": "",
+        "reply": "",
+    }
+
+
+# ------------------------------------------------------------------------------------- by reply
+
+
+def reply_to(
+    llm: LLM,
+    questions: Sequence[Question],
+    shown: Mapping[str, Sequence[Question]],
+    protocol: Protocol,
+    token_budget: int,
+    seed: int,
+) -> Iterator[tuple[Question, dict]]:
+    """Yields each question with the model's reply and the option that is read from it.
+
+    A reply that cannot be read is asked for again, with another draw, up to `protocol.tries`
+    times; the last one is kept.
+    """
+    decoding = {"max_new_tokens": 64} | dict(protocol.decoding)
+    room = llm.max_length - decoding["max_new_tokens"]
+    todo = []
+    for question in questions:
+        prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
+        tokens = len(models.encode(llm.tokenizer, prompt))
+        if tokens > room:
+            yield question, _too_long(tokens + decoding["max_new_tokens"])
+        else:
+            todo.append((question, prompt, tokens))
+    for attempt in range(protocol.tries):
+        again = []
+        if not todo:
+            break
+        settings = {"token_budget": token_budget, "seed": seed + attempt, **decoding}
+        for i, text, _ in models.generate(llm, [prompt for _, prompt, _ in todo], **settings):
+            question, _, tokens = todo[i]
+            row = read_reply(question, protocol, tokens, text)
+            if row["predicted"] < 0 and attempt + 1 < protocol.tries:
+                again.append(todo[i])
+            else:
+                yield question, row
+        todo = again
+
+
+def read_reply(question: Question, protocol: Protocol, tokens: int, reply: str) -> dict:
+    """What a reply says; `predicted` is -1 where no single option can be read from it."""
+    chosen = READERS[protocol.reader](reply, question.options)
+    return {
+        "fits": True,
+        "tokens": tokens,
+        "predicted": chosen,
+        "predicted_norm": chosen,
+        "correct": chosen == question.answer,
+        "correct_norm": chosen == question.answer,
+        "confidence": None,
+        "logprobs": "",
+        "reply": reply,
     }

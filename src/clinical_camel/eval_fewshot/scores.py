@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from clinical_camel import stats
 from clinical_camel.data import Question
-
-SETTING = ["benchmark", "protocol", "num_shots", "model"]
+from clinical_camel.eval_fewshot.answering import SETTING
 
 
 def published_rows(table: pd.DataFrame, system: str) -> pd.DataFrame:
@@ -38,7 +37,8 @@ def score_table(
 ) -> pd.DataFrame:
     """Accuracy with its Wilson interval, beside chance and the published value where there is one.
 
-    `n` counts the questions that fit the context; `too_long` those that do not. `chance` is the
+    `n` counts the questions that fit the context; `too_long` those that do not; `unparsed` the
+    replies among n from which no single option can be read: they are not right. `chance` is the
     mean of one over the number of options; `majority` what the most frequent answer position earns.
     `published` rows (benchmark, num_shots, value) are joined by benchmark and shots.
     """
@@ -55,6 +55,7 @@ def score_table(
             | {
                 "n": n,
                 "too_long": len(group) - n,
+                "unparsed": int((fits["predicted"] < 0).sum()),
                 "accuracy": right / n if n else np.nan,
                 "low": low,
                 "high": high,
@@ -99,20 +100,19 @@ def compare(answers: pd.DataFrame, baseline: str, seed: int) -> pd.DataFrame:
 def plot_scores(scores: pd.DataFrame) -> Figure:
     """One panel a benchmark: accuracy with its interval by setting, chance as a dashed line."""
     panels = list(scores["benchmark"].unique())
-    settings_of = scores.groupby("benchmark")[["protocol", "num_shots"]].apply(
-        lambda rows: len(rows.drop_duplicates())
-    )
+    names = ["variant", "protocol", "num_shots"]
+    settings_of = scores.groupby("benchmark")[names].apply(lambda r: len(r.drop_duplicates()))
     size = (len(panels) * max(3.4, 1.1 * settings_of.max()), 3.6)  # a label is about an inch wide
     figure, axes = plt.subplots(
         1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
     for axis, benchmark in zip(axes[0], panels, strict=True):
         rows = scores[scores["benchmark"] == benchmark]
-        settings = list(dict.fromkeys(zip(rows["protocol"], rows["num_shots"], strict=True)))
+        settings = list(dict.fromkeys(rows[names].itertuples(index=False, name=None)))
         for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
             places = [
                 settings.index(s) + 0.18 * (k - (rows["model"].nunique() - 1) / 2)
-                for s in zip(group["protocol"], group["num_shots"], strict=True)
+                for s in group[names].itertuples(index=False, name=None)
             ]
             accuracy = 100 * group["accuracy"].to_numpy()
             spread = [
@@ -121,8 +121,12 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
             ]
             axis.errorbar(places, accuracy, yerr=spread, fmt="os^Dv"[k % 5], capsize=3, label=model)
         axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
-        counts = rows.groupby(["protocol", "num_shots"])["n"].max()
-        labels = [f"{p}\n{s}-shot\nn = {counts[p, s]}" for p, s in settings]
+        counts = rows.groupby(names)["n"].max()
+        labels = [
+            f"{p}\n{'' if v == 'as_given' else v.replace('_', ' ') + chr(10)}{s}-shot"
+            f"\nn = {counts[v, p, s]}"
+            for v, p, s in settings
+        ]
         axis.set_xticks(range(len(settings)), labels, fontsize=8)
         axis.set_xlim(-0.5, len(settings) - 0.5)
         axis.set_title(benchmark)
@@ -135,18 +139,20 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
 def failures(
     answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]], model: str, count: int
 ) -> str:
-    """The first wrong answers of a model, in full, as plain text."""
-    wrong = answers[answers["fits"] & ~answers["correct"] & (answers["model"] == model)]
+    """The first wrong answers of a model to questions as they were given, as plain text."""
+    ours = answers[answers["fits"] & (answers["model"] == model)]
+    wrong = ours[~ours["correct"] & (ours["variant"] == "as_given")]
     shown = []
     for row in wrong.head(count).itertuples():
         question = next(q for q in questions[row.benchmark] if q.id == row.id)
-        scores = row.logprobs.split()
+        scores = row.logprobs.split() or [""] * len(question.options)
         lines = [f"{row.benchmark}, {row.protocol}, {row.num_shots}-shot: {question.question}"]
         for i, option in enumerate(question.options):
             mark = ("right " if i == question.answer else "") + (
                 "chosen" if i == row.predicted else ""
             )
             lines.append(f"  ({chr(65 + i)}) {option:<50.50} {scores[i]:>10}  {mark}")
+        lines += [f"  reply: {row.reply:.300}"] if row.reply else []
         shown.append("\n".join(lines))
     return "\n\n".join(shown) or "no wrong answer"
 

@@ -70,7 +70,7 @@ RANGES = {
     "gradient_accumulation_steps": COUNT,
     "validation_fraction": PART,
     "save_steps": COUNT,
-    "num_shots": LIMIT,
+    "num_shots": Range(0, 8),
     "token_budget": COUNT,
     "consultation_limit": LIMIT,
     "max_new_tokens": COUNT,
@@ -88,6 +88,8 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "lr_scheduler": "sft_qlora.LR_SCHEDULERS",
     "optimizer": "sft_qlora.OPTIMIZERS",
     "protocols": "eval_fewshot.protocols.PROTOCOLS",
+    "variants": "eval_fewshot.protocols.VARIANTS",
+    "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
     "too_long": "note_synthesis.TOO_LONG",
 }
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
@@ -103,9 +105,9 @@ FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
     *("study", "model", "adapters", "baseline", "sections", "lora_targets", "published_system"),
     *("packing", "gradient_checkpointing"),
 }
-EMPTY_IS_NONE = {"quantize", "chat_template", "adapters", "published_system"}  # texts
+EMPTY_IS_NONE = {"quantize", "chat_template", "adapters", "exemplars", "published_system"}
 NEEDED = {  # lists and mappings that must hold something
-    *("articles", "mixture", "adapters", "benchmarks", "protocols", "num_shots"),
+    *("articles", "mixture", "adapters", "benchmarks", "protocols", "num_shots", "variants"),
     *("consultations", "sections", "logs", "lora_targets"),
 }
 
@@ -189,6 +191,8 @@ def _no_dataset(name: str, value: Any) -> Iterator[str]:
     keys = [(f"{name} (a key)", spec) for spec in value] if name == "mixture" else []
     specs = keys or _leaves(name, value)  # elsewhere they are values
     for at, spec in specs:
+        if not spec and name in EMPTY_IS_NONE:
+            continue
         if problem := datasets.spec_problem(spec, shapes, learn):
             yield f"{at}: {problem}"
 

@@ -1,0 +1,153 @@
+"""Our questions and answers in the shapes of lm-evaluation-harness 0.4, so that it can check us.
+
+A task is a YAML file and JSON lines beside it, without Python: `lm-eval run --tasks <name>
+--include_path <folder>` asks the same questions in the same words. Replies are left out: the
+harness has no reader like ours.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+import yaml
+
+from clinical_camel import data
+from clinical_camel.data import Question
+from clinical_camel.eval_fewshot.protocols import (
+    PROTOCOLS,
+    Protocol,
+    continuations,
+    question_block,
+)
+
+METRICS = ["acc", "acc_norm"]
+
+
+def export_tasks(
+    name: str,
+    questions: Sequence[Question],
+    shown: Mapping[str, Sequence[Question]],
+    protocol: Protocol,
+) -> dict[str, str]:
+    """File names and texts of a task; a task for each subset where these have other examples.
+
+    `shown` are the worked examples of each question (`choose_exemplars`, "fixed"). Raises
+    ValueError for a protocol that reads replies, and for examples that differ within a subset.
+    """
+    if protocol.scores == "reply":
+        raise ValueError("a protocol that reads replies has no task in lm-evaluation-harness")
+    files = {}
+    for task, rows in _tasks(name, questions, shown, protocol):
+        examples = shown[rows[0].id]
+        if any(shown[q.id] != examples for q in rows):
+            raise ValueError(f"{task}: the examples differ from question to question; use fixed")
+        files[f"{task}.jsonl"] = _lines(rows, protocol)
+        files[f"{task}_fewshot.jsonl"] = _lines(examples, protocol)
+        files[f"{task}.yaml"] = yaml.safe_dump(
+            {
+                "task": task,
+                "dataset_path": "json",
+                "dataset_kwargs": {
+                    "data_files": {"test": f"{task}.jsonl"}
+                    | ({"fewshot": f"{task}_fewshot.jsonl"} if examples else {})
+                },
+                "output_type": "multiple_choice",
+                "test_split": "test",
+                "num_fewshot": len(examples),
+                "doc_to_text": "{{query}}",
+                "doc_to_choice": "choices",
+                "doc_to_target": "gold",
+                "target_delimiter": "" if protocol.chat else " ",
+                "fewshot_delimiter": "\n\n",
+                "description": protocol.preamble.format(subset=rows[0].subset.replace("_", " ")),
+                "metric_list": [
+                    {"metric": m, "aggregation": "mean", "higher_is_better": True} for m in METRICS
+                ],
+            }
+            | (
+                {"fewshot_split": "fewshot", "fewshot_config": {"sampler": "first_n"}}
+                if examples
+                else {}
+            ),
+            sort_keys=False,
+        )
+    return files
+
+
+def _tasks(name, questions, shown, protocol) -> Iterator[tuple[str, list[Question]]]:
+    """Task names with their questions, in order."""
+    groups: dict[str, list[Question]] = {}
+    split = protocol.preamble or len({tuple(e.id for e in shown[q.id]) for q in questions}) > 1
+    for question in questions:
+        groups.setdefault(question.subset if split else "", []).append(question)
+    for subset, rows in groups.items():
+        yield "_".join(filter(None, [name, subset])), rows
+
+
+def _lines(rows: Sequence[Question], protocol: Protocol) -> str:
+    """One JSON object per question: id, query, choices, gold."""
+    return "".join(
+        json.dumps(
+            {
+                "id": row.id,
+                "query": _query(row, protocol),
+                "choices": [text.strip() for text in continuations(row, protocol)],
+                "gold": row.answer,
+            },
+            ensure_ascii=False,
+        )
+        + "\n"
+        for row in rows
+    )
+
+
+def _query(question: Question, protocol: Protocol) -> str:
+    if not protocol.chat:
+        return question_block(question, protocol)
+    asked = data.question_text(question, protocol.layout != "open")
+    return "\n".join(filter(None, [asked, protocol.request]))
+
+
+def results_json(answers: pd.DataFrame, model: str) -> tuple[dict, dict[str, list[dict]]]:
+    """One model's answers as the harness writes them: the results file, and samples by task.
+
+    A task is benchmark_variant_protocol_shots. Only questions that fit are there, as `effective`
+    says. `acc_stderr` is the plain one, as theirs.
+    """
+    results, counts, shots, samples = {}, {}, {}, {}
+    rows = answers[answers["model"] == model]
+    for setting, same in rows.groupby(
+        ["benchmark", "variant", "protocol", "num_shots"], sort=False
+    ):
+        if PROTOCOLS[setting[2]].scores == "reply":
+            continue
+        task, fits = "_".join(map(str, setting)), same[same["fits"]]
+        results[task] = {"alias": task}
+        for metric, column in zip(METRICS, ("correct", "correct_norm"), strict=True):
+            right = fits[column].astype(float)
+            results[task] |= {
+                f"{metric},none": right.mean(),
+                f"{metric}_stderr,none": right.std(ddof=1) / len(right) ** 0.5,
+            }
+        counts[task] = {"original": len(same), "effective": len(fits)}
+        shots[task] = int(setting[3])
+        samples[task] = [
+            {
+                "doc_id": i,
+                "doc": {"id": row.id},
+                "target": int(row.answer),
+                "filtered_resps": [[float(x), False] for x in row.logprobs.split()],
+                "filter": "none",
+                "metrics": METRICS,
+                "acc": float(row.correct),
+                "acc_norm": float(row.correct_norm),
+            }
+            for i, row in enumerate(fits.itertuples())
+        ]
+    return {
+        "results": results,
+        "n-shot": shots,
+        "n-samples": counts,
+        "higher_is_better": {task: dict.fromkeys(METRICS, True) for task in results},
+        "config": {"model": model},
+    }, samples
