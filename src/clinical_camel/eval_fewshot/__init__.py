@@ -3,6 +3,7 @@
 protocols   how a question is laid out, what is scored, how a reply is read
 answering   every model on every question, in batches, kept as the answers come
 scores      tables and figures
+harness     the same as tasks and results of lm-evaluation-harness
 """
 
 from clinical_camel.eval_fewshot.answering import (
@@ -15,6 +16,7 @@ from clinical_camel.eval_fewshot.answering import (
     read_scores,
     take_exemplars,
 )
+from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
     EXEMPLAR_CHOICES,
     PROTOCOLS,
@@ -49,6 +51,7 @@ __all__ = [
     "choose_exemplars",
     "compare",
     "continuations",
+    "export_tasks",
     "failures",
     "fingerprint",
     "headline",
@@ -60,6 +63,7 @@ __all__ = [
     "read_medalpaca",
     "read_reply",
     "read_scores",
+    "results_json",
     "score_table",
     "take_exemplars",
     "vary",

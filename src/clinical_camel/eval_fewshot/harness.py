@@ -13,6 +13,7 @@ import yaml
 
 from clinical_camel import data
 from clinical_camel.data import Question
+from clinical_camel.eval_fewshot.answering import SETTING
 from clinical_camel.eval_fewshot.protocols import (
     PROTOCOLS,
     Protocol,
@@ -108,46 +109,49 @@ def _query(question: Question, protocol: Protocol) -> str:
     return "\n".join(filter(None, [asked, protocol.request]))
 
 
-def results_json(answers: pd.DataFrame, model: str) -> tuple[dict, dict[str, list[dict]]]:
-    """One model's answers as the harness writes them: the results file, and samples by task.
+def results_json(answers: pd.DataFrame) -> tuple[list[dict], list[dict]]:
+    """Answers as the harness writes them: one results object per model, one sample per answer.
 
-    A task is benchmark_variant_protocol_shots. Only questions that fit are there, as `effective`
-    says. `acc_stderr` is the plain one, as theirs.
+    A task is called benchmark_variant_protocol_shots. Only questions that fit are there, as
+    `effective` says, and only scored ones: a reply has no log-likelihoods. `acc_stderr` is the
+    plain one, as theirs. Each sample names its model and task, which theirs have in the file name.
     """
-    results, counts, shots, samples = {}, {}, {}, {}
-    rows = answers[answers["model"] == model]
-    for setting, same in rows.groupby(
-        ["benchmark", "variant", "protocol", "num_shots"], sort=False
-    ):
-        if PROTOCOLS[setting[2]].scores == "reply":
-            continue
-        task, fits = "_".join(map(str, setting)), same[same["fits"]]
-        results[task] = {"alias": task}
-        for metric, column in zip(METRICS, ("correct", "correct_norm"), strict=True):
-            right = fits[column].astype(float)
-            results[task] |= {
-                f"{metric},none": right.mean(),
-                f"{metric}_stderr,none": right.std(ddof=1) / len(right) ** 0.5,
-            }
-        counts[task] = {"original": len(same), "effective": len(fits)}
-        shots[task] = int(setting[3])
-        samples[task] = [
-            {
-                "doc_id": i,
-                "doc": {"id": row.id},
-                "target": int(row.answer),
-                "filtered_resps": [[float(x), False] for x in row.logprobs.split()],
-                "filter": "none",
-                "metrics": METRICS,
-                "acc": float(row.correct),
-                "acc_norm": float(row.correct_norm),
-            }
-            for i, row in enumerate(fits.itertuples())
-        ]
-    return {
-        "results": results,
-        "n-shot": shots,
-        "n-samples": counts,
-        "higher_is_better": {task: dict.fromkeys(METRICS, True) for task in results},
-        "config": {"model": model},
-    }, samples
+    found, samples = [], []
+    scored = answers[[PROTOCOLS[name].scores != "reply" for name in answers["protocol"]]]
+    for model, rows in scored.groupby("model", sort=False):
+        results = {"results": {}, "n-shot": {}, "n-samples": {}, "higher_is_better": {}}
+        for setting, same in rows.groupby(SETTING[:-1], sort=False):
+            task, fits = "_".join(map(str, setting)), same[same["fits"]]
+            results["results"][task] = {"alias": task} | _metrics(fits)
+            results["n-shot"][task] = int(setting[-1])
+            results["n-samples"][task] = {"original": len(same), "effective": len(fits)}
+            results["higher_is_better"][task] = dict.fromkeys(METRICS, True)
+            samples += [{"model": model, "task": task} | s for s in _samples(fits)]
+        found.append(results | {"config": {"model": model}})
+    return found, samples
+
+
+def _metrics(fits: pd.DataFrame) -> dict[str, float | None]:
+    found = {}
+    for metric, column in zip(METRICS, ("correct", "correct_norm"), strict=True):
+        right = fits[column].astype(float)
+        spread = float(right.std(ddof=1)) / len(right) ** 0.5 if len(right) > 1 else None
+        found |= {f"{metric},none": float(right.mean()) if len(right) else None}
+        found |= {f"{metric}_stderr,none": spread}
+    return found
+
+
+def _samples(fits: pd.DataFrame) -> list[dict]:
+    return [
+        {
+            "doc_id": i,
+            "doc": {"id": row.id},
+            "target": int(row.answer),
+            "filtered_resps": [[float(x), False] for x in row.logprobs.split()],
+            "filter": "none",
+            "metrics": METRICS,
+            "acc": float(row.correct),
+            "acc_norm": float(row.correct_norm),
+        }
+        for i, row in enumerate(fits.itertuples())
+    ]
