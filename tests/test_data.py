@@ -618,6 +618,26 @@ def test_pubmedqa_joins_the_labelled_abstract_and_leaves_out_the_conclusion():
     assert "SECRET" not in json.dumps(data.to_dict(read))
 
 
+def test_the_labelled_rows_of_pubmedqa_are_500_to_test_on_and_500_to_learn_from(hub):
+    known = sorted(readers.pubmedqa_train_ids())
+    assert len(known) == 500
+    parts = {"contexts": ["Why."], "labels": ["BACKGROUND"]}
+    hub["pqa_labeled", "train"] = [
+        {"pubid": int(i), "question": "Q", "context": parts, "final_decision": "yes"}
+        for i in (known[0], 1, 2)
+    ]
+    assert [q.id for q in data.load_questions("pubmedqa_test")] == ["1", "2"]
+    assert [q.id for q in data.load_training_questions("pubmedqa_labelled_train")] == [known[0]]
+    assert len(data.load_questions("pubmedqa")) == 3  # all labelled rows, as in 2023
+
+
+def test_options_that_a_usmle_item_lacks_are_left_out(hub):
+    options = {"A": "x", "B": "y", "C": "z", "D": None, "E": None}
+    hub["", "test"] = [{"question": "Q", "options": options, "answer_idx": "C", "answer": "z"}]
+    (row,) = data.load_questions("usmle_self_eval_step1")
+    assert (row.id, row.options, row.answer) == ("usmle_self_eval_step1-000", ["x", "y", "z"], 2)
+
+
 def test_a_repeated_question_gets_the_same_group_whatever_the_order_of_its_options():
     swapped = LOCAL_MCQ | {"id": "m2", "options": {"A": "y", "B": "x", "C": "z"}, "answer": "A"}
     other = LOCAL_MCQ | {"id": "m3", "question": "Why?"}

@@ -6,9 +6,10 @@ where a field it needs is absent or mistyped. It never reads what would give the
 that is asked for. `None` means that the source itself marks the row as having no content.
 """
 
+import functools
 import hashlib
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clinical_camel.data.shapes import Article, Consultation, Dialogue, Question, Section, Turn
@@ -84,6 +85,27 @@ def read_pubmedqa(row: Raw) -> Question:
     context = "\n".join(f"{label}: {text}" for label, text in pairs)
     named = {**row, "id": str(_number(row, "pubid"))}
     return _question(named, options, options.index(decision), context=context)
+
+
+def read_pubmedqa_test(row: Raw) -> Question | None:
+    """PubMedQA: one of the 500 labelled rows that its authors test on, None for the other 500.
+
+    The hub has all 1,000 in one split; which of them are for training is in
+    pubmedqa_train_ids.txt (train and dev of the authors' repository).
+    """
+    question = read_pubmedqa(row)
+    return None if question.id in pubmedqa_train_ids() else question
+
+
+def read_pubmedqa_train(row: Raw) -> Question | None:
+    """The other 500 labelled rows of PubMedQA, to learn from or to show as examples."""
+    question = read_pubmedqa(row)
+    return question if question.id in pubmedqa_train_ids() else None
+
+
+@functools.cache
+def pubmedqa_train_ids() -> frozenset[str]:
+    return frozenset(Path(__file__).with_name("pubmedqa_train_ids.txt").read_text().split())
 
 
 def read_lettered(row: Raw) -> Question:
@@ -263,7 +285,7 @@ def _speaker(name: str) -> str:
 
 
 def _lettered(row: Raw, letter: str, **more: str) -> Question:
-    options = _of(row, "options", dict)
+    options = {k: v for k, v in _of(row, "options", dict).items() if v is not None}
     letters = sorted(options)
     if "".join(letters) != "ABCDEFGHIJ"[: len(letters)]:
         raise ValueError(f"options should be named A, B, ..., are {', '.join(options)}")

@@ -109,6 +109,29 @@ SOURCES: dict[str, Source] = {
     # the train rows of the hub are therefore the machine-labelled ones (no "maybe" among them).
     "pubmedqa": _pubmedqa(role="eval", configs=("pqa_labeled",)),
     "pubmedqa_train": _pubmedqa(role="train", configs=("pqa_artificial",)),
+    # The 500 that the authors test on, as today's harness; their other 500 may be learned from.
+    "pubmedqa_test": _pubmedqa(
+        role="eval", configs=("pqa_labeled",), read=readers.read_pubmedqa_test
+    ),
+    "pubmedqa_labelled_train": _pubmedqa(
+        role="train", configs=("pqa_labeled",), read=readers.read_pubmedqa_train
+    ),
+    # Exam items as Clinical Camel's first author put them on the hub; which of these sets is the
+    # paper's "USMLE Sample Exam" is not known. Options that a question lacks are null there.
+    **{
+        name: _exam(
+            role="eval",
+            read=readers.read_medqa,
+            licence="not stated",
+            hub=f"augtoma/{name}",
+            splits=("test",),
+            number=f"{name}-{{position:03d}}",
+        )
+        for name in (
+            *("usmle_step_1", "usmle_step_2", "usmle_step_3"),
+            *("usmle_self_eval_step1", "usmle_self_eval_step2"),
+        )
+    },
     "medqa_mcmle": _exam(role="eval", read=readers.read_lettered, licence="MIT"),
     # articles
     "medquad": _text(
