@@ -94,6 +94,20 @@ def test_accuracy_stands_beside_its_interval_and_chance():
     assert row["majority"] == 1.0  # every right answer stands first in this toy
 
 
+def test_parts_of_a_benchmark_have_scores_of_their_own():
+    questions = [
+        Question(
+            id=str(i), question="?" * (i + 1), options=list("ab"), answer=0, subset="st"[i % 2]
+        )
+        for i in range(6)
+    ]
+    answers = answers_of(base=[True, False] * 3)
+    parts = eval_fewshot.by_group(answers, {"toy": questions}).set_index(["by", "part"])
+    assert parts["accuracy"].loc["subset"].to_dict() == {"s": 1.0, "t": 0.0}
+    assert parts["n"].loc["length"].to_dict() == {"long": 2, "middle": 2, "short": 2}
+    assert "image" not in parts.index.get_level_values("by")  # no question has the mark
+
+
 def test_models_are_compared_on_the_same_questions():
     answers = answers_of(base=[True, False, False, False], tuned=[True, True, True, True])
     row = eval_fewshot.compare(answers, "base", seed=0).iloc[0]

@@ -31,6 +31,7 @@ from clinical_camel.eval_fewshot.protocols import (
     vary,
 )
 from clinical_camel.eval_fewshot.scores import (
+    by_group,
     compare,
     failures,
     headline,
@@ -48,6 +49,7 @@ __all__ = [
     "Protocol",
     "answer_all",
     "build_prompt",
+    "by_group",
     "choose_exemplars",
     "compare",
     "continuations",

@@ -70,6 +70,43 @@ def score_table(
     return scores.merge(published, on=["benchmark", "num_shots"], how="left")
 
 
+LENGTHS = ("short", "middle", "long")
+
+
+def by_group(answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]]) -> pd.DataFrame:
+    """Accuracy within parts of a benchmark: by subset, by length, by the mark for a missing image.
+
+    Columns: those of SETTING, `by`, `part`, n, accuracy, low, high. Lengths are thirds of the
+    benchmark by characters of context, question and options. A benchmark that is all of one part
+    (no subsets, no image) has no row for it. Many parts, many comparisons: an interval that just
+    misses another means little here.
+    """
+    rows = []
+    for setting, group in answers[answers["fits"]].groupby(SETTING, sort=False):
+        key = dict(zip(SETTING, setting, strict=True))
+        parts = _parts(questions[key["benchmark"]])
+        for by, part_of in parts.items():
+            named = group["id"].map(part_of)
+            for part in sorted(set(part_of.values())):
+                right = group.loc[named == part, "correct"]
+                low, high = stats.wilson(int(right.sum()), len(right))
+                row = {"by": by, "part": part, "n": len(right), "accuracy": right.mean()}
+                rows.append(key | row | {"low": low, "high": high})
+    return pd.DataFrame(rows, columns=[*SETTING, "by", "part", "n", "accuracy", "low", "high"])
+
+
+def _parts(questions: Sequence[Question]) -> dict[str, dict[str, str]]:
+    """For each way to part the questions, the part of each by id; only ways with several parts."""
+    sizes = {q.id: len(q.context + q.question + "".join(q.options)) for q in questions}
+    ranked = sorted(sizes, key=sizes.get)
+    ways = {
+        "subset": {q.id: q.subset for q in questions},
+        "length": {name: LENGTHS[3 * i // len(ranked)] for i, name in enumerate(ranked)},
+        "image": {q.id: "suspected" if q.image_suspected else "none" for q in questions},
+    }
+    return {by: part_of for by, part_of in ways.items() if len(set(part_of.values())) > 1}
+
+
 def compare(answers: pd.DataFrame, baseline: str, seed: int) -> pd.DataFrame:
     """Each model against `baseline`, question by question: difference, interval, exact McNemar."""
     rows = []
