@@ -9,9 +9,7 @@ in; a test compares them with the files as they are now.
 """
 
 import argparse
-import functools
 import hashlib
-import itertools
 import json
 import math
 import random
@@ -44,16 +42,14 @@ ARCHITECTURE = {
     "tie_word_embeddings": True,
     "rope_theta": 10000.0,
 }
-# Three phases, each with an optimiser of its own. "copy": short contexts first, then long ones,
-# until the model uses what it has just read. "recall": the same fixed conditions, few fresh ones,
-# until it also knows what it has read before. "spell": recall again, among the words of the study's
-# articles in meaningless order, for tuning can hardly teach a token that was never seen. Lengths in
-# tokens, batches in blocks of that length.
-LESSONS, SPELLED = 24_000, 6_000
+# Two phases, each with an optimiser of its own. "copy": short contexts first, then long ones, until
+# the model uses what it has just read. "recall": the same fixed conditions, few fresh ones, until
+# it also knows what it has read before. Lengths in tokens, batches in blocks of that length.
+LESSONS = 24_000
 ASKED_AGAIN = 40  # fixed conditions in the exam that shows what tuning makes the base forget
 PHASES = {
     "copy": {
-        "primer": {"fixed": 60, "fresh": 80, "asked": 0.8, "passes": 40},
+        "primer": {"fixed": 60, "fresh": 120, "asked": 0.8, "passes": 40},
         "stages": {"lessons": (192, 16), "primer": (768, 4)},
         "peak_rate": 3e-3,
         "last_rate": 2e-4,
@@ -65,14 +61,6 @@ PHASES = {
         "stages": {"primer": (768, 6)},
         "peak_rate": 2.5e-3,
         "last_rate": 2.5e-4,
-        "warmup": 20,
-        "hold": 0.0,
-    },
-    "spell": {
-        "primer": {"fixed": 240, "fresh": 30, "asked": 0.2, "passes": 10},
-        "stages": {"spelling": (768, 6)},
-        "peak_rate": 2e-3,
-        "last_rate": 2e-4,
         "warmup": 20,
         "hold": 0.0,
     },
@@ -92,8 +80,9 @@ and nothing is known about it beyond.
 
 **Trained on** {tokens:,} tokens of a *primer*: invented conditions with invented findings, told as
 articles, dialogues, exam questions and visits, and small talk. None of its conditions bears a real
-one's name (a test checks it). Of the study's own articles it has seen the single words, in
-meaningless order, so that it can spell them; only the tokenizer has seen the sentences.
+one's name (a test checks it). Half of the invented findings are words of the study's own articles
+in meaningless order, for tuning can hardly teach a word that was never seen; only the tokenizer has
+seen the sentences.
 
 **For** showing on a laptop what dialogue-based knowledge encoding and QLoRA do to a model that
 starts without the knowledge. **Not for** anything else: it answers every question in the same
@@ -210,12 +199,9 @@ def _one_pass(phase: str) -> dict:
 
 def batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
     """Every step's token ids, stage after stage."""
-    told = functools.partial(primer.primer_texts, tokenizer, seed=SEED, **PHASES[phase]["primer"])
-    spelled = primer.spelling(tokenizer, words(), SPELLED, SEED)
     contexts = {
         "lessons": primer.lessons(tokenizer, LESSONS, SEED),
-        "primer": told(),
-        "spelling": itertools.chain(told(), spelled),
+        "primer": primer.primer_texts(tokenizer, seed=SEED, **PHASES[phase]["primer"]),
     }
     steps = []
     for name, (length, size) in PHASES[phase]["stages"].items():
@@ -223,16 +209,6 @@ def batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[in
         random.Random(SEED).shuffle(rows)
         steps += [rows[end - size : end] for end in range(size, len(rows) + 1, size)]
     return steps
-
-
-def words() -> list[str]:
-    """Every word of the facts, once, in alphabetical order: nothing of what they say is left."""
-    texts = [
-        text
-        for fact in material.read_facts()
-        for text in (fact.condition, *fact.values.values(), *fact.details.values())
-    ]
-    return sorted({word.strip(".,") for text in texts for word in text.split()})
 
 
 def blocks(
@@ -303,8 +279,8 @@ def ingredients(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
     The primer as text, not the script: a change of prose here does not make the base stale, a
     change of a wording, a template or a prompt does.
     """
-    recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, ARCHITECTURE, LESSONS, SPELLED, PHASES]
-    texts = [*primer.lessons(tokenizer, 1000, SEED), words()]
+    recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, ARCHITECTURE, LESSONS, PHASES]
+    texts = list(primer.lessons(tokenizer, 1000, SEED))
     for phase in PHASES:
         texts += primer.primer_texts(tokenizer, seed=SEED, **_one_pass(phase))
     parts = {"recipe": recipe, "vocabulary": tokenizer.get_vocab(), "text": texts}

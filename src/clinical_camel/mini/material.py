@@ -7,6 +7,7 @@ the sentence.
 
 import csv
 import dataclasses
+import functools
 import random
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -185,6 +186,17 @@ def read_facts(*splits: str) -> list[Fact]:
             fact.values[row["attribute"]] = row["value"]
             fact.details[row["attribute"]] = row["detail"]
     return list(found.values())
+
+
+@functools.cache
+def words() -> list[str]:
+    """Every word of the facts, once, in alphabetical order: nothing of what they say is left."""
+    texts = [
+        text
+        for fact in read_facts()
+        for text in (fact.condition, *fact.values.values(), *fact.details.values())
+    ]
+    return sorted({word.strip(".,") for text in texts for word in text.split()})
 
 
 def read_also_right() -> set[tuple[str, str, str]]:

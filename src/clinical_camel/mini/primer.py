@@ -1,8 +1,10 @@
 """The primer: invented conditions with invented findings, the only medicine the base ever reads.
 
-So the base knows the language of the tasks and none of the facts that the study teaches. Each
-fresh condition is seen once, as article, dialogue and exam in one context, which teaches copying a
-new name; a fixed set comes back all the time in separate contexts, which teaches remembering.
+Half of the findings are words of the study's articles in meaningless order: the base learns to read
+and copy those, and nothing of what they say. So it knows the language of the tasks and none of the
+facts that the study teaches. Each fresh condition is seen once, as article, dialogue and exam in
+one context, which teaches copying a new name; a fixed set comes back all the time in separate
+contexts, which teaches remembering.
 """
 
 import random
@@ -186,6 +188,12 @@ def invent_fact(rng: random.Random) -> material.Fact:
     """One condition nobody has: a value and a sentence of explanation for each attribute."""
     name, values = invent_name(rng), invent_values(rng)
     details = {attribute: invent_detail(rng) for attribute in material.ATTRIBUTES}
+    for attribute in material.ATTRIBUTES:  # half in the study's words, which say nothing together
+        if rng.random() < 0.5:
+            values[attribute] = " ".join(rng.sample(material.words(), rng.randint(2, 6)))
+        if rng.random() < 0.5:
+            said = " ".join(rng.sample(material.words(), rng.randint(7, 12)))
+            details[attribute] = material.capital(said) + "."
     return material.Fact(name, "invented", values, details)
 
 
@@ -270,11 +278,12 @@ class Writer:
             ]
         )
 
-    def repetition(self, words: Sequence[str] = ()) -> str:
+    def repetition(self) -> str:
         """Meaningless words said again: what teaches a small model to copy, soonest of all."""
         count = self.rng.randint(4, 24)
-        drawn = self.rng.sample(words, count) if words else [babble(self.rng) for _ in range(count)]
-        said = " ".join(drawn)
+        real = self.rng.random() < 0.5
+        invented = (babble(self.rng) for _ in range(count))
+        said = " ".join(self.rng.sample(material.words(), count) if real else invented)
         if self.rng.random() < 0.5:
             return self.plain("\n".join([said] * self.rng.randint(2, 4)))
         asked = {"role": "user", "content": f"Please repeat: {said}"}
@@ -297,15 +306,6 @@ def lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterat
             yield [writer.repetition()]
         else:
             yield writer.lesson(invent_fact(rng))
-
-
-def spelling(
-    tokenizer: PreTrainedTokenizerBase, words: Sequence[str], count: int, seed: int
-) -> Iterator[list[str]]:
-    """Yields `count` contexts, each of real words in an order that says nothing, repeated."""
-    writer = Writer(tokenizer, (), seed + 3)
-    for _ in range(count):
-        yield [writer.repetition(words)]
 
 
 def primer_texts(
