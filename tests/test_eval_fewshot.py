@@ -74,6 +74,7 @@ def answers_of(**right):
             "tokens": 1,
             "logprobs": "-1.0 -2.0 -3.0 -4.0",
             "reply": "",
+            "confidence": 0.5,
         }
         for model, each in right.items()
         for i, correct in enumerate(each)
@@ -110,14 +111,54 @@ def test_parts_of_a_benchmark_have_scores_of_their_own():
 
 def test_models_are_compared_on_the_same_questions():
     answers = answers_of(base=[True, False, False, False], tuned=[True, True, True, True])
-    row = eval_fewshot.compare(answers, "base", seed=0).iloc[0]
+    row = eval_fewshot.compare(answers, TOY, "base", seed=0).iloc[0]
     assert (row["only_model_right"], row["only_baseline_right"]) == (3, 0)
     assert row["difference"] == 0.75
     assert row["p"] == pytest.approx(0.25)  # exact: 2 * (1/2) ** 3
 
 
 def test_no_comparison_is_made_without_the_baseline():
-    assert eval_fewshot.compare(answers_of(tuned=[True]), "base", seed=0).empty
+    assert eval_fewshot.compare(answers_of(tuned=[True]), TOY, "base", seed=0).empty
+
+
+def together(size: int) -> dict[str, list[Question]]:
+    """The toy questions, so many of them on one condition."""
+    rows = enumerate(TOY["toy"])
+    return {"toy": [dataclasses.replace(q, group=f"condition {i // size}") for i, q in rows]}
+
+
+def test_questions_that_belong_together_are_compared_as_clusters():
+    answers = answers_of(base=[False] * 10, tuned=[True] * 5 + [False] * 5)
+    (alone, grouped) = (
+        eval_fewshot.compare(answers, asked, "base", seed=0).iloc[0] for asked in (TOY, together(5))
+    )
+    assert (alone["clusters"], grouped["clusters"]) == (10, 2)
+    assert alone["p"] == pytest.approx(2 * 0.5**5)  # five coins
+    assert grouped["p"] == 1.0  # one coin: a condition is the tuned model's, the other nobody's
+    assert grouped["high"] - grouped["low"] > alone["high"] - alone["low"]
+
+
+def test_several_comparisons_are_allowed_for():
+    two = [answers_of(base=[False] * 8, tuned=[True] * 8).assign(num_shots=n) for n in (0, 5)]
+    found = eval_fewshot.compare(pd.concat(two), TOY, "base", seed=0)
+    assert found["p_holm"].tolist() == pytest.approx([2 * p for p in found["p"]])
+
+
+def test_a_score_says_how_many_clusters_it_is_on():
+    answers = answers_of(base=[True] * 5 + [False] * 5)
+    row = eval_fewshot.score_table(answers, together(5), pd.DataFrame()).iloc[0]
+    alone = eval_fewshot.score_table(answers, TOY, pd.DataFrame()).iloc[0]
+    assert (row["clusters"], alone["clusters"]) == (2, 10)
+    assert (row["cluster_low"], row["cluster_high"]) == (0.0, 1.0)  # two clusters say nothing
+    assert pd.isna(alone["cluster_low"])
+
+
+def test_calibration_counts_how_often_the_sure_are_right():
+    answers = answers_of(base=[True, True, False, False]).assign(confidence=[0.9, 0.9, 0.9, 0.3])
+    table = eval_fewshot.calibration_table(answers)
+    assert table[["n", "accuracy"]].to_numpy().tolist() == [[1, 0.0], [3, pytest.approx(2 / 3)]]
+    error = eval_fewshot.score_table(answers, TOY, pd.DataFrame())["calibration_error"].iloc[0]
+    assert error == pytest.approx((0.3 * 1 + (0.9 - 2 / 3) * 3) / 4)
 
 
 def test_a_published_value_is_joined_by_benchmark_and_shots_only_where_asked():

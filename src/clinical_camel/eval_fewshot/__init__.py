@@ -3,6 +3,8 @@
 protocols   how a question is laid out, what is scored, how a reply is read
 answering   every model on every question, in batches, kept as the answers come
 scores      tables and figures
+claims      what the published numbers say by themselves
+audit       each published number beside ours, with a verdict and its reason
 harness     the same as tasks and results of lm-evaluation-harness
 """
 
@@ -15,6 +17,14 @@ from clinical_camel.eval_fewshot.answering import (
     read_reply,
     read_scores,
     take_exemplars,
+)
+from clinical_camel.eval_fewshot.audit import audit, by_subject, comparable, plot_protocols
+from clinical_camel.eval_fewshot.claims import (
+    audit_published,
+    chance_of_fit,
+    fitting_counts,
+    item_sets,
+    plot_published,
 )
 from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
@@ -32,9 +42,11 @@ from clinical_camel.eval_fewshot.protocols import (
 )
 from clinical_camel.eval_fewshot.scores import (
     by_group,
+    calibration_table,
     compare,
     failures,
     headline,
+    plot_calibration,
     plot_scores,
     published_rows,
     score_table,
@@ -48,16 +60,27 @@ __all__ = [
     "Design",
     "Protocol",
     "answer_all",
+    "audit",
+    "audit_published",
     "build_prompt",
     "by_group",
+    "by_subject",
+    "calibration_table",
+    "chance_of_fit",
     "choose_exemplars",
+    "comparable",
     "compare",
     "continuations",
     "export_tasks",
     "failures",
     "fingerprint",
+    "fitting_counts",
     "headline",
+    "item_sets",
     "plan",
+    "plot_calibration",
+    "plot_protocols",
+    "plot_published",
     "plot_scores",
     "published_rows",
     "question_block",

@@ -40,6 +40,9 @@ def score_table(
     `n` counts the questions that fit the context; `too_long` those that do not; `unparsed` the
     replies among n from which no single option can be read: they are not right. `chance` is the
     mean of one over the number of options; `majority` what the most frequent answer position earns.
+    `low` and `high` take the questions for independent; where several belong together (one passage,
+    one condition, repeats), `clusters` counts the groups and `cluster_low`, `cluster_high` allow
+    for them. `calibration_error`: how far the confidence in the chosen option is from being right.
     `published` rows (benchmark, num_shots, value) are joined by benchmark and shots.
     """
     rows = []
@@ -60,6 +63,8 @@ def score_table(
                 "low": low,
                 "high": high,
                 "accuracy_norm": fits["correct_norm"].mean() if n else np.nan,
+                **_clustered(fits, asked),
+                "calibration_error": _calibration_error(fits),
                 "chance": np.mean(chance) if n else np.nan,
                 "majority": fits["answer"].value_counts(normalize=True).max() if n else np.nan,
             }
@@ -68,6 +73,41 @@ def score_table(
     if published.empty:
         return scores
     return scores.merge(published, on=["benchmark", "num_shots"], how="left")
+
+
+def _groups(answers: pd.DataFrame, asked: Mapping[str, Question]) -> list[str]:
+    """What each answer's question belongs with; itself where nothing is known."""
+    return [asked[name].group or name for name in answers["id"]]
+
+
+def _clustered(fits: pd.DataFrame, asked: Mapping[str, Question]) -> dict[str, float]:
+    groups = _groups(fits, asked)
+    row = {"clusters": len(set(groups)), "cluster_low": np.nan, "cluster_high": np.nan}
+    if row["clusters"] < len(groups):
+        values = fits["correct"].astype(float).to_numpy()
+        row["cluster_low"], row["cluster_high"] = stats.clustered_interval(values, groups)
+    return row
+
+
+def _calibration_error(fits: pd.DataFrame) -> float:
+    sure = fits[fits["confidence"].notna()]
+    if sure.empty:
+        return np.nan
+    return stats.expected_calibration_error(sure["confidence"].astype(float), sure["correct"])
+
+
+def calibration_table(answers: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """For each setting, how often answers of a confidence are right: SETTING, low, high, n, ...
+
+    The confidence is the chosen option's share of the probability of all options.
+    """
+    tables = []
+    for setting, group in answers[answers["confidence"].notna()].groupby(SETTING, sort=False):
+        table = stats.calibration(group["confidence"].astype(float), group["correct"], bins)
+        for name, value in reversed(list(zip(SETTING, setting, strict=True))):
+            table.insert(0, name, value)
+        tables.append(table[table["n"] > 0])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SETTING)
 
 
 LENGTHS = ("short", "middle", "long")
@@ -107,31 +147,54 @@ def _parts(questions: Sequence[Question]) -> dict[str, dict[str, str]]:
     return {by: part_of for by, part_of in ways.items() if len(set(part_of.values())) > 1}
 
 
-def compare(answers: pd.DataFrame, baseline: str, seed: int) -> pd.DataFrame:
-    """Each model against `baseline`, question by question: difference, interval, exact McNemar."""
+def compare(
+    answers: pd.DataFrame,
+    questions: Mapping[str, Sequence[Question]],
+    baseline: str,
+    seed: int,
+) -> pd.DataFrame:
+    """Each model against `baseline` on the same questions: difference, interval, p.
+
+    Where questions belong together (`clusters` fewer than n), whole clusters are resampled for the
+    interval and exchanged for p; else p is the exact McNemar test. `p_holm` allows for all the rows
+    of the table; `detectable` is the difference that a test on n independent questions would find
+    four times in five, with as many that only one model has right as here.
+    """
     rows = []
     for setting, group in answers[answers["fits"]].groupby(SETTING[:-1], sort=False):
         wide = group.pivot_table(index="id", columns="model", values="correct", sort=False).dropna()
+        asked = {q.id: q for q in questions[setting[0]]}
         for model in wide.columns.drop(baseline, errors="ignore"):
-            if baseline not in wide:
-                continue
-            ours, theirs = wide[model].astype(bool), wide[baseline].astype(bool)
-            difference, low, high = stats.paired_bootstrap(ours.to_numpy(), theirs.to_numpy(), seed)
-            rows.append(
-                dict(zip(SETTING, setting, strict=False))
-                | {
-                    "model": model,
-                    "against": baseline,
-                    "n": len(wide),
-                    "only_model_right": int((ours & ~theirs).sum()),
-                    "only_baseline_right": int((~ours & theirs).sum()),
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "p": stats.mcnemar_exact(ours.to_numpy(), theirs.to_numpy()),
-                }
-            )
-    return pd.DataFrame(rows)
+            if baseline in wide:
+                key = dict(zip(SETTING, (*setting, model), strict=True)) | {"against": baseline}
+                groups = [asked[name].group or name for name in wide.index]
+                rows.append(key | _compared(wide[model], wide[baseline], groups, seed))
+    if not rows:
+        return pd.DataFrame()
+    return pd.DataFrame(rows).assign(p_holm=stats.holm([row["p"] for row in rows]))
+
+
+def _compared(
+    model: pd.Series, baseline: pd.Series, groups: Sequence[str], seed: int
+) -> dict[str, float]:
+    ours, theirs = (series.astype(bool).to_numpy() for series in (model, baseline))
+    together = len(set(groups)) < len(groups)
+    clusters = groups if together else None
+    difference, low, high = stats.paired_bootstrap(ours, theirs, seed, clusters=clusters)
+    discordant = float((ours != theirs).mean())
+    return {
+        "n": len(ours),
+        "clusters": len(set(groups)),
+        "only_model_right": int((ours & ~theirs).sum()),
+        "only_baseline_right": int((~ours & theirs).sum()),
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "p": stats.paired_permutation(ours, theirs, groups, seed)
+        if together
+        else stats.mcnemar_exact(ours, theirs),
+        "detectable": stats.detectable_difference(len(ours), discordant) if discordant else np.nan,
+    }
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
@@ -170,6 +233,38 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("accuracy, %")
     axes[0, 0].set_ylim(0, 100)
     axes[0, 0].legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def plot_calibration(table: pd.DataFrame) -> Figure:
+    """How often answers of a confidence are right, a panel a benchmark, a line a model.
+
+    `table` is `calibration_table` for one variant, protocol and number of shots. On the dotted
+    line a model is as often right as it is sure. The size of a dot is its number of answers.
+    """
+    panels = list(table["benchmark"].unique())
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(3.4 * len(panels), 3.4), sharey=True, squeeze=False
+    )
+    for axis, benchmark in zip(axes[0], panels, strict=True):
+        rows = table[table["benchmark"] == benchmark]
+        axis.plot([0, 1], [0, 1], linestyle=":", color="grey", label="as sure as right")
+        for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
+            (line,) = axis.plot(group["confidence"], group["accuracy"], alpha=0.7)
+            size = 150 * group["n"] / group["n"].sum() + 10
+            label = f"{model}, n = {group['n'].sum()}"
+            axis.scatter(
+                group["confidence"],
+                group["accuracy"],
+                size,
+                marker="os^Dv"[k % 5],
+                color=line.get_color(),
+                label=label,
+            )
+        axis.set(title=benchmark, xlabel="confidence in the chosen option", ylim=(0, 1))
+        axis.legend(fontsize=8, loc="upper left")
+    axes[0, 0].set_ylabel("share right")
+    figure.tight_layout()
     return figure
 
 
