@@ -134,17 +134,18 @@ def test_bootstrap_draws_as_many_resamples_as_asked():
     assert low == high
 
 
-def test_bootstrap_without_clusters_gives_what_it_gave_before_there_were_any():
-    # from commit f316b39: committed tables hold such limits
-    a, b = np.arange(100) % 3 > 0, np.arange(100) % 2 > 0
-    assert stats.paired_bootstrap(a, b, seed=0, resamples=1_500) == (0.16, 0.03, 0.29)
+def test_bootstrap_of_few_items_is_as_wide_as_the_t_interval():
+    # 12 evenly spread differences: t(0.975, 11) = 2.201, s / sqrt(12) = 0.1892 (a plain
+    # percentile interval would be narrower by sqrt(11 / 12) * 1.960 / 2.201 = 0.85)
+    _, low, high = stats.paired_bootstrap(np.linspace(-1, 1, 12), np.zeros(12), seed=0)
+    assert (high - low) / 2 == pytest.approx(2.201 * 0.1892, rel=0.04)
 
 
-def test_bootstrap_without_clusters_gives_what_it_gave_before_for_scores():
-    a, b = np.linspace(0, 1, 40), np.linspace(1, 0, 40) ** 2
-    before = (0.16239316239316234, -0.031244247205785718, 0.3337171268902037)
-    found = stats.paired_bootstrap(a, b, seed=1, resamples=1_500)
-    assert found == pytest.approx(before, abs=1e-12)
+def test_bootstrap_of_many_items_takes_the_plain_quantiles():
+    # 1,000 items, a quarter better by one: the normal interval of the mean is 1.96 * 0.01369
+    better = np.arange(1_000) % 4 == 0
+    _, low, high = stats.paired_bootstrap(better, np.zeros(1_000), seed=0)
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.01369, rel=0.03)
 
 
 def test_bootstrap_of_clusters_of_one_is_the_bootstrap_of_items():
@@ -539,3 +540,29 @@ def test_simulated_runs_differ_in_the_shares_asked_for():
     a, b = stats_coverage.split(np.array([0.0, 0.24, 0.25, 0.74, 0.75]), 0.25, 0.5)
     assert a.tolist() == [True, True, False, False, True]
     assert b.tolist() == [False, False, True, True, True]
+
+
+# --------------------------------------------------------------------- permutation of clusters
+
+
+def test_permutation_of_clusters_counts_the_exchanges_as_far_out():
+    # cluster sums 2, 1, -1: of the eight sums of +-2 +-1 +-1, |sum| >= 2 holds for 4 + 2 = 6
+    a, b = [1, 1, 1, 0], [0, 0, 0, 1]
+    assert stats.paired_permutation(a, b, ["x", "x", "y", "z"], seed=0) == 6 / 8
+
+
+def test_permutation_of_single_items_is_close_to_mcnemar():
+    a, b = np.arange(60) % 3 > 0, np.arange(60) % 2 > 0
+    found = stats.paired_permutation(a, b, np.arange(60), seed=0)
+    assert found == pytest.approx(stats.mcnemar_exact(a, b), abs=0.02)
+
+
+def test_permutation_of_equal_runs_is_one():
+    assert stats.paired_permutation([1, 0], [1, 0], ["x", "y"], seed=0) == 1.0
+
+
+def test_permutation_repeats_with_its_seed():
+    a, b = np.arange(90) % 3 > 0, np.arange(90) % 2 > 0
+    groups = np.arange(90) // 3
+    first = stats.paired_permutation(a, b, groups, seed=1)
+    assert first == stats.paired_permutation(a, b, groups, seed=1)
