@@ -159,6 +159,14 @@ def test_examples_for_each_question_differ_and_come_back_with_the_seed():
     assert first == chosen("per_question") != chosen("per_question", seed=1)
 
 
+def test_an_example_that_is_a_question_of_another_subject_is_no_obstacle():
+    shared = Question(id="x", question="P0?", options=["a", "b"], answer=0, subset="t")
+    design = eval_fewshot.Design(["letter"], [10])
+    eval_fewshot.plan({"mmlu_medical": [shared]}, {"mmlu_medical": POOL}, design)
+    with pytest.raises(ValueError, match="also one of its questions, x"):
+        eval_fewshot.plan({"toy": [shared]}, {"toy": POOL[:10]}, design)
+
+
 def test_a_question_is_never_its_own_example():
     found = chosen("per_question", 4, pool=ASKED, asked=ASKED)
     assert all(q.question not in {e.question for e in found[q.id]} for q in ASKED)

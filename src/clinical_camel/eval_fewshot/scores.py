@@ -262,7 +262,8 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
                 label=label,
             )
         axis.set(title=benchmark, xlabel="confidence in the chosen option", ylim=(0, 1))
-        axis.legend(fontsize=8, loc="upper left")
+        for handle in axis.legend(fontsize=8, loc="upper left").legend_handles[1:]:
+            handle.set_sizes([40])
     axes[0, 0].set_ylabel("share right")
     figure.tight_layout()
     return figure
