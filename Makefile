@@ -14,8 +14,9 @@ test: .venv/.ready  ## all tests, the notebooks among them
 lab: .venv/.ready  ## open JupyterLab on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1
 
-drill: .venv/.ready  ## break the runner in every way it should survive: about 15 minutes
+drill: .venv/.ready  ## break the runner in every way it should survive, test the statistics: about 20 minutes
 	$(RUN) benchmarks/runner_drill.py
+	$(RUN) benchmarks/stats_coverage.py
 
 lint: .venv/.ready
 	$(RUN) -m ruff check .

@@ -204,9 +204,10 @@ def test_clusters_refuse_an_item_without_a_label(missing):
         stats.paired_bootstrap([1, 0, 1], [0, 0, 1], seed=0, clusters=labels)
 
 
-def test_clusters_refuse_another_number_of_labels():
-    with pytest.raises(ValueError, match="3 items, 2 labels"):
-        stats.clustered_interval([1, 0, 1], ["a", "b"])
+@pytest.mark.parametrize("labels", [["a", "b"], [["a"], ["b"], ["c"]], "abc"])
+def test_clusters_refuse_all_but_one_label_an_item(labels):
+    with pytest.raises(ValueError, match="clusters is one label an item: 3 items"):
+        stats.clustered_interval([1, 0, 1], labels)
 
 
 @pytest.mark.parametrize(

@@ -343,9 +343,10 @@ def _chunks(total: int) -> list[int]:
 
 
 def _codes(clusters: ArrayLike, count: int) -> np.ndarray:
-    codes, labels = pd.factorize(np.asarray(clusters))
-    if codes.shape != (count,):
-        raise ValueError(f"clusters is one label an item: {count} items, {codes.size} labels")
+    given = np.asarray(clusters)
+    if given.shape != (count,):
+        raise ValueError(f"clusters is one label an item: {count} items, labels {given.shape}")
+    codes, labels = pd.factorize(given)
     if (codes < 0).any() or "" in labels.tolist():
         raise ValueError("clusters has an item without a label; one that stands alone takes its id")
     return codes
