@@ -31,7 +31,7 @@ from clinical_camel import runs
 run = runs.start(study, "{step}", seed)"""
 ASK = """\
 journal = run.journal("replies", key=seed)
-for name in runs.path(questions).read_text().split():
+for name in runs.path(source).read_text().split():
     if name not in journal.done:
         journal.append(name, toy_faults.pay(name))
     if len(journal.done) == 3:
@@ -48,7 +48,7 @@ LAST = """\
 toy_faults.strike("after finish")"""
 NOTEBOOKS = {
     "01_ask": (
-        'study: str = "toy"\nseed: int = 0\nquestions: str = ""',
+        'study: str = "toy"\nseed: int = 0\nsource: str = ""',
         (OPEN.format(step="01_ask"), ASK, KEEP, FINISH, LAST),
     ),
     "02_count": (
@@ -57,7 +57,7 @@ NOTEBOOKS = {
     ),
 }
 PARAMS = {
-    "01_ask": "study: toy\nseed: 0\nquestions: data/questions.txt\n",
+    "01_ask": "study: toy\nseed: 0\nsource: data/questions.txt\n",
     "02_count": "study: toy\nseed: 0\nrows: outputs/toy/01_ask/rows.jsonl\n",
 }
 
