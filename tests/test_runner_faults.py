@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import toy_study
 from conftest import Project
 
 from clinical_camel.runs import execution, files, plan, runner, state
@@ -51,6 +52,13 @@ def finished(tmp_path_factory) -> Path:
         assert runner.main(["run", "toy"]) == 0
     (project.root / "ledger").unlink()
     return project.root
+
+
+def test_the_study_of_the_drill_passes_the_checks_of_the_runner(tmp_path, monkeypatch):
+    toy = toy_study.Toy(tmp_path / "toy", toy_study.OURS)
+    toy.build()
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(toy.root))
+    assert [job.step for job in plan.load_jobs("toy")] == list(toy_study.NOTEBOOKS)
 
 
 def status() -> str:
