@@ -17,7 +17,8 @@ import pytest
 import toy_study
 from conftest import Project
 
-from clinical_camel.runs import execution, files, plan, runner, state
+from clinical_camel import data
+from clinical_camel.runs import execution, files, plan, rules, runner, state
 
 # no torch and no seaborn in these kernels: they take two seconds to import
 CELLS = (
@@ -58,6 +59,7 @@ def test_the_study_of_the_drill_passes_the_checks_of_the_runner(tmp_path, monkey
     toy = toy_study.Toy(tmp_path / "toy", toy_study.OURS)
     toy.build()
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(toy.root))
+    monkeypatch.setattr(rules, "datasets", data)  # as python -m clinical_camel has it
     assert [job.step for job in plan.load_jobs("toy")] == list(toy_study.NOTEBOOKS)
 
 
