@@ -5,6 +5,7 @@ answering   every model on every question, in batches, kept as the answers come
 scores      tables and figures
 claims      what the published numbers say by themselves
 audit       each published number beside ours, with a verdict and its reason
+contamination   which questions stand in what a model was trained on
 harness     the same as tasks and results of lm-evaluation-harness
 """
 
@@ -26,6 +27,7 @@ from clinical_camel.eval_fewshot.claims import (
     item_sets,
     plot_published,
 )
+from clinical_camel.eval_fewshot.contamination import clean_scores, overlaps, source_text
 from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
     EXEMPLAR_CHOICES,
@@ -68,6 +70,7 @@ __all__ = [
     "calibration_table",
     "chance_of_fit",
     "choose_exemplars",
+    "clean_scores",
     "comparable",
     "compare",
     "continuations",
@@ -77,6 +80,7 @@ __all__ = [
     "fitting_counts",
     "headline",
     "item_sets",
+    "overlaps",
     "plan",
     "plot_calibration",
     "plot_protocols",
@@ -90,6 +94,7 @@ __all__ = [
     "read_scores",
     "results_json",
     "score_table",
+    "source_text",
     "take_exemplars",
     "vary",
 ]

@@ -118,13 +118,8 @@ def _fraction(value: float, n: int | None) -> dict:
     low, high = (100 * limit for limit in stats.wilson(k, n))
     once = fits(value, n)
     twice = not once and fits(value, n, twice=True)
-    return dict(
-        zip(
-            names,
-            [100 * k / n, once, twice, low, high, (high - low) / 2, chance_of_fit(n)],
-            strict=True,
-        )
-    )
+    values = [100 * k / n, once, twice, low, high, (high - low) / 2, chance_of_fit(n)]
+    return dict(zip(names, values, strict=True))
 
 
 def item_sets(published: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +127,7 @@ def item_sets(published: pd.DataFrame) -> pd.DataFrame:
 
     A value that cannot come from the items, not even rounded twice, is proof; one that fits is
     evidence only where a fit is rare. `by_accident` is the chance that random values would fit as
-    often (binomial). `all_fit` says that all values of a source could share these items. A value
+    often (binomial). `all_fit` says that all that are compared could share these items. A value
     that was only recalled is named with that mark and counts for nothing.
     """
     claims = published[published["metric"] == "accuracy"]

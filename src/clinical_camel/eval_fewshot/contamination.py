@@ -1,0 +1,275 @@
+"""Which exam questions stand in what a model was trained on: whole, in part, or lightly edited.
+
+Words are compared, without case, punctuation and the forms of Unicode. As in GPT-3 (Brown et al.
+2020, appendix C) and lm-evaluation-harness (docs/decontamination.md), 13 words in a row that a
+source shares with the question or its context are an overlap. Two things are added: a question
+shorter than that is looked for as a whole, and one with a few words changed by its similarity. The
+thresholds were chosen by measurement (benchmarks/contamination.py).
+
+The work grows with the words of the sources and the candidates they raise: a question is compared
+with a source only if they share rare words, in a row and close together.
+"""
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import pandas as pd
+
+from clinical_camel import data
+from clinical_camel.data import Article, Consultation, Dialogue, Question
+from clinical_camel.data.shapes import Row
+from clinical_camel.eval_fewshot.scores import SETTING, score_table
+
+RUN = 13  # words in a row; a question with fewer is looked for as a whole
+FEW = 5  # a question with fewer words, or one that others ask too, counts only with its answer
+NEAR = 100  # words after such a question in which its right option must stand
+COMMON = 20  # words in a row that stand in more questions than this are a turn of phrase
+ALIKE, ALIKE_SHORT = 0.6, 0.7  # similarity of a light edit; the second below RUN words
+PART = 0.3  # share of the words of question and context that runs in common must cover
+CLOSE = 0.15  # share of a question's rare pairs or triples of words that must stand close together
+
+KINDS = ("question and answer", "question", "13-gram", "light edit")  # the strongest first
+
+_CJK = "\u3400-\u9fff\uf900-\ufaff"  # written without spaces: each character counts as a word
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+
+Gram = tuple[str, ...]
+Places = dict[Gram, list[tuple[int, int]]]  # number of the question, place of the gram in it
+Match = tuple[str, float, str]  # kind, similarity, shared
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as words; `vague`: too short, or asked with other options as well."""
+
+    id: str
+    words: list[str]
+    whole: list[str]  # with its context
+    answer: list[str]
+    vague: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The questions, how rare each word is, and where their rare pairs, triples and runs stand."""
+
+    asked: list[_Asked]
+    weight: dict[str, float]
+    seeds: Places
+    seed_count: Counter[int]
+    sizes: list[int]
+    runs: Places
+
+
+def source_text(row: Row) -> str:
+    """What a model reads of a row that it is trained on: of a question the right option as well."""
+    if isinstance(row, Article):
+        return data.article_text(row)
+    if isinstance(row, Dialogue):
+        return "\n".join(message["content"] for message in row.messages)
+    if isinstance(row, Consultation):
+        return "\n".join([*(turn.text for turn in row.turns), row.note])
+    return f"{data.question_text(row)}\n{row.options[row.answer]}"
+
+
+def overlaps(
+    questions: Sequence[Question], sources: Iterable[tuple[str, str]], part: float = PART
+) -> pd.DataFrame:
+    """The questions found in the sources, given as (id, text): a row for each such pair.
+
+    Columns: id (of the question), source, kind, similarity, shared (words of the source). `kind`
+    is the first of these that holds:
+
+        question and answer  the whole question, its right option in the next NEAR words
+        question             the whole question
+        13-gram              RUN words in a row of the question or its context that stand in at most
+                             COMMON questions, and such runs cover `part` of its words; similarity
+                             is that share, or that of a light edit, if it is one too
+        light edit           not whole, but the words of the question stand in the same order in a
+                             stretch of about its length; similarity is their share, by count or
+                             weighted by rarity, whichever is less, and at least ALIKE
+
+    A question of fewer than FEW words, or one that is asked with other options too ("Which of the
+    following is true?"), counts only with its right option.
+    Copies of a question each have their own rows. With `part=0.0` any such run counts, the rule of
+    GPT-3; by it a quarter of the MedQA test set is in its development set, because vignettes share
+    phrases ("is brought to the physician by his mother because of"). ValueError if two questions
+    have one id.
+    """
+    index = _build(questions)
+    rows = []
+    for source, text in sources:
+        heard = words(text)
+        found = _shared_runs(index, heard, part)
+        for number, (kind, similarity, shared) in _alike(index, heard):
+            if kind == "light edit" and number in found:
+                kind, _, shared = found[number]
+            found[number] = (kind, similarity, shared)
+        rows += [(index.asked[n].id, source, *match) for n, match in sorted(found.items())]
+    return pd.DataFrame(rows, columns=["id", "source", "kind", "similarity", "shared"])
+
+
+def words(text: str) -> list[str]:
+    """The words of a text as they are compared.
+
+    >>> words("Crohn's disease (ileal)"), words("β-Blocker?  ２５ mg"), words("胎心140次")
+    (['crohn', 's', 'disease', 'ileal'], ['β', 'blocker', '25', 'mg'], ['胎', '心', '140', '次'])
+    """
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _build(questions: Sequence[Question]) -> _Index:
+    ids = [question.id for question in questions]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"two questions have the id {Counter(ids).most_common(1)[0][0]!r}")
+    options = defaultdict(set)
+    for question in questions:
+        options[tuple(words(question.question))].add(tuple(sorted(question.options)))
+    asked = []
+    for question in questions:
+        said = words(question.question)
+        vague = len(said) < FEW or len(options[tuple(said)]) > 1
+        answer = words(question.options[question.answer])
+        asked.append(_Asked(question.id, said, words(question.context) + said, answer, vague))
+    seeds = _rare_grams([a.words for a in asked], lambda n: 3 if n >= RUN else min(2, n), True)
+    counts = Counter(number for places in seeds.values() for number, _ in places)
+    runs = _rare_grams([a.whole for a in asked], lambda n: RUN, False)
+    spread = Counter(word for text in options for word in dict.fromkeys(text))
+    weight = {word: math.log(1 + len(options) / count) for word, count in spread.items()}
+    return _Index(asked, weight, seeds, counts, sorted({len(gram) for gram in seeds}), runs)
+
+
+def _rare_grams(
+    texts: Sequence[Sequence[str]], size: Callable[[int], int], keep_one: bool
+) -> Places:
+    """Where the grams stand that at most COMMON different texts have; copies count as one text.
+
+    `keep_one`: the rarest gram of a text that has only common ones, so that it can be found.
+    """
+    counts: Counter[Gram] = Counter()
+    for text in dict.fromkeys(map(tuple, texts)):
+        counts.update(dict.fromkeys(_grams(text, size(len(text))), 1))
+    places: Places = defaultdict(list)
+    for number, text in enumerate(texts):
+        here = list(enumerate(_grams(text, size(len(text)))))
+        rare = [(place, gram) for place, gram in here if counts[gram] <= COMMON]
+        if not rare and here and keep_one:
+            rare = [min(here, key=lambda each: counts[each[1]])]
+        for place, gram in rare:
+            places[gram].append((number, place))
+    return dict(places)
+
+
+def _grams(text: Sequence[str], size: int) -> Iterator[Gram]:
+    return zip(*(text[i:] for i in range(size)), strict=False)
+
+
+def _shared_runs(index: _Index, heard: Sequence[str], part: float) -> dict[int, Match]:
+    """The questions of whose words the runs in common with the source cover at least `part`."""
+    if index.runs.keys().isdisjoint(_grams(heard, RUN)):
+        return {}  # most sources end here, and quickly
+    covered: dict[int, set[int]] = defaultdict(set)
+    first: dict[int, Gram] = {}
+    for gram in _grams(heard, RUN):
+        for number, place in index.runs.get(gram, ()):
+            covered[number].update(range(place, place + RUN))
+            first.setdefault(number, gram)
+    shares = {n: len(places) / len(index.asked[n].whole) for n, places in covered.items()}
+    return {n: ("13-gram", s, " ".join(first[n])) for n, s in shares.items() if s >= part}
+
+
+def _alike(index: _Index, heard: Sequence[str]) -> Iterator[tuple[int, Match]]:
+    """The questions that stand in the source as a whole or lightly edited."""
+    hits: dict[int, list[int]] = defaultdict(list)  # where the question would start in the source
+    for size in index.sizes:
+        for position, gram in enumerate(_grams(heard, size)):
+            for number, place in index.seeds.get(gram, ()):
+                hits[number].append(position - place)
+    for number, starts in hits.items():
+        match = _whole(index.asked[number], starts, heard) or _edited(index, number, starts, heard)
+        if match:
+            yield number, match
+
+
+def _whole(asked: _Asked, starts: Sequence[int], heard: Sequence[str]) -> Match | None:
+    size, text = len(asked.words), " ".join(asked.words)
+    ends = [
+        s + size for s in dict.fromkeys(starts) if s >= 0 and heard[s : s + size] == asked.words
+    ]
+    if any(_holds(heard[end : end + NEAR], asked.answer) for end in ends):
+        return "question and answer", 1.0, text
+    return ("question", 1.0, text) if ends and not asked.vague else None
+
+
+def _edited(
+    index: _Index, number: int, starts: Sequence[int], heard: Sequence[str]
+) -> Match | None:
+    """The match of a question in the stretch of the source where most of its rare grams agree."""
+    asked = index.asked[number]
+    size, enough = len(asked.words), max(1, CLOSE * index.seed_count[number])
+    if len(starts) < enough:
+        return None
+    first, last, close = _densest(starts, 2 + size // 4)
+    if close < enough:
+        return None
+    begin = max(0, first)
+    stretch = heard[begin : last + size + 1]
+    similarity = _similarity(asked.words, stretch, index.weight)
+    if similarity < (ALIKE if size >= RUN else ALIKE_SHORT):
+        return None
+    if asked.vague and not _holds(heard[begin : begin + size + NEAR], asked.answer):
+        return None
+    return "light edit", similarity, " ".join(stretch)
+
+
+def _densest(starts: Sequence[int], width: int) -> tuple[int, int, int]:
+    """First and last of the starts within `width` of each other that are most, and how many."""
+    ordered = sorted(starts)
+    best, low = (0, 0), 0
+    for high in range(len(ordered)):
+        while ordered[high] - ordered[low] > width:
+            low += 1
+        best = max(best, (high - low + 1, -low))  # of equals the earliest
+    count, low = best[0], -best[1]
+    return ordered[low], ordered[low + count - 1], count
+
+
+def _similarity(asked: Sequence[str], stretch: Sequence[str], weight: Mapping[str, float]) -> float:
+    """The share of the words that stand in the stretch in order, by count or weight, the less."""
+    there = set(stretch)
+    if sum(word in there for word in asked) < ALIKE * len(asked):
+        return 0.0  # it cannot be reached, and most candidates end here
+    blocks = SequenceMatcher(None, asked, stretch, autojunk=False).get_matching_blocks()
+    kept = [word for block in blocks for word in asked[block.a : block.a + block.size]]
+    by_weight = sum(weight[word] for word in kept) / sum(weight[word] for word in asked)
+    return min(len(kept) / len(asked), by_weight)
+
+
+def _holds(heard: Sequence[str], wanted: Sequence[str]) -> bool:
+    return f" {' '.join(wanted)} " in f" {' '.join(heard)} "
+
+
+def clean_scores(
+    answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]], overlapping: pd.DataFrame
+) -> pd.DataFrame:
+    """The scores of `score_table` beside those without the questions that were found in training.
+
+    `overlapping` is the tables of `overlaps`, with the column `benchmark` (a question is known by
+    both). Added: `overlapping` (questions left out), `n_clean`, `accuracy_clean`, `low_clean` and
+    `high_clean`; missing where every question was found. A clean score below the full one is
+    what remembering would do, and also what harder questions would: look at n.
+    """
+    found = set(zip(overlapping["benchmark"], overlapping["id"], strict=True))
+    pairs = zip(answers["benchmark"], answers["id"], strict=True)
+    clean = answers[[pair not in found for pair in pairs]]
+    scores = score_table(answers, questions, pd.DataFrame())
+    kept = score_table(clean, questions, pd.DataFrame()) if len(clean) else scores.iloc[:0]
+    kept = kept[[*SETTING, "n", "accuracy", "low", "high"]]
+    scores = scores.merge(kept, on=SETTING, how="left", suffixes=("", "_clean"))
+    scores["n_clean"] = scores["n_clean"].fillna(0).astype(int)
+    return scores.assign(overlapping=scores["n"] - scores["n_clean"])
