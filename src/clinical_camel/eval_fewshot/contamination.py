@@ -14,7 +14,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -49,6 +49,7 @@ class _Asked:
 
     id: str
     words: list[str]
+    told: list[str]  # a short one with its answer
     whole: list[str]  # with its context
     answer: list[str]
     vague: bool
@@ -90,16 +91,16 @@ def overlaps(
         13-gram              RUN words in a row of the question or its context that stand in at most
                              COMMON questions, and such runs cover `part` of its words; similarity
                              is that share, or that of a light edit, if it is one too
-        light edit           not whole, but the words of the question stand in the same order in a
-                             stretch of about its length; similarity is their share, by count or
+        light edit           not whole, but the words of the question (below RUN words also those of
+                             the question and its right option) stand in the same order in a stretch
+                             of about their length; similarity is the share that do, by count or
                              weighted by rarity, whichever is less, and at least ALIKE
 
     A question of fewer than FEW words, or one that is asked with other options too ("Which of the
-    following is true?"), counts only with its right option.
-    Copies of a question each have their own rows. With `part=0.0` any such run counts, the rule of
-    GPT-3; by it a quarter of the MedQA test set is in its development set, because vignettes share
-    phrases ("is brought to the physician by his mother because of"). ValueError if two questions
-    have one id.
+    following is true?"), counts only with its right option. Copies of a question each have their
+    own rows. With `part=0.0` any such run counts, the rule of GPT-3; by it a quarter of the MedQA
+    test set is in its development set, because vignettes share phrases ("is brought to the
+    physician by his mother because of"). ValueError if two questions have one id.
     """
     index = _build(questions)
     rows = []
@@ -135,28 +136,32 @@ def _build(questions: Sequence[Question]) -> _Index:
         said = words(question.question)
         vague = len(said) < FEW or len(options[tuple(said)]) > 1
         answer = words(question.options[question.answer])
-        asked.append(_Asked(question.id, said, words(question.context) + said, answer, vague))
-    seeds = _rare_grams([a.words for a in asked], lambda n: 3 if n >= RUN else min(2, n), True)
+        told = said if len(said) >= RUN else said + answer
+        asked.append(_Asked(question.id, said, told, words(question.context) + said, answer, vague))
+    seeds = _rare_grams([a.told for a in asked], [_seed_size(len(a.words)) for a in asked], True)
     counts = Counter(number for places in seeds.values() for number, _ in places)
-    runs = _rare_grams([a.whole for a in asked], lambda n: RUN, False)
-    spread = Counter(word for text in options for word in dict.fromkeys(text))
-    weight = {word: math.log(1 + len(options) / count) for word, count in spread.items()}
+    runs = _rare_grams([a.whole for a in asked], [RUN] * len(asked), False)
+    texts = dict.fromkeys(tuple(each.told) for each in asked)
+    spread = Counter(word for text in texts for word in dict.fromkeys(text))
+    weight = {word: math.log(1 + len(texts) / count) for word, count in spread.items()}
     return _Index(asked, weight, seeds, counts, sorted({len(gram) for gram in seeds}), runs)
 
 
-def _rare_grams(
-    texts: Sequence[Sequence[str]], size: Callable[[int], int], keep_one: bool
-) -> Places:
+def _seed_size(length: int) -> int:
+    return 3 if length >= RUN else min(2, length)
+
+
+def _rare_grams(texts: Sequence[Sequence[str]], sizes: Sequence[int], keep_one: bool) -> Places:
     """Where the grams stand that at most COMMON different texts have; copies count as one text.
 
     `keep_one`: the rarest gram of a text that has only common ones, so that it can be found.
     """
     counts: Counter[Gram] = Counter()
-    for text in dict.fromkeys(map(tuple, texts)):
-        counts.update(dict.fromkeys(_grams(text, size(len(text))), 1))
+    for text, size in dict.fromkeys(zip(map(tuple, texts), sizes, strict=True)):
+        counts.update(dict.fromkeys(_grams(text, size), 1))
     places: Places = defaultdict(list)
-    for number, text in enumerate(texts):
-        here = list(enumerate(_grams(text, size(len(text)))))
+    for number, (text, size) in enumerate(zip(texts, sizes, strict=True)):
+        here = list(enumerate(_grams(text, size)))
         rare = [(place, gram) for place, gram in here if counts[gram] <= COMMON]
         if not rare and here and keep_one:
             rare = [min(here, key=lambda each: counts[each[1]])]
@@ -217,14 +222,16 @@ def _edited(
     first, last, close = _densest(starts, 2 + size // 4)
     if close < enough:
         return None
-    begin = max(0, first)
-    stretch = heard[begin : last + size + 1]
-    similarity = _similarity(asked.words, stretch, index.weight)
-    if similarity < (ALIKE if size >= RUN else ALIKE_SHORT):
-        return None
-    if asked.vague and not _holds(heard[begin : begin + size + NEAR], asked.answer):
-        return None
-    return "light edit", similarity, " ".join(stretch)
+    begin, level = max(0, first), ALIKE if size >= RUN else ALIKE_SHORT
+    for text in [asked.told, asked.words] if size < RUN else [asked.words]:
+        stretch = heard[begin : last + len(text) + 1]
+        similarity = _similarity(text, stretch, index.weight)
+        if similarity < level:
+            continue
+        enough_said = not asked.vague or len(text) >= max(FEW, size + 1)
+        if enough_said or _holds(heard[begin : begin + size + NEAR], asked.answer):
+            return "light edit", similarity, " ".join(stretch)
+    return None
 
 
 def _densest(starts: Sequence[int], width: int) -> tuple[int, int, int]:
