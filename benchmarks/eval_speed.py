@@ -16,21 +16,19 @@ which takes wall-clock time and peak memory in place of processor time.
 """
 
 import argparse
-import csv
 import resource
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import torch
 from harness_agreement import ask_harness, ask_us
+from mini_effect import append
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from clinical_camel import data, eval_fewshot, models
 
-HERE = Path(__file__).parent
 QUESTIONS = "medqa_us@data/public/medqa_us/medqa_us_test_shared.jsonl"
 EXAMPLES = "medqa_us_train@data/public/medqa_us/medqa_us_dev.jsonl"
 SHAPE = {
@@ -86,8 +84,10 @@ def timed(work: Callable[[], dict]) -> tuple[dict, float, float]:
     return found, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def measure(llm: models.LLM, vocabulary: int, count: int, shots: int, scorers: list[str]) -> list:
-    """A row for each scorer, ours first."""
+def measure(
+    llm: models.LLM, vocabulary: int, count: int, shots: int, scorers: list[str]
+) -> Iterator[dict]:
+    """Yields a row for each scorer as it ends, ours first."""
     pools = {"medqa_us": data.load_training_questions(EXAMPLES)}
     questions = data.load_questions(QUESTIONS, count)
     design = eval_fewshot.Design(["harness_now"], [shots])
@@ -99,7 +99,7 @@ def measure(llm: models.LLM, vocabulary: int, count: int, shots: int, scorers: l
         "harness, best mode": lambda: ask_harness(llm, *asked, shown, protocol),
         "harness, four forwards": lambda: four_forwards(llm, *asked, shown, protocol),
     }
-    rows, ours = [], {}
+    ours = {}
     for name in scorers:
         llm.counts.clear()
         if torch.cuda.is_available():
@@ -111,24 +111,20 @@ def measure(llm: models.LLM, vocabulary: int, count: int, shots: int, scorers: l
         apart = max(
             abs(a - b) for i in found for a, b in zip(found[i], ours["found"][i], strict=True)
         )
-        rows.append(
-            {
-                "scorer": name,
-                "vocabulary": vocabulary,
-                "questions": len(found),
-                "num_shots": shots,
-                "cpu_seconds": round(cpu, 1),
-                "wall_seconds": round(wall, 1),
-                "cpu_ratio": round(cpu / ours["cpu"], 2),
-                "wall_ratio": round(wall / ours["wall"], 2),
-                "same_choice": sum(a == b for a, b in zip(same, first, strict=True)),
-                "max_difference": f"{apart:.1e}",
-                "peak_mb": peak_mb(),
-                **{k: llm.counts.get(k, "") for k in ("prefix_tokens", "row_tokens", "head_rows")},
-            }
-        )
-        print(rows[-1], flush=True)
-    return rows
+        yield {
+            "scorer": name,
+            "vocabulary": vocabulary,
+            "questions": len(found),
+            "num_shots": shots,
+            "cpu_seconds": round(cpu, 1),
+            "wall_seconds": round(wall, 1),
+            "cpu_ratio": round(cpu / ours["cpu"], 2),
+            "wall_ratio": round(wall / ours["wall"], 2),
+            "same_choice": sum(a == b for a, b in zip(same, first, strict=True)),
+            "max_difference": f"{apart:.1e}",
+            "peak_mb": peak_mb(),
+            **{k: llm.counts.get(k, "") for k in ("prefix_tokens", "row_tokens", "head_rows")},
+        }
 
 
 def peak_mb() -> int:
@@ -149,20 +145,14 @@ def main() -> None:
     asked = parser.parse_args()
     texts = [data.question_text(q) for q in data.load_questions(QUESTIONS)]
     texts += [data.question_text(q) for q in data.load_training_questions(EXAMPLES)]
-    file = HERE / "eval_speed.csv"
     for vocabulary in [0] if asked.model else asked.vocabularies:
         llm = (
             models.load(asked.model, {"base": ""}, asked.quantize)["base"]
             if asked.model
             else random_llama(vocabulary, texts)
         )
-        rows = measure(llm, vocabulary, asked.questions, asked.shots, asked.scorers)
-        new = not file.exists()
-        with file.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        for row in measure(llm, vocabulary, asked.questions, asked.shots, asked.scorers):
+            append("eval_speed", row)
 
 
 if __name__ == "__main__":

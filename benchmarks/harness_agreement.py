@@ -12,16 +12,15 @@ are asked. Reads data/public (README, "Real data").
 """
 
 import argparse
-import csv
 import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from mini_effect import Journal, append
 
 from clinical_camel import data, eval_fewshot, models
 
-HERE = Path(__file__).parent
 SETS = {
     "mini_exam": ("mini_exam", "mini_exam_train"),
     "medqa_us": ("medqa_us/medqa_us_test_shared", "medqa_us_train@medqa_us/medqa_us_dev"),
@@ -30,16 +29,6 @@ SETS = {
     "mmlu_medical": ("mmlu_med/mmlu_med_test_shared", "mmlu_medical_dev@mmlu_med/mmlu_med_dev"),
     "medqa_mcmle": ("medqa_mcmle/medqa_mcmle_test_shared", ""),
 }
-
-
-class Journal:
-    """What `run.journal` gives, in memory."""
-
-    def __init__(self) -> None:
-        self.done: dict[str, dict] = {}
-
-    def append(self, key: str, value: dict) -> None:
-        self.done[key] = value
 
 
 def spec(name: str, place: str) -> str:
@@ -122,18 +111,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=320)
     asked = parser.parse_args()
     llm = models.load("mini", {"base": ""})["base"]
-    file = HERE / "harness_agreement.csv"
     for name in asked.sets:
         for protocol in asked.protocols:
             for shots in asked.shots:
-                row = compare(name, protocol, shots, asked.rows, llm)
-                new = not file.exists()
-                with file.open("a", newline="", encoding="utf-8") as stream:
-                    writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-                    if new:
-                        writer.writeheader()
-                    writer.writerow(row)
-                print(row, flush=True)
+                append("harness_agreement", compare(name, protocol, shots, asked.rows, llm))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every model on every question: planned, answered in batches, kept as the answers come."""
 
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,17 +132,25 @@ def answer_all(
     A question longer than the model's context has `fits=False` and no prediction. `journal` keeps
     each answer as it comes.
     """
+    # Chosen for the questions as they were given, once: a draw does not depend on how one is asked.
+    shown = {
+        (benchmark, shots): design.shown(benchmark, pools, asked, shots)
+        for benchmark, asked in questions.items()
+        for shots in design.num_shots
+    }
+    varied = {
+        (benchmark, variant): [vary(q, variant, design.seed) for q in asked]
+        for benchmark, asked in questions.items()
+        for variant in design.variants
+    }
+    settings = itertools.product(
+        llms, questions, design.variants, design.protocols, design.num_shots
+    )
     rows = []
-    for model, llm in llms.items():
-        for benchmark, asked in questions.items():
-            for variant in design.variants:
-                varied = [vary(q, variant, design.seed) for q in asked]
-                for protocol in design.protocols:
-                    for shots in design.num_shots:
-                        setting = (benchmark, variant, protocol, shots, model)
-                        key = dict(zip(SETTING, setting, strict=True))
-                        shown = design.shown(benchmark, pools, varied, shots)
-                        rows += _answer(llm, varied, shown, key, token_budget, design.seed, journal)
+    for model, benchmark, variant, protocol, shots in settings:
+        key = dict(zip(SETTING, (benchmark, variant, protocol, shots, model), strict=True))
+        asked, examples = varied[benchmark, variant], shown[benchmark, shots]
+        rows += _answer(llms[model], asked, examples, key, token_budget, design.seed, journal)
     return pd.DataFrame(rows)
 
 
@@ -219,7 +228,7 @@ def _score_group(llm, questions, shown, protocol, token_budget) -> Iterator[tupl
         texts = continuations(question, protocol)
         pairs = [models.encode_pair(llm.tokenizer, prompt, text) for text in texts]
         if max(map(len, pairs)) > llm.max_length:
-            yield question, _too_long(max(map(len, pairs)))
+            yield question, _too_long(question, max(map(len, pairs)))
         else:
             encoded[question.id] = (question, pairs)
     flat = [(name, i) for name, (_, pairs) in encoded.items() for i in range(len(pairs))]
@@ -245,28 +254,29 @@ def read_scores(
     lengths = np.array([len(text.strip()) for text in continuations(question, protocol)])
     best, best_norm = int(scores.argmax()), int((scores / lengths).argmax())
     shares = np.exp(scores - scores.max())
-    return {
-        "fits": True,
-        "tokens": tokens,
-        "predicted": best,
-        "predicted_norm": best_norm,
-        "correct": best == question.answer,
-        "correct_norm": best_norm == question.answer,
+    return _row(question, tokens, best, best_norm) | {
         "confidence": round(float(shares.max() / shares.sum()), 4),
         "logprobs": " ".join(f"{value:.4f}" for value in logprobs),
-        "reply": "",
     }
 
 
-def _too_long(tokens: int) -> dict:
-    row = {"fits": False, "tokens": tokens, "predicted": -1, "predicted_norm": -1}
-    return row | {
-        "correct": False,
-        "correct_norm": False,
+def _row(question: Question, tokens: int, predicted: int, predicted_norm: int) -> dict:
+    """What every answer has, in the order of the table; -1 is no option."""
+    return {
+        "fits": True,
+        "tokens": tokens,
+        "predicted": predicted,
+        "predicted_norm": predicted_norm,
+        "correct": predicted == question.answer,
+        "correct_norm": predicted_norm == question.answer,
         "confidence": None,
         "logprobs": "",
         "reply": "",
     }
+
+
+def _too_long(question: Question, tokens: int) -> dict:
+    return _row(question, tokens, -1, -1) | {"fits": False}
 
 
 # ------------------------------------------------------------------------------------- by reply
@@ -292,7 +302,7 @@ def reply_to(
         prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
         tokens = len(models.encode(llm.tokenizer, prompt))
         if tokens > room:
-            yield question, _too_long(tokens + decoding["max_new_tokens"])
+            yield question, _too_long(question, tokens + decoding["max_new_tokens"])
         else:
             todo.append((question, prompt, tokens))
     for attempt in range(protocol.tries):
@@ -313,14 +323,4 @@ def reply_to(
 def read_reply(question: Question, protocol: Protocol, tokens: int, reply: str) -> dict:
     """What a reply says; `predicted` is -1 where no single option can be read from it."""
     chosen = READERS[protocol.reader](reply, question.options)
-    return {
-        "fits": True,
-        "tokens": tokens,
-        "predicted": chosen,
-        "predicted_norm": chosen,
-        "correct": chosen == question.answer,
-        "correct_norm": chosen == question.answer,
-        "confidence": None,
-        "logprobs": "",
-        "reply": reply,
-    }
+    return _row(question, tokens, chosen, chosen) | {"reply": reply}

@@ -183,23 +183,22 @@ def choose_exemplars(
     no question's luck is everybody's. In MMLU they come from the question's own subject. Raises
     ValueError where there are too few.
     """
-    pools = {
-        name: [e for e in pool if e.subset == name or benchmark not in SEVERAL_EXAMS]
-        for name in {question.subset for question in questions}
-    }
-    for subset, rows in pools.items():
+    if not num_shots:
+        return {question.id: () for question in questions}
+    exams = {q.id: q.subset if benchmark in SEVERAL_EXAMS else "" for q in questions}
+    pools = {name: [e for e in pool if name in ("", e.subset)] for name in set(exams.values())}
+    for name, rows in pools.items():
         if num_shots > len(rows):
-            of = f"{benchmark}, {subset}" if benchmark in SEVERAL_EXAMS else benchmark
             raise ValueError(
                 f"num_shots: {num_shots} asked for, but exemplars hold {len(rows)} questions "
-                f"for {of}"
+                f"for {', '.join(filter(None, [benchmark, name]))}"
             )
     if exemplar_choice == "fixed":
         fixed = {name: tuple(data.sample(rows, num_shots)) for name, rows in pools.items()}
-        return {q.id: fixed[q.subset] if num_shots else () for q in questions}
+        return {q.id: fixed[exams[q.id]] for q in questions}
     chosen = {}
     for question in questions:
-        others = [e for e in pools[question.subset] if e.question != question.question]
+        others = [e for e in pools[exams[question.id]] if e.question != question.question]
         drawn = random.Random(f"{seed}:{question.id}").sample(others, num_shots)
         chosen[question.id] = tuple(drawn)
     return chosen

@@ -1,6 +1,6 @@
 """From answers to tables and figures: accuracy beside n, interval, chance and published value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -75,13 +75,13 @@ def score_table(
     return scores.merge(published, on=["benchmark", "num_shots"], how="left")
 
 
-def _groups(answers: pd.DataFrame, asked: Mapping[str, Question]) -> list[str]:
-    """What each answer's question belongs with; itself where nothing is known."""
-    return [asked[name].group or name for name in answers["id"]]
+def _groups(ids: Iterable[str], asked: Mapping[str, Question]) -> list[str]:
+    """What each question belongs with; itself where nothing is known."""
+    return [asked[name].group or name for name in ids]
 
 
 def _clustered(fits: pd.DataFrame, asked: Mapping[str, Question]) -> dict[str, float]:
-    groups = _groups(fits, asked)
+    groups = _groups(fits["id"], asked)
     row = {"clusters": len(set(groups)), "cluster_low": np.nan, "cluster_high": np.nan}
     if row["clusters"] < len(groups):
         values = fits["correct"].astype(float).to_numpy()
@@ -167,7 +167,7 @@ def compare(
         for model in wide.columns.drop(baseline, errors="ignore"):
             if baseline in wide:
                 key = dict(zip(SETTING, (*setting, model), strict=True)) | {"against": baseline}
-                groups = [asked[name].group or name for name in wide.index]
+                groups = _groups(wide.index, asked)
                 rows.append(key | _compared(wide[model], wide[baseline], groups, seed))
     if not rows:
         return pd.DataFrame()

@@ -83,7 +83,7 @@ def halving(rows, shared: int, token_budget: int, compute) -> Iterator[tuple[lis
         found, full = None, False
         try:
             found = compute(batch)
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:  # a CUDA one is a RuntimeError too
             if len(batch) == 1 or not _is_out_of_memory(error):
                 raise
             full = True
@@ -102,9 +102,8 @@ def halving(rows, shared: int, token_budget: int, compute) -> Iterator[tuple[lis
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; on a CPU torch says so with a plain RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error)
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "can't allocate memory" in str(error)
 
 
 def _can_branch(model, longest: int) -> bool:
