@@ -77,7 +77,7 @@ def test_every_number_has_a_range():
 
 def test_what_may_be_empty_is_written_down():
     several = {name for name, kind in declared().items() if kind.startswith(("list", "dict"))}
-    assert several - rules.NEEDED == {"questions", "exemplars", "scores"}
+    assert several - rules.NEEDED == {"questions", "exemplars", "scores", "training_sources"}
 
 
 @pytest.mark.parametrize("name", rules.CHOICES)
@@ -130,6 +130,9 @@ BASE = {"benchmarks": ["mini_exam"], "exemplars": {"mini_exam": "mini_exam_train
         ({"chat_template": "llama"}, 'chat_template: "llama" is not one of "", mini'),
         ({"adapters": {"": ""}}, "adapters (a key): is empty"),
         ({"benchmarks": ["mts_dialog"]}, "holds Consultation rows"),
+        ({"training_sources": ["mini_exam"]}, "mini_exam is an evaluation set"),
+        ({"training_sources": ["my/z.jsonl"]}, "my/z.jsonl"),
+        ({"image_questions": "none"}, 'image_questions: "none" is not one of in, out'),
         ({"consultations": ["mts_dialog"]}, "mts_dialog@data/public"),
         (
             {"articles": ["mini_articles@my/x.jsonl"]},

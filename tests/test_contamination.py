@@ -1,5 +1,6 @@
 """Step 03: exam questions that stand in training material are found, and others are not."""
 
+import dataclasses
 import random
 
 import pandas as pd
@@ -181,6 +182,32 @@ def test_no_question_of_the_shipped_exam_stands_whole_in_what_is_trained_on():
     sources = [(row.id, eval_fewshot.source_text(row)) for row in rows]
     table = eval_fewshot.overlaps(data.load_questions("mini_exam"), sources)
     assert set(table["kind"]) == {"light edit"}  # one template, another condition
+
+
+SALT = [Section(heading="", text="Salt is a crystal that is found in the sea and in the earth.")]
+
+
+def test_every_benchmark_is_looked_for_in_every_source_and_each_question_counts_once():
+    asked = {"a": [GOUT], "b": [GOUT, OTHER]}
+    told = Article(id="x", title="T", sections=[Section(heading="", text=GOUT.question)])
+    again = dataclasses.replace(told, id="y")
+    sources = {"seen": [told, again], "other": [dataclasses.replace(told, sections=SALT)]}
+    found = eval_fewshot.search_sources(asked, sources)
+    assert len(found) == 4  # two rows of one source, for each benchmark
+    counts = eval_fewshot.overlap_counts(found, asked, sources).set_index(
+        ["benchmark", "trained_on"]
+    )
+    assert counts.loc[("b", "seen"), ["rows", "n", "question", "share"]].tolist() == [2, 2, 1, 0.5]
+    assert counts.xs("other", level="trained_on")["share"].tolist() == [0.0, 0.0]
+    text = eval_fewshot.closest(found, asked, 1)
+    assert text.count("similarity 1.00") == 2
+    assert "allopurinol" in text
+
+
+def test_without_sources_nothing_is_found():
+    found = eval_fewshot.search_sources({"b": [GOUT, OTHER]}, {})
+    assert eval_fewshot.overlap_counts(found, {"b": [GOUT, OTHER]}, {}).empty
+    assert eval_fewshot.closest(found, {"b": [GOUT, OTHER]}, 1) == "no question was found"
 
 
 # ------------------------------------------------------------------------------------ clean scores

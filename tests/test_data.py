@@ -591,6 +591,44 @@ def test_medqa_of_the_hub_and_of_a_file_give_the_same_question():
     assert readers.read_medqa(of_hub).answer == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "suspected"),
+    [
+        ("Her ECG is shown below. What is it?", True),
+        ("A rash is seen on the back (Figure A).", True),
+        ("Refer to the exhibit.", True),
+        ("患者心电图如图。", True),
+        ("The cells are shown to be CD4 positive.", False),
+        ("Which figure skater's injury is this?", False),
+    ],
+)
+def test_a_row_without_a_mark_is_marked_by_its_words(text, suspected):
+    row = LOCAL_MCQ | {"meta_info": "", "question": text}
+    del row["image_suspected"]
+    assert readers.read_medqa(row).image_suspected == suspected
+
+
+def test_questions_that_speak_of_an_image_can_be_left_out_before_any_are_drawn(root):
+    rows = [QUESTION | {"id": str(i), "image_suspected": i % 2 == 0} for i in range(10)]
+    write(root / "q.jsonl", rows)
+    assert len(data.load_questions("q.jsonl")) == 10
+    kept = data.load_questions("q.jsonl", 3, "out")
+    assert [int(row.id) % 2 for row in kept] == [1, 1, 1]
+    with pytest.raises(data.DataError, match="'none' is not one of in, out"):
+        data.load_questions("q.jsonl", 0, "none")
+    write(root / "q.jsonl", rows[:1])
+    with pytest.raises(data.DataError, match="every question seems to speak of an image"):
+        data.load_questions("q.jsonl", 0, "out")
+
+
+def test_a_training_source_may_have_any_shape_but_is_never_an_exam():
+    kinds = {spec: type(data.load_sources(spec)[0]) for spec in ("mini_chat", "mini_articles")}
+    assert kinds == {"mini_chat": data.Dialogue, "mini_articles": data.Article}
+    assert isinstance(data.load_sources("mini_exam_train")[0], data.Question)
+    with pytest.raises(data.DataError, match="evaluation set"):
+        data.load_sources("mini_exam")
+
+
 def test_medmcqa_counts_its_answers_from_zero():
     row = {"id": "1", "question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 0}
     read = readers.read_medmcqa(row | {"subject_name": "Anatomy", "exp": "Ans. B"})

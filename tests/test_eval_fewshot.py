@@ -95,6 +95,17 @@ def test_accuracy_stands_beside_its_interval_and_chance():
     assert row["majority"] == 1.0  # every right answer stands first in this toy
 
 
+def test_a_table_for_the_page_has_percent_and_one_column_an_interval_and_nothing_idle():
+    answers = answers_of(base=[True] * 8 + [False] * 2, tuned=[True] * 10)
+    scores = eval_fewshot.score_table(answers, TOY, pd.DataFrame())
+    page = eval_fewshot.readable(scores)
+    assert page.loc[0, ["model", "n", "accuracy", "95 %", "chance"]].tolist() == [
+        *("base", 10, 80.0, "49.0 to 94.3", 25.0)
+    ]
+    assert not {"variant", "too_long", "low", "high", "cluster_low"} & set(page)
+    assert set(eval_fewshot.readable(scores.head(1))) > {"variant", "too_long"}
+
+
 def test_parts_of_a_benchmark_have_scores_of_their_own():
     questions = [
         Question(
@@ -267,19 +278,27 @@ def test_the_shipped_base_replies(llm):
 # ------------------------------------------------------------------------ killed, and gone on
 
 
-def test_a_run_that_was_killed_ends_in_the_same_table(llm):
+@pytest.mark.parametrize("protocol", ["option_text", "chat_letter", "medalpaca"])
+def test_a_run_that_was_killed_ends_in_the_same_table_and_asks_nothing_twice(
+    protocol, llm, monkeypatch
+):
+    short = dataclasses.replace(eval_fewshot.PROTOCOLS["medalpaca"], decoding={"max_new_tokens": 9})
+    monkeypatch.setitem(eval_fewshot.PROTOCOLS, "medalpaca", short)
     questions = [
-        dataclasses.replace(QUESTION, id=f"q{i}", question=f"Is it {i}?") for i in range(6)
+        dataclasses.replace(QUESTION, id=f"q{i}", question=f"Is it {'really ' * i}{i}?")
+        for i in range(7)
     ]
-    arguments = ({"toy": questions}, {}, design(["option_text", "chat_letter"]), 60)
+    arguments = ({"base": llm}, {"toy": questions}, {}, design([protocol]), 200)
     whole = Memory()
-    first = eval_fewshot.answer_all({"base": llm}, *arguments, whole)
-    for kept in range(1, len(whole.done), 4):
+    first = eval_fewshot.answer_all(*arguments, whole)
+    for kept in range(1, len(whole.done), max(1, len(whole.done) // 4)):
         killed = Memory()
         killed.done = dict(list(whole.done.items())[:kept])
-        pd.testing.assert_frame_equal(
-            first, eval_fewshot.answer_all({"base": llm}, *arguments, killed)
-        )
+        again = eval_fewshot.answer_all(*arguments, killed)
+        pd.testing.assert_frame_equal(first, again)
+        assert killed.done == whole.done
+    monkeypatch.setattr(type(llm.model), "forward", None)
+    pd.testing.assert_frame_equal(first, eval_fewshot.answer_all(*arguments, whole))
 
 
 def test_where_there_are_no_examples_some_questions_become_them_and_are_not_scored():

@@ -184,6 +184,11 @@ def test_more_shots_than_examples_are_refused(benchmark, message):
         chosen("fixed", 21, benchmark)
 
 
+def test_a_question_among_its_examples_leaves_one_fewer():
+    with pytest.raises(ValueError, match="hold 3 questions for toy beside question .* itself"):
+        chosen("per_question", 4, "toy", ASKED[:4], ASKED[:4])
+
+
 def test_no_shots_are_no_examples():
     assert set(chosen("fixed", 0).values()) == set(chosen("per_question", 0).values()) == {()}
 

@@ -1,11 +1,13 @@
 """The real public files, as facts. Skipped where data/public is not filled."""
 
 import collections
+import json
 import re
 
 import pytest
 
 from clinical_camel import data
+from clinical_camel.data import readers
 
 PUBLIC = data.root() / "data" / "public"
 pytestmark = pytest.mark.skipif(
@@ -74,6 +76,17 @@ def test_pubmedqa_labels_are_uneven():
 @pytest.mark.parametrize(("spec", "suspected"), [(MEDQA, 49), (MEDMCQA, 6), (MCMLE, 8), (MMLU, 0)])
 def test_some_questions_speak_of_a_picture_that_is_not_there(spec, suspected):
     assert sum(row.image_suspected for row in data.load_questions(spec)) == suspected
+
+
+def test_our_own_mark_for_a_picture_agrees_with_that_of_the_files():
+    both = marked = ours = 0
+    for spec in (MEDQA, "medqa_us_train@data/public/medqa_us/medqa_us_dev.jsonl"):
+        for line in (data.root() / spec.partition("@")[2]).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            theirs = row.pop("image_suspected")
+            seen = readers.read_medqa(row).image_suspected
+            both, marked, ours = both + (theirs and seen), marked + theirs, ours + seen
+    assert (both, marked, ours) == (160, 162, 165)
 
 
 def test_mmlu_has_six_subjects_and_five_examples_of_each():

@@ -95,27 +95,32 @@ def write_notes(
             c.id: fit(llm, c, sections, llm.max_length - max_new_tokens, too_long)
             for c in consultations
         }
-        todo = [
-            c.id for c in consultations if fitted[c.id] and f"{name}/{c.id}" not in journal.done
-        ]
+        asked = [c.id for c in consultations if fitted[c.id]]
         prompts = [
-            models.render_chat(llm.tokenizer, build_messages(fitted[i], sections)) for i in todo
+            models.render_chat(llm.tokenizer, build_messages(fitted[i], sections)) for i in asked
         ]
+        skip = {k for k, i in enumerate(asked) if f"{name}/{i}" in journal.done}
         written = models.generate(
             llm,
             prompts,
             max_new_tokens=max_new_tokens,
             token_budget=token_budget,
             seed=seed,
+            skip=skip,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
             repetition_penalty=repetition_penalty,
         )
         for index, text, ended in tqdm(
-            written, total=len(todo), desc=f"notes by {name}", unit="note", file=sys.stdout
+            written,
+            total=len(asked),
+            initial=len(skip),
+            desc=f"notes by {name}",
+            unit="note",
+            file=sys.stdout,
         ):
-            journal.append(f"{name}/{todo[index]}", {"note": text, "ended": ended})
+            journal.append(f"{name}/{asked[index]}", {"note": text, "ended": ended})
         for c in consultations:
             kept = fitted[c.id]
             done = journal.done.get(f"{name}/{c.id}", {"note": "", "ended": True}) if kept else None

@@ -33,6 +33,7 @@ import pandas as pd
 from clinical_camel.data import files, registry
 from clinical_camel.data.files import root
 from clinical_camel.data.shapes import (
+    IMAGE_QUESTIONS,
     Article,
     Consultation,
     DataError,
@@ -71,6 +72,7 @@ __all__ = [
     "load_dialogues",
     "load_published",
     "load_questions",
+    "load_sources",
     "load_training_questions",
     "load_training_rows",
     "names",
@@ -135,6 +137,15 @@ def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dia
     return _share(load_articles(spec), share, seed)
 
 
+def load_sources(spec: str) -> list[Row]:
+    """Whatever a model may have been trained on: articles, dialogues or questions.
+
+    A registered name says which it is; a file in our own row shape is taken for dialogues.
+    """
+    source = _parse(spec).source
+    return _load(spec, source.shape if source else Dialogue, learn=True)
+
+
 def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Question]:
     """Questions to learn from or to show as examples, never from an evaluation set.
 
@@ -148,9 +159,19 @@ def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Qu
     return sample([row for row in rows if row.id not in skipped], limit)
 
 
-def load_questions(spec: str, limit: int = 0) -> list[Question]:
-    """The questions of a spec to be answered; `limit` keeps that many (see `sample`), 0 all."""
-    return sample(_load(spec, Question, learn=False), limit)
+def load_questions(spec: str, limit: int = 0, image_questions: str = "in") -> list[Question]:
+    """The questions of a spec to be answered; `limit` keeps that many (see `sample`), 0 all.
+
+    `image_questions="out"` first leaves out those that seem to speak of an image.
+    """
+    if image_questions not in IMAGE_QUESTIONS:
+        raise DataError(f"image_questions: {image_questions!r} is not one of in, out")
+    rows = _load(spec, Question, learn=False)
+    if image_questions == "out":
+        rows = [row for row in rows if not row.image_suspected]
+    if not rows:
+        raise DataError(f"{spec}: every question seems to speak of an image, and those are out")
+    return sample(rows, limit)
 
 
 def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:

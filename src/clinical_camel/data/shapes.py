@@ -47,6 +47,9 @@ class Dialogue:
     messages: list[Message]
 
 
+IMAGE_QUESTIONS = ("in", "out")  # what becomes of questions with `image_suspected`
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A multiple-choice question; `answer` is the index of the right one of `options` (from 0)."""

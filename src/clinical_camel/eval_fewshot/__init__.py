@@ -27,7 +27,14 @@ from clinical_camel.eval_fewshot.claims import (
     item_sets,
     plot_published,
 )
-from clinical_camel.eval_fewshot.contamination import clean_scores, overlaps, source_text
+from clinical_camel.eval_fewshot.contamination import (
+    clean_scores,
+    closest,
+    overlap_counts,
+    overlaps,
+    search_sources,
+    source_text,
+)
 from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
     EXEMPLAR_CHOICES,
@@ -51,6 +58,7 @@ from clinical_camel.eval_fewshot.scores import (
     plot_calibration,
     plot_scores,
     published_rows,
+    readable,
     score_table,
 )
 
@@ -71,6 +79,7 @@ __all__ = [
     "chance_of_fit",
     "choose_exemplars",
     "clean_scores",
+    "closest",
     "comparable",
     "compare",
     "continuations",
@@ -80,6 +89,7 @@ __all__ = [
     "fitting_counts",
     "headline",
     "item_sets",
+    "overlap_counts",
     "overlaps",
     "plan",
     "plot_calibration",
@@ -92,8 +102,10 @@ __all__ = [
     "read_medalpaca",
     "read_reply",
     "read_scores",
+    "readable",
     "results_json",
     "score_table",
+    "search_sources",
     "source_text",
     "take_exemplars",
     "vary",

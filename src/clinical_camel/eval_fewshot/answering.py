@@ -4,8 +4,9 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,6 +155,23 @@ def answer_all(
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The answers to one setting that are in the journal, by question id."""
+
+    journal: Any
+    setting: str
+
+    def __contains__(self, id: str) -> bool:
+        return f"{self.setting}/{id}" in self.journal.done
+
+    def __getitem__(self, id: str) -> Any:
+        return self.journal.done[f"{self.setting}/{id}"]
+
+    def append(self, id: str, answer: Any) -> None:
+        self.journal.append(f"{self.setting}/{id}", answer)
+
+
 def _answer(
     llm: LLM,
     questions: Sequence[Question],
@@ -164,23 +182,20 @@ def _answer(
     journal,
 ) -> list[dict]:
     """The answers of one model in one setting, in the order of the questions."""
-    name = "/".join(map(str, key.values()))
+    kept = _Kept(journal, "/".join(map(str, key.values())))
     protocol = PROTOCOLS[key["protocol"]].on(key["benchmark"])
-    todo = [q for q in questions if f"{name}/{q.id}" not in journal.done]
-    bar = tqdm(
-        total=len(questions),
-        initial=len(questions) - len(todo),
-        desc=name,
-        unit="question",
-        file=sys.stdout,
-    )
     if protocol.scores == "reply":
-        answers = reply_to(llm, todo, shown, protocol, token_budget, seed)
+        answers = reply_to(llm, questions, shown, protocol, token_budget, seed, kept)
     else:
-        answers = score_questions(llm, todo, shown, protocol, token_budget)
-    for question, answer in answers:
-        journal.append(f"{name}/{question.id}", answer)
-        bar.update()
+        answers = score_questions(llm, questions, shown, protocol, token_budget, kept)
+    known = sum(q.id in kept for q in questions)
+    bar = tqdm(
+        total=len(questions), initial=known, desc=kept.setting, unit="question", file=sys.stdout
+    )
+    if known < len(questions):
+        for question, answer in answers:
+            kept.append(question.id, answer)
+            bar.update()
     bar.close()
     return [
         {
@@ -189,7 +204,7 @@ def _answer(
             "subset": q.subset,
             "content_hash": data.content_hash(q),
             "answer": q.answer,
-            **journal.done[f"{name}/{q.id}"],
+            **kept[q.id],
         }
         for q in questions
     ]
@@ -204,10 +219,12 @@ def score_questions(
     shown: Mapping[str, Sequence[Question]],
     protocol: Protocol,
     token_budget: int,
+    kept: Container[str] = (),
 ) -> Iterator[tuple[Question, dict]]:
-    """Yields each question with its answer as soon as all its options are scored.
+    """Yields each question that is not `kept` with its answer, as soon as all options are scored.
 
-    Questions with the same worked examples are scored together: what they share is read once.
+    Questions with the same worked examples are scored together: what they share is read once. The
+    kept ones have their place in the batches, so the numbers do not depend on where a run stopped.
     """
     groups: dict[tuple[str, ...], list[Question]] = {}
     for question in questions:
@@ -218,22 +235,28 @@ def score_questions(
     if len(groups) > max(8, len(questions) // 4):  # per question: nothing to share but the batch
         groups = {(): list(questions)}
     for group in groups.values():
-        yield from _score_group(llm, group, shown, protocol, token_budget)
+        if not all(question.id in kept for question in group):
+            yield from _score_group(llm, group, shown, protocol, token_budget, kept)
 
 
-def _score_group(llm, questions, shown, protocol, token_budget) -> Iterator[tuple[Question, dict]]:
+def _score_group(
+    llm, questions, shown, protocol, token_budget, kept
+) -> Iterator[tuple[Question, dict]]:
     encoded = {}
     for question in questions:
         prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
         texts = continuations(question, protocol)
         pairs = [models.encode_pair(llm.tokenizer, prompt, text) for text in texts]
         if max(map(len, pairs)) > llm.max_length:
-            yield question, _too_long(question, max(map(len, pairs)))
+            if question.id not in kept:
+                yield question, _too_long(question, max(map(len, pairs)))
         else:
             encoded[question.id] = (question, pairs)
     flat = [(name, i) for name, (_, pairs) in encoded.items() for i in range(len(pairs))]
     known: dict[str, dict[int, float]] = {name: {} for name in encoded}
-    for index, value in models.score(llm, [encoded[n][1][i] for n, i in flat], token_budget):
+    skip = {index for index, (name, _) in enumerate(flat) if name in kept}
+    scored = models.score(llm, [encoded[n][1][i] for n, i in flat], token_budget, skip)
+    for index, value in scored:
         name, option = flat[index]
         known[name][option] = value
         question, pairs = encoded[name]
@@ -256,7 +279,7 @@ def read_scores(
     shares = np.exp(scores - scores.max())
     return _row(question, tokens, best, best_norm) | {
         "confidence": round(float(shares.max() / shares.sum()), 4),
-        "logprobs": " ".join(f"{value:.4f}" for value in logprobs),
+        "logprobs": " ".join(f"{value:.6f}" for value in logprobs),
     }
 
 
@@ -289,11 +312,12 @@ def reply_to(
     protocol: Protocol,
     token_budget: int,
     seed: int,
+    kept: _Kept,
 ) -> Iterator[tuple[Question, dict]]:
-    """Yields each question with the model's reply and the option that is read from it.
+    """Yields each question that is not `kept` with a reply and the option that is read from it.
 
     A reply that cannot be read is asked for again, with another draw, up to `protocol.tries`
-    times; the last one is kept.
+    times; the last one is the answer, and those before it are kept as well.
     """
     decoding = {"max_new_tokens": 64} | dict(protocol.decoding)
     room = llm.max_length - decoding["max_new_tokens"]
@@ -301,23 +325,26 @@ def reply_to(
     for question in questions:
         prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
         tokens = len(models.encode(llm.tokenizer, prompt))
-        if tokens > room:
-            yield question, _too_long(question, tokens + decoding["max_new_tokens"])
-        else:
+        if tokens <= room:
             todo.append((question, prompt, tokens))
+        elif question.id not in kept:
+            yield question, _too_long(question, tokens + decoding["max_new_tokens"])
     for attempt in range(protocol.tries):
-        again = []
-        if not todo:
-            break
-        settings = {"token_budget": token_budget, "seed": seed + attempt, **decoding}
+        names = [f"{question.id}/unread {attempt}" for question, _, _ in todo]
+        unread = {i for i, name in enumerate(names) if name in kept}
+        skip = unread | {i for i, (question, _, _) in enumerate(todo) if question.id in kept}
+        settings = {"token_budget": token_budget, "seed": seed + attempt, "skip": skip, **decoding}
         for i, text, _ in models.generate(llm, [prompt for _, prompt, _ in todo], **settings):
             question, _, tokens = todo[i]
             row = read_reply(question, protocol, tokens, text)
             if row["predicted"] < 0 and attempt + 1 < protocol.tries:
-                again.append(todo[i])
+                kept.append(names[i], text)
+                unread.add(i)
             else:
                 yield question, row
-        todo = again
+        todo = [todo[i] for i in sorted(unread)]
+        if not todo:
+            break
 
 
 def read_reply(question: Question, protocol: Protocol, tokens: int, reply: str) -> dict:

@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import norm
 
 from clinical_camel import stats
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import claims
 
 MARGIN = 0.05  # two accuracies count as the same if the interval of their difference is within this
-POWER = 0.8  # of the difference in the column `detectable`, at the level of 5 %, two-sided
 MMLU = "mmlu_medical"  # our benchmark whose subjects are published one by one
 
 
@@ -116,7 +114,7 @@ def _not_run(claim: dict, system: str) -> dict:
     else:
         reason = f"no score of ours for {claim['benchmark']}, {claim['shots']}-shot"
     value, n = claim["value"] / 100, claim["n"]
-    detectable = np.nan if pd.isna(n) else _detectable(value, int(n), int(n))
+    detectable = np.nan if pd.isna(n) else stats.detectable_unpaired(value, int(n), int(n))
     return _claimed(claim) | {"detectable": detectable, "verdict": "not run", "reason": reason}
 
 
@@ -137,7 +135,7 @@ def _compared(claim: dict, score: dict) -> dict:
             verdict = "cannot tell"
     names = ["difference", "difference_low", "difference_high", "p"]
     row |= dict(zip(names, difference, strict=True))
-    row["detectable"] = _detectable(value, score["n"], n)
+    row["detectable"] = stats.detectable_unpaired(value, score["n"], n)
     return row | {"verdict": verdict, "reason": reason + _part(claim, score)}
 
 
@@ -200,12 +198,6 @@ def _difference(
     ours: float, n_ours: int, theirs: float, n_theirs: int
 ) -> tuple[float, float, float, float]:
     return stats.unpaired(round(ours * n_ours), n_ours, round(theirs * n_theirs), n_theirs)
-
-
-def _detectable(value: float, n_ours: int, n_published: int) -> float:
-    """The difference that two independent scores near `value` show at 5 % with power POWER."""
-    error = np.sqrt(value * (1 - value) * (1 / n_ours + 1 / n_published))
-    return float((norm.ppf(0.975) + norm.ppf(POWER)) * error)
 
 
 MARKERS = "osD^vP*XhdpH<>"

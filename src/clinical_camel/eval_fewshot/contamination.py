@@ -12,6 +12,7 @@ with a source only if they share rare words, in a row and close together.
 
 import math
 import re
+import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import pandas as pd
+from tqdm import tqdm
 
 from clinical_camel import data
 from clinical_camel.data import Article, Consultation, Dialogue, Question
@@ -34,6 +36,7 @@ PART = 0.3  # share of the words of question and context that runs in common mus
 CLOSE = 0.15  # share of a question's rare pairs or triples of words that must stand close together
 
 KINDS = ("question and answer", "question", "13-gram", "light edit")  # the strongest first
+FOUND = ["benchmark", "trained_on", "id", "source", "kind", "similarity", "shared"]
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"  # written without spaces: each character counts as a word
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
@@ -113,6 +116,63 @@ def overlaps(
             found[number] = (kind, similarity, shared)
         rows += [(index.asked[n].id, source, *match) for n, match in sorted(found.items())]
     return pd.DataFrame(rows, columns=["id", "source", "kind", "similarity", "shared"])
+
+
+def search_sources(
+    questions: Mapping[str, Sequence[Question]], sources: Mapping[str, Sequence[Row]]
+) -> pd.DataFrame:
+    """`overlaps` of every benchmark with every source: its columns behind benchmark, trained_on."""
+    tables = []
+    for trained_on, rows in sources.items():
+        for benchmark, asked in questions.items():
+            bar = tqdm(rows, f"{benchmark} in {trained_on}", unit="row", file=sys.stdout)
+            table = overlaps(asked, ((row.id, source_text(row)) for row in bar))
+            table.insert(0, "trained_on", trained_on)
+            table.insert(0, "benchmark", benchmark)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FOUND)
+
+
+def overlap_counts(
+    found: pd.DataFrame,
+    questions: Mapping[str, Sequence[Question]],
+    sources: Mapping[str, Sequence[Row]],
+) -> pd.DataFrame:
+    """For each benchmark and source, how many questions were found, each by its strongest kind.
+
+    `found` is the table of `search_sources`. Columns: benchmark, trained_on, rows, n, one for each
+    of KINDS, and `share` of the n questions with any of them.
+    """
+    rank = {kind: i for i, kind in enumerate(KINDS)}
+    rows = []
+    for trained_on, texts in sources.items():
+        for benchmark, asked in questions.items():
+            here = found[found["benchmark"].eq(benchmark) & found["trained_on"].eq(trained_on)]
+            strongest = here["kind"].map(rank).groupby(here["id"]).min().value_counts()
+            counts = {kind: int(strongest.get(i, 0)) for kind, i in rank.items()}
+            row = {"benchmark": benchmark, "trained_on": trained_on, "rows": len(texts)}
+            share = sum(counts.values()) / len(asked)
+            rows.append(row | {"n": len(asked)} | counts | {"share": share})
+    return pd.DataFrame(rows)
+
+
+def closest(
+    found: pd.DataFrame, questions: Mapping[str, Sequence[Question]], per_benchmark: int
+) -> str:
+    """The likest pairs of each benchmark, question above source, as plain text to be read."""
+    shown = []
+    for benchmark, rows in found.groupby("benchmark", sort=False):
+        asked = {question.id: question for question in questions[benchmark]}
+        order = rows.assign(rank=rows["kind"].map(KINDS.index), below=-rows["similarity"])
+        order = order.sort_values(["rank", "below"], kind="stable").drop_duplicates("id")
+        for row in order.head(per_benchmark).itertuples():
+            question = asked[row.id]
+            told = f"{question.question} {question.options[question.answer]}"
+            shown.append(
+                f"{benchmark}, {row.kind}, similarity {row.similarity:.2f}\n"
+                f"  asked   {told:.300}\n  trained {row.shared:.300}"
+            )
+    return "\n\n".join(shown) or "no question was found"
 
 
 def words(text: str) -> list[str]:
@@ -264,17 +324,19 @@ def _holds(heard: Sequence[str], wanted: Sequence[str]) -> bool:
 def clean_scores(
     answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]], overlapping: pd.DataFrame
 ) -> pd.DataFrame:
-    """The scores of `score_table` beside those without the questions that were found in training.
+    """Each score beside the one without the questions that were found in training.
 
-    `overlapping` is the tables of `overlaps`, with the column `benchmark` (a question is known by
-    both). Added: `overlapping` (questions left out), `n_clean`, `accuracy_clean`, `low_clean` and
-    `high_clean`; missing where every question was found. A clean score below the full one is
-    what remembering would do, and also what harder questions would: look at n.
+    `overlapping` is the table of `search_sources` (a question is known by its benchmark and id).
+    Columns: those of SETTING, n, accuracy, low, high and chance of `score_table`, `overlapping`
+    (questions left out), `n_clean`, `accuracy_clean`, `low_clean` and `high_clean`; missing where
+    every question was found. A clean score below the full one is what remembering would do, and
+    also what harder questions would: look at n.
     """
     found = set(zip(overlapping["benchmark"], overlapping["id"], strict=True))
     pairs = zip(answers["benchmark"], answers["id"], strict=True)
     clean = answers[[pair not in found for pair in pairs]]
     scores = score_table(answers, questions, pd.DataFrame())
+    scores = scores[[*SETTING, "n", "accuracy", "low", "high", "chance"]]
     kept = score_table(clean, questions, pd.DataFrame()) if len(clean) else scores.iloc[:0]
     kept = kept[[*SETTING, "n", "accuracy", "low", "high"]]
     scores = scores.merge(kept, on=SETTING, how="left", suffixes=("", "_clean"))

@@ -188,20 +188,27 @@ def choose_exemplars(
     exams = {q.id: q.subset if benchmark in SEVERAL_EXAMS else "" for q in questions}
     pools = {name: [e for e in pool if name in ("", e.subset)] for name in set(exams.values())}
     for name, rows in pools.items():
-        if num_shots > len(rows):
-            raise ValueError(
-                f"num_shots: {num_shots} asked for, but exemplars hold {len(rows)} questions "
-                f"for {', '.join(filter(None, [benchmark, name]))}"
-            )
+        _refuse_too_few(num_shots, rows, ", ".join(filter(None, [benchmark, name])))
     if exemplar_choice == "fixed":
         fixed = {name: tuple(data.sample(rows, num_shots)) for name, rows in pools.items()}
         return {q.id: fixed[exams[q.id]] for q in questions}
+    texts = {example.question for example in pool}
     chosen = {}
     for question in questions:
-        others = [e for e in pools[exams[question.id]] if e.question != question.question]
+        others = pools[exams[question.id]]
+        if question.question in texts:
+            others = [e for e in others if e.question != question.question]
+            _refuse_too_few(num_shots, others, f"{benchmark} beside question {question.id} itself")
         drawn = random.Random(f"{seed}:{question.id}").sample(others, num_shots)
         chosen[question.id] = tuple(drawn)
     return chosen
+
+
+def _refuse_too_few(num_shots: int, rows: Sequence[Question], what: str) -> None:
+    if num_shots > len(rows):
+        raise ValueError(
+            f"num_shots: {num_shots} asked for, but exemplars hold {len(rows)} questions for {what}"
+        )
 
 
 # ----------------------------------------------------------------------- the same, asked otherwise

@@ -197,6 +197,39 @@ def _compared(
     }
 
 
+INTERVALS = {  # column for the page: where it begins and ends
+    "95 %": ("low", "high"),
+    "95 % by cluster": ("cluster_low", "cluster_high"),
+    "95 % clean": ("low_clean", "high_clean"),
+}
+POINTS = ("accuracy", "accuracy_norm", "accuracy_clean", "chance", "majority", "difference")
+POINTS += ("detectable", "share")
+ALWAYS = ("benchmark", "n", "chance")  # on the page even if the same in all rows
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table for the page: shares in percent, an interval in one column, no column that is idle.
+
+    Idle is what holds the same in every row, unless it is in ALWAYS. Nothing is computed; the saved
+    table has all.
+    """
+    page = pd.DataFrame(index=table.index)
+    ends = {high for _, high in INTERVALS.values()}
+    for name in table.columns:
+        title = next((t for t, (low, _) in INTERVALS.items() if low == name), name)
+        if title != name:
+            low, high = (100 * table[column] for column in INTERVALS[title])
+            page[title] = [
+                "" if np.isnan(a) else f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)
+            ]
+        elif name in POINTS:
+            page[name] = (100 * table[name]).round(1)
+        elif name not in ends:
+            page[name] = table[name].round(4)
+    idle = [c for c in page if len(page[c].unique()) == 1 and c not in ALWAYS]
+    return page.drop(columns=idle) if len(page) > 1 else page
+
+
 def plot_scores(scores: pd.DataFrame) -> Figure:
     """One panel a benchmark: accuracy with its interval by setting, chance as a dashed line."""
     panels = list(scores["benchmark"].unique())

@@ -1,7 +1,7 @@
 """Text written after prompts, batch by batch; what is drawn for a prompt depends on it alone."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 import torch
 from transformers import (
@@ -25,6 +25,7 @@ def generate(
     max_new_tokens: int,
     token_budget: int,
     seed: int,
+    skip: Set[int] = frozenset(),
     temperature: float = 0.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -34,8 +35,11 @@ def generate(
 
     Longest prompt first. `temperature=0.0` is greedy. `token_budget` bounds rows x tokens of a
     batch, the new ones counted in; a batch that runs out of memory is halved. Each prompt has a
-    random generator of its own, so a run that was resumed, or halved, draws the same.
+    random generator of its own, so a run that was resumed, or halved, draws the same. `skip` are
+    indices whose text is known: a batch of only such is not written, and batches stay the same.
     """
+    if skip.issuperset(range(len(prompts))):
+        return
     model, tokenizer = llm.activate(), llm.tokenizer
     ids = [encode(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
@@ -62,8 +66,8 @@ def generate(
         return list(zip(chosen, map(str.strip, texts), ended, strict=True))
 
     rows = [[i] * len(ids[i]) for i in order]
-    for _, written in halving(rows, max_new_tokens, token_budget, write):
-        yield from written
+    for _, written in halving(rows, max_new_tokens, token_budget, write, lambda r: r[0] in skip):
+        yield from (each for each in written if each[0] not in skip)
 
 
 def _sampling(

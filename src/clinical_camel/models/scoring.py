@@ -11,7 +11,7 @@ import functools
 import gc
 import inspect
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -46,15 +46,19 @@ class Row:
 
 
 @torch.inference_mode()
-def score(llm: LLM, pairs: Sequence[Pair], token_budget: int) -> Iterator[tuple[int, float]]:
+def score(
+    llm: LLM, pairs: Sequence[Pair], token_budget: int, skip: Set[int] = frozenset()
+) -> Iterator[tuple[int, float]]:
     """Yields (index of the pair, log-likelihood of its continuation in nats), batch by batch.
 
     `token_budget` bounds rows x tokens of a batch, the prefix counted in; a batch that runs out of
-    memory is halved, and so are those after it. What was computed is added up in `llm.counts`:
+    memory is halved, and so are those after it. `skip` are indices whose value is known: a batch of
+    only such is not computed, and the batches stay the same, so that a run that goes on ends in the
+    very numbers of one that was never stopped. What was computed is added up in `llm.counts`:
     prefix_tokens, row_tokens, padding_tokens, head_rows. Raises ModelError for a pair longer than
     `llm.max_length`, or NaN.
     """
-    if not pairs:
+    if skip.issuperset(range(len(pairs))):
         return
     longest = max(map(len, pairs))
     if longest > llm.max_length:
@@ -66,20 +70,29 @@ def score(llm: LLM, pairs: Sequence[Pair], token_budget: int) -> Iterator[tuple[
     llm.counts["prefix_tokens"] += shared
     rows = sorted(_rows(pairs, shared, _can_branch(model, longest)), key=len, reverse=True)
     read = functools.partial(_read, llm, model, prefix, shared)
-    for _, found in halving(rows, shared, token_budget, read):
-        yield from found
+    known = functools.partial(_known, skip)
+    for _, found in halving(rows, shared, token_budget, read, known):
+        yield from (each for each in found if each[0] not in skip)
 
 
-def halving(rows, shared: int, token_budget: int, compute) -> Iterator[tuple[list, object]]:
+def _known(skip: Set[int], row: Row) -> bool:
+    return all(index in skip for index, _ in row.reads)
+
+
+def halving(rows, shared: int, token_budget: int, compute, known) -> Iterator[tuple[list, object]]:
     """Yields (batch, `compute(batch)`): as many rows as `token_budget` allows, at least one.
 
     After out-of-memory with half of them, for good. The rows come longest first. A row that does
-    not fit alone is an error: nothing smaller helps.
+    not fit alone is an error: nothing smaller helps. A batch is passed over if all its rows are
+    `known`.
     """
     start = 0
     while start < len(rows):
         cost = max(1, shared + len(rows[start]))
         batch = list(rows[start : start + max(1, token_budget // cost)])
+        if all(map(known, batch)):
+            start += len(batch)
+            continue
         found, full = None, False
         try:
             found = compute(batch)

@@ -90,6 +90,7 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "protocols": "eval_fewshot.protocols.PROTOCOLS",
     "variants": "eval_fewshot.protocols.VARIANTS",
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
+    "image_questions": "data.shapes.IMAGE_QUESTIONS",
     "too_long": "note_synthesis.TOO_LONG",
 }
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
@@ -98,6 +99,7 @@ DATASETS = {  # the row shapes that fit, and whether something is learned from t
     "mixture": (("Dialogue", "Article"), True),
     "benchmarks": (("Question",), False),
     "exemplars": (("Question",), True),
+    "training_sources": (("Dialogue", "Article", "Question"), True),
     "consultations": (("Consultation",), False),
 }
 TABLES = {"logs": "loss_curves.COLUMNS", "scores": "loss_curves.SCORE_COLUMNS"}
