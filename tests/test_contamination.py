@@ -206,7 +206,8 @@ def test_every_benchmark_is_looked_for_in_every_source_and_each_question_counts_
 
 def test_without_sources_nothing_is_found():
     found = eval_fewshot.search_sources({"b": [GOUT, OTHER]}, {})
-    assert eval_fewshot.overlap_counts(found, {"b": [GOUT, OTHER]}, {}).empty
+    counts = eval_fewshot.overlap_counts(found, {"b": [GOUT, OTHER]}, {})
+    assert (len(counts), set(counts) > {"benchmark", "trained_on", "share"}) == (0, True)
     assert eval_fewshot.closest(found, {"b": [GOUT, OTHER]}, 1) == "no question was found"
 
 

@@ -153,7 +153,7 @@ def overlap_counts(
             row = {"benchmark": benchmark, "trained_on": trained_on, "rows": len(texts)}
             share = sum(counts.values()) / len(asked)
             rows.append(row | {"n": len(asked)} | counts | {"share": share})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["benchmark", "trained_on", "rows", "n", *KINDS, "share"])
 
 
 def closest(
