@@ -58,7 +58,8 @@ def ask_harness(llm, name, questions, shown, protocol) -> dict[str, list[float]]
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    files = eval_fewshot.export_tasks(f"ours_{name}", questions, shown, protocol)
+    lead = models.reply_lead(llm.tokenizer) if protocol.chat else ""
+    files = eval_fewshot.export_tasks(f"ours_{name}", questions, shown, protocol, lead)
     with tempfile.TemporaryDirectory() as folder:
         for file, text in files.items():
             Path(folder, file).write_text(text, encoding="utf-8")

@@ -44,6 +44,26 @@ def test_a_question_that_does_not_fit_is_counted_and_not_answered(llm):
     assert scores[["n", "too_long"]].to_numpy().tolist() == [[1, 1]]
 
 
+def test_in_chat_a_letter_is_scored_with_the_space_that_the_template_puts_before_it(monkeypatch):
+    llm = models.load("mini", {"base": ""})["base"]
+    template = llm.tokenizer.chat_template
+    spaced = template.replace("<|assistant|>{% gen", "<|assistant|> {% gen")
+    assert spaced != template
+    asked, score = {}, models.score
+
+    def note(llm, pairs, *rest):
+        asked[llm.tokenizer.chat_template] = {pair.continuation for pair in pairs}
+        return score(llm, pairs, *rest)
+
+    monkeypatch.setattr(models, "score", note)
+    for llm.tokenizer.chat_template in (template, spaced):
+        arguments = ({"toy": [QUESTION]}, {}, design(["chat_letter"]), 4096, Memory())
+        eval_fewshot.answer_all({"base": llm}, *arguments)
+    encode = llm.tokenizer.encode
+    assert asked[template] == {tuple(encode(x, add_special_tokens=False)) for x in "AB"}
+    assert asked[spaced] == {tuple(encode(f" {x}", add_special_tokens=False)) for x in "AB"}
+
+
 def test_an_answer_in_the_journal_is_not_computed_again(llm, monkeypatch):
     journal = Memory()
     arguments = ({"toy": [QUESTION]}, {"toy": [EXAMPLE]}, design(["chat"], [1]), 4096)

@@ -40,6 +40,25 @@ def test_answer_letters_are_single_tokens(llm):
         assert len(pair.continuation) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "call", "lead"),
+    [
+        (" {{ m['content'] }} {{ eos_token }}", "", " "),  # Llama 2
+        ("<|im_start|>assistant\n{{ m['content'] }}<|im_end|>", "<|im_start|>assistant\n", ""),
+        (" ASSISTANT: {{ m['content'] }}</s>", " ASSISTANT:", " "),  # Vicuna
+        ("{{ m['content'] }}", "", ""),
+    ],
+)
+def test_the_space_before_a_reply_is_the_one_of_the_template(reply, call, lead):
+    tokenizer = models.load_tokenizer("mini")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+        f"{{% else %}}{reply}{{% endif %}}{{% endfor %}}"
+        f"{{% if add_generation_prompt %}}{call}{{% endif %}}"
+    )
+    assert models.reply_lead(tokenizer) == lead
+
+
 def test_only_assistant_turns_with_their_end_tokens_carry_loss(llm):
     row = models.encode_dialogue(llm.tokenizer, TURNS, "assistant")
     trained = [i for i in row["labels"] if i != models.IGNORE]

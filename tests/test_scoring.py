@@ -8,6 +8,8 @@ import math
 
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
+from tokenizers.models import BPE, Unigram
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
@@ -17,6 +19,7 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -45,8 +48,75 @@ KINDS = {
         Gemma2Config(**GROUPED, head_dim=8, final_logit_softcapping=5.0, sliding_window=4096)
     ),
 }
+
+
+def built(kind: str) -> PreTrainedTokenizerFast:
+    """A tokenizer made here: bytes (as GPT-2, Qwen, Llama 3) or SentencePiece (as Llama 2)."""
+    if kind == "bytes":
+        made = Tokenizer(BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=600,
+            special_tokens=["<s>", "</s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        )
+    else:
+        made = Tokenizer(Unigram() if kind == "unigram" else BPE(unk_token="<unk>"))
+        made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+        made.decoder = decoders.Metaspace(prepend_scheme="first")
+        kinds = {"unigram": trainers.UnigramTrainer, "pieces": trainers.BpeTrainer}
+        more = {"unk_token": "<unk>"} if kind == "unigram" else {}
+        special = ["<unk>", "<s>", "</s>"]
+        trainer = kinds[kind](vocab_size=600, special_tokens=special, **more)
+    letters = " ".join("ABCDEFGHIJ")
+    made.train_from_iterator(
+        [SHOTS, letters, f"[INST] {letters} [/INST]\n\n", *OPTIONS] * 4, trainer
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", made.token_to_id("<s>"))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    )
+
+
 SHOTS = "Question: What is 1?\nAnswer: one\n\nQuestion: What is 2?\nAnswer: two\n\n"
 OPTIONS = ("naproxen", "rest", "a much longer answer with several words", "A")
+
+
+@pytest.fixture(scope="module", params=["bytes", "pieces", "unigram"])
+def tokenizer(request):
+    return built(request.param)
+
+
+ENDS = ("Answer:", "Answer: ", "[INST] Which? [/INST]", "[INST] Which? [/INST]\n\n")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("space", ["", " "])
+def test_letters_are_told_apart_whatever_the_tokenizer_makes_of_the_space_before(
+    tokenizer, end, space
+):
+    context = SHOTS + end
+    pairs = [models.encode_pair(tokenizer, context, space + letter) for letter in "ABCD"]
+    for letter, pair in zip("ABCD", pairs, strict=True):
+        whole = tokenizer.encode(context + space + letter)
+        assert [*pair.context, *pair.continuation] == whole  # as a model would read it in one
+        assert tokenizer.decode(pair.continuation).strip() == letter
+    assert len({pair.continuation for pair in pairs}) == 4
+    assert len({pair.context for pair in pairs}) == 1
+
+
+def test_other_tokenizers_score_as_one_forward_for_each_pair(tokenizer):
+    torch.manual_seed(1)
+    model = LlamaForCausalLM(LlamaConfig(**GROUPED)).eval()
+    llm = models.LLM("llama", model, tokenizer, 512)
+    asks = [(SHOTS + end, f"{space}{o}") for end in ENDS for space in ("", " ") for o in OPTIONS]
+    pairs = [models.encode_pair(tokenizer, *ask) for ask in asks]
+    found = dict(models.score(llm, pairs, 1000))
+    for i, pair in enumerate(pairs):
+        assert found[i] == pytest.approx(literal_score(llm, pair), abs=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -243,8 +243,9 @@ def _score_group(
     llm, questions, shown, protocol, token_budget, kept
 ) -> Iterator[tuple[Question, dict]]:
     encoded = {}
+    lead = models.reply_lead(llm.tokenizer) if protocol.chat else ""
     for question in questions:
-        prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer)
+        prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer) + lead
         texts = continuations(question, protocol)
         pairs = [models.encode_pair(llm.tokenizer, prompt, text) for text in texts]
         if max(map(len, pairs)) > llm.max_length:

@@ -29,11 +29,13 @@ def export_tasks(
     questions: Sequence[Question],
     shown: Mapping[str, Sequence[Question]],
     protocol: Protocol,
+    lead: str = "",
 ) -> dict[str, str]:
     """File names and texts of a task; a task for each subset where these have other examples.
 
-    `shown` are the worked examples of each question (`choose_exemplars`, "fixed"). Raises
-    ValueError for a protocol that reads replies, and for examples that differ within a subset.
+    `shown` are the worked examples of each question (`choose_exemplars`, "fixed"); `lead` is what
+    the chat template puts before a reply (`models.reply_lead`). Raises ValueError for a protocol
+    that reads replies, and for examples that differ within a subset.
     """
     if protocol.scores == "reply":
         raise ValueError("a protocol that reads replies has no task in lm-evaluation-harness")
@@ -58,7 +60,7 @@ def export_tasks(
                 "doc_to_text": "{{query}}",
                 "doc_to_choice": "choices",
                 "doc_to_target": "gold",
-                "target_delimiter": "" if protocol.chat else " ",
+                "target_delimiter": lead if protocol.chat else " ",
                 "fewshot_delimiter": "\n\n",
                 "description": protocol.preamble.format(subset=rows[0].subset.replace("_", " ")),
                 "metric_list": [

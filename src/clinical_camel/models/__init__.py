@@ -18,6 +18,7 @@ from clinical_camel.models.encoding import (
     encode_pair,
     encode_text,
     render_chat,
+    reply_lead,
 )
 from clinical_camel.models.generation import generate
 from clinical_camel.models.loading import (
@@ -62,5 +63,6 @@ __all__ = [
     "locate",
     "quantization",
     "render_chat",
+    "reply_lead",
     "score",
 ]

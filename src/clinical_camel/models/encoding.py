@@ -20,6 +20,19 @@ def render_chat(
     )
 
 
+def reply_lead(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The white space that the chat template puts before a reply: " " in Llama 2's, often none.
+
+    It belongs to a reply that is scored, or its first token would be one the model never wrote
+    there; a prompt that a reply is generated for ends without it.
+    """
+    asked: list[Message] = [{"role": "user", "content": "?"}]
+    answered: list[Message] = [*asked, {"role": "assistant", "content": "@"}]
+    prompt, whole = render_chat(tokenizer, asked), render_chat(tokenizer, answered, False)
+    lead = whole.removeprefix(prompt).partition("@")[0] if whole.startswith(prompt) else ""
+    return lead if lead.isspace() else ""
+
+
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids; special tokens are added unless the text already starts with the BOS token."""
     bos = tokenizer.bos_token
@@ -69,8 +82,12 @@ def encode_pair(tokenizer: PreTrainedTokenizerBase, context: str, continuation: 
     """Both parts tokenised as one text and split where the context alone ends.
 
     As lm-evaluation-harness does (`_encode_pair`): " B" after "Answer:" must become the token that
-    a model would produce there. Raises ModelError if nothing is left of the continuation.
+    a model would produce there. White space that ends the context, as a chat template may leave it,
+    goes to the continuation: it may be one token with what follows. Raises ModelError if nothing is
+    left of the continuation.
     """
+    context, space = context.rstrip(), context[len(context.rstrip()) :]
+    continuation = space + continuation
     start, whole = encode(tokenizer, context), encode(tokenizer, context + continuation)
     pair = Pair(tuple(whole[: len(start)]), tuple(whole[len(start) :]))
     if not pair.continuation:
