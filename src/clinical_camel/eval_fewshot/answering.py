@@ -189,9 +189,7 @@ def _answer(
     else:
         answers = score_questions(llm, questions, shown, protocol, token_budget, kept)
     known = sum(q.id in kept for q in questions)
-    bar = tqdm(
-        total=len(questions), initial=known, desc=kept.setting, unit="question", file=sys.stdout
-    )
+    bar = tqdm(total=len(questions), initial=known, desc=kept.setting, unit="q", file=sys.stdout)
     if known < len(questions):
         for question, answer in answers:
             kept.append(question.id, answer)

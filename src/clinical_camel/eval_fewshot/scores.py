@@ -208,26 +208,30 @@ ALWAYS = ("benchmark", "n", "chance")  # on the page even if the same in all row
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for the page: shares in percent, an interval in one column, no column that is idle.
+    """A table for the page: narrow, shares in percent, an interval in one column, nothing idle.
 
-    Idle is what holds the same in every row, unless it is in ALWAYS. Nothing is computed; the saved
-    table has all.
+    Idle is a column that holds the same in every row, unless it is in ALWAYS. `chance` comes right
+    behind the score. Nothing is computed; the saved table has all.
     """
     page = pd.DataFrame(index=table.index)
+    titles = {low: title for title, (low, _) in INTERVALS.items()}
     ends = {high for _, high in INTERVALS.values()}
     for name in table.columns:
-        title = next((t for t, (low, _) in INTERVALS.items() if low == name), name)
-        if title != name:
-            low, high = (100 * table[column] for column in INTERVALS[title])
-            page[title] = [
-                "" if np.isnan(a) else f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)
+        if name in titles:
+            low, high = (100 * table[column] for column in INTERVALS[titles[name]])
+            page[titles[name]] = [
+                "" if np.isnan(a) else f"{a:.1f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{b:.1f}"
+                for a, b in zip(low, high, strict=True)
             ]
+            if name == "low" and "chance" in table:
+                page["chance"] = (100 * table["chance"]).round(1)
         elif name in POINTS:
             page[name] = (100 * table[name]).round(1)
         elif name not in ends:
             page[name] = table[name].round(4)
     idle = [c for c in page if len(page[c].unique()) == 1 and c not in ALWAYS]
-    return page.drop(columns=idle) if len(page) > 1 else page
+    page = page.drop(columns=idle) if len(page) > 1 else page
+    return page.rename(columns=lambda name: name.replace("_", " ")).set_axis([""] * len(page))
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
