@@ -1,6 +1,7 @@
 """Everything that touches torch: load, render, encode, score, generate. All sizes, one code path.
 
     loading      models, adapters, tokenizers, quantisation
+    templates    how a conversation is written, for each family of bases
     encoding     conversations and texts as token ids
     scoring      the log-likelihood of continuations
     generation   text after a prompt
@@ -24,7 +25,6 @@ from clinical_camel.models.generation import generate
 from clinical_camel.models.loading import (
     LLM,
     QUANTIZE,
-    TEMPLATES,
     ModelError,
     adapter_problem,
     compute_dtype,
@@ -38,6 +38,7 @@ from clinical_camel.models.loading import (
     quantization,
 )
 from clinical_camel.models.scoring import score
+from clinical_camel.models.templates import TEMPLATES
 
 __all__ = [
     "IGNORE",

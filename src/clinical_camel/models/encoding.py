@@ -53,6 +53,10 @@ def encode_dialogue(
     ids, mask = encoded["input_ids"], encoded["assistant_masks"]
     if not any(mask):
         raise ModelError("chat template marks no assistant turn: {% generation %} is missing")
+    starts = sum(now > before for before, now in zip([0, *mask], mask, strict=False))
+    turns = sum(message["role"] == "assistant" for message in messages)
+    if starts != turns:  # transformers stops marking, in silence, at a place without a token
+        raise ModelError(f"chat template marks {starts} of {turns} assistant turns as trained")
     if loss_on == "all":
         return {"input_ids": ids, "labels": list(ids)}
     return {

@@ -21,20 +21,8 @@ from transformers import (
 )
 
 from clinical_camel import data
+from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
-# Chat templates by name, for bases that ship none. The end token stands inside `generation`, so
-# that it is trained: a model that never sees its end token learns never to stop.
-TEMPLATES = {
-    "mini": (
-        "{{- bos_token -}}"
-        "{%- for m in messages -%}"
-        "{%- if m['role'] == 'assistant' -%}"
-        "<|assistant|>{% generation %}{{ m['content'] }}{{ eos_token }}{% endgeneration %}"
-        "{%- else -%}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{%- endif -%}"
-        "{%- endfor -%}"
-        "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
-    ),
-}
 QUANTIZE = ("", "nf4", "int8")
 
 
@@ -114,14 +102,41 @@ def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBa
                 f"chat_template: {chat_template!r} is not one of {', '.join(TEMPLATES)}"
             )
         tokenizer.chat_template = TEMPLATES[chat_template]
+        _end_replies(tokenizer, model, chat_template)
     if not tokenizer.chat_template:
         raise ModelError(
             f"{model}: has no chat template; set chat_template: {', '.join(TEMPLATES)}"
         )
+    _refuse_two_readings(tokenizer, model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+def _end_replies(tokenizer: PreTrainedTokenizerBase, model: str, chat_template: str) -> None:
+    """Makes the template's own end of a reply the end token, if the tokenizer has it as a token."""
+    end = REPLY_ENDS.get(chat_template, tokenizer.eos_token)
+    if end is None or end not in tokenizer.get_vocab():
+        raise ModelError(
+            f"chat_template: {chat_template} ends a reply with {end or 'an end token'}, which the "
+            f"tokenizer of {model} does not have; choose another of {', '.join(TEMPLATES)}"
+        )
+    tokenizer.eos_token = end
+
+
+def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
+    """A conversation must have the same tokens in training (by the template alone) and when asked
+    (as text, with the special tokens that the tokenizer adds): one BOS in both or none."""
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@"}]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    bos = tokenizer.bos_token
+    asked = tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
+    if tokenizer.encode(text, add_special_tokens=False) != asked:
+        raise ModelError(
+            f"chat_template: begins without the {bos} that the tokenizer of {model} adds; choose "
+            "another, or training and asking would differ"
+        )
 
 
 def load_base(model: str, quantize: str = "") -> Any:

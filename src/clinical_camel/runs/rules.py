@@ -83,7 +83,7 @@ RANGES = {
 CHOICES = {  # the constant, or the keys of the mapping, that decides
     "teacher": "dbke.TEACHERS",
     "quantize": "models.loading.QUANTIZE",
-    "chat_template": "models.loading.TEMPLATES",
+    "chat_template": "models.templates.TEMPLATES",
     "loss_on": "sft_qlora.LOSS_ON",
     "lr_scheduler": "sft_qlora.LR_SCHEDULERS",
     "optimizer": "sft_qlora.OPTIMIZERS",

@@ -1,0 +1,261 @@
+"""Chat templates, each on a tokenizer made here with its family's algorithm and special tokens.
+
+What is trained is exactly the replies with their end tokens; what a model is asked is exactly how
+its training rows begin.
+"""
+
+import functools
+
+import pytest
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
+
+from clinical_camel import models
+from clinical_camel.models import loading
+from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
+
+TURNS = [
+    {"role": "system", "content": "Answer like a doctor."},
+    {"role": "user", "content": "My toe is hot and swollen. Why?"},
+    {"role": "assistant", "content": "It may be gout: has it come at night?"},
+    {"role": "user", "content": "Yes!\n\nWhat now? 谢谢"},
+    {"role": "assistant", "content": "Naproxen, if your kidneys are well.\n1. Rest.\n2. Ice."},
+    {"role": "user", "content": "And then?"},
+    {"role": "assistant", "content": "A"},
+]
+REPLIES = [m["content"] for m in TURNS if m["role"] == "assistant"]
+TEXTS = [m["content"] for m in TURNS] * 3
+# GPT-4's pattern, which Llama 3 and Qwen split words by
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+SPLIT += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def pieces() -> Tokenizer:
+    """Llama 1 and 2: SentencePiece BPE, a blank before each word, bytes for the unknown."""
+    made = Tokenizer(BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    made.pre_tokenizer = pre_tokenizers.Metaspace()  # no piece goes across a blank
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    made.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=500, special_tokens=special))
+    made.pre_tokenizer = None
+    made.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    made.add_special_tokens([AddedToken(t, normalized=False) for t in ("<unk>", "<s>", "</s>")])
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", made.token_to_id("<s>"))]
+    )
+    return made
+
+
+def of_bytes(special: list[str], bos: str = "", split: str = "") -> Tokenizer:
+    """Llama 3, Qwen, BLOOM: BPE of bytes; the first also puts a BOS in front."""
+    made = Tokenizer(BPE())
+    cut = [pre_tokenizers.Split(pattern=Regex(split), behavior="isolated")] if split else []
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [*cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not split)]
+    )
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    made.train_from_iterator(TEXTS, trainer)
+    steps = [processors.ByteLevel(trim_offsets=True)]
+    if bos:
+        steps.append(
+            processors.TemplateProcessing(
+                single=f"{bos} $A", special_tokens=[(bos, made.token_to_id(bos))]
+            )
+        )
+    made.post_processor = processors.Sequence(steps)
+    return made
+
+
+LLAMA3 = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"]
+LLAMA3 += ["<|eot_id|>"]
+FAMILIES = {  # tokenizer, its special tokens by name, templates that go with it
+    "llama": (
+        pieces,
+        {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+        ("llama2", "vicuna_v1.1", "alpaca", "medalpaca"),
+    ),
+    "llama 3": (
+        functools.partial(of_bytes, LLAMA3, LLAMA3[0], SPLIT),
+        {"bos_token": LLAMA3[0], "eos_token": LLAMA3[1]},
+        ("llama3", "alpaca"),
+    ),
+    "qwen": (
+        functools.partial(of_bytes, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], "", SPLIT),
+        {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+        ("chatml",),
+    ),
+    "bloom": (
+        functools.partial(of_bytes, ["<unk>", "<s>", "</s>", "<pad>"]),
+        {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+        ("plain",),
+    ),
+}
+CASES = [(family, name) for family, (_, _, names) in FAMILIES.items() for name in names]
+
+
+@functools.cache
+def folder_of(family: str, root) -> str:
+    make, special, _ = FAMILIES[family]
+    folder = root / family.replace(" ", "_")
+    PreTrainedTokenizerFast(tokenizer_object=make(), **special).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("tokenizers")
+
+
+@pytest.fixture(params=[*CASES, ("mini", "mini")], ids=lambda case: f"{case[1]} on {case[0]}")
+def tokenizer(request, root, monkeypatch):
+    family, name = request.param
+    if family == "mini":
+        return models.load_tokenizer("mini")
+    monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
+    return models.load_tokenizer(family, name)
+
+
+def spans(row):
+    """The stretches of trained tokens, as lists of ids."""
+    found, before = [], False
+    for label in row["labels"]:
+        if label != models.IGNORE:
+            found += [] if before else [[]]
+            found[-1].append(label)
+        before = label != models.IGNORE
+    return found
+
+
+def test_exactly_the_replies_and_their_end_tokens_are_trained(tokenizer):
+    row = models.encode_dialogue(tokenizer, TURNS, "assistant")
+    trained = spans(row)
+    texts = [tokenizer.decode(ids[:-1]).strip() for ids in trained]
+    assert texts == REPLIES
+    assert [ids[-1] for ids in trained] == [tokenizer.eos_token_id] * 3
+    kept = [(i, label) for i, label in zip(row["input_ids"], row["labels"], strict=True)]
+    assert all(label in (i, models.IGNORE) for i, label in kept)
+
+
+def test_a_model_is_asked_exactly_as_its_training_rows_begin(tokenizer):
+    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+    for end in (2, 4, 6):
+        prompt = models.encode(tokenizer, models.render_chat(tokenizer, TURNS[:end]))
+        assert row[: len(prompt)] == prompt
+        following = row[len(prompt)]
+        reply = TURNS[end]["content"]
+        assert reply.startswith(tokenizer.decode([following]).strip())
+
+
+def test_there_is_one_bos_and_never_two_in_a_row(tokenizer, request):
+    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+    bos = tokenizer.bos_token_id
+    exchanges = 3 if tokenizer.chat_template == TEMPLATES["llama2"] else 1
+    wanted = (
+        0 if tokenizer.chat_template in (TEMPLATES["plain"], TEMPLATES["chatml"]) else exchanges
+    )
+    assert row.count(bos) == wanted
+    assert all(pair != (bos, bos) for pair in zip(row, row[1:], strict=False))
+
+
+def test_the_pad_token_is_never_trained_but_the_end_token_is(tokenizer):
+    from transformers import DataCollatorForSeq2Seq
+
+    rows = [models.encode_dialogue(tokenizer, TURNS[:n], "assistant") for n in (3, 7)]
+    batch = DataCollatorForSeq2Seq(tokenizer)(rows)
+    first = batch["labels"][0].tolist()
+    assert first[: len(rows[0]["labels"])] == rows[0]["labels"]
+    assert set(first[len(rows[0]["labels"]) :]) == {models.IGNORE}
+    assert first.count(tokenizer.eos_token_id) == 1
+
+
+def test_a_reply_that_is_scored_has_the_tokens_of_one_that_is_trained(tokenizer):
+    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+    prompt = models.render_chat(tokenizer, TURNS[:6]) + models.reply_lead(tokenizer)
+    pair = models.encode_pair(tokenizer, prompt, "A")
+    whole = [*pair.context, *pair.continuation]
+    assert row[: len(whole)] == whole
+
+
+WRITTEN = {  # the last exchange as the source of each template writes it
+    "llama2": "<s>[INST] And then? [/INST] A </s>",
+    "llama3": "<|start_header_id|>user<|end_header_id|>\n\nAnd then?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|>",
+    "vicuna_v1.1": "</s>USER: And then? ASSISTANT: A</s>",
+    "alpaca": "\n\n### Instruction:\nAnswer like a doctor.\n\n### Input:\nAnd then?"
+    "\n\n### Response:\nA",
+    "medalpaca": "\n\n### Instruction:\nAnswer like a doctor.\n\n### Input:\nAnd then?"
+    "\n\n### Response:\nA</s>",
+    "chatml": "<|im_start|>user\nAnd then?<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n",
+    "plain": "And then?\nA</s>\n",
+    "mini": "<|user|>And then?<|end|><|assistant|>A</s>",
+}
+
+
+def test_every_template_writes_as_its_source_does(tokenizer):
+    text = models.render_chat(tokenizer, TURNS, generation=False)
+    name = next(n for n, template in TEMPLATES.items() if template == tokenizer.chat_template)
+    written = WRITTEN[name] + (tokenizer.eos_token if name == "alpaca" else "")
+    assert text.endswith(written)
+
+
+def test_every_template_is_tried_on_a_tokenizer_of_its_family():
+    assert {name for _, name in CASES} | {"mini"} == TEMPLATES.keys() == WRITTEN.keys()
+
+
+def test_without_a_system_message_alpaca_has_no_input_and_medalpaca_an_empty_one(root):
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder_of("llama", root))
+    tokenizer.chat_template = TEMPLATES["alpaca"]
+    assert "### Input" not in models.render_chat(tokenizer, TURNS[1:2])
+    tokenizer.chat_template = TEMPLATES["medalpaca"]
+    assert "### Input:\n\n\n### Response:\n" in models.render_chat(tokenizer, TURNS[1:2])
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "says"),
+    [
+        ("llama", "chatml", r"ends a reply with <\|im_end\|>, which the tokenizer of llama does"),
+        ("bloom", "llama3", r"ends a reply with <\|eot_id\|>"),
+        ("llama", "plain", "begins without the <s> that the tokenizer of llama adds"),
+        ("llama", "vicuna", "'vicuna' is not one of mini, llama2"),
+    ],
+)
+def test_a_template_that_does_not_fit_the_tokenizer_is_refused(
+    family, name, says, root, monkeypatch
+):
+    monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
+    with pytest.raises(models.ModelError, match=says):
+        models.load_tokenizer(family, name)
+
+
+def test_the_end_of_a_reply_is_what_ends_a_generation(root, monkeypatch):
+    monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
+    for family, name in CASES:
+        tokenizer = models.load_tokenizer(family, name)
+        assert tokenizer.eos_token == REPLY_ENDS.get(name, FAMILIES[family][1]["eos_token"])
+
+
+def test_a_turn_that_loses_its_mark_is_an_error(root):
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder_of("llama 3", root))
+    lead = "{%- generation -%}{{- ' ' if loop.last else '' -}}"  # a blank that no token counts for
+    tokenizer.chat_template = TEMPLATES["llama3"].replace("{%- generation -%}", lead)
+    with pytest.raises(models.ModelError, match="marks 2 of 3 assistant turns"):
+        models.encode_dialogue(tokenizer, TURNS, "assistant")
