@@ -718,6 +718,24 @@ def test_sharegpt_names_become_roles():
     assert roles == ["system", "user", "assistant"]
 
 
+def test_an_instruction_becomes_an_exchange_and_its_template_puts_it_together_again(hub):
+    rows = [
+        {"instruction": "Answer this question truthfully", "input": "What is gout?", "output": "A"},
+        {"instruction": "Name a bone.", "input": "", "output": "The tibia."},
+        {"instruction": "Name a bone.", "input": "", "output": " "},
+    ]
+    hub["", "train"] = rows
+    first, second = data.load_dialogues("medical_meadow_mediqa")
+    assert [m["role"] for m in first.messages] == ["system", "user", "assistant"]
+    assert [m["content"] for m in second.messages] == ["Name a bone.", "The tibia."]
+    assert first.id == "mediqa-000000"
+
+
+def test_the_part_of_medical_meadow_that_is_the_test_set_of_mmlu_cannot_be_learned_from():
+    with pytest.raises(data.DataError, match="medical_meadow_mmmlu is an evaluation set"):
+        data.load_dialogues("medical_meadow_mmmlu")
+
+
 def test_a_broken_conversation_in_a_file_is_refused(root):
     write(root / "my.jsonl", [{"id": "1", "conversations": [{"from": "gpt", "value": "A"}]}])
     with pytest.raises(data.DataError, match="line 1: roles must be user, assistant"):

@@ -138,6 +138,24 @@ def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
     return Dialogue(id=_text(row, "id"), source=source, messages=messages)
 
 
+def read_instruction(row: Raw, source: str) -> Dialogue | None:
+    """An Alpaca row as an exchange: the instruction is what the system says, the input the user.
+
+    Without an input the instruction is what the user asks. The chat templates "alpaca" and
+    "medalpaca" put the three back under their headings. None for a row without an output.
+    """
+    told, asked, reply = (_text(row, name).strip() for name in ("instruction", "input", "output"))
+    if not reply:
+        return None
+    system = [{"role": "system", "content": told}] if told and asked else []
+    messages = [
+        *system,
+        {"role": "user", "content": asked or told},
+        {"role": "assistant", "content": reply},
+    ]
+    return Dialogue(id=_text(row, "id"), source=source, messages=messages)
+
+
 def read_medquad(row: Raw) -> Article | None:
     """MedQuAD: a question with its answer, as an article of one section; see `join_pages`.
 

@@ -82,6 +82,19 @@ _pubmedqa = functools.partial(
     _exam, read=readers.read_pubmedqa, licence="MIT", hub="qiaojin/PubMedQA", splits=("train",)
 )
 
+
+def _meadow(part: str, role: str = "train") -> Source:
+    return Source(
+        shape=Dialogue,
+        role=role,
+        read=functools.partial(readers.read_instruction, source=f"medical_meadow_{part}"),
+        licence="not stated for all parts (hub card)",
+        hub=f"medalpaca/medical_meadow_{part}",
+        splits=("train",),
+        number=f"{part}-{{position:06d}}",
+    )
+
+
 SOURCES: dict[str, Source] = {
     # the embedded study, shipped with the package
     "mini_articles": _own(shape=Article, role="material", shipped="articles.jsonl"),
@@ -154,6 +167,17 @@ SOURCES: dict[str, Source] = {
     ),
     "mts_dialog": _visit(read=readers.read_mts_dialog, licence="CC BY 4.0"),
     "primock57": _visit(read=readers.read_primock57, licence="CC BY 4.0"),
+    # Medical Meadow, as MedAlpaca has it on the hub: instruction, input, output. Its readme and its
+    # data description count the parts differently.
+    **{
+        f"medical_meadow_{part}": _meadow(part)
+        for part in (
+            *("medical_flashcards", "wikidoc", "wikidoc_patient_information", "mediqa"),
+            *("cord19", "medqa", "health_advice", "pubmed_causal"),
+        )
+    },
+    # MMLU's test questions, which MedAlpaca trained on: here nothing can.
+    "medical_meadow_mmmlu": _meadow("mmmlu", role="eval"),
     # general conversation; not the selection of the paper, which was never published
     "sharegpt": Source(
         shape=Dialogue,
