@@ -68,7 +68,7 @@ def trainer_of(tokenizer, encoded, tmp_path, monkeypatch, quantize="nf4", **chan
         caught["trainer"] = self
         raise Captured
 
-    monkeypatch.setattr(sft_qlora.SFTTrainer, "train", stop)
+    monkeypatch.setattr(sft_qlora.training.SFTTrainer, "train", stop)
     base = models.load_base("mini", quantize)
     with pytest.raises(Captured):
         sft_qlora.train(base, tokenizer, encoded, folder=tmp_path, **SETTINGS | changes)
@@ -253,16 +253,6 @@ def test_tokens_go_on_counting_after_a_resume():
         for s, n in ((1, 10.0), (2, 20.0), (3, 5.0))
     ]
     assert sft_qlora.training_log(steps)["tokens"].tolist() == [10, 20, 25]
-
-
-def test_the_newest_checkpoint_is_the_newest_whole_one(tmp_path):
-    for number in (4, 8, 12):
-        folder = tmp_path / f"checkpoint-{number}"
-        folder.mkdir()
-        if number != 12:
-            (folder / "trainer_state.json").write_text("{}")
-            (folder / "optimizer.pt").write_text("")
-    assert sft_qlora.newest_checkpoint(tmp_path).endswith("checkpoint-8")
 
 
 def test_the_saved_adapter_holds_no_path_of_this_machine(tokenizer, encoded, tmp_path):

@@ -36,6 +36,8 @@ from clinical_camel.models.loading import (
     load_tokenizer,
     locate,
     quantization,
+    refuse_own_code,
+    tokenizer_problem,
 )
 from clinical_camel.models.scoring import score
 from clinical_camel.models.templates import TEMPLATES
@@ -63,7 +65,9 @@ __all__ = [
     "load_tokenizer",
     "locate",
     "quantization",
+    "refuse_own_code",
     "render_chat",
     "reply_lead",
     "score",
+    "tokenizer_problem",
 ]

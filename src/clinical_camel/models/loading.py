@@ -1,5 +1,6 @@
 """Models, adapters, tokenizers: found, checked before weights are read, loaded once, shared."""
 
+import functools
 import hashlib
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import (
@@ -17,8 +19,11 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from clinical_camel import data
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
@@ -93,8 +98,41 @@ def locate(name: str) -> str:
     return name
 
 
+def refuse_own_code(model: str) -> None:
+    """Raises ModelError for a model or tokenizer that would need code which comes with it.
+
+    Such code is never run here. A model of a known type whose `auto_map` names code as well is
+    taken where `architectures` says that it is the class that transformers has.
+    """
+    place, release = locate(model), transformers.__version__
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(place)
+    except OSError:  # an adapter's folder has none
+        config = {}
+    if config:
+        classes = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.get("model_type", ""), ())
+        classes = {classes} if isinstance(classes, str) else set(classes)
+        asked = config.get("architectures") or [config.get("model_type", "nothing")]
+        if not classes or ("auto_map" in config and not classes & set(asked)):
+            own = "needs code of its own (auto_map), which is not run here: " * (
+                "auto_map" in config
+            )
+            raise ModelError(
+                f"{model}: config.json {own}asks for {', '.join(asked)}, no language model that "
+                f"transformers {release} has; choose a base that it has"
+            )
+    settings = get_tokenizer_config(place)
+    own, name = settings.get("auto_map") or {}, settings.get("tokenizer_class") or ""
+    if own and not hasattr(transformers, name):
+        raise ModelError(
+            f"{model}: tokenizer_config.json needs code of its own (auto_map), which is not run "
+            f"here: {name or 'its class'} is no tokenizer that transformers {release} has"
+        )
+
+
 def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBase:
     """The model's tokenizer, with a chat template and a pad token that is no trained token."""
+    refuse_own_code(model)
     tokenizer = AutoTokenizer.from_pretrained(locate(model))
     if chat_template:
         if chat_template not in TEMPLATES:
@@ -141,6 +179,7 @@ def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None
 
 def load_base(model: str, quantize: str = "") -> Any:
     """The base weights, quantised while loading, on the GPU if there is one."""
+    refuse_own_code(model)
     config = AutoConfig.from_pretrained(locate(model))
     return AutoModelForCausalLM.from_pretrained(
         locate(model),
@@ -159,8 +198,10 @@ def load(
 
     The base is loaded once and shared. An adapter folder brings its own tokenizer and template,
     as trained. Raises ModelError, before weights are read, for an adapter that is missing, damaged
-    or made for another base, and for a tokenizer larger than the embedding.
+    or made for another base, for a tokenizer larger than the embedding, and for a base that needs
+    code of its own.
     """
+    refuse_own_code(model)
     with torch.device("meta"):  # the base without its weights
         skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(locate(model)))
     tokenizers = {}
@@ -171,10 +212,8 @@ def load(
             raise ModelError(f"adapters: {name}: {adapter} {problem}")
         own = adapter and (folder / "tokenizer_config.json").is_file()
         tokenizers[name] = load_tokenizer(adapter if own else model, chat_template)
-        if len(tokenizers[name]) > skeleton.get_input_embeddings().num_embeddings:
-            raise ModelError(
-                f"{model}: tokenizer has {len(tokenizers[name])} tokens, more than embeddings"
-            )
+        if problem := tokenizer_problem(tokenizers[name], skeleton):
+            raise ModelError(f"{model}: {problem}")
     base = load_base(model, quantize)
     limit = int(getattr(base.config, "max_position_embeddings", 0)) or 2048
     shared, llms = base, {}
@@ -193,6 +232,19 @@ def load(
     return llms
 
 
+def tokenizer_problem(tokenizer: PreTrainedTokenizerBase, model: Any) -> str:
+    """Why this tokenizer cannot stand before this model: it has ids without an embedding; or ""."""
+    last = max(tokenizer.get_vocab().values())
+    rows = model.get_input_embeddings().num_embeddings
+    if last < rows:
+        return ""
+    token = tokenizer.convert_ids_to_tokens(last)
+    return (
+        f"tokenizer has more than embeddings: {token!r} is number {last}, the base has {rows}; "
+        "use the tokenizer that the base was trained with"
+    )
+
+
 def adapter_problem(folder: Path, model: Any) -> str:
     """Why this adapter cannot stand on this model, or "" when each of its matrices has its place.
 
@@ -208,6 +260,8 @@ def adapter_problem(folder: Path, model: Any) -> str:
             shapes = {key: matrices.get_slice(key).get_shape() for key in keys}
     except SafetensorError as error:
         return f"is damaged ({error}); make it again"
+    if not any(".lora_B." in key for key in shapes):
+        return f"holds no LoRA matrix ({file.stat().st_size} bytes): it changes nothing"
     for key, shape in sorted(shapes.items()):
         found = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
         if not found or len(shape) != 2:
@@ -234,6 +288,13 @@ def file_hash(folder: Path) -> str:
     """First 16 hex digits of the sha256 over a folder's safetensors files, in name order."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        facts = file.stat()
+        digest.update(_sha256(file, facts.st_size, facts.st_mtime_ns))
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _sha256(file: Path, size: int, changed: int) -> bytes:
+    """Asked for by the record and by the checkpoints of a run, and 140 GB are read once."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

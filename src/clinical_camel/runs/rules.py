@@ -84,9 +84,9 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "teacher": "dbke.TEACHERS",
     "quantize": "models.loading.QUANTIZE",
     "chat_template": "models.templates.TEMPLATES",
-    "loss_on": "sft_qlora.LOSS_ON",
-    "lr_scheduler": "sft_qlora.LR_SCHEDULERS",
-    "optimizer": "sft_qlora.OPTIMIZERS",
+    "loss_on": "sft_qlora.encoding.LOSS_ON",
+    "lr_scheduler": "sft_qlora.training.LR_SCHEDULERS",
+    "optimizer": "sft_qlora.training.OPTIMIZERS",
     "protocols": "eval_fewshot.protocols.PROTOCOLS",
     "variants": "eval_fewshot.protocols.VARIANTS",
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
@@ -136,7 +136,7 @@ def problems(params: dict[str, Any], root: Path) -> Iterator[str]:
 def constant(place: str) -> tuple[str, ...]:
     """A tuple of texts, or the keys of a mapping, as `module.NAME` has it in this package.
 
-    >>> constant("sft_qlora.LOSS_ON")
+    >>> constant("sft_qlora.encoding.LOSS_ON")
     ('assistant', 'all')
     """
     module, _, name = place.rpartition(".")

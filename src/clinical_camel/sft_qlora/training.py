@@ -1,0 +1,161 @@
+"""TRL's SFTTrainer with LoRA on a quantised base: settings in, a trained model and its log out."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from clinical_camel import models
+from clinical_camel.sft_qlora import checkpoints, stops
+from clinical_camel.sft_qlora.encoding import Encoded
+from clinical_camel.sft_qlora.log import training_log
+
+LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+OPTIMIZERS = (
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "adafactor",
+    "sgd",
+)
+
+
+def train(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    encoded: Encoded,
+    *,
+    folder: Path,
+    max_length: int,
+    packing: bool,
+    lora_rank: int,
+    lora_alpha: int,
+    lora_dropout: float,
+    lora_targets: Sequence[str],
+    learning_rate: float,
+    lr_scheduler: str,
+    warmup_ratio: float,
+    weight_decay: float,
+    max_grad_norm: float,
+    num_epochs: float,
+    batch_size: int,
+    gradient_accumulation_steps: int,
+    optimizer: str,
+    gradient_checkpointing: bool,
+    validation_fraction: float,
+    save_steps: int,
+    seed: int,
+) -> tuple[Any, pd.DataFrame]:
+    """Trains a LoRA adapter on a (quantised) base with TRL; returns the model and its log.
+
+    Checkpoints go to `folder`, under a name made from everything that decides the result, so that a
+    killed run goes on where it stopped and never mixes two recipes. Raises ModelError for a
+    tokenizer larger than the embedding, and TrainingError for a loss or gradient that makes no
+    sense, a training that ended early, or an adapter that learned nothing.
+
+    The log has one row a step: step, fraction, loss (mean over the batch's trained tokens),
+    learning_rate, grad_norm, tokens, validation_loss. The adapter is kept in float32: in bfloat16,
+    SFTTrainer's default for a quantised base, a resumed run is another run.
+    """
+    settings = dict(locals())
+    for other in ("model", "tokenizer", "encoded", "folder"):
+        del settings[other]
+    if problem := models.tokenizer_problem(tokenizer, model):
+        raise models.ModelError(f"{model.config._name_or_path}: {problem}")
+    code = (sys.modules[__name__], models.loading)
+    recipe = checkpoints.describe(settings, encoded.rows, model, tokenizer, code)
+    place = folder / checkpoints.folder_name(recipe)
+    data = Dataset.from_list(encoded.rows)
+    parts = {"train": data, "test": None}
+    if validation_fraction > 0:
+        parts = data.train_test_split(test_size=validation_fraction, seed=seed)
+    dtype = models.compute_dtype()
+    config = SFTConfig(
+        output_dir=str(place),
+        max_length=max_length,
+        packing=packing,
+        packing_strategy="bfd",  # whole documents; `wrapped` lets documents see each other
+        eval_packing=False,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
+        gradient_accumulation_steps=gradient_accumulation_steps,
+        num_train_epochs=num_epochs,
+        learning_rate=learning_rate,
+        lr_scheduler_type=lr_scheduler,
+        warmup_steps=warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm,
+        optim=optimizer,
+        activation_checkpointing=gradient_checkpointing,
+        bf16=str(dtype) == "torch.bfloat16",
+        fp16=str(dtype) == "torch.float16",
+        use_cpu=models.device() == "cpu",
+        dataloader_pin_memory=models.device() != "cpu",
+        eval_strategy="steps" if parts["test"] is not None else "no",
+        eval_steps=save_steps,
+        save_steps=save_steps,
+        load_best_model_at_end=parts["test"] is not None,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # it would hide what `Watch` stops at
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=parts["train"],
+        eval_dataset=parts["test"],
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=lora_rank,
+            lora_alpha=lora_alpha,
+            lora_dropout=lora_dropout,
+            target_modules="all-linear"
+            if list(lora_targets) == ["all-linear"]
+            else list(lora_targets),
+            task_type="CAUSAL_LM",
+        ),
+        callbacks=[Progress(), stops.Watch(), checkpoints.Publish(recipe)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    checkpoints.mention_others(place, recipe)
+    trainer.train(resume_from_checkpoint=checkpoints.newest_whole(place, recipe))
+    stops.refuse_unfinished(trainer.state)
+    best = trainer.state.best_model_checkpoint  # was loaded just now
+    if best and (why := checkpoints.damage(Path(best))):
+        raise stops.TrainingError(f"{best}: {why}; remove it and train again")
+    stops.refuse_unlearned(trainer.model)
+    return trainer.model, training_log(trainer.state.log_history)
+
+
+class Progress(TrainerCallback):
+    """A line of text every tenth of the run: step, loss, time left."""
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.start, self.first = time.monotonic(), state.global_step
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if "loss" not in (logs or {}) or state.global_step % max(1, state.max_steps // 10):
+            return
+        spent = time.monotonic() - self.start
+        left = (
+            spent / max(1, state.global_step - self.first) * (state.max_steps - state.global_step)
+        )
+        print(
+            f"step {state.global_step:>5} of {state.max_steps}   loss {logs['loss']:.4f}   "
+            f"{left:.0f} s left",
+            flush=True,
+        )
