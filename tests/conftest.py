@@ -16,6 +16,29 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
+# What `sft_qlora.train` is given for a small training.
+SETTINGS = {
+    "max_length": 256,
+    "packing": False,
+    "lora_rank": 4,
+    "lora_alpha": 8,
+    "lora_dropout": 0.1,
+    "lora_targets": ["all-linear"],
+    "learning_rate": 1e-3,
+    "lr_scheduler": "cosine",
+    "warmup_ratio": 0.1,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "num_epochs": 2.0,
+    "batch_size": 2,
+    "gradient_accumulation_steps": 1,
+    "optimizer": "paged_adamw_32bit",
+    "gradient_checkpointing": False,
+    "validation_fraction": 0.0,
+    "save_steps": 4,
+    "seed": 0,
+}
+
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -79,6 +102,17 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         return file
+
+
+def dialogue(name: str, exchanges: int = 3):
+    """Questions and answers on one subject: a row to train on."""
+    from clinical_camel.data import Dialogue  # after the environment above is set
+
+    messages = []
+    for i in range(exchanges):
+        messages.append({"role": "user", "content": f"Question {i} on {name}?"})
+        messages.append({"role": "assistant", "content": f"Answer {i} on {name}."})
+    return Dialogue(id=name, source="test", messages=messages)
 
 
 @pytest.fixture

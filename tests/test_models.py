@@ -1,5 +1,6 @@
 """Templates, encodings and likelihoods, on the shipped base."""
 
+import json
 import shutil
 
 import pytest
@@ -228,6 +229,54 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused(copy_of_mini, weightle
     tokenizer.save_pretrained(copy_of_mini)
     with pytest.raises(models.ModelError, match="more than embeddings"):
         models.load("my_model", {"base": ""})
+
+
+OWN = {"AutoConfig": "configuration_camel.CamelConfig"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "camel", "architectures": ["CamelLM"]}, "asks for CamelLM, no language"),
+        ({"model_type": "camel", "auto_map": OWN}, "needs code of its own .auto_map."),
+        ({"architectures": ["CamelLM"], "auto_map": OWN}, "needs code of its own .*CamelLM"),
+        ({"model_type": "t5", "architectures": ["T5Model"]}, "asks for T5Model, no language model"),
+    ],
+)
+def test_a_base_that_needs_code_of_its_own_is_refused(change, message, copy_of_mini):
+    file = copy_of_mini / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    loaders = [
+        models.load_tokenizer,
+        models.load_base,
+        lambda name: models.load(name, {"base": ""}),
+    ]
+    for load in loaders:
+        with pytest.raises(models.ModelError, match=f"my_model: config.json {message}"):
+            load("my_model")
+
+
+def test_a_base_of_a_known_class_is_taken_without_its_code(copy_of_mini):
+    """Many repositories carry the code from before transformers had the class."""
+    file = copy_of_mini / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"auto_map": OWN}))
+    assert type(models.load_base("my_model")).__name__ == "LlamaForCausalLM"
+
+
+def test_a_tokenizer_that_needs_code_of_its_own_is_refused(copy_of_mini):
+    file = copy_of_mini / "tokenizer_config.json"
+    own = {"tokenizer_class": "CamelTokenizer", "auto_map": {"AutoTokenizer": ["a.B", None]}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | own))
+    with pytest.raises(models.ModelError, match="tokenizer_config.json .*CamelTokenizer"):
+        models.load_tokenizer("my_model")
+
+
+def test_an_adapter_without_a_matrix_is_refused(project, weightless):
+    """PEFT loads such a file with a warning, and the base is scored as the tuned model."""
+    (project.root / "adapter").mkdir()
+    save_file({"x": torch.zeros(1)}, project.root / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(models.ModelError, match=r"tuned: adapter holds no LoRA matrix \(\d+ bytes"):
+        models.load("mini", {"tuned": "adapter"})
 
 
 def test_padding_with_the_end_token_changes_no_score_and_no_text(llm, copy_of_mini):

@@ -5,44 +5,15 @@ import json
 import pandas as pd
 import pytest
 import torch
+from conftest import SETTINGS, dialogue
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
 from clinical_camel import data, models, sft_qlora
-from clinical_camel.data import Article, Dialogue, Section
+from clinical_camel.data import Article, Section
 from clinical_camel.models import IGNORE
-
-SETTINGS = {
-    "max_length": 256,
-    "packing": False,
-    "lora_rank": 4,
-    "lora_alpha": 8,
-    "lora_dropout": 0.1,
-    "lora_targets": ["all-linear"],
-    "learning_rate": 1e-3,
-    "lr_scheduler": "cosine",
-    "warmup_ratio": 0.1,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "num_epochs": 2.0,
-    "batch_size": 2,
-    "gradient_accumulation_steps": 1,
-    "optimizer": "paged_adamw_32bit",
-    "gradient_checkpointing": False,
-    "validation_fraction": 0.0,
-    "save_steps": 4,
-    "seed": 0,
-}
-
-
-def dialogue(name, exchanges=3):
-    messages = []
-    for i in range(exchanges):
-        messages.append({"role": "user", "content": f"Question {i} on {name}?"})
-        messages.append({"role": "assistant", "content": f"Answer {i} on {name}."})
-    return Dialogue(id=name, source="test", messages=messages)
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +202,13 @@ def test_an_article_is_plain_text_with_every_token_trained(tokenizer):
     assert max(len(row["input_ids"]) for row in encoded.rows) == 64
     joined = [i for row in encoded.rows for i in row["input_ids"]]
     assert tokenizer.decode(joined, skip_special_tokens=True) == data.article_text(article)
+
+
+def test_a_last_window_of_one_token_is_left_out_for_it_has_nothing_to_be_predicted_from(tokenizer):
+    article = Article(id="a", title="Gout", sections=[Section(heading="", text="It hurts. " * 9)])
+    ids = len(models.encode_text(tokenizer, data.article_text(article))["input_ids"])
+    windows = sft_qlora.encode_windows(tokenizer, article, ids - 1)
+    assert [len(window["input_ids"]) for window in windows] == [ids - 1]
 
 
 def test_an_unknown_loss_on_is_refused_with_the_choices(tokenizer):

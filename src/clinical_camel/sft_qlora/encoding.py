@@ -117,9 +117,13 @@ def encode_within(
 def encode_windows(
     tokenizer: PreTrainedTokenizerBase, article: Article, max_length: int
 ) -> list[dict[str, list[int]]]:
-    """An article as plain text in windows of at most `max_length` tokens."""
+    """An article as plain text in windows of at most `max_length` tokens.
+
+    A last window of one token is left out: with nothing before it, it carries no loss, and alone in
+    a batch its mean is NaN.
+    """
     row = models.encode_text(tokenizer, data.article_text(article))
-    starts = range(0, len(row["input_ids"]), max_length)
+    starts = range(0, len(row["input_ids"]) - 1, max_length)
     return [{key: ids[i : i + max_length] for key, ids in row.items()} for i in starts]
 
 
