@@ -37,6 +37,7 @@ from clinical_camel.models.loading import (
     locate,
     quantization,
     refuse_own_code,
+    steady,
     tokenizer_problem,
 )
 from clinical_camel.models.scoring import score
@@ -69,5 +70,6 @@ __all__ = [
     "render_chat",
     "reply_lead",
     "score",
+    "steady",
     "tokenizer_problem",
 ]

@@ -1,10 +1,11 @@
 """Models, adapters, tokenizers: found, checked before weights are read, loaded once, shared."""
 
+import contextlib
 import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -189,6 +190,25 @@ def load_base(model: str, quantize: str = "") -> Any:
         device_map={"": 0} if device() == "cuda" else None,
         use_safetensors=True,
     )
+
+
+@contextlib.contextmanager
+def steady(model: Any) -> Iterator[None]:
+    """Within it, looking at a model does not change it: for a training that watches its loss.
+
+    On CPUs with AVX512-BF16, bitsandbytes packs 4-bit weights anew at the first pass in evaluation
+    mode, rounds their scales to bfloat16 for good, and the training goes on with those (its
+    `Linear4bit.forward`, read in 0.50.2): a run resumed after that pass is another run.
+    """
+    flag = "support_avx512bf16_for_cpu"
+    layers = {module: getattr(module, flag) for module in model.modules() if hasattr(module, flag)}
+    try:
+        for layer in layers:
+            setattr(layer, flag, False)
+        yield
+    finally:
+        for layer, before in layers.items():
+            setattr(layer, flag, before)
 
 
 def load(

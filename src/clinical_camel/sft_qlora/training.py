@@ -132,7 +132,8 @@ def train(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     checkpoints.mention_others(place, recipe)
-    trainer.train(resume_from_checkpoint=checkpoints.newest_whole(place, recipe))
+    with models.steady(trainer.model):
+        trainer.train(resume_from_checkpoint=checkpoints.newest_whole(place, recipe))
     stops.refuse_unfinished(trainer.state)
     best = trainer.state.best_model_checkpoint  # was loaded just now
     if best and (why := checkpoints.damage(Path(best))):
