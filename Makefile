@@ -14,8 +14,9 @@ test: .venv/.ready  ## all tests, the notebooks among them
 lab: .venv/.ready  ## open JupyterLab on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1
 
-drill: .venv/.ready  ## break the runner in every way it should survive, test the statistics: about 20 minutes
+drill: .venv/.ready  ## break the runner in every way it should survive, the trainings too, test the statistics: about 30 minutes
 	$(RUN) benchmarks/runner_drill.py
+	$(RUN) benchmarks/checkpoint_drill.py
 	$(RUN) benchmarks/stats_coverage.py
 
 lint: .venv/.ready

@@ -242,8 +242,9 @@ def kills(number: int, kind: signal.Signals, place: Path, expected: str, seconds
         print(f"{kind.name}: {sent} of {number}, runs that ended the same: {sum(ends)}", flush=True)
         shutil.rmtree(run.folder)
     says = (
-        f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; {met_a_save} signals left half a "
-        f"checkpoint; {went_on} runs went on from a checkpoint; {lost} lost a whole one"
+        f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; "
+        f"{met_a_save} signals left half a checkpoint; {went_on} runs went on from a checkpoint; "
+        f"{lost} lost a whole one"
     )
     numbers = "the same" if all(ends) and not lost else "others"
     return Row(
