@@ -132,6 +132,7 @@ class Run:
         folder.mkdir(exist_ok=True)
 
     def start(self, stop_after: int = 0) -> multiprocessing.Process:
+        (self.folder / "output").unlink(missing_ok=True)
         arguments = (self.folder, self.chooser, stop_after)
         process = self.context.Process(target=train, args=arguments)
         process.start()
@@ -247,9 +248,7 @@ def kills(number: int, kind: signal.Signals, place: Path, expected: str, seconds
         f"{lost} lost a whole one"
     )
     numbers = "the same" if all(ends) and not lost else "others"
-    return Row(
-        f"{kind.name} at {sent} random moments", "-", OURS, "the newest whole", numbers, says
-    )
+    return Row(kind.name, "-", OURS, "the newest whole", numbers, says)
 
 
 def keep(new: Row) -> None:
