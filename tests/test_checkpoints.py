@@ -121,7 +121,7 @@ def test_checkpoints_of_another_recipe_beside_this_folder_are_mentioned(place, t
 
 def recipe_of(learning_rate=0.1, rows=((1, 2),), code=(checkpoints,)):
     tokenizer, base = models.load_tokenizer("mini"), SimpleNamespace(to_dict=dict)
-    return sft_qlora.describe(
+    return checkpoints.make_recipe(
         {"learning_rate": learning_rate},
         [{"input_ids": row, "labels": row} for row in rows],
         SimpleNamespace(config=base),

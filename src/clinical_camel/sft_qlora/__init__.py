@@ -12,7 +12,7 @@ TRL's SFTTrainer trains on.
 """
 
 from clinical_camel.sft_qlora.adapter import save_adapter
-from clinical_camel.sft_qlora.checkpoints import damage, describe, newest_whole, publish
+from clinical_camel.sft_qlora.checkpoints import damage, newest_whole, publish
 from clinical_camel.sft_qlora.encoding import (
     LOSS_ON,
     Encoded,
@@ -35,7 +35,6 @@ __all__ = [
     "Encoded",
     "TrainingError",
     "damage",
-    "describe",
     "encode_mixture",
     "encode_windows",
     "encode_within",

@@ -33,7 +33,7 @@ Recipe = dict[str, Any]
 # ------------------------------------------------------------------- what decides the result
 
 
-def describe(
+def make_recipe(
     settings: Mapping[str, Any],
     rows: Iterable[Mapping[str, Sequence[int]]],
     model: Any,

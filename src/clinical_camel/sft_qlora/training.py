@@ -72,7 +72,7 @@ def train(
     if problem := models.tokenizer_problem(tokenizer, model):
         raise models.ModelError(f"{model.config._name_or_path}: {problem}")
     code = (sys.modules[__name__], models.loading)
-    recipe = checkpoints.describe(settings, encoded.rows, model, tokenizer, code)
+    recipe = checkpoints.make_recipe(settings, encoded.rows, model, tokenizer, code)
     place = folder / checkpoints.folder_name(recipe)
     data = Dataset.from_list(encoded.rows)
     parts = {"train": data, "test": None}
