@@ -148,8 +148,11 @@ def test_models_are_compared_on_the_same_questions():
     assert row["p"] == pytest.approx(0.25)  # exact: 2 * (1/2) ** 3
 
 
-def test_no_comparison_is_made_without_the_baseline():
-    assert eval_fewshot.compare(answers_of(tuned=[True]), TOY, "base", seed=0).empty
+@pytest.mark.parametrize("baseline", ["base", "tuned"])
+def test_without_another_model_the_comparison_is_an_empty_table_that_can_be_saved(baseline):
+    table = eval_fewshot.compare(answers_of(tuned=[True]), TOY, baseline, seed=0)
+    assert (len(table), {"difference", "low", "p_holm"} <= set(table)) == (0, True)
+    assert len(eval_fewshot.readable(table)) == 0
 
 
 def together(size: int) -> dict[str, list[Question]]:

@@ -147,6 +147,10 @@ def _parts(questions: Sequence[Question]) -> dict[str, dict[str, str]]:
     return {by: part_of for by, part_of in ways.items() if len(set(part_of.values())) > 1}
 
 
+COMPARED = [*SETTING, "against", "n", "clusters", "only_model_right", "only_baseline_right"]
+COMPARED += ["difference", "low", "high", "p", "detectable"]
+
+
 def compare(
     answers: pd.DataFrame,
     questions: Mapping[str, Sequence[Question]],
@@ -169,9 +173,8 @@ def compare(
                 key = dict(zip(SETTING, (*setting, model), strict=True)) | {"against": baseline}
                 groups = _groups(wide.index, asked)
                 rows.append(key | _compared(wide[model], wide[baseline], groups, seed))
-    if not rows:
-        return pd.DataFrame()
-    return pd.DataFrame(rows).assign(p_holm=stats.holm([row["p"] for row in rows]))
+    table = pd.DataFrame(rows, columns=COMPARED)
+    return table.assign(p_holm=stats.holm(table["p"].astype(float)))
 
 
 def _compared(
