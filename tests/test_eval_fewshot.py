@@ -183,7 +183,8 @@ def test_a_score_says_how_many_clusters_it_is_on():
     row = eval_fewshot.score_table(answers, together(5), pd.DataFrame()).iloc[0]
     alone = eval_fewshot.score_table(answers, TOY, pd.DataFrame()).iloc[0]
     assert (row["clusters"], alone["clusters"]) == (2, 10)
-    assert (row["cluster_low"], row["cluster_high"]) == (0.0, 1.0)  # two clusters say nothing
+    assert row["cluster_low"] < 0.01  # two clusters say nothing
+    assert row["cluster_high"] > 0.99
     assert pd.isna(alone["cluster_low"])
 
 
