@@ -200,7 +200,7 @@ def _difference(
     return stats.unpaired(round(ours * n_ours), n_ours, round(theirs * n_theirs), n_theirs)
 
 
-MARKERS = "osD^vP*XhdpH<>"
+MARKERS = "osD^vP*X<>dphH"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
 
 
