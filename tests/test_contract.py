@@ -24,7 +24,7 @@ from clinical_camel.runs.machine import code_hash
 from clinical_camel.runs.params import read_cells, read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
-SHARED = {"data", "models", "stats", "runs", "grounding"}
+SHARED = {"data", "models", "stats", "runs", "grounding", "planning", "doctor"}
 STEP_MAY = {"data", "models", "stats", "grounding"}
 BANNED = [
     "trust_remote_code",
@@ -206,7 +206,11 @@ def allowed_imports(name: str, steps: set[str]) -> set[str]:
         return STEP_MAY
     if name == "mini":  # the builder bakes the prompts of the steps into the base
         return steps | STEP_MAY
-    return {"__main__": {"data", "runs"}, "models": {"data"}}.get(name, set())
+    if name == "planning":  # counts a step's work with the step's own functions, before it runs
+        return steps | STEP_MAY | {"runs"}
+    above = {"doctor": {"models", "planning", "runs"}}  # compares this machine with the plan
+    above["__main__"] = {"data", "doctor", "planning", "runs"}  # the two only when asked for
+    return above.get(name, {"data"} if name == "models" else set())
 
 
 def imported(source: str) -> Iterator[str]:

@@ -7,6 +7,8 @@ The layers, each importing only from those below it (`tests/test_contract.py` ho
                  values in, tables and figures out; they import data, models, stats
     shared       data (row shapes, loaders), models (all that touches torch), stats
     runs         what a run may be given, where its results go, what is recorded
+    planning     what a study will take; counts with the steps' own functions, so it is above them
+    doctor       whether this machine is fit for that plan
 
 `python -m clinical_camel run <study>` executes a study: a folder of parameter files.
 """

@@ -1,5 +1,7 @@
-"""python -m clinical_camel run <study> [<step> ...] [--force] | status <study> | list"""
+"""python -m clinical_camel run <study> [<step> ...] [--force] | status <study> | list
+| plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]"""
 
+import argparse
 import os
 import sys
 
@@ -8,12 +10,49 @@ os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 from clinical_camel import data  # noqa: E402
 from clinical_camel.runs import rules  # noqa: E402
-from clinical_camel.runs.runner import main  # noqa: E402
+from clinical_camel.runs.runner import Command, main  # noqa: E402
 
 rules.datasets = data  # so that a spec is checked before a kernel starts
 
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a folder of params/")
+    parser.add_argument("--rate", type=float, default=0.0, help="money an hour, any currency")
+    parser.add_argument("--machine", default="", help="cpu, a100, h100 or h200")
+    parser.add_argument("--config", default="", help="config.json of a base that is not known")
+    parser.add_argument(
+        "--tokens-per-second", type=float, default=0.0, help="of training, in place of our guess"
+    )
+
+
+def _plan(asked: argparse.Namespace) -> int:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
+    from clinical_camel import planning  # torch, so for this command only
+
+    return planning.show(
+        asked.study, asked.rate, asked.machine, asked.config, asked.tokens_per_second
+    )
+
+
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", nargs="?", default="", help="a folder of params/")
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files may be had, and fetches none
+    from clinical_camel import doctor
+
+    return doctor.show(asked.study, offline)
+
+
+COMMANDS = (
+    Command("plan", "what a study will take, before it is paid for", _plan_arguments, _plan),
+    Command("doctor", "whether this machine is fit to run it", _doctor_arguments, _doctor),
+)
+
 if __name__ == "__main__":
-    code = main()
+    code = main(more=COMMANDS)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -14,9 +14,11 @@ from clinical_camel.eval_fewshot.answering import (
     Design,
     answer_all,
     fingerprint,
+    pairs_of,
     plan,
     read_reply,
     read_scores,
+    sharing,
     take_exemplars,
 )
 from clinical_camel.eval_fewshot.audit import audit, by_subject, comparable, plot_protocols
@@ -91,6 +93,7 @@ __all__ = [
     "item_sets",
     "overlap_counts",
     "overlaps",
+    "pairs_of",
     "plan",
     "plot_calibration",
     "plot_protocols",
@@ -106,6 +109,7 @@ __all__ = [
     "results_json",
     "score_table",
     "search_sources",
+    "sharing",
     "source_text",
     "take_exemplars",
     "vary",

@@ -224,6 +224,15 @@ def score_questions(
     Questions with the same worked examples are scored together: what they share is read once. The
     kept ones have their place in the batches, so the numbers do not depend on where a run stopped.
     """
+    for group in sharing(questions, shown, protocol):
+        if not all(question.id in kept for question in group):
+            yield from _score_group(llm, group, shown, protocol, token_budget, kept)
+
+
+def sharing(
+    questions: Sequence[Question], shown: Mapping[str, Sequence[Question]], protocol: Protocol
+) -> list[list[Question]]:
+    """The questions in groups whose prompts begin with the same worked examples."""
     groups: dict[tuple[str, ...], list[Question]] = {}
     for question in questions:
         examples = tuple(e.id for e in shown[question.id])
@@ -231,10 +240,8 @@ def score_questions(
             question
         )
     if len(groups) > max(8, len(questions) // 4):  # per question: nothing to share but the batch
-        groups = {(): list(questions)}
-    for group in groups.values():
-        if not all(question.id in kept for question in group):
-            yield from _score_group(llm, group, shown, protocol, token_budget, kept)
+        return [list(questions)]
+    return list(groups.values())
 
 
 def _score_group(
@@ -243,9 +250,7 @@ def _score_group(
     encoded = {}
     lead = models.reply_lead(llm.tokenizer) if protocol.chat else ""
     for question in questions:
-        prompt = build_prompt(question, shown[question.id], protocol, llm.tokenizer) + lead
-        texts = continuations(question, protocol)
-        pairs = [models.encode_pair(llm.tokenizer, prompt, text) for text in texts]
+        pairs = pairs_of(llm.tokenizer, question, shown[question.id], protocol, lead)
         if max(map(len, pairs)) > llm.max_length:
             if question.id not in kept:
                 yield question, _too_long(question, max(map(len, pairs)))
@@ -262,6 +267,22 @@ def _score_group(
         if len(known[name]) == len(pairs):
             scores = [known[name][i] for i in range(len(pairs))]
             yield question, read_scores(question, protocol, max(map(len, pairs)), scores)
+
+
+def pairs_of(
+    tokenizer,
+    question: Question,
+    exemplars: Sequence[Question],
+    protocol: Protocol,
+    lead: str,
+) -> list[models.Pair]:
+    """What is scored of one question: the prompt with each option, as token ids.
+
+    `lead` is what the chat template puts before a reply (`models.reply_lead`), "" outside a chat.
+    """
+    prompt = build_prompt(question, exemplars, protocol, tokenizer) + lead
+    texts = continuations(question, protocol)
+    return [models.encode_pair(tokenizer, prompt, text) for text in texts]
 
 
 def read_scores(

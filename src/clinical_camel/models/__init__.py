@@ -40,7 +40,7 @@ from clinical_camel.models.loading import (
     steady,
     tokenizer_problem,
 )
-from clinical_camel.models.scoring import score
+from clinical_camel.models.scoring import laid_out, score
 from clinical_camel.models.templates import TEMPLATES
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "file_hash",
     "fingerprint",
     "generate",
+    "laid_out",
     "load",
     "load_base",
     "load_tokenizer",

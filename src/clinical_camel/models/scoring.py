@@ -64,15 +64,20 @@ def score(
     if longest > llm.max_length:
         raise ModelError(f"a prompt of {longest} tokens is longer than {llm.max_length}")
     model = llm.activate()
-    shared = min(common_prefix([p.context for p in pairs]), min(len(p.context) for p in pairs) - 1)
-    shared = shared if shared >= MIN_PREFIX else 0
+    shared, rows = laid_out(pairs, _can_branch(model, longest))
     prefix = _read_prefix(model, pairs[0].context[:shared]) if shared else None
     llm.counts["prefix_tokens"] += shared
-    rows = sorted(_rows(pairs, shared, _can_branch(model, longest)), key=len, reverse=True)
     read = functools.partial(_read, llm, model, prefix, shared)
     known = functools.partial(_known, skip)
     for _, found in halving(rows, shared, token_budget, read, known):
         yield from (each for each in found if each[0] not in skip)
+
+
+def laid_out(pairs: Sequence[Pair], branch: bool = True) -> tuple[int, list[Row]]:
+    """How many leading tokens all contexts share, and the rows of what follows, longest first."""
+    shared = min(common_prefix([p.context for p in pairs]), min(len(p.context) for p in pairs) - 1)
+    shared = shared if shared >= MIN_PREFIX else 0
+    return shared, sorted(_rows(pairs, shared, branch), key=len, reverse=True)
 
 
 def _known(skip: Set[int], row: Row) -> bool:

@@ -1,5 +1,7 @@
 """A whole study from the command line: run, status, list. Expected failures are one sentence.
 
+Commands that need other layers (`plan`, `doctor`) are handed over by `__main__` as `Command`s.
+
 Exit codes: 0 all complete, 1 a step failed, 2 bad params or inputs, 3 a kernel died,
 4 another runner holds the study, 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 """
@@ -9,7 +11,8 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import TextIO
@@ -37,11 +40,22 @@ FAILED, BAD_INPUT, KERNEL_DIED, HELD = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"
 
 
-def main(arguments: list[str] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of another layer: `add` gives a parser its arguments, `run` has the exit code."""
+
+    name: str
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(arguments: list[str] | None = None, more: Sequence[Command] = ()) -> int:
     """The command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # options first: argparse does not take `run study --force 02`
-    asked = _parser().parse_args(arguments[:1] + sorted(arguments[1:], key=_is_name))
+    if arguments[:1] == ["run"]:  # options first: argparse does not take `run study --force 02`
+        arguments = arguments[:1] + sorted(arguments[1:], key=_is_name)
+    asked = _parser(more).parse_args(arguments)
     if "CLINICAL_CAMEL_ROOT" in os.environ:  # kernels work in the root: no relative path for them
         os.environ["CLINICAL_CAMEL_ROOT"] = str(params_.root())
     try:
@@ -50,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
                 return show_list()
             if asked.command == "status":
                 return show_status(asked.study)
+            for command in more:
+                if asked.command == command.name:
+                    return command.run(asked)
             return run_study(asked.study, asked.steps, asked.force)
     except (ParamsError, PlanError, FileNotFoundError) as error:
         _say(error, file=sys.stderr)
@@ -69,7 +86,7 @@ def _is_name(argument: str) -> bool:
     return not argument.startswith("-")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(more: Sequence[Command] = ()) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=COMMAND, description="Run the steps of a study in order.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run what is not complete, in the order of its inputs")
@@ -79,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what is complete, and if not, why")
     status.add_argument("study", help="a folder of params/")
     commands.add_parser("list", help="the studies and how far each one is")
+    for command in more:
+        command.add(commands.add_parser(command.name, help=command.help))
     return parser
 
 
