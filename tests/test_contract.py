@@ -573,6 +573,9 @@ BROKEN = [
         "models.py: may not import mini",
     ),
     (write(f"{SOURCE}/runs/record.py", "import clinical_camel.data"), check_layers, "import data"),
+    (write(f"{SOURCE}/runs/plan.py", "import clinical_camel.planning"), check_layers, "planning"),
+    (write(f"{SOURCE}/dbke.py", "from clinical_camel import planning"), check_layers, "planning"),
+    (write(f"{SOURCE}/doctor.py", "from clinical_camel import dbke"), check_layers, "import dbke"),
     (
         write(f"{SOURCE}/mini/build.py", "from clinical_camel import runs"),
         check_layers,

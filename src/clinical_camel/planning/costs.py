@@ -12,7 +12,7 @@ from clinical_camel.planning.work import Work
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.files import read_json
 from clinical_camel.runs.params import ParamsError
-from clinical_camel.runs.plan import Job, load_job, owner_of
+from clinical_camel.runs.plan import Job, PlanError, load_job, owner_of
 
 VALUE = 2  # bytes of a weight in a file on the hub: bfloat16 or float16
 ROW, ANSWER = 4, 400  # bytes of a token of a dialogue, and of an answer in a table
@@ -114,10 +114,17 @@ def params_of_adapters(params: Mapping[str, Any], base: Base) -> int:
 
 
 def study_costs(jobs: list[Job], **settings: Any) -> list[Cost]:
-    """What every step of a study will take; a base is downloaded by the first that needs it."""
+    """What every step of a study will take; a base is downloaded by the first that needs it.
+
+    Raises PlanError, with the params file, for a base, a tokenizer or rows that the step would
+    refuse as well.
+    """
     costs: list[Cost] = []
     for job in jobs:
-        cost = costs_of(job, **settings)
+        try:
+            cost = costs_of(job, **settings)
+        except ValueError as error:
+            raise PlanError(f"{job.source}: {error}") from error
         if cost.base and any(cost.base is earlier.base for earlier in costs):
             disk = {part: size for part, size in cost.disk.items() if part != "download"}
             cost = replace(cost, disk=disk, seconds=cost.seconds | {"download": 0.0})

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clinical_camel.planning.shapes import Base, lora_shapes, saved_values
+from clinical_camel.planning.shapes import Base, lora_shapes, saved_bytes
 from clinical_camel.planning.speed import Machine
 from clinical_camel.planning.work import Work
 
@@ -59,7 +59,7 @@ def training(base: Base, params: Mapping[str, Any], work: Work, machine: Machine
     shapes, value = lora_shapes(base, rank, targets), machine.value
     trained = sum(rows * columns for rows, columns in shapes)
     tokens = params["batch_size"] * (work.longest or params["max_length"])
-    layer = saved_values(base, rank, targets) * value
+    layer = saved_bytes(base, rank, targets, value)
     kept = layer * base.layers
     if params["gradient_checkpointing"]:  # the input of each layer, and one layer computed again
         kept = base.config.hidden_size * value * base.layers + layer
@@ -88,7 +88,7 @@ def reading(base: Base, params: Mapping[str, Any], work: Work, machine: Machine)
     return {
         **_loaded(base, params, machine),
         "key-value cache": cached * base.cache_values * value,
-        "one layer at work": round(budget * saved_values(base, 1, ("all-linear",)) * value),
+        "one layer at work": round(budget * saved_bytes(base, 1, ("all-linear",), value)),
         "attention mask": budget * work.longest * value,
         "logits": round(logits * base.config.vocab_size),
     }
@@ -100,7 +100,7 @@ def writing(base: Base, params: Mapping[str, Any], work: Work, machine: Machine)
     return {
         **_loaded(base, params, machine),
         "key-value cache": budget * base.cache_values * value,
-        "one layer at work": round(budget * saved_values(base, 1, ("all-linear",)) * value),
+        "one layer at work": round(budget * saved_bytes(base, 1, ("all-linear",), value)),
         "logits": round(budget / max(1, work.longest)) * base.config.vocab_size * 4,
     }
 

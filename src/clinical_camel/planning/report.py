@@ -1,14 +1,12 @@
 """What `plan` prints: each step by part, the whole study, and how far off such plans were."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from clinical_camel.planning.costs import Cost, Measured, measured_runs, study_costs
 from clinical_camel.planning.speed import GB, MACHINES
 from clinical_camel.runs.plan import PlanError, in_order, load_jobs
 from clinical_camel.runs.values import nearest
-
-PARTS = 6  # of the memory, largest first; the rest is summed
 
 
 def show(
@@ -75,11 +73,9 @@ def _entry(name: str, text: str) -> list[str]:
     )
 
 
-def _by_part(sizes: dict[str, int]) -> str:
+def _by_part(sizes: Mapping[str, int]) -> str:
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
-    shown, rest = ordered[:PARTS], sum(size for _, size in ordered[PARTS:])
-    parts = [f"{name} {_size(size)}" for name, size in shown if size]
-    return ", ".join([*parts, *([f"the rest {_size(rest)}"] if rest else [])])
+    return ", ".join(f"{name} {_size(size)}" for name, size in ordered if size)
 
 
 def total_lines(costs: Sequence[Cost], rate: float) -> list[str]:
@@ -109,7 +105,7 @@ def error_lines(runs: Sequence[Measured]) -> list[str]:
         seconds = (f"{run.seconds:.0f}", f"{run.seconds_predicted:.0f}", f"{run.seconds_ratio:.2f}")
         planned = sum(run.cost.memory.values())
         memory = (_gb(run.memory), _gb(planned), f"{run.memory_ratio:.2f}")
-        rows.append((f"{run.cost.study} {run.cost.step}", *seconds, *memory))
+        rows.append((f"{run.cost.study} {run.cost.step}, {run.cost.machine}", *seconds, *memory))
     return ["Its error, against measured runs (ratio: planned / measured):", *_table(rows)]
 
 

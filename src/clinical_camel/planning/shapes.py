@@ -137,9 +137,9 @@ def _from(settings: dict[str, Any], where: str) -> PretrainedConfig:
         raise PlanError(f"{where}: no model_type that transformers knows ({error})") from error
 
 
-def _skeleton(config: PretrainedConfig) -> Any:
+def _skeleton(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> Any:
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
 def _with_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
@@ -186,18 +186,22 @@ def _shortened(config: PretrainedConfig, layers: int) -> PretrainedConfig:
 
 
 @functools.cache
-def saved_values(base: Base, rank: int, targets: tuple[str, ...]) -> float:
-    """How many numbers one layer keeps of one token for the backward pass, LoRA's among them.
+def saved_bytes(base: Base, rank: int, targets: tuple[str, ...], value: int) -> float:
+    """What one layer keeps of one token for the backward pass, LoRA's part among it.
+
+    `value` is the size of a number: 4 computes in float32, 2 in bfloat16 (norms in float32 still).
 
     Autograd is asked: every tensor that it saves is counted once, on a pass that has shapes only
     (torch's FakeTensorMode), for a model of one layer and one of two; the difference is a layer.
     """
-    one, two = (_saved(base, layers, rank, targets) for layers in (1, 2))
+    one, two = (_saved(base, layers, rank, targets, value) for layers in (1, 2))
     return (two - one) / PROBE
 
 
-def _saved(base: Base, layers: int, rank: int, targets: tuple[str, ...]) -> int:
-    tuned = _with_lora(_skeleton(_shortened(base.config, layers)), rank, targets).train()
+def _saved(base: Base, layers: int, rank: int, targets: tuple[str, ...], value: int) -> int:
+    dtype = torch.float32 if value == 4 else torch.bfloat16
+    skeleton = _skeleton(_shortened(base.config, layers), dtype)
+    tuned = _with_lora(skeleton, rank, targets).to(dtype).train()
     kept: dict[int, Any] = {}
     with FakeTensorMode():
         named = [*tuned.named_parameters(), *tuned.named_buffers()]
@@ -216,4 +220,4 @@ def _saved(base: Base, layers: int, rank: int, targets: tuple[str, ...]) -> int:
         inputs = {"input_ids": torch.zeros(1, PROBE, dtype=torch.long), "use_cache": False}
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             torch.func.functional_call(tuned, held, (), inputs | {"logits_to_keep": 1})
-    return sum(storage.nbytes() for storage in kept.values()) // 4  # float32
+    return sum(storage.nbytes() for storage in kept.values())

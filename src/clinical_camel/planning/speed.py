@@ -103,5 +103,7 @@ def seconds(base: Base, lora: int, checkpointing: bool, work: Work, machine: Mac
     """The time of a step's work once its model is loaded."""
     trained = work.trained_tokens * training_flops(base, lora, checkpointing)
     read = work.read_tokens * 2 * (base.linear_weights + lora)
-    step = base.layers * machine.layer_seconds + base.linear_weights / machine.weights_per_second
-    return (trained + read) / machine.flops + work.decode_steps * step
+    unpacked = base.linear_weights / machine.weights_per_second  # NF4, anew in every pass
+    passes = work.passes * (3 if checkpointing else 2)
+    step = base.layers * machine.layer_seconds + unpacked
+    return (trained + read) / machine.flops + passes * unpacked + work.decode_steps * step

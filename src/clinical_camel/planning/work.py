@@ -29,14 +29,19 @@ QUESTION |= {"mmlu_medical": 130, "": 250}
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`trained_tokens` go forward and backward, `read_tokens` forward only; `decode_steps` each
-    write one token in every row of a batch; `longest` row in tokens; `head_share` of them are
-    projected to the vocabulary. `how`: estimates, said in words; `unknown`: what is not counted."""
+    """What is computed: `trained_tokens` forward and backward, `read_tokens` forward only.
+
+    `decode_steps` each write one token in every row of a batch. `steps` are the optimiser's,
+    `passes` its batches. `longest` and `prefix` (shared by all prompts) are tokens of a row;
+    `head_share` of the tokens are projected to the vocabulary. `how`: what is an estimate, in
+    words; `unknown`: what is not counted.
+    """
 
     trained_tokens: float = 0
     read_tokens: float = 0
     decode_steps: int = 0
     steps: int = 0
+    passes: int = 0
     rows: int = 0
     longest: int = 0
     prefix: int = 0
@@ -116,7 +121,7 @@ def _counted(specs: Iterable[str], count: Callable[[str], int], limit: int) -> i
 
 def training(params: Mapping[str, Any], tokenizer: Any, sample: int = ROWS) -> Work:
     """Rows, tokens and steps as the trainer will have them."""
-    lengths: list[float] = []
+    lengths: list[int] = []
     how, unknown = [], []
     for spec, share in params["mixture"].items():
         if at_hand(spec):
@@ -125,13 +130,15 @@ def training(params: Mapping[str, Any], tokenizer: Any, sample: int = ROWS) -> W
             found, said = _expected(spec, share, params["max_length"])
         lengths += found or []
         (unknown if found is None else how).extend(said)
-    rows, longest = len(lengths), round(max(lengths, default=0))
+    rows = len(lengths)
+    # only when every row was read is the longest known
+    longest = params["max_length"] if how or unknown else max(lengths, default=0)
     held_out = math.ceil(params["validation_fraction"] * rows)
     tokens = sum(lengths) * (rows - held_out) / max(1, rows)
     in_rows = rows - held_out
     if params["packing"] and lengths:
         disable_progress_bars()
-        ids = [[0] * round(n) for n in lengths[:in_rows]]
+        ids = [[0] * n for n in lengths[:in_rows]]
         packed = pack_dataset(Dataset.from_dict({"input_ids": ids}), params["max_length"], "bfd")
         in_rows, longest = len(packed), params["max_length"]
     steps = trainer_steps(in_rows, params)
@@ -140,6 +147,7 @@ def training(params: Mapping[str, Any], tokenizer: Any, sample: int = ROWS) -> W
         trained_tokens=tokens * params["num_epochs"],
         read_tokens=checks * sum(lengths) * held_out / max(1, rows),
         steps=steps,
+        passes=steps * params["gradient_accumulation_steps"],
         rows=rows,
         longest=longest,
         how=tuple(dict.fromkeys(how)),
@@ -155,12 +163,12 @@ def trainer_steps(rows: int, params: Mapping[str, Any]) -> int:
     return math.ceil(params["num_epochs"] * an_epoch) if rows else 0
 
 
-def _lengths(spec, share, params, tokenizer, sample) -> tuple[list[float], list[str]]:
+def _lengths(spec, share, params, tokenizer, sample) -> tuple[list[int], list[str]]:
     """Tokens of every row of a source that is on disk."""
     rows = data.load_training_rows(spec, share, params["seed"])
     read, limit = _spread(rows, sample), params["max_length"]
     if tokenizer is None:
-        found = [min(limit, _characters(row) / CHARACTERS) for row in read]
+        found = [min(limit, _characters(row) // CHARACTERS) for row in read]
         said = [f"tokens estimated as characters / {CHARACTERS}: no tokenizer at hand"]
     else:
         encoded = sft_qlora.encode_mixture(tokenizer, {spec: read}, params["loss_on"], limit)
@@ -171,7 +179,7 @@ def _lengths(spec, share, params, tokenizer, sample) -> tuple[list[float], list[
     return [found[i * len(found) // wanted] for i in range(wanted)] if found else [], said
 
 
-def _expected(spec: str, share: float, limit: int) -> tuple[list[float] | None, list[str]]:
+def _expected(spec: str, share: float, limit: int) -> tuple[list[int] | None, list[str]]:
     """Tokens of each row that a step has yet to write, from its params; None if they do not say."""
     study, step = owner_of(spec) or ("", "")
     file = params_.root() / f"params/{study}/{step}.yaml"
