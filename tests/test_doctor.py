@@ -25,7 +25,7 @@ def test_a_finding_is_one_line_with_what_to_do():
 def test_only_a_problem_gives_exit_code_1(status, code, monkeypatch, capsys):
     found = [Finding(status, "disk", "found"), Finding("ok", "hub", "answers")]
     monkeypatch.setattr(doctor, "examine", lambda jobs, offline: iter(found))
-    assert doctor.show() == code
+    assert doctor.show([]) == code
     assert capsys.readouterr().out.splitlines() == [str(finding) for finding in found]
 
 

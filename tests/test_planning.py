@@ -19,8 +19,7 @@ from clinical_camel.planning.costs import Cost, costs_of
 from clinical_camel.planning.shapes import find_base, lora_shapes
 from clinical_camel.planning.speed import MACHINES
 from clinical_camel.planning.work import Work
-from clinical_camel.runs.params import ParamsError
-from clinical_camel.runs.plan import Job, PlanError, load_job
+from clinical_camel.runs.plan import Job, PlanError, load_job, load_jobs
 
 REPOSITORY = Path(__file__).parents[1]
 ALL = ("all-linear",)
@@ -271,7 +270,7 @@ def test_notes_are_counted_on_the_shipped_consultations():
 def test_the_plan_of_training_is_near_what_was_measured():
     measured = {run.cost.step: run for run in costs.measured_runs() if run.cost.study[-1] == "l"}
     run = measured["02_sft_qlora"]
-    assert 0.7 < run.memory_ratio < 1.4
+    assert 0.75 < run.memory_ratio < 1.33
     assert 0.6 < run.seconds_ratio < 1.6
     assert 0.7 < measured["03_eval_fewshot"].memory_ratio < 1.4
 
@@ -322,20 +321,16 @@ def test_the_table_has_a_total_and_the_money():
 def test_the_command_prints_each_step_the_total_the_error_and_the_sources(monkeypatch, capsys):
     measured = costs.Measured(Cost("s", "02_a", "cpu", Work(), seconds={"work": 5.0}), 10.0, 1)
     monkeypatch.setattr(report, "measured_runs", lambda: [measured])
-    assert report.show("mini_camel_controls", rate=2.0) == 0
+    assert report.show(load_jobs("mini_camel_controls"), rate=2.0) == 0
     out = capsys.readouterr().out
     said = ("03_eval_fewshot  mini, 1,115,264", "base in NF4", "in all", "s 02_a, cpu", "0.50")
     assert [text for text in said if text not in out] == []
     assert "measured: the run.json files" in " ".join(out.split())
 
 
-def test_wrong_params_are_said_first_and_what_a_step_would_refuse_with_its_file(copy):
+def test_what_a_step_would_refuse_is_said_with_its_file(copy):
     file = copy / "params/mini_camel_raw/02_sft_qlora.yaml"
-    good = file.read_text()
-    file.write_text(good.replace("batch_size: 4", "batch_size: 0"))
-    with pytest.raises(ParamsError, match="batch_size: 0 is not allowed"):
-        report.show("mini_camel_raw", machine="nowhere")
-    file.write_text(good.replace("[all-linear]", "[query]"))
+    file.write_text(file.read_text().replace("[all-linear]", "[query]"))
     jobs = [load_job("mini_camel_raw", "02_sft_qlora")]
     with pytest.raises(PlanError, match="params/mini_camel_raw/02_sft_qlora.yaml: lora_targets"):
         costs.study_costs(jobs)
@@ -351,19 +346,17 @@ def test_wrong_params_are_said_first_and_what_a_step_would_refuse_with_its_file(
 )
 def test_a_wrong_option_is_named(settings, message):
     with pytest.raises(PlanError) as caught:
-        report.show("mini_camel_controls", **settings)
+        report.show(load_jobs("mini_camel_controls"), **settings)
     assert message in str(caught.value)
 
 
-def test_the_command_line_starts_without_torch():
-    check = "import sys, clinical_camel.__main__; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
-
-
-def test_both_commands_are_on_the_command_line(capfd):
-    for arguments, code, said in (
-        (["plan", "mini_camel_controls", "--machine", "h10"], 2, "did you mean h100?"),
-        (["doctor", "mini_camel_controlls"], 2, "did you mean mini_camel_controls?"),
-    ):
-        done = subprocess.run([sys.executable, "-m", "clinical_camel", *arguments], timeout=300)
-        assert (done.returncode, said in capfd.readouterr().err) == (code, True)
+def test_both_commands_check_the_params_before_torch_is_imported(copy, capfd):
+    file = copy / "params/mini_camel_raw/02_sft_qlora.yaml"
+    file.write_text(file.read_text().replace("batch_size: 4", "batch_size: 0"))
+    for command in ("plan", "doctor"):
+        wrong = [sys.executable, "-X", "importtime", "-m", "clinical_camel", command]
+        done = subprocess.run([*wrong, "mini_camel_raw"], timeout=300)
+        said = capfd.readouterr().err
+        assert done.returncode == 2
+        assert "batch_size: 0 is not allowed" in said
+        assert " torch\n" not in said

@@ -10,6 +10,7 @@ os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 from clinical_camel import data  # noqa: E402
 from clinical_camel.runs import rules  # noqa: E402
+from clinical_camel.runs.plan import in_order, load_jobs  # noqa: E402
 from clinical_camel.runs.runner import Command, main  # noqa: E402
 
 rules.datasets = data  # so that a spec is checked before a kernel starts
@@ -26,12 +27,11 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(asked: argparse.Namespace) -> int:
+    jobs = in_order(load_jobs(asked.study))  # wrong params are said at once
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
     from clinical_camel import planning  # torch, so for this command only
 
-    return planning.show(
-        asked.study, asked.rate, asked.machine, asked.config, asked.tokens_per_second
-    )
+    return planning.show(jobs, asked.rate, asked.machine, asked.config, asked.tokens_per_second)
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +39,12 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(asked: argparse.Namespace) -> int:
+    jobs = in_order(load_jobs(asked.study)) if asked.study else []
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files may be had, and fetches none
     from clinical_camel import doctor
 
-    return doctor.show(asked.study, offline)
+    return doctor.show(jobs, offline)
 
 
 COMMANDS = (

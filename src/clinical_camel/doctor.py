@@ -22,7 +22,7 @@ from huggingface_hub import get_token
 
 from clinical_camel import models, planning
 from clinical_camel.runs import params as params_
-from clinical_camel.runs.plan import Job, in_order, load_jobs
+from clinical_camel.runs.plan import Job
 
 GB = 10**9
 HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
@@ -53,9 +53,8 @@ class Finding:
 Findings = Iterator[Finding]
 
 
-def show(study: str = "", offline: bool = False) -> int:
+def show(jobs: list[Job], offline: bool = False) -> int:
     """Print every finding as it comes; 1 if one is a problem. `offline`: the hub is not asked."""
-    jobs = in_order(load_jobs(study)) if study else []
     worst = 0
     for finding in examine(jobs, offline):
         print(finding, flush=True)

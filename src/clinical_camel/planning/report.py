@@ -5,19 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clinical_camel.planning.costs import Cost, Measured, measured_runs, study_costs
 from clinical_camel.planning.speed import GB, MACHINES
-from clinical_camel.runs.plan import PlanError, in_order, load_jobs
+from clinical_camel.runs.plan import Job, PlanError
 from clinical_camel.runs.values import nearest
 
 
 def show(
-    study: str,
+    jobs: list[Job],
     rate: float = 0.0,
     machine: str = "",
     config_file: str = "",
     tokens_per_second: float = 0.0,
 ) -> int:
-    """Print the plan of a study; 0, or 1 if a step does not fit into the machine's memory."""
-    jobs = in_order(load_jobs(study))
+    """Print the plan of a study; 0, or 1 if a step needs more memory than its machine has."""
     if machine and machine not in MACHINES:
         raise PlanError(f"--machine: no machine {machine}{nearest(machine, MACHINES)}")
     for name, value in (("--rate", rate), ("--tokens-per-second", tokens_per_second)):
@@ -110,8 +109,8 @@ def error_lines(runs: Sequence[Measured]) -> list[str]:
 
 
 def source_lines(costs: Sequence[Cost], tokens_per_second: float) -> list[str]:
-    """What the speeds rest on, for the machines that were planned for."""
-    lines = ["What the times rest on:"]
+    """What the numbers rest on, for the machines that were planned for."""
+    lines = ["What these numbers rest on:"]
     if tokens_per_second:
         lines += _entry("given", f"training: {tokens_per_second:g} tokens a second")
     for name in dict.fromkeys(cost.machine for cost in costs):

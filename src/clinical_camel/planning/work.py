@@ -7,6 +7,7 @@ estimate; what nothing tells (a data set on the hub) is unknown.
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,11 +66,11 @@ def at_hand(spec: str) -> bool:
 def tokenizer_at_hand(model: str, chat_template: str) -> Any:
     """The tokenizer of a base, if it is on this machine; None otherwise."""
     try:
-        return models.load_tokenizer(model, chat_template)
-    except models.ModelError:
-        raise
-    except Exception:  # not in the cache: transformers raises OSError, and others for damage
+        tokenizer = models.load_tokenizer(model, chat_template)
+    except OSError:  # not in the cache
         return None
+    tokenizer.model_max_length = sys.maxsize  # texts are only counted: no warning that one is long
+    return tokenizer
 
 
 def _spread(rows: Sequence[Any], count: int) -> Sequence[Any]:
