@@ -71,8 +71,8 @@ MACHINES = {
             "mini_camel, a model of 1.1 M; a larger one is faster per operation)",
             "generation: 7 ms a layer (measured: mini_camel, 04) and 350 M weights of NF4 a second "
             "(assumed, between 116 and 780 M measured on single matrices)",
-            "memory: libraries, and 13 tiles of logits a training step, TRL's torch path among them "
-            "(measured: the shipped base on rows of 8 and of 600 tokens)",
+            "memory: the libraries, and 13 tiles of logits for a training step as TRL computes it "
+            "without Triton (measured: the shipped base on rows of 8 and of 600 tokens)",
         ),
     ),
     # dense bfloat16 peaks and memory bandwidth: NVIDIA's data sheets
