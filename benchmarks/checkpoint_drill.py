@@ -217,8 +217,10 @@ def all_damage(place: Path, expected: str) -> Iterator[Row]:
 # ------------------------------------------------------------------------------------ kills
 
 
-def kills(number: int, kind: signal.Signals, place: Path, expected: str, seconds: float) -> Row:
-    """So many signals at random moments of as many trainings as that takes."""
+def kills(
+    number: int, kind: signal.Signals, place: Path, expected: str, seconds: float
+) -> Iterator[Row]:
+    """So many signals at random moments; the row so far after each training that came to its end."""
     dice, sent, ends, met_a_save, went_on, lost = random.Random(0), 0, [], 0, 0, 0
     while sent < number:
         run, reached = Run(place / f"{kind.name} {len(ends)}"), 0
@@ -240,15 +242,15 @@ def kills(number: int, kind: signal.Signals, place: Path, expected: str, seconds
             lost += max(whole, default=0) < reached
             reached = max(whole, default=0)
         ends.append(run.result() == expected)
-        print(f"{kind.name}: {sent} of {number}, runs that ended the same: {sum(ends)}", flush=True)
         shutil.rmtree(run.folder)
-    says = (
-        f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; "
-        f"{met_a_save} signals left half a checkpoint; {went_on} runs went on from a checkpoint; "
-        f"{lost} lost a whole one"
-    )
-    numbers = "the same" if all(ends) and not lost else "others"
-    return Row(kind.name, "-", OURS, "the newest whole", numbers, says)
+        says = (
+            f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; "
+            f"{met_a_save} signals left half a checkpoint; {went_on} runs went on from a "
+            f"checkpoint; {lost} lost a whole one"
+        )
+        print(f"{kind.name}: {says}", flush=True)
+        numbers = "the same" if all(ends) and not lost else "others"
+        yield Row(kind.name, "-", OURS, "the newest whole", numbers, says)
 
 
 def keep(new: Row) -> None:
@@ -279,8 +281,8 @@ def main() -> None:
         if not expected or again.result() != expected:
             raise RuntimeError(f"two undisturbed runs are not the same\n{again.output()}")
         parts = {
-            "SIGKILL": lambda: [kills(number, signal.SIGKILL, place, expected, seconds)],
-            "SIGTERM": lambda: [kills(number // 10 + 1, signal.SIGTERM, place, expected, seconds)],
+            "SIGKILL": lambda: kills(number, signal.SIGKILL, place, expected, seconds),
+            "SIGTERM": lambda: kills(number // 10 + 1, signal.SIGTERM, place, expected, seconds),
             "damage": lambda: all_damage(place, expected),
         }
         wrong = []
