@@ -220,7 +220,7 @@ def all_damage(place: Path, expected: str) -> Iterator[Row]:
 def kills(
     number: int, kind: signal.Signals, place: Path, expected: str, seconds: float
 ) -> Iterator[Row]:
-    """So many signals at random moments; the row so far after each training that came to its end."""
+    """So many signals at random moments; the row so far after each training."""
     dice, sent, ends, met_a_save, went_on, lost = random.Random(0), 0, [], 0, 0, 0
     while sent < number:
         run, reached = Run(place / f"{kind.name} {len(ends)}"), 0
