@@ -1,7 +1,10 @@
 """Templates, encodings and likelihoods, on the shipped base."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -290,3 +293,14 @@ def test_padding_with_the_end_token_changes_no_score_and_no_text(llm, copy_of_mi
         (models.generate(llm, prompts, **settings), models.generate(twin, prompts, **settings)),
     ]:
         assert sorted(first) == sorted(second)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [({}, "0"), ({"CUDA_VISIBLE_DEVICES": "1"}, "1"), ({"LOCAL_RANK": "1"}, "every one")],
+)
+def test_one_gpu_is_used_unless_the_user_or_a_launcher_says_otherwise(given, seen):
+    ours = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "LOCAL_RANK")}
+    code = "import os, clinical_camel; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'every one'))"
+    shown = subprocess.run([sys.executable, "-c", code], env=ours | given, capture_output=True)
+    assert shown.stdout.decode().strip() == seen

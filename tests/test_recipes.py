@@ -52,3 +52,10 @@ def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path, mo
 def test_an_unknown_base_says_where_to_add_it():
     with pytest.raises(LookupError, match="add it to BASES"):
         recipes.base_of("somebody/model")
+
+
+def test_a_base_that_counts_positions_by_the_row_is_never_packed(tmp_path, monkeypatch):
+    plain = runs.load_params
+    monkeypatch.setattr(runs, "load_params", lambda *study: plain(*study) | {"packing": True})
+    with pytest.raises(ValueError, match="bloom finds a token's position by counting the row"):
+        recipes.try_recipe("clinicalgpt_7b", tmp_path)

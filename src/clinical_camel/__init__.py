@@ -31,6 +31,10 @@ for _name, _value in {
     "TQDM_NCOLS": "88",
 }.items():
     os.environ.setdefault(_name, _value)
+# With several GPUs in view and no launcher, the trainer splits each batch over them (DataParallel),
+# which is slow and not the same training.
+if "LOCAL_RANK" not in os.environ:
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 # Lines that say nothing about the study and would stand in every executed notebook, one of them
 # with a path of the machine that ran it.

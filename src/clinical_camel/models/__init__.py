@@ -38,6 +38,7 @@ from clinical_camel.models.loading import (
     quantization,
     refuse_own_code,
     steady,
+    takes_positions,
     tokenizer_problem,
 )
 from clinical_camel.models.scoring import laid_out, score
@@ -72,5 +73,6 @@ __all__ = [
     "reply_lead",
     "score",
     "steady",
+    "takes_positions",
     "tokenizer_problem",
 ]

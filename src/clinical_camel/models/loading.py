@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -295,6 +296,12 @@ def adapter_problem(folder: Path, model: Any) -> str:
         if want != have:
             return f"was made for another base: {found[1]} is {want} wide, not {have}"
     return ""
+
+
+def takes_positions(model: Any) -> bool:
+    """Whether a model can be told each token's position; ALiBi models (BLOOM) count the row."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "position_ids" in inspect.signature(base.forward).parameters
 
 
 def fingerprint(folder: str, model: Any) -> dict[str, str]:

@@ -9,7 +9,6 @@ import collections
 import contextlib
 import functools
 import gc
-import inspect
 import logging
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from clinical_camel.models.encoding import Pair, common_prefix
-from clinical_camel.models.loading import LLM, ModelError
+from clinical_camel.models.loading import LLM, ModelError, takes_positions
 
 MIN_PREFIX = 8  # a shared prefix shorter than this is not worth a cache
 HEAD_ROWS = 512  # positions for which log-probabilities over the vocabulary are held at a time
@@ -130,10 +129,9 @@ def _can_branch(model, longest: int) -> bool:
     ALiBi models (BLOOM) build positions from the mask; flash attention takes no such mask; a window
     shorter than the prompt would have to be part of it.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
     window = getattr(model.config, "sliding_window", None)
     return (
-        "position_ids" in inspect.signature(base.forward).parameters
+        takes_positions(model)
         and model.config._attn_implementation in ("sdpa", "eager")
         and not (window and window < longest)
     )

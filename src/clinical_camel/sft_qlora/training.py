@@ -60,7 +60,8 @@ def train(
     Checkpoints go to `folder`, under a name made from everything that decides the result, so that a
     killed run goes on where it stopped and never mixes two recipes. Raises ModelError for a
     tokenizer larger than the embedding, and TrainingError for a loss or gradient that makes no
-    sense, a training that ended early, or an adapter that learned nothing.
+    sense, a training that ended early, or an adapter that learned nothing. ValueError for `packing`
+    on a base that cannot keep packed dialogues apart.
 
     The log has one row a step: step, fraction, loss (mean over the batch's trained tokens),
     learning_rate, grad_norm, tokens, validation_loss. The adapter is kept in float32: in bfloat16,
@@ -71,6 +72,11 @@ def train(
         del settings[other]
     if problem := models.tokenizer_problem(tokenizer, model):
         raise models.ModelError(f"{model.config._name_or_path}: {problem}")
+    if packing and not models.takes_positions(model):
+        raise ValueError(
+            f"packing: {model.config.model_type} finds a token's position by counting the row, so "
+            "packed dialogues would see each other; set packing: false"
+        )
     code = (sys.modules[__name__], models.loading)
     recipe = checkpoints.make_recipe(settings, encoded.rows, model, tokenizer, code)
     place = folder / checkpoints.folder_name(recipe)
