@@ -10,8 +10,8 @@ checkpoint kept) is run once undisturbed. Then
   is removed, cut in half, zeroed, or has one bit flipped; and it is run again: with our choice of
   the checkpoint, and, for the files that it reads, with the trainer's own
   (`resume_from_checkpoint=True`).
-- SIGKILL, SIGTERM: at random moments, and run again, until it ends; then anew. A checkpoint is
-  saved at every second step, so that many of them meet a save.
+- SIGKILL, SIGTERM: at random moments from the first line of `train` on, and run again, until it
+  ends; then anew. A checkpoint is saved at every second step, so that many of them meet a save.
 
 Each run is a process of its own. What counts is that it ends in the same numbers, all of them: the
 log (loss, gradient, validation, tokens of each step) and the bytes of the adapter. Writes
@@ -112,6 +112,7 @@ def train(folder: Path, chooser: str, stop_after: int) -> None:
     encoded = sft_qlora.encode_mixture(tokenizer, {"drill": rows}, "assistant", 256)
     base = models.load_base("mini", "nf4")
     torch.manual_seed(0)
+    (folder / "begun").touch()
     model, log = sft_qlora.train(base, tokenizer, encoded, folder=folder, **SETTINGS)
     digest = hashlib.sha256()
     for _, parameter in sorted(model.named_parameters(), key=lambda pair: pair[0]):
@@ -132,10 +133,13 @@ class Run:
         folder.mkdir(exist_ok=True)
 
     def start(self, stop_after: int = 0) -> multiprocessing.Process:
-        (self.folder / "output").unlink(missing_ok=True)
+        for name in ("output", "begun"):
+            (self.folder / name).unlink(missing_ok=True)
         arguments = (self.folder, self.chooser, stop_after)
         process = self.context.Process(target=train, args=arguments)
         process.start()
+        while process.is_alive() and not (self.folder / "begun").exists():
+            time.sleep(0.01)
         return process
 
     def result(self) -> str:
@@ -225,15 +229,13 @@ def kills(
     while sent < number:
         run, reached = Run(place / f"{kind.name} {len(ends)}"), 0
         while not run.result():
-            began, process = time.monotonic(), run.start()
+            process = run.start()
             if sent < number:
                 process.join(dice.uniform(0, seconds))
             if sent < number and process.is_alive():
                 os.kill(process.pid, kind)
                 sent += 1
             process.join()
-            if not process.exitcode:  # how long it takes now: the machine has other work too
-                seconds = time.monotonic() - began
             if process.exitcode not in (0, -kind) or (process.exitcode == 0 and not run.result()):
                 raise RuntimeError(f"exit {process.exitcode}: {run.output()}")
             went_on += "going on from checkpoint-" in run.output()
@@ -275,8 +277,8 @@ def main() -> None:
         place = Path(name)
         whole, again = Run(place / "whole"), Run(place / "again")
         whole.start().join()  # the server starts, modules are read
-        began = time.monotonic()
-        again.start().join()
+        process, began = again.start(), time.monotonic()
+        process.join()
         seconds, expected = time.monotonic() - began, whole.result()
         if not expected or again.result() != expected:
             raise RuntimeError(f"two undisturbed runs are not the same\n{again.output()}")
