@@ -7,6 +7,7 @@ import pytest
 import recipes
 
 from clinical_camel import data, runs
+from clinical_camel.planning.shapes import SHAPES
 
 MARKS = ("published", "reference", "recalled", "ours")
 OURS = {"colab_t4", "h100_8b"}  # recipes of no published system
@@ -47,6 +48,11 @@ def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path, mo
     assert row["architecture"] == committed["architecture"]
     assert 0 < row["trained_share"] <= 1
     assert row["loss_on"] == runs.load_params(study, "02_sft_qlora")["loss_on"]
+
+
+@pytest.mark.parametrize("study", recipes.studies())
+def test_a_recipe_can_be_planned_before_its_base_is_downloaded(study):
+    assert runs.load_params(study, "02_sft_qlora")["model"] in SHAPES
 
 
 def test_an_unknown_base_says_where_to_add_it():

@@ -33,6 +33,7 @@ def _llama(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dic
 _7B, _13B = _llama(4096, 11008, 32, 32), _llama(5120, 13824, 40, 40)
 _8B = _llama(4096, 14336, 32, 32, num_key_value_heads=8, vocab_size=128256)
 _OLD = {"max_position_embeddings": 2048}
+_TINY = _llama(2048, 5632, 22, 32, num_key_value_heads=4) | _OLD
 _QWEN2 = {"model_type": "qwen2", "num_key_value_heads": 4, "vocab_size": 152064}
 _QWEN3 = {"model_type": "qwen3", "num_key_value_heads": 8, "vocab_size": 151936, "head_dim": 128}
 _BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
@@ -50,12 +51,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     "meta-llama/Llama-3.1-8B": _8B | {"max_position_embeddings": 131072},
     "meta-llama/Llama-3.1-8B-Instruct": _8B | {"max_position_embeddings": 131072},
     "bigscience/bloom-7b1": _BLOOM | {"vocab_size": 250880},
-    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": _llama(2048, 5632, 22, 32, num_key_value_heads=4) | _OLD,
+    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": _TINY,
+    "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T": _TINY,
     "Qwen/Qwen2.5-7B": _llama(3584, 18944, 28, 28) | _QWEN2 | {"max_position_embeddings": 131072},
     "Qwen/Qwen2.5-7B-Instruct": _llama(3584, 18944, 28, 28)
     | _QWEN2
     | {"max_position_embeddings": 32768},
     "Qwen/Qwen3-8B": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 40960},
+    "Qwen/Qwen3-8B-Base": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 32768},
 }
 
 
