@@ -267,6 +267,13 @@ def test_notes_are_counted_on_the_shipped_consultations():
 # ---------------------------------------------------------------------- the whole, and its error
 
 
+def test_a_run_that_found_its_answers_in_a_journal_is_no_measurement(monkeypatch):
+    record = {"status": "complete", "device": {}, "params": {}, "notes": {"computed": {"a": {}}}}
+    monkeypatch.setattr(costs, "read_json", lambda _: record)
+    monkeypatch.setattr(costs, "costs_of", lambda *_: pytest.fail("planned for nothing"))
+    assert list(costs.measured_runs()) == []
+
+
 def test_the_plan_of_training_is_near_what_was_measured():
     measured = {run.cost.step: run for run in costs.measured_runs() if run.cost.study[-1] == "l"}
     run = measured["02_sft_qlora"]

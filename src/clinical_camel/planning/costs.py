@@ -157,14 +157,18 @@ class Measured:
 
 
 def measured_runs() -> Iterator[Measured]:
-    """Every complete run under outputs/ whose inputs are still there to be counted."""
+    """Every complete run under outputs/ that measured all of its work and whose inputs are there.
+
+    One that found all its answers in the journal of an earlier attempt measured only its end.
+    """
     for file in sorted((params_.root() / "outputs").glob("*/*/run.json")):
         record, (study, step) = read_json(file), file.parts[-3:-1]
         if record.get("status") != "complete" or study == "scratch" or step[0] == ".":
             continue
         machine = _machine_of(record["device"])
         params = _completed(step, record["params"])
-        if not machine or not params:
+        answered = record.get("notes", {}).get("computed")  # what each model computed, by model
+        if not machine or not params or (answered and not any(answered.values())):
             continue
         try:
             cost = costs_of(Job(study, step, params), machine)
