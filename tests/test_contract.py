@@ -25,6 +25,7 @@ from clinical_camel.runs.params import read_cells, read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = {"data", "models", "stats", "runs", "grounding", "planning", "doctor"}
+SHARED |= {"release"}
 STEP_MAY = {"data", "models", "stats", "grounding"}
 BANNED = [
     "trust_remote_code",
@@ -209,7 +210,8 @@ def allowed_imports(name: str, steps: set[str]) -> set[str]:
     if name == "planning":  # counts a step's work with the step's own functions, before it runs
         return steps | STEP_MAY | {"runs"}
     above = {"doctor": {"models", "planning", "runs"}}  # compares this machine with the plan
-    above["__main__"] = {"data", "doctor", "planning", "runs"}  # the two only when asked for
+    above["release"] = {"models", "runs"}  # reads the records of runs; no step, no data
+    above["__main__"] = {"data", "doctor", "planning", "release", "runs"}  # some when asked for
     return above.get(name, {"data"} if name == "models" else set())
 
 

@@ -1,9 +1,11 @@
 """python -m clinical_camel run <study> [<step> ...] [--force] | status <study> | list
-| plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]"""
+| plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]
+| card <study> | merge <study> <folder>"""
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
 # before papermill is imported: kernels inherit it, and each would print two lines about it
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
@@ -47,9 +49,34 @@ def _doctor(asked: argparse.Namespace) -> int:
     return doctor.show(jobs, offline)
 
 
+def _card_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a study whose steps 02 and 03 are complete")
+
+
+def _card(asked: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    print(release.write_card(asked.study))
+    return 0
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a study whose adapter is on this machine")
+    parser.add_argument("folder", type=Path, help="where the merged model goes; new or empty")
+
+
+def _merge(asked: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    print(release.merge(asked.study, asked.folder).to_string(index=False))
+    return 0
+
+
 COMMANDS = (
     Command("plan", "what a study will take, before it is paid for", _plan_arguments, _plan),
     Command("doctor", "whether this machine is fit to run it", _doctor_arguments, _doctor),
+    Command("card", "a model card, written from the runs", _card_arguments, _card),
+    Command("merge", "the adapter added into its base, checked", _merge_arguments, _merge),
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,230 @@
+"""What leaves a study: a model card written from its runs, and the adapter merged into its base.
+
+Nothing here is typed in by hand: every number of a card is read from `run.json` and the tables
+beside it, and a study without scores has none. A merged model is saved only if it gives the logits
+of base and adapter apart. Nothing is uploaded. To merge takes the memory of the whole base in full
+precision; with CUDA_VISIBLE_DEVICES="" in the environment it is main memory.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from peft import PeftModel
+
+from clinical_camel import models
+from clinical_camel.runs import params as params_
+from clinical_camel.runs.plan import PlanError
+
+TRAINING, EXAM = "02_sft_qlora", "03_eval_fewshot"
+APART = 1e-3  # how far merged logits may be, as a share of the largest: float32 keeps 1e-6
+QUESTIONS = (
+    "What treats gout?",
+    "A child has a barking cough at night. What is it?",
+    "Why is the potassium low after a week of vomiting?",
+    "Which vaccine is given before the spleen is taken out?",
+)
+CARD = """---
+{front}---
+
+# {title}
+
+**Research only: not for use in care.** No clinician has reviewed what this model says.
+
+## What it is
+
+{what}
+
+## Intended use
+
+To study what tuning on these texts changes, and to repeat the study. Not for diagnosis, treatment
+or advice, not for patients and not by them. Nothing about its safety was tested.
+
+## Trained on
+
+{trained_on}
+
+## How
+
+{how}
+
+## Exams
+
+{exams}
+
+Intervals are 95 % (Wilson); chance is guessing. An exam score does not measure clinical competence.
+
+## To repeat
+
+```
+git checkout {commit}
+python -m clinical_camel run {study}
+```
+"""
+
+
+def write_card(study: str) -> Path:
+    """Writes outputs/<study>/MODEL_CARD.md from the study's own runs; returns where."""
+    place = params_.root() / "outputs" / study / "MODEL_CARD.md"
+    place.write_text(card(study), encoding="utf-8")
+    return place
+
+
+def card(study: str) -> str:
+    """The model card of a study as Markdown; PlanError while steps 02 and 03 are not complete."""
+    trained, asked = _record(study, TRAINING), _record(study, EXAM)
+    params = trained["params"]
+    log = _table(study, TRAINING, "train_log")
+    mixture = _table(study, TRAINING, "mixture").set_index("source")
+    sources = {source["spec"]: source for source in trained["notes"]["sources"]}
+    rows = [
+        {
+            "source": spec,
+            "rows": int(row["rows"]),
+            "tokens": int(row["tokens"]),
+            "trained": f"{row['trained_share']:.0%}",
+            "licence": sources[spec]["licence"] or "made in this study",
+            "hash or revision": (sources[spec].get("sha256") or sources[spec]["revision"])[:16],
+        }
+        for spec, row in mixture.iterrows()
+    ]
+    recipe = {name: value for name, value in params.items() if name not in ("study", "mixture")}
+    base = ", ".join(f"{name} {value}" for name, value in trained["notes"]["base"].items())
+    ours = params["model"] == "mini"  # shipped with the package, and under its licence
+    front = "license: apache-2.0\n" if ours else "license: other\n"
+    front += "" if ours else f"license_name: that of the base\nbase_model: {params['model']}\n"
+    front += "library_name: peft\n"
+    what = (
+        f"A LoRA adapter on `{params['model']}` ({base}), whose licence binds this one too. "
+        f"{len(log)} steps, loss from {log['loss'].iloc[0]:.2f} to {log['loss'].iloc[-1]:.2f}, "
+        f"{trained['seconds'] / 60:.0f} minutes on {_device(trained)}. "
+        f"Adapter: sha256 {trained['artefacts']['adapter/adapter_model.safetensors'][:16]}."
+    )
+    return CARD.format(
+        front=front,
+        title=f"{study}: an adapter of the open study of Clinical Camel",
+        what=what,
+        trained_on=markdown(rows),
+        how=markdown([{"parameter": k, "value": _shown(v)} for k, v in recipe.items()]),
+        exams=markdown(_exams(study, asked)),
+        commit=trained["commit"],
+        study=study,
+    )
+
+
+def _exams(study: str, record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row for each benchmark, protocol and number of shots: every model beside the baseline."""
+    scores = _table(study, EXAM, "scores")
+    keys = ["benchmark", "variant", "protocol", "num_shots"]
+    rows = []
+    for (benchmark, variant, protocol, shots), group in scores.groupby(keys, sort=False):
+        row = {"exam": benchmark, "asked": f"{protocol}, {shots}-shot", "n": int(group["n"].max())}
+        if variant != "as_given":
+            row["asked"] += f", {variant.replace('_', ' ')}"
+        for score in group.itertuples():
+            share = f"{score.accuracy:.1%} [{score.low:.1%}, {score.high:.1%}]"
+            row[score.model] = share if score.n else "too long"
+        rows.append(row | {"chance": f"{group['chance'].max():.0%}"})
+    if not rows:
+        raise PlanError(f"{study}: {EXAM} has no score; a card without exams is not written")
+    return rows
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table.
+
+    >>> print(markdown([{"a": 1, "b": "x|y"}]))
+    | a | b |
+    | --- | --- |
+    | 1 | x\\\\|y |
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names)]
+    lines += [[str(row.get(name, "")).replace("|", "\\\\|") for name in names] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "none"
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    return " and ".join(record["device"].get("gpu") or [f"{record['device']['cpu']} (CPU)"])
+
+
+def _record(study: str, step: str) -> dict[str, Any]:
+    file = params_.root() / "outputs" / study / step / "run.json"
+    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if record.get("status") != "complete":
+        raise PlanError(f"{study}: {step} is not complete; run it first")
+    return record
+
+
+def _table(study: str, step: str, name: str) -> pd.DataFrame:
+    return pd.read_csv(params_.root() / "outputs" / study / step / f"{name}.csv")
+
+
+# ----------------------------------------------------------------------------------------- merge
+
+
+def merge(study: str, folder: Path) -> pd.DataFrame:
+    """The adapter of a study added into its base in full precision; model, tokenizer, card saved.
+
+    Returns a row for each of QUESTIONS: how far the logits of the merged model are from those of
+    base and adapter apart, at most, and whether its likeliest next token is theirs; and whether it
+    is that of the base as it was trained on, in 4 or 8 bit. PlanError for a folder that is not
+    empty, a step that is not complete, or logits more than APART from each other (nothing is
+    written then).
+    """
+    text, params = card(study), _record(study, TRAINING)["params"]
+    if folder.exists() and any(folder.iterdir()):
+        raise PlanError(f"{folder}: is not empty; name another folder")
+    place = params_.root() / "outputs" / study / TRAINING / "adapter"
+    if not (place / "adapter_model.safetensors").is_file():
+        raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
+    tokenizer = models.load_tokenizer(str(place.relative_to(params_.root())))
+    prompts = [_prompt(tokenizer, question) for question in QUESTIONS]
+    trained = _tuned(params["model"], params["quantize"], place)
+    as_trained = [_next(trained, prompt) for prompt in prompts]
+    del trained
+    tuned = _tuned(params["model"], "", place)
+    apart = [_next(tuned, prompt) for prompt in prompts]
+    merged = tuned.merge_and_unload()
+    together = [_next(merged, prompt) for prompt in prompts]
+    rows = pd.DataFrame(
+        {
+            "question": question,
+            "difference": float((one - two).abs().max() / one.abs().max()),
+            "same_token": bool(one.argmax() == two.argmax()),
+            "same_token_as_trained": bool(two.argmax() == three.argmax()),
+        }
+        for question, one, two, three in zip(QUESTIONS, apart, together, as_trained, strict=True)
+    )
+    if not rows["difference"].max() <= APART:
+        raise PlanError(
+            f"{study}: merged logits are {rows['difference'].max():.1e} of the largest apart, more "
+            f"than {APART}; nothing was written"
+        )
+    merged.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    return rows
+
+
+def _tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
+    return PeftModel.from_pretrained(models.load_base(model, quantize), str(adapter)).eval()
+
+
+def _prompt(tokenizer, question: str) -> list[int]:
+    messages = [{"role": "user", "content": question}]
+    return models.encode(tokenizer, models.render_chat(tokenizer, messages))
+
+
+@torch.inference_mode()
+def _next(model, prompt: Sequence[int]) -> torch.Tensor:
+    """The logits of the next token, [vocabulary], in float32."""
+    ids = torch.tensor([list(prompt)], device=model.device)
+    return model(input_ids=ids).logits[0, -1].float().cpu()
