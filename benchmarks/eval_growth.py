@@ -94,26 +94,29 @@ def measure(llm: models.LLM, asked: Sequence[Question], pool: Sequence[Question]
 
 def plot_growth(rows: pd.DataFrame) -> Figure:
     """A panel for each thing that grows: tokens read, ours and one forward for each option."""
-    figure, axes = plt.subplots(1, len(VALUES), figsize=(10, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, len(VALUES), figsize=(10, 3.8), sharey=True)
     for axis, grows in zip(axes, VALUES, strict=True):
         for k, (scored, here) in enumerate(rows[rows["grows"] == grows].groupby("scored")):
-            style = {"marker": "os"[k], "markersize": 5}
-            axis.plot(here[grows], here["tokens"] / 1e3, color="#0072B2", **style)
-            axis.plot(here[grows], here["one_forward_each"] / 1e3, color="#D55E00", **style)
-            last = here.iloc[-1]
-            for column, who in [("tokens", "ours"), ("one_forward_each", "one forward an option")]:
-                axis.annotate(
-                    f"{who}, {scored}" if axis is axes[0] else "",
-                    (last[grows], last[column] / 1e3),
-                    (-6, 6 - 14 * k),
-                    textcoords="offset points",
-                    ha="right",
-                    fontsize=8,
+            for column, who, colour in [
+                ("one_forward_each", "one forward for each option", "#D55E00"),
+                ("tokens", "ours", "#0072B2"),
+            ]:
+                axis.plot(
+                    here[grows],
+                    here[column] / 1e3,
+                    color=colour,
+                    marker="os"[k],
+                    linestyle="-:"[k],
+                    markersize=5,
+                    label=f"{who}, {scored}",
                 )
         axis.set(xlabel=grows.replace("num_shots", "worked examples"), yscale="log")
-        axis.set_xticks(VALUES[grows])
+        axis.set_xticks(rows.loc[rows["grows"] == grows, grows].unique())
+        axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.grid(visible=True, alpha=0.3)
     axes[0].set_ylabel("tokens read, thousands")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=2, fontsize=9)
+    figure.tight_layout(rect=(0, 0.16, 1, 1))
     return figure
 
 
