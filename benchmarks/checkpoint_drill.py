@@ -37,6 +37,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+import toy_training
 from transformers.trainer_utils import get_last_checkpoint
 
 from clinical_camel import models, sft_qlora
@@ -45,27 +46,7 @@ from clinical_camel.sft_qlora import training
 
 TABLE = Path(__file__).with_name("checkpoint_drill.csv")
 OURS, STOCK = "by manifest", "trainer's own"
-SETTINGS = {
-    "max_length": 256,
-    "packing": False,
-    "lora_rank": 4,
-    "lora_alpha": 8,
-    "lora_dropout": 0.1,
-    "lora_targets": ["all-linear"],
-    "learning_rate": 1.0e-3,
-    "lr_scheduler": "cosine",
-    "warmup_ratio": 0.1,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "num_epochs": 2.0,
-    "batch_size": 2,
-    "gradient_accumulation_steps": 1,
-    "optimizer": "paged_adamw_32bit",
-    "gradient_checkpointing": False,
-    "validation_fraction": 0.25,
-    "save_steps": 2,
-    "seed": 0,
-}
+SETTINGS = toy_training.SETTINGS | {"validation_fraction": 0.25, "save_steps": 2}
 STOPPED_AFTER = 7
 READ = {  # by the trainer when it goes on
     *("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "rng_state.pth"),

@@ -169,7 +169,7 @@ def counted(found: pd.DataFrame) -> dict[str, int]:
 
 
 def texts(load: Callable, spec: str) -> list[tuple[str, str]]:
-    return [(row.id, eval_fewshot.source_text(row)) for row in load(spec)]
+    return [(row.id, data.row_text(row)) for row in load(spec)]
 
 
 def real(
@@ -193,7 +193,7 @@ def copies(exams: dict[str, Sequence[Question]]) -> pd.DataFrame:
     """Each exam in itself: the questions of which another row holds a copy or a light edit."""
     rows = []
     for name, questions in exams.items():
-        pages = [(question.id, eval_fewshot.source_text(question)) for question in questions]
+        pages = [(question.id, data.row_text(question)) for question in questions]
         found = eval_fewshot.overlaps(questions, pages)
         found = found[found["id"] != found["source"]]
         rows.append(

@@ -12,6 +12,7 @@ eval_growth.csv, the picture is eval_growth.png.
 
 import argparse
 import dataclasses
+import functools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -77,7 +78,7 @@ def measure(llm: models.LLM, asked: Sequence[Question], pool: Sequence[Question]
                 shown = design.shown("medqa_us", pools, questions, size["num_shots"])
                 each = one_forward_each(llm, questions, shown, eval_fewshot.PROTOCOLS[name])
                 llm.counts.clear()
-                answer = lambda: ask_us(llm, "medqa_us", questions, pools, design)  # noqa: B023, E731
+                answer = functools.partial(ask_us, llm, "medqa_us", questions, pools, design)
                 _, cpu, _ = timed(answer)
                 read = llm.counts["prefix_tokens"] + llm.counts["row_tokens"]
                 yield {

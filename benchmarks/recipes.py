@@ -15,9 +15,10 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import torch
-from mini_effect import HERE, append
+from mini_effect import HERE, NO_STUDY, append
 from toy_tokenizers import write_tokenizer
 from transformers import (
     AutoModelForCausalLM,
@@ -28,11 +29,10 @@ from transformers import (
 )
 
 from clinical_camel import data, models, runs, sft_qlora
-from clinical_camel.data import Dialogue
+from clinical_camel.data import Dialogue, readers
 
 STEPS, ROWS = 6, 8  # steps, and rows from each source of the mixture
 LONGEST = 512  # tokens of a row
-NO_STUDY = ("study", "model", "quantize", "chat_template", "mixture", "loss_on")
 WIDE = {"vocab_size": 640, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 GATED = WIDE | {"intermediate_size": 96}
 BASES = {  # how the name of a base begins: its architecture made small, and its tokenizer's family
@@ -70,18 +70,12 @@ def rows_for(spec: str) -> list[Dialogue]:
         return data.sample(data.load_dialogues(SHAREGPT), ROWS)
     if spec.startswith("medical_meadow"):  # instruction, input, output
         asked = data.sample(data.load_training_questions("mini_exam_train"), ROWS)
-        told = {"role": "system", "content": "Answer this question truthfully"}
+        told = {"instruction": "Answer this question truthfully"}
         return [
-            Dialogue(
-                id=question.id,
-                source=spec,
-                messages=[
-                    told,
-                    {"role": "user", "content": question.question},
-                    {"role": "assistant", "content": question.options[question.answer]},
-                ],
+            readers.read_instruction(
+                told | {"id": q.id, "input": q.question, "output": q.options[q.answer]}, spec
             )
-            for question in asked
+            for q in asked
         ]
     return data.sample(data.load_dialogues("mini_chat"), ROWS)
 
@@ -91,18 +85,12 @@ def try_recipe(study: str, folder: Path) -> dict:
     asked = runs.load_params(study, "02_sft_qlora")
     config, family = base_of(asked["model"])
     rows = {spec: rows_for(spec) for spec in asked["mixture"]}
-    home = os.environ.get("CLINICAL_CAMEL_ROOT")
-    os.environ["CLINICAL_CAMEL_ROOT"] = str(folder)
-    try:
+    with mock.patch.dict(os.environ, {"CLINICAL_CAMEL_ROOT": str(folder)}):
         write_tokenizer(family, folder / "base")
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder / "base")
         tokenizer = models.load_tokenizer("base", asked["chat_template"])
         base = models.load_base("base", asked["quantize"])
-    finally:
-        os.environ.pop("CLINICAL_CAMEL_ROOT")
-        if home is not None:
-            os.environ["CLINICAL_CAMEL_ROOT"] = home
     limit = min(asked["max_length"], LONGEST)
     encoded = sft_qlora.encode_mixture(tokenizer, rows, asked["loss_on"], limit)
     settings = {name: value for name, value in asked.items() if name not in NO_STUDY}

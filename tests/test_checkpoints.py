@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import SETTINGS, dialogue
+from conftest import dialogue
+from toy_training import SETTINGS
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.sft_qlora import checkpoints

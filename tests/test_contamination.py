@@ -143,7 +143,7 @@ def test_nothing_found_is_an_empty_table_with_its_columns():
     ],
 )
 def test_the_text_of_a_row_is_all_that_is_learned_from(row, text):
-    assert eval_fewshot.source_text(row) == text
+    assert data.row_text(row) == text
 
 
 # -------------------------------------------------------------------------- planted, by the hundred
@@ -179,7 +179,7 @@ def test_what_is_planted_in_generated_text_is_found_and_hardly_anything_else():
 
 def test_no_question_of_the_shipped_exam_stands_whole_in_what_is_trained_on():
     rows = data.load_training_questions("mini_exam_train") + data.load_articles("mini_articles")
-    sources = [(row.id, eval_fewshot.source_text(row)) for row in rows]
+    sources = [(row.id, data.row_text(row)) for row in rows]
     table = eval_fewshot.overlaps(data.load_questions("mini_exam"), sources)
     assert set(table["kind"]) == {"light edit"}  # one template, another condition
 

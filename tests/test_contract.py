@@ -24,8 +24,7 @@ from clinical_camel.runs.machine import code_hash
 from clinical_camel.runs.params import read_cells, read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
-SHARED = {"data", "models", "stats", "runs", "grounding", "planning", "doctor"}
-SHARED |= {"release"}
+SHARED = {"data", "models", "stats", "runs", "grounding", "planning", "doctor", "release"}
 STEP_MAY = {"data", "models", "stats", "grounding"}
 BANNED = [
     "trust_remote_code",

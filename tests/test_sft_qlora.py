@@ -5,10 +5,11 @@ import json
 import pandas as pd
 import pytest
 import torch
-from conftest import SETTINGS, dialogue
+from conftest import dialogue
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from toy_training import SETTINGS
 from transformers import (
     AutoModelForCausalLM,
     BloomConfig,

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from conftest import SETTINGS, dialogue
+from conftest import dialogue
 from safetensors.torch import load_file, save_file
+from toy_training import SETTINGS
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.sft_qlora import stops

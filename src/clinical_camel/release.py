@@ -6,7 +6,6 @@ of base and adapter apart. Nothing is uploaded. To merge takes the memory of the
 precision; with CUDA_VISIBLE_DEVICES="" in the environment it is main memory.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from peft import PeftModel
 
 from clinical_camel import models
 from clinical_camel.runs import params as params_
+from clinical_camel.runs.files import read_json
 from clinical_camel.runs.plan import PlanError
 
 TRAINING, EXAM = "02_sft_qlora", "03_eval_fewshot"
@@ -156,8 +156,7 @@ def _device(record: Mapping[str, Any]) -> str:
 
 
 def _record(study: str, step: str) -> dict[str, Any]:
-    file = params_.root() / "outputs" / study / step / "run.json"
-    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    record = read_json(params_.root() / "outputs" / study / step / "run.json")
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
     return record

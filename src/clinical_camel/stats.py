@@ -19,12 +19,13 @@ from statsmodels.stats.multitest import multipletests
 CHUNK = 1_000  # bootstrap resamples drawn at a time, which bounds the memory
 
 
-def wilson(correct: int, total: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(correct: float, total: float, level: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of a proportion, from 0 to 1.
 
     Wilson, not the normal interval: a subject of MMLU has some 100 questions, and near 0 or 1 the
     normal interval leaves the unit range. Without any question (total 0) nothing is known, and the
-    interval is (0, 1). ValueError unless 0 <= correct <= total.
+    interval is (0, 1). The counts may be fractions, as the worth of clusters is. ValueError unless
+    0 <= correct <= total.
 
     The figures are those of Newcombe 1998 (Statistics in Medicine 17:857), Table I, method 3:
 

@@ -21,7 +21,6 @@ Reading is all or nothing: every problem of a file is listed in one `DataError`,
 
 import csv
 import dataclasses
-import hashlib
 import importlib.resources
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from typing import Any
 import pandas as pd
 
 from clinical_camel.data import files, registry
+from clinical_camel.data.draws import check_share, lowest_hashes, sample, share_of
 from clinical_camel.data.files import root
 from clinical_camel.data.shapes import (
     IMAGE_QUESTIONS,
@@ -49,6 +49,7 @@ from clinical_camel.data.shapes import (
     from_dict,
     question_text,
     row_problems,
+    row_text,
     to_dict,
 )
 
@@ -78,6 +79,7 @@ __all__ = [
     "names",
     "question_text",
     "root",
+    "row_text",
     "sample",
     "spec_problem",
     "to_dict",
@@ -120,9 +122,9 @@ def load_articles(spec: str, limit: int = 0) -> list[Article]:
 
 
 def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue]:
-    """The dialogues of a spec to learn from, `share` times over: see `_share`."""
-    _check_share(spec, share)
-    return _share(_load(spec, Dialogue, learn=True), share, seed)
+    """The dialogues of a spec to learn from, `share` times over: see `share_of`."""
+    check_share(spec, share)
+    return share_of(_load(spec, Dialogue, learn=True), share, seed)
 
 
 def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:
@@ -133,8 +135,8 @@ def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dia
     source = _parse(spec).source
     if source is None or source.shape is Dialogue:
         return load_dialogues(spec, share, seed)
-    _check_share(spec, share)
-    return _share(load_articles(spec), share, seed)
+    check_share(spec, share)
+    return share_of(load_articles(spec), share, seed)
 
 
 def load_sources(spec: str) -> list[Row]:
@@ -155,7 +157,7 @@ def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Qu
     rows = _load(spec, Question, learn=True)
     if not 0 <= skip <= len(rows):
         raise DataError(f"{spec}: skip is 0 to {len(rows)} (its rows), is {skip}")
-    skipped = {row.id for row in _first(rows, skip)}
+    skipped = {row.id for row in lowest_hashes(rows, skip)}
     return sample([row for row in rows if row.id not in skipped], limit)
 
 
@@ -369,37 +371,3 @@ def _refuse_held_out(spec: str, raw: list[dict[str, Any]]) -> None:
             f"{spec}: {len(held_out)} of {len(raw)} rows say that their split is "
             f"{', '.join(sorted(set(held_out)))}; nothing may be learned from those."
         )
-
-
-def sample(rows: list[Any], limit: int) -> list[Any]:
-    """`limit` rows spread over the whole file, in file order; 0 means all.
-
-    Not the first rows: files are sorted by subject (MMLU), by institute (MedQuAD) or by kind of
-    transcript (ACI-Bench), so the first hundred would be another benchmark. The rows with the
-    smallest sha256 of their id are kept: the same ones on every machine, and those of a small
-    limit are part of those of a larger one.
-    """
-    if limit < 0:
-        raise DataError(f"limit is 0 (all rows) or more, is {limit}")
-    return _first(rows, limit) if limit else rows
-
-
-def _check_share(spec: str, share: float) -> None:
-    if not share >= 0.0:
-        raise DataError(f"{spec}: share is 0.0 or more (1.0: each row once), is {share}")
-
-
-def _share(rows: list[Any], share: float, seed: int) -> list[Any]:
-    """`share` of the rows in their order; 2.5 is all of them twice and half of them a third time.
-
-    The draw depends on the seed and the ids alone, and a smaller share is part of a larger one:
-    a series of mixtures differs in size only.
-    """
-    whole = int(share)
-    return rows * whole + _first(rows, round((share - whole) * len(rows)), salt=f"{seed}:")
-
-
-def _first(rows: list[Any], count: int, salt: str = "") -> list[Any]:
-    ranked = sorted(rows, key=lambda row: hashlib.sha256(f"{salt}{row.id}".encode()).digest())
-    kept = {row.id for row in ranked[:count]}
-    return [row for row in rows if row.id in kept]

@@ -136,6 +136,17 @@ def article_text(article: Article) -> str:
     return "\n\n".join([article.title, *sections])
 
 
+def row_text(row: Row) -> str:
+    """What a model reads of a row that it is trained on: of a question the right option as well."""
+    if isinstance(row, Article):
+        return article_text(row)
+    if isinstance(row, Dialogue):
+        return "\n".join(message["content"] for message in row.messages)
+    if isinstance(row, Consultation):
+        return "\n".join([*(turn.text for turn in row.turns), row.note])
+    return f"{question_text(row)}\n{row.options[row.answer]}"
+
+
 def row_problems(row: Row) -> list[str]:
     """What makes this row unusable, in words; empty for a good row."""
     problems = [] if row.id.strip() else ["id is empty"]

@@ -35,7 +35,6 @@ from clinical_camel.eval_fewshot.contamination import (
     overlap_counts,
     overlaps,
     search_sources,
-    source_text,
 )
 from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
@@ -110,7 +109,6 @@ __all__ = [
     "score_table",
     "search_sources",
     "sharing",
-    "source_text",
     "take_exemplars",
     "vary",
 ]

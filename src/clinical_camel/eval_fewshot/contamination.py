@@ -23,7 +23,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from clinical_camel import data
-from clinical_camel.data import Article, Consultation, Dialogue, Question
+from clinical_camel.data import Question
 from clinical_camel.data.shapes import Row
 from clinical_camel.eval_fewshot.scores import SETTING, score_table
 
@@ -70,17 +70,6 @@ class _Index:
     runs: Places
 
 
-def source_text(row: Row) -> str:
-    """What a model reads of a row that it is trained on: of a question the right option as well."""
-    if isinstance(row, Article):
-        return data.article_text(row)
-    if isinstance(row, Dialogue):
-        return "\n".join(message["content"] for message in row.messages)
-    if isinstance(row, Consultation):
-        return "\n".join([*(turn.text for turn in row.turns), row.note])
-    return f"{data.question_text(row)}\n{row.options[row.answer]}"
-
-
 def overlaps(
     questions: Sequence[Question], sources: Iterable[tuple[str, str]], part: float = PART
 ) -> pd.DataFrame:
@@ -106,31 +95,24 @@ def overlaps(
     physician by his mother because of"). ValueError if two questions have one id.
     """
     index = _build(questions)
-    rows = []
-    for source, text in sources:
-        heard = words(text)
-        found = _shared_runs(index, heard, part)
-        for number, (kind, similarity, shared) in _alike(index, heard):
-            if kind == "light edit" and number in found:
-                kind, _, shared = found[number]
-            found[number] = (kind, similarity, shared)
-        rows += [(index.asked[n].id, source, *match) for n, match in sorted(found.items())]
-    return pd.DataFrame(rows, columns=["id", "source", "kind", "similarity", "shared"])
+    rows = [row for source, text in sources for row in _found(index, source, words(text), part)]
+    return pd.DataFrame(rows, columns=FOUND[2:])
 
 
 def search_sources(
     questions: Mapping[str, Sequence[Question]], sources: Mapping[str, Sequence[Row]]
 ) -> pd.DataFrame:
     """`overlaps` of every benchmark with every source: its columns behind benchmark, trained_on."""
-    tables = []
+    indexes = {benchmark: _build(asked) for benchmark, asked in questions.items()}
+    found = []
     for trained_on, rows in sources.items():
-        for benchmark, asked in questions.items():
-            bar = tqdm(rows, f"{benchmark} in {trained_on}", unit="row", file=sys.stdout)
-            table = overlaps(asked, ((row.id, source_text(row)) for row in bar))
-            table.insert(0, "trained_on", trained_on)
-            table.insert(0, "benchmark", benchmark)
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FOUND)
+        here = {benchmark: [] for benchmark in indexes}
+        for row in tqdm(rows, f"exams in {trained_on}", unit="row", file=sys.stdout):
+            heard = words(data.row_text(row))
+            for benchmark, index in indexes.items():
+                here[benchmark] += _found(index, row.id, heard)
+        found += [(name, trained_on, *each) for name, matches in here.items() for each in matches]
+    return pd.DataFrame(found, columns=FOUND)
 
 
 def overlap_counts(
@@ -232,6 +214,16 @@ def _rare_grams(texts: Sequence[Sequence[str]], sizes: Sequence[int], keep_one: 
 
 def _grams(text: Sequence[str], size: int) -> Iterator[Gram]:
     return zip(*(text[i:] for i in range(size)), strict=False)
+
+
+def _found(index: _Index, source: str, heard: Sequence[str], part: float = PART) -> list[tuple]:
+    """The questions that stand in one source, as rows of `overlaps`."""
+    found = _shared_runs(index, heard, part)
+    for number, (kind, similarity, shared) in _alike(index, heard):
+        if kind == "light edit" and number in found:
+            kind, _, shared = found[number]
+        found[number] = (kind, similarity, shared)
+    return [(index.asked[n].id, source, *match) for n, match in sorted(found.items())]
 
 
 def _shared_runs(index: _Index, heard: Sequence[str], part: float) -> dict[int, Match]:

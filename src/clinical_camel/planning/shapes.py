@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from clinical_camel import models
+from clinical_camel import models, sft_qlora
 from clinical_camel.runs.plan import PlanError
 
 PROBE = 256  # tokens for which saved activations are counted; they grow with the tokens
@@ -146,7 +146,7 @@ def _skeleton(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> A
 
 
 def _with_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
-    chosen = "all-linear" if list(targets) == ["all-linear"] else list(targets)
+    chosen = sft_qlora.target_modules(targets)
     lora = LoraConfig(r=rank, target_modules=chosen, task_type="CAUSAL_LM")
     try:
         with torch.device("meta"):

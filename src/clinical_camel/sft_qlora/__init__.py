@@ -26,7 +26,7 @@ from clinical_camel.sft_qlora.encoding import (
 )
 from clinical_camel.sft_qlora.log import plot_loss, training_log
 from clinical_camel.sft_qlora.stops import TrainingError
-from clinical_camel.sft_qlora.training import LR_SCHEDULERS, OPTIMIZERS, train
+from clinical_camel.sft_qlora.training import LR_SCHEDULERS, OPTIMIZERS, target_modules, train
 
 __all__ = [
     "LOSS_ON",
@@ -43,6 +43,7 @@ __all__ = [
     "publish",
     "save_adapter",
     "show_mask",
+    "target_modules",
     "train",
     "trained_tokens",
     "trained_turns",

@@ -75,7 +75,8 @@ def _refuse_unknown(
     tokenizer: PreTrainedTokenizerBase, source: str, items: Sequence[Dialogue | Article]
 ) -> None:
     """A word without a token becomes the unknown token, and a model learns to write that."""
-    unknown = {item.id: words for item in items if (words := unknown_words(tokenizer, _text(item)))}
+    found = ((item.id, unknown_words(tokenizer, data.row_text(item))) for item in items)
+    unknown = {name: words for name, words in found if words}
     for name, words in itertools.islice(unknown.items(), 1):
         raise ValueError(
             f"mixture: {source}: the tokenizer does not know a word of {len(unknown)} of "
@@ -93,12 +94,6 @@ def unknown_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
         return []
     words = [word for word in text.split() if tokenizer.unk_token not in word]
     return [w for w in words if unknown in tokenizer.encode(w, add_special_tokens=False)]
-
-
-def _text(item: Dialogue | Article) -> str:
-    if isinstance(item, Article):
-        return data.article_text(item)
-    return "\n".join(message["content"] for message in item.messages)
 
 
 def encode_within(

@@ -126,9 +126,7 @@ def train(
             r=lora_rank,
             lora_alpha=lora_alpha,
             lora_dropout=lora_dropout,
-            target_modules="all-linear"
-            if list(lora_targets) == ["all-linear"]
-            else list(lora_targets),
+            target_modules=target_modules(lora_targets),
             task_type="CAUSAL_LM",
         ),
         callbacks=[Progress(), stops.Watch(), checkpoints.Publish(recipe)],
@@ -146,6 +144,12 @@ def train(
         raise stops.TrainingError(f"{best}: {why}; remove it and train again")
     stops.refuse_unlearned(trainer.model)
     return trainer.model, training_log(trainer.state.log_history)
+
+
+def target_modules(lora_targets: Sequence[str]) -> str | list[str]:
+    """The layers as PEFT wants them: "all-linear" is a word of its own, names are a list."""
+    names = list(lora_targets)
+    return "all-linear" if names == ["all-linear"] else names
 
 
 class Progress(TrainerCallback):
