@@ -8,7 +8,7 @@ import pytest
 from toy_tokenizers import FAMILIES, TURNS, write_tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from clinical_camel import models
+from clinical_camel import doctor, models
 from clinical_camel.models import loading
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
@@ -118,6 +118,11 @@ def test_every_template_writes_as_its_source_does(tokenizer):
     name = next(n for n, template in TEMPLATES.items() if template == tokenizer.chat_template)
     written = WRITTEN[name] + (tokenizer.eos_token if name == "alpaca" else "")
     assert text.endswith(written)
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_template_on_its_own_family(tokenizer):
+    row = models.encode_dialogue(tokenizer, doctor.ASKED, "assistant")
+    assert list(doctor.template_problems(tokenizer, row)) == []
 
 
 def test_every_template_is_tried_on_a_tokenizer_of_its_family():

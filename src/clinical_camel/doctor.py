@@ -5,6 +5,7 @@ nothing is downloaded, nobody is asked to log in, and no token is printed.
 """
 
 import importlib.metadata
+import itertools
 import os
 import platform
 import re
@@ -257,12 +258,11 @@ def template_of(model: str, chat_template: str) -> Findings:
 def template_problems(tokenizer: Any, row: dict[str, list[int]]) -> Iterator[str]:
     """What a model would learn wrongly from a dialogue of two replies that is encoded so."""
     ids, labels = row["input_ids"], row["labels"]
-    if tokenizer.bos_token_id is not None:
-        count = ids.count(tokenizer.bos_token_id)
-        if tokenizer.bos_token_id == tokenizer.eos_token_id:
-            count = int(ids[0] == tokenizer.bos_token_id)  # the end token is the same one
-        if count != 1:
-            yield f"{count} BOS tokens in a conversation, not one"
+    bos = tokenizer.bos_token_id
+    # None is right where the tokenizer adds none (`load_tokenizer` refuses the contrary), and one
+    # for each exchange in Llama 2: wrong is a second one right behind the first.
+    if bos not in (None, tokenizer.eos_token_id) and (bos, bos) in itertools.pairwise(ids):
+        yield f"{ids.count(bos)} BOS tokens in a conversation, not one"
     ends = [
         label
         for label, after in zip(labels, [*labels[1:], models.IGNORE], strict=True)
