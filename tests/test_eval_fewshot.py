@@ -148,6 +148,17 @@ def test_models_are_compared_on_the_same_questions():
     assert row["p"] == pytest.approx(0.25)  # exact: 2 * (1/2) ** 3
 
 
+def test_parts_are_of_the_first_variant_alone_so_that_none_is_averaged_with_another():
+    questions = {
+        "toy": [dataclasses.replace(q, subset="ab"[i % 2]) for i, q in enumerate(TOY["toy"])]
+    }
+    asked = answers_of(base=[True] * 10)
+    both = pd.concat([asked, asked.assign(variant="options_only", correct=False)])
+    parts = eval_fewshot.by_group(both, questions)
+    assert set(parts["variant"]) == {"as_given"}
+    assert parts["accuracy"].tolist() == [1.0] * 5  # two subsets, three lengths
+
+
 @pytest.mark.parametrize("baseline", ["base", "tuned"])
 def test_without_another_model_the_comparison_is_an_empty_table_that_can_be_saved(baseline):
     table = eval_fewshot.compare(answers_of(tuned=[True]), TOY, baseline, seed=0)

@@ -1,5 +1,6 @@
 """From answers to tables and figures: accuracy beside n, interval, chance and published value."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -118,11 +119,12 @@ def by_group(answers: pd.DataFrame, questions: Mapping[str, Sequence[Question]])
 
     Columns: those of SETTING, `by`, `part`, n, accuracy, low, high. Lengths are thirds of the
     benchmark by characters of context, question and options. A benchmark that is all of one part
-    (no subsets, no image) has no row for it. Many parts, many comparisons: an interval that just
-    misses another means little here.
+    (no subsets, no image) has no row for it. Of several variants only the first is parted. Many
+    parts, many comparisons: an interval that just misses another means little here.
     """
     rows = []
-    for setting, group in answers[answers["fits"]].groupby(SETTING, sort=False):
+    asked = answers[answers["fits"] & answers["variant"].eq(answers["variant"].iloc[0])]
+    for setting, group in asked.groupby(SETTING, sort=False):
         key = dict(zip(SETTING, setting, strict=True))
         parts = _parts(questions[key["benchmark"]])
         for by, part_of in parts.items():
@@ -263,7 +265,8 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
         axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
         counts = rows.groupby(names)["n"].max()
         labels = [
-            f"{p}\n{'' if v == 'as_given' else v.replace('_', ' ') + chr(10)}{s}-shot"
+            f"{p}\n{'' if v == 'as_given' else textwrap.fill(v.replace('_', ' '), 12) + chr(10)}"
+            f"{s}-shot"
             f"\nn = {counts[v, p, s]}"
             for v, p, s in settings
         ]
