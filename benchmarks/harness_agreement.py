@@ -52,8 +52,8 @@ def ask_us(llm, name, questions, pools, design) -> dict[str, list[float]]:
     return {row.id: [float(x) for x in row.logprobs.split()] for row in fits.itertuples()}
 
 
-def ask_harness(llm, name, questions, shown, protocol) -> dict[str, list[float]]:
-    """The same by the harness, from the exported files alone."""
+def ask_harness(llm, name, questions, shown, protocol, backend=None) -> dict[str, list[float]]:
+    """The same by the harness, from the exported files alone; by its `hf` backend if none given."""
     import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
@@ -67,7 +67,7 @@ def ask_harness(llm, name, questions, shown, protocol) -> dict[str, list[float]]
         os.chdir(folder)  # the paths in a task file start at the working directory
         try:
             found = lm_eval.simple_evaluate(
-                model=HFLM(pretrained=llm.model, tokenizer=llm.tokenizer, batch_size=16),
+                model=backend or HFLM(pretrained=llm.model, tokenizer=llm.tokenizer, batch_size=16),
                 tasks=[Path(file).stem for file in files if file.endswith(".yaml")],
                 task_manager=TaskManager(include_path=folder, include_defaults=False),
                 apply_chat_template=protocol.chat,
