@@ -2,11 +2,12 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import Memory
 
-from clinical_camel import eval_fewshot, models
+from clinical_camel import data, eval_fewshot, models
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import PROTOCOLS
 
@@ -93,3 +94,25 @@ def test_a_question_that_does_not_fit_counts_as_original_and_not_as_effective():
     answers = eval_fewshot.answer_all({"base": llm}, asked, {}, design, 999, Memory())
     (results,), _ = eval_fewshot.results_json(answers)
     assert results["n-samples"]["toy_as_given_letter_0"] == {"original": 5, "effective": 4}
+
+
+def test_what_the_readmes_say_of_speed_is_in_the_table():
+    table = pd.read_csv(data.root() / "benchmarks" / "eval_speed.csv")
+    ratios = table[table["scorer"] != "ours"].groupby(["vocabulary", "scorer"])["cpu_ratio"].min()
+    modes = ("harness, best mode", "harness, four forwards")
+    best, four = (int(ratios[32_000, mode]) for mode in modes)
+    small = [int(ratios[1024, mode]) for mode in modes]
+    readme = (data.root() / "README.md").read_text(encoding="utf-8")
+    assert f"[{best} to {four} times less processor time]" in readme
+    said = (data.root() / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert f"{best} and {four} times less processor time" in said
+    assert f"{small[0]} and {small[1]} times at 1,024" in said
+    assert (table["same_choice"] == table["questions"]).all()
+
+
+def test_what_the_readmes_say_of_agreement_is_in_the_table():
+    table = pd.read_csv(data.root() / "benchmarks" / "harness_agreement.csv")
+    single = table[table["dtype"] == "float32"]
+    assert (single["same_choice"] == single["n"]).sum() == len(single) - 1  # a tie
+    assert (table.loc[table["dtype"] == "float64", "max_difference"] < 1e-4).all()
+    assert single["n"].min() >= 300
