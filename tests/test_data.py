@@ -591,6 +591,25 @@ def test_medqa_of_the_hub_and_of_a_file_give_the_same_question():
     assert readers.read_medqa(of_hub).answer == 1
 
 
+def test_medqa_with_five_options_is_read_from_the_file_of_its_authors(root):
+    row = {
+        "question": "Which?",
+        "answer": "e",
+        "options": dict(zip("ABCDE", "abcde", strict=True)),
+        "meta_info": "step1",
+        "answer_idx": "E",
+    }
+    write(root / "US/test.jsonl", [row, row | {"question": "Who?", "answer_idx": "A"}])
+    first, second = data.load_questions("medqa_us_5_options@US/test.jsonl")
+    assert (len(first.options), first.answer, second.answer) == (5, 4, 0)
+    assert first.id == "medqa-us-5-test-0000"
+    write(root / "US/train.jsonl", [row])
+    (learned,) = data.load_training_questions("medqa_us_5_options_train@US/train.jsonl")
+    assert learned.id == "medqa-us-5-train-00000"
+    with pytest.raises(data.DataError, match="medqa_us_5_options is not on the hub"):
+        data.load_questions("medqa_us_5_options")
+
+
 @pytest.mark.parametrize(
     ("text", "suspected"),
     [

@@ -65,6 +65,7 @@ _medqa = functools.partial(
     revision="0fb93dd23a7339b6dcd27e241cb9b5eca62d4d18",
     number="medqa-us-{split}-{position:04d}",
 )
+_medqa_5 = functools.partial(_exam, read=readers.read_medqa, licence="MIT")
 _medmcqa = functools.partial(
     _exam,
     read=readers.read_medmcqa,
@@ -113,6 +114,9 @@ SOURCES: dict[str, Source] = {
     # exams
     "medqa_us": _medqa(role="eval", splits=("test",)),
     "medqa_us_train": _medqa(role="train", splits=("train",)),
+    # As its authors publish it, with five options: questions/US/{test,train}.jsonl of jind11/MedQA.
+    "medqa_us_5_options": _medqa_5(role="eval", number="medqa-us-5-test-{position:04d}"),
+    "medqa_us_5_options_train": _medqa_5(role="train", number="medqa-us-5-train-{position:05d}"),
     # Its validation split is the test set everywhere: the labels of the test split are hidden.
     "medmcqa": _medmcqa(role="eval", splits=("validation",)),
     "medmcqa_train": _medmcqa(role="train", splits=("train",)),
