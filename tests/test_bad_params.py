@@ -77,7 +77,9 @@ def test_every_number_has_a_range():
 
 def test_what_may_be_empty_is_written_down():
     several = {name for name, kind in declared().items() if kind.startswith(("list", "dict"))}
-    assert several - rules.NEEDED == {"questions", "exemplars", "scores", "training_sources"}
+    assert several - rules.NEEDED == {
+        *("questions", "exemplars", "scores", "training_sources", "speedups"),
+    }
 
 
 @pytest.mark.parametrize("name", rules.CHOICES)
@@ -102,7 +104,7 @@ def test_schedulers_and_optimizers_are_known_to_the_trainer():
     [
         ("seed", [0, 2**32 - 1], [-1, 2**32]),
         ("mixture", [{"a": 0.0, "b": 2.5}], [{"a": 1.0, "b": -0.01}]),
-        ("warmup_ratio", [0.0, 0.99], [1.0]),
+        ("warmup_steps", [0.0, 0.99, 100.0], [-1.0]),
         ("top_p", [0.01, 1.0], [0.0, 1.01]),
         ("max_grad_norm", [0.01], [0.0]),
         ("num_shots", [[0], [5]], [[-1]]),

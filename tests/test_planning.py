@@ -144,13 +144,13 @@ def test_checkpointing_needs_less_and_a_longer_row_more():
         find_base("meta-llama/Llama-2-13b-hf"),
         dict(load_job("mini_camel", "02_sft_qlora").params),
     )
-    params |= {"gradient_checkpointing": True, "max_length": 4096, "batch_size": 1}
+    params |= {"checkpointed_layers": -1, "max_length": 4096, "batch_size": 1}
 
     def activations(longest: int, **changed) -> int:
         done = Work(longest=longest)
         return memory.training(base, params | changed, done, MACHINES["h100"])["activations"]
 
-    assert activations(4096) < activations(4096, gradient_checkpointing=False) / 5
+    assert activations(4096) < activations(4096, checkpointed_layers=0) / 5
     assert activations(4096) == 2 * activations(2048) == activations(0)
 
 
@@ -285,7 +285,7 @@ def test_the_plan_of_training_is_near_what_was_measured():
 
 def test_a_70b_base_is_planned_for_an_h100_that_can_hold_it_only_when_quantised(copy):
     job = load_job("mini_camel", "02_sft_qlora")
-    params = job.params | {"model": "meta-llama/Llama-2-70b-hf", "gradient_checkpointing": True}
+    params = job.params | {"model": "meta-llama/Llama-2-70b-hf", "checkpointed_layers": -1}
     params |= {"max_length": 4096, "batch_size": 1, "chat_template": "mini"}
     cost = costs_of(Job("x", "02_sft_qlora", params))
     assert cost.machine == "h100"

@@ -1,5 +1,6 @@
 """Step 02: the mask, the counts, and a run that was killed and resumed."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -22,6 +23,7 @@ from transformers import (
 from clinical_camel import data, models, sft_qlora
 from clinical_camel.data import Article, Section
 from clinical_camel.models import IGNORE
+from clinical_camel.sft_qlora.encoding import hold_out
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def trainer_of(tokenizer, encoded, tmp_path, monkeypatch, quantize="nf4", **chan
         caught["trainer"] = self
         raise Captured
 
-    monkeypatch.setattr(sft_qlora.training.SFTTrainer, "train", stop)
+    monkeypatch.setattr(sft_qlora.training.shortcuts.Trainer, "train", stop)
     base = models.load_base("mini", quantize)
     with pytest.raises(Captured):
         sft_qlora.train(base, tokenizer, encoded, folder=tmp_path, **SETTINGS | changes)
@@ -236,6 +238,37 @@ def test_a_dialogue_whose_first_exchange_does_not_fit_is_dropped_and_counted(tok
     encoded = sft_qlora.encode_mixture(tokenizer, {"toy": rows}, "assistant", 100)
     assert len(encoded.rows) == 1
     assert encoded.counts["dropped"].tolist() == [1]
+
+
+def test_a_row_without_a_token_to_learn_from_is_dropped_and_counted(tokenizer, monkeypatch):
+    """A system message and a question are no exchange; a template may mark no reply of one."""
+    masked = {"input_ids": [1, 5, 6], "labels": [1, IGNORE, IGNORE]}  # the first predicts nothing
+    whole = {"input_ids": [1, 5, 6], "labels": [IGNORE, 5, 6]}
+    rows = iter([(masked, 0), (whole, 0)])
+    monkeypatch.setattr(sft_qlora.encoding, "encode_within", lambda *_: next(rows))
+    given = {"toy": [dialogue("a"), dialogue("b")]}
+    encoded = sft_qlora.encode_mixture(tokenizer, given, "assistant", 100)
+    assert encoded.rows == [whole]
+    assert encoded.groups == ["b"]
+    assert encoded.counts[["rows", "without_loss", "dropped"]].to_numpy().tolist() == [[2, 1, 0]]
+
+
+def test_a_validation_part_shares_no_article_with_the_rest():
+    groups = [f"article {i // 5}" for i in range(100)]
+    held = hold_out(groups, 0.25, seed=0)
+    learned = set(range(100)) - set(held)
+    assert not {groups[i] for i in held} & {groups[i] for i in learned}
+    assert len(held) == 25
+    assert hold_out(groups, 0.25, seed=0) == held != hold_out(groups, 0.25, seed=1)
+    with pytest.raises(ValueError, match="all rows are of one article"):
+        hold_out(["gout"] * 9, 0.25, seed=0)
+
+
+def test_dialogues_written_to_one_article_are_of_one_group(tokenizer):
+    made = [dataclasses.replace(dialogue(f"gout/{i}"), source="article") for i in range(2)]
+    rows = {"made": made, "chat": [dialogue("chat/1"), dialogue("chat/2")]}
+    encoded = sft_qlora.encode_mixture(tokenizer, rows, "assistant", 256)
+    assert encoded.groups == ["gout", "gout", "chat/1", "chat/2"]
 
 
 def test_an_article_is_plain_text_with_every_token_trained(tokenizer):

@@ -218,9 +218,7 @@ def room(costs: list[planning.Cost], disk: int, memory: int, gpu: int) -> Findin
     for cost in costs:
         size = sum(cost.memory.values())
         if cost.machine != "cpu" and cost.base and size > gpu:
-            remedy = (
-                "lower batch_size or max_length, set gradient_checkpointing: true, or rent more"
-            )
+            remedy = "lower batch_size or max_length, set checkpointed_layers: -1, or rent more"
             found = f"{cost.step} needs {size / GB:.1f} GB, {gpu / GB:.1f} GB are free"
             yield Finding("problem", "GPU memory", found, remedy)
     place = os.environ.get("HF_HOME", "") or "~/.cache/huggingface (HF_HOME is not set)"

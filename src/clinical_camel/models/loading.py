@@ -30,7 +30,10 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from clinical_camel import data
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
-QUANTIZE = ("", "nf4", "int8")
+QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
+
+
+ATTENTION = ("sdpa", "eager", "flex_attention", "flash_attention_2")
 
 
 class ModelError(ValueError):
@@ -72,10 +75,14 @@ def compute_dtype() -> torch.dtype:
 
 
 def quantization(quantize: str) -> BitsAndBytesConfig | None:
-    """ "nf4" (4 bit, double quantisation, as QLoRA), "int8", or "" for none."""
+    """ "nf4" (4 bit, double quantisation, as QLoRA), "int8", or "" for none.
+
+    "nf4_dequantized": the values of "nf4", held at the precision they are multiplied in. The same
+    model in the memory of an unquantised one, without the time to unpack it at every pass.
+    """
     if quantize not in QUANTIZE:
         raise ModelError(f"quantize: {quantize!r} is not one of {', '.join(map(repr, QUANTIZE))}")
-    if quantize == "nf4":
+    if quantize.startswith("nf4"):
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -179,18 +186,20 @@ def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None
         )
 
 
-def load_base(model: str, quantize: str = "") -> Any:
+def load_base(model: str, quantize: str = "", attn_implementation: str = "sdpa") -> Any:
     """The base weights, quantised while loading, on the GPU if there is one."""
     refuse_own_code(model)
     config = AutoConfig.from_pretrained(locate(model))
-    return AutoModelForCausalLM.from_pretrained(
+    base = AutoModelForCausalLM.from_pretrained(
         locate(model),
         config=config,
         quantization_config=quantization(quantize),
         dtype=compute_dtype(),
         device_map={"": 0} if device() == "cuda" else None,
+        attn_implementation=attn_implementation,
         use_safetensors=True,
     )
+    return base.dequantize(dtype=compute_dtype()) if quantize == "nf4_dequantized" else base
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def costs_of(
         state = 4 * lora + memory.optimizer_states(params["optimizer"], shapes)
         disk |= {"checkpoints": 3 * state if done.steps >= params["save_steps"] else state}
         disk |= {"adapter": 4 * lora}
-        checkpointing = params["gradient_checkpointing"]
+        again = memory.again_computed(base, params["checkpointed_layers"]) / base.layers
     else:
         lora = params_of_adapters(params, base)
         params = params | {"adapter_values": lora}
@@ -62,13 +62,13 @@ def costs_of(
         held = (memory.reading if scored else memory.writing)(base, params, done, chosen)
         settings = len(params.get("num_shots", [1])) * len(params.get("protocols", [1]))
         disk |= {"tables": ANSWER * done.rows * settings * len(params["adapters"])}
-        checkpointing = False
+        again = 0.0
     seconds = {"download": disk.get("download", 0) / speed.DOWNLOAD}
     seconds |= {"loading": speed.RULES + base.parameters * VALUE / chosen.read_bytes}
     if tokens_per_second and done.trained_tokens:
         seconds["work"] = done.tokens / tokens_per_second
     else:
-        seconds["work"] = speed.seconds(base, lora, checkpointing, done, chosen)
+        seconds["work"] = speed.seconds(base, lora, again, done, chosen)
     return Cost(job.study, job.step, name, done, base, held, disk, seconds)
 
 

@@ -16,6 +16,7 @@ from clinical_camel.planning.work import Work
 BLOCK, NESTED, CODES = 64, 256, 4 * (16 + 256 + 1)  # bitsandbytes: both code books and the offset
 STATE_BLOCK, SMALL = 256, 4096  # of its 8-bit optimisers; smaller tensors keep 32-bit states
 TILE_TOKENS, TILE_WORDS = 4096, 32768  # TRL 1.16 projects to the vocabulary in tiles of this size
+HEAD_COPIES = 4  # logits, their softmax in float32 and the gradients of both
 HEAD_ROWS = 512  # models.scoring takes the softmax of so many positions at a time
 
 Parts = dict[str, int]
@@ -61,9 +62,11 @@ def training(base: Base, params: Mapping[str, Any], work: Work, machine: Machine
     tokens = params["batch_size"] * (work.longest or params["max_length"])
     layer = saved_bytes(base, rank, targets, value)
     kept = layer * base.layers
-    if params["gradient_checkpointing"]:  # the input of each layer, and one layer computed again
-        kept = base.config.hidden_size * value * base.layers + layer
-    tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS)
+    if again := again_computed(base, params["checkpointed_layers"]):  # their inputs, and one whole
+        kept = base.config.hidden_size * value * again + layer * (base.layers - again + 1)
+    tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS) * machine.tiles
+    if "trained_head" in params["speedups"]:
+        tile = tokens * base.config.vocab_size * HEAD_COPIES  # at most: with a loss on every token
     return {
         "libraries": machine.libraries["train"],
         **weights(base, params["quantize"], value),
@@ -71,9 +74,14 @@ def training(base: Base, params: Mapping[str, Any], work: Work, machine: Machine
         "gradients": 4 * trained,
         "optimiser states": optimizer_states(params["optimizer"], shapes),
         "activations": round(kept * tokens),
-        "logits": tile * value * machine.tiles,
+        "logits": tile * value,
         "one matrix dequantised": _widest(base, params["quantize"], value),
     }
+
+
+def again_computed(base: Base, checkpointed_layers: int) -> int:
+    """How many layers are computed again in the backward pass; -1 asks for all."""
+    return base.layers if checkpointed_layers < 0 else min(checkpointed_layers, base.layers)
 
 
 def _widest(base: Base, quantize: str, value: int) -> int:

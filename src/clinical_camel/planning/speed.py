@@ -90,22 +90,22 @@ def machine_for(base: Base | None, name: str = "") -> str:
     return name or ("cpu" if base is None or base.parameters < 0.5 * GB else "h100")
 
 
-def training_flops(base: Base, lora: int, checkpointing: bool) -> float:
+def training_flops(base: Base, lora: int, again: float) -> float:
     """Arithmetic for one trained token: forward and the gradients of activations, and LoRA's own.
 
-    A frozen weight needs no gradient of its own: 4 operations a weight and not 6; checkpointing
-    computes the forward pass again. The attention over the context is left out (4 % of 70B at
-    4,096 tokens).
+    A frozen weight needs no gradient of its own: 4 operations a weight and not 6; `again` is the
+    share of layers whose forward pass is computed twice. The attention over the context is left out
+    (4 % of 70B at 4,096 tokens).
     """
     frozen = base.linear_weights + base.head
-    return (6 if checkpointing else 4) * frozen + (8 if checkpointing else 6) * lora
+    return (4 + 2 * again) * frozen + (6 + 2 * again) * lora
 
 
-def seconds(base: Base, lora: int, checkpointing: bool, work: Work, machine: Machine) -> float:
+def seconds(base: Base, lora: int, again: float, work: Work, machine: Machine) -> float:
     """The time of a step's work once its model is loaded."""
-    trained = work.trained_tokens * training_flops(base, lora, checkpointing)
+    trained = work.trained_tokens * training_flops(base, lora, again)
     read = work.read_tokens * 2 * (base.linear_weights + lora)
     unpacked = base.linear_weights / machine.weights_per_second  # NF4, anew in every pass
-    passes = work.passes * (3 if checkpointing else 2)
+    passes = work.passes * (2 + again)
     step = base.layers * machine.layer_seconds + unpacked
     return (trained + read) / machine.flops + passes * unpacked + work.decode_steps * step

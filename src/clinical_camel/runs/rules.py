@@ -62,7 +62,8 @@ RANGES = {
     "lora_alpha": COUNT,
     "lora_dropout": PART,
     "learning_rate": POSITIVE_SHARE,
-    "warmup_ratio": PART,  # from 1 on, the trainer takes it for a number of steps
+    "warmup_steps": LIMIT,  # below 1 it is a share
+    "checkpointed_layers": Range(-1),
     "weight_decay": SHARE,
     "max_grad_norm": POSITIVE,
     "num_epochs": POSITIVE,
@@ -87,6 +88,9 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "loss_on": "sft_qlora.encoding.LOSS_ON",
     "lr_scheduler": "sft_qlora.training.LR_SCHEDULERS",
     "optimizer": "sft_qlora.training.OPTIMIZERS",
+    "speedups": "sft_qlora.speedups.SPEEDUPS",
+    "report_to": "sft_qlora.training.REPORT_TO",
+    "attn_implementation": "models.loading.ATTENTION",
     "protocols": "eval_fewshot.protocols.PROTOCOLS",
     "variants": "eval_fewshot.protocols.VARIANTS",
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
@@ -105,7 +109,7 @@ DATASETS = {  # the row shapes that fit, and whether something is learned from t
 TABLES = {"logs": "loss_curves.COLUMNS", "scores": "loss_curves.SCORE_COLUMNS"}
 FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
     *("study", "model", "adapters", "baseline", "sections", "lora_targets", "published_system"),
-    *("packing", "gradient_checkpointing"),
+    *("packing", "group_by_length"),
 }
 EMPTY_IS_NONE = {"quantize", "chat_template", "adapters", "exemplars", "published_system"}
 NEEDED = {  # lists and mappings that must hold something
@@ -248,6 +252,13 @@ def _contradictions(params: dict[str, Any]) -> Iterator[str]:
     least, most = params.get("min_exchanges", 0), params.get("exchanges_per_dialogue", math.inf)
     if least > most:
         yield f"min_exchanges: {least} is more than exchanges_per_dialogue, {most}"
+    speedups = params.get("speedups", [])
+    for name in ("trained_tail", "causal_mask"):
+        if name in speedups and "trained_head" not in speedups:
+            yield f"speedups: {name} keeps what trained_head reads and no more; add trained_head"
+    tracker = params.get("report_to", "none")
+    if tracker != "none" and not importlib.util.find_spec(tracker):
+        yield f"report_to: {tracker} is not installed; pip install {tracker}, or set it to none"
     targets = params.get("lora_targets", [])
     if "all-linear" in targets and len(targets) > 1:
         yield "lora_targets: all-linear stands alone; write [all-linear] or names of layers"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit
 from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import data, models
@@ -19,10 +20,14 @@ LOSS_ON = ("assistant", "all")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows ready for training, and for each source what became of its rows."""
+    """Rows ready for training, and for each source what became of its rows.
+
+    `groups` names for each row the article that it tells of: rows of one group tell the same facts.
+    """
 
     rows: list[dict[str, list[int]]]
     counts: pd.DataFrame
+    groups: list[str]
 
 
 def encode_mixture(
@@ -34,24 +39,28 @@ def encode_mixture(
     """`input_ids` and `labels` of every row of every source, in order, at most `max_length` long.
 
     `counts`: source, rows, shortened (lost exchanges from its end), dropped (first exchange does
-    not fit), tokens, trained_tokens, trained_share. Articles are plain text, every token trained,
-    cut into windows. Raises ValueError for an unknown `loss_on`, for text that the tokenizer does
-    not know, or when nothing is left.
+    not fit), without_loss (no token to learn from: dropped as well), tokens, trained_tokens,
+    trained_share. Articles are plain text, every token trained, cut into windows. Raises ValueError
+    for an unknown `loss_on`, for text that the tokenizer does not know, or when nothing is left.
     """
     if loss_on not in LOSS_ON:
         raise ValueError(f"loss_on: {loss_on!r} is not one of {', '.join(LOSS_ON)}")
-    rows, counts = [], []
+    rows, counts, groups = [], [], []
     for source, items in mixture.items():
-        encoded, shortened, dropped = [], 0, 0
+        encoded, shortened, dropped, without_loss = [], 0, 0, 0
         _refuse_unknown(tokenizer, source, items)
         for item in items:
             if isinstance(item, Article):
-                encoded += encode_windows(tokenizer, item, max_length)
-                continue
-            row, lost = encode_within(tokenizer, item, loss_on, max_length)
-            shortened += bool(row) and lost > 0
-            dropped += not row
-            encoded += [row] if row else []
+                windows = encode_windows(tokenizer, item, max_length)
+            else:
+                row, lost = encode_within(tokenizer, item, loss_on, max_length)
+                shortened += bool(row) and lost > 0
+                dropped += not row
+                windows = [row] if row else []
+            learned = [row for row in windows if trained_tokens(row)]
+            without_loss += len(windows) - len(learned)
+            encoded += learned
+            groups += [article_of(item)] * len(learned)
         tokens = sum(len(row["input_ids"]) for row in encoded)
         trained = sum(trained_tokens(row) for row in encoded)
         counts.append(
@@ -60,6 +69,7 @@ def encode_mixture(
                 "rows": len(items),
                 "shortened": shortened,
                 "dropped": dropped,
+                "without_loss": without_loss,
                 "tokens": tokens,
                 "trained_tokens": trained,
                 "trained_share": trained / tokens if tokens else 0.0,
@@ -68,7 +78,31 @@ def encode_mixture(
         rows += encoded
     if not rows:
         raise ValueError(f"mixture: no row fits max_length {max_length}; nothing to train on")
-    return Encoded(rows, pd.DataFrame(counts))
+    return Encoded(rows, pd.DataFrame(counts), groups)
+
+
+def article_of(item: Dialogue | Article) -> str:
+    """What a row tells of: the dialogues that step 01 writes to one article share its name.
+
+    >>> article_of(Dialogue(id="gout/2", source="article", messages=[]))
+    'gout'
+    """
+    if isinstance(item, Article):
+        return item.group or item.id
+    return item.id.rpartition("/")[0] if item.source == "article" else item.id
+
+
+def hold_out(groups: Sequence[str], fraction: float, seed: int) -> list[int]:
+    """The numbers of the rows to watch and not to train on: those of a `fraction` of all articles.
+
+    Of rows drawn one by one each would have its like among those trained on, and their loss would
+    measure memory. Raises ValueError where there are fewer than two articles.
+    """
+    if len(set(groups)) < 2:
+        raise ValueError("validation_fraction: all rows are of one article; set it to 0.0")
+    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    _, held = next(splitter.split(groups, groups=groups))
+    return held.tolist()
 
 
 def _refuse_unknown(

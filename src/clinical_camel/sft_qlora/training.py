@@ -10,11 +10,12 @@ import pandas as pd
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from clinical_camel import models
 from clinical_camel.sft_qlora import checkpoints, stops
-from clinical_camel.sft_qlora.encoding import Encoded
+from clinical_camel.sft_qlora import speedups as shortcuts
+from clinical_camel.sft_qlora.encoding import Encoded, hold_out
 from clinical_camel.sft_qlora.log import training_log
 
 LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
@@ -27,6 +28,7 @@ OPTIMIZERS = (
     "adafactor",
     "sgd",
 )
+REPORT_TO = ("none", "tensorboard", "wandb", "mlflow", "trackio", "codecarbon")
 
 
 def train(
@@ -43,16 +45,19 @@ def train(
     lora_targets: Sequence[str],
     learning_rate: float,
     lr_scheduler: str,
-    warmup_ratio: float,
+    warmup_steps: float,
     weight_decay: float,
     max_grad_norm: float,
     num_epochs: float,
     batch_size: int,
     gradient_accumulation_steps: int,
     optimizer: str,
-    gradient_checkpointing: bool,
+    checkpointed_layers: int,
+    group_by_length: bool,
     validation_fraction: float,
     save_steps: int,
+    speedups: Sequence[str],
+    report_to: str,
     seed: int,
 ) -> tuple[Any, pd.DataFrame]:
     """Trains a LoRA adapter on a (quantised) base with TRL; returns the model and its log.
@@ -61,7 +66,7 @@ def train(
     killed run goes on where it stopped and never mixes two recipes. Raises ModelError for a
     tokenizer larger than the embedding, and TrainingError for a loss or gradient that makes no
     sense, a training that ended early, or an adapter that learned nothing. ValueError for `packing`
-    on a base that cannot keep packed dialogues apart.
+    on a base that cannot keep packed dialogues apart, and for `speedups` that do not go together.
 
     The log has one row a step: step, fraction, loss (mean over the batch's trained tokens),
     learning_rate, grad_norm, tokens, validation_loss. The adapter is kept in float32: in bfloat16,
@@ -77,13 +82,15 @@ def train(
             f"packing: {model.config.model_type} finds a token's position by counting the row, so "
             "packed dialogues would see each other; set packing: false"
         )
-    code = (sys.modules[__name__], models.loading)
+    if problem := shortcuts.problem(speedups, model):
+        raise ValueError(f"speedups: {problem}")
+    code = (sys.modules[__name__], shortcuts, models.loading)
     recipe = checkpoints.make_recipe(settings, encoded.rows, model, tokenizer, code)
     place = folder / checkpoints.folder_name(recipe)
     data = Dataset.from_list(encoded.rows)
-    parts = {"train": data, "test": None}
-    if validation_fraction > 0:
-        parts = data.train_test_split(test_size=validation_fraction, seed=seed)
+    held = hold_out(encoded.groups, validation_fraction, seed) if validation_fraction > 0 else []
+    learned = data.select(sorted(set(range(len(data))) - set(held)))
+    watched = data.select(held) if held else None
     dtype = models.compute_dtype()
     config = SFTConfig(
         output_dir=str(place),
@@ -97,30 +104,31 @@ def train(
         num_train_epochs=num_epochs,
         learning_rate=learning_rate,
         lr_scheduler_type=lr_scheduler,
-        warmup_steps=warmup_ratio,  # below 1 it is a share of all steps
+        warmup_steps=warmup_steps,  # below 1 it is a share of all steps
         weight_decay=weight_decay,
         max_grad_norm=max_grad_norm,
         optim=optimizer,
-        activation_checkpointing=gradient_checkpointing,
+        activation_checkpointing=False,  # `recompute` does it, for some layers or all
+        train_sampling_strategy="group_by_length" if group_by_length else "random",
         bf16=str(dtype) == "torch.bfloat16",
         fp16=str(dtype) == "torch.float16",
         use_cpu=models.device() == "cpu",
         dataloader_pin_memory=models.device() != "cpu",
-        eval_strategy="steps" if parts["test"] is not None else "no",
+        eval_strategy="steps" if held else "no",
         eval_steps=save_steps,
         save_steps=save_steps,
-        load_best_model_at_end=parts["test"] is not None,
+        load_best_model_at_end=bool(held),
         logging_steps=1,
         logging_nan_inf_filter=False,  # it would hide what `Watch` stops at
-        report_to="none",
+        report_to=report_to,
         disable_tqdm=True,
         seed=seed,
     )
-    trainer = SFTTrainer(
+    trainer = shortcuts.Trainer(
         model=model,
         args=config,
-        train_dataset=parts["train"],
-        eval_dataset=parts["test"],
+        train_dataset=learned,
+        eval_dataset=watched,
         processing_class=tokenizer,
         peft_config=LoraConfig(
             r=lora_rank,
@@ -136,7 +144,8 @@ def train(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     checkpoints.mention_others(place, recipe)
-    with models.steady(trainer.model):
+    shortcuts.recompute(model, checkpointed_layers)
+    with models.steady(trainer.model), shortcuts.applied(trainer, speedups):
         trainer.train(resume_from_checkpoint=checkpoints.newest_whole(place, recipe))
     stops.refuse_unfinished(trainer.state)
     best = trainer.state.best_model_checkpoint  # was loaded just now
