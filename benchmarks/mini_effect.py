@@ -32,7 +32,15 @@ from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis, run
 
 HERE = Path(__file__).parent
 BASE, STUDY, CONTROL = "mini", "mini_camel", "mini_camel_raw"
-NO_STUDY = ("study", "model", "quantize", "chat_template", "mixture", "loss_on")
+NO_STUDY = (
+    "study",
+    "model",
+    "quantize",
+    "attn_implementation",
+    "chat_template",
+    "mixture",
+    "loss_on",
+)
 
 
 class Journal:

@@ -32,7 +32,7 @@ from clinical_camel import data, models, runs, sft_qlora
 from clinical_camel.data import Dialogue, readers
 
 STEPS, ROWS = 6, 8  # steps, and rows from each source of the mixture
-LONGEST = 512  # tokens of a row
+LONGEST = 512  # tokens of a row: toy tokenizers write a word as several
 WIDE = {"vocab_size": 640, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 GATED = WIDE | {"intermediate_size": 96}
 BASES = {  # how the name of a base begins: its architecture made small, and its tokenizer's family
@@ -90,8 +90,8 @@ def try_recipe(study: str, folder: Path) -> dict:
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder / "base")
         tokenizer = models.load_tokenizer("base", asked["chat_template"])
-        base = models.load_base("base", asked["quantize"])
-    limit = min(asked["max_length"], LONGEST)
+        base = models.load_base("base", asked["quantize"], asked["attn_implementation"])
+    limit = LONGEST
     encoded = sft_qlora.encode_mixture(tokenizer, rows, asked["loss_on"], limit)
     settings = {name: value for name, value in asked.items() if name not in NO_STUDY}
     settings |= {
@@ -99,6 +99,7 @@ def try_recipe(study: str, folder: Path) -> dict:
         "batch_size": 2,
         "gradient_accumulation_steps": 1,
         "save_steps": 1000,
+        "warmup_steps": 0.2,
     }
     tokens = int(encoded.counts["tokens"].sum())
     packs = -(-tokens // limit) if asked["packing"] else len(encoded.rows)
@@ -125,8 +126,9 @@ def try_recipe(study: str, folder: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="*", default=studies())
+    asked = parser.parse_args().studies
     (HERE / "recipes.csv").unlink(missing_ok=True)
-    for study in parser.parse_args().studies:
+    for study in asked:
         with tempfile.TemporaryDirectory() as folder:
             append("recipes", try_recipe(study, Path(folder)))
 

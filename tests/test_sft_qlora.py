@@ -266,9 +266,10 @@ def test_a_validation_part_shares_no_article_with_the_rest():
 
 def test_dialogues_written_to_one_article_are_of_one_group(tokenizer):
     made = [dataclasses.replace(dialogue(f"gout/{i}"), source="article") for i in range(2)]
-    rows = {"made": made, "chat": [dialogue("chat/1"), dialogue("chat/2")]}
+    alone = dataclasses.replace(dialogue("own"), source="article")
+    rows = {"made": [*made, alone], "chat": [dialogue("chat/1"), dialogue("chat/2")]}
     encoded = sft_qlora.encode_mixture(tokenizer, rows, "assistant", 256)
-    assert encoded.groups == ["gout", "gout", "chat/1", "chat/2"]
+    assert encoded.groups == ["gout", "gout", "own", "chat/1", "chat/2"]
 
 
 def test_an_article_is_plain_text_with_every_token_trained(tokenizer):

@@ -33,7 +33,7 @@ from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
 
 
-ATTENTION = ("sdpa", "eager", "flex_attention", "flash_attention_2")
+ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
 
 
 class ModelError(ValueError):
@@ -186,8 +186,11 @@ def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None
         )
 
 
-def load_base(model: str, quantize: str = "", attn_implementation: str = "sdpa") -> Any:
-    """The base weights, quantised while loading, on the GPU if there is one."""
+def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> Any:
+    """The base weights, quantised while loading, on the GPU if there is one.
+
+    `attn_implementation`: one of ATTENTION, or "" for the base's own choice.
+    """
     refuse_own_code(model)
     config = AutoConfig.from_pretrained(locate(model))
     base = AutoModelForCausalLM.from_pretrained(
@@ -196,7 +199,7 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "sdpa")
         quantization_config=quantization(quantize),
         dtype=compute_dtype(),
         device_map={"": 0} if device() == "cuda" else None,
-        attn_implementation=attn_implementation,
+        attn_implementation=attn_implementation or None,
         use_safetensors=True,
     )
     return base.dequantize(dtype=compute_dtype()) if quantize == "nf4_dequantized" else base

@@ -111,7 +111,14 @@ FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
     *("study", "model", "adapters", "baseline", "sections", "lora_targets", "published_system"),
     *("packing", "group_by_length"),
 }
-EMPTY_IS_NONE = {"quantize", "chat_template", "adapters", "exemplars", "published_system"}
+EMPTY_IS_NONE = {
+    "quantize",
+    "attn_implementation",
+    "chat_template",
+    "adapters",
+    "exemplars",
+    "published_system",
+}
 NEEDED = {  # lists and mappings that must hold something
     *("articles", "mixture", "adapters", "benchmarks", "protocols", "num_shots", "variants"),
     *("consultations", "sections", "logs", "lora_targets"),

@@ -89,7 +89,7 @@ def article_of(item: Dialogue | Article) -> str:
     """
     if isinstance(item, Article):
         return item.group or item.id
-    return item.id.rpartition("/")[0] if item.source == "article" else item.id
+    return (item.source == "article" and item.id.rpartition("/")[0]) or item.id
 
 
 def hold_out(groups: Sequence[str], fraction: float, seed: int) -> list[int]:
