@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -387,6 +388,18 @@ def test_other_parameters_do_not_take_up_the_checkpoints_of_an_interrupted_run(s
     assert not (again.dir / "checkpoint-4").exists()
     assert again.journal("answers", 1).done == {"q1": "a"}  # its own key guards it
     assert "depth" in capsys.readouterr().out
+
+
+def test_the_time_of_an_interrupted_attempt_is_recorded_as_far_as_its_files_show(step):
+    run = begin(depth=1)
+    run.journal("answers", 1).append("q1", "a")
+    run._close_journals()
+    started = datetime.fromisoformat(run._record["started"]).timestamp()
+    os.utime(run.dir / "journal_answers.jsonl", (started + 90, started + 90))
+    begin(depth=1).finish("done")
+    told = json.loads((step.root / "outputs/toy/01_dbke/run.json").read_text())
+    assert told["attempts"][0]["seconds"] == 90.0
+    assert "seconds" not in told["attempts"][1]
 
 
 def test_an_attempt_over_other_code_is_recorded_and_said(step, monkeypatch, capsys):

@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from clinical_camel.runs import params as params_
+from clinical_camel.runs.energy import Meter
 from clinical_camel.runs.files import (
     NOT_RESULTS,
     hash_folder,
@@ -176,7 +178,7 @@ class Run:
         self._lock = lock
         self._journals: dict[str, Journal] = {}
         self._finished = False
-        self._clock = time.monotonic()
+        self._clock, self._meter = time.monotonic(), Meter()
         earlier = self._prepare_folder(params)
         commit_hash, dirty = commit()
         attempt = {"started": now(), "commit": commit_hash, "source_hash": source_hash()}
@@ -211,6 +213,7 @@ class Run:
         if previous.exists() and not self.final.exists():  # killed between the two renames
             previous.replace(self.final)
         before = read_json(self.dir / "run.json")
+        _time_attempt(before.get("attempts", []), self.dir)
         same = before.get("params", params) == json.loads(json.dumps(params, default=plain))
         if not same:
             self._put_aside(before["params"], params)
@@ -299,6 +302,7 @@ class Run:
             "device": device(),
             "artefacts": hash_folder(self.dir, skip=(*NOT_RESULTS, "run.json")),
             **peak_memory(),
+            **self._meter.used(),
         }
         self._save_record()
         swap_in(self.dir, self.final)
@@ -320,6 +324,14 @@ class Run:
 
     def _save_record(self) -> None:
         write_json(self.dir / "run.json", self._record)
+
+
+def _time_attempt(attempts: list[dict[str, Any]], folder: Path) -> None:
+    """Says of an interrupted attempt how long it ran, as far as the files that it wrote show."""
+    if attempts and "seconds" not in attempts[-1]:
+        last = max((f.stat().st_mtime for f in folder.rglob("*") if f.is_file()), default=0.0)
+        began = datetime.fromisoformat(attempts[-1]["started"]).timestamp()
+        attempts[-1]["seconds"] = round(max(0.0, last - began), 1)
 
 
 def collect(step: str, table: str) -> Any:

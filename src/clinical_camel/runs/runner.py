@@ -33,6 +33,7 @@ from clinical_camel.runs.plan import (
     load_jobs,
     missing_files,
 )
+from clinical_camel.runs.receipt import receipt
 from clinical_camel.runs.recovery import recover, restore
 from clinical_camel.runs.state import State, close_record, open_record, state_of
 
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None, more: Sequence[Command] = ()) -> in
     """The command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["run"]:  # options first: argparse does not take `run study --force 02`
-        arguments = arguments[:1] + sorted(arguments[1:], key=_is_name)
+        joined = " ".join(arguments[1:]).replace("--rate ", "--rate=").split()
+        arguments = arguments[:1] + sorted(joined, key=_is_name)
     asked = _parser(more).parse_args(arguments)
     if "CLINICAL_CAMEL_ROOT" in os.environ:  # kernels work in the root: no relative path for them
         os.environ["CLINICAL_CAMEL_ROOT"] = str(params_.root())
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None, more: Sequence[Command] = ()) -> in
             for command in more:
                 if asked.command == command.name:
                     return command.run(asked)
-            return run_study(asked.study, asked.steps, asked.force)
+            return run_study(asked.study, asked.steps, asked.force, asked.rate)
     except (ParamsError, PlanError, FileNotFoundError) as error:
         _say(error, file=sys.stderr)
         return BAD_INPUT
@@ -93,6 +95,7 @@ def _parser(more: Sequence[Command] = ()) -> argparse.ArgumentParser:
     run.add_argument("study", help="a folder of params/")
     run.add_argument("steps", nargs="*", help="such as 03_eval_fewshot or 03; none means all")
     run.add_argument("--force", action="store_true", help="run also what is complete")
+    run.add_argument("--rate", type=float, default=0.0, help="money an hour, for the receipt")
     status = commands.add_parser("status", help="what is complete, and if not, why")
     status.add_argument("study", help="a folder of params/")
     commands.add_parser("list", help="the studies and how far each one is")
@@ -127,8 +130,8 @@ def show_status(study: str) -> int:
 # ------------------------------------------------------------------------------- one study
 
 
-def run_study(study: str, wanted: list[str], force: bool = False) -> int:
-    """Run the steps of a study that are not complete; returns the exit code.
+def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 0.0) -> int:
+    """Run the steps of a study that are not complete; returns the exit code. Ends with a receipt.
 
     Raises ParamsError or PlanError before anything is started.
     """
@@ -139,7 +142,9 @@ def run_study(study: str, wanted: list[str], force: bool = False) -> int:
         raise PlanError("\n".join(problems))
     try:
         with _only_runner(study), Stop() as stop:
-            return _run_jobs(jobs, force, stop)
+            code = _run_jobs(jobs, force, stop)
+        _say(receipt(everything, rate))
+        return code
     except BlockingIOError as error:
         _say(error, file=sys.stderr)
         return HELD
