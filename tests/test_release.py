@@ -10,6 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from clinical_camel import data, models, release
+from clinical_camel.runs.files import hash_file
 from clinical_camel.runs.plan import PlanError
 
 OUTPUTS = data.root() / "outputs"
@@ -52,6 +53,11 @@ def study(tmp_path, monkeypatch):
     tuned = get_peft_model(models.load_base("mini"), config)
     tuned.save_pretrained(adapter, save_embedding_layers=False)
     models.load_tokenizer("mini").save_pretrained(adapter)
+    record = tmp_path / "outputs/mini_camel/02_sft_qlora/run.json"
+    told = json.loads(record.read_text(encoding="utf-8"))
+    file = "adapter_model.safetensors"
+    told["artefacts"][f"adapter/{file}"] = hash_file(adapter / file)
+    record.write_text(json.dumps(told), encoding="utf-8")
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
     return tmp_path
 
@@ -86,3 +92,62 @@ def test_without_its_adapter_there_is_nothing_to_merge(study):
     shutil.rmtree(study / "outputs/mini_camel/02_sft_qlora/adapter")
     with pytest.raises(PlanError, match="no adapter on this machine; run 02_sft_qlora here first"):
         release.merge("mini_camel", study / "merged")
+
+
+def test_an_adapter_that_is_not_the_recorded_one_is_neither_merged_nor_pushed(study):
+    adapter = study / "outputs/mini_camel/02_sft_qlora/adapter/adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:-1])
+    with pytest.raises(PlanError, match="is not what its run wrote"):
+        release.merge("mini_camel", study / "merged")
+    with pytest.raises(PlanError, match="is not what its run wrote"):
+        release.push("mini_camel", "somebody/camel", api=Hub())
+
+
+class Hub:
+    """Notes what would have been sent."""
+
+    def __init__(self, token="hf_x"):
+        self.token, self.calls = token, []
+
+    def __getattr__(self, name):
+        return lambda *args, **settings: self.calls.append((name, args, settings))
+
+
+def test_what_is_pushed_is_the_adapter_with_its_card_and_private(study):
+    hub = Hub()
+    place = release.push("mini_camel", "somebody/camel", api=hub)
+    assert place == "https://huggingface.co/somebody/camel"
+    (made, folder, card) = hub.calls
+    assert made == ("create_repo", ("somebody/camel",), {"private": True, "exist_ok": True})
+    assert sorted(file.name for file in folder[2]["folder_path"].iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "chat_template.jinja",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert card[2]["path_in_repo"] == "README.md"
+    assert b"Research only: not for use in care" in card[2]["path_or_fileobj"]
+
+
+def test_a_repository_is_made_public_only_when_that_is_asked(study):
+    hub = Hub()
+    release.push("mini_camel", "somebody/camel", public=True, api=hub)
+    settings = [call for call in hub.calls if call[0] == "update_repo_settings"]
+    assert settings == [("update_repo_settings", ("somebody/camel",), {"private": False})]
+
+
+def test_nothing_is_pushed_without_a_token_a_name_or_a_commit(study, monkeypatch):
+    monkeypatch.setattr(release, "get_token", lambda: None)
+    with pytest.raises(PlanError, match="no token; set HF_TOKEN"):
+        release.push("mini_camel", "somebody/camel", api=Hub(token=None))
+    hub = Hub()
+    with pytest.raises(PlanError, match="'camel' is no hub id; write owner/name"):
+        release.push("mini_camel", "camel", api=hub)
+    record = study / "outputs/mini_camel/02_sft_qlora/run.json"
+    told = json.loads(record.read_text(encoding="utf-8"))
+    record.write_text(json.dumps(told | {"dirty": True}), encoding="utf-8")
+    with pytest.raises(PlanError, match="ran on code that is in no commit"):
+        release.push("mini_camel", "somebody/camel", api=hub)
+    assert hub.calls == []

@@ -1,6 +1,6 @@
-"""python -m clinical_camel run <study> [<step> ...] [--force] | status <study> | list
+"""python -m clinical_camel run <study> [<step> ...] [--force] [--rate 2.50] | status <study> | list
 | plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]
-| card <study> | merge <study> <folder>"""
+| card <study> | merge <study> <folder> | push <study> <owner/name> [--public]"""
 
 import argparse
 import os
@@ -72,11 +72,25 @@ def _merge(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _push_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a study whose adapter is on this machine")
+    parser.add_argument("repository", help="owner/name on the hub; private unless it is public")
+    parser.add_argument("--public", action="store_true", help="make it public")
+
+
+def _push(asked: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    print(release.push(asked.study, asked.repository, asked.public))
+    return 0
+
+
 COMMANDS = (
     Command("plan", "what a study will take, before it is paid for", _plan_arguments, _plan),
     Command("doctor", "whether this machine is fit to run it", _doctor_arguments, _doctor),
     Command("card", "a model card, written from the runs", _card_arguments, _card),
     Command("merge", "the adapter added into its base, checked", _merge_arguments, _merge),
+    Command("push", "the adapter and its card to the hub, private", _push_arguments, _push),
 )
 
 if __name__ == "__main__":

@@ -1,24 +1,29 @@
-"""What leaves a study: a model card written from its runs, and the adapter merged into its base.
+"""What leaves a study: a model card written from its runs, the adapter merged into its base, and
+the adapter pushed to the hub.
 
 Nothing here is typed in by hand: every number of a card is read from `run.json` and the tables
 beside it, and a study without scores has none. A merged model is saved only if it gives the logits
-of base and adapter apart. Nothing is uploaded. To merge takes the memory of the whole base in full
-precision; with CUDA_VISIBLE_DEVICES="" in the environment it is main memory.
+of base and adapter apart. To merge takes the memory of the whole base in full precision; with
+CUDA_VISIBLE_DEVICES="" in the environment it is main memory. Nothing is uploaded but by `push`,
+which no run calls.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from huggingface_hub import HfApi, get_token
 from peft import PeftModel
 
 from clinical_camel import models
 from clinical_camel.runs import params as params_
-from clinical_camel.runs.files import read_json
+from clinical_camel.runs.files import hash_file, read_json
 from clinical_camel.runs.plan import PlanError
 
+WEIGHTS = "adapter_model.safetensors"
 TRAINING, EXAM = "02_sft_qlora", "03_eval_fewshot"
 APART = 1e-3  # how far merged logits may be, as a share of the largest: float32 keeps 1e-6
 QUESTIONS = (
@@ -181,9 +186,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     text, params = card(study), _record(study, TRAINING)["params"]
     if folder.exists() and any(folder.iterdir()):
         raise PlanError(f"{folder}: is not empty; name another folder")
-    place = params_.root() / "outputs" / study / TRAINING / "adapter"
-    if not (place / "adapter_model.safetensors").is_file():
-        raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
+    place = adapter_folder(study)
     tokenizer = models.load_tokenizer(str(place.relative_to(params_.root())))
     prompts = [_prompt(tokenizer, question) for question in QUESTIONS]
     trained = _tuned(params["model"], params["quantize"], place)
@@ -211,6 +214,51 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return rows
+
+
+def adapter_folder(study: str) -> Path:
+    """The folder of a study's adapter; PlanError if it is not on this machine, or is not the one
+    that its run recorded."""
+    place = params_.root() / "outputs" / study / TRAINING / "adapter"
+    if not (place / WEIGHTS).is_file():
+        raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
+    if hash_file(place / WEIGHTS) != _record(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:
+        raise PlanError(f"{study}: {WEIGHTS} is not what its run wrote; run {TRAINING} again")
+    return place
+
+
+# ------------------------------------------------------------------------------------------ push
+
+
+def push(study: str, repository: str, public: bool = False, api: HfApi | None = None) -> str:
+    """Uploads a study's adapter, template, tokenizer and card; returns the address.
+
+    `repository`: owner/name on the hub, made private if it is new, and left as it is if not: only
+    `public` makes it public. The token is the one of HF_TOKEN or `hf auth login`. PlanError for a
+    name that is none, a run that is not complete or of uncommitted code, or without a token.
+    """
+    text, place = card(study), adapter_folder(study)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise PlanError(f"push: {repository!r} is no hub id; write owner/name")
+    if _record(study, TRAINING)["dirty"]:
+        raise PlanError(
+            f"{study}: {TRAINING} ran on code that is in no commit, so nobody could repeat it; "
+            "commit, and run it again"
+        )
+    api = api or HfApi()
+    if not (api.token or get_token()):
+        raise PlanError("push: no token; set HF_TOKEN or run hf auth login")
+    api.create_repo(repository, private=not public, exist_ok=True)
+    if public:
+        api.update_repo_settings(repository, private=False)
+    api.upload_folder(repo_id=repository, folder_path=place, commit_message=f"Adapter of {study}")
+    api.upload_file(
+        path_or_fileobj=text.encode(),
+        path_in_repo="README.md",
+        repo_id=repository,
+        commit_message=f"Card of {study}",
+    )
+    return f"https://huggingface.co/{repository}"
 
 
 def _tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
