@@ -185,3 +185,26 @@ def test_the_check_of_a_study_imports_no_torch():
         "plan.load_jobs('mini_camel'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"speedups": ["causal_mask"]}, "speedups: causal_mask keeps what trained_head reads"),
+        ({"speedups": ["trained_tail", "fused_lora"]}, "speedups: trained_tail keeps"),
+        ({"speedups": ["faster"]}, 'speedups[0]: "faster" is not one of trained_head,'),
+        ({"report_to": "nowhere"}, 'report_to: "nowhere" is not one of none, tensorboard'),
+        ({"report_to": "dvclive_of_tests"}, "report_to: dvclive_of_tests is not installed; pip"),
+    ],
+)
+def test_shortcuts_and_trackers_are_checked_before_a_kernel_starts(changes, problem, monkeypatch):
+    known = rules.constant
+    monkeypatch.setattr(
+        rules,
+        "constant",
+        lambda at: known(at) + (("dvclive_of_tests",) if "REPORT_TO" in at else ()),
+    )
+    params = runs.load_params("mini_camel", "02_sft_qlora")
+    assert list(rules.problems(params, bad_params.REPOSITORY)) == []
+    found = list(rules.problems(params | changes, bad_params.REPOSITORY))
+    assert [line[: len(problem)] for line in found] == [problem]

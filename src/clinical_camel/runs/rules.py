@@ -264,7 +264,8 @@ def _contradictions(params: dict[str, Any]) -> Iterator[str]:
         if name in speedups and "trained_head" not in speedups:
             yield f"speedups: {name} keeps what trained_head reads and no more; add trained_head"
     tracker = params.get("report_to", "none")
-    if tracker != "none" and not importlib.util.find_spec(tracker):
+    known = tracker in constant(CHOICES["report_to"]) and tracker != "none"
+    if known and not importlib.util.find_spec(tracker):
         yield f"report_to: {tracker} is not installed; pip install {tracker}, or set it to none"
     targets = params.get("lora_targets", [])
     if "all-linear" in targets and len(targets) > 1:
