@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.runs import launch
 from clinical_camel.runs.files import hash_file
 from clinical_camel.runs.journal import key_hash
 from clinical_camel.runs.params import root
@@ -81,6 +82,8 @@ def device() -> dict[str, Any]:
     device = {"cpu": _cpu_name(), "threads": threads}
     if cuda := _cuda():
         device["gpu"] = [cuda.get_device_name(i) for i in range(cuda.device_count())]
+    if launch.processes() > 1:
+        device["processes"] = launch.processes()
     return device
 
 

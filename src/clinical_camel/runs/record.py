@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from clinical_camel.runs import launch
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.energy import Meter
 from clinical_camel.runs.files import (
@@ -68,7 +69,7 @@ def start(study: str, step: str, seed: int, params: dict[str, Any] | None = None
     if step not in params_.steps():
         raise ValueError(f"step {step!r} has no notebook; known: {', '.join(params_.steps())}")
     params = _variables(study, step) if params is None else params
-    folder = params_.root() / "outputs" / study
+    folder = launch.results(study, params_.root())
     folder.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(folder, step)
     _set_seeds(seed)
@@ -173,7 +174,7 @@ class Run:
         self, study: str, step: str, seed: int, params: dict[str, Any], lock: FileLock
     ) -> None:
         self.study, self.step = study, step
-        self.final = params_.root() / "outputs" / study / step
+        self.final = launch.results(study, params_.root()) / step
         self.dir = self.final.with_name(f".{step}.partial")
         self._lock = lock
         self._journals: dict[str, Journal] = {}

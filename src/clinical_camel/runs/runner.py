@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TextIO
 import nbformat
 from filelock import FileLock, Timeout
 
+from clinical_camel.runs import launch
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.execution import StepFailed, Stop, clean, execute, stopped_in
 from clinical_camel.runs.files import now, read_json, write_bytes, write_json
@@ -79,7 +81,12 @@ def main(arguments: list[str] | None = None, more: Sequence[Command] = ()) -> in
 
 
 def _say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
-    """Print, or do without: a closed terminal or a full disk under the log ends no paid run."""
+    """Print, or do without: a closed terminal or a full disk under the log ends no paid run.
+
+    A follower of a launcher says nothing: the leader says the same.
+    """
+    if launch.rank():
+        return
     with contextlib.suppress(OSError):
         print(text, end=end, file=file, flush=True)
 
@@ -137,6 +144,10 @@ def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 
     """
     everything = in_order(load_jobs(study))
     jobs = choose(everything, wanted)
+    if problems := list(launch.problems({job.step: job.params for job in jobs})):
+        raise PlanError("\n".join(problems))
+    if launch.rank():
+        return _follow(jobs)
     problems = [line for job in jobs for line in (*missing_files(job), *_unready(job, jobs))]
     if problems:
         raise PlanError("\n".join(problems))
@@ -148,6 +159,24 @@ def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 
     except BlockingIOError as error:
         _say(error, file=sys.stderr)
         return HELD
+
+
+def _follow(jobs: list[Job]) -> int:
+    """What a follower does (see `launch`): the steps that the leader runs, in its own kernel."""
+    with tempfile.TemporaryDirectory() as place, Stop() as stop:
+        os.environ[launch.PLACE] = place
+        for job in jobs:
+            while not launch.told(job.step) and not stop.signum:
+                time.sleep(0.1)
+            side, source = Path(place, f"{job.step}.ipynb"), f"notebooks/{job.step}.ipynb"
+            try:
+                if launch.told(job.step) == "run":
+                    execute(source, side.as_posix(), job.params, stop, lambda: None)
+            except StepFailed as failure:
+                if failure.status != "interrupted":
+                    launch.tell("failed", f"rank {launch.rank()}: {failure.reason}")
+                return _exit_code(State(failure.status), stop)
+        return 128 + stop.signum if stop.signum else 0
 
 
 def _unready(job: Job, jobs: list[Job]) -> Iterator[str]:
@@ -194,10 +223,12 @@ def _run_jobs(jobs: list[Job], force: bool, stop: Stop) -> int:
             reason = "an earlier step did not complete" if code else f"stopped by {stop.name}"
             state = State("not started", reason)
         elif state.status == "complete" and not force:
+            launch.tell(job.step, "skip")
             line.end(state)
         else:
             if state.status not in ("complete", "not run"):
                 line.say(f"{state.status}: {state.reason}" if state.reason else state.status)
+            launch.tell(job.step, "run")
             state = _run_job(job, line, stop)
             line.end(state)
         code = code or _exit_code(state, stop)
@@ -225,12 +256,26 @@ def _run_job(job: Job, line: "Line", stop: Stop) -> State:
         side.replace(_published(job))
     except (StepFailed, OSError, nbformat.reader.NotJSONError) as error:
         failure = error if isinstance(error, StepFailed) else StepFailed("failed", str(error))
+        failure = _explained(failure)
         restore(job, started)
         reason = f"{failure.reason}{_keep_failed(side, source, failure.status)}"
         state = State(failure.status, reason, seconds=time.monotonic() - clock)
         with contextlib.suppress(OSError):  # no room for it: "running" by nobody is interrupted
             close_record(job, record, state.status, state.seconds, side, reason=reason, headline="")
     return state
+
+
+def _explained(failure: StepFailed) -> StepFailed:
+    """With the reason of a follower, if one failed as well or before.
+
+    Of a process that died the leader notices a connection that broke, or that it is stopped.
+    """
+    told = launch.failed(stopped=failure.status == "interrupted")
+    if not told or told.partition(": ")[2] == failure.reason:
+        return failure
+    if failure.status == "interrupted":
+        return StepFailed("failed", told)
+    return StepFailed(failure.status, f"{failure.reason}; {told}")
 
 
 def _side(job: Job) -> Path:
