@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -74,11 +75,12 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def quantization(quantize: str) -> BitsAndBytesConfig | None:
+def quantization(quantize: str, sharded: bool = False) -> BitsAndBytesConfig | None:
     """ "nf4" (4 bit, double quantisation, as QLoRA), "int8", or "" for none.
 
     "nf4_dequantized": the values of "nf4", held at the precision they are multiplied in. The same
     model in the memory of an unquantised one, without the time to unpack it at every pass.
+    `sharded` keeps the 4 bits in tensors of the computing type: FSDP cuts no other.
     """
     if quantize not in QUANTIZE:
         raise ModelError(f"quantize: {quantize!r} is not one of {', '.join(map(repr, QUANTIZE))}")
@@ -88,6 +90,7 @@ def quantization(quantize: str) -> BitsAndBytesConfig | None:
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute_dtype(),
+            bnb_4bit_quant_storage=compute_dtype() if sharded else torch.uint8,
         )
     return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
 
@@ -186,19 +189,26 @@ def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None
         )
 
 
-def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> Any:
-    """The base weights, quantised while loading, on the GPU if there is one.
+def load_base(
+    model: str, quantize: str = "", attn_implementation: str = "", sharded: bool = False
+) -> Any:
+    """The base weights, quantised while loading, on this process's GPU if there is one.
 
-    `attn_implementation`: one of ATTENTION, or "" for the base's own choice.
+    `attn_implementation`: one of ATTENTION, or "" for the base's own choice. `sharded` is for FSDP:
+    on the CPU, since each GPU is to hold a part of them only.
     """
     refuse_own_code(model)
+    place = None
+    if device() == "cuda":
+        torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
+        place = {"": "cpu" if sharded else gpu}
     config = AutoConfig.from_pretrained(locate(model))
     base = AutoModelForCausalLM.from_pretrained(
         locate(model),
         config=config,
-        quantization_config=quantization(quantize),
+        quantization_config=quantization(quantize, sharded),
         dtype=compute_dtype(),
-        device_map={"": 0} if device() == "cuda" else None,
+        device_map=place,
         attn_implementation=attn_implementation or None,
         use_safetensors=True,
     )

@@ -91,6 +91,7 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "speedups": "sft_qlora.speedups.SPEEDUPS",
     "report_to": "sft_qlora.training.REPORT_TO",
     "attn_implementation": "models.loading.ATTENTION",
+    "parallel": "sft_qlora.parallel.PARALLEL",
     "protocols": "eval_fewshot.protocols.PROTOCOLS",
     "variants": "eval_fewshot.protocols.VARIANTS",
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",

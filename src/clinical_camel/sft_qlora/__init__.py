@@ -2,6 +2,7 @@
 
     encoding      a mixture of datasets as rows of token ids, masked where no loss falls
     training      TRL's trainer on those rows
+    parallel      the same training in several processes, and what is refused
     checkpoints   what a killed run goes on from, and what it must not
     stops         when a training must not go on, or its result not be used
     adapter       the trained adapter, written and looked at once more
@@ -25,6 +26,7 @@ from clinical_camel.sft_qlora.encoding import (
     unknown_words,
 )
 from clinical_camel.sft_qlora.log import plot_loss, training_log
+from clinical_camel.sft_qlora.parallel import PARALLEL, refuse_parallel
 from clinical_camel.sft_qlora.stops import TrainingError
 from clinical_camel.sft_qlora.training import LR_SCHEDULERS, OPTIMIZERS, target_modules, train
 
@@ -32,6 +34,7 @@ __all__ = [
     "LOSS_ON",
     "LR_SCHEDULERS",
     "OPTIMIZERS",
+    "PARALLEL",
     "Encoded",
     "TrainingError",
     "damage",
@@ -41,6 +44,7 @@ __all__ = [
     "newest_whole",
     "plot_loss",
     "publish",
+    "refuse_parallel",
     "save_adapter",
     "show_mask",
     "target_modules",

@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 
 from clinical_camel import models
+from clinical_camel.sft_qlora import parallel
 from clinical_camel.sft_qlora.stops import TrainingError
 
 MANIFEST = "manifest.json"
@@ -94,7 +95,7 @@ def mention_others(folder: Path, recipe: Recipe) -> None:
 
 
 class Publish(TrainerCallback):
-    """After each save: the manifest, and only then the oldest checkpoints go."""
+    """After each save, in the main process: the manifest, and then the oldest checkpoints go."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -102,13 +103,23 @@ class Publish(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         if best := state.best_model_checkpoint:  # recorded as a path, and folders are moved
             state.best_model_checkpoint = str(Path(args.output_dir) / Path(best).name)
+        if "model" in kwargs and state.global_step:
+            parallel.fill(kwargs["model"], kwargs["optimizer"], _saved(args, state))
 
     def on_save(self, args, state, control, **kwargs) -> None:
-        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        checkpoint = _saved(args, state)
+        parallel.keep_part(kwargs.get("model"), kwargs.get("optimizer"), checkpoint)
+        parallel.wait()  # each process writes the state of its own random numbers
+        if parallel.rank():
+            return
         publish(checkpoint, self.recipe, Path(state.best_model_checkpoint or "").name)
         # The trainer's own turn, save_total_limit, comes before the manifest: then what is
         # deleted may be the last whole one.
         rotate_checkpoints(args.output_dir, KEPT, state.best_model_checkpoint)
+
+
+def _saved(args: Any, state: Any) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
 
 
 def publish(checkpoint: Path, recipe: Recipe, best: str = "") -> None:

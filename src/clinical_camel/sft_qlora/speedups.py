@@ -112,13 +112,15 @@ def applied(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
             layer.__dict__.pop("forward", None)
 
 
-def problem(names: Sequence[str], base: Any) -> str:
+def problem(names: Sequence[str], base: Any, parallel: str = "data") -> str:
     """Why these shortcuts cannot be taken with this base, or ""."""
     for name in {"trained_tail", "causal_mask"} & set(names):
         if "trained_head" not in names:
             return f"{name}: needs trained_head, whose loss reads no other token"
     if "trained_tail" in names and not hasattr(decoder_layers(base)[-1], "mlp"):
         return f"trained_tail: the layers of {base.config.model_type} have no `mlp`; leave it out"
+    if "fused_lora" in names and parallel == "fsdp":
+        return "fused_lora: under fsdp a matrix is whole only in its own layer; leave it out"
     return ""
 
 

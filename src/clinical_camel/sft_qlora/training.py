@@ -14,6 +14,7 @@ from trl import SFTConfig
 
 from clinical_camel import models
 from clinical_camel.sft_qlora import checkpoints, stops
+from clinical_camel.sft_qlora import parallel as parallel_
 from clinical_camel.sft_qlora import speedups as shortcuts
 from clinical_camel.sft_qlora.encoding import Encoded, hold_out
 from clinical_camel.sft_qlora.log import training_log
@@ -59,6 +60,7 @@ def train(
     speedups: Sequence[str],
     report_to: str,
     seed: int,
+    parallel: str = "data",
 ) -> tuple[Any, pd.DataFrame]:
     """Trains a LoRA adapter on a (quantised) base with TRL; returns the model and its log.
 
@@ -75,6 +77,9 @@ def train(
     settings = dict(locals())
     for other in ("model", "tokenizer", "encoded", "folder"):
         del settings[other]
+    parallel_.refuse_parallel(parallel, optimizer, validation_fraction, **parallel_.facts(model))
+    settings["processes"] = parallel_.processes()
+    parallel_.say_batch(batch_size, gradient_accumulation_steps)
     if problem := models.tokenizer_problem(tokenizer, model):
         raise models.ModelError(f"{model.config._name_or_path}: {problem}")
     if packing and not models.takes_positions(model):
@@ -82,11 +87,11 @@ def train(
             f"packing: {model.config.model_type} finds a token's position by counting the row, so "
             "packed dialogues would see each other; set packing: false"
         )
-    if problem := shortcuts.problem(speedups, model):
+    if problem := shortcuts.problem(speedups, model, parallel):
         raise ValueError(f"speedups: {problem}")
-    code = (sys.modules[__name__], shortcuts, models.loading)
+    code = (sys.modules[__name__], shortcuts, parallel_, models.loading)
     recipe = checkpoints.make_recipe(settings, encoded.rows, model, tokenizer, code)
-    place = folder / checkpoints.folder_name(recipe)
+    place = parallel_.from_main(lambda: folder) / checkpoints.folder_name(recipe)
     data = Dataset.from_list(encoded.rows)
     held = hold_out(encoded.groups, validation_fraction, seed) if validation_fraction > 0 else []
     learned = data.select(sorted(set(range(len(data))) - set(held)))
@@ -108,7 +113,7 @@ def train(
         weight_decay=weight_decay,
         max_grad_norm=max_grad_norm,
         optim=optimizer,
-        activation_checkpointing=False,  # `recompute` does it, for some layers or all
+        **parallel_.settings(parallel, checkpointed_layers),
         train_sampling_strategy="group_by_length" if group_by_length else "random",
         bf16=str(dtype) == "torch.bfloat16",
         fp16=str(dtype) == "torch.float16",
@@ -143,16 +148,21 @@ def train(
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    checkpoints.mention_others(place, recipe)
-    shortcuts.recompute(model, checkpointed_layers)
+    parallel_.prepare(trainer)
+    parallel_.from_main(lambda: checkpoints.mention_others(place, recipe))
+    newest = parallel_.from_main(lambda: checkpoints.newest_whole(place, recipe))
+    if parallel == "data":
+        shortcuts.recompute(model, checkpointed_layers)
     with models.steady(trainer.model), shortcuts.applied(trainer, speedups):
-        trainer.train(resume_from_checkpoint=checkpoints.newest_whole(place, recipe))
+        trainer.train(resume_from_checkpoint=newest)
     stops.refuse_unfinished(trainer.state)
     best = trainer.state.best_model_checkpoint  # was loaded just now
     if best and (why := checkpoints.damage(Path(best))):
         raise stops.TrainingError(f"{best}: {why}; remove it and train again")
-    stops.refuse_unlearned(trainer.model)
-    return trainer.model, training_log(trainer.state.log_history)
+    model = parallel_.whole(trainer)
+    stops.refuse_unlearned(model)
+    parallel_.wait()  # none still reads a checkpoint, they may go
+    return model, training_log(trainer.state.log_history)
 
 
 def target_modules(lora_targets: Sequence[str]) -> str | list[str]:
@@ -174,8 +184,7 @@ class Progress(TrainerCallback):
         left = (
             spent / max(1, state.global_step - self.first) * (state.max_steps - state.global_step)
         )
-        print(
+        parallel_.say(
             f"step {state.global_step:>5} of {state.max_steps}   loss {logs['loss']:.4f}   "
-            f"{left:.0f} s left",
-            flush=True,
+            f"{left:.0f} s left"
         )
