@@ -127,6 +127,22 @@ def test_nf4_for_fsdp_is_kept_in_the_type_it_is_computed_in():
     assert models.quantization("nf4", sharded=True).bnb_4bit_quant_storage == torch.float32
 
 
+@pytest.mark.parametrize(("sharded", "place"), [(False, 3), (True, "cpu")])
+def test_each_process_reads_the_base_to_its_own_gpu_and_for_fsdp_to_none(
+    sharded, place, monkeypatch
+):
+    asked, chosen = {}, []
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(models.loading, "device", lambda: "cuda")
+    monkeypatch.setattr(models.loading, "compute_dtype", lambda: torch.bfloat16)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    loader = models.loading.AutoModelForCausalLM
+    monkeypatch.setattr(loader, "from_pretrained", lambda _, **options: asked.update(options))
+    models.load_base("mini", "nf4", sharded)
+    assert asked["device_map"] == {"": place}
+    assert chosen == [3]
+
+
 # ------------------------------------------------------------------------------------ refused
 
 SHARED = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}

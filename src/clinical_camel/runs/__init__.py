@@ -5,6 +5,7 @@
     journal            finished pieces of work, on disk as they come
     record             the folder of a run, its tables and figures, run.json
     exercise           the self-check at the end of a notebook
+    launch             several processes of one launcher: who leads, who follows
     files, machine     whole writes and hashes; versions, commit, device
     plan, state        which step needs which; what is complete, and if not, why
     recovery           what a killed runner left, put right by the next

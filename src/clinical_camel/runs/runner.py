@@ -173,8 +173,9 @@ def _follow(jobs: list[Job]) -> int:
                 if launch.told(job.step) == "run":
                     execute(source, side.as_posix(), job.params, stop, lambda: None)
             except StepFailed as failure:
+                how = "" if failure.status == "failed" else f"{failure.status} "
                 if failure.status != "interrupted":
-                    launch.tell("failed", f"rank {launch.rank()}: {failure.reason}")
+                    launch.tell("failed", f"rank {launch.rank()}: {how}{failure.reason}")
                 return _exit_code(State(failure.status), stop)
         return 128 + stop.signum if stop.signum else 0
 
