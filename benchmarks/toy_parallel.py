@@ -29,6 +29,8 @@ def train(folder: Path, **changes: Any) -> Any:
     cut = changes.pop("sharded", changes.get("parallel") == "fsdp")
     base = models.load_base("mini", "nf4", sharded=cut)
     settings = SETTINGS | CHANGES | changes
+    if settings["parallel"] == "fsdp":
+        settings["speedups"] = [name for name in SETTINGS["speedups"] if name != "fused_lora"]
     torch.manual_seed(0)
     model, log = sft_qlora.train(base, tokenizer, encoded, folder=folder, **settings)
     model.save_pretrained(folder / f"adapter_{parallel_.rank()}", save_embedding_layers=False)

@@ -16,6 +16,7 @@ SETTINGS = {
     "batch_size": 2,
     "gradient_accumulation_steps": 1,
     "optimizer": "paged_adamw_32bit",
+    "parallel": "data",
     "checkpointed_layers": 0,
     "group_by_length": False,
     "validation_fraction": 0.0,

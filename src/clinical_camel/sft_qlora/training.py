@@ -53,6 +53,7 @@ def train(
     batch_size: int,
     gradient_accumulation_steps: int,
     optimizer: str,
+    parallel: str,
     checkpointed_layers: int,
     group_by_length: bool,
     validation_fraction: float,
@@ -60,7 +61,6 @@ def train(
     speedups: Sequence[str],
     report_to: str,
     seed: int,
-    parallel: str = "data",
 ) -> tuple[Any, pd.DataFrame]:
     """Trains a LoRA adapter on a (quantised) base with TRL; returns the model and its log.
 
