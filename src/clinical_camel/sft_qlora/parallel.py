@@ -7,7 +7,8 @@ Every process runs the same step and takes its own rows of each batch:
 
 A step trains on batch_size x gradient_accumulation_steps x processes rows, and its loss is the mean
 over the trained tokens of all of them: two processes take the steps of one with twice the
-batch_size. Where the rows do not divide, the last step of an epoch takes some a second time.
+batch_size. Where the rows do not divide, the last step of an epoch takes some a second time. The
+validation loss is the trainer's mean over batches, and moves with how rows fall into them.
 
 FSDP is version 1: version 2 leaves uint8 weights whole, and of NF4 kept in another type it changes
 bits (bitsandbytes 1945) or loses the scales (axolotl 2992).
