@@ -138,7 +138,7 @@ def test_each_process_reads_the_base_to_its_own_gpu_and_for_fsdp_to_none(
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     loader = models.loading.AutoModelForCausalLM
     monkeypatch.setattr(loader, "from_pretrained", lambda _, **options: asked.update(options))
-    models.load_base("mini", "nf4", sharded)
+    models.load_base("mini", "nf4", sharded=sharded)
     assert asked["device_map"] == {"": place}
     assert chosen == [3]
 
