@@ -1,8 +1,4 @@
-"""Which source sentence stands behind which written sentence: for dialogues and for notes.
-
-The reading is strict: a sentence counts as taken from the source only if the source contains it
-word for word, up to white space. Nothing is inferred, so nothing is explained away.
-"""
+"""The verbatim reading: a sentence counts only if the source contains it word for word."""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +9,8 @@ _END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|cf|vs|Dr|Mr|Mrs|Ms|Prof|St|Fig|Figs|Tab|No|approx|ca)|\b[A-Z])\.$"
 )
+# Of a line of a note: bullet or number, then a heading that closes with a colon.
+_LEAD = re.compile(r"^\s*(?:[•*-]\s*|\d+[.)]\s+)?(?:[A-Z][A-Za-z ,/&]{1,40}:(?=\s|$))?")
 
 
 def split_sentences(text: str) -> list[str]:
@@ -70,3 +68,15 @@ def _supports(sentence: str, question: str, answer: str) -> bool:
 
 def _content(text: str) -> set[str]:
     return set(re.findall(r"\w{4,}", text.lower()))
+
+
+def split_note(note: str) -> list[str]:
+    """The sentences of a clinical note, line by line, without bullets, numbers and headings.
+
+    >>> split_note("PLAN\\n1. Rest. Fluids.\\n• Neck: No pain.")
+    ['Rest.', 'Fluids.', 'No pain.']
+    """
+    lines = (_LEAD.sub("", line).strip() for line in note.splitlines())
+    said = (line for line in lines if line and not line.isupper() and not line.endswith(":"))
+    found = (sentence for line in said for sentence in split_sentences(line))
+    return [sentence for sentence in found if re.search("[A-Za-z]", sentence)]
