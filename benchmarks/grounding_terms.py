@@ -1,0 +1,267 @@
+"""Writes the words that `clinical_camel.grounding` knows: src/clinical_camel/grounding/terms.csv.
+
+    python benchmarks/grounding_terms.py
+
+Ten seconds. A row says of a term its kind, what it means the same as, and its source:
+
+list      findings of the Human Phenotype Ontology, as the GARD pages of MedQuAD list them for two
+          conditions or more, that other pages use in plain sentences as well
+brackets  "low blood sugar (hypoglycemia)" and "naproxen (Aleve)": what MedQuAD puts beside a name
+dose      the word before "20 mg" in the development notes of ACI-Bench and MTS-Dialog
+ours      everyday words and shorthand, by hand, from reading those development notes
+
+Only the development half of MedQuAD's pages is read (`in_development`), and no consultation on
+which benchmarks/grounding.py reports. Needs data/public (README, "Real data"). MedQuAD, ACI-Bench
+and MTS-Dialog are CC BY 4.0; what is taken are single terms.
+"""
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from clinical_camel import data
+
+PUBLIC = "data/public"
+MEDQUAD = f"medquad@{PUBLIC}/medquad/medquad_answered.jsonl.gz"
+VISITS = (
+    f"aci_bench@{PUBLIC}/aci_bench/aci_bench_train.jsonl",
+    f"aci_bench@{PUBLIC}/aci_bench/aci_bench_valid.jsonl",
+    f"mts_dialog@{PUBLIC}/mts_dialog/mts_dialog_train.jsonl",
+)
+TABLE = Path(__file__).parents[1] / "src/clinical_camel/grounding/terms.csv"
+LISTED = "Approximate number of patients (when available)"
+
+# Read and refused: not a finding, or the words before a bracket are only the end of what it means.
+NO_FINDING = re.compile(
+    r"onset|inheritance|penetrance|mutation|progressive$|sporadic|heterogen|aspiration|lewy"
+    r"|^(?:full|narrow|round|wide|triangular|pointed|high|short|split|prominent) |neoplasm|rigidity"
+)
+NO_NAME = re.compile(
+    r"^(?:red blood cells|white blood cells|lens of the eye|whites of the eyes|set eyes"
+    r"|same direction|heart rhythm|lymph nodes|liver and spleen|eyes and skin|skin or lips"
+    r"|lower limbs|skull bones|bones of the spine|brain and spinal cord|fingers or toes"
+    r"|(?:underside|certain|control|eye) .*"
+    r"|.* in the (?:blood|eyes?)|blood and other tissues|released in .*|curves to .*|amount of .*"
+    r"|buildup of fluid|new bone formation|not inherited|abnormally small|s normal rhythm"
+    r"|.* have .*"
+    r"|(?:movement|coordination|balance) and .*|muscle weakness|swelling|joint deformities|small"
+    r"|muscle tone|large head|movements of .*|shaped .*|thinking .*|tensing .*|loss of fluids)$"
+)
+NO_DRUG = {"than", "from", "dose", "sulfate", "taking", "about", "cholesterol", "exercises", "were"}
+NO_DRUG |= {"cypionate", "triglycerides", "take", "already", "total", "with", "being", "received"}
+NO_DRUG |= {
+    "acetate",
+    "carbonate",
+    "anesthetics",
+    "bromide",
+    "hydrochloride",
+    "mesylate",
+    "patches",
+}
+NO_DRUG |= {"thyroid", "toxin", "vaccine", "aminobenzoate", "diseaseriluzole", "amphetamines"}
+NO_DRUG |= {"hyperuricosuriaallopurinol", "galactosidase", "collagenase"}
+LEADING = re.compile(
+    r"^(?:the|an?|and|or|of|in|to|with|from|have|has|includes?|including|causes?|by|be|is|are|may"
+    r"|also|some|their|his|develop|experience|for|severe|unusually|extreme|problems|that|called"
+    r"|often|such as|excessive|abnormally|increased) "
+)
+
+OURS = {
+    "finding": """dyspnea=shortness of breath,short of breath,trouble breathing,difficulty breathing
+        ,breathless,breathlessness,sob,winded
+        vomiting=threw up,throw up,throwing up,thrown up,emesis,vomit
+        abdominal pain=stomach pain,belly pain,tummy pain,stomach ache,bellyache,stomachache
+        syncope=passed out,pass out,passing out,blackout,faint
+        dizziness=dizzy,lightheaded,lightheadedness,light headed
+        nausea=nauseous,nauseated
+        pruritus=itch,itchy,itching,itchiness
+        edema=swelling,swollen,swell
+        numbness=numb
+        paresthesia=tingling,tingle,pins and needles
+        fever=temperature,feverish,febrile,fevers
+        constipation=constipated
+        depression=depressed
+        anxiety=anxious
+        fatigue=tired,tiredness,exhausted
+        palpitations=heart racing,racing heart,heart fluttering
+        dysuria=pain while urinating,burning when you pee,painful urination,burning with urination
+        hypertension=high blood pressure,htn
+        myocardial infarction=heart attack
+        stroke=cva
+        gastroesophageal reflux=acid reflux,reflux,gerd,heartburn
+        rhinorrhea=runny nose
+        headache=headaches,head hurts
+        blurred vision=blurry vision,blurriness
+        myalgia=muscle aches,muscle ache,muscle pain,body aches
+        arthralgia=joint pain
+        diabetes mellitus=diabetes,diabetic
+        hematochezia=blood in your stools,blood in stool,bloody stool
+        hematuria=blood in your urine,blood in urine
+        chills=rigors,shivering
+        weight loss=lost weight,losing weight
+        weight gain=gained weight,gaining weight
+        chest pain=chest pains,chest hurts
+        back pain=back hurts
+        sore throat=throat hurts
+        insomnia=trouble sleeping
+        diarrhea=loose stools,loose stool,diarrhoea
+        hemoptysis=coughing up blood,cough up blood
+        erythema=redness
+        ecchymosis=bruising,bruise
+        suicidal ideation=hurt yourself,harming yourself,suicidal
+        cough=
+        weakness=weak
+        rash=rashes
+        wheezing=wheeze
+        night sweats=
+        chest tightness=tightness in your chest
+        neck pain=
+        nasal congestion=stuffy nose
+        seizures=seizure
+        tenderness=tender
+        allergies=allergic""",
+    "medication": """furosemide=lasix
+        amlodipine=norvasc
+        metoprolol=toprol,lopressor
+        atorvastatin=lipitor
+        rosuvastatin=crestor
+        ibuprofen=motrin
+        meloxicam=mobic
+        sertraline=zoloft
+        losartan=cozaar
+        olmesartan=benicar
+        methylprednisolone=medrol
+        levothyroxine=synthroid,levothroid
+        naproxen=naprosyn
+        spironolactone=aldactone
+        bumetanide=bumex
+        midazolam=versed
+        hydrocodone=lortab,norco
+        oxycodone=percocet
+        ticagrelor=brilinta
+        clopidogrel=plavix
+        warfarin=coumadin
+        albuterol=salbutamol,ventolin
+        acetaminophen=paracetamol,tylenol
+        levofloxacin=levaquin
+        metronidazole=flagyl
+        hydromorphone=dilaudid
+        glyburide=micronase
+        hydrochlorothiazide=hctz
+        azithromycin=zithromax
+        zolpidem=ambien""",
+    "shorthand": """patient=pt
+        history=hx
+        symptoms=sx
+        diagnosis=dx
+        treatment=rx
+        blood pressure=bp
+        alcohol=etoh,drink
+        tobacco=smoke,smoker,cigarettes
+        antibiotics=abx
+        urinary tract infection=uti
+        chronic obstructive pulmonary disease=copd
+        surgery=operation
+        pain=hurt,hurts,hurting,painful
+        trouble=difficulty,difficulties
+        hospital=hospitalized
+        medication=meds,medicine,tablets,pills
+        abdominal=abdomen,belly,tummy,stomach
+        physical therapy=pt referral""",
+}
+
+
+def in_development(identifier: str) -> bool:
+    """Half of all pages, by the hash of their name."""
+    return int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16) % 2 == 0
+
+
+def answers() -> list[str]:
+    pages = data.load_articles(MEDQUAD)
+    return [s.text for page in pages if in_development(page.id) for s in page.sections]
+
+
+def notes() -> list[str]:
+    visits = [visit for spec in VISITS for visit in data.load_consultations(spec)]
+    return [v.note + "\n" + "\n".join(turn.text for turn in v.turns) for v in visits]
+
+
+def listed(texts: list[str]) -> Counter:
+    """The findings that pages list, with the number of pages."""
+    found: Counter = Counter()
+    for text in texts:
+        if LISTED in text:
+            part = text.split(LISTED)[1].split("The Human Phenotype Ontology (HPO)")[0].lower()
+            names = {name.strip() for name in re.split(r" -(?: |$)|\d+%|\d+/\d+", part)}
+            found.update(n for n in names if re.fullmatch(r"[a-z][a-z '-]+", n))
+    return found
+
+
+def findings(texts: list[str], known: Counter) -> Iterator[str]:
+    prose = "\n".join(
+        f" {' '.join(re.findall('[a-z]+', t.lower()))} " for t in texts if LISTED not in t
+    )
+    for name, count in known.items():
+        named = count >= 2 and len(name.split()) <= 3 and not NO_FINDING.search(name)
+        if named and prose.count(f" {name} ") >= 4:
+            yield name
+
+
+def bracketed(texts: list[str], known: Counter) -> Iterator[tuple[str, str]]:
+    """(everyday words, finding) that at least three pages put beside each other."""
+    found: Counter = Counter()
+    for text in texts:
+        pairs = re.findall(r"\b([a-z]+(?: [a-z]+){1,3}|[a-z]{6,}) \(([a-z]{5,})\)", text)
+        for words, name in set(pairs):
+            while LEADING.match(words):
+                words = LEADING.sub("", words)
+            if name in known and words not in known and not NO_NAME.search(words):
+                found[words, name] += 1
+    return (pair for pair, count in found.items() if count >= 3)
+
+
+def brands(texts: list[str]) -> Iterator[tuple[str, str]]:
+    """(brand, drug): a capitalised name in brackets after one in lower case."""
+    pattern = r"\b([a-z]{5,}) ?\(([A-Z][a-z]{3,})[®™]?(?:, [A-Z][a-z]+[®™]?)*\)"
+    pairs = {pair for text in texts for pair in re.findall(pattern, text)}
+    for drug, brand in sorted(pairs):
+        if drug not in NO_DRUG:
+            yield brand.lower(), drug
+
+
+def dosed(texts: list[str]) -> set[str]:
+    pattern = r"\b([a-z]{4,}),? (?:at |of )?\d[\d.,/]* ?(?:mg|mcg|milligrams?|micrograms?)\b"
+    return {word for text in texts for word in re.findall(pattern, text.lower())} - NO_DRUG
+
+
+def ours() -> Iterator[tuple[str, str, str, str]]:
+    for kind, text in OURS.items():
+        for line in re.sub(r"\s*\n\s*,", ",", text).splitlines():
+            meaning, _, terms = line.strip().partition("=")
+            yield kind, meaning, meaning, "ours"
+            yield from ((kind, term, meaning, "ours") for term in terms.split(",") if term)
+
+
+def main() -> None:
+    pages, visits = answers(), notes()
+    known = listed(pages)
+    rows = list(ours())
+    rows += [("finding", name, name, "list") for name in findings(pages, known)]
+    rows += [("finding", words, name, "brackets") for words, name in bracketed(pages, known)]
+    rows += [("medication", brand, drug, "brackets") for brand, drug in brands(pages)]
+    rows += [("medication", drug, drug, "brackets") for _, drug in brands(pages)]
+    rows += [("medication", word, word, "dose") for word in sorted(dosed(visits))]
+    first: dict[tuple[str, str], tuple] = {}
+    for row in rows:
+        first.setdefault(row[:2], row)
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["kind", "term", "meaning", "source"])
+        writer.writerows(sorted(first.values()))
+
+
+if __name__ == "__main__":
+    main()
