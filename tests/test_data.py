@@ -553,7 +553,7 @@ def test_the_shipped_exam_cannot_be_learned_from_as_a_file(root, monkeypatch):
     assert len(data.load_training_questions("other.jsonl")) == 2
 
 
-@pytest.mark.parametrize("split", ["test", "test1", "validation", "validation_shared"])
+@pytest.mark.parametrize("split", ["test", "test1", "valid", "validation_shared"])
 def test_a_row_that_says_it_is_a_test_row_cannot_be_learned_from(root, split):
     write(root / "my.jsonl", [LOCAL_MCQ | {"split": "dev"}, LOCAL_MCQ | {"split": split}])
     with pytest.raises(data.DataError, match=rf"1 of 2 rows say that their split is {split}"):

@@ -4,7 +4,7 @@
     Dialogue      id, source, messages [{"role": system | user | assistant, "content": text}]
     Question      id, question, options [text], answer (index), context, subset, group,
                   image_suspected
-    Consultation  id, turns [Turn(speaker, text)], note, group
+    Consultation  id, turns [Turn(speaker, text)], note ("" for none), group
 
 A dataset is named by one string, its *spec*, the same in every parameter file:
 
@@ -74,6 +74,7 @@ __all__ = [
     "load_published",
     "load_questions",
     "load_sources",
+    "load_training_consultations",
     "load_training_questions",
     "load_training_rows",
     "names",
@@ -85,7 +86,7 @@ __all__ = [
     "to_dict",
 ]
 
-HELD_OUT = ("test", "validation")  # how the split of a row that must not be learned from begins
+HELD_OUT = ("test", "valid")  # how the split of a row that must not be learned from begins
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -179,6 +180,14 @@ def load_questions(spec: str, limit: int = 0, image_questions: str = "in") -> li
 def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:
     """The consultations of a spec; `limit` keeps that many (see `sample`), 0 keeps all."""
     return sample(_load(spec, Consultation, learn=False), limit)
+
+
+def load_training_consultations(spec: str) -> list[Consultation]:
+    """Consultations that a one-shot example may be taken from: none of a held-out split.
+
+    Where the rows name their split it has to be train: PriMock57, in which all are "all", has none.
+    """
+    return _load(spec, Consultation, learn=True)
 
 
 def spec_problem(spec: str, shapes: Sequence[str], learn: bool) -> str:
@@ -279,7 +288,7 @@ def _load(spec: str, shape: type[RowT], learn: bool) -> list[RowT]:
         if learn:
             _refuse_shipped_exam(spec, path)
     if learn:
-        _refuse_held_out(spec, raw)
+        _refuse_held_out(spec, raw, shape)
     read = _reader(place.source, shape)
     made, misfits = files.each(list(zip(numbers, raw, strict=True)), lambda p: _checked(*p, read))
     problems = torn + [(numbers[i - 1], text) for i, text in misfits]
@@ -363,9 +372,10 @@ def _refuse_shipped_exam(spec: str, path: Path) -> None:
             raise DataError(f"{spec} is the evaluation set {name}: nothing may be learned from it")
 
 
-def _refuse_held_out(spec: str, raw: list[dict[str, Any]]) -> None:
+def _refuse_held_out(spec: str, raw: list[dict[str, Any]], shape: type) -> None:
     splits = [row["split"] for row in raw if isinstance(row.get("split"), str)]
-    held_out = [split for split in splits if split.startswith(HELD_OUT)]
+    strict = shape is Consultation  # all of them are scored somewhere, unless they say train
+    held_out = [s for s in splits if s.startswith(HELD_OUT) or (strict and s != "train")]
     if held_out:
         raise DataError(
             f"{spec}: {len(held_out)} of {len(raw)} rows say that their split is "

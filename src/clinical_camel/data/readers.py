@@ -9,6 +9,7 @@ that is asked for. `None` means that the source itself marks the row as having n
 import functools
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -245,7 +246,7 @@ def read_aci_bench(row: Raw) -> Consultation:
     return Consultation(
         id=_text(row, "encounter_id" if "encounter_id" in row else "id"),
         turns=_turns(_text(row, "dialogue"), _BRACKETED),
-        note=_text(row, "note"),
+        note=_filled(row, "note"),
         group=_text(row, "config" if "config" in row else "dataset"),
     )
 
@@ -277,9 +278,25 @@ def read_primock57(row: Raw) -> Consultation:
     return Consultation(
         id=identifier,
         turns=_turns(heard, _BRACKETED),
-        note=_text(row, "note"),
+        note=_filled(row, "note"),
         group=identifier,
     )
+
+
+def read_transcript(row: Raw) -> Consultation:
+    """A visit of a user: `id`, `transcript` with lines "Doctor: ...", a `note` if there is one.
+
+    Any name of up to three words before a colon is a speaker; a line without one continues the
+    last. A key that is none of these three is refused: a misspelt `note` would be no reference.
+    """
+    unknown = sorted(row.keys() - {"id", "transcript", "note"})
+    if unknown:
+        raise ValueError(f"field {unknown[0]} is not one of id, transcript, note")
+    turns = _turns(_filled(row, "transcript"), _SPOKEN, str.strip)
+    if all(turn.speaker == "other" for turn in turns):
+        raise ValueError('transcript has no line that begins with a speaker, as in "Doctor: ..."')
+    note = _text(row, "note") if "note" in row else ""
+    return Consultation(id=_text(row, "id"), turns=turns, note=note, group=_text(row, "id"))
 
 
 _BRACKETED = re.compile(r"\[(?P<speaker>\w+)\]")
@@ -287,16 +304,19 @@ _BRACKETED = re.compile(r"\[(?P<speaker>\w+)\]")
 _NAMED = re.compile(
     r'["\s]*(?P<speaker>(?:Do[ct]+o[rt]+|Patient)(?:_\d)?(?=\s*:)|Gu?est_\w+?(?=\s*[:.]))\s*[:.]'
 )
+_SPOKEN = re.compile(r"\s*(?P<speaker>[^\W\d_][\w.'-]*(?: [\w.'-]+){0,2})\s*:")
 _MARKS = re.compile(r"</?UNSURE>|<UNIN/>|<INAUDIBLE_SPEECH/>")
 
 
-def _turns(dialogue: str, pattern: re.Pattern[str]) -> list[Turn]:
+def _turns(
+    dialogue: str, pattern: re.Pattern[str], named: Callable[[str], str] | None = None
+) -> list[Turn]:
     """The turns of a dialogue with one line each; a line without a speaker continues the last."""
     spoken: list[tuple[str, list[str]]] = []
     for line in dialogue.splitlines():
         found = pattern.match(line)
         if found:
-            spoken.append((_speaker(found["speaker"]), [line[found.end() :]]))
+            spoken.append(((named or _speaker)(found["speaker"]), [line[found.end() :]]))
         elif spoken:
             spoken[-1][1].append(line)
         else:
@@ -356,6 +376,12 @@ def _of(row: Raw, name: str, kind: type) -> Any:
 
 def _text(row: Raw, name: str) -> str:
     return _of(row, name, str)
+
+
+def _filled(row: Raw, name: str) -> str:
+    if not _text(row, name).strip():
+        raise ValueError(f"{name} is empty")
+    return row[name]
 
 
 def _number(row: Raw, name: str) -> int:

@@ -171,6 +171,7 @@ SOURCES: dict[str, Source] = {
     ),
     "mts_dialog": _visit(read=readers.read_mts_dialog, licence="CC BY 4.0"),
     "primock57": _visit(read=readers.read_primock57, licence="CC BY 4.0"),
+    "transcripts": _visit(read=readers.read_transcript, licence="the user's own"),
     # Medical Meadow, as MedAlpaca has it on the hub: instruction, input, output. Its readme and its
     # data description count the parts differently.
     **{

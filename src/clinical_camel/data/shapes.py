@@ -74,11 +74,11 @@ class Turn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Consultation:
-    """What was said in a visit, and the note a clinician wrote about it."""
+    """What was said in a visit, and the note a clinician wrote about it; "" where there is none."""
 
     id: str
     turns: list[Turn]
-    note: str
+    note: str = ""
     group: str = ""
 
 
@@ -185,7 +185,7 @@ def _question_problems(row: Question) -> list[str]:
 
 
 def _consultation_problems(row: Consultation) -> list[str]:
-    problems = [] if row.note.strip() else ["note is empty"]
+    problems = ["note is empty"] if row.note.isspace() else []
     if len(row.turns) < 2:
         problems.append(f"a consultation has at least 2 turns, this one {len(row.turns)}")
     for i, turn in enumerate(row.turns):
