@@ -96,7 +96,7 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "variants": "eval_fewshot.protocols.VARIANTS",
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
     "image_questions": "data.shapes.IMAGE_QUESTIONS",
-    "too_long": "note_synthesis.TOO_LONG",
+    "too_long": "note_synthesis.prompts.TOO_LONG",
 }
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
     "articles": (("Article",), True),

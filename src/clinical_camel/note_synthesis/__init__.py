@@ -1,0 +1,132 @@
+"""Step 04: a consultation becomes a sectioned clinical note, scored in a way one can argue with.
+
+    structure   the sections of a note, and outputs that are no notes
+    prompts     the transcript as text, the prompts as data, the one-shot example
+    fitting     a transcript and the context of a model
+    writing     prompts to raw outputs to notes
+    baselines   notes that need no model
+    scores      ROUGE, BLEU, chrF; intervals over encounters, paired comparison
+    sheet       two people rate the notes; how far they agree
+    phi         a screen for what may identify a person
+    figures     figures with intervals, a transcript beside its notes
+
+The note format is plain text: each section is its heading on a line of its own, closed by a colon,
+then its text; sections are parted by an empty line.
+
+What becomes of an input that is none, each with a test:
+
+    no turn, an empty turn, broken JSON   refused when read, with file, line and key
+    200,000 characters                    "too long", or shortened with the turns counted, or read
+                                          in windows that hold every word; never cut in silence
+    HTML, JavaScript, formulas            text in the prompt; escaped on the page, an apostrophe in
+                                          the sheet; nothing is live
+    control characters                    NUL is refused when read, others become a space
+    the model's special tokens            written apart: they end no turn
+    an order to the model                 stays text in the user's turn; no prompt keeps a model
+                                          from obeying it, and the note has to be read
+    another script                        asked as any; ROUGE is missing, BLEU and chrF are not
+    another language in Latin letters     not noticed: asked and scored as any
+"""
+
+from clinical_camel.note_synthesis.baselines import baseline_notes, lead_copy, majority_notes
+from clinical_camel.note_synthesis.figures import (
+    plot_decodings,
+    plot_parts,
+    plot_scores,
+    plot_statuses,
+    side_by_side,
+)
+from clinical_camel.note_synthesis.fitting import fit, render
+from clinical_camel.note_synthesis.phi import screen, screen_texts, summarise_screen
+from clinical_camel.note_synthesis.prompts import (
+    HEADINGS,
+    PROMPTS,
+    SECTIONS,
+    TOO_LONG,
+    UNITS,
+    Request,
+    build_messages,
+    choose_example,
+    corpus_name,
+    load_visits,
+    plan,
+    transcript,
+)
+from clinical_camel.note_synthesis.scores import (
+    METRICS,
+    compare,
+    count_statuses,
+    missing_sections,
+    score,
+    score_notes,
+    signatures,
+    summarise,
+)
+from clinical_camel.note_synthesis.sheet import RATINGS, agreement, rating_sheet
+from clinical_camel.note_synthesis.structure import (
+    DIVISIONS,
+    STATUSES,
+    division,
+    headings,
+    parse_note,
+    status,
+)
+from clinical_camel.note_synthesis.writing import (
+    DECODINGS,
+    Decoding,
+    assemble,
+    encounter,
+    jobs_of,
+    write_notes,
+)
+
+__all__ = [
+    "DECODINGS",
+    "DIVISIONS",
+    "Decoding",
+    "HEADINGS",
+    "METRICS",
+    "PROMPTS",
+    "RATINGS",
+    "Request",
+    "SECTIONS",
+    "STATUSES",
+    "TOO_LONG",
+    "UNITS",
+    "agreement",
+    "assemble",
+    "baseline_notes",
+    "build_messages",
+    "choose_example",
+    "compare",
+    "corpus_name",
+    "count_statuses",
+    "division",
+    "encounter",
+    "fit",
+    "headings",
+    "jobs_of",
+    "lead_copy",
+    "load_visits",
+    "majority_notes",
+    "missing_sections",
+    "parse_note",
+    "plan",
+    "plot_decodings",
+    "plot_parts",
+    "plot_scores",
+    "plot_statuses",
+    "rating_sheet",
+    "render",
+    "score",
+    "score_notes",
+    "screen",
+    "screen_texts",
+    "side_by_side",
+    "signatures",
+    "status",
+    "summarise",
+    "summarise_screen",
+    "transcript",
+    "write_notes",
+]
