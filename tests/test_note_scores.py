@@ -237,3 +237,13 @@ def test_every_status_is_counted_with_what_was_cut_and_merged():
 def test_latin_letters_are_told_from_others_by_the_half():
     assert scores.latin("120/80")
     assert not scores.latin("Боль в груди, BP")
+
+
+def test_ways_of_decoding_stand_below_one_another_with_their_statuses():
+    notes = note_synthesis.baseline_notes(VISITS, REQUEST).query("model == 'lead copy'")
+    same = {"as set": notes, "warm": notes.assign(status="looping")}
+    table = note_synthesis.by_decoding(same, VISITS, 0)
+    assert table["decoding"].tolist() == ["as set", "warm"]
+    assert table["ok"].tolist() == [6, 0]
+    assert table["looping"].tolist() == [0, 6]
+    assert table["rougeL"][0] == table["rougeL"][1]

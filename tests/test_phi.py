@@ -58,6 +58,12 @@ def test_a_finding_is_the_place_in_the_text():
     assert text[finding.start : finding.end] == "(415) 555-2671"
 
 
+@pytest.mark.parametrize("name", ["Ada Abara", "Ada B. Abara", "Ada O'Neill-Smith"])
+def test_a_name_is_found_to_its_end(name):
+    (finding,) = phi.screen(f"Hello, my name is {name} today.", OURS)
+    assert finding.end == len(f"Hello, my name is {name}")
+
+
 def test_what_lies_in_another_finding_is_not_counted_twice():
     assert [f.kind for f in phi.screen("mail a@b.example.org", OURS)] == ["email"]
 

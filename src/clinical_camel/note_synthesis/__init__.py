@@ -54,6 +54,7 @@ from clinical_camel.note_synthesis.prompts import (
 )
 from clinical_camel.note_synthesis.scores import (
     METRICS,
+    by_decoding,
     compare,
     count_statuses,
     missing_sections,
@@ -97,6 +98,7 @@ __all__ = [
     "assemble",
     "baseline_notes",
     "build_messages",
+    "by_decoding",
     "choose_example",
     "compare",
     "corpus_name",

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 _MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"(?i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
 )
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-_NAME = r"[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.?|[A-Z][\w'’-]+)){0,3}"
+_NAME = r"[A-Z][\w'’-]+(?:\s+(?:[A-Z][\w'’-]+|[A-Z]\b\.?)){0,3}"
 _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Crescent|Way"
     r"|Terrace|Place|Pl|Square|Gardens|Grove|Mews|Parkway|Highway)\b"
@@ -52,11 +52,12 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"\b{_MONTH}\s+{_DAY}(?:st|nd|rd|th)?\b(?:,?\s+(?:19|20)\d\d\b)?",
     ),
     "age over 89": (
-        r"\b(?:9\d|1[01]\d)(?=[- ]?(?:years?|yrs?|y/?o)[- ]?(?:old|s of age)?\b)",
+        r"\b(?:9\d|1[01]\d)[- ]?(?:years?|yrs?|y/?o)(?:[- ]old| of age)?\b",
         r"(?i:\b(?:aged?|age of|man of|woman of)\s+)(?:9\d|1[01]\d)\b",
     ),
     "name": (
         rf"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|Nurse|Sister)\.?\s+{_NAME}",
+        r"\b(?:mr|mrs|dr)\b\.?\s+[a-z][\w'’-]+",  # speech recognition writes no capitals
         rf"(?i:\b(?:my name is|name\s*:|i am called|this is|patient\s*:|signed by|dictated by|"
         rf"daughter|son|wife|husband|mother|father|brother|sister|friend)\s+){_NAME}",
     ),

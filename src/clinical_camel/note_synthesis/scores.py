@@ -216,3 +216,16 @@ def missing_sections(notes: pd.DataFrame) -> pd.DataFrame:
         ]
     groups = pd.DataFrame(rows).groupby(["corpus", "model", "section"], sort=False)["missing"]
     return groups.agg(asked="size", missing="sum").reset_index()
+
+
+def by_decoding(notes: Mapping[str, pd.DataFrame], visits: Visits, seed: int) -> pd.DataFrame:
+    """The whole notes of each way of decoding: its name, then count_statuses and summarise."""
+    tables = []
+    for decoding, each in notes.items():
+        scored = score_notes(each, visits)
+        summary = summarise(scored[scored["part"] == "whole"], seed).drop(columns="part")
+        counts = count_statuses(each)
+        table = counts.merge(summary, on=["corpus", "model"], validate="one_to_one")
+        table.insert(0, "decoding", decoding)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
