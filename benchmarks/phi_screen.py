@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from clinical_camel import data, stats
+from clinical_camel import data, note_synthesis, stats
 from clinical_camel.note_synthesis import phi
 
 COUNT = 200  # planted identifiers of each kind and form
@@ -172,6 +172,7 @@ def main() -> None:
         screens["both"] = phi.recognizers()
     clean = {
         "mini_consultations": [data.row_text(visit) for visit in visits],
+        "the same, with speakers": [note_synthesis.transcript(visit) for visit in visits],
         "mini_articles": [data.row_text(row) for row in data.load_articles("mini_articles")],
     }
     if (data.root() / OPENSTAX).is_file():

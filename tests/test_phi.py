@@ -27,6 +27,7 @@ PLANTED = [
     ("age over 89", "aged 101"),
     ("name", "Mr. John Perry came"),
     ("name", "my name is Martha"),
+    ("name", "Patient: Martha Collins"),
     ("address", "lives at 12 Acacia Avenue"),
     ("address", "P.O. Box 118"),
     ("postcode", "London SW1A 1AA"),
@@ -37,6 +38,7 @@ CLEAN = [
     "Take 500 mg twice a day for 7/7, then 1/2 tablet.",
     "A woman of 84 with a 2-year-old dog.",
     "L5-S1 disc, T2 signal, HbA1c 7.4, ejection fraction 45%.",
+    "Doctor: Good. Patient: I am well. Doctor: Yes.",
     "The doctor may see you in March or May.",
     "Ratio 1.2.3; grade 3/6 murmur; 943 476 cells.",
 ]

@@ -16,7 +16,7 @@ Visits = Mapping[str, Sequence[Consultation]]
 
 
 def baseline_notes(visits: Visits, request: Request) -> pd.DataFrame:
-    """Both baselines as notes, with the columns of `write_notes`; their status is always "ok"."""
+    """Both baselines with the columns of `write_notes`; they are not judged: "ok", or "empty"."""
     makers: dict[str, Callable] = {
         "lead copy": lambda rows: [lead_copy(row) for row in rows],
         "majority section": lambda rows: majority_notes(rows, request),
@@ -29,7 +29,7 @@ def baseline_notes(visits: Visits, request: Request) -> pd.DataFrame:
             "encounter": encounter(row),
             "content_hash": data.content_hash(row),
             "asked": "; ".join(request.asked(row)),
-            "status": "ok",
+            "status": "ok" if note else "empty",  # no reference, or nothing to take from others
             "turns": len(row.turns),
             "kept_turns": len(row.turns),
             "windows": 1,

@@ -84,9 +84,10 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
 
     `table`: corpus, decoding, model, notes, ok, the metric with _low and _high; a row each.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
     names = [plain_label(f"{row.corpus}, {row.model}") for row in table.itertuples()]
     lines = list(dict.fromkeys(names))
+    size = (8, 0.5 * len(lines) + 1.5)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True)
     for k, (decoding, rows) in enumerate(table.groupby("decoding", sort=False)):
         places = [
             lines.index(plain_label(f"{r.corpus}, {r.model}")) + 0.18 * k for r in rows.itertuples()
@@ -97,7 +98,7 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
         left.errorbar(rows[metric], places, xerr=spread, **style)
         right.plot(rows["ok"] / rows["notes"], places, "os^Dv"[k % 5])
     left.set_yticks(range(len(lines)), lines)
-    left.set(xlabel=f"{METRICS[metric]} with 95 % interval")
+    left.set(xlabel=f"{METRICS[metric]} with 95 % interval", ylim=(len(lines) - 0.5, -0.3))
     right.set(xlabel="share of notes with status ok", xlim=(-0.03, 1.03))
     left.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     sns.despine(figure)

@@ -1,6 +1,7 @@
 """A transcript and the context of a model: whole, refused, shortened in the open, or in windows."""
 
 import dataclasses
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -53,6 +54,7 @@ def fit(
         text = render(llm, shorter, sections, prompt, example)
         return len(models.encode(llm.tokenizer, text)) <= room
 
+    llm.tokenizer.model_max_length = sys.maxsize  # texts are counted here: no warning of a long one
     turns = visit.turns
     if fits(turns):
         return [visit]

@@ -57,8 +57,9 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     "name": (
         rf"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|Nurse|Sister)\.?\s+{_NAME}",
+        r"\b(?i:patient)\s*:\s+[A-Z][\w'’-]+\s+[A-Z][\w'’-]+",  # not "Patient: Yes, ..."
         r"\b(?:mr|mrs|dr)\b\.?\s+[a-z][\w'’-]+",  # speech recognition writes no capitals
-        rf"(?i:\b(?:my name is|name\s*:|i am called|this is|patient\s*:|signed by|dictated by|"
+        rf"(?i:\b(?:my name is|name\s*:|i am called|this is|signed by|dictated by|"
         rf"daughter|son|wife|husband|mother|father|brother|sister|friend)\s+){_NAME}",
     ),
     "address": (
