@@ -262,6 +262,12 @@ def test_windows_are_merged_without_a_model_and_without_repeats():
     assert note == "Subjective:\nPain. Fever. Cough.\n\nPlan:\nRest."
 
 
+def test_windows_without_any_heading_make_no_section():
+    note = note_synthesis.assemble([(SECTIONS, "He is well."), (SECTIONS, "Is he?")], SECTIONS)
+    assert note == "He is well. Is he?"
+    assert note_synthesis.status(note, True, SECTIONS) == "no sections"
+
+
 def test_a_section_asked_for_alone_gets_its_heading_and_an_empty_one_is_missing():
     outputs = [(["Subjective"], "Toe pain."), (["Assessment"], " ")]
     assert note_synthesis.assemble(outputs, SECTIONS) == "Subjective:\nToe pain."

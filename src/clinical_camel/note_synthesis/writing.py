@@ -176,21 +176,24 @@ def assemble(outputs: Sequence[tuple[Sequence[str], str]], asked: Sequence[str])
     """One note from (headings asked for, text written) of each section or window, in order.
 
     No model merges them, so nothing new comes in: the sections are joined in the order asked for,
-    and a sentence that stands there already is left out. A section without text is missing.
+    and a sentence that stands there already is left out. A section without text is missing. What
+    was written for one section alone gets its heading from us; other text without one keeps none.
 
     >>> print(assemble([(["Plan"], "Plan: Rest."), (["Plan"], "Rest. Fluids.")], ["Plan"]))
     Plan:
     Rest. Fluids.
     """
-    bodies: dict[str, list[str]] = {name: [] for name in asked}
+    bodies: dict[str, list[str]] = {name: [] for name in ("", *asked)}
     for unit, text in outputs:
         parsed = parse_note(text, asked)
         if len(unit) == 1 and unit[0] not in parsed:
             parsed = {unit[0]: text}
         for name, body in parsed.items():
-            bodies.setdefault(name or unit[0], []).append(body)
+            heading = name or (unit[0] if len(unit) == 1 else "")
+            bodies.setdefault(heading, []).append(body)
     joined = {name: _joined(texts) for name, texts in bodies.items()}
-    return "\n\n".join(f"{name}:\n{body}" for name, body in joined.items() if body)
+    parts = [f"{name}:\n{body}" if name else body for name, body in joined.items() if body]
+    return "\n\n".join(parts)
 
 
 def _joined(texts: Sequence[str]) -> str:
