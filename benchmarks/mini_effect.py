@@ -113,14 +113,16 @@ def examine(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:
 def notes(llm: models.LLM, limit: int) -> dict:
     """Step 04 on a few consultations: ROUGE-L and the share of sections that are there."""
     asked = runs.load_params(STUDY, "04_note_synthesis")
-    visits = data.load_consultations("mini_consultations", limit)
-    kept = ("max_new_tokens", "too_long", "temperature", "top_p", "top_k", "repetition_penalty")
-    settings = {name: asked[name] for name in (*kept, "token_budget", "seed")}
-    written = note_synthesis.write_notes(
-        {llm.name: llm}, visits, asked["sections"], journal=Journal(), **settings
+    visits = {"mini": data.load_consultations("mini_consultations", limit)}
+    names = ("prompt", "headings", "unit", "too_long", "sections")
+    request = note_synthesis.Request(**{name: asked[name] for name in names})
+    settings = {name: asked[name] for name in ("max_new_tokens", "token_budget", "seed")}
+    chosen = ("temperature", "top_p", "top_k", "repetition_penalty")
+    decoding = note_synthesis.Decoding(**{name: asked[name] for name in chosen})
+    written, _ = note_synthesis.write_notes(
+        {llm.name: llm}, visits, request, decoding, journal=Journal(), **settings
     )
-    scored = note_synthesis.score_notes(written, visits, asked["sections"])
-    row = note_synthesis.summarise(scored, 0).iloc[0]
+    row = note_synthesis.by_decoding({"": written}, visits, 0).iloc[0]
     return {"rougeL": round(row["rougeL"], 3), "sections": round(row["sections_present"], 3)}
 
 

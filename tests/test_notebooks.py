@@ -10,6 +10,8 @@ import nbformat
 import pandas as pd
 import pytest
 
+from clinical_camel import note_synthesis
+
 REPOSITORY = Path(__file__).parents[1]
 STEPS = ["01_dbke", "02_sft_qlora", "03_eval_fewshot", "04_note_synthesis", "05_loss_curves"]
 
@@ -65,10 +67,14 @@ def test_the_base_is_at_chance_and_tuning_lifts_the_exam(chain):
 
 
 def test_every_model_wrote_about_every_consultation(chain):
-    summary = table(chain, "04_note_synthesis", "summary").set_index("model")
-    assert set(summary.index) == {"base", "tuned", "lead copy"}
-    counted = summary[["ok", "unfinished", "no sections", "empty", "too long"]].sum(axis=1)
-    assert set(counted) == {28}
+    counts = table(chain, "04_note_synthesis", "statuses").set_index("model")
+    assert set(counts.index) == {"base", "tuned", "lead copy", "majority section"}
+    assert set(counts[list(note_synthesis.STATUSES)].sum(axis=1)) == {28}
+    decodings = table(chain, "04_note_synthesis", "decodings")
+    assert set(decodings["decoding"]) == {"as set", "clinmed_llama3"}
+    for name in ("raw", "raw_clinmed_llama3"):
+        raw = (chain[0] / f"04_note_synthesis/{name}.jsonl").read_text().splitlines()
+        assert len(raw) == 2 * 28
 
 
 def test_the_curves_end_with_the_log_of_step_02(chain):

@@ -264,6 +264,21 @@ def test_notes_are_counted_on_the_shipped_consultations():
     assert not done.unknown
 
 
+def test_windows_sections_and_other_decodings_are_more_prompts():
+    params = load_job("mini_camel", "04_note_synthesis").params | {"other_decodings": []}
+    tokenizer = models.load_tokenizer("mini")
+    plain = work.notes(params, tokenizer, 4096)
+    again = work.notes(params | {"other_decodings": ["greedy"]}, tokenizer, 4096)
+    assert again.read_tokens == 2 * plain.read_tokens
+    apart = work.notes(params | {"unit": "section"}, tokenizer, 4096)
+    assert apart.read_tokens == 4 * plain.read_tokens
+    assert apart.rows == plain.rows == 28
+    skipped = work.notes(params, tokenizer, 256 + 100)
+    windows = work.notes(params | {"too_long": "windows"}, tokenizer, 256 + 100)
+    assert skipped.read_tokens == 0
+    assert windows.read_tokens > plain.read_tokens
+
+
 # ---------------------------------------------------------------------- the whole, and its error
 
 

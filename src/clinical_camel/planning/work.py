@@ -329,32 +329,48 @@ def _expected_scoring(spec: str, params: Mapping[str, Any]) -> Work:
 
 
 def notes(params: Mapping[str, Any], tokenizer: Any, context: int) -> Work:
-    """Every note as long as `max_new_tokens` allows: an upper bound."""
-    new, lengths, unknown, how = params["max_new_tokens"], [], [], []
+    """Every output as long as `max_new_tokens` allows: an upper bound."""
+    new, prompts, unknown, how = params["max_new_tokens"], [], [], []
+    rows, room = 0, context - params["max_new_tokens"]
+    pools = {n: s for n, s in params["note_exemplars"].items() if at_hand(s)}
+    asked = {name: params[name] for name in ("prompt", "headings", "unit", "too_long", "sections")}
+    examples = {n: data.load_training_consultations(s) for n, s in pools.items()}
+    request = note_synthesis.Request(examples=examples, **asked)
     for spec in params["consultations"]:
         if not at_hand(spec):
             unknown.append(f"{data.label(spec)}: not on this machine, not counted")
             continue
+        corpus = note_synthesis.corpus_name(spec)
         for visit in data.load_consultations(spec, params["consultation_limit"]):
-            messages = note_synthesis.build_messages(visit, params["sections"])
-            if tokenizer is None:
-                lengths.append(len(messages[0]["content"]) // CHARACTERS)
-            else:
-                text = models.render_chat(tokenizer, messages)
-                lengths.append(len(models.encode(tokenizer, text)))
+            rows += 1
+            prompts += _note_prompts(request, corpus, visit, tokenizer, room)
     if tokenizer is None:
         how.append(f"tokens estimated as characters / {CHARACTERS}: no tokenizer at hand")
-    how.append(f"every note {new} tokens long: at most")
-    room = context - new
-    kept = params["too_long"] == "truncate"
-    fitting = [min(n, room) for n in lengths if kept or n <= room]
-    work = _written(fitting, new, params["token_budget"], 1)
-    count = len(params["adapters"])
+    how.append(f"every output {new} tokens long: at most")
+    work = _written(prompts, new, params["token_budget"], 1)
+    count = len(params["adapters"]) * (1 + len(params["other_decodings"]))
     return dataclasses.replace(
         work,
         read_tokens=work.read_tokens * count,
         decode_steps=work.decode_steps * count,
-        rows=len(lengths),
+        rows=rows,
         how=tuple(how),
         unknown=tuple(unknown),
     )
+
+
+def _note_prompts(request, corpus: str, visit, tokenizer: Any, room: int) -> list[int]:
+    """The tokens of each prompt that one note takes; none for a transcript that is skipped."""
+    headings = request.asked(visit)
+    pool = request.examples.get(corpus)
+    example = note_synthesis.choose_example(pool, headings) if pool else None
+    messages = note_synthesis.build_messages(visit, headings, request.prompt, example)
+    if tokenizer is None:
+        tokens = sum(len(message["content"]) for message in messages) // CHARACTERS
+    else:
+        tokens = len(models.encode(tokenizer, models.render_chat(tokenizer, messages)))
+    parts = [tokens]
+    if tokens > room:
+        windows = [room] * math.ceil(tokens / room) if room > 0 else []
+        parts = {"skip": [], "truncate": [room], "windows": windows}[request.too_long]
+    return parts * (len(headings) if request.unit == "section" else 1)

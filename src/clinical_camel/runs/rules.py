@@ -97,6 +97,10 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
     "exemplar_choice": "eval_fewshot.protocols.EXEMPLAR_CHOICES",
     "image_questions": "data.shapes.IMAGE_QUESTIONS",
     "too_long": "note_synthesis.prompts.TOO_LONG",
+    "prompt": "note_synthesis.prompts.PROMPTS",
+    "headings": "note_synthesis.prompts.HEADINGS",
+    "unit": "note_synthesis.prompts.UNITS",
+    "other_decodings": "note_synthesis.writing.DECODINGS",
 }
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
     "articles": (("Article",), True),
@@ -106,6 +110,7 @@ DATASETS = {  # the row shapes that fit, and whether something is learned from t
     "exemplars": (("Question",), True),
     "training_sources": (("Dialogue", "Article", "Question"), True),
     "consultations": (("Consultation",), False),
+    "note_exemplars": (("Consultation",), True),
 }
 TABLES = {"logs": "loss_curves.COLUMNS", "scores": "loss_curves.SCORE_COLUMNS"}
 FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
