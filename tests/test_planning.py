@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -152,6 +153,26 @@ def test_checkpointing_needs_less_and_a_longer_row_more():
 
     assert activations(4096) < activations(4096, checkpointed_layers=0) / 5
     assert activations(4096) == 2 * activations(2048) == activations(0)
+
+
+@pytest.mark.parametrize(("size", "machine"), [("13b", "h200"), ("70b", "h200"), ("70b", "h100")])
+def test_the_plan_names_the_fewest_layers_to_compute_again_that_fit(size, machine, copy):
+    job = load_job("mini_camel", "02_sft_qlora")
+    params = job.params | {"model": f"meta-llama/Llama-2-{size}-hf", "checkpointed_layers": -1}
+    params |= {"max_length": 4096, "batch_size": 1, "chat_template": "mini"}
+    params["mixture"] = {"outputs/x/01_dbke/dialogues.jsonl": 1.0}
+    asked = Job("x", "02_sft_qlora", params)
+    advice = costs_of(asked, machine).advice
+    least = int(re.match(r"checkpointed_layers: (\d+) of", advice)[1])
+    room = 0.9 * MACHINES[machine].memory
+
+    def held(layers: int) -> int:
+        given = Job("x", "02_sft_qlora", params | {"checkpointed_layers": layers})
+        return sum(costs_of(given, machine).memory.values())
+
+    assert held(least) <= room
+    assert least == 0 or held(least - 1) > room
+    assert "advice    checkpointed_layers" in "\n".join(report.step_lines(costs_of(asked, machine)))
 
 
 # ----------------------------------------------------------------------------------- work

@@ -20,7 +20,8 @@ ROW, ANSWER = 4, 400  # bytes of a token of a dialogue, and of an answer in a ta
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step will take. `memory` and `disk` by part in bytes, `seconds` by part."""
+    """What one step will take. `memory` and `disk` by part in bytes, `seconds` by part; `advice`
+    on a parameter that this machine would have otherwise."""
 
     study: str
     step: str
@@ -30,6 +31,7 @@ class Cost:
     memory: Mapping[str, int] = field(default_factory=dict)
     disk: Mapping[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    advice: str = ""
 
 
 def costs_of(
@@ -43,6 +45,7 @@ def costs_of(
     name = speed.machine_for(base, machine)
     chosen = MACHINES[name]
     tokenizer = work.tokenizer_at_hand(params["model"], params["chat_template"])
+    advice = ""
     disk = {} if Path(params_.root() / params["model"]).is_dir() else _download(base)
     if "mixture" in params:
         done = work.training(params, tokenizer)
@@ -53,6 +56,9 @@ def costs_of(
         disk |= {"checkpoints": 3 * state if done.steps >= params["save_steps"] else state}
         disk |= {"adapter": 4 * lora}
         again = memory.again_computed(base, params["checkpointed_layers"]) / base.layers
+        least = memory.least_checkpointed(base, params, done, chosen)
+        if least is not None and least / base.layers != again:
+            advice = f"checkpointed_layers: {least} of {base.layers} would do"
     else:
         lora = params_of_adapters(params, base)
         params = params | {"adapter_values": lora}
@@ -69,7 +75,7 @@ def costs_of(
         seconds["work"] = done.tokens / tokens_per_second
     else:
         seconds["work"] = speed.seconds(base, lora, again, done, chosen)
-    return Cost(job.study, job.step, name, done, base, held, disk, seconds)
+    return Cost(job.study, job.step, name, done, base, held, disk, seconds, advice)
 
 
 def _without_model(job: Job, machine: str) -> Cost:

@@ -16,6 +16,7 @@ from clinical_camel.planning.work import Work
 BLOCK, NESTED, CODES = 64, 256, 4 * (16 + 256 + 1)  # bitsandbytes: both code books and the offset
 STATE_BLOCK, SMALL = 256, 4096  # of its 8-bit optimisers; smaller tensors keep 32-bit states
 TILE_TOKENS, TILE_WORDS = 4096, 32768  # TRL 1.16 projects to the vocabulary in tiles of this size
+ROOM = 0.1  # of the memory, for what an allocator cannot use: assumed
 HEAD_COPIES = 4  # logits, their softmax in float32 and the gradients of both
 HEAD_ROWS = 512  # models.scoring takes the softmax of so many positions at a time
 
@@ -82,6 +83,18 @@ def training(base: Base, params: Mapping[str, Any], work: Work, machine: Machine
 def again_computed(base: Base, checkpointed_layers: int) -> int:
     """How many layers are computed again in the backward pass; -1 asks for all."""
     return base.layers if checkpointed_layers < 0 else min(checkpointed_layers, base.layers)
+
+
+def least_checkpointed(
+    base: Base, params: Mapping[str, Any], work: Work, machine: Machine
+) -> int | None:
+    """The fewest layers to compute again for a training to fit, ROOM left; None if none is few
+    enough, or where the machine's memory is not known."""
+    for layers in range(base.layers + 1) if machine.memory else ():
+        parts = training(base, {**params, "checkpointed_layers": layers}, work, machine)
+        if sum(parts.values()) <= (1 - ROOM) * machine.memory:
+            return layers
+    return None
 
 
 def _widest(base: Base, quantize: str, value: int) -> int:

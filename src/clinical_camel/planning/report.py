@@ -55,6 +55,8 @@ def step_lines(cost: Cost) -> list[str]:
     lines += _entry("disk", f"{_size(sum(cost.disk.values()))}: {_by_part(cost.disk)}")
     times = ", ".join(f"{part} {_time(s)}" for part, s in cost.seconds.items() if s >= 0.5)
     lines += _entry("time", f"{_time(sum(cost.seconds.values()))}: {times}")
+    if cost.advice:
+        lines += _entry("advice", f"{cost.advice} on this machine: fewer cost memory, more time")
     for text in done.how:
         lines += _entry("estimate", text)
     for text in done.unknown:
