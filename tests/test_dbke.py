@@ -26,7 +26,7 @@ QUESTION = Question(
 )
 
 
-class Echo:
+class Echo(dbke.Teacher):
     """A teacher that always says the same."""
 
     name = "echo"

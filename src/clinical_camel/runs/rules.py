@@ -82,7 +82,7 @@ RANGES = {
     "smoothing": POSITIVE_SHARE,
 }
 CHOICES = {  # the constant, or the keys of the mapping, that decides
-    "teacher": "dbke.TEACHERS",
+    "teacher": "dbke.teachers.TEACHERS",
     "quantize": "models.loading.QUANTIZE",
     "chat_template": "models.templates.TEMPLATES",
     "loss_on": "sft_qlora.encoding.LOSS_ON",

@@ -1,0 +1,89 @@
+"""Step 01: articles and training questions become synthetic dialogues (DBKE).
+
+Dialogue-based knowledge encoding has a *teacher* rewrite a dense text as a conversation. The reply
+is kept before it is parsed, checked afterwards, and set aside with its reason if a check fails. So
+accepted + set aside = requested, whoever the teacher is.
+
+    requests     what is asked for: one request a dialogue, long articles cut at headings
+    teaching     one request to one verdict: ask, keep, read, check, ask again with the reason
+    prompt       what a language model is told, in full
+    screen       what hides in an article, or comes back in a reply
+    checks       from a raw reply to a dialogue, or to the reason why there is none
+    ledger       every attempt and every body, append-only
+    licences     what may be rewritten, by whom, for whose model
+    extractive, local, endpoint, teachers     who writes
+    tables       what the notebook shows
+"""
+
+from clinical_camel.dbke.checks import check_dialogue, completion, completion_text, read_reply
+from clinical_camel.dbke.extractive import (
+    ASKS,
+    WITHOUT_HEADING,
+    ExtractiveTeacher,
+    answer_units,
+    ask,
+    told_in_turn,
+)
+from clinical_camel.dbke.ledger import Ledger, Spent
+from clinical_camel.dbke.licences import TERMS, check_terms, licensed
+from clinical_camel.dbke.prompt import build_messages, shown
+from clinical_camel.dbke.requests import (
+    Request,
+    about,
+    fingerprint,
+    pieces,
+    plan_requests,
+    support,
+)
+from clinical_camel.dbke.tables import (
+    dialogue_table,
+    excerpt,
+    plot_lengths,
+    source_table,
+    summarise,
+    transcript,
+)
+from clinical_camel.dbke.teachers import TEACHERS, Settings, load_teacher, room
+from clinical_camel.dbke.teaching import Ask, Desk, Teacher, Verdict, synthesise, verdicts
+
+__all__ = [
+    "ASKS",
+    "Ask",
+    "Desk",
+    "ExtractiveTeacher",
+    "Ledger",
+    "Request",
+    "Settings",
+    "Spent",
+    "TEACHERS",
+    "TERMS",
+    "Teacher",
+    "Verdict",
+    "WITHOUT_HEADING",
+    "about",
+    "answer_units",
+    "ask",
+    "build_messages",
+    "check_dialogue",
+    "check_terms",
+    "completion",
+    "completion_text",
+    "dialogue_table",
+    "excerpt",
+    "fingerprint",
+    "licensed",
+    "load_teacher",
+    "pieces",
+    "plan_requests",
+    "plot_lengths",
+    "read_reply",
+    "room",
+    "shown",
+    "source_table",
+    "summarise",
+    "support",
+    "synthesise",
+    "told_in_turn",
+    "transcript",
+    "verdicts",
+]

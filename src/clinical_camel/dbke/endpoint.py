@@ -1,0 +1,327 @@
+"""Any endpoint that speaks OpenAI's chat completions as the teacher: hosted, vLLM, or on loopback.
+
+Hundreds of requests are in flight; requests and tokens a minute are kept; nothing leaves before the
+ledger has it, and no more leaves than the caps on attempts, tokens and money allow.
+"""
+
+import asyncio
+import email.utils
+import json
+import os
+import random
+import re
+import threading
+import time
+import urllib.parse
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import aiohttp
+
+from clinical_camel.dbke.ledger import Ledger
+from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.teaching import Ask, Desk, Payload, Teacher, Verdict, advance
+
+KEY = "TEACHER_API_KEY"  # the only place a key is read from; never another provider's variable
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+AHEAD = 4  # requests pursued for each one in flight: verdicts come in order, replies do not
+LONGEST_WAIT = 600.0  # seconds that an endpoint may ask us to wait before the run is ended
+REFUSED_IN_A_ROW = 20
+TURN_TOKENS = 64  # at most, that a chat template adds to two turns
+_NO_MODEL = re.compile(
+    r"model.{0,80}(?:not|no |does|unknown|invalid|pinned)|pinned to", re.I | re.S
+)
+_NO_MONEY = re.compile(r"insufficient_quota|billing|payment|exceeded your current quota", re.I)
+
+
+class TeacherStop(RuntimeError):
+    """The run cannot go on: key, model, or a cap. The message says why, and what was kept."""
+
+
+class Pace:
+    """Requests and tokens a minute: each request starts when its share of the minute is free.
+
+    No burst at the start, so no window of a minute holds more. 0 means no limit.
+    """
+
+    def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
+        self._each = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._token = 60 / tokens_per_minute if tokens_per_minute else 0.0
+        self._free = self._pause = 0.0
+
+    async def turn(self, tokens: int) -> None:
+        """Returns when a request of so many tokens may leave."""
+        start = max(self._free, time.monotonic())
+        self._free = start + max(self._each, self._token * tokens)
+        while (wait := max(start, self._pause) - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+
+    def pause(self, seconds: float) -> None:
+        """Nothing leaves for so long: an endpoint asked for it."""
+        self._pause = max(self._pause, time.monotonic() + seconds)
+        self._free = max(self._free, self._pause)
+
+
+class Budget:
+    """Tokens and money that may still be spent, as the ledger has them, of this and earlier runs.
+
+    What is in flight counts with the most it can cost. `reserve` waits for room as long as
+    something is in flight that may cost less, and raises TeacherStop when there is none left.
+    """
+
+    def __init__(self, ledger: Ledger, token_cap: int, money_cap: float) -> None:
+        spent = ledger.spent()
+        self.ledger, self.token_cap, self.money_cap = ledger, token_cap, money_cap
+        self.tokens, self.money = spent.tokens, spent.money
+        self._open: dict[int, tuple[int, float]] = {}
+        self._reserving = 0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, tokens: int, money: float) -> None:
+        while not self._fits(tokens, money):
+            if not self._open:
+                raise TeacherStop(self._why(tokens, money))
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _fits(self, tokens: int, money: float) -> bool:
+        some = not self.token_cap or self.tokens + tokens <= self.token_cap
+        return some and self.money + money <= self.money_cap + 1e-12
+
+    def _why(self, tokens: int, money: float) -> str:
+        if self.money + money > self.money_cap + 1e-12:
+            return (
+                f"money_cap: {self.money:.4f} of {self.money_cap:.4f} is spent, and the next "
+                f"dialogue may cost {money:.4f}"
+            )
+        return (
+            f"token_cap: {self.tokens} of {self.token_cap} are spent, and the next dialogue may "
+            f"take {tokens}"
+        )
+
+    def begun(self, attempt: int, tokens: int, money: float) -> None:
+        self._open[attempt] = (tokens, money)
+        self.tokens, self.money = self.tokens + tokens, self.money + money
+
+    def ended(self, attempt: int) -> None:
+        """Replace the most that an attempt could cost by what the ledger knows of it."""
+        tokens, money = self._open.pop(attempt)
+        real_tokens, real_money = self.ledger.cost(attempt)
+        self.tokens, self.money = (
+            self.tokens + real_tokens - tokens,
+            self.money + real_money - money,
+        )
+        self._settled.set()
+
+
+class OpenAITeacher(Teacher):
+    """Asks `base_url`/chat/completions. Every body goes to the ledger as it came, then is parsed.
+
+    Lost connections, time-outs and statuses 408, 409, 425, 429 and 5xx are asked for again, at most
+    `attempts` times, earlier runs counted in; any other refusal sets the dialogue aside with what
+    was said. A refused key, an unknown model and a cap end the run (TeacherStop), after what is in
+    flight has come in.
+    """
+
+    name = "openai"
+    prompted = True
+
+    def __init__(self, settings: Any) -> None:
+        self.given, self.model = settings, settings.model
+        self._key = os.environ.get(KEY, "")
+        address = urllib.parse.urlsplit(settings.base_url)
+        self.remote = address.hostname not in LOOPBACK
+        if not settings.model or address.scheme not in ("http", "https"):
+            raise ValueError("base_url, teacher_model: an address (https://host/v1) and a name")
+        if self.remote and (address.scheme != "https" or not self._key):
+            raise ValueError(f"base_url: needs https, and a key in the environment as {KEY}")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        given = self.given
+        return {
+            "temperature": given.temperature,
+            "max_new_tokens": given.max_new_tokens,
+            "seed": given.seed,
+        }
+
+    # ---------------------------------------------------------------- requests to verdicts
+
+    def settle(self, requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:
+        """Verdicts in order. The event loop has a thread of its own: a notebook's is in use."""
+        if not isinstance(desk.store, Ledger):
+            raise TypeError("an endpoint needs a Ledger: what is paid for is kept there first")
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        window: deque = deque()
+        try:
+            self._run(loop, self._open(desk.store)).result()
+            for request in requests:
+                window.append(self._run(loop, self._pursue(desk, request)))
+                if len(window) >= AHEAD * self.given.in_flight:
+                    yield window.popleft().result()
+            while window:
+                yield window.popleft().result()
+        except TeacherStop as stop:
+            for future in window:  # what is in flight is paid for: let it come in
+                future.exception()
+            raise TeacherStop(self._kept(stop, desk.store)) from None
+        finally:
+            for future in window:
+                future.cancel()
+            self._run(loop, self._session.close()).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop)
+
+    async def _open(self, ledger: Ledger) -> None:
+        given = self.given
+        self._stop: TeacherStop | None = None
+        self._refused = 0
+        self._slots = asyncio.Semaphore(given.in_flight)
+        self._pace = Pace(given.requests_per_minute, given.tokens_per_minute)
+        self._budget = Budget(ledger, given.token_cap, given.money_cap)
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=given.timeout_seconds),
+            connector=aiohttp.TCPConnector(limit=given.in_flight),
+        )
+        self._url = given.base_url.rstrip("/") + "/chat/completions"
+
+    async def _pursue(self, desk: Desk, request: Request) -> Verdict:
+        pursuit = desk.pursue(request)
+        step = advance(pursuit)
+        while isinstance(step, Ask):
+            if step.key in desk.store.done:
+                payload = desk.store.done[step.key]
+            else:
+                payload = await self._reply(step, desk.store)
+            step = advance(pursuit, payload)
+        return step
+
+    def _kept(self, stop: TeacherStop, ledger: Ledger) -> str:
+        spent = ledger.spent()
+        return (
+            f"{stop}. Kept in {ledger.file.name}: {spent.replies} replies of {spent.attempts} "
+            f"attempts, {spent.tokens} tokens, {spent.money:.4f} in money; none is asked for again"
+        )
+
+    # ------------------------------------------------------------------- one ask, some sends
+
+    async def _reply(self, ask: Ask, ledger: Ledger) -> Payload:
+        """The reply to one ask, sent as often as that takes, or why there is none."""
+        given, why = self.given, "no reply in earlier runs"
+        body = self._body(ask)
+        most = (len(body) + TURN_TOKENS, given.max_new_tokens)  # no token has less than a byte
+        for sent in range(ledger.sends(ask.key), given.attempts):
+            async with self._slots:
+                status, headers, reply = await self._send(ask, ledger, body, most)
+            if status == 200:
+                self._refused = 0
+                return {"raw": reply.decode(errors="replace")}
+            why = _told(status, reply)
+            if status and not self._again(status, headers, why):
+                return {"failed": f"refused: {why}"}
+            if sent + 1 < given.attempts and "retry-after" not in headers:
+                await asyncio.sleep(min(60.0, given.backoff * 2**sent) * random.uniform(0.5, 1))
+        return {"failed": f"no reply after {given.attempts} attempts: {why}"}
+
+    def _body(self, ask: Ask) -> bytes:
+        given = self.given
+        content = {
+            "model": self.model,
+            "messages": ask.messages,
+            "max_tokens": given.max_new_tokens,
+            "temperature": given.temperature,
+            "seed": int(ask.key[:7], 16) ^ given.seed & 0xFFFFFFF,
+        }
+        return json.dumps(content, ensure_ascii=False).encode(errors="replace")
+
+    async def _send(
+        self, ask: Ask, ledger: Ledger, body: bytes, most: tuple[int, int]
+    ) -> tuple[int, Any, bytes]:
+        """One attempt: in the ledger, out, back, in the ledger. Status 0: nothing whole came."""
+        given = self.given
+        prices, tokens = (given.price_in, given.price_out), sum(most)
+        money = (most[0] * prices[0] + most[1] * prices[1]) / 1e6
+        await self._pace.turn(tokens)
+        try:
+            await self._budget.reserve(tokens, money)
+        except TeacherStop as stop:
+            self._stop = self._stop or stop
+        if self._stop:
+            raise self._stop
+        attempt = ledger.begin(ask.key, ask.facts, most, prices)
+        self._budget.begun(attempt, tokens, money)
+        try:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+                reply = self._masked(await response.read())
+                ledger.receive(attempt, ask.key, response.status, reply)
+                return response.status, response.headers, reply
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return 0, {}, type(error).__name__.encode()
+        finally:
+            self._budget.ended(attempt)
+
+    def _masked(self, body: bytes) -> bytes:
+        """A body without our key: some endpoints repeat it."""
+        return body.replace(self._key.encode(), b"[key]") if self._key else body
+
+    def _again(self, status: int, headers: Any, why: str) -> bool:
+        """Whether an error may pass; TeacherStop if it will not, for any request."""
+        if status in (401, 403):
+            self._end(f"the key in {KEY} was refused ({why})")
+        if status == 402 or (status == 429 and _NO_MONEY.search(why)):
+            self._end(f"the account at the endpoint has no money left ({why})")
+        if status in (400, 404) and (status == 404 or _NO_MODEL.search(why)):
+            self._end(f"{self.given.base_url} has no model {self.model!r} ({why})")
+        if status in (408, 409, 425, 429) or status >= 500:
+            if (wait := _asked_to_wait(headers)) > LONGEST_WAIT:
+                self._end(f"the endpoint asks to wait {wait:.0f} seconds ({why}); run again then")
+            self._pace.pause(wait)
+            return True
+        self._refused += 1
+        if self._refused >= REFUSED_IN_A_ROW:
+            self._end(f"{self._refused} requests in a row were refused, the last with {why}")
+        return False
+
+    def _end(self, why: str) -> None:
+        self._stop = self._stop or TeacherStop(why)
+        raise self._stop
+
+
+def _told(status: int, body: bytes) -> str:
+    """What an error said, in a few words, on one line."""
+    text = body.decode(errors="replace")
+    try:
+        error = json.loads(text)["error"]
+        text = error.get("message", text) if isinstance(error, dict) else str(error)
+        text = (
+            f"{text} ({error['code']})" if isinstance(error, dict) and error.get("code") else text
+        )
+    except (ValueError, TypeError, LookupError, AttributeError):
+        pass
+    text = " ".join(str(text).split())[:120]
+    return f"HTTP {status}: {text}" if status else text
+
+
+def _asked_to_wait(headers: Any) -> float:
+    """Seconds in Retry-After; a date there is read by the endpoint's own clock, not by ours."""
+    text = headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        until = email.utils.parsedate_tz(text)
+    if not until:
+        return 0.0
+    sent = email.utils.parsedate_tz(headers.get("Date", ""))
+    now = email.utils.mktime_tz(sent) if sent else time.time()
+    return max(0.0, email.utils.mktime_tz(until) - now)

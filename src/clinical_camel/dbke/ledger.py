@@ -1,0 +1,154 @@
+"""The ledger of what was asked and what came back: an append-only SQLite file.
+
+An attempt is written before its request leaves, with the most that it can cost; a reply is written
+as it was received, before it is parsed. So whatever is killed, and whenever: what was received is
+here, what may have been paid is counted, and nothing is asked for twice.
+
+One ledger has one writer: each shard of a large run has its own. A commit survives a killed
+process; a killed machine may lose the last thousand pages or so (WAL, synchronous=NORMAL), which
+costs money but no truth: those replies are asked for again.
+"""
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, request TEXT NOT NULL, article TEXT NOT NULL,
+    prompt TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL, begun REAL NOT NULL,
+    most_in INTEGER NOT NULL, most_out INTEGER NOT NULL,
+    price_in REAL NOT NULL, price_out REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS attempts_of ON attempts (key);
+CREATE INDEX IF NOT EXISTS attempts_at ON attempts (prompt);
+CREATE TABLE IF NOT EXISTS replies (
+    attempt INTEGER PRIMARY KEY REFERENCES attempts, key TEXT NOT NULL, status INTEGER NOT NULL,
+    body BLOB NOT NULL, received REAL NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS one_reply ON replies (key) WHERE status = 200;
+CREATE VIEW IF NOT EXISTS usage AS SELECT attempts.*, status,
+    CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END AS json
+    FROM attempts LEFT JOIN replies ON attempt = id;
+CREATE VIEW IF NOT EXISTS tokens AS SELECT id, key, request, status, price_in, price_out,
+    CASE WHEN status <> 200 THEN 0
+         WHEN json_type(json, '$.usage.prompt_tokens') = 'integer'
+         THEN max(0, json_extract(json, '$.usage.prompt_tokens')) ELSE most_in END AS tokens_in,
+    CASE WHEN status <> 200 THEN 0
+         WHEN json_type(json, '$.usage.completion_tokens') = 'integer'
+         THEN max(0, json_extract(json, '$.usage.completion_tokens')) ELSE most_out END
+         AS tokens_out
+    FROM usage;
+CREATE VIEW IF NOT EXISTS spending AS SELECT *,
+    (tokens_in * price_in + tokens_out * price_out) / 1e6 AS money FROM tokens;
+"""
+for _table in ("attempts", "replies"):
+    for _change in ("UPDATE", "DELETE"):
+        SCHEMA += (
+            f"CREATE TRIGGER IF NOT EXISTS {_table}_no_{_change} BEFORE {_change} ON {_table} "
+            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
+        )
+
+
+FACTS = ("request", "article", "prompt", "model", "settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What all attempts took together; one without a reply counts with the most it can cost."""
+
+    attempts: int
+    replies: int
+    tokens: int
+    money: float
+
+
+class Ledger:
+    """Replies by key: `done` (a mapping to {"raw": body}) and `append`, as `runs.Journal` has them.
+
+    An endpoint's requests go through `begin` and `receive`. The view `spending` has the tokens and
+    the money of each attempt, for any reader of SQLite. RuntimeError if another process is in it.
+    """
+
+    def __init__(self, file: Path | str) -> None:
+        self.file = Path(file)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(file, timeout=2, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+                self._db.execute(f"PRAGMA {pragma}").fetchall()
+            self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
+        except sqlite3.OperationalError as error:
+            raise RuntimeError(f"{self.file.name} is in use by another process") from error
+
+    @property
+    def done(self) -> "Ledger":
+        return self
+
+    def __contains__(self, key: str) -> bool:
+        return self._body(key) is not None
+
+    def __getitem__(self, key: str) -> dict[str, str]:
+        body = self._body(key)
+        if body is None:
+            raise KeyError(key)
+        return {"raw": body.decode(errors="replace")}
+
+    def _body(self, key: str) -> bytes | None:
+        query = "SELECT body FROM replies WHERE key = ? AND status = 200"
+        row = self._db.execute(query, (key,)).fetchone()
+        return row and row[0]
+
+    def append(self, key: str, payload: dict[str, str]) -> None:
+        """A reply that was written here and cost nothing; the rest of `payload` says of what."""
+        attempt = self.begin(key, payload, (0, 0), (0.0, 0.0))
+        self.receive(attempt, key, 200, payload["raw"].encode(errors="replace"))
+
+    def begin(
+        self,
+        key: str,
+        facts: dict[str, str],
+        most: tuple[int, int],
+        prices: tuple[float, float],
+    ) -> int:
+        """Write down an attempt before it leaves: `most` tokens in and out, `prices` a million.
+
+        `facts` (see `Ask.facts`) are request, article, prompt, model and settings.
+        """
+        row = (key, *(facts.get(name, "") for name in FACTS), time.time(), *most, *prices)
+        query = f"INSERT INTO attempts VALUES (NULL, {', '.join('?' * len(row))})"
+        return self._db.execute(query, row).lastrowid
+
+    def receive(self, attempt: int, key: str, status: int, body: bytes) -> None:
+        """Write down a whole body as it was received; it is on disk when this returns."""
+        row = (attempt, key, status, body, time.time())
+        self._db.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", row)
+
+    def cost(self, attempt: int) -> tuple[int, float]:
+        """Tokens and money of one attempt, as far as they are known."""
+        query = "SELECT tokens_in + tokens_out, money FROM spending WHERE id = ?"
+        return self._db.execute(query, (attempt,)).fetchone()
+
+    def sends(self, key: str) -> int:
+        """How often this was asked for already, by earlier runs too."""
+        return self._db.execute("SELECT count(*) FROM attempts WHERE key = ?", (key,)).fetchone()[0]
+
+    def recorded(self, prompt: str) -> str | None:
+        """The body that answered a prompt, whichever model wrote it."""
+        found = "SELECT body FROM replies JOIN attempts ON id = attempt"
+        query = f"{found} WHERE prompt = ? AND status = 200 ORDER BY id"
+        row = self._db.execute(query, (prompt,)).fetchone()
+        return row and row[0].decode(errors="replace")
+
+    def spent(self) -> Spent:
+        """Everything in this file."""
+        query = (
+            "SELECT count(*), count(status), coalesce(sum(tokens_in + tokens_out), 0), "
+            "coalesce(sum(money), 0.0) FROM spending"
+        )
+        return Spent(*self._db.execute(query).fetchone())
+
+    def close(self) -> None:
+        """Leave one plain file, readable where nothing can be written beside it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._db.execute("PRAGMA journal_mode=DELETE").fetchall()
+        self._db.close()
