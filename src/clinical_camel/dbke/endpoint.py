@@ -75,7 +75,6 @@ class Budget:
         self.ledger, self.token_cap, self.money_cap = ledger, token_cap, money_cap
         self.tokens, self.money = spent.tokens, spent.money
         self._open: dict[int, tuple[int, float]] = {}
-        self._reserving = 0
         self._settled = asyncio.Event()
 
     async def reserve(self, tokens: int, money: float) -> None:
@@ -156,8 +155,8 @@ class OpenAITeacher(Teacher):
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
         window: deque = deque()
+        self._run(loop, self._open(desk.store)).result()
         try:
-            self._run(loop, self._open(desk.store)).result()
             for request in requests:
                 window.append(self._run(loop, self._pursue(desk, request)))
                 if len(window) >= AHEAD * self.given.in_flight:
@@ -165,8 +164,7 @@ class OpenAITeacher(Teacher):
             while window:
                 yield window.popleft().result()
         except TeacherStop as stop:
-            for future in window:  # what is in flight is paid for: let it come in
-                future.exception()
+            self._run(loop, self._landed()).result()
             raise TeacherStop(self._kept(stop, desk.store)) from None
         finally:
             for future in window:
@@ -183,7 +181,7 @@ class OpenAITeacher(Teacher):
     async def _open(self, ledger: Ledger) -> None:
         given = self.given
         self._stop: TeacherStop | None = None
-        self._refused = 0
+        self._refused = self._flying = 0
         self._slots = asyncio.Semaphore(given.in_flight)
         self._pace = Pace(given.requests_per_minute, given.tokens_per_minute)
         self._budget = Budget(ledger, given.token_cap, given.money_cap)
@@ -206,6 +204,11 @@ class OpenAITeacher(Teacher):
                 payload = await self._reply(step, desk.store)
             step = advance(pursuit, payload)
         return step
+
+    async def _landed(self) -> None:
+        """What is in flight is paid for: wait until it has come in."""
+        while self._flying:
+            await asyncio.sleep(0.02)
 
     def _kept(self, stop: TeacherStop, ledger: Ledger) -> str:
         spent = ledger.spent()
@@ -241,7 +244,7 @@ class OpenAITeacher(Teacher):
             "messages": ask.messages,
             "max_tokens": given.max_new_tokens,
             "temperature": given.temperature,
-            "seed": int(ask.key[:7], 16) ^ given.seed & 0xFFFFFFF,
+            "seed": int(ask.key[:7], 16),
         }
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
@@ -261,6 +264,7 @@ class OpenAITeacher(Teacher):
             raise self._stop
         attempt = ledger.begin(ask.key, ask.facts, most, prices)
         self._budget.begun(attempt, tokens, money)
+        self._flying += 1
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 reply = self._masked(await response.read())
@@ -269,6 +273,7 @@ class OpenAITeacher(Teacher):
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return 0, {}, type(error).__name__.encode()
         finally:
+            self._flying -= 1
             self._budget.ended(attempt)
 
     def _masked(self, body: bytes) -> bytes:

@@ -32,11 +32,12 @@ CREATE VIEW IF NOT EXISTS usage AS SELECT attempts.*, status,
 CREATE VIEW IF NOT EXISTS tokens AS SELECT id, key, request, status, price_in, price_out,
     CASE WHEN status <> 200 THEN 0
          WHEN json_type(json, '$.usage.prompt_tokens') = 'integer'
-         THEN max(0, json_extract(json, '$.usage.prompt_tokens')) ELSE most_in END AS tokens_in,
+              AND json_extract(json, '$.usage.prompt_tokens') >= 0
+         THEN json_extract(json, '$.usage.prompt_tokens') ELSE most_in END AS tokens_in,
     CASE WHEN status <> 200 THEN 0
          WHEN json_type(json, '$.usage.completion_tokens') = 'integer'
-         THEN max(0, json_extract(json, '$.usage.completion_tokens')) ELSE most_out END
-         AS tokens_out
+              AND json_extract(json, '$.usage.completion_tokens') >= 0
+         THEN json_extract(json, '$.usage.completion_tokens') ELSE most_out END AS tokens_out
     FROM usage;
 CREATE VIEW IF NOT EXISTS spending AS SELECT *,
     (tokens_in * price_in + tokens_out * price_out) / 1e6 AS money FROM tokens;
@@ -142,8 +143,8 @@ class Ledger:
     def spent(self) -> Spent:
         """Everything in this file."""
         query = (
-            "SELECT count(*), count(status), coalesce(sum(tokens_in + tokens_out), 0), "
-            "coalesce(sum(money), 0.0) FROM spending"
+            "SELECT count(*), count(CASE WHEN status = 200 THEN 1 END), "
+            "coalesce(sum(tokens_in + tokens_out), 0), coalesce(sum(money), 0.0) FROM spending"
         )
         return Spent(*self._db.execute(query).fetchone())
 
