@@ -17,6 +17,7 @@ lab: .venv/.ready  ## open JupyterLab on this machine only
 drill: .venv/.ready  ## break the runner in every way it should survive, the trainings too, test the statistics: about 30 minutes
 	$(RUN) benchmarks/runner_drill.py
 	$(RUN) benchmarks/checkpoint_drill.py
+	$(RUN) benchmarks/teacher_drill.py
 	$(RUN) benchmarks/stats_coverage.py
 
 lint: .venv/.ready

@@ -912,3 +912,13 @@ def test_a_study_without_the_row_that_is_asked_for_is_not_compared(project, caps
 def test_a_prediction_is_a_direction(project):
     with pytest.raises(ValueError, match="'up' is not one of higher, lower, same"):
         runs.self_check("toy", "03_eval_fewshot", "scores", "accuracy", "up")
+
+
+def test_what_is_kept_outlives_the_result(step):
+    first = begin()
+    first.keep("ledger").write_text("paid for")
+    first.finish("done")
+    second = begin()
+    assert second.keep("ledger").read_text() == "paid for"
+    second.finish("again")
+    assert not list((step.root / "outputs/toy/01_dbke").glob("*.sqlite"))

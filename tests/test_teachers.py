@@ -84,6 +84,12 @@ def test_a_second_process_is_not_let_into_a_ledger(tmp_path):
     assert "l.sqlite is in use by another process" in found.stderr
 
 
+def test_the_same_process_takes_its_own_ledger_over(tmp_path):
+    dbke.Ledger(tmp_path / "l.sqlite").append("k", {"raw": "{}"})
+    again = dbke.Ledger(tmp_path / "l.sqlite")  # Run All, after a run that was stopped
+    assert again.done["k"] == {"raw": "{}"}
+
+
 def test_what_was_received_is_there_after_a_kill(tmp_path):
     code = (
         "import os, signal; from clinical_camel.dbke import Ledger;"
@@ -359,7 +365,7 @@ def test_an_exam_question_is_asked_with_its_key_and_its_passages():
         3,
         0,
     )
-    sent = dbke.shown(dbke.build_messages(found[0]))
+    sent = dbke.build_messages(found[0])[1]["content"]
     assert "(B) allopurinol" in sent
     assert 'first turn is "allopurinol."' in sent
     assert toy_teacher.TEXT.search(sent)[2] == "Gout: allopurinol prevents it."

@@ -91,7 +91,7 @@ def card(study: str) -> str:
             "rows": int(row["rows"]),
             "tokens": int(row["tokens"]),
             "trained": f"{row['trained_share']:.0%}",
-            "licence": sources[spec]["licence"] or "made in this study",
+            "licence": sources[spec]["licence"] or _made_by(spec),
             "hash or revision": (sources[spec].get("sha256") or sources[spec]["revision"])[:16],
         }
         for spec, row in mixture.iterrows()
@@ -117,6 +117,17 @@ def card(study: str) -> str:
         exams=markdown(_exams(study, asked)),
         commit=trained["commit"],
         study=study,
+    )
+
+
+def _made_by(spec: str) -> str:
+    """What is said of rows that a step wrote: the terms of the teacher, where there was one."""
+    record = read_json((params_.root() / spec).parent / "run.json")
+    teacher = record.get("notes", {}).get("teacher")
+    if not teacher:
+        return "made in this study"
+    return f"made in this study by {teacher['name']} {teacher['model']}".rstrip() + (
+        f"; its terms: {teacher['terms']}"
     )
 
 

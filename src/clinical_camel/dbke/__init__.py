@@ -36,6 +36,7 @@ from clinical_camel.dbke.requests import (
     support,
 )
 from clinical_camel.dbke.tables import (
+    cost_table,
     dialogue_table,
     excerpt,
     plot_lengths,
@@ -68,6 +69,7 @@ __all__ = [
     "check_terms",
     "completion",
     "completion_text",
+    "cost_table",
     "dialogue_table",
     "excerpt",
     "fingerprint",

@@ -89,9 +89,14 @@ def unsupported(text: str, source: str) -> list[str]:
     return [s for s in found if not s.endswith("?") and s != prompt.NOT_SAID]
 
 
-def echo(dialogue: Dialogue, messages: Sequence[Message]) -> str:
-    """What of the prompt (`messages`), or of orders in the article, came back; or ""."""
-    text = "\n".join(message["content"] for message in dialogue.messages)
+def echo(dialogue: Dialogue, request: Request, messages: Sequence[Message]) -> str:
+    """What of the prompt (`messages`), or of orders to a model, came back; or "".
+
+    A turn that stands in the source as it is was read there, before anything was asked.
+    """
+    source = request.source_text
+    turns = [message["content"] for message in dialogue.messages]
+    text = "\n".join(turn for turn in turns if turn not in source)
     if messages and (prompt.code_of(messages) in text or prompt.repeated(text)):
         return "a turn repeats the prompt"
     how = screen.orders(text)

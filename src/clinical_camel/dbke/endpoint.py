@@ -6,6 +6,7 @@ ledger has it, and no more leaves than the caps on attempts, tokens and money al
 
 import asyncio
 import email.utils
+import itertools
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,7 @@ from clinical_camel.dbke.teaching import Ask, Desk, Payload, Teacher, Verdict, a
 KEY = "TEACHER_API_KEY"  # the only place a key is read from; never another provider's variable
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 AHEAD = 4  # requests pursued for each one in flight: verdicts come in order, replies do not
+BATCHES = 8  # that hold so many as are in flight: crossing to the loop's thread costs time
 LONGEST_WAIT = 600.0  # seconds that an endpoint may ask us to wait before the run is ended
 REFUSED_IN_A_ROW = 20
 TURN_TOKENS = 64  # at most, that a chat template adds to two turns
@@ -157,12 +159,13 @@ class OpenAITeacher(Teacher):
         window: deque = deque()
         self._run(loop, self._open(desk.store)).result()
         try:
-            for request in requests:
-                window.append(self._run(loop, self._pursue(desk, request)))
-                if len(window) >= AHEAD * self.given.in_flight:
-                    yield window.popleft().result()
+            remaining, size = iter(requests), -(-self.given.in_flight // BATCHES)
+            while batch := list(itertools.islice(remaining, size)):
+                window.append(self._run(loop, self._pursue_all(desk, batch)))
+                if len(window) >= AHEAD * BATCHES:
+                    yield from window.popleft().result()
             while window:
-                yield window.popleft().result()
+                yield from window.popleft().result()
         except TeacherStop as stop:
             self._run(loop, self._landed()).result()
             raise TeacherStop(self._kept(stop, desk.store)) from None
@@ -193,6 +196,9 @@ class OpenAITeacher(Teacher):
             connector=aiohttp.TCPConnector(limit=given.in_flight),
         )
         self._url = given.base_url.rstrip("/") + "/chat/completions"
+
+    async def _pursue_all(self, desk: Desk, requests: Sequence[Request]) -> list[Verdict]:
+        return await asyncio.gather(*(self._pursue(desk, request) for request in requests))
 
     async def _pursue(self, desk: Desk, request: Request) -> Verdict:
         pursuit = desk.pursue(request)
@@ -229,6 +235,7 @@ class OpenAITeacher(Teacher):
                 status, headers, reply = await self._send(ask, ledger, body, most)
             if status == 200:
                 self._refused = 0
+                await asyncio.sleep(0)  # who waits for the slot sends, then this reply is read
                 return {"raw": reply.decode(errors="replace")}
             why = _told(status, reply)
             if status and not self._again(status, headers, why):

@@ -5,8 +5,8 @@ as it was received, before it is parsed. So whatever is killed, and whenever: wh
 here, what may have been paid is counted, and nothing is asked for twice.
 
 One ledger has one writer: each shard of a large run has its own. A commit survives a killed
-process; a killed machine may lose the last thousand pages or so (WAL, synchronous=NORMAL), which
-costs money but no truth: those replies are asked for again.
+process; a killed machine may lose what came after the last checkpoint (WAL, synchronous=NORMAL),
+which costs money but no truth: those replies are asked for again.
 """
 
 import sqlite3
@@ -21,7 +21,6 @@ CREATE TABLE IF NOT EXISTS attempts (
     most_in INTEGER NOT NULL, most_out INTEGER NOT NULL,
     price_in REAL NOT NULL, price_out REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS attempts_of ON attempts (key);
-CREATE INDEX IF NOT EXISTS attempts_at ON attempts (prompt);
 CREATE TABLE IF NOT EXISTS replies (
     attempt INTEGER PRIMARY KEY REFERENCES attempts, key TEXT NOT NULL, status INTEGER NOT NULL,
     body BLOB NOT NULL, received REAL NOT NULL);
@@ -50,7 +49,9 @@ for _table in ("attempts", "replies"):
         )
 
 
+CHECKPOINT = "wal_autocheckpoint=5000"  # pages; a checkpoint syncs, and everything waits
 FACTS = ("request", "article", "prompt", "model", "settings")
+_open: dict[Path, "Ledger"] = {}  # of this process: Run All twice takes its own ledger over
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,24 @@ class Ledger:
 
     def __init__(self, file: Path | str) -> None:
         self.file = Path(file)
+        if earlier := _open.get(self.file.resolve()):
+            earlier.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(file, timeout=2, isolation_level=None, check_same_thread=False)
         try:
-            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+            for pragma in (
+                "locking_mode=EXCLUSIVE",
+                "journal_mode=WAL",
+                "synchronous=NORMAL",
+                CHECKPOINT,
+            ):
                 self._db.execute(f"PRAGMA {pragma}").fetchall()
             self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
         except sqlite3.OperationalError as error:
+            self._db.close()
             raise RuntimeError(f"{self.file.name} is in use by another process") from error
+
+        _open[self.file.resolve()] = self
 
     @property
     def done(self) -> "Ledger":
@@ -133,12 +144,15 @@ class Ledger:
         """How often this was asked for already, by earlier runs too."""
         return self._db.execute("SELECT count(*) FROM attempts WHERE key = ?", (key,)).fetchone()[0]
 
-    def recorded(self, prompt: str) -> str | None:
-        """The body that answered a prompt, whichever model wrote it."""
-        found = "SELECT body FROM replies JOIN attempts ON id = attempt"
-        query = f"{found} WHERE prompt = ? AND status = 200 ORDER BY id"
-        row = self._db.execute(query, (prompt,)).fetchone()
-        return row and row[0].decode(errors="replace")
+    def recorded(self) -> dict[str, int]:
+        """Which attempt answered which prompt, whichever model it was."""
+        query = "SELECT prompt, id FROM attempts JOIN replies ON id = attempt AND status = 200"
+        return dict(self._db.execute(f"{query} ORDER BY id DESC"))
+
+    def body(self, attempt: int) -> str:
+        """The reply to one attempt."""
+        query = "SELECT body FROM replies WHERE attempt = ?"
+        return self._db.execute(query, (attempt,)).fetchone()[0].decode(errors="replace")
 
     def spent(self) -> Spent:
         """Everything in this file."""
@@ -149,7 +163,9 @@ class Ledger:
         return Spent(*self._db.execute(query).fetchone())
 
     def close(self) -> None:
-        """Leave one plain file, readable where nothing can be written beside it."""
+        """Leave one plain file, readable where nothing can be written beside it; twice is fine."""
+        if _open.pop(self.file.resolve(), None) is not self:
+            return
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.execute("PRAGMA journal_mode=DELETE").fetchall()
         self._db.close()

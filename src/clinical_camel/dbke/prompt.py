@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 
 from clinical_camel import data
@@ -148,19 +149,26 @@ def _material(request: Request) -> str:
     return clean("\n\n".join(parts))
 
 
-def shown(messages: Sequence[Message]) -> str:
-    """A prompt as plain text for reading, with the role above each turn."""
-    return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in messages)
+def shown(messages: Sequence[Message], width: int = 110) -> str:
+    """A prompt as plain text for reading: the role above each turn, long lines wrapped."""
+    lines = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in messages).splitlines()
+    return "\n".join(textwrap.fill(line, width) for line in lines)
 
 
-def repeated(text: str, words: int = 8) -> bool:
-    """Whether a text repeats so many words in a row of the role or the rules."""
-    return bool(_runs(text, words) & _OWN)
+def repeated(text: str) -> bool:
+    """Whether a text repeats eight words in a row of the role or the rules."""
+    said = _plain_words(text)
+    joined = " ".join(said)
+    if not any(part in joined for part in _PARTS):  # quick: nearly no text has one
+        return False
+    return any(" ".join(said[i : i + 8]) in _OWN for i in range(len(said) - 7))
 
 
-def _runs(text: str, words: int) -> set[tuple[str, ...]]:
-    said = [word.strip('.,;:"').lower() for word in text.split()]
-    return {tuple(said[i : i + words]) for i in range(len(said) - words + 1)}
+def _plain_words(text: str) -> list[str]:
+    return [word.strip('.,;:"') for word in text.lower().split()]
 
 
-_OWN = set().union(*(_runs(rule, 8) for rule in (ROLE, *RULES, *ABOUT_ARTICLE, *ABOUT_QUESTION)))
+_TEXTS = [_plain_words(text) for text in (ROLE, *RULES, *ABOUT_ARTICLE, *ABOUT_QUESTION)]
+_OWN = {" ".join(text[i : i + 8]) for text in _TEXTS for i in range(len(text) - 7)}
+# every fourth run of four words: any run of eight holds one of them whole
+_PARTS = [" ".join(text[i : i + 4]) for text in _TEXTS for i in range(0, len(text) - 3, 4)]

@@ -3,6 +3,8 @@
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,7 +13,9 @@ from matplotlib.figure import Figure
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Article, Dialogue
+from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.teaching import Teacher
 
 
 def source_table(articles: Sequence[Article]) -> pd.DataFrame:
@@ -82,6 +86,16 @@ def summarise(
             }
         )
     return pd.DataFrame(rows)
+
+
+def cost_table(teacher: Teacher, store: Any, money_cap: float) -> pd.DataFrame:
+    """One row: what the ledger has of all runs together. Without a ledger nothing was paid for.
+
+    Columns: teacher, model, attempts, replies, tokens, money, money_cap.
+    """
+    spent = store.spent() if isinstance(store, Ledger) else Spent(0, 0, 0, 0.0)
+    row = {"teacher": teacher.name, "model": teacher.model, **asdict(spent)}
+    return pd.DataFrame([row | {"money_cap": money_cap}])
 
 
 def plot_lengths(table: pd.DataFrame) -> Figure:

@@ -52,13 +52,14 @@ class ReplayTeacher(Teacher):
                 f"recorded: {settings.recorded or 'nothing'} is no ledger; name a file"
             )
         self.model = settings.recorded
-        self._recorded = Ledger(file)
+        self._ledger = Ledger(file)
+        self._attempts = self._ledger.recorded()
 
     def reply(self, ask: Ask, store: Any) -> Payload:
-        raw = self._recorded.recorded(ask.facts["prompt"])
-        if raw is None:
+        attempt = self._attempts.get(ask.facts["prompt"])
+        if attempt is None:
             return {"failed": "the recorded ledger has no reply to this prompt"}
-        return {"raw": raw}
+        return {"raw": self._ledger.body(attempt)}
 
 
 def _openai(settings: Settings) -> Teacher:

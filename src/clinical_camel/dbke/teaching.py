@@ -127,13 +127,14 @@ class Desk:
         teacher, messages = self.teacher, []
         if teacher.prompted:
             messages = prompt.build_messages(request, reasons)
+        texts = [message["content"] for message in messages]
         facts = {
-            "article": fingerprint([request]),
-            "prompt": _hash([m["content"] for m in messages] or list(reasons)),
+            "article": _hash(request.source_text),
+            "prompt": _hash(*(texts or [fingerprint([request])])),
             "model": teacher.model or teacher.name,
-            "settings": _hash(teacher.settings),
+            "settings": _hash(json.dumps(teacher.settings, sort_keys=True)),
         }
-        return Ask(request, messages, _hash(facts), {"request": request.id, **facts})
+        return Ask(request, messages, _hash(*facts.values()), {"request": request.id, **facts})
 
     def read(self, raw: str, ask: Ask) -> tuple[Dialogue | None, str]:
         """The dialogue in a raw reply, or the reason why it is set aside."""
@@ -143,12 +144,11 @@ class Desk:
         text = screen.clean(text) if self.teacher.prompted else text
         dialogue, reason = checks.read_reply(text, ask.request)
         reason = reason or checks.check_dialogue(dialogue, ask.request, self.min_exchanges)
-        return dialogue, reason or checks.echo(dialogue, ask.messages)
+        return dialogue, reason or checks.echo(dialogue, ask.request, ask.messages)
 
 
-def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def verdicts(requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:

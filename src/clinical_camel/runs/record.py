@@ -249,6 +249,16 @@ class Run:
         self._journals[name] = Journal(self.dir / f"journal_{name}.jsonl", key)
         return self._journals[name]
 
+    def keep(self, name: str) -> Path:
+        """Where a file lives that outlives this run and its result, as a ledger of paid replies.
+
+        In outputs/<study>/.<step>.kept/: not part of any result, never replaced, not in git.
+        """
+        self._check_open(name)
+        folder = self.final.with_name(f".{self.step}.kept")
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.sqlite"
+
     def save_table(self, table: Any, name: str) -> Any:
         """Write a data frame as <name>.csv (10 significant digits, no index) and return it."""
         self._check_open(name)
