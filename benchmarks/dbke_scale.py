@@ -10,7 +10,7 @@ bodies, drops them), ours (prompt, screen, ledger, checks, dialogues to a file),
 ledger that is now complete, and, on fewer requests, bare httpx and the openai SDK, to say why ours
 uses neither.
 
-Writes dbke_scale.csv: requests a second, their share of the bare client's in the same run, processor
+Writes dbke_scale.csv: requests a second, also as a share of the bare client's, processor
 milliseconds a request, and peak memory after a tenth of the articles and after all.
 """
 
