@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from conftest import Memory
+from conftest import Memory, dialogue
 
 from clinical_camel import data, dbke, grounding
 from clinical_camel.data import Article, Question, Section
@@ -179,3 +179,19 @@ def test_sentences_on_both_sides_of_a_gap_are_not_joined():
     long = "Word " + "word " * 100 + "end."
     units = dbke.answer_units(f"One short one here. {long} Another short one.", random.Random(0))
     assert units == ["One short one here.", "Another short one."]
+
+
+def test_a_run_that_accepts_nothing_has_its_tables_all_the_same():
+    requests = plan(count=1)
+    dialogues, aside = dbke.synthesise(requests, Echo("not json"), Memory(), 2)
+    table = dbke.dialogue_table(dialogues)
+    assert list(table) == list(dbke.dialogue_table([dialogue("x")]))
+    assert dbke.summarise(table, aside, requests)["set_aside"].sum() == 1
+    assert dbke.plot_lengths(table)
+
+
+def test_a_question_without_a_passage_is_not_put_to_the_teacher():
+    other = Question(id="q2", question="Which planet?", options=["Mars", "Venus"], answer=0)
+    teacher = Echo("x")
+    dbke.synthesise(plan([other], 0), teacher, Memory(), 2)
+    assert teacher.calls == 0

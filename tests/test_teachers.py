@@ -464,7 +464,7 @@ LOCAL = "http://127.0.0.1:8000/v1"
             "may not leave",
         ),
         ("gpt", "https://a.org/v1", "own", "mini", "Data Use Agreement", "may not leave"),
-        ("gpt", "https://a.org/v1", "", "mini", "CC0", "not stated"),
+        ("gpt", "https://a.org/v1", "none", "mini", "CC0", "not stated"),
         ("qwen", LOCAL, "none", "mini", "CC0", "not stated"),
         ("gpt", "https://a.org/v1", "fine", "mini", "CC0", "is not one of"),
         ("meta-llama/Llama-2-70b-chat-hf", LOCAL, "open", "mini", "CC0", "Llama 2 only"),

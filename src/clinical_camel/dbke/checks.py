@@ -9,6 +9,8 @@ from clinical_camel.data import Dialogue, Message
 from clinical_camel.dbke import prompt, screen
 from clinical_camel.dbke.requests import Request
 
+NO_PASSAGE = "no supporting passage found"
+
 
 def completion_text(raw: str) -> tuple[str, str]:
     """The text in the raw body of a chat completion and no reason, or "" and the reason.
@@ -70,7 +72,7 @@ def check_dialogue(dialogue: Dialogue, request: Request, min_exchanges: int) -> 
     ):
         return "empty turn"
     if request.question and not request.passages:
-        return "no supporting passage found"
+        return NO_PASSAGE
     if len(roles) // 2 < (2 if request.question else min_exchanges):
         return f"fewer than {2 if request.question else min_exchanges} exchanges"
     said = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]

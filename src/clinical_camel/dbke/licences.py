@@ -11,7 +11,6 @@ from clinical_camel.data import Article
 
 # What a teacher's terms say of training other models; the param `teacher_terms` names one of these.
 TERMS = {
-    "": "not stated",
     "none": "no language model writes",
     "own": "the teacher is ours, or its owner has agreed",
     "open": "permits training other models (as Apache-2.0 and MIT do)",
@@ -73,7 +72,7 @@ def check_terms(teacher, terms: str, student: str, licences: Iterable[str]) -> N
     teacher for restricted rows; Llama 2 for a student of another family; terms that nobody states.
     """
     if terms not in TERMS:
-        raise ValueError(f"teacher_terms: {terms!r} is not one of {', '.join(filter(None, TERMS))}")
+        raise ValueError(f"teacher_terms: {terms!r} is not one of {', '.join(TERMS)}")
     restricted = sorted({text for text in licences if RESTRICTED.search(text)})
     if teacher.remote and restricted:
         raise ValueError(
@@ -82,10 +81,10 @@ def check_terms(teacher, terms: str, student: str, licences: Iterable[str]) -> N
         )
     if not teacher.prompted:
         return
-    if terms in ("", "none"):
+    if terms == "none":
         raise ValueError(
             f"teacher_terms: not stated for {teacher.model}; read its terms and write one of "
-            f"{', '.join(t for t in TERMS if t not in ('', 'none'))}"
+            f"{', '.join(list(TERMS)[1:])}"
         )
     of_llama_2 = terms == "llama2" or _LLAMA_2.search(teacher.model)
     if of_llama_2 and not _LLAMA_2.search(student):

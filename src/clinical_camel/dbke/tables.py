@@ -48,17 +48,15 @@ def excerpt(article: Article, words: int = 150) -> str:
 
 def dialogue_table(dialogues: Sequence[Dialogue]) -> pd.DataFrame:
     """One row a dialogue: id, source, exchanges, user_words, assistant_words, content_hash."""
-    return pd.DataFrame(
-        {
-            "id": d.id,
-            "source": d.source,
-            "exchanges": len(d.messages) // 2,
-            "user_words": _words(d, "user"),
-            "assistant_words": _words(d, "assistant"),
-            "content_hash": data.content_hash(d),
-        }
+    rows = [
+        (
+            *(d.id, d.source, len(d.messages) // 2),
+            *(_words(d, "user"), _words(d, "assistant"), data.content_hash(d)),
+        )
         for d in dialogues
-    )
+    ]
+    names = "id source exchanges user_words assistant_words content_hash"
+    return pd.DataFrame(rows, columns=names.split())
 
 
 def _words(dialogue: Dialogue, role: str) -> int:
@@ -101,7 +99,8 @@ def cost_table(teacher: Teacher, store: Any, money_cap: float) -> pd.DataFrame:
 def plot_lengths(table: pd.DataFrame) -> Figure:
     """Histogram of assistant words a dialogue, by source."""
     figure, axes = plt.subplots(figsize=(7, 3))
-    sns.histplot(table, x="assistant_words", hue="source", multiple="stack", bins=30, ax=axes)
+    if len(table):
+        sns.histplot(table, x="assistant_words", hue="source", multiple="stack", bins=30, ax=axes)
     axes.set(xlabel="assistant words in a dialogue", ylabel="dialogues")
     return figure
 

@@ -113,8 +113,8 @@ class Desk:
 
     def refusal(self, request: Request) -> str:
         """Why a request is not put to the teacher at all; or ""."""
-        if not request.article:
-            texts, reason = request.passages, ""
+        if request.question:
+            texts, reason = request.passages, "" if request.passages else checks.NO_PASSAGE
         else:
             sections = request.article.sections
             texts = [request.article.title, *(t for s in sections for t in (s.heading, s.text))]
