@@ -79,7 +79,7 @@ def test_what_may_be_empty_is_written_down():
     several = {name for name, kind in declared().items() if kind.startswith(("list", "dict"))}
     assert several - rules.NEEDED == {
         *("questions", "exemplars", "scores", "training_sources", "speedups"),
-        *("note_exemplars", "other_decodings"),
+        *("note_exemplars", "other_decodings", "licences"),
     }
 
 
@@ -209,3 +209,18 @@ def test_shortcuts_and_trackers_are_checked_before_a_kernel_starts(changes, prob
     assert list(rules.problems(params, bad_params.REPOSITORY)) == []
     found = list(rules.problems(params | changes, bad_params.REPOSITORY))
     assert [line[: len(problem)] for line in found] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "given", "says"),
+    [
+        ("openai", {"teacher_model": "x", "base_url": ""}, "base_url: is empty"),
+        ("openai", {"teacher_model": "", "base_url": "https://a.org"}, "teacher_model: is empty"),
+        ("local", {"teacher_model": ""}, "teacher_model: is empty"),
+        ("replay", {"recorded": ""}, "recorded: is empty"),
+        ("local", {"teacher_model": "x", "teacher_terms": "none"}, "teacher_terms: none, but"),
+    ],
+)
+def test_a_teacher_without_what_it_needs_is_refused(teacher, given, says, tmp_path):
+    params = {"teacher": teacher, "teacher_terms": "own", **given}
+    assert any(problem.startswith(says) for problem in rules.problems(params, tmp_path))

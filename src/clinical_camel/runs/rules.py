@@ -54,6 +54,17 @@ RANGES = {
     "dialogues_per_article": COUNT,
     "exchanges_per_dialogue": COUNT,
     "min_exchanges": COUNT,
+    "teacher_context": COUNT,
+    "tries": COUNT,
+    "attempts": COUNT,
+    "in_flight": COUNT,
+    "requests_per_minute": LIMIT,
+    "tokens_per_minute": LIMIT,
+    "timeout_seconds": COUNT,
+    "price_in": LIMIT,
+    "price_out": LIMIT,
+    "token_cap": LIMIT,
+    "money_cap": LIMIT,
     "article_limit": LIMIT,
     "question_limit": LIMIT,
     "mixture": LIMIT,  # 2.5: every row twice and half of them a third time
@@ -83,6 +94,7 @@ RANGES = {
 }
 CHOICES = {  # the constant, or the keys of the mapping, that decides
     "teacher": "dbke.teachers.TEACHERS",
+    "teacher_terms": "dbke.licences.TERMS",
     "quantize": "models.loading.QUANTIZE",
     "chat_template": "models.templates.TEMPLATES",
     "loss_on": "sft_qlora.encoding.LOSS_ON",
@@ -116,14 +128,11 @@ TABLES = {"logs": "loss_curves.COLUMNS", "scores": "loss_curves.SCORE_COLUMNS"}
 FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
     *("study", "model", "adapters", "baseline", "sections", "lora_targets", "published_system"),
     *("packing", "group_by_length"),
+    *("teacher_model", "base_url", "recorded", "student", "licences"),  # see `_teacher`
 }
 EMPTY_IS_NONE = {
-    "quantize",
-    "attn_implementation",
-    "chat_template",
-    "adapters",
-    "exemplars",
-    "published_system",
+    *("quantize", "attn_implementation", "chat_template", "adapters", "exemplars"),
+    *("published_system", "teacher_model", "base_url", "recorded"),
 }
 NEEDED = {  # lists and mappings that must hold something
     *("articles", "mixture", "adapters", "benchmarks", "protocols", "num_shots", "variants"),
@@ -265,6 +274,7 @@ def _contradictions(params: dict[str, Any]) -> Iterator[str]:
     least, most = params.get("min_exchanges", 0), params.get("exchanges_per_dialogue", math.inf)
     if least > most:
         yield f"min_exchanges: {least} is more than exchanges_per_dialogue, {most}"
+    yield from _teacher(params)
     speedups = params.get("speedups", [])
     for name in ("trained_tail", "causal_mask"):
         if name in speedups and "trained_head" not in speedups:
@@ -291,6 +301,18 @@ def _contradictions(params: dict[str, Any]) -> Iterator[str]:
         yield f"published_system: {show(system)} is not in published.csv{nearest(system, known)}"
     if datasets and "benchmarks" in params:
         yield from _without_examples(params)
+
+
+def _teacher(params: dict[str, Any]) -> Iterator[str]:
+    """What a teacher cannot do without."""
+    needed = {"local": ["teacher_model"], "openai": ["teacher_model", "base_url"]}
+    needed["replay"] = ["recorded"]
+    teacher = params.get("teacher", "")
+    for name in needed.get(teacher, []):
+        if not params.get(name):
+            yield f"{name}: is empty; teacher {teacher} needs it"
+    if teacher not in ("", "extractive") and params.get("teacher_terms") == "none":
+        yield f"teacher_terms: none, but teacher {teacher} has a model; write what its terms say"
 
 
 def _without_examples(params: dict[str, Any]) -> Iterator[str]:
