@@ -6,6 +6,8 @@
     writing     prompts to raw outputs to notes
     baselines   notes that need no model
     scores      ROUGE, BLEU, chrF; intervals over encounters, paired comparison
+    faithfulness  what of a note the transcript supports, and what of the transcript the note keeps
+    planted     the exercise: an error in a reference note, to be found
     sheet       two people rate the notes; how far they agree
     phi         a screen for what may identify a person
     figures     figures with intervals, a transcript beside its notes
@@ -29,15 +31,27 @@ What becomes of an input that is none, each with a test:
 """
 
 from clinical_camel.note_synthesis.baselines import baseline_notes, lead_copy, majority_notes
+from clinical_camel.note_synthesis.faithfulness import (
+    check_notes,
+    flagged,
+    marks,
+    show_check,
+    summarise_check,
+    worst_omissions,
+    worst_sentences,
+)
 from clinical_camel.note_synthesis.figures import (
+    plot_check,
     plot_decodings,
     plot_parts,
     plot_scores,
     plot_statuses,
+    read_worst,
     side_by_side,
 )
 from clinical_camel.note_synthesis.fitting import fit, render
 from clinical_camel.note_synthesis.phi import screen, screen_texts, summarise_screen
+from clinical_camel.note_synthesis.planted import check_planted, plant_error
 from clinical_camel.note_synthesis.prompts import (
     HEADINGS,
     PROMPTS,
@@ -99,6 +113,8 @@ __all__ = [
     "baseline_notes",
     "build_messages",
     "by_decoding",
+    "check_notes",
+    "check_planted",
     "choose_example",
     "compare",
     "corpus_name",
@@ -106,29 +122,38 @@ __all__ = [
     "division",
     "encounter",
     "fit",
+    "flagged",
     "headings",
     "jobs_of",
     "lead_copy",
     "load_visits",
     "majority_notes",
+    "marks",
     "missing_sections",
     "parse_note",
     "plan",
+    "plant_error",
+    "plot_check",
     "plot_decodings",
     "plot_parts",
     "plot_scores",
     "plot_statuses",
     "rating_sheet",
+    "read_worst",
     "render",
     "score",
     "score_notes",
     "screen",
     "screen_texts",
+    "show_check",
     "side_by_side",
     "signatures",
     "status",
     "summarise",
+    "summarise_check",
     "summarise_screen",
     "transcript",
+    "worst_omissions",
+    "worst_sentences",
     "write_notes",
 ]

@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from clinical_camel import grounding
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.prompts import plain_text, spoken
 from clinical_camel.note_synthesis.scores import METRICS
@@ -22,10 +23,11 @@ from clinical_camel.note_synthesis.structure import STATUSES
 # For light backgrounds; told apart by their sign too, for those who do not see the colour.
 MARKS = {
     "supported": ("#cfe8f7", "✓"),
-    "kept": ("#cfe8f7", "✓"),
     "unsupported": ("#fde3c8", "?"),
-    "omitted": ("#fde3c8", "○"),
     "contradicted": ("#e9c7dd", "✗"),
+    "kept": ("#cfe8f7", "●"),
+    "partly kept": ("#f6f1c2", "◐"),
+    "omitted": ("#fde3c8", "○"),
 }
 
 
@@ -127,47 +129,148 @@ def plot_statuses(counts: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_check(summary: pd.DataFrame) -> Figure:
+    """A row of two panels a corpus: the verdicts on the sentences, and the facts kept by kind."""
+    corpora = list(dict.fromkeys(summary["corpus"]))
+    writers = list(dict.fromkeys(summary["model"]))
+    count = len(corpora) or 1  # without a sentence the panels are empty
+    size = (10, (0.35 * len(writers) + 3.2) * count)
+    figure, panels = plt.subplots(count, 2, figsize=size, squeeze=False)
+    for place, ((left, right), corpus) in enumerate(zip(panels, corpora, strict=False)):
+        rows = summary[summary["corpus"] == corpus]
+        sentences, facts = (rows[rows["of"] == of] for of in ("sentences", "facts kept"))
+        _shares(left, sentences, "model", writers, "kind", grounding.VERDICTS)
+        kinds = list(dict.fromkeys(facts["kind"]))
+        _shares(right, facts, "kind", kinds, "model", writers)
+        left.set(xlabel="share of the sentences of the notes")
+        right.set(xlabel="share of the facts of the visit that the note keeps")
+        left.set_title(plain_label(corpus), loc="left", pad=6 if place else 40)
+        if not place:
+            for axes in (left, right):
+                axes.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+    sns.despine(figure)
+    figure.tight_layout()
+    return figure
+
+
+def _shares(axes, table: pd.DataFrame, lines: str, names, series: str, each) -> None:
+    """Shares with their intervals: a line a name, with the largest n of it, and a marker each."""
+    colours = sns.color_palette("colorblind", len(each))
+    step = 0.7 / len(each)
+    for k, (one, colour) in enumerate(zip(each, colours, strict=True)):
+        rows = table[table[series] == one]
+        places = [names.index(name) + step * (k - (len(each) - 1) / 2) for name in rows[lines]]
+        spread = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        style = {"fmt": "os^DvP*X"[k % 8], "color": colour, "markersize": 5, "capsize": 2}
+        spread = np.nan_to_num(np.abs(np.array(spread, dtype=float)))
+        axes.errorbar(rows["share"], places, xerr=spread, label=plain_label(one), **style)
+    counts = table.groupby(lines)["n"].max()
+    labels = [f"{plain_label(name)} ({counts.get(name, 0)})" for name in names]
+    axes.set_yticks(range(len(names)), labels)
+    axes.set(xlim=(-0.03, 1.03), ylim=(max(len(names), 1) - 0.5, -0.5))
+    axes.grid(axis="x", alpha=0.3)
+
+
 def plain_label(text: str) -> str:
     """A name for a figure: no mathematics, one line, at most 40 characters."""
     line = plain_text(str(text))
     return (line if len(line) <= 40 else f"{line[:39]}…").replace("$", r"\$")
 
 
+Marks = Mapping[str, tuple[str, str]]  # a key of MARKS and a remark, by what is marked
+
+
 def side_by_side(
     consultation: Consultation,
     notes: Mapping[str, str],
-    note_marks: Mapping[str, str] | None = None,
-    turn_marks: Mapping[str, str] | None = None,
+    note_marks: Marks | None = None,
+    turn_marks: Mapping[int, tuple[str, str]] | None = None,
 ) -> str:
     """A page of HTML: the transcript at the left, the notes at the right, everything escaped.
 
-    `note_marks` has a mark (a key of MARKS) by line of a note, `turn_marks` by what was said; a
-    line with a mark is coloured and has its sign in front, and the signs are explained below.
+    `note_marks` has a mark (a key of MARKS) and a remark by sentence of a note, `turn_marks` by
+    turn, counted from 1. What has a mark is coloured, has its sign in front and the remark behind;
+    with any mark the turns are numbered and the signs explained, always the same ones.
     """
-    left = _lines("transcript", spoken(consultation), turn_marks or {})
-    right = "".join(
-        _lines(name, [("", line) for line in (text or "(nothing)").splitlines()], note_marks or {})
-        for name, text in notes.items()
-    )
-    used = {*(note_marks or {}).values(), *(turn_marks or {}).values()}
-    legend = " ".join(f"{_mark(name)} {name}" for name in MARKS if name in used)
-    style = "display:flex;gap:1.5em;align-items:flex-start;color:#111;background:#fff;padding:.5em"
+    turns = {number: said for number, said in enumerate(spoken(consultation), start=1)}
+    marked = bool(note_marks or turn_marks)
+    left = _title("transcript") + _turns(turns, turn_marks or {}, marked)
+    right = "".join(_title(name) + _note(text, note_marks or {}) for name, text in notes.items())
+    return _page(_columns(left, right), marked)
+
+
+def read_worst(worst: pd.DataFrame, notes: pd.DataFrame, visits: Mapping) -> str:
+    """A page of HTML: each row of `worst_sentences` or `worst_omissions`, its turns and its note.
+
+    At the left the turns that the sentence rests on, or in which the omitted facts were said; at
+    the right the whole note.
+    """
+    texts = notes.set_index(["corpus", "model", "id"])["note"]
+    parts = []
+    for place, row in enumerate(worst.to_dict("records"), start=1):
+        visit = next(v for v in visits[row["corpus"]] if v.id == row["id"])
+        wanted = [int(number) for number in row["turns"].split(", ") if number]
+        turns = {number: spoken(visit)[number - 1] for number in wanted}
+        named, omitted = {}, row.get("omitted", "")
+        if not omitted:
+            named = {row["sentence"]: (row["verdict"], row["reasons"])}
+        left = _turns(turns, dict.fromkeys(wanted, ("omitted", "")) if omitted else {}, True)
+        title = f"{place}. {row['model']}, {row['corpus']} {row['id']}"
+        title += f": left out {omitted}" if omitted else ""
+        right = _note(texts[row["corpus"], row["model"], row["id"]], named)
+        parts.append(_title(title) + _columns(left or "<div>(no turn)</div>", right))
+    return _page("".join(parts) or "<p>None.</p>", bool(parts))
+
+
+def _page(inside: str, marked: bool) -> str:
+    legend = " &nbsp; ".join(f"{_mark(name)} {name}" for name in MARKS) if marked else ""
+    style = "color:#111;background:#fff;padding:.5em"
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore"><div style="{style}">'
-        f'<div style="flex:1">{left}</div><div style="flex:1">{right}</div></div>'
-        f"<p>{legend}</p></div>"
+        f'<div class="tex2jax_ignore mathjax_ignore" style="{style}">{inside}<p>{legend}</p></div>'
     )
 
 
-def _lines(title: str, lines: list[tuple[str, str]], marks: Mapping[str, str]) -> str:
-    shown = [_line(who + text, marks.get(text, "")) for who, text in lines]
-    return f"<p><b>{_escaped(title)}</b></p>{''.join(shown)}"
+def _columns(left: str, right: str) -> str:
+    style = "display:flex;gap:1.5em;align-items:flex-start"
+    half = '<div style="flex:1;min-width:0">'
+    return f'<div style="{style}">{half}{left}</div>{half}{right}</div></div>'
 
 
-def _line(text: str, mark: str) -> str:
-    if not mark:
-        return f"<div>{_escaped(text)}&nbsp;</div>"
-    return f'<div style="background:{MARKS[mark][0]}">{_mark(mark)} {_escaped(text)}</div>'
+def _title(text: str) -> str:
+    return f"<p><b>{_escaped(text)}</b></p>"
+
+
+def _turns(turns: Mapping[int, tuple[str, str]], marks: Mapping, numbered: bool) -> str:
+    shown = []
+    for number, (who, text) in turns.items():
+        line = f"{number}. {who}{text}" if numbered else who + text
+        shown.append(_marked(line, *marks[number]) if number in marks else _escaped(line))
+    return "".join(f"<div>{line}&nbsp;</div>" for line in shown)
+
+
+def _note(text: str, marks: Marks) -> str:
+    """The lines of a note; within a line each sentence that has a mark is marked."""
+    lines = []
+    for line in (text or "(nothing)").splitlines():
+        rest, shown = " ".join(line.split()), []
+        for sentence in grounding.split_note(line) if marks else ():
+            before, found, after = rest.partition(sentence)
+            if found and sentence in marks:
+                shown += [_escaped(before), _marked(sentence, *marks[sentence])]
+                rest = after
+        lines.append(f"<div>{' '.join([*shown, _escaped(rest)])}&nbsp;</div>")
+    return "".join(lines)
+
+
+def _marked(text: str, mark: str, remark: str) -> str:
+    """What is marked, with its sign in front and the remark behind.
+
+    >>> _marked("<b>", "unsupported", "<i>").count("<")
+    4
+    """
+    behind = f' <span style="font-size:smaller">({_escaped(remark)})</span>' if remark else ""
+    style = f"background:{MARKS[mark][0]}"
+    return f'<span style="{style}">{MARKS[mark][1]} {_escaped(text)}{behind}</span>'
 
 
 def _mark(name: str) -> str:
