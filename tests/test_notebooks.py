@@ -77,6 +77,17 @@ def test_every_model_wrote_about_every_consultation(chain):
         assert len(raw) == 2 * 28
 
 
+def test_the_reference_is_mostly_supported_and_a_note_about_others_is_not(chain):
+    summary = table(chain, "04_note_synthesis", "faithfulness_summary")
+    shares = summary.set_index(["model", "kind"])["share"]
+    assert shares["reference", "supported"] > 0.9
+    assert shares["majority section", "supported"] < 0.3
+    assert shares["reference", "all"] > 0.9
+    for name in ("faithfulness", "facts_kept"):
+        models = set(table(chain, "04_note_synthesis", name)["model"])
+        assert models == {"reference", "base", "tuned", "lead copy", "majority section"}
+
+
 def test_the_curves_end_with_the_log_of_step_02(chain):
     curves = table(chain, "05_loss_curves", "curves")
     assert curves["loss"].iloc[-1] == table(chain, "02_sft_qlora", "train_log")["loss"].iloc[-1]

@@ -1,16 +1,16 @@
 """Step 04: a consultation becomes a sectioned clinical note, scored in a way one can argue with.
 
-    structure   the sections of a note, and outputs that are no notes
-    prompts     the transcript as text, the prompts as data, the one-shot example
-    fitting     a transcript and the context of a model
-    writing     prompts to raw outputs to notes
-    baselines   notes that need no model
-    scores      ROUGE, BLEU, chrF; intervals over encounters, paired comparison
-    faithfulness  what of a note the transcript supports, and what of the transcript the note keeps
-    planted     the exercise: an error in a reference note, to be found
-    sheet       two people rate the notes; how far they agree
-    phi         a screen for what may identify a person
-    figures     figures with intervals, a transcript beside its notes
+    structure     the sections of a note, and outputs that are no notes
+    prompts       the transcript as text, the prompts as data, the one-shot example
+    fitting       a transcript and the context of a model
+    writing       prompts to raw outputs to notes
+    baselines     notes that need no model
+    scores        ROUGE, BLEU, chrF; intervals over encounters, paired comparison
+    faithfulness  what of a note is supported, and what of the visit is kept
+    planted       the exercise: an error in a reference note, to be found
+    sheet         two people rate the notes; how far they agree
+    phi           a screen for what may identify a person
+    figures       figures with intervals, a transcript beside its notes
 
 The note format is plain text: each section is its heading on a line of its own, closed by a colon,
 then its text; sections are parted by an empty line.
