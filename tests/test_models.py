@@ -155,7 +155,9 @@ def test_a_folder_with_pickled_weights_only_is_refused(project):
 
 
 def test_an_unknown_quantisation_is_refused_with_the_choices():
-    with pytest.raises(models.ModelError, match="'nf5' is not one of '', 'nf4', 'nf4_dequantized', 'int8'"):
+    with pytest.raises(
+        models.ModelError, match="is not one of '', 'nf4', 'nf4_dequantized', 'int8'"
+    ):
         models.quantization("nf5")
 
 
