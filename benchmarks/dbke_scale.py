@@ -30,7 +30,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("dbke_scale.csv")
 DELAY, IN_FLIGHT = 0.2, 256
-FEWER = 10  # of so many requests one is sent by the slower clients
+FEWER = 40  # of so many requests one is sent by the slower clients
 MODEL = {"model": "toy", "max_new_tokens": 1024, "temperature": 0.7}
 
 
@@ -109,7 +109,7 @@ async def _poster(client: str, url: str):
         return lambda body: session.post(f"{url}/chat/completions", content=body)
     import openai
 
-    sdk = openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0)
+    sdk = openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=60)
     return lambda body: sdk.chat.completions.create(**json.loads(body))
 
 
@@ -149,8 +149,11 @@ def apart(work, *arguments: object) -> Row:
     results = context.Queue()
     process = context.Process(target=work, args=(*arguments, results))
     process.start()
-    row = results.get()
     process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{arguments}: exit {process.exitcode}")
+    row = results.get()
+    print(f"{row.client}: {row.per_second:.0f} a second, {row.cpu_ms:.2f} ms", flush=True)
     return row
 
 

@@ -16,7 +16,8 @@ sends a prompt and two dialogues a request at most.
 replies to one prompt; `over` are runs whose account (every attempt without a reply counted with the
 most it can cost) passed its cap, whose bill passed its account, or that sent a prompt too often.
 Writes teacher_drill.csv; fails if any of the three is not 0 or the dialogues differ. What is in
-flight at a kill is paid for and never arrives: `in_flight` counts it, and differs from run to run.
+flight at a kill is paid for and never arrives. How much that is, and how many sends and dialogues
+the last two rows have, differs from run to run.
 """
 
 import csv
