@@ -170,6 +170,8 @@ def test_the_worst_sentences_are_those_with_wrong_drugs_then_with_most_reasons()
         sentence("d", "unsupported", "symptom: cough; symptom: fever"),
         sentence("e", "supported", ""),
         sentence("f", "contradicted", "dose: 5 mg, the source has 2 mg") | {"model": "lead copy"},
+        sentence("g", "contradicted", "dose: 9 mg, the source has 2 mg"),
+        sentence("g", "contradicted", "dose: 9 mg, the source has 2 mg") | {"model": "reference"},
     ]
     worst = note_synthesis.worst_sentences(pd.DataFrame(rows), ["base"])
     assert list(worst["id"]) == ["c", "d", "b"]

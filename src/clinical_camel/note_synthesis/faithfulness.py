@@ -181,7 +181,7 @@ def marks(
     mine, said = (t[(t["corpus"] == corpus) & (t["id"] == id_)] for t in (sentences, facts))
     notes = {}
     for row in mine.itertuples():
-        turns = f"turn {row.turns}" if row.turns else "no turn"
+        turns = f"turn {_together([row.turns])}" if row.turns else "no turn"
         notes[row.sentence] = (row.verdict, row.reasons or turns)
     turned: dict[int, dict[bool, list[str]]] = {}
     for row in said[said["model"] == model].itertuples():
@@ -191,7 +191,8 @@ def marks(
 
 
 def _said(fact) -> str:
-    return f"{'no ' if fact.kind == 'negation' else ''}{fact.fact}"
+    before = {"negation": "no ", "number": "number "}.get(fact.kind, "")
+    return before + fact.fact
 
 
 def _turn_mark(facts: Mapping[bool, list[str]]) -> tuple[str, str]:
@@ -205,9 +206,13 @@ def worst_sentences(sentences: pd.DataFrame, models: Sequence[str], count: int =
     """The flagged sentences of these models that are worst by rule; no visit and no sentence twice.
 
     First those with most reasons that are HARMFUL, then with most reasons, then contradicted
-    before unsupported; equal ones in the order of the table.
+    before unsupported; equal ones in the order of the table. What the reference of the same visit
+    has word for word is none of them.
     """
     rows = sentences[sentences["model"].isin(models) & (sentences["verdict"] != "supported")]
+    keys = ["corpus", "id", "sentence"]
+    written = sentences.loc[sentences["model"] == REFERENCE, keys]
+    rows = rows[~rows.set_index(keys).index.isin(written.set_index(keys).index)]
     reasons = [text.split("; ") for text in rows["reasons"]]
     ranked = rows.assign(
         harmful=[sum(r.partition(":")[0] in HARMFUL for r in each) for each in reasons],
@@ -231,15 +236,20 @@ def worst_omissions(facts: pd.DataFrame, models: Sequence[str], count: int = 3) 
         dict(zip(("corpus", "model", "id"), key, strict=True))
         | {"harmful": int(group["kind"].isin(HARMFUL).sum()), "found": len(group)}
         | {"omitted": ", ".join(_said(row) for row in group.itertuples())}
-        | {
-            "turns": _numbers(
-                sorted({int(t) - 1 for each in group["turns"] for t in each.split(", ")})
-            )
-        }
+        | {"turns": _together(group["turns"])}
         for key, group in rows.groupby(["corpus", "model", "id"], sort=False)
     ]
     columns = ["corpus", "model", "id", "harmful", "found", "omitted", "turns"]
     return _first(pd.DataFrame(found, columns=columns), ["harmful", "found"], "omitted", count)
+
+
+def _together(turns: Sequence[str]) -> str:
+    """All turns in order, once each.
+
+    >>> _together(["10, 2", "2"])
+    '2, 10'
+    """
+    return ", ".join(sorted({turn for each in turns for turn in each.split(", ")}, key=int))
 
 
 def _first(ranked: pd.DataFrame, by: list[str], what: str, count: int) -> pd.DataFrame:

@@ -6,7 +6,7 @@ MathJax; file names in figures are kept from matplotlib's mathematics.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -190,7 +190,7 @@ def side_by_side(
 
     `note_marks` has a mark (a key of MARKS) and a remark by sentence of a note, `turn_marks` by
     turn, counted from 1. What has a mark is coloured, has its sign in front and the remark behind;
-    with any mark the turns are numbered and the signs explained, always the same ones.
+    with any mark the turns are numbered and the signs explained above, always the same ones.
     """
     turns = {number: said for number, said in enumerate(spoken(consultation), start=1)}
     marked = bool(note_marks or turn_marks)
@@ -202,15 +202,15 @@ def side_by_side(
 def read_worst(worst: pd.DataFrame, notes: pd.DataFrame, visits: Mapping) -> str:
     """A page of HTML: each row of `worst_sentences` or `worst_omissions`, its turns and its note.
 
-    At the left the turns that the sentence rests on, or in which the omitted facts were said; at
-    the right the whole note.
+    At the left the turns that the sentence rests on, or in which the omitted facts were said, and
+    the answer to a question; at the right the whole note.
     """
     texts = notes.set_index(["corpus", "model", "id"])["note"]
     parts = []
     for place, row in enumerate(worst.to_dict("records"), start=1):
         visit = next(v for v in visits[row["corpus"]] if v.id == row["id"])
         wanted = [int(number) for number in row["turns"].split(", ") if number]
-        turns = {number: spoken(visit)[number - 1] for number in wanted}
+        turns = _with_answers(dict(enumerate(spoken(visit), start=1)), wanted)
         named, omitted = {}, row.get("omitted", "")
         if not omitted:
             named = {row["sentence"]: (row["verdict"], row["reasons"])}
@@ -220,6 +220,16 @@ def read_worst(worst: pd.DataFrame, notes: pd.DataFrame, visits: Mapping) -> str
         right = _note(texts[row["corpus"], row["model"], row["id"]], named)
         parts.append(_title(title) + _columns(left or "<div>(no turn)</div>", right))
     return _page("".join(parts) or "<p>None.</p>", bool(parts))
+
+
+def _with_answers(turns: Mapping[int, tuple[str, str]], wanted: Sequence[int]) -> dict:
+    """The wanted turns in order; after a question what was said to it.
+
+    >>> _with_answers({1: ("", "Pain?"), 2: ("", "No."), 3: ("", "Good.")}, [1])
+    {1: ('', 'Pain?'), 2: ('', 'No.')}
+    """
+    answers = {number + 1 for number in wanted if turns[number][1].endswith("?")}
+    return {number: turns[number] for number in turns if number in {*wanted, *answers}}
 
 
 def _page(inside: str, marked: bool) -> str:
