@@ -236,7 +236,7 @@ def _page(inside: str, marked: bool) -> str:
     legend = " &nbsp; ".join(f"{_mark(name)} {name}" for name in MARKS) if marked else ""
     style = "color:#111;background:#fff;padding:.5em"
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore" style="{style}">{inside}<p>{legend}</p></div>'
+        f'<div class="tex2jax_ignore mathjax_ignore" style="{style}"><p>{legend}</p>{inside}</div>'
     )
 
 
