@@ -2,6 +2,7 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 from conftest import dialogue
@@ -19,7 +20,7 @@ from transformers import (
 )
 from trl import SFTConfig
 
-from clinical_camel import models, sft_qlora
+from clinical_camel import data, models, sft_qlora
 from clinical_camel.models import IGNORE
 from clinical_camel.sft_qlora import speedups
 from clinical_camel.sft_qlora.speedups import SPEEDUPS, Trainer
@@ -252,3 +253,14 @@ def test_a_row_padded_in_front_keeps_its_mask(tokenizer, encoded, tmp_path):
     loss_and_gradients(trainer, SPEEDUPS, in_front)
     assert (behind["attention_mask"] == 0).any()
     assert seen == [False, True]
+
+
+def test_what_is_said_of_speed_is_in_the_table_and_no_speed_is_there_without_parity():
+    table = pd.read_csv(data.root() / "benchmarks" / "sft_speed.csv")
+    assert table["parity"].all() == table["ratio"].notna().all()
+    assert table["loss_apart"].astype(float).max() <= 1e-5
+    ours = table[table["subject"] == "ours"].set_index("vocabulary")["ratio"]
+    for place in ("README.md", "benchmarks/README.md", "outputs/LOG.md"):
+        said = " ".join((data.root() / place).read_text(encoding="utf-8").split())
+        assert f"{ours[1024]} times" in said
+        assert f"{ours[8192]} " in said
