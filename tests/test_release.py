@@ -1,8 +1,10 @@
 """Model cards come from the runs, and a merged model says what base and adapter say."""
 
 import json
+import re
 import shutil
 
+import pandas as pd
 import pytest
 import torch
 from conftest import skip_if_run_again
@@ -31,6 +33,16 @@ def test_a_card_has_its_warning_its_data_and_every_score_with_n_and_interval():
     scores = [line for line in text.splitlines() if "-shot | " in line]
     assert all(line.count("[") == 2 and line.endswith("25% |") for line in scores)
     assert len(scores) == 12
+
+
+def test_a_card_has_the_loss_from_beginning_to_end_and_what_it_took():
+    log = pd.read_csv(OUTPUTS / "mini_camel/02_sft_qlora/train_log.csv")
+    text = release.card("mini_camel")
+    first, last = (log["loss"].iloc[part].mean() for part in (slice(39), slice(-39, None)))
+    assert f"| {first:.3f} |" in text
+    assert f"| {last:.3f} |" in text
+    assert "](02_sft_qlora/loss.png)" in text
+    assert re.search(r"\d\.\d Wh \(", text)
 
 
 def test_a_study_without_its_runs_has_no_card():
@@ -74,6 +86,7 @@ def test_a_merged_model_gives_the_logits_of_base_and_adapter(study):
         torch.testing.assert_close(alone(ids).logits, apart(ids).logits, atol=1e-3, rtol=1e-4)
         assert not torch.allclose(alone(ids).logits, models.load_base("mini")(ids).logits, atol=0.1)
     assert "Research only" in (study / "merged/README.md").read_text(encoding="utf-8")
+    assert (study / "merged/loss.png").is_file()
 
 
 def test_a_merge_that_changes_the_model_writes_nothing(study, monkeypatch):
@@ -117,7 +130,7 @@ def test_what_is_pushed_is_the_adapter_with_its_card_and_private(study):
     hub = Hub()
     place = release.push("mini_camel", "somebody/camel", api=hub)
     assert place == "https://huggingface.co/somebody/camel"
-    (made, folder, card) = hub.calls
+    (made, folder, figure, card) = hub.calls
     assert made == ("create_repo", ("somebody/camel",), {"private": True, "exist_ok": True})
     assert sorted(file.name for file in folder[2]["folder_path"].iterdir()) == [
         "README.md",
@@ -127,7 +140,10 @@ def test_what_is_pushed_is_the_adapter_with_its_card_and_private(study):
         "tokenizer.json",
         "tokenizer_config.json",
     ]
+    assert figure[2]["path_in_repo"] == "loss.png"
+    assert figure[2]["path_or_fileobj"].startswith(b"\x89PNG")
     assert card[2]["path_in_repo"] == "README.md"
+    assert b"](loss.png)" in card[2]["path_or_fileobj"]
     assert b"Research only: not for use in care" in card[2]["path_or_fileobj"]
 
 

@@ -9,6 +9,7 @@ which no run calls.
 """
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from clinical_camel.runs.files import hash_file, read_json
 from clinical_camel.runs.plan import PlanError
 
 WEIGHTS = "adapter_model.safetensors"
+FIGURE = "loss.png"
 TRAINING, EXAM = "02_sft_qlora", "03_eval_fewshot"
 APART = 1e-3  # how far merged logits may be, as a share of the largest: float32 keeps 1e-6
 QUESTIONS = (
@@ -56,6 +58,12 @@ or advice, not for patients and not by them. Nothing about its safety was tested
 
 {how}
 
+## Loss
+
+{loss}
+
+![Training loss at each step and its running mean, against the step]({figure})
+
 ## Exams
 
 {exams}
@@ -78,8 +86,11 @@ def write_card(study: str) -> Path:
     return place
 
 
-def card(study: str) -> str:
-    """The model card of a study as Markdown; PlanError while steps 02 and 03 are not complete."""
+def card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
+    """The model card of a study as Markdown, `figure` where its loss curve lies beside it.
+
+    PlanError while steps 02 and 03 are not complete.
+    """
     trained, asked = _record(study, TRAINING), _record(study, EXAM)
     params = trained["params"]
     log = _table(study, TRAINING, "train_log")
@@ -105,7 +116,7 @@ def card(study: str) -> str:
     what = (
         f"A LoRA adapter on `{params['model']}` ({base}), whose licence binds this one too. "
         f"{len(log)} steps, loss from {log['loss'].iloc[0]:.2f} to {log['loss'].iloc[-1]:.2f}, "
-        f"{trained['seconds'] / 60:.0f} minutes on {_device(trained)}. "
+        f"{trained['seconds'] / 60:.0f} minutes on {_device(trained)}{_energy(trained)}. "
         f"Adapter: sha256 {trained['artefacts']['adapter/adapter_model.safetensors'][:16]}."
     )
     return CARD.format(
@@ -114,6 +125,8 @@ def card(study: str) -> str:
         what=what,
         trained_on=markdown(rows),
         how=markdown([{"parameter": k, "value": _shown(v)} for k, v in recipe.items()]),
+        loss=markdown(_losses(log)),
+        figure=figure,
         exams=markdown(_exams(study, asked)),
         commit=trained["commit"],
         study=study,
@@ -129,6 +142,23 @@ def _made_by(spec: str) -> str:
     return f"made in this study by {teacher['name']} {teacher['model']}".rstrip() + (
         f"; its terms: {teacher['terms']}"
     )
+
+
+def _losses(log: pd.DataFrame) -> list[dict[str, str]]:
+    """The loss over the run: means of a twentieth of it, at its beginning, quarters and end."""
+    window = max(1, len(log) // 20)
+    ends = [max(window, round(part * len(log))) for part in (0, 0.25, 0.5, 0.75, 1)]
+    rows = []
+    for end in ends:
+        part = log.iloc[end - window : end]
+        row = {"steps": f"{part['step'].iloc[0]} to {part['step'].iloc[-1]}"}
+        row |= {"tokens read": f"{part['tokens'].iloc[-1]:,}"}
+        row |= {"loss, nats per trained token": f"{part['loss'].mean():.3f}"}
+        watched = log["validation_loss"].iloc[:end].dropna()
+        if len(watched):
+            row["validation loss"] = f"{watched.iloc[-1]:.3f}"
+        rows.append(row)
+    return rows
 
 
 def _exams(study: str, record: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -171,6 +201,12 @@ def _device(record: Mapping[str, Any]) -> str:
     return " and ".join(record["device"].get("gpu") or [f"{record['device']['cpu']} (CPU)"])
 
 
+def _energy(record: Mapping[str, Any]) -> str:
+    if "energy_wh" not in record:
+        return ""
+    return f", {record['energy_wh']:.1f} Wh ({record['energy_from']})"
+
+
 def _record(study: str, step: str) -> dict[str, Any]:
     record = read_json(params_.root() / "outputs" / study / step / "run.json")
     if record.get("status") != "complete":
@@ -194,7 +230,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     empty, a step that is not complete, or logits more than APART from each other (nothing is
     written then).
     """
-    text, params = card(study), _record(study, TRAINING)["params"]
+    text, params = card(study, FIGURE), _record(study, TRAINING)["params"]
     if folder.exists() and any(folder.iterdir()):
         raise PlanError(f"{folder}: is not empty; name another folder")
     place = adapter_folder(study)
@@ -224,6 +260,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     merged.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(text, encoding="utf-8")
+    shutil.copy(place.parent / FIGURE, folder)
     return rows
 
 
@@ -248,7 +285,7 @@ def push(study: str, repository: str, public: bool = False, api: HfApi | None = 
     `public` makes it public. The token is the one of HF_TOKEN or `hf auth login`. PlanError for a
     name that is none, a run that is not complete or of uncommitted code, or without a token.
     """
-    text, place = card(study), adapter_folder(study)
+    text, place = card(study, FIGURE), adapter_folder(study)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise PlanError(f"push: {repository!r} is no hub id; write owner/name")
     if _record(study, TRAINING)["dirty"]:
@@ -263,12 +300,16 @@ def push(study: str, repository: str, public: bool = False, api: HfApi | None = 
     if public:
         api.update_repo_settings(repository, private=False)
     api.upload_folder(repo_id=repository, folder_path=place, commit_message=f"Adapter of {study}")
-    api.upload_file(
-        path_or_fileobj=text.encode(),
-        path_in_repo="README.md",
-        repo_id=repository,
-        commit_message=f"Card of {study}",
-    )
+    for name, content in (
+        (FIGURE, (place.parent / FIGURE).read_bytes()),
+        ("README.md", text.encode()),
+    ):
+        api.upload_file(
+            path_or_fileobj=content,
+            path_in_repo=name,
+            repo_id=repository,
+            commit_message=f"Card of {study}",
+        )
     return f"https://huggingface.co/{repository}"
 
 
