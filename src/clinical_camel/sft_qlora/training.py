@@ -89,13 +89,13 @@ def train(
         )
     if problem := shortcuts.problem(speedups, model, parallel):
         raise ValueError(f"speedups: {problem}")
-    code = (sys.modules[__name__], shortcuts, parallel_, models.loading)
-    recipe = checkpoints.make_recipe(settings, encoded.rows, model, tokenizer, code)
-    place = parallel_.from_main(lambda: folder) / checkpoints.folder_name(recipe)
-    data = Dataset.from_list(encoded.rows)
     held = hold_out(encoded.groups, validation_fraction, seed) if validation_fraction > 0 else []
-    learned = data.select(sorted(set(range(len(data))) - set(held)))
-    watched = data.select(held) if held else None
+    learned = sorted(set(range(len(encoded.rows))) - set(held))
+    rows = [encoded.rows[i] for i in [*learned, *held]]
+    code = (sys.modules[__name__], shortcuts, parallel_, models.loading)
+    recipe = checkpoints.make_recipe(settings, rows, model, tokenizer, code)
+    place = parallel_.from_main(lambda: folder) / checkpoints.folder_name(recipe)
+    data = Dataset.from_list(rows)
     dtype = models.compute_dtype()
     config = SFTConfig(
         output_dir=str(place),
@@ -132,8 +132,8 @@ def train(
     trainer = shortcuts.Trainer(
         model=model,
         args=config,
-        train_dataset=learned,
-        eval_dataset=watched,
+        train_dataset=data.select(range(len(learned))),
+        eval_dataset=data.select(range(len(learned), len(rows))) if held else None,
         processing_class=tokenizer,
         peft_config=LoraConfig(
             r=lora_rank,
