@@ -20,9 +20,8 @@ from pathlib import Path
 import pandas as pd
 
 from clinical_camel import data, eval_fewshot
-from clinical_camel.data import Question
-from clinical_camel.eval_fewshot import contamination
-from clinical_camel.eval_fewshot.contamination import KINDS
+from clinical_camel.data import Question, contamination
+from clinical_camel.data.contamination import KINDS
 
 PUBLIC = "data/public"
 EXAMS = {

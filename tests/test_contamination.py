@@ -9,7 +9,7 @@ from contamination import FALSE_ALARMS, TARGETS, planted
 
 from clinical_camel import data, eval_fewshot
 from clinical_camel.data import Article, Consultation, Dialogue, Question, Section, Turn
-from clinical_camel.eval_fewshot.contamination import words
+from clinical_camel.data.contamination import words
 
 LONG = (
     "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "

@@ -30,6 +30,7 @@ from typing import Any
 import pandas as pd
 
 from clinical_camel.data import files, registry
+from clinical_camel.data.contamination import overlaps, search_sources
 from clinical_camel.data.draws import check_share, lowest_hashes, sample, share_of
 from clinical_camel.data.files import root
 from clinical_camel.data.shapes import (
@@ -78,10 +79,12 @@ __all__ = [
     "load_training_questions",
     "load_training_rows",
     "names",
+    "overlaps",
     "question_text",
     "root",
     "row_text",
     "sample",
+    "search_sources",
     "spec_problem",
     "to_dict",
 ]

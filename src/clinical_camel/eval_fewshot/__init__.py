@@ -5,10 +5,11 @@ answering   every model on every question, in batches, kept as the answers come
 scores      tables and figures
 claims      what the published numbers say by themselves
 audit       each published number beside ours, with a verdict and its reason
-contamination   which questions stand in what a model was trained on
+contamination   which questions stand in what a model was trained on: the tables
 harness     the same as tasks and results of lm-evaluation-harness
 """
 
+from clinical_camel.data.contamination import overlaps, search_sources
 from clinical_camel.eval_fewshot.answering import (
     SETTING,
     Design,
@@ -33,8 +34,6 @@ from clinical_camel.eval_fewshot.contamination import (
     clean_scores,
     closest,
     overlap_counts,
-    overlaps,
-    search_sources,
 )
 from clinical_camel.eval_fewshot.harness import export_tasks, results_json
 from clinical_camel.eval_fewshot.protocols import (
