@@ -90,7 +90,7 @@ def run(file: Path, count: int, given: dbke.Settings) -> tuple[list[str], list[s
             if verdict.dialogue:
                 dialogues.append(json.dumps(data.to_dict(verdict.dialogue), ensure_ascii=False))
             else:
-                aside.append(verdict.reason)
+                aside.append(dbke.brief(verdict.reason))
     except TeacherStop as stop:
         ended = str(stop)
     ledger.close()

@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.data import files, registry
+from clinical_camel.data import cleaning, files, registry
 from clinical_camel.data.contamination import overlaps, search_sources
 from clinical_camel.data.draws import check_share, lowest_hashes, sample, share_of
 from clinical_camel.data.files import root
@@ -65,6 +65,7 @@ __all__ = [
     "Section",
     "Turn",
     "article_text",
+    "cleaning_table",
     "content_hash",
     "describe",
     "from_dict",
@@ -129,6 +130,18 @@ def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogu
     """The dialogues of a spec to learn from, `share` times over: see `share_of`."""
     check_share(spec, share)
     return share_of(_load(spec, Dialogue, learn=True), share, seed)
+
+
+def cleaning_table(spec: str) -> pd.DataFrame:
+    """What `sharegpt_cleaned` leaves out of a spec's conversations and why: see `cleaning.count`."""
+    place = _parse(spec)
+    if place.source is None or place.source.shape is not Dialogue:
+        raise DataError(f"{spec} is no ShareGPT set; give sharegpt_cleaned, or one with @path")
+    if place.path:
+        return cleaning.count(files.read_jsonl(files.local_path(place.path)))
+    if place.source.shipped:
+        return cleaning.count(files.read_jsonl(registry.shipped_path(place.source)))
+    return cleaning.count(registry.hub_rows(place.name))
 
 
 def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:

@@ -241,6 +241,11 @@ def read_plos(row: Raw) -> Article:
     )
 
 
+def read_plos_review(row: Raw) -> Article | None:
+    """A PLOS article that is a review or gives advice (`kind`); None for research."""
+    return read_plos(row) if _text(row, "kind") == "review_like" else None
+
+
 def read_aci_bench(row: Raw) -> Consultation:
     """ACI-Bench: lines `[doctor] ...`; `group` is the part (virtassist, virtscribe, aci)."""
     return Consultation(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clinical_camel.data import readers
+from clinical_camel.data import cleaning, readers
 from clinical_camel.data.shapes import Article, Consultation, DataError, Dialogue, Question
 
 MMLU_SUBJECTS = (
@@ -161,6 +161,8 @@ SOURCES: dict[str, Source] = {
     ),
     "openstax_anatomy": _text(read=readers.read_openstax, licence="CC BY 3.0"),
     "plos_medical": _text(read=readers.read_plos, licence="CC BY"),
+    # of the same files those that review or advise, by the judgement of who chose them
+    "plos_reviews": _text(read=readers.read_plos_review, licence="CC BY"),
     # consultations
     "aci_bench": _visit(
         read=readers.read_aci_bench,
@@ -188,6 +190,16 @@ SOURCES: dict[str, Source] = {
         shape=Dialogue,
         role="train",
         read=readers.read_sharegpt,
+        licence="Apache-2.0 (hub card)",
+        hub="Aeala/ShareGPT_Vicuna_unfiltered",
+        splits=("train",),
+    ),
+    # the same without what `cleaning` leaves out; `data.cleaning_table` has the counts
+    "sharegpt_cleaned": Source(
+        shape=Dialogue,
+        role="train",
+        read=cleaning.read_clean,
+        join=cleaning.first_of_each,
         licence="Apache-2.0 (hub card)",
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),

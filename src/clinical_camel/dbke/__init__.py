@@ -5,17 +5,26 @@ is kept before it is parsed, checked afterwards, and set aside with its reason i
 accepted + set aside = requested, whoever the teacher is.
 
     requests     what is asked for: one request a dialogue, long articles cut at headings
+    retrieval    which passages stand behind an exam question
     teaching     one request to one verdict: ask, keep, read, check, ask again with the reason
     prompt       what a language model is told, in full
     screen       what hides in an article, or comes back in a reply
     checks       from a raw reply to a dialogue, or to the reason why there is none
+    weeding      what shows only among all dialogues: near-duplicates, questions of exams
     ledger       every attempt and every body, append-only
     licences     what may be rewritten, by whom, for whose model
     extractive, local, endpoint, teachers     who writes
     tables       what the notebook shows
 """
 
-from clinical_camel.dbke.checks import check_dialogue, completion, completion_text, read_reply
+from clinical_camel.dbke.checks import (
+    SUPPORT,
+    brief,
+    check_dialogue,
+    completion,
+    completion_text,
+    read_reply,
+)
 from clinical_camel.dbke.extractive import (
     ASKS,
     WITHOUT_HEADING,
@@ -27,25 +36,29 @@ from clinical_camel.dbke.extractive import (
 from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.licences import TERMS, check_terms, licensed
 from clinical_camel.dbke.prompt import build_messages, shown
+from clinical_camel.dbke.reading import beside
 from clinical_camel.dbke.requests import (
     Request,
     about,
     fingerprint,
     pieces,
     plan_requests,
-    support,
 )
+from clinical_camel.dbke.retrieval import passages_for, support
 from clinical_camel.dbke.tables import (
     cost_table,
     dialogue_table,
     excerpt,
     plot_lengths,
+    reason_table,
     source_table,
     summarise,
+    support_table,
     transcript,
 )
 from clinical_camel.dbke.teachers import TEACHERS, Settings, load_teacher, room
 from clinical_camel.dbke.teaching import Ask, Desk, Teacher, Verdict, synthesise, verdicts
+from clinical_camel.dbke.weeding import weed
 
 __all__ = [
     "ASKS",
@@ -54,6 +67,7 @@ __all__ = [
     "ExtractiveTeacher",
     "Ledger",
     "Request",
+    "SUPPORT",
     "Settings",
     "Spent",
     "TEACHERS",
@@ -64,6 +78,8 @@ __all__ = [
     "about",
     "answer_units",
     "ask",
+    "beside",
+    "brief",
     "build_messages",
     "check_dialogue",
     "check_terms",
@@ -75,17 +91,21 @@ __all__ = [
     "fingerprint",
     "licensed",
     "load_teacher",
+    "passages_for",
     "pieces",
     "plan_requests",
     "plot_lengths",
     "read_reply",
+    "reason_table",
     "room",
     "shown",
     "source_table",
     "summarise",
     "support",
+    "support_table",
     "synthesise",
     "told_in_turn",
     "transcript",
     "verdicts",
+    "weed",
 ]

@@ -2,14 +2,20 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 
-from clinical_camel import grounding
+from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
 from clinical_camel.dbke import prompt, screen
 from clinical_camel.dbke.requests import Request
 
 NO_PASSAGE = "no supporting passage found"
+# How an assistant sentence must rest on the source: it stands there word for word, or it may be
+# said anew while the source supports its words and each of its facts (`grounding.link`).
+SUPPORT = ("verbatim", "linked")
+OPENING = 120  # letters of each turn that its language is told from: telling takes time
+LONGEST = 300  # letters of a sentence in a reason
 
 
 def completion_text(raw: str) -> tuple[str, str]:
@@ -58,11 +64,18 @@ def read_reply(raw: str, request: Request) -> tuple[Dialogue | None, str]:
     return Dialogue(id=request.id, source=request.source, messages=messages), ""
 
 
-def check_dialogue(dialogue: Dialogue, request: Request, min_exchanges: int) -> str:
+def check_dialogue(
+    dialogue: Dialogue,
+    request: Request,
+    min_exchanges: int,
+    support: str = "verbatim",
+    language: str = "",
+) -> str:
     """The first reason to set a dialogue aside; empty when there is none.
 
-    A dialogue written to an exam question needs a passage that supports its key: without one
-    there would be an answer and no medicine to learn.
+    `support` is one of SUPPORT, `language` an ISO 639-1 code or "" for any. A dialogue written to
+    an exam question opens with it, then gives its key, and needs a passage that supports the key:
+    without one there would be an answer and no medicine to learn.
     """
     roles = [m["role"] for m in dialogue.messages]
     if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
@@ -75,11 +88,80 @@ def check_dialogue(dialogue: Dialogue, request: Request, min_exchanges: int) -> 
         return NO_PASSAGE
     if len(roles) // 2 < (2 if request.question else min_exchanges):
         return f"fewer than {2 if request.question else min_exchanges} exchanges"
-    said = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
-    source = screen.clean(request.source_text)
-    if any(unsupported(text, source) for text in said):
-        return "an assistant sentence is not in the source"
+    turns = [m["content"] for m in dialogue.messages]
+    if request.question and (reason := _misses_the_exam(turns, request)):
+        return reason
+    found = grounding.language(" ".join(t[:OPENING] for t in turns)) if language else ""
+    if found != language:
+        return f"a language other than {language} ({found})"
+    return _unsupported(turns[1::2], request, support)
+
+
+def _misses_the_exam(turns: Sequence[str], request: Request) -> str:
+    asked, key = data.question_text(request.question), prompt.key_sentence(request.question)
+    if _plain(turns[0]) != _plain(asked):
+        return "the first turn is not the exam question"
+    if not _plain(turns[1]).startswith(_plain(key)):
+        return "the first answer is not the key"
     return ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(screen.clean(text).split())
+
+
+def _unsupported(said: Sequence[str], request: Request, support: str) -> str:
+    """Why the source does not stand behind what the assistant says; names the first sentence."""
+    source = screen.clean(request.source_text)
+    denied = prompt.denials(request.question) if request.question else ()
+    left = [s for text in said for s in unsupported(_without(text, denied), source)]
+    if not left:
+        return ""
+    if support == "verbatim":
+        return f"an assistant sentence is not in the source{_quoted(left[0])}"
+    for link in grounding.link(left, source_sentences(request)):
+        if link.verdict != "supported":
+            kind = link.reasons[0].partition(":")[0]
+            why = f"an assistant sentence is {link.verdict} ({kind}){_quoted(link.sentence)}"
+            return f"{why} {'; '.join(link.reasons)}"
+    return ""
+
+
+def source_sentences(request: Request) -> list[str]:
+    """The sentences that may support another: of a question its passages, not the key by itself."""
+    if request.question:
+        return grounding.split_sentences(screen.clean("\n".join(request.passages)))
+    return grounding.split_sentences(screen.clean(request.source_text))
+
+
+def stated(dialogue: Dialogue, request: Request) -> list[str]:
+    """The assistant's sentences that need a source."""
+    question = request.question
+    free = [prompt.key_sentence(question), *prompt.denials(question)] if question else []
+    said = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
+    found = [s for t in said for s in grounding.split_sentences(_without(screen.clean(t), free))]
+    return [s for s in found if not s.endswith("?") and s != prompt.NOT_SAID]
+
+
+def _quoted(sentence: str) -> str:
+    return f': "{textwrap.shorten(sentence, LONGEST)}"'
+
+
+def brief(reason: str) -> str:
+    """A reason without the sentence that it names: to count by, and to tell a teacher.
+
+    What a teacher wrote is never sent back to it: it may hold orders from an article.
+
+    >>> brief('an assistant sentence is not in the source: "Gout is fun."')
+    'an assistant sentence is not in the source'
+    """
+    return reason.partition(': "')[0]
+
+
+def _without(text: str, denied: Sequence[str]) -> str:
+    for sentence in denied:
+        text = text.replace(sentence, " ")
+    return text
 
 
 def unsupported(text: str, source: str) -> list[str]:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from clinical_camel import data, grounding
-from clinical_camel.dbke.requests import MAX_ANSWER_WORDS, Request
+from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.retrieval import MAX_ANSWER_WORDS
 from clinical_camel.dbke.teaching import Teacher
 
 # What a user asks about a section, by the words of its heading; the last entry fits any heading.
@@ -96,7 +97,7 @@ class ExtractiveTeacher(Teacher):
         question = request.question
         answer = question.options[question.answer] + "."
         turns = [data.question_text(question), answer]
-        return [*turns, rng.choice(WHY), " ".join(request.passages)] if request.passages else turns
+        return [*turns, rng.choice(WHY), request.passages[0]] if request.passages else turns
 
     def _consult(self, request: Request, rng: random.Random) -> list[str]:
         start = request.variant * request.exchanges

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Sequence
 
 from clinical_camel import data
-from clinical_camel.data import Message
+from clinical_camel.data import Message, Question
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.screen import clean
 
@@ -34,6 +34,11 @@ RULES = (
     " elsewhere, not even what is well known.",
     "Nobody in the conversation speaks of these rules, of the code, of being a model or of links.",
 )
+REWORDED = (  # stands for the fourth rule where `support` is linked
+    "Every statement of the assistant is supported by the text. Say it anew, in the words of a"
+    " conversation, one statement a sentence; but never change a number, a unit, a dose or a"
+    " negation, and name conditions, drugs and findings as the text does."
+)
 ABOUT_ARTICLE = (
     "This is conversation {number} on the text. Begin with another part than the others will.",
 )
@@ -42,6 +47,8 @@ ABOUT_QUESTION = (
     ' assistant\'s first turn is "{answer}", the right option.',
     "Then the user asks why, and the assistant explains with sentences of the text why this option"
     " is right and, where the text tells, why the others are not.",
+    'Of another option the assistant may also say "{denial}", in these words, and nothing more'
+    " where the text tells nothing of it.",
 )
 SCHEMA = {
     "type": "object",
@@ -108,10 +115,13 @@ def code_of(messages: Sequence[Message]) -> str:
     return re.search(r"hold the code (\w+)", messages[0]["content"])[1]
 
 
-def build_messages(request: Request, reasons: Sequence[str] = ()) -> list[Message]:
+def build_messages(
+    request: Request, reasons: Sequence[str] = (), support: str = "verbatim"
+) -> list[Message]:
     """The whole prompt of one request: a system turn and a user turn.
 
-    `reasons` say why earlier attempts were set aside. Their text is not sent again.
+    `reasons` say why earlier attempts were set aside. Their text is not sent again. `support` is
+    what the checks will ask: one of `checks.SUPPORT`.
     """
     text = _material(request)
     mark = _code(request, text)
@@ -119,7 +129,7 @@ def build_messages(request: Request, reasons: Sequence[str] = ()) -> list[Messag
     parts = [
         _EXAMPLE,
         f"Now your text:\n\n{line}\n{text}\n{line}",
-        "Rules:\n" + "\n".join(f"{i}. {rule}" for i, rule in enumerate(rules(request), 1)),
+        "Rules:\n" + "\n".join(f"{i}. {rule}" for i, rule in enumerate(rules(request, support), 1)),
         _FORM,
     ]
     if request.question:
@@ -132,18 +142,36 @@ def build_messages(request: Request, reasons: Sequence[str] = ()) -> list[Messag
     ]
 
 
-def rules(request: Request) -> list[str]:
+def rules(request: Request, support: str = "verbatim") -> list[str]:
     """The rules of one request, each as it stands in its prompt."""
     question = request.question
     facts = {"exchanges": request.exchanges, "number": request.variant + 1}
-    facts["answer"] = question.options[question.answer] + "." if question else ""
+    if question:
+        denial = next(iter(denials(question)), NOT_SAID)
+        facts |= {"answer": key_sentence(question), "denial": denial}
     more = ABOUT_QUESTION if question else ABOUT_ARTICLE
-    return [rule.format(**facts) for rule in (*RULES, *more)]
+    kept = RULES if support == "verbatim" else (*RULES[:3], REWORDED, *RULES[4:])
+    return [rule.format(**facts) for rule in (*kept, *more)]
+
+
+def key_sentence(question: Question) -> str:
+    """The right option as the assistant first gives it."""
+    return question.options[question.answer] + "."
+
+
+def denials(question: Question) -> tuple[str, ...]:
+    """What the assistant may say of the other options without any passage, capital or not."""
+    key, *others = (
+        question.options[i].rstrip(". ")
+        for i in sorted(range(len(question.options)), key=lambda i: i != question.answer)
+    )
+    said = [f"{o} is not the answer." for o in others if o.casefold() != key.casefold()]
+    return tuple(dict.fromkeys([*said, *(text[:1].upper() + text[1:] for text in said)]))
 
 
 def _material(request: Request) -> str:
     if request.question:
-        return clean("\n".join(request.passages))
+        return clean("\n\n".join(request.passages))
     article = request.article
     parts = [f"# {article.title}", *(f"## {s.heading}\n{s.text}" for s in article.sections)]
     return clean("\n\n".join(parts))
@@ -168,7 +196,7 @@ def _plain_words(text: str) -> list[str]:
     return [word.strip('.,;:"') for word in text.lower().split()]
 
 
-_TEXTS = [_plain_words(text) for text in (ROLE, *RULES, *ABOUT_ARTICLE, *ABOUT_QUESTION)]
+_TEXTS = [_plain_words(text) for text in (ROLE, *RULES, REWORDED, *ABOUT_ARTICLE, *ABOUT_QUESTION)]
 _OWN = {" ".join(text[i : i + 8]) for text in _TEXTS for i in range(len(text) - 7)}
 # every fourth run of four words: any run of eight holds one of them whole
 _PARTS = [" ".join(text[i : i + 4]) for text in _TEXTS for i in range(0, len(text) - 3, 4)]

@@ -2,14 +2,15 @@
 
 import dataclasses
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clinical_camel import grounding
 from clinical_camel.data import Article, Question, Section
+from clinical_camel.dbke.retrieval import passages_for
 
-MAX_ANSWER_WORDS = 70  # of what a person would say at a time
 CHARACTERS = 3  # a token at least has, in English prose; medical prose has about four
 
 
@@ -45,26 +46,41 @@ def plan_requests(
     exchanges_per_dialogue: int,
     seed: int,
     room: int = 0,
+    passages: int = 1,
 ) -> list[Request]:
     """Everything that will be asked of the teacher, in a fixed order with fixed ids.
 
     An article of more than `room` tokens (0: any length fits) is taken piece by piece in turn, each
-    piece at least once. ValueError names ids that stand in two sets.
+    piece at least once. A question comes with up to `passages` passages (`retrieval.passages_for`),
+    as many of them as have room. ValueError names ids that stand in two sets.
     """
     requests = [
         request
         for article in articles
         for request in about(article, dialogues_per_article, exchanges_per_dialogue, seed, room)
     ]
-    passages = support(questions, articles)
+    found = passages_for(questions, articles, passages)
     requests += [
-        Request(id=question.id, question=question, passages=found, exchanges=2, seed=seed)
-        for question, found in zip(questions, passages, strict=True)
+        Request(
+            id=question.id,
+            question=question,
+            passages=_fitting(texts, room),
+            exchanges=2,
+            seed=seed,
+        )
+        for question, texts in zip(questions, found, strict=True)
     ]
     twice = [name for name, count in Counter(r.id for r in requests).items() if count > 1]
     if twice:
         raise ValueError(f"articles, questions: the same id in two sets: {', '.join(twice[:5])}")
     return requests
+
+
+def _fitting(texts: tuple[str, ...], room: int) -> tuple[str, ...]:
+    """The first of the passages that have room together; the very first in any case."""
+    sizes = itertools.accumulate(tokens(Section(heading="", text=text)) for text in texts)
+    fit = sum(size <= room for size in sizes) if room else len(texts)
+    return texts[: max(1, fit)]
 
 
 def about(
@@ -124,16 +140,3 @@ def fingerprint(requests: Sequence[Request]) -> str:
     for request in requests:
         digest.update(repr(request).encode())
     return digest.hexdigest()[:16]
-
-
-def support(questions: Sequence[Question], articles: Sequence[Article]) -> list[tuple[str, ...]]:
-    """For each question the article sentence that best supports its right answer, or nothing."""
-    sentences = [
-        sentence
-        for article in articles
-        for section in article.sections
-        for sentence in grounding.split_sentences(section.text)
-        if 4 <= len(sentence.split()) <= MAX_ANSWER_WORDS
-    ]
-    claims = [(q.question, q.options[q.answer]) for q in questions]
-    return [(found,) if found else () for found in grounding.best_support(claims, sentences)]

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +11,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from clinical_camel import data, grounding
+from clinical_camel import data, grounding, stats
 from clinical_camel.data import Article, Dialogue
+from clinical_camel.dbke.checks import SUPPORT, brief, source_sentences, stated
 from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.teaching import Teacher
@@ -86,6 +87,57 @@ def summarise(
     return pd.DataFrame(rows)
 
 
+def reason_table(aside: pd.DataFrame) -> pd.DataFrame:
+    """How many dialogues each reason has set aside, most first, with one of them as example.
+
+    Reasons are counted without the sentence that they name. Columns: source, reason, dialogues,
+    example.
+    """
+    table = aside.assign(example=aside["reason"], reason=aside["reason"].map(brief))
+    groups = table.groupby(["source", "reason"], sort=False)["example"]
+    counted = groups.agg(["size", "first"]).reset_index()
+    counted.columns = ["source", "reason", "dialogues", "example"]
+    same = counted["example"] == counted["reason"]
+    counted["example"] = counted["example"].mask(same, "")
+    return counted.sort_values("dialogues", ascending=False, kind="stable", ignore_index=True)
+
+
+def support_table(dialogues: Sequence[Dialogue], requests: Sequence[Request]) -> pd.DataFrame:
+    """How many of the assistant's sentences their sources do not support, by both readings.
+
+    What needs no source (a question, the key, that another option is wrong) is not counted.
+    Columns: reading, source, dialogues, sentences, unsupported, rate, low, high; the interval is
+    Wilson's, and takes sentences for independent.
+    """
+    asked = {request.id: request for request in requests}
+    rows = []
+    for source in dict.fromkeys(dialogue.source for dialogue in dialogues):
+        here = [d for d in dialogues if d.source == source]
+        bad, total = Counter(), 0
+        for same in _by_text(here, asked):
+            sentences = [s for d in same for s in stated(d, asked[d.id])]
+            text = source_sentences(asked[same[0].id])
+            joined = " ".join(text)
+            total += len(sentences)
+            bad["verbatim"] += sum(sentence not in joined for sentence in sentences)
+            links = grounding.link(sentences, text)
+            bad["linked"] += sum(link.verdict != "supported" for link in links)
+        for reading in SUPPORT:
+            low, high = stats.wilson(bad[reading], total)
+            rate = bad[reading] / total if total else float("nan")
+            rows.append((reading, source, len(here), total, bad[reading], rate, low, high))
+    names = "reading source dialogues sentences unsupported rate low high"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _by_text(dialogues: Sequence[Dialogue], asked: Mapping[str, Request]) -> Iterable[list]:
+    """Dialogues on one text together: it is read once."""
+    groups: dict[str, list[Dialogue]] = {}
+    for dialogue in dialogues:
+        groups.setdefault(asked[dialogue.id].source_text, []).append(dialogue)
+    return groups.values()
+
+
 def cost_table(teacher: Teacher, store: Any, money_cap: float) -> pd.DataFrame:
     """One row: what the ledger has of all runs together. Without a ledger nothing was paid for.
 
@@ -97,11 +149,15 @@ def cost_table(teacher: Teacher, store: Any, money_cap: float) -> pd.DataFrame:
 
 
 def plot_lengths(table: pd.DataFrame) -> Figure:
-    """Histogram of assistant words a dialogue, by source."""
-    figure, axes = plt.subplots(figsize=(7, 3))
+    """Histograms of assistant words and of exchanges a dialogue, by source."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
     if len(table):
-        sns.histplot(table, x="assistant_words", hue="source", multiple="stack", bins=30, ax=axes)
-    axes.set(xlabel="assistant words in a dialogue", ylabel="dialogues")
+        style = {"hue": "source", "multiple": "stack"}
+        sns.histplot(table, x="assistant_words", bins=30, ax=left, **style)
+        sns.histplot(table, x="exchanges", discrete=True, ax=right, legend=False, **style)
+    left.set(xlabel="assistant words in a dialogue", ylabel="dialogues")
+    right.set(xlabel="exchanges in a dialogue")
+    figure.tight_layout()
     return figure
 
 

@@ -96,12 +96,18 @@ class Desk:
     store: Any  # `runs.Journal` or `Ledger`: `done` (key -> payload) and `append(key, payload)`
     min_exchanges: int
     tries: int = 1
+    support: str = "verbatim"  # one of `checks.SUPPORT`
+    language: str = ""  # of the dialogues, by its ISO 639-1 code; "" takes any
+
+    def __post_init__(self) -> None:
+        if self.support not in checks.SUPPORT:
+            raise ValueError(f"support: {self.support!r} is not one of {', '.join(checks.SUPPORT)}")
 
     def pursue(self, request: Request) -> Pursuit:
         """Yields what to ask, is sent the replies, and returns the verdict."""
         reasons = [reason] if (reason := self.refusal(request)) else []
         for _ in range(0 if reason else self.tries):
-            ask = self.ask(request, reasons)
+            ask = self.ask(request, [checks.brief(each) for each in reasons])
             payload = yield ask
             if failed := payload.get("failed"):
                 return Verdict(request, None, failed)
@@ -126,7 +132,7 @@ class Desk:
         """The next asking: its key comes from article, prompt, model and settings."""
         teacher, messages = self.teacher, []
         if teacher.prompted:
-            messages = prompt.build_messages(request, reasons)
+            messages = prompt.build_messages(request, reasons, self.support)
         texts = [message["content"] for message in messages]
         facts = {
             "article": _hash(request.source_text),
@@ -143,7 +149,8 @@ class Desk:
             return None, reason
         text = screen.clean(text) if self.teacher.prompted else text
         dialogue, reason = checks.read_reply(text, ask.request)
-        reason = reason or checks.check_dialogue(dialogue, ask.request, self.min_exchanges)
+        wanted = (self.min_exchanges, self.support, self.language)
+        reason = reason or checks.check_dialogue(dialogue, ask.request, *wanted)
         return dialogue, reason or checks.echo(dialogue, ask.request, ask.messages)
 
 
@@ -168,7 +175,13 @@ def verdicts(requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:
 
 
 def synthesise(
-    requests: Iterable[Request], teacher: Teacher, store: Any, min_exchanges: int, tries: int = 1
+    requests: Iterable[Request],
+    teacher: Teacher,
+    store: Any,
+    min_exchanges: int,
+    tries: int = 1,
+    support: str = "verbatim",
+    language: str = "",
 ) -> tuple[list[Dialogue], pd.DataFrame]:
     """All dialogues that pass, and a table (id, source, reason) of those set aside.
 
@@ -177,7 +190,8 @@ def synthesise(
     the reason in the prompt. Raises TeacherStop where an endpoint ends the run.
     """
     dialogues, aside = [], []
-    settled = verdicts(requests, Desk(teacher, store, min_exchanges, tries))
+    desk = Desk(teacher, store, min_exchanges, tries, support, language)
+    settled = verdicts(requests, desk)
     total = len(requests) if hasattr(requests, "__len__") else None
     name = f"{teacher.name} teacher"
     for verdict in tqdm(settled, total=total, desc=name, unit="dialogue", file=sys.stdout):
