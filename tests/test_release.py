@@ -50,6 +50,57 @@ def test_a_study_without_its_runs_has_no_card():
         release.card("clinical_camel_70b")
 
 
+def test_the_card_of_the_dialogues_has_licences_counts_hashes_teacher_and_reasons(project):
+    place = "outputs/small/01_dbke"
+    source = {
+        "spec": "pages@data/p.jsonl",
+        "label": "pages",
+        "licence": "CC BY",
+        "sha256": "ab" * 9,
+    }
+    record = {
+        "status": "complete",
+        "commit": "c0ffee",
+        "params": {"licences": {"pages": "own"}, "support": "linked", "language": "en"}
+        | {"min_exchanges": 2, "near_duplicate": 0.9, "tries": 3, "evaluation_sets": ["mini_exam"]},
+        "notes": {
+            "sources": [source],
+            "teacher": {"name": "local", "model": "some/model", "terms": "permits it"},
+        },
+        "artefacts": {"dialogues.jsonl": "d1" * 32, "exam_dialogues.jsonl": "e2" * 32},
+    }
+    project.file(f"{place}/run.json", json.dumps(record))
+    tables = {
+        "summary": "source,requested,accepted,set_aside\narticle,9,7,2\n",
+        "articles": "licence,articles\nown,3\n",
+        "reasons": "source,reason,dialogues,example\narticle,cut short,2,secret\n",
+        "support": "reading,source,sentences,unsupported,rate,low,high\n"
+        "linked,article,50,1,0.02,0.0035,0.105\n",
+        "exam_questions": "benchmark,n,kind,questions,dialogues,set_aside\nmini_exam,9,x,1,0,0\n",
+    }
+    for name, text in tables.items():
+        project.file(f"{place}/{name}.csv", text)
+    card = release.write_dataset_card("small").read_text(encoding="utf-8")
+    for part in (
+        *("Research only", "| dialogues.jsonl | 7 | d1d1d1d1d1d1d1d1 |", "c0ffee"),
+        *(
+            "| pages@data/p.jsonl | own | abababababababab |",
+            "local some/model; terms: permits it.",
+        ),
+        *("9 were requested, 2 set aside", "| article | cut short | 2 |", "| own | 3 |"),
+        *("2.00% [0.35%, 10.50%]", "None was found.", "| support | linked |"),
+    ):
+        assert part in card
+    assert "secret" not in card  # it may quote a text
+
+
+def test_without_its_tables_there_is_no_card_of_the_dialogues(project):
+    record = {"status": "complete", "params": {}, "notes": {}}
+    project.file("outputs/small/01_dbke/run.json", json.dumps(record))
+    with pytest.raises(PlanError, match=r"01_dbke has no summary.csv; run it again first"):
+        release.dataset_card("small")
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """The records of mini_camel with an adapter made here; the root it lies in."""

@@ -1,6 +1,6 @@
 """python -m clinical_camel run <study> [<step> ...] [--force] [--rate 2.50] | status <study> | list
 | plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]
-| card <study> | merge <study> <folder> | push <study> <owner/name> [--public]"""
+| card <study> [--dialogues] | merge <study> <folder> | push <study> <owner/name> [--public]"""
 
 import argparse
 import os
@@ -51,12 +51,14 @@ def _doctor(asked: argparse.Namespace) -> int:
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", help="a study whose steps 02 and 03 are complete")
+    parser.add_argument("--dialogues", action="store_true", help="of its dialogues: step 01")
 
 
 def _card(asked: argparse.Namespace) -> int:
     from clinical_camel import release
 
-    print(release.write_card(asked.study))
+    write = release.write_dataset_card if asked.dialogues else release.write_card
+    print(write(asked.study))
     return 0
 
 
@@ -88,7 +90,7 @@ def _push(asked: argparse.Namespace) -> int:
 COMMANDS = (
     Command("plan", "what a study will take, before it is paid for", _plan_arguments, _plan),
     Command("doctor", "whether this machine is fit to run it", _doctor_arguments, _doctor),
-    Command("card", "a model card, written from the runs", _card_arguments, _card),
+    Command("card", "a card of model or dialogues, from the runs", _card_arguments, _card),
     Command("merge", "the adapter added into its base, checked", _merge_arguments, _merge),
     Command("push", "the adapter and its card to the hub, private", _push_arguments, _push),
 )

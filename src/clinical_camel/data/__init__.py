@@ -133,7 +133,7 @@ def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogu
 
 
 def cleaning_table(spec: str) -> pd.DataFrame:
-    """What `sharegpt_cleaned` leaves out of a spec's conversations and why: see `cleaning.count`."""
+    """What `sharegpt_cleaned` leaves out of a spec, and why: see `cleaning.count`."""
     place = _parse(spec)
     if place.source is None or place.source.shape is not Dialogue:
         raise DataError(f"{spec} is no ShareGPT set; give sharegpt_cleaned, or one with @path")

@@ -158,9 +158,10 @@ def brief(reason: str) -> str:
     return reason.partition(': "')[0]
 
 
-def _without(text: str, denied: Sequence[str]) -> str:
-    for sentence in denied:
-        text = text.replace(sentence, " ")
+def _without(text: str, free: Sequence[str]) -> str:
+    """The text without these sentences, where they stand as sentences and not at the end of one."""
+    for sentence in free:
+        text = re.sub(rf"(?:^|(?<=[.!?]\s)){re.escape(sentence)}(?=\s|$)", " ", text)
     return text
 
 
