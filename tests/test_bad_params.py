@@ -80,6 +80,7 @@ def test_what_may_be_empty_is_written_down():
     assert several - rules.NEEDED == {
         *("questions", "exemplars", "scores", "training_sources", "speedups"),
         *("note_exemplars", "other_decodings", "licences"),
+        *("evaluation_sets", "article_limits"),
     }
 
 

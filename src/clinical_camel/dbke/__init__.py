@@ -14,6 +14,7 @@ accepted + set aside = requested, whoever the teacher is.
     ledger       every attempt and every body, append-only
     licences     what may be rewritten, by whom, for whose model
     extractive, local, endpoint, teachers     who writes
+    reading      a source beside its dialogue, for a reader
     tables       what the notebook shows
 """
 
@@ -54,7 +55,6 @@ from clinical_camel.dbke.tables import (
     source_table,
     summarise,
     support_table,
-    transcript,
 )
 from clinical_camel.dbke.teachers import TEACHERS, Settings, load_teacher, room
 from clinical_camel.dbke.teaching import Ask, Desk, Teacher, Verdict, synthesise, verdicts
@@ -105,7 +105,6 @@ __all__ = [
     "support_table",
     "synthesise",
     "told_in_turn",
-    "transcript",
     "verdicts",
     "weed",
 ]

@@ -159,18 +159,3 @@ def plot_lengths(table: pd.DataFrame) -> Figure:
     right.set(xlabel="exchanges in a dialogue")
     figure.tight_layout()
     return figure
-
-
-def transcript(dialogue: Dialogue) -> str:
-    """A dialogue as plain text for reading: speaker in the margin, long turns wrapped."""
-    margin = " " * 11
-    return "\n".join(
-        textwrap.fill(
-            line,
-            100,
-            initial_indent=f"{m['role']:>9}: " if i == 0 else margin,
-            subsequent_indent=margin,
-        )
-        for m in dialogue.messages
-        for i, line in enumerate(m["content"].splitlines())
-    )

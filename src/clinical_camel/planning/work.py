@@ -98,8 +98,15 @@ def dialogues(params: Mapping[str, Any]) -> Work:
 
 
 def _articles(params: Mapping[str, Any]) -> int | None:
-    limit = params["article_limit"]
-    return _counted(params["articles"], lambda spec: len(data.load_articles(spec, limit)), limit)
+    limits = [
+        params["article_limits"].get(data.label(spec), params["article_limit"])
+        for spec in params["articles"]
+    ]
+    rows = [
+        _counted([spec], lambda spec, limit=limit: len(data.load_articles(spec, limit)), limit)
+        for spec, limit in zip(params["articles"], limits, strict=True)
+    ]
+    return None if None in rows else sum(rows)
 
 
 def _questions(params: Mapping[str, Any]) -> int | None:

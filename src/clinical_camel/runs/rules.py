@@ -54,6 +54,8 @@ RANGES = {
     "dialogues_per_article": COUNT,
     "exchanges_per_dialogue": COUNT,
     "min_exchanges": COUNT,
+    "passages_per_question": COUNT,
+    "near_duplicate": SHARE,
     "teacher_context": COUNT,
     "tries": COUNT,
     "attempts": COUNT,
@@ -66,6 +68,7 @@ RANGES = {
     "token_cap": LIMIT,
     "money_cap": LIMIT,
     "article_limit": LIMIT,
+    "article_limits": LIMIT,
     "question_limit": LIMIT,
     "mixture": LIMIT,  # 2.5: every row twice and half of them a third time
     "max_length": COUNT,
@@ -95,6 +98,7 @@ RANGES = {
 CHOICES = {  # the constant, or the keys of the mapping, that decides
     "teacher": "dbke.teachers.TEACHERS",
     "teacher_terms": "dbke.licences.TERMS",
+    "support": "dbke.checks.SUPPORT",
     "quantize": "models.loading.QUANTIZE",
     "chat_template": "models.templates.TEMPLATES",
     "loss_on": "sft_qlora.encoding.LOSS_ON",
@@ -117,6 +121,7 @@ CHOICES = {  # the constant, or the keys of the mapping, that decides
 DATASETS = {  # the row shapes that fit, and whether something is learned from the rows
     "articles": (("Article",), True),
     "questions": (("Question",), True),
+    "evaluation_sets": (("Question",), False),
     "mixture": (("Dialogue", "Article"), True),
     "benchmarks": (("Question",), False),
     "exemplars": (("Question",), True),
@@ -129,10 +134,11 @@ FREE = {  # no range and no closed set; see `_no_model` and `_contradictions`
     *("study", "model", "adapters", "baseline", "sections", "lora_targets", "published_system"),
     *("packing", "group_by_length"),
     *("teacher_model", "base_url", "recorded", "student", "licences"),  # see `_teacher`
+    "language",  # a code of two letters
 }
 EMPTY_IS_NONE = {
     *("quantize", "attn_implementation", "chat_template", "adapters", "exemplars"),
-    *("published_system", "teacher_model", "base_url", "recorded"),
+    *("published_system", "teacher_model", "base_url", "recorded", "language"),
 }
 NEEDED = {  # lists and mappings that must hold something
     *("articles", "mixture", "adapters", "benchmarks", "protocols", "num_shots", "variants"),
