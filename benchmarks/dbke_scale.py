@@ -16,7 +16,6 @@ milliseconds a request, and peak memory after a tenth of the articles and after 
 
 import asyncio
 import csv
-import dataclasses
 import json
 import multiprocessing
 import os
@@ -57,9 +56,12 @@ def requests(count: int) -> Iterator:
         row = rows[i % len(rows)]
         name = f"{row.title} {i}"
         sections = [
-            dataclasses.replace(s, text=s.text.replace(row.title, name)) for s in row.sections
+            data.Section(heading=s.heading, text=s.text.replace(row.title, name))
+            for s in row.sections
         ]
-        article = dataclasses.replace(row, id=f"{row.id}-{i}", title=name, sections=sections)
+        article = data.Article(
+            id=f"{row.id}-{i}", title=name, sections=sections, licence=row.licence
+        )
         yield from dbke.about(article, 1, 5, 0)
 
 

@@ -198,13 +198,13 @@ KILLED = {"in_flight": 16, "attempts": 12, "timeout_seconds": 5.0}
 def child(folder: Path, base_url: str, count: int) -> None:
     """In a process of its own: the run, and its dialogues as `folder`/dialogues.jsonl."""
     marks = os.open(folder / "confirmed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    receive = dbke.Ledger.receive
+    receive = endpoint.Scribe.receive
 
-    def confirmed(ledger: dbke.Ledger, attempt: int, *rest: object) -> None:
-        receive(ledger, attempt, *rest)
+    async def confirmed(scribe: endpoint.Scribe, attempt: int, *rest: object) -> None:
+        await receive(scribe, attempt, *rest)
         os.write(marks, f"{attempt}\n".encode())
 
-    dbke.Ledger.receive = confirmed
+    endpoint.Scribe.receive = confirmed
     (folder / "begun").touch()
     given = {"model": "toy", "base_url": base_url, "backoff": 0.02, "money_cap": 10.0}
     dialogues, aside, ended = run(

@@ -88,7 +88,18 @@ RowT = typing.TypeVar("RowT", Article, Dialogue, Question, Consultation)
 
 def to_dict(row: Row) -> dict[str, Any]:
     """The row as plain dicts and lists, ready for JSON."""
-    return dataclasses.asdict(row)
+    return _plain(row)
+
+
+def _plain(value: Any) -> Any:
+    """`dataclasses.asdict`, many times faster: it copies scalars and looks at each type anew."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value
 
 
 def from_dict(shape: type[RowT], values: dict[str, Any]) -> RowT:

@@ -77,6 +77,7 @@ class Budget:
         self.ledger, self.token_cap, self.money_cap = ledger, token_cap, money_cap
         self.tokens, self.money = spent.tokens, spent.money
         self._open: dict[int, tuple[int, float]] = {}
+        self._begun = 0
         self._settled = asyncio.Event()
 
     async def reserve(self, tokens: int, money: float) -> None:
@@ -101,19 +102,62 @@ class Budget:
             f"take {tokens}"
         )
 
-    def begun(self, attempt: int, tokens: int, money: float) -> None:
-        self._open[attempt] = (tokens, money)
+    def begun(self, tokens: int, money: float) -> int:
+        """Count an attempt with the most that it can cost; a number for `ended`."""
+        self._begun += 1
+        self._open[self._begun] = (tokens, money)
         self.tokens, self.money = self.tokens + tokens, self.money + money
+        return self._begun
 
-    def ended(self, attempt: int) -> None:
-        """Replace the most that an attempt could cost by what the ledger knows of it."""
-        tokens, money = self._open.pop(attempt)
-        real_tokens, real_money = self.ledger.cost(attempt)
+    def ended(self, begun: int, attempt: int) -> None:
+        """Replace the most that it could cost by what the ledger knows of it (0: nothing yet)."""
+        tokens, money = self._open.pop(begun)
+        real_tokens, real_money = self.ledger.cost(attempt) if attempt else (tokens, money)
         self.tokens, self.money = (
             self.tokens + real_tokens - tokens,
             self.money + real_money - money,
         )
         self._settled.set()
+
+
+class Scribe:
+    """Writes to a ledger from many requests in flight: what one turn of the loop writes is one
+    transaction. What was awaited is on disk.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._written: asyncio.Future | None = None
+
+    async def begin(self, *attempt: Any) -> int:
+        """`Ledger.begin`: nothing leaves before its attempt is on disk."""
+        written = self._gathering()
+        number = self._ledger.begin(*attempt)
+        await asyncio.shield(written)
+        return number
+
+    async def receive(self, *reply: Any) -> None:
+        """`Ledger.receive`: a reply counts as received when this returns."""
+        written = self._gathering()
+        self._ledger.receive(*reply)
+        await asyncio.shield(written)
+
+    def _gathering(self) -> asyncio.Future:
+        if self._written is None:
+            loop = asyncio.get_running_loop()
+            self._ledger.gather()
+            self._written = loop.create_future()
+            loop.call_soon(self._commit)  # after all that is ready to write now
+        return self._written
+
+    def _commit(self) -> None:
+        written, self._written = self._written, None
+        try:
+            self._ledger.commit()
+        except Exception as error:  # a full disk: everybody who waits is told
+            written.set_exception(error)
+        else:
+            written.set_result(None)
 
 
 class OpenAITeacher(Teacher):
@@ -188,6 +232,7 @@ class OpenAITeacher(Teacher):
         self._slots = asyncio.Semaphore(given.in_flight)
         self._pace = Pace(given.requests_per_minute, given.tokens_per_minute)
         self._budget = Budget(ledger, given.token_cap, given.money_cap)
+        self._scribe = Scribe(ledger)
         headers = {"Content-Type": "application/json"}
         headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._session = aiohttp.ClientSession(
@@ -232,7 +277,7 @@ class OpenAITeacher(Teacher):
         most = (len(body) + TURN_TOKENS, given.max_new_tokens)  # no token has less than a byte
         for sent in range(ledger.sends(ask.key), given.attempts):
             async with self._slots:
-                status, headers, reply = await self._send(ask, ledger, body, most)
+                status, headers, reply = await self._send(ask, body, most)
             if status == 200:
                 self._refused = 0
                 await asyncio.sleep(0)  # who waits for the slot sends, then this reply is read
@@ -256,7 +301,7 @@ class OpenAITeacher(Teacher):
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
     async def _send(
-        self, ask: Ask, ledger: Ledger, body: bytes, most: tuple[int, int]
+        self, ask: Ask, body: bytes, most: tuple[int, int]
     ) -> tuple[int, Any, bytes]:
         """One attempt: in the ledger, out, back, in the ledger. Status 0: nothing whole came."""
         given = self.given
@@ -269,19 +314,20 @@ class OpenAITeacher(Teacher):
             self._stop = self._stop or stop
         if self._stop:
             raise self._stop
-        attempt = ledger.begin(ask.key, ask.facts, most, prices)
-        self._budget.begun(attempt, tokens, money)
+        begun = self._budget.begun(tokens, money)
         self._flying += 1
+        attempt = 0
         try:
+            attempt = await self._scribe.begin(ask.key, ask.facts, most, prices)
             async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 reply = self._masked(await response.read())
-                ledger.receive(attempt, ask.key, response.status, reply)
+                await self._scribe.receive(attempt, ask.key, response.status, reply)
                 return response.status, response.headers, reply
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return 0, {}, type(error).__name__.encode()
         finally:
             self._flying -= 1
-            self._budget.ended(attempt)
+            self._budget.ended(begun, attempt)
 
     def _masked(self, body: bytes) -> bytes:
         """A body without our key: some endpoints repeat it."""

@@ -131,9 +131,20 @@ class Ledger:
         return self._db.execute(query, row).lastrowid
 
     def receive(self, attempt: int, key: str, status: int, body: bytes) -> None:
-        """Write down a whole body as it was received; it is on disk when this returns."""
+        """Write down a whole body as it was received; on disk when this returns (see `gather`)."""
         row = (attempt, key, status, body, time.time())
         self._db.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", row)
+
+    def gather(self) -> None:
+        """From here on writes are one transaction, on disk when `commit` returns, and not before.
+
+        A commit costs more than a write: what happens within a moment shares one.
+        """
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Put on disk what was written since `gather`."""
+        self._db.execute("COMMIT")
 
     def cost(self, attempt: int) -> tuple[int, float]:
         """Tokens and money of one attempt, as far as they are known."""
@@ -166,6 +177,8 @@ class Ledger:
         """Leave one plain file, readable where nothing can be written beside it; twice is fine."""
         if _open.pop(self.file.resolve(), None) is not self:
             return
+        if self._db.in_transaction:
+            self.commit()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.execute("PRAGMA journal_mode=DELETE").fetchall()
         self._db.close()

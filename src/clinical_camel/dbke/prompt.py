@@ -186,8 +186,9 @@ def shown(messages: Sequence[Message], width: int = 110) -> str:
 def repeated(text: str) -> bool:
     """Whether a text repeats eight words in a row of the role or the rules."""
     said = _plain_words(text)
+    parts = [part for word in _PARTS.keys() & set(said) for part in _PARTS[word]]
     joined = " ".join(said)
-    if not any(part in joined for part in _PARTS):  # quick: nearly no text has one
+    if not any(part in joined for part in parts):  # quick: nearly no text has one
         return False
     return any(" ".join(said[i : i + 8]) in _OWN for i in range(len(said) - 7))
 
@@ -198,5 +199,9 @@ def _plain_words(text: str) -> list[str]:
 
 _TEXTS = [_plain_words(text) for text in (ROLE, *RULES, REWORDED, *ABOUT_ARTICLE, *ABOUT_QUESTION)]
 _OWN = {" ".join(text[i : i + 8]) for text in _TEXTS for i in range(len(text) - 7)}
-# every fourth run of four words: any run of eight holds one of them whole
-_PARTS = [" ".join(text[i : i + 4]) for text in _TEXTS for i in range(0, len(text) - 3, 4)]
+# every fourth run of four words, by its longest: any run of eight holds one of them whole
+_PARTS: dict[str, list[str]] = {}
+for _text in _TEXTS:
+    for _i in range(0, len(_text) - 3, 4):
+        _four = _text[_i : _i + 4]
+        _PARTS.setdefault(max(_four, key=len), []).append(" ".join(_four))

@@ -8,11 +8,12 @@ that are written here, and no others.
 
 import base64
 import codecs
+import functools
 import itertools
 import re
 import string
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # Format and control characters, private use, and the fillers that Unicode counts as letters or
 # marks. Line feed and tab stay. Superscripts and the like stay too: folding them (NFKC) would make
@@ -113,6 +114,9 @@ _LOOKALIKE = str.maketrans("аеорсухіјѕԁһӏοαεικνρτ", "aeopcy
 _LEET = (str.maketrans("013457$@", "oleastsa"), str.maketrans("013457$@", "oieastsa"))
 _MOVED = tuple(codecs.encode(word, "rot13") for word in _TELLING)
 _BACKWARDS = tuple(word[::-1] for word in _TELLING)
+_WORDS = sorted({*_TELLING, *(word for words, _ in ORDERS.values() for word in words)})
+_SPACED = tuple(word for word in _WORDS if " " in word)
+_UNSPACED = tuple(word for word in _WORDS if " " not in word)
 _SEPARATORS = str.maketrans(".-_*\n", "     ")
 _SHAPE = bytes.maketrans(
     (string.ascii_letters + string.digits + ".-_*\n").encode(), b"w" * 62 + b" " * 5
@@ -143,10 +147,14 @@ def orders(text: str) -> str:
     plain = clean(text)
     if not plain.isascii():
         plain = unicodedata.normalize("NFKC", plain).translate(_LOOKALIKE)
-    for reading, disguise in _readings(plain):
-        lower = reading.lower()
+    lower = plain.lower()
+    held = as_it_stands = _held(lower)
+    for reading, disguise in _readings(plain, lower, as_it_stands):
+        if disguise:
+            lower = reading.lower()
+            held = _held(lower)
         for name, (words, pattern) in _ORDERS.items():
-            for place in _places(lower, words):
+            for place in _places(lower, [word for word in words if word in held]):
                 if pattern.search(reading, max(0, place - _AROUND), place + _AROUND):
                     return f"{name}{disguise}"
     return "spells words out to hide them" if _spelled(plain.lower()) else ""
@@ -165,7 +173,28 @@ def _shape(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(_SHAPE)
 
 
-def _places(text: str, words: tuple[str, ...]) -> Iterator[int]:
+def _held(text: str) -> set[str]:
+    """Which of the words that matter a text holds; what is found in disguise is marked with it.
+
+    A text is mostly words that were met before, and what those hold is remembered.
+    """
+    spaced = {words for words in _SPACED if words in text}
+    return spaced.union(*map(_held_by, set(text.split())))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _held_by(token: str) -> frozenset[str]:
+    """The same for one run of characters without white space."""
+    held = {word for word in _UNSPACED if word in token}
+    held |= {f"moved {word}" for word in _MOVED if word in token}
+    held |= {f"backwards {word}" for word in _BACKWARDS if word in token}
+    for i, table in enumerate(_LEET):
+        leet = token.translate(table)
+        held |= {f"leet{i} {word}" for word in _TELLING if word in leet}
+    return frozenset(held)
+
+
+def _places(text: str, words: Iterable[str]) -> Iterator[int]:
     """Where these words stand; one that the last window has covered already is passed over."""
     for word in words:
         place, last = text.find(word), -_AROUND
@@ -176,17 +205,16 @@ def _places(text: str, words: tuple[str, ...]) -> Iterator[int]:
             place = text.find(word, place + 1)
 
 
-def _readings(plain: str) -> Iterator[tuple[str, str]]:
+def _readings(plain: str, lower: str, held: set[str]) -> Iterator[tuple[str, str]]:
     yield plain, ""
-    lower = plain.lower()
-    if any(word in lower for word in _MOVED):
+    ways = {mark.partition(" ")[0] for mark in held}
+    if "moved" in ways:
         yield codecs.encode(plain, "rot13"), ", letters moved"
-    if any(word in lower for word in _BACKWARDS):
+    if "backwards" in ways:
         yield plain[::-1], ", backwards"
-    for table in _LEET:
-        leet = lower.translate(table)
-        if any(word in leet and word not in lower for word in _TELLING):
-            yield leet, ", digits for letters"
+    for i, table in enumerate(_LEET):
+        if any(f"leet{i} {word}" in held and word not in held for word in _TELLING):
+            yield lower.translate(table), ", digits for letters"
     shape = _shape(plain)
     if b"w" * 20 in shape or b" ww" * 10 in shape:
         yield from ((found, ", encoded") for found in _decoded(plain.split()))

@@ -1,5 +1,6 @@
 """The verbatim reading: a sentence counts only if the source contains it word for word."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -34,8 +35,13 @@ def unsupported(text: str, source: str) -> list[str]:
     >>> unsupported("Gout hurts. It never ends.", "As a rule:  Gout hurts.")
     ['It never ends.']
     """
-    haystack = " ".join(source.split())
+    haystack = _spaced_once(source)
     return [s for s in split_sentences(text) if s not in haystack]
+
+
+@functools.lru_cache(maxsize=16)  # one source is asked about again and again
+def _spaced_once(text: str) -> str:
+    return " ".join(text.split())
 
 
 def best_support(claims: Sequence[tuple[str, str]], sentences: Sequence[str]) -> list[str]:
