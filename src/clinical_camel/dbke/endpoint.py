@@ -127,37 +127,39 @@ class Scribe:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._written: asyncio.Future | None = None
+        self._waiting: list[asyncio.Future] = []
 
     async def begin(self, *attempt: Any) -> int:
         """`Ledger.begin`: nothing leaves before its attempt is on disk."""
-        written = self._gathering()
+        self._gather()
         number = self._ledger.begin(*attempt)
-        await asyncio.shield(written)
+        await self._written()
         return number
 
     async def receive(self, *reply: Any) -> None:
         """`Ledger.receive`: a reply counts as received when this returns."""
-        written = self._gathering()
+        self._gather()
         self._ledger.receive(*reply)
-        await asyncio.shield(written)
+        await self._written()
 
-    def _gathering(self) -> asyncio.Future:
-        if self._written is None:
-            loop = asyncio.get_running_loop()
+    def _gather(self) -> None:
+        if not self._ledger.gathering:
             self._ledger.gather()
-            self._written = loop.create_future()
-            loop.call_soon(self._commit)  # after all that is ready to write now
-        return self._written
+            asyncio.get_running_loop().call_soon(self._commit)  # after all that is ready now
+
+    def _written(self) -> asyncio.Future:
+        self._waiting.append(asyncio.get_running_loop().create_future())
+        return self._waiting[-1]
 
     def _commit(self) -> None:
-        written, self._written = self._written, None
+        waiting, self._waiting, wrong = self._waiting, [], None
         try:
             self._ledger.commit()
         except Exception as error:  # a full disk: everybody who waits is told
-            written.set_exception(error)
-        else:
-            written.set_result(None)
+            wrong = error
+        for future in waiting:
+            if not future.done():  # else nobody waits any more
+                future.set_exception(wrong) if wrong else future.set_result(None)
 
 
 class OpenAITeacher(Teacher):
@@ -300,9 +302,7 @@ class OpenAITeacher(Teacher):
         }
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
-    async def _send(
-        self, ask: Ask, body: bytes, most: tuple[int, int]
-    ) -> tuple[int, Any, bytes]:
+    async def _send(self, ask: Ask, body: bytes, most: tuple[int, int]) -> tuple[int, Any, bytes]:
         """One attempt: in the ledger, out, back, in the ledger. Status 0: nothing whole came."""
         given = self.given
         prices, tokens = (given.price_in, given.price_out), sum(most)

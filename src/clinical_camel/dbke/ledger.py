@@ -135,6 +135,11 @@ class Ledger:
         row = (attempt, key, status, body, time.time())
         self._db.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", row)
 
+    @property
+    def gathering(self) -> bool:
+        """Whether writes wait for a commit."""
+        return self._db.in_transaction
+
     def gather(self) -> None:
         """From here on writes are one transaction, on disk when `commit` returns, and not before.
 
@@ -177,7 +182,7 @@ class Ledger:
         """Leave one plain file, readable where nothing can be written beside it; twice is fine."""
         if _open.pop(self.file.resolve(), None) is not self:
             return
-        if self._db.in_transaction:
+        if self.gathering:
             self.commit()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.execute("PRAGMA journal_mode=DELETE").fetchall()
