@@ -210,7 +210,8 @@ def allowed_imports(name: str, steps: set[str]) -> set[str]:
         return steps | STEP_MAY | {"runs"}
     above = {"doctor": {"models", "planning", "runs"}}  # compares this machine with the plan
     above["release"] = {"models", "runs"}  # reads the records of runs; no step, no data
-    above["__main__"] = {"data", "doctor", "planning", "release", "runs"}  # some when asked for
+    # some only when asked for; dbke to fill the ledger of its notebook on many machines
+    above["__main__"] = {"data", "dbke", "doctor", "planning", "release", "runs"}
     return above.get(name, {"data"} if name == "models" else set())
 
 

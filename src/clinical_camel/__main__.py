@@ -1,5 +1,6 @@
 """python -m clinical_camel run <study> [<step> ...] [--force] [--rate 2.50] | status <study> | list
 | plan <study> [--rate 2.50] [--machine h100] | doctor [<study>]
+| synthesise <study> --executor local|slurm|ray --tasks 8 --workers 2
 | card <study> [--dialogues] | merge <study> <folder> | push <study> <owner/name> [--public]"""
 
 import argparse
@@ -12,7 +13,8 @@ os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 from clinical_camel import data  # noqa: E402
 from clinical_camel.runs import rules  # noqa: E402
-from clinical_camel.runs.plan import in_order, load_jobs  # noqa: E402
+from clinical_camel.runs.plan import in_order, load_job, load_jobs  # noqa: E402
+from clinical_camel.runs.record import kept  # noqa: E402
 from clinical_camel.runs.runner import Command, main  # noqa: E402
 
 rules.datasets = data  # so that a spec is checked before a kernel starts
@@ -47,6 +49,35 @@ def _doctor(asked: argparse.Namespace) -> int:
     from clinical_camel import doctor
 
     return doctor.show(jobs, offline)
+
+
+def _synthesise_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a folder of params/ with 01 and a language model as teacher")
+    parser.add_argument("--executor", choices=("local", "slurm", "ray"), default="local")
+    parser.add_argument("--tasks", type=int, default=8, help="shards, each with a ledger")
+    parser.add_argument("--workers", type=int, default=0, help="tasks at a time; 0 means all")
+    parser.add_argument("--time", default="24:00:00", help="slurm: limit of a task")
+    parser.add_argument("--partition", default="", help="slurm: where it runs")
+    parser.add_argument(
+        "--sbatch", nargs="*", default=[], metavar="NAME=VALUE", help="slurm: more of its options"
+    )
+
+
+def _synthesise(asked: argparse.Namespace) -> int:
+    params = load_job(asked.study, "01_dbke").params
+    try:
+        from clinical_camel.dbke import pipeline
+    except ModuleNotFoundError as error:
+        print(f"synthesise needs {error.name}: pip install -e '.[scale]'", file=sys.stderr)
+        return 2
+    site = pipeline.Site(
+        tasks=max(1, asked.tasks),
+        workers=max(0, asked.workers),
+        time=asked.time,
+        partition=asked.partition,
+        sbatch=dict(text.split("=", 1) for text in asked.sbatch),
+    )
+    return pipeline.show(params, kept(asked.study, "01_dbke", "ledger"), asked.executor, site)
 
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +121,7 @@ def _push(asked: argparse.Namespace) -> int:
 COMMANDS = (
     Command("plan", "what a study will take, before it is paid for", _plan_arguments, _plan),
     Command("doctor", "whether this machine is fit to run it", _doctor_arguments, _doctor),
+    Command("synthesise", "fill the ledger of 01 with workers", _synthesise_arguments, _synthesise),
     Command("card", "a card of model or dialogues, from the runs", _card_arguments, _card),
     Command("merge", "the adapter added into its base, checked", _merge_arguments, _merge),
     Command("push", "the adapter and its card to the hub, private", _push_arguments, _push),

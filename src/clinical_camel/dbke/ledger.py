@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from clinical_camel.dbke import shards
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, request TEXT NOT NULL, article TEXT NOT NULL,
@@ -67,16 +69,22 @@ class Spent:
 class Ledger:
     """Replies by key: `done` (a mapping to {"raw": body}) and `append`, as `runs.Journal` has them.
 
+    `earlier` is a closed ledger whose replies and attempts count too and which is only read: that
+    of the study, for a worker that writes a shard of it (see `shards`).
+
     An endpoint's requests go through `begin` and `receive`. The view `spending` has the tokens and
     the money of each attempt, for any reader of SQLite. RuntimeError if another process is in it.
     """
 
-    def __init__(self, file: Path | str) -> None:
+    def __init__(self, file: Path | str, earlier: Path | None = None) -> None:
         self.file = Path(file)
-        if earlier := _open.get(self.file.resolve()):
-            earlier.close()
+        if again := _open.get(self.file.resolve()):
+            again.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(file, timeout=2, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(
+            file, timeout=2, isolation_level=None, check_same_thread=False, uri=True
+        )
+        self._places = ("main", "earlier") if earlier else ("main",)
         try:
             for pragma in (
                 "locking_mode=EXCLUSIVE",
@@ -86,10 +94,18 @@ class Ledger:
             ):
                 self._db.execute(f"PRAGMA {pragma}").fetchall()
             self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
+            if earlier:
+                address = f"{earlier.resolve().as_uri()}?mode=ro&immutable=1"
+                self._db.execute("ATTACH ? AS earlier", (address,))
         except sqlite3.OperationalError as error:
             self._db.close()
             raise RuntimeError(f"{self.file.name} is in use by another process") from error
 
+        try:
+            shards.take_in(self._db, self.file)
+        except RuntimeError:
+            self._db.close()
+            raise
         _open[self.file.resolve()] = self
 
     @property
@@ -106,9 +122,11 @@ class Ledger:
         return {"raw": body.decode(errors="replace")}
 
     def _body(self, key: str) -> bytes | None:
-        query = "SELECT body FROM replies WHERE key = ? AND status = 200"
-        row = self._db.execute(query, (key,)).fetchone()
-        return row and row[0]
+        for place in self._places:
+            query = f"SELECT body FROM {place}.replies WHERE key = ? AND status = 200"
+            if row := self._db.execute(query, (key,)).fetchone():
+                return row[0]
+        return None
 
     def append(self, key: str, payload: dict[str, str]) -> None:
         """A reply that was written here and cost nothing; the rest of `payload` says of what."""
@@ -158,7 +176,8 @@ class Ledger:
 
     def sends(self, key: str) -> int:
         """How often this was asked for already, by earlier runs too."""
-        return self._db.execute("SELECT count(*) FROM attempts WHERE key = ?", (key,)).fetchone()[0]
+        queries = (f"SELECT count(*) FROM {place}.attempts WHERE key = ?" for place in self._places)
+        return sum(self._db.execute(query, (key,)).fetchone()[0] for query in queries)
 
     def recorded(self) -> dict[str, int]:
         """Which attempt answered which prompt, whichever model it was."""

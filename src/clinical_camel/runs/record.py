@@ -255,9 +255,9 @@ class Run:
         In outputs/<study>/.<step>.kept/: not part of any result, never replaced, not in git.
         """
         self._check_open(name)
-        folder = self.final.with_name(f".{self.step}.kept")
-        folder.mkdir(exist_ok=True)
-        return folder / f"{name}.sqlite"
+        file = kept(self.study, self.step, name)
+        file.parent.mkdir(exist_ok=True)
+        return file
 
     def save_table(self, table: Any, name: str) -> Any:
         """Write a data frame as <name>.csv (10 significant digits, no index) and return it."""
@@ -335,6 +335,11 @@ class Run:
 
     def _save_record(self) -> None:
         write_json(self.dir / "run.json", self._record)
+
+
+def kept(study: str, step: str, name: str) -> Path:
+    """Where `Run.keep` has a file of this name."""
+    return launch.results(study, params_.root()) / f".{step}.kept" / f"{name}.sqlite"
 
 
 def _time_attempt(attempts: list[dict[str, Any]], folder: Path) -> None:
