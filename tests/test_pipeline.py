@@ -43,7 +43,7 @@ def params(server: Server, **more) -> dict:
 def plain(given: dict, file: Path) -> tuple[list[str], int]:
     """What notebook 01 makes of this ledger: dialogues as lines, and how many are set aside."""
     teacher, ledger = dbke.load_teacher("openai", pipeline.settings_of(given)), dbke.Ledger(file)
-    told = (given["min_exchanges"], given["tries"])
+    told = pipeline.checks_of(given)
     dialogues, aside = dbke.synthesise(pipeline.plan(given), teacher, ledger, *told)
     ledger.close()
     return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(aside)
@@ -60,15 +60,15 @@ def account(file: Path, server: Server) -> tuple[int, int, int]:
 def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
     """The cells of 01 up to its `synthesise`, with a run that writes nothing."""
     monkeypatch.setattr(dbke.Ledger, "__init__", lambda *_: None)
-    run = SimpleNamespace(note=lambda **_: None, keep=lambda name: name)
+    run = SimpleNamespace(note=lambda **_: None, keep=lambda name: name, save_table=lambda *_: 0)
     monkeypatch.setattr(runs, "start", lambda *_: run)
     found = {}
 
     class Enough(Exception):
         pass
 
-    def synthesise(requests, teacher, store, min_exchanges, tries):
-        found.update(requests=requests, given=teacher.given, told=(min_exchanges, tries))
+    def synthesise(requests, teacher, store, *checks):
+        found.update(requests=requests, given=teacher.given, told=checks)
         raise Enough
 
     monkeypatch.setattr(dbke, "synthesise", synthesise)
@@ -82,7 +82,7 @@ def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
         exec(code, names)
     assert found["requests"] == pipeline.plan(given)
     assert found["given"] == pipeline.settings_of(given)
-    assert found["told"] == (given["min_exchanges"], given["tries"])
+    assert found["told"] == pipeline.checks_of(given)
 
 
 def test_two_workers_write_what_one_run_writes_and_the_notebook_asks_for_nothing(tmp_path):

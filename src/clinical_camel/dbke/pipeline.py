@@ -68,7 +68,9 @@ def plan(params: dict[str, Any]) -> list[Request]:
     sources = {spec: data.describe(spec) for spec in specs}
     texts = []
     for spec in params["articles"]:
-        found, source = data.load_articles(spec, params["article_limit"]), sources[spec]
+        source = sources[spec]
+        limit = params["article_limits"].get(source["label"], params["article_limit"])
+        found = data.load_articles(spec, limit)
         texts += licensed(found, source["label"], source["licence"], params["licences"])
     asked = [
         question
@@ -81,7 +83,13 @@ def plan(params: dict[str, Any]) -> list[Request]:
     licences = [*stated, *(article.licence for article in texts)]
     check_terms(teacher, params["teacher_terms"], params["student"], licences)
     sizes = (params["dialogues_per_article"], params["exchanges_per_dialogue"])
-    return plan_requests(texts, asked, *sizes, params["seed"], room(teacher, settings_of(params)))
+    space, passages = room(teacher, settings_of(params)), params["passages_per_question"]
+    return plan_requests(texts, asked, *sizes, params["seed"], space, passages)
+
+
+def checks_of(params: dict[str, Any]) -> tuple[int, int, str, str]:
+    """How a reply is judged, as `Desk` has it."""
+    return params["min_exchanges"], params["tries"], params["support"], params["language"]
 
 
 # --------------------------------------------------------------------------------- the blocks
@@ -121,7 +129,7 @@ class Teach(PipelineStep):
         store = Ledger(shards.folder_of(ledger) / f"{rank:05d}_of_{world_size:05d}.sqlite", ledger)
         try:
             shards.check(ledger, self.job)
-            desk = Desk(teacher, store, params["min_exchanges"], params["tries"])
+            desk = Desk(teacher, store, *checks_of(params))
             for verdict in teacher.settle((d.metadata["request"] for d in data), desk):
                 self.stat_update("accepted" if verdict.dialogue else "set_aside")
                 text = json.dumps(verdict.dialogue.messages) if verdict.dialogue else ""
