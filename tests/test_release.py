@@ -206,7 +206,7 @@ def test_a_repository_is_made_public_only_when_that_is_asked(study):
 
 
 def test_nothing_is_pushed_without_a_token_a_name_or_a_commit(study, monkeypatch):
-    monkeypatch.setattr(release, "get_token", lambda: None)
+    monkeypatch.setattr("clinical_camel.release.model.get_token", lambda: None)
     with pytest.raises(PlanError, match="no token; set HF_TOKEN"):
         release.push("mini_camel", "somebody/camel", api=Hub(token=None))
     hub = Hub()

@@ -1,11 +1,8 @@
-"""What leaves a study: cards of its model and its dialogues written from its runs, the adapter
-merged into its base, and the adapter pushed to the hub.
+"""The model of a study: its card, the adapter merged into its base, and pushed to the hub.
 
-Nothing here is typed in by hand: every number of a card is read from `run.json` and the tables
-beside it, and a study without scores has none. A merged model is saved only if it gives the logits
-of base and adapter apart. To merge takes the memory of the whole base in full precision; with
-CUDA_VISIBLE_DEVICES="" in the environment it is main memory. Nothing is uploaded but by `push`,
-which no run calls.
+A merged model is saved only if it gives the logits of base and adapter apart. To merge takes the
+memory of the whole base in full precision; with CUDA_VISIBLE_DEVICES="" in the environment it is
+main memory.
 """
 
 import re
@@ -20,13 +17,13 @@ from huggingface_hub import HfApi, get_token
 from peft import PeftModel
 
 from clinical_camel import models
+from clinical_camel.release.records import EXAM, TRAINING, markdown, record_of, shown, table_of
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.files import hash_file, read_json
 from clinical_camel.runs.plan import PlanError
 
 WEIGHTS = "adapter_model.safetensors"
 FIGURE = "loss.png"
-WRITING, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 APART = 1e-3  # how far merged logits may be, as a share of the largest: float32 keeps 1e-6
 QUESTIONS = (
     "What treats gout?",
@@ -78,128 +75,6 @@ python -m clinical_camel run {study}
 ```
 """
 
-DATASET_CARD = """---
-license: other
-license_name: those of the sources, below
----
-
-# {title}
-
-**Research only: not for use in care.** No clinician has reviewed what these dialogues say.
-
-## What it is
-
-{what}
-
-{files}
-
-## Sources and their licences
-
-A dialogue stands under the licence of the text that it was written from.
-
-{sources}
-
-{licences}
-
-## Teacher
-
-{teacher}
-
-## Checks
-
-{checks}
-
-{support}
-
-Intervals are 95 % (Wilson), over sentences as if they were independent.
-
-## Set aside
-
-{aside}
-
-## Questions of evaluation sets
-
-{exams}
-
-## To repeat
-
-```
-git checkout {commit}
-python -m clinical_camel run {study} 01
-```
-"""
-
-
-def write_dataset_card(study: str) -> Path:
-    """Writes outputs/<study>/DATASET_CARD.md from the study's own run; returns where."""
-    place = params_.root() / "outputs" / study / "DATASET_CARD.md"
-    place.write_text(dataset_card(study), encoding="utf-8")
-    return place
-
-
-def dataset_card(study: str) -> str:
-    """The card of a study's dialogues as Markdown; PlanError while step 01 is not complete."""
-    record = _record(study, WRITING)
-    params, notes = record["params"], record["notes"]
-    tables = ("summary", "articles", "reasons", "support", "exam_questions")
-    try:
-        summary, articles, reasons, support, exams = (_table(study, WRITING, n) for n in tables)
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
-        raise PlanError(f"{study}: {WRITING} has no {name}; run it again first") from None
-    total = summary[["requested", "accepted", "set_aside"]].sum()
-    what = (
-        f"{total['accepted']} dialogues, written by step 01 of the open study of Clinical Camel "
-        f"from {articles['articles'].sum()} articles and from training questions; "
-        f"{total['requested']} were requested, {total['set_aside']} set aside. Fields of a row: "
-        "`id`, `source` (article or exam), `messages` (`role` and `content`, in turn)."
-    )
-    files = [
-        {"file": name, "rows": int(rows), "sha256": record["artefacts"][name][:16]}
-        for name, rows in (
-            ("dialogues.jsonl", _accepted(summary, "article")),
-            ("exam_dialogues.jsonl", _accepted(summary, "exam")),
-        )
-    ]
-    sources = [
-        {
-            "source": source["spec"],
-            "licence": params["licences"].get(source["label"]) or source["licence"],
-            "hash or revision": (source.get("sha256") or source["revision"])[:16],
-        }
-        for source in notes["sources"]
-    ]
-    teacher = notes["teacher"]
-    names = ("support", "language", "min_exchanges", "near_duplicate", "tries", "evaluation_sets")
-    checks = [{"parameter": name, "value": _shown(params[name])} for name in names]
-    held = exams[exams["dialogues"] > 0]
-    return DATASET_CARD.format(
-        title=f"{study}: dialogues of the open study of Clinical Camel",
-        what=what,
-        files=markdown(files),
-        sources=markdown(sources),
-        licences=markdown(articles.to_dict("records")),
-        teacher=f"{teacher['name']} {teacher['model']}".rstrip() + f"; terms: {teacher['terms']}.",
-        checks=markdown(checks),
-        support=markdown([_rate(row) for row in support.to_dict("records")]),
-        aside=markdown(reasons[["source", "reason", "dialogues"]].to_dict("records"))
-        if len(reasons)
-        else "None.",
-        exams=markdown(held.to_dict("records")) if len(held) else "None was found.",
-        commit=record["commit"],
-        study=study,
-    )
-
-
-def _accepted(summary: pd.DataFrame, source: str) -> int:
-    return summary.loc[summary["source"] == source, "accepted"].sum()
-
-
-def _rate(row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("reading", "source", "sentences", "unsupported")}
-    interval = f"[{row['low']:.2%}, {row['high']:.2%}]"
-    return kept | {"rate": f"{row['rate']:.2%} {interval}" if row["sentences"] else "none"}
-
 
 def write_card(study: str) -> Path:
     """Writes outputs/<study>/MODEL_CARD.md from the study's own runs; returns where."""
@@ -213,10 +88,10 @@ def card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
 
     PlanError while steps 02 and 03 are not complete.
     """
-    trained, asked = _record(study, TRAINING), _record(study, EXAM)
+    trained, asked = record_of(study, TRAINING), record_of(study, EXAM)
     params = trained["params"]
-    log = _table(study, TRAINING, "train_log")
-    mixture = _table(study, TRAINING, "mixture").set_index("source")
+    log = table_of(study, TRAINING, "train_log")
+    mixture = table_of(study, TRAINING, "mixture").set_index("source")
     sources = {source["spec"]: source for source in trained["notes"]["sources"]}
     rows = [
         {
@@ -246,7 +121,7 @@ def card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
         title=f"{study}: an adapter of the open study of Clinical Camel",
         what=what,
         trained_on=markdown(rows),
-        how=markdown([{"parameter": k, "value": _shown(v)} for k, v in recipe.items()]),
+        how=markdown([{"parameter": k, "value": shown(v)} for k, v in recipe.items()]),
         loss=markdown(_losses(log)),
         figure=figure,
         exams=markdown(_exams(study, asked)),
@@ -285,7 +160,7 @@ def _losses(log: pd.DataFrame) -> list[dict[str, str]]:
 
 def _exams(study: str, record: Mapping[str, Any]) -> list[dict[str, str]]:
     """A row for each benchmark, protocol and number of shots: every model beside the baseline."""
-    scores = _table(study, EXAM, "scores")
+    scores = table_of(study, EXAM, "scores")
     keys = ["benchmark", "variant", "protocol", "num_shots"]
     rows = []
     for (benchmark, variant, protocol, shots), group in scores.groupby(keys, sort=False):
@@ -301,24 +176,6 @@ def _exams(study: str, record: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as a Markdown table.
-
-    >>> print(markdown([{"a": 1, "b": "x|y"}]))
-    | a | b |
-    | --- | --- |
-    | 1 | x\\\\|y |
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, ["---"] * len(names)]
-    lines += [[str(row.get(name, "")).replace("|", "\\\\|") for name in names] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "none"
-
-
 def _device(record: Mapping[str, Any]) -> str:
     return " and ".join(record["device"].get("gpu") or [f"{record['device']['cpu']} (CPU)"])
 
@@ -327,17 +184,6 @@ def _energy(record: Mapping[str, Any]) -> str:
     if "energy_wh" not in record:
         return ""
     return f", {record['energy_wh']:.1f} Wh ({record['energy_from']})"
-
-
-def _record(study: str, step: str) -> dict[str, Any]:
-    record = read_json(params_.root() / "outputs" / study / step / "run.json")
-    if record.get("status") != "complete":
-        raise PlanError(f"{study}: {step} is not complete; run it first")
-    return record
-
-
-def _table(study: str, step: str, name: str) -> pd.DataFrame:
-    return pd.read_csv(params_.root() / "outputs" / study / step / f"{name}.csv")
 
 
 # ----------------------------------------------------------------------------------------- merge
@@ -352,7 +198,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     empty, a step that is not complete, or logits more than APART from each other (nothing is
     written then).
     """
-    text, params = card(study, FIGURE), _record(study, TRAINING)["params"]
+    text, params = card(study, FIGURE), record_of(study, TRAINING)["params"]
     if folder.exists() and any(folder.iterdir()):
         raise PlanError(f"{folder}: is not empty; name another folder")
     place = adapter_folder(study)
@@ -392,7 +238,7 @@ def adapter_folder(study: str) -> Path:
     place = params_.root() / "outputs" / study / TRAINING / "adapter"
     if not (place / WEIGHTS).is_file():
         raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
-    if hash_file(place / WEIGHTS) != _record(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:
+    if hash_file(place / WEIGHTS) != record_of(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:
         raise PlanError(f"{study}: {WEIGHTS} is not what its run wrote; run {TRAINING} again")
     return place
 
@@ -410,7 +256,7 @@ def push(study: str, repository: str, public: bool = False, api: HfApi | None = 
     text, place = card(study, FIGURE), adapter_folder(study)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise PlanError(f"push: {repository!r} is no hub id; write owner/name")
-    if _record(study, TRAINING)["dirty"]:
+    if record_of(study, TRAINING)["dirty"]:
         raise PlanError(
             f"{study}: {TRAINING} ran on code that is in no commit, so nobody could repeat it; "
             "commit, and run it again"
