@@ -1,5 +1,6 @@
 """Teachers that are language models: asked once, kept before they are read, within their caps."""
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 
 import pytest
 import teacher_drill
@@ -99,6 +101,46 @@ def test_what_was_received_is_there_after_a_kill(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     assert dbke.Ledger(tmp_path / "l.sqlite").spent().replies == 500
+
+
+def scribble(ledger: dbke.Ledger, commits: Sequence = (), count: int = 20) -> list:
+    """So many at once: an attempt and its reply each; commits after each, or why there is none."""
+
+    async def one(scribe: endpoint.Scribe, key: str) -> tuple[int, int]:
+        attempt = await scribe.begin(key, {}, (1, 1), (0.0, 0.0))
+        begun = len(commits)
+        await scribe.receive(attempt, key, 200, b"{}")
+        return begun, len(commits)
+
+    async def together() -> list:
+        scribe = endpoint.Scribe(ledger)
+        ones = (one(scribe, str(i)) for i in range(count))
+        return await asyncio.gather(*ones, return_exceptions=True)
+
+    return asyncio.run(together())
+
+
+def test_writes_of_one_moment_share_a_commit_and_are_on_disk_when_they_return(
+    tmp_path, monkeypatch
+):
+    ledger, commits = dbke.Ledger(tmp_path / "l.sqlite"), []
+    commit = dbke.Ledger.commit
+    monkeypatch.setattr(dbke.Ledger, "commit", lambda self: commits.append(commit(self)))
+    assert scribble(ledger, commits) == [(1, 2)] * 20
+    assert (len(commits), ledger.spent().replies) == (2, 20)
+
+
+@pytest.mark.parametrize("broken", ["commit", "receive"])
+def test_a_full_disk_is_told_to_all_whose_writes_are_lost(broken, tmp_path, monkeypatch):
+    ledger = dbke.Ledger(tmp_path / "l.sqlite")
+
+    def full(*_):
+        ledger._db.execute("ROLLBACK")  # as SQLite does
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(dbke.Ledger, broken, full)
+    assert {str(error) for error in scribble(ledger)} == {"database or disk is full"}
+    assert ledger.spent().replies == 0
 
 
 # ---------------------------------------------------------------------------- an endpoint

@@ -13,6 +13,8 @@ accepted + set aside = requested, whoever the teacher is.
     weeding      what shows only among all dialogues: near-duplicates, questions of exams
     ledger       every attempt and every body, append-only
     licences     what may be rewritten, by whom, for whose model
+    shards       one ledger per worker, taken in by the study's
+    pipeline     many workers fill the ledger (datatrove; not imported here)
     extractive, local, endpoint, teachers     who writes
     reading      a source beside its dialogue, for a reader
     tables       what the notebook shows

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -131,32 +131,42 @@ class Scribe:
 
     async def begin(self, *attempt: Any) -> int:
         """`Ledger.begin`: nothing leaves before its attempt is on disk."""
-        self._gather()
-        number = self._ledger.begin(*attempt)
+        number = self._write(self._ledger.begin, attempt)
         await self._written()
         return number
 
     async def receive(self, *reply: Any) -> None:
         """`Ledger.receive`: a reply counts as received when this returns."""
-        self._gather()
-        self._ledger.receive(*reply)
+        self._write(self._ledger.receive, reply)
         await self._written()
 
-    def _gather(self) -> None:
+    def _write(self, write: Callable[..., Any], row: Sequence[Any]) -> Any:
         if not self._ledger.gathering:
             self._ledger.gather()
             asyncio.get_running_loop().call_soon(self._commit)  # after all that is ready now
+        try:
+            return write(*row)
+        except Exception as error:
+            if not self._ledger.gathering:  # SQLite took the others of this turn back as well
+                self._tell(error)
+            raise
 
     def _written(self) -> asyncio.Future:
         self._waiting.append(asyncio.get_running_loop().create_future())
         return self._waiting[-1]
 
     def _commit(self) -> None:
-        waiting, self._waiting, wrong = self._waiting, [], None
+        if not self._ledger.gathering:
+            return
         try:
             self._ledger.commit()
-        except Exception as error:  # a full disk: everybody who waits is told
-            wrong = error
+        except Exception as error:  # a full disk
+            self._tell(error)
+        else:
+            self._tell(None)
+
+    def _tell(self, wrong: Exception | None) -> None:
+        waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():  # else nobody waits any more
                 future.set_exception(wrong) if wrong else future.set_result(None)

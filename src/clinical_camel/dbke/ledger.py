@@ -166,8 +166,13 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Put on disk what was written since `gather`."""
-        self._db.execute("COMMIT")
+        """Put on disk what was written since `gather`; if that fails, none of it was written."""
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self.gathering:
+                self._db.execute("ROLLBACK")
+            raise
 
     def cost(self, attempt: int) -> tuple[int, float]:
         """Tokens and money of one attempt, as far as they are known."""
