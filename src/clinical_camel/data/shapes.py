@@ -93,6 +93,8 @@ def to_dict(row: Row) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """`dataclasses.asdict`, many times faster: it copies scalars and looks at each type anew."""
+    if isinstance(value, str):  # most are
+        return value
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
     if isinstance(value, dict):
