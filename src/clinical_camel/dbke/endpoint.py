@@ -112,7 +112,9 @@ class Budget:
     def ended(self, begun: int, attempt: int) -> None:
         """Replace the most that it could cost by what the ledger knows of it (0: nothing yet)."""
         tokens, money = self._open.pop(begun)
-        real_tokens, real_money = self.ledger.cost(attempt) if attempt else (tokens, money)
+        capped = self.token_cap or money  # else it does not matter what it took
+        known = attempt and capped
+        real_tokens, real_money = self.ledger.cost(attempt) if known else (tokens, money)
         self.tokens, self.money = (
             self.tokens + real_tokens - tokens,
             self.money + real_money - money,

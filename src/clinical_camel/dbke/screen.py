@@ -121,6 +121,8 @@ _SEPARATORS = str.maketrans(".-_*\n", "     ")
 _SHAPE = bytes.maketrans(
     (string.ascii_letters + string.digits + ".-_*\n").encode(), b"w" * 62 + b" " * 5
 )
+REMEMBERED = 50_000  # words: more than prose has, and a few megabytes
+_harmless: set[str] = set()
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}")
 
 
@@ -176,13 +178,18 @@ def _shape(text: str) -> bytes:
 def _held(text: str) -> set[str]:
     """Which of the words that matter a text holds; what is found in disguise is marked with it.
 
-    A text is mostly words that were met before, and what those hold is remembered.
+    A text is mostly words that were met before and hold none: those are remembered.
     """
-    spaced = {words for words in _SPACED if words in text}
-    return spaced.union(*map(_held_by, set(text.split())))
+    held = {words for words in _SPACED if words in text}
+    for token in set(text.split()) - _harmless:
+        if found := _held_by(token):
+            held |= found
+        elif len(_harmless) < REMEMBERED:
+            _harmless.add(token)
+    return held
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=10_000)
 def _held_by(token: str) -> frozenset[str]:
     """The same for one run of characters without white space."""
     held = {word for word in _UNSPACED if word in token}
