@@ -1,6 +1,7 @@
 """What a run cost: meters where there are some, an estimate that says so where there are none."""
 
 import json
+import sys
 import time
 from types import SimpleNamespace
 
@@ -61,14 +62,26 @@ def test_gpus_in_view_are_read_by_their_own_names(rapl, monkeypatch):
         device_count=lambda: 1,
         get_device_properties=lambda i: SimpleNamespace(uuid="b"),
     )
-    monkeypatch.setitem(energy.sys.modules, "pynvml", nvml)
-    monkeypatch.setitem(energy.sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     monkeypatch.setattr(energy.importlib.util, "find_spec", lambda name: name)
     zone(rapl, "intel-rapl:0", 0)
     meter = energy.Meter()
     counts["GPU-a"], counts["GPU-b"] = 900_000, 367_000  # the first is somebody else's
     assert meter.used()["energy_wh"] == pytest.approx(0.1, abs=1e-3)
     assert meter.used()["energy_from"].startswith("NVML")
+
+
+def test_a_gpu_without_a_meter_from_start_to_end_is_said_to_be_left_out(rapl, monkeypatch):
+    """torch may be imported while a step runs: what a GPU used since its driver was loaded is not
+    what this step used."""
+    meter = energy.Meter()
+    cuda = SimpleNamespace(is_available=lambda: True, device_count=lambda: 1)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(energy, "gpu_joules", lambda: {"GPU-a": 9e9})
+    used = meter.used()
+    assert used["energy_wh"] < 1
+    assert used["energy_from"].startswith("no GPU counted, ")
 
 
 def record(project, step, **facts):
@@ -100,4 +113,7 @@ def test_a_run_ends_with_its_receipt_wherever_the_rate_stands(project, capsys):
     assert told.startswith("receipt: ")
     assert told.endswith("at 3.5 an hour")
     assert "(estimated: 10 W a core at work)" in told or "RAPL" in told
+    assert "in 1 complete steps" in told
+    assert main(["run", "toy", "--rate", "3.5"]) == 0  # nothing was run: nothing was spent
+    assert "receipt" not in capsys.readouterr().out
     assert "energy_wh" in json.loads((project.root / "outputs/toy/01_toy/run.json").read_text())

@@ -9,7 +9,7 @@ The layers, each importing only from those below it (`tests/test_contract.py` ho
     runs         what a run may be given, where its results go, what is recorded
     planning     what a study will take; counts with the steps' own functions, so it is above them
     doctor       whether this machine is fit for that plan
-    release      a model card from the runs, and the adapter merged into its base
+    release      cards of model and dialogues from the runs; the adapter merged, and pushed
 
 `python -m clinical_camel run <study>` executes a study: a folder of parameter files.
 """

@@ -32,8 +32,6 @@ from clinical_camel import data
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
 QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
-
-
 ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
 
 

@@ -56,7 +56,9 @@ def step_lines(cost: Cost) -> list[str]:
     times = ", ".join(f"{part} {_time(s)}" for part, s in cost.seconds.items() if s >= 0.5)
     lines += _entry("time", f"{_time(sum(cost.seconds.values()))}: {times}")
     if cost.advice:
-        lines += _entry("advice", f"{cost.advice} on this machine: fewer cost memory, more time")
+        lines += _entry(
+            "advice", f"{cost.advice} on this machine; with fewer it does not fit, more cost time"
+        )
     for text in done.how:
         lines += _entry("estimate", text)
     for text in done.unknown:

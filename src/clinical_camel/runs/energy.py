@@ -7,10 +7,11 @@ on Linux (often for root's eyes only). Both count all that ran on the machine me
 import contextlib
 import importlib.util
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from clinical_camel.runs.machine import cuda
 
 RAPL = Path("/sys/class/powercap")
 WATTS = 10.0  # of a core at work: assumed
@@ -26,13 +27,14 @@ class Meter:
 
     def used(self) -> dict[str, Any]:
         """`energy_wh` and `energy_from`: the meters that were read, or what was assumed."""
-        gpus = gpu_joules() - self._gpus
+        begun, now = self._gpus, gpu_joules()
+        gpus = sum(now[name] - begun[name] for name in now.keys() & begun.keys())
         packages = sum(
-            (now - self._packages[name][0]) % (wraps + 1)
+            (now - self._packages[name][0]) % wraps
             for name, (now, wraps) in rapl_joules().items()
             if name in self._packages
         )
-        sources = ["NVML"] if gpus else []
+        sources = ["NVML"] if gpus else ["no GPU counted"] if cuda() else []
         if packages:
             sources.append("RAPL")
         else:
@@ -42,21 +44,20 @@ class Meter:
         return {"energy_wh": round(watt_hours, 3), "energy_from": ", ".join(sources)}
 
 
-def gpu_joules() -> float:
-    """Of all GPUs in view, since their driver was loaded; 0 without GPU or NVML."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available() or not importlib.util.find_spec("pynvml"):
-        return 0.0
+def gpu_joules() -> dict[str, float]:
+    """For each GPU in view, since its driver was loaded; empty without torch, GPU or NVML."""
+    gpus, found = cuda(), {}
+    if not gpus or not importlib.util.find_spec("pynvml"):
+        return found
     import pynvml
 
-    total = 0.0
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
-        for i in range(torch.cuda.device_count()):
-            name = f"GPU-{torch.cuda.get_device_properties(i).uuid}"
+        for i in range(gpus.device_count()):
+            name = f"GPU-{gpus.get_device_properties(i).uuid}"
             handle = pynvml.nvmlDeviceGetHandleByUUID(name)
-            total += pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
-    return total
+            found[name] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    return found
 
 
 def rapl_joules() -> dict[str, tuple[float, float]]:

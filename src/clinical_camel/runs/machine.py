@@ -70,7 +70,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _cuda() -> Any:
+def cuda() -> Any:
+    """torch.cuda if torch is imported and sees a GPU, else None: torch is not imported for this."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
@@ -80,8 +81,8 @@ def device() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 0) or 1)
     device = {"cpu": _cpu_name(), "threads": threads}
-    if cuda := _cuda():
-        device["gpu"] = [cuda.get_device_name(i) for i in range(cuda.device_count())]
+    if gpus := cuda():
+        device["gpu"] = [gpus.get_device_name(i) for i in range(gpus.device_count())]
     if launch.processes() > 1:
         device["processes"] = launch.processes()
     return device
@@ -98,8 +99,8 @@ def _cpu_name() -> str:
 def peak_memory() -> dict[str, int]:
     """Peak resident memory of this process, and of each GPU's allocator, in MB (2**20 bytes)."""
     peak = {"peak_memory_mb": _peak_resident() // 2**20}
-    if cuda := _cuda():
-        used = (cuda.max_memory_allocated(i) for i in range(cuda.device_count()))
+    if gpus := cuda():
+        used = (gpus.max_memory_allocated(i) for i in range(gpus.device_count()))
         peak["peak_gpu_memory_mb"] = max(used) // 2**20
     return peak
 

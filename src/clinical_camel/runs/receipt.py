@@ -1,4 +1,4 @@
-"""What a study has cost on this machine, told when its runner ends: time, memory, energy, money."""
+"""What the steps of a run have cost, told when the runner ends: time, memory, energy, money."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from clinical_camel.runs.plan import Job
 
 
 def receipt(jobs: Sequence[Job], rate: float = 0.0) -> str:
-    """A line on all complete steps; `rate` is money an hour. Empty if none is complete.
+    """A line on those of the steps that are complete; `rate` is money an hour. "" if none is.
 
     Time is that of every attempt, the interrupted ones too.
     """

@@ -56,10 +56,12 @@ class Command:
 def main(arguments: list[str] | None = None, more: Sequence[Command] = ()) -> int:
     """The command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["run"]:  # options first: argparse does not take `run study --force 02`
-        joined = " ".join(arguments[1:]).replace("--rate ", "--rate=").split()
-        arguments = arguments[:1] + sorted(joined, key=_is_name)
-    asked = _parser(more).parse_args(arguments)
+    parser = _parser(more)
+    asked, left = parser.parse_known_args(arguments)
+    if left and asked.command == "run" and not any(text.startswith("-") for text in left):
+        asked.steps += left  # argparse stops at an option: `run study --force 02`
+    elif left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
     if "CLINICAL_CAMEL_ROOT" in os.environ:  # kernels work in the root: no relative path for them
         os.environ["CLINICAL_CAMEL_ROOT"] = str(params_.root())
     try:
@@ -89,10 +91,6 @@ def _say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None
         return
     with contextlib.suppress(OSError):
         print(text, end=end, file=file, flush=True)
-
-
-def _is_name(argument: str) -> bool:
-    return not argument.startswith("-")
 
 
 def _parser(more: Sequence[Command] = ()) -> argparse.ArgumentParser:
@@ -142,8 +140,7 @@ def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 
 
     Raises ParamsError or PlanError before anything is started.
     """
-    everything = in_order(load_jobs(study))
-    jobs = choose(everything, wanted)
+    jobs = choose(in_order(load_jobs(study)), wanted)
     if problems := list(launch.problems({job.step: job.params for job in jobs})):
         raise PlanError("\n".join(problems))
     if launch.rank():
@@ -153,9 +150,7 @@ def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 
         raise PlanError("\n".join(problems))
     try:
         with _only_runner(study), Stop() as stop:
-            code = _run_jobs(jobs, force, stop)
-        _say(receipt(everything, rate))
-        return code
+            return _run_jobs(jobs, force, stop, rate)
     except BlockingIOError as error:
         _say(error, file=sys.stderr)
         return HELD
@@ -213,8 +208,8 @@ def _only_runner(study: str) -> Iterator[None]:
         lock.release()
 
 
-def _run_jobs(jobs: list[Job], force: bool, stop: Stop) -> int:
-    code, states = 0, []
+def _run_jobs(jobs: list[Job], force: bool, stop: Stop, rate: float) -> int:
+    code, states, ran = 0, [], []
     for i, job in enumerate(jobs, start=1):
         line = Line(f"[{i}/{len(jobs)}] {job.step}")
         if left := recover(job, _side(job)):
@@ -230,12 +225,15 @@ def _run_jobs(jobs: list[Job], force: bool, stop: Stop) -> int:
             if state.status not in ("complete", "not run"):
                 line.say(f"{state.status}: {state.reason}" if state.reason else state.status)
             launch.tell(job.step, "run")
+            ran.append(job)
             state = _run_job(job, line, stop)
             line.end(state)
         code = code or _exit_code(state, stop)
         states.append(state)
     _say()
     _print_table(jobs, states)
+    if text := receipt(ran, rate):
+        _say(text)
     return code or (128 + stop.signum if stop.signum else 0)
 
 
