@@ -264,3 +264,14 @@ def test_what_is_said_of_speed_is_in_the_table_and_no_speed_is_there_without_par
         said = " ".join((data.root() / place).read_text(encoding="utf-8").split())
         assert f"{ours[1024]} times" in said
         assert f"{ours[8192]} " in said
+
+
+def test_a_base_unpacked_once_trains_to_the_losses_of_the_packed_one(tokenizer, encoded, tmp_path):
+    losses = []
+    for quantize in ("nf4", "nf4_dequantized"):
+        base = models.load_base("mini", quantize)
+        torch.manual_seed(0)
+        settings = SETTINGS | {"num_epochs": 1.0}
+        _, log = sft_qlora.train(base, tokenizer, encoded, folder=tmp_path / quantize, **settings)
+        losses.append(log["loss"].tolist())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

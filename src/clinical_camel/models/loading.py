@@ -210,7 +210,10 @@ def load_base(
         attn_implementation=attn_implementation or None,
         use_safetensors=True,
     )
-    return base.dequantize(dtype=compute_dtype()) if quantize == "nf4_dequantized" else base
+    if quantize == "nf4_dequantized":
+        base = base.dequantize(dtype=compute_dtype())
+        base.is_loaded_in_4bit = False  # transformers leaves it; PEFT and TRL go by it
+    return base
 
 
 @contextlib.contextmanager
