@@ -14,11 +14,14 @@ float32, 1e-3 in bfloat16) and the direction of the adapter's gradients (cosine 
 HF's Trainer with PEFT. `hfu` is the arithmetic of the step (as in `planning.speed`, recomputed
 layers counted, the head for every token) over what this machine multiplies in the same time.
 
+Unsloth is a subject where it is installed (it wants a GPU, and weights in a folder).
+
 On a GPU: --size 7b, 13b or 70b, its weights made there layer by layer, bfloat16; rows of
 --max-length, --checkpointed-layers for memory. Rows go to sft_speed_gpu.csv.
 """
 
 import argparse
+import importlib.util
 import json
 import resource
 import subprocess
@@ -28,6 +31,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+if "--subjects=Unsloth" in sys.argv:  # it wants to be there before what it patches
+    importlib.import_module("unsloth")
 
 import pandas as pd
 import torch
@@ -70,8 +76,12 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
     "ours, head, tail and mask": (speedups.Trainer, LENGTH, (HEAD, TAIL, CAUSAL)),
     "ours": (speedups.Trainer, LENGTH, speedups.SPEEDUPS),
     "ours, unpacked base": (speedups.Trainer, LENGTH, speedups.SPEEDUPS),
+    "ours, eager attention": (speedups.Trainer, LENGTH, speedups.SPEEDUPS),
+    "ours, layers again": (speedups.Trainer, LENGTH, speedups.SPEEDUPS),
     "ours, packed": (speedups.Trainer, PACKED, speedups.SPEEDUPS),
+    "Unsloth": (SFTTrainer, PACKED, ()),
 }
+MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 3
 H200 = 989e12  # and H100: bfloat16, dense
 TOOL = Path(__file__)
@@ -126,8 +136,13 @@ def a_trainer(name: str, asked: argparse.Namespace, rows: list, folder: str) -> 
     lora = LoraConfig(
         r=asked.rank, lora_alpha=asked.rank, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    base, tokenizer = a_base(name, asked), models.load_tokenizer("mini")
-    model = get_peft_model(base, lora)
+    tokenizer = models.load_tokenizer("mini")
+    if name == "Unsloth":
+        model = unsloth_model(asked, tokenizer, folder)
+        base = model.get_base_model()
+    else:
+        base = a_base(name, asked)
+        model = get_peft_model(base, lora)
     more = {"train_dataset": Dataset.from_list(rows), "processing_class": tokenizer}
     if kind is HFTrainer:
         pad = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=models.IGNORE)
@@ -142,9 +157,15 @@ def a_trainer(name: str, asked: argparse.Namespace, rows: list, folder: str) -> 
             if name != "TRL, defaults":  # it holds the adapter of a 4-bit base in bfloat16
                 weight.data = weight.data.float()
             weight.data.copy_(torch.randn(weight.shape) * 0.02)
-    if gpu and name.startswith("ours"):
-        speedups.recompute(base, asked.checkpointed_layers)
+    speedups.recompute(base, again(name, asked))
     return trainer
+
+
+def again(name: str, asked: argparse.Namespace) -> int:
+    """How many layers our trainer computes a second time; -1 means all."""
+    if name == "ours, layers again":
+        return -1
+    return asked.checkpointed_layers if asked.size and name.startswith("ours") else 0
 
 
 def a_base(name: str, asked: argparse.Namespace) -> Any:
@@ -153,8 +174,31 @@ def a_base(name: str, asked: argparse.Namespace) -> Any:
     if "unpacked" in name:
         kind = models.quantization("nf4")
         return dequantize_and_replace(base, kind, dtype=models.compute_dtype())
+    if "eager" in name:
+        base.set_attn_implementation("eager")
     base.is_loaded_in_4bit = True  # as transformers marks what it loads; PEFT looks for it
     return base
+
+
+def unsloth_model(asked: argparse.Namespace, tokenizer: Any, folder: str) -> Any:
+    """The same weights and adapter as Unsloth has them: it quantises what it reads."""
+    random_weights(LlamaConfig(**shape(asked)), "").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    fast = sys.modules["unsloth"].FastLanguageModel
+    model, _ = fast.from_pretrained(
+        folder,
+        max_seq_length=asked.max_length,
+        dtype=models.compute_dtype(),
+        load_in_4bit=True,
+    )
+    return fast.get_peft_model(
+        model,
+        r=asked.rank,
+        lora_alpha=asked.rank,
+        lora_dropout=0,
+        target_modules=MATRICES,
+        use_gradient_checkpointing=bool(asked.checkpointed_layers),
+    )
 
 
 def shape(asked: argparse.Namespace) -> dict[str, Any]:
@@ -226,9 +270,8 @@ def work(name: str, asked: argparse.Namespace, model: Any) -> float:
     layers = [m for m in model.modules() if hasattr(m, "base_layer")]
     frozen = sum(m.in_features * m.out_features for m in layers)
     frozen += model.get_base_model().lm_head.weight.numel()
-    depth, twice = len(speedups.decoder_layers(model.get_base_model())), 0
-    if name.startswith("ours") and asked.size:
-        twice = depth if asked.checkpointed_layers < 0 else asked.checkpointed_layers
+    depth, twice = len(speedups.decoder_layers(model.get_base_model())), again(name, asked)
+    twice = depth if twice < 0 else twice
     if SUBJECTS[name][1].get("activation_checkpointing"):
         twice = depth
     return (4 + 2 * twice / depth) * frozen + (6 + 2 * twice / depth) * trained
@@ -275,6 +318,9 @@ def measured(asked: argparse.Namespace, vocabulary: int) -> Iterator[dict[str, A
     with tempfile.TemporaryDirectory() as parity:
         for turn in range(asked.rounds):
             for name in [REFERENCE, *(s for s in asked.subjects if s != REFERENCE)]:
+                if name == "Unsloth" and not importlib.util.find_spec("unsloth"):
+                    print("Unsloth: not installed here", flush=True)
+                    continue
                 given = {"subjects": name, "vocabulary": vocabulary, "parity": parity}
                 given |= {k: getattr(asked, k) for k in ("size", "rows", "rank", "max_length")}
                 given |= {k: getattr(asked, k) for k in ("batch_size", "checkpointed_layers")}
