@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -324,3 +325,24 @@ def test_the_saved_adapter_holds_no_path_of_this_machine(tokenizer, encoded, tmp
     assert not list(tmp_path.glob("checkpoints-*"))
     assert isinstance(table, pd.DataFrame)
     assert table.set_index("part")["parameters"]["adapter"] > 0
+
+
+@pytest.mark.parametrize("tracker", [name for name in sft_qlora.REPORT_TO if name != "none"])
+def test_what_a_tracker_writes_outlives_the_checkpoints_and_stays_out_of_the_results(
+    tracker, tokenizer, encoded, tmp_path, monkeypatch
+):
+    """Left to themselves they write into the checkpoints, or into the folder that we stand in."""
+    variable = sft_qlora.REPORT_TO[tracker]
+    monkeypatch.setenv(variable, "")
+    monkeypatch.delenv(variable)
+
+    def trainer(**_):
+        raise Captured
+
+    monkeypatch.setattr(sft_qlora.training.shortcuts, "Trainer", trainer)
+    folder = tmp_path / "my_study" / ".02_sft_qlora.partial"
+    base, settings = models.load_base("mini"), SETTINGS | {"report_to": tracker}
+    with pytest.raises(Captured):
+        sft_qlora.train(base, tokenizer, encoded, folder=folder, **settings)
+    assert os.environ[variable] == str(tmp_path / "my_study" / ".tracking")
+    assert (tmp_path / "my_study" / ".tracking").is_dir()

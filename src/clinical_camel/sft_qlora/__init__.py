@@ -28,12 +28,19 @@ from clinical_camel.sft_qlora.encoding import (
 from clinical_camel.sft_qlora.log import plot_loss, training_log
 from clinical_camel.sft_qlora.parallel import PARALLEL, refuse_parallel
 from clinical_camel.sft_qlora.stops import TrainingError
-from clinical_camel.sft_qlora.training import LR_SCHEDULERS, OPTIMIZERS, target_modules, train
+from clinical_camel.sft_qlora.training import (
+    LR_SCHEDULERS,
+    OPTIMIZERS,
+    REPORT_TO,
+    target_modules,
+    train,
+)
 
 __all__ = [
     "LOSS_ON",
     "LR_SCHEDULERS",
     "OPTIMIZERS",
+    "REPORT_TO",
     "PARALLEL",
     "Encoded",
     "TrainingError",

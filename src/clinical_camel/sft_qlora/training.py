@@ -1,5 +1,6 @@
 """TRL's SFTTrainer with LoRA on a quantised base: settings in, a trained model and its log out."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +30,12 @@ OPTIMIZERS = (
     "adafactor",
     "sgd",
 )
-REPORT_TO = ("none", "tensorboard", "wandb", "mlflow", "trackio", "codecarbon")
+REPORT_TO = {  # the variable by which each is told where to write
+    "none": "",
+    "tensorboard": "TENSORBOARD_LOGGING_DIR",
+    "wandb": "WANDB_DIR",
+    "trackio": "TRACKIO_DIR",
+}
 
 
 def train(
@@ -72,7 +78,8 @@ def train(
 
     The log has one row a step: step, fraction, loss (mean over the batch's trained tokens),
     learning_rate, grad_norm, tokens, validation_loss. The adapter is kept in float32: in bfloat16,
-    SFTTrainer's default for a quantised base, a resumed run is another run.
+    SFTTrainer's default for a quantised base, a resumed run is another run. What `report_to` writes
+    goes to .tracking beside `folder`, unless its own variable names another place.
     """
     settings = dict(locals())
     for other in ("model", "tokenizer", "encoded", "folder"):
@@ -96,6 +103,9 @@ def train(
     recipe = checkpoints.make_recipe(settings, rows, model, tokenizer, code)
     place = parallel_.from_main(lambda: folder) / checkpoints.folder_name(recipe)
     data = Dataset.from_list(rows)
+    if variable := REPORT_TO[report_to]:  # else in the checkpoints, which go, or where we stand
+        os.environ.setdefault(variable, str((folder.parent / ".tracking").resolve()))
+        Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
     dtype = models.compute_dtype()
     config = SFTConfig(
         output_dir=str(place),
