@@ -85,6 +85,11 @@ def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
     assert found["told"] == pipeline.checks_of(given)
 
 
+def test_to_plan_a_model_on_this_machine_is_not_loaded():
+    given = params(SimpleNamespace(base_url=""), teacher="local", teacher_model="data/nowhere")
+    assert len(pipeline.plan(given)) == ASKED
+
+
 def test_two_workers_write_what_one_run_writes_and_the_notebook_asks_for_nothing(tmp_path):
     with Server() as server:
         given = params(server)
@@ -190,7 +195,7 @@ def test_while_a_worker_writes_the_ledger_is_not_opened(tmp_path):
         shards.check(file, "job")
 
 
-def test_money_and_rates_are_shared_among_the_workers(tmp_path):
+def test_money_and_rates_are_shared_among_the_workers():
     given = params(SimpleNamespace(base_url=""), token_cap=1000, requests_per_minute=60)
     mine = pipeline.part(given, dbke.Spent(1, 1, 200, 4.0), SITE)
     shared = {name: mine[name] for name in ("money_cap", "token_cap", "requests_per_minute")}

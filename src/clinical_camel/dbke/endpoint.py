@@ -22,6 +22,7 @@ import aiohttp
 
 from clinical_camel.dbke.ledger import Ledger
 from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.teachers import Settings
 from clinical_camel.dbke.teaching import Ask, Desk, Payload, Teacher, Verdict, advance
 
 KEY = "TEACHER_API_KEY"  # the only place a key is read from; never another provider's variable
@@ -186,7 +187,7 @@ class OpenAITeacher(Teacher):
     name = "openai"
     prompted = True
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.given, self.model = settings, settings.model
         self._key = os.environ.get(KEY, "")
         address = urllib.parse.urlsplit(settings.base_url)
@@ -198,12 +199,7 @@ class OpenAITeacher(Teacher):
 
     @property
     def settings(self) -> dict[str, Any]:
-        given = self.given
-        return {
-            "temperature": given.temperature,
-            "max_new_tokens": given.max_new_tokens,
-            "seed": given.seed,
-        }
+        return self.given.sampling
 
     # ---------------------------------------------------------------- requests to verdicts
 

@@ -1,11 +1,13 @@
 """A language model on this machine as the teacher: batches of prompts, on any device."""
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.teachers import Settings
 from clinical_camel.dbke.teaching import Ask, Desk, Payload, Teacher, Verdict, advance
 
 CHUNK = 256  # requests that are pursued together
@@ -21,22 +23,19 @@ class LocalTeacher(Teacher):
     name = "local"
     prompted = True
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self.given, self.model = settings, settings.model
+
+    @functools.cached_property
+    def llm(self) -> Any:
+        """The model (`models.LLM`), loaded when it is first asked: planning needs no weights."""
         from clinical_camel import models  # here, not above: it takes seconds that others need not
 
-        self._models = models
-        self.given, self.model = settings, settings.model
-        self.llm = models.load(settings.model, {"teacher": ""}, settings.quantize)["teacher"]
+        return models.load(self.model, {"teacher": ""}, self.given.quantize)["teacher"]
 
     @property
     def settings(self) -> dict[str, Any]:
-        given = self.given
-        return {
-            "temperature": given.temperature,
-            "max_new_tokens": given.max_new_tokens,
-            "seed": given.seed,
-            "weights": self.llm.source,
-        }
+        return {**self.given.sampling, "weights": self.llm.source}
 
     def settle(self, requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:
         remaining = iter(requests)
@@ -51,7 +50,9 @@ class LocalTeacher(Teacher):
 
     def _write(self, asks: Sequence[Ask], store: Any) -> list[Payload]:
         """The reply to each, or that its prompt is longer than the context."""
-        llm, given, models = self.llm, self.given, self._models
+        from clinical_camel import models
+
+        llm, given = self.llm, self.given
         prompts = [models.render_chat(llm.tokenizer, ask.messages) for ask in asks]
         room = llm.max_length - given.max_new_tokens
         fits = [i for i, p in enumerate(prompts) if len(models.encode(llm.tokenizer, p)) <= room]

@@ -15,6 +15,8 @@ Caps and rates hold for all workers together: each task gets an equal part of wh
 has used up its own stops; run the command again, and what is left is divided anew.
 """
 
+import contextlib
+import dataclasses
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -38,7 +40,7 @@ from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.licences import check_terms, licensed
 from clinical_camel.dbke.requests import Request, plan_requests
 from clinical_camel.dbke.teachers import Settings, load_teacher, room
-from clinical_camel.dbke.teaching import Desk, Teacher
+from clinical_camel.dbke.teaching import Desk
 
 STARTS = 3  # of a task whose process is killed, in one run
 LEDGERED = ("openai", "local")  # the others ask nobody: the notebook alone is as fast
@@ -60,10 +62,8 @@ def settings_of(params: dict[str, Any]) -> Settings:
 
 def plan(params: dict[str, Any]) -> list[Request]:
     """Everything that is asked, in order. ValueError where licences or terms do not permit it."""
-    teacher = Teacher()  # to plan, a model here need not be loaded
-    teacher.prompted, teacher.model = True, params["teacher_model"]
-    if params["teacher"] != "local":
-        teacher = load_teacher(params["teacher"], settings_of(params))
+    told = settings_of(params)
+    teacher = load_teacher(params["teacher"], told)  # a model here is loaded when it is first asked
     specs = [*params["articles"], *params["questions"]]
     sources = {spec: data.describe(spec) for spec in specs}
     texts = []
@@ -83,8 +83,8 @@ def plan(params: dict[str, Any]) -> list[Request]:
     licences = [*stated, *(article.licence for article in texts)]
     check_terms(teacher, params["teacher_terms"], params["student"], licences)
     sizes = (params["dialogues_per_article"], params["exchanges_per_dialogue"])
-    space, passages = room(teacher, settings_of(params)), params["passages_per_question"]
-    return plan_requests(texts, asked, *sizes, params["seed"], space, passages)
+    passages = params["passages_per_question"]
+    return plan_requests(texts, asked, *sizes, params["seed"], room(teacher, told), passages)
 
 
 def checks_of(params: dict[str, Any]) -> tuple[int, int, str, str]:
@@ -253,22 +253,21 @@ def prepare(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> 
     """
     if params["teacher"] not in LEDGERED:
         raise ValueError(f"teacher: {params['teacher']} asks nobody; run 01 as it is")
-    study = Ledger(ledger)
-    spent = study.spent()
-    study.close()
-    count = len(plan(params))
-    tasks = max(1, min(site.tasks, count))
-    site = Site(
-        **{name: getattr(site, name) for name in ("time", "partition", "sbatch")},
-        tasks=tasks,
-        workers=min(site.workers or tasks, tasks),
-    )
+    spent = _spent(ledger)
+    tasks = max(1, min(site.tasks, len(plan(params))))
+    site = dataclasses.replace(site, tasks=tasks, workers=min(site.workers or tasks, tasks))
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     mine = part(params, spent, site)
     blocks = [Requests(mine), Teach(mine, str(ledger.resolve()), job)]
     made = EXECUTORS[executor](blocks, str(ledger.resolve().with_suffix(".logs") / job), site)
     shards.announce(ledger, job)
     return made
+
+
+def _spent(ledger: Path) -> Spent:
+    """What the study's ledger has, once it has taken its shards in."""
+    with contextlib.closing(Ledger(ledger)) as study:
+        return study.spent()
 
 
 def show(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> int:
@@ -284,9 +283,7 @@ def show(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> int
         print(f"submitted: {made.tasks} tasks. When they have ended: {then}")
         return 0
     failed = failed if executor == "local" else made.get_incomplete_ranks()
-    study = Ledger(ledger)
-    spent = study.spent()
-    study.close()
+    spent = _spent(ledger)
     money = f"{spent.tokens} tokens, {spent.money:.4f} in money"
     print(f"{made.tasks} tasks, {len(failed)} not complete")
     print(f"{ledger.name}: {spent.replies} replies of {spent.attempts} attempts, {money}")

@@ -38,6 +38,12 @@ class Settings:
     money_cap: float = 0.0
     seed: int = 0
 
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What a language model's reply depends on beside model and prompt."""
+        names = ("temperature", "max_new_tokens", "seed")
+        return {name: getattr(self, name) for name in names}
+
 
 class ReplayTeacher(Teacher):
     """Replies from a recorded ledger, by the prompt that they answered: no model, no network."""

@@ -58,7 +58,7 @@ class Teacher:
         return {}
 
     def write(self, request: Request) -> str:
-        """The raw reply."""
+        """The raw reply; for a teacher that takes `reply` and `settle` as they are here."""
         raise NotImplementedError
 
     def reply(self, ask: Ask, store: Any) -> Payload:
