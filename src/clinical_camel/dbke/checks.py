@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
 from clinical_camel.dbke import prompt, screen
-from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.requests import Request, key_sentence
 
 NO_PASSAGE = "no supporting passage found"
 # How an assistant sentence must rest on the source: it stands there word for word, or it may be
@@ -86,8 +86,9 @@ def check_dialogue(
         return "empty turn"
     if request.question and not request.passages:
         return NO_PASSAGE
-    if len(roles) // 2 < (2 if request.question else min_exchanges):
-        return f"fewer than {2 if request.question else min_exchanges} exchanges"
+    least = 2 if request.question else min_exchanges
+    if len(roles) // 2 < least:
+        return f"fewer than {least} exchanges"
     turns = [m["content"] for m in dialogue.messages]
     if request.question and (reason := _misses_the_exam(turns, request)):
         return reason
@@ -98,7 +99,7 @@ def check_dialogue(
 
 
 def _misses_the_exam(turns: Sequence[str], request: Request) -> str:
-    asked, key = data.question_text(request.question), prompt.key_sentence(request.question)
+    asked, key = data.question_text(request.question), key_sentence(request.question)
     if _plain(turns[0]) != _plain(asked):
         return "the first turn is not the exam question"
     if not _plain(turns[1]).startswith(_plain(key)):
@@ -137,10 +138,10 @@ def source_sentences(request: Request) -> list[str]:
 def stated(dialogue: Dialogue, request: Request) -> list[str]:
     """The assistant's sentences that need a source."""
     question = request.question
-    free = [prompt.key_sentence(question), *prompt.denials(question)] if question else []
+    free = [key_sentence(question), *prompt.denials(question)] if question else []
     said = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
     found = [s for t in said for s in grounding.split_sentences(_without(screen.clean(t), free))]
-    return [s for s in found if not s.endswith("?") and s != prompt.NOT_SAID]
+    return [s for s in found if _states(s)]
 
 
 def _quoted(sentence: str) -> str:
@@ -171,7 +172,11 @@ def unsupported(text: str, source: str) -> list[str]:
     A question states nothing, and that the text does not say it may always be said.
     """
     found = grounding.unsupported(screen.clean(text), source)
-    return [s for s in found if not s.endswith("?") and s != prompt.NOT_SAID]
+    return [s for s in found if _states(s)]
+
+
+def _states(sentence: str) -> bool:
+    return not sentence.endswith("?") and sentence != prompt.NOT_SAID
 
 
 def echo(dialogue: Dialogue, request: Request, messages: Sequence[Message]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from clinical_camel import data
 from clinical_camel.data import Message, Question
-from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.requests import Request, key_sentence
 from clinical_camel.dbke.screen import clean
 
 NOT_SAID = "The text does not say."  # what the assistant may always say
@@ -152,11 +152,6 @@ def rules(request: Request, support: str = "verbatim") -> list[str]:
     more = ABOUT_QUESTION if question else ABOUT_ARTICLE
     kept = RULES if support == "verbatim" else (*RULES[:3], REWORDED, *RULES[4:])
     return [rule.format(**facts) for rule in (*kept, *more)]
-
-
-def key_sentence(question: Question) -> str:
-    """The right option as the assistant first gives it."""
-    return question.options[question.answer] + "."
 
 
 def denials(question: Question) -> tuple[str, ...]:

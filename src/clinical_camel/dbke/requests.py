@@ -35,8 +35,13 @@ class Request:
     def source_text(self) -> str:
         """All the text that an assistant sentence may be taken from."""
         if self.question:
-            return "\n".join((self.question.options[self.question.answer] + ".", *self.passages))
+            return "\n".join((key_sentence(self.question), *self.passages))
         return "\n".join(section.text for section in self.article.sections)
+
+
+def key_sentence(question: Question) -> str:
+    """The right option of an exam question as the assistant first gives it."""
+    return question.options[question.answer] + "."
 
 
 def plan_requests(

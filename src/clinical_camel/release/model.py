@@ -114,7 +114,7 @@ def card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
         f"A LoRA adapter on `{params['model']}` ({base}), whose licence binds this one too. "
         f"{len(log)} steps, loss from {log['loss'].iloc[0]:.2f} to {log['loss'].iloc[-1]:.2f}, "
         f"{trained['seconds'] / 60:.0f} minutes on {_device(trained)}{_energy(trained)}. "
-        f"Adapter: sha256 {trained['artefacts']['adapter/adapter_model.safetensors'][:16]}."
+        f"Adapter: sha256 {trained['artefacts'][f'adapter/{WEIGHTS}'][:16]}."
     )
     return CARD.format(
         front=front,

@@ -27,10 +27,12 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shown(value: Any) -> str:
+    """The value of a parameter as a card has it; what is empty is "none"."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "none"
 
 
 def record_of(study: str, step: str) -> dict[str, Any]:
+    """The `run.json` of a step (see `runs.Run`); PlanError unless its run is complete."""
     record = read_json(params_.root() / "outputs" / study / step / "run.json")
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
@@ -38,4 +40,5 @@ def record_of(study: str, step: str) -> dict[str, Any]:
 
 
 def table_of(study: str, step: str, name: str) -> pd.DataFrame:
+    """A table that a step saved under this name; FileNotFoundError if it saved none."""
     return pd.read_csv(params_.root() / "outputs" / study / step / f"{name}.csv")
