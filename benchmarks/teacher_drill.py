@@ -125,7 +125,7 @@ def one_fault(fault: str, place: Path, undisturbed: list[str]) -> Row:
         dialogues, aside, ended = run(file, 12, settings(server))
         twice, over, sends = account(file, server, 10.0, SENDS)
         lost = missing(file, server)
-    held = (place / "fault.sqlite").read_bytes()
+    held = file.read_bytes()
     lost += KEY.encode() in held
     same = "the same" if set(dialogues) == set(undisturbed) else "others" if dialogues else "none"
     reason = re.sub(r"http://\S+", "http://...", ended.partition(". Kept")[0])
@@ -148,7 +148,7 @@ def faults(place: Path) -> Iterator[Row]:
 class Mixed(Server):
     """Another fault for each prompt, drawn from its text or at random; each passes or is mended."""
 
-    kinds = [k for k in (*PASSING, *MENDED) if k not in ("slower than the time-out",)]
+    kinds = [k for k in (*PASSING, *MENDED) if k != "slower than the time-out"]
 
     def __init__(self, dice: random.Random | None = None, **more: float) -> None:
         super().__init__(**more)

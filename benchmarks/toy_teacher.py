@@ -61,7 +61,7 @@ def completion(content: object, reason: str = "stop", **more: object) -> dict:
 
 
 def good(asked: str) -> Reply:
-    return Reply(json.dumps(completion(dialogue(asked)), ensure_ascii=False).encode())
+    return says(dialogue(asked))
 
 
 def says(content: object, reason: str = "stop", **more: object) -> Reply:

@@ -82,15 +82,18 @@ class Project:
         return file
 
 
+def in_turn(*said: str) -> list[dict[str, str]]:
+    """Messages of user and assistant, who speak in turn."""
+    roles = ("user", "assistant")
+    return [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
+
+
 def dialogue(name: str, exchanges: int = 3):
     """Questions and answers on one subject: a row to train on."""
     from clinical_camel.data import Dialogue  # after the environment above is set
 
-    messages = []
-    for i in range(exchanges):
-        messages.append({"role": "user", "content": f"Question {i} on {name}?"})
-        messages.append({"role": "assistant", "content": f"Answer {i} on {name}."})
-    return Dialogue(id=name, source="test", messages=messages)
+    pairs = [(f"Question {i} on {name}?", f"Answer {i} on {name}.") for i in range(exchanges)]
+    return Dialogue(id=name, source="test", messages=in_turn(*sum(pairs, ())))
 
 
 @pytest.fixture

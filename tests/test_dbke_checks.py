@@ -5,7 +5,7 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import Memory
+from conftest import Memory, in_turn
 
 from clinical_camel import data, dbke
 from clinical_camel.data import Article, Dialogue, Question, Section
@@ -39,9 +39,7 @@ class Says(dbke.Teacher):
 
 
 def raw(*turns):
-    roles = ("user", "assistant")
-    messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(turns)]
-    return json.dumps({"messages": messages})
+    return json.dumps({"messages": in_turn(*turns)})
 
 
 def reason(*said, request=None, **checks):
@@ -214,9 +212,7 @@ LONG = Question(
 
 
 def talk(name, *said):
-    roles = ("user", "assistant")
-    messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
-    return Dialogue(id=name, source="article", messages=messages)
+    return Dialogue(id=name, source="article", messages=in_turn(*said))
 
 
 PLAIN = talk("plain", "What helps gout?", KEY)

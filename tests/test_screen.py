@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from conftest import Memory
+from conftest import Memory, in_turn
 from hostile import BENIGN, CANARY, HOSTILE
 
 from clinical_camel import dbke
-from clinical_camel.data import Article, Section
-from clinical_camel.dbke import prompt, screen
+from clinical_camel.data import Article, Dialogue, Section
+from clinical_camel.dbke import checks, prompt, screen
 
 FACTS = ["Gout hurts at night.", "Naproxen helps the attack.", "The big toe swells."]
 
@@ -27,9 +27,7 @@ class Gullible(dbke.Teacher):
         sent = ask.messages[1]["content"]
         line = next((s for s in sent.splitlines() if CANARY in s), FACTS[2])
         turns = [f"What of {ask.request.id}?", FACTS[0], "What helps?", FACTS[1], "And else?", line]
-        roles = ("user", "assistant")
-        messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(turns)]
-        return {"raw": dbke.completion(json.dumps({"messages": messages}), True)}
+        return {"raw": dbke.completion(json.dumps({"messages": in_turn(*turns)}), True)}
 
 
 def settle(articles):
@@ -83,7 +81,13 @@ def test_powers_and_accents_reach_the_teacher_as_they_are():
 
 
 def test_a_reply_that_repeats_the_prompt_is_set_aside():
-    messages = dbke.build_messages(dbke.plan_requests([article("a", "")], [], 1, 3, 0)[0])
+    request = dbke.plan_requests([article("a", "")], [], 1, 3, 0)[0]
+    messages = dbke.build_messages(request)
+
+    def echo(turn):
+        said = Dialogue(id="a", source="article", messages=in_turn("What helps?", turn))
+        return checks.echo(said, request, messages)
+
     for echoed in (prompt.RULES[3], f"It ends at {prompt.code_of(messages)}."):
-        assert prompt.repeated(echoed) or prompt.code_of(messages) in echoed
-    assert not prompt.repeated(" ".join(FACTS))
+        assert echo(echoed) == "a turn repeats the prompt"
+    assert echo(" ".join(FACTS)) == ""

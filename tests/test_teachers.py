@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import pytest
 import teacher_drill
 import toy_teacher
-from teacher_drill import articles, run
+from teacher_drill import articles, run, settings
 from toy_teacher import KEY, Server
 
 from clinical_camel import data, dbke
@@ -45,10 +45,6 @@ MINI_REASONS = {
 @pytest.fixture(autouse=True)
 def _key(monkeypatch):
     monkeypatch.setenv(endpoint.KEY, KEY)
-
-
-def settings(server: Server, **more) -> dbke.Settings:
-    return teacher_drill.settings(server, **more)
 
 
 def plan(count=3):
@@ -310,7 +306,7 @@ def test_a_recorded_ledger_gives_the_same_dialogues_without_a_server(tmp_path, m
     assert found[4].reason == "the recorded ledger has no reply to this prompt"
 
 
-def test_a_model_on_this_machine_writes_and_is_not_asked_twice(tmp_path, monkeypatch):
+def test_a_model_on_this_machine_writes_and_is_not_asked_twice(tmp_path):
     given = dbke.Settings(model="mini", max_new_tokens=16, temperature=0.7, token_budget=8192)
     teacher, ledger = dbke.load_teacher("local", given), dbke.Ledger(tmp_path / "l.sqlite")
     desk = dbke.Desk(teacher, ledger, 2, tries=2)
@@ -486,7 +482,7 @@ def test_articles_that_state_no_licence_stop_with_the_remedy():
         dbke.licensed([silent], "mine", "", {})
 
 
-def remote(model="gpt", base_url="https://api.example.org/v1"):
+def asked_at(model, base_url):
     return dbke.load_teacher("openai", dbke.Settings(model=model, base_url=base_url))
 
 
@@ -521,7 +517,7 @@ def test_a_forbidden_pair_stops_before_the_first_request(
     model, base_url, terms, student, licence, says
 ):
     with pytest.raises(ValueError, match=says):
-        dbke.check_terms(remote(model, base_url), terms, student, [licence])
+        dbke.check_terms(asked_at(model, base_url), terms, student, [licence])
 
 
 @pytest.mark.parametrize(
@@ -542,7 +538,7 @@ def test_a_forbidden_pair_stops_before_the_first_request(
     ],
 )
 def test_a_permitted_pair_passes(model, base_url, terms, student, licence):
-    dbke.check_terms(remote(model, base_url), terms, student, [licence])
+    dbke.check_terms(asked_at(model, base_url), terms, student, [licence])
 
 
 def test_the_extractive_teacher_needs_no_terms():
