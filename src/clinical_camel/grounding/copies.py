@@ -24,10 +24,11 @@ def near_duplicates(texts: Sequence[str], similarity: float = 0.8) -> dict[int, 
     if not 0 < similarity <= 1:
         raise ValueError(f"similarity is above 0 and at most 1, is {similarity}")
     index = MinHashLSH(threshold=0.9 * similarity, num_perm=PERMUTATIONS)
+    blank = MinHash(num_perm=PERMUTATIONS, seed=1)  # its permutations are drawn once
     found: dict[int, int] = {}
     for i, text in enumerate(texts):
         runs = _shingles(text)
-        sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
+        sketch = blank.copy()
         sketch.update_batch([run.encode() for run in sorted(runs)])
         for earlier in sorted(index.query(sketch)):
             others = _shingles(texts[earlier])
