@@ -170,7 +170,9 @@ def _support(stems: frozenset[str], source: _Source) -> tuple[list[int], float]:
 Problem = tuple[str, str] | None  # verdict, reason
 
 
-def _problems(clauses: list[Clause], sources: list[int], source: _Source) -> Iterator[Problem]:
+def _problems(
+    clauses: list[Clause], sources: list[int], source: _Source
+) -> Iterator[tuple[str, str]]:
     """(verdict, reason) of each fact that does not stand."""
     for clause in clauses:
         for fact in clause.facts:
@@ -207,7 +209,7 @@ def _quantity(fact: Fact, clause: Clause, sources: list[int], source: _Source) -
     if rivals:
         same = any(other.about & fact.about for other in rivals)
         values = ", ".join(dict.fromkeys(other.value for other in rivals))
-        return VERDICTS[1 if same else 2], f"{fact.value}, the source has {values}"
+        return "contradicted" if same else "unsupported", f"{fact.value}, the source has {values}"
     if wanted[0] in ("0", "1"):  # "one" is not always a number
         return None
     return "unsupported", f"{fact.value} is not in the source"
