@@ -46,12 +46,11 @@ OPENING = 2_000  # letters that the language is told from
 
 def fault(row: dict[str, Any]) -> str:
     """The first of REASONS that holds for a raw conversation by itself; "" if none does."""
-    turns = row.get("conversations")
     try:
         dialogue = readers.read_sharegpt(row)
     except ValueError:
-        return REASONS[0]
-    if not all(message["content"].strip() for message in dialogue.messages) or not turns:
+        return "not readable"
+    if not dialogue.messages or not all(m["content"].strip() for m in dialogue.messages):
         return "empty turn"
     if row_problems(dialogue):
         return "wrong order"
