@@ -1,4 +1,4 @@
-"""How well `eval_fewshot.overlaps` finds what was planted, and what it finds in the real sources.
+"""How well `data.overlaps` finds what was planted, and what it finds in the real sources.
 
 Planted: of each public exam 100 questions, each with its right option, in the middle of a page of
 MedQuAD: as it is; with other case, punctuation and white space; with 10 % and with 20 % of its
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from clinical_camel import data, eval_fewshot
+from clinical_camel import data
 from clinical_camel.data import Question, contamination
 from clinical_camel.data.contamination import KINDS
 
@@ -149,10 +149,10 @@ def planted(
             sources.append(
                 (question.id, f"{page[:half]}\n{edit(text, rng, others)}\n{page[half:]}")
             )
-        found = eval_fewshot.overlaps(questions, sources)
+        found = data.overlaps(questions, sources)
         found = found[found["id"] == found["source"]]
         rows.append({"source": name, "asked": count} | counted(found))
-    found = eval_fewshot.overlaps(questions, [(str(i), page) for i, page in enumerate(hosts)])
+    found = data.overlaps(questions, [(str(i), page) for i, page in enumerate(hosts)])
     row = {"source": "nothing planted", "asked": count} | counted(found)
     return pd.DataFrame([*rows, row | {"found": found["source"].nunique()}])
 
@@ -178,7 +178,7 @@ def real(
     pages = [(f"{name}\t{page}", text) for name, rows in sources.items() for page, text in rows]
     rows = []
     for exam, questions in exams.items():
-        every = eval_fewshot.overlaps(questions, pages, part=0.0)
+        every = data.overlaps(questions, pages, part=0.0)
         places = every["source"].str.split("\t").str[0]
         for name in sources:
             here = every[places == name]
@@ -193,7 +193,7 @@ def copies(exams: dict[str, Sequence[Question]]) -> pd.DataFrame:
     rows = []
     for name, questions in exams.items():
         pages = [(question.id, data.row_text(question)) for question in questions]
-        found = eval_fewshot.overlaps(questions, pages)
+        found = data.overlaps(questions, pages)
         found = found[found["id"] != found["source"]]
         rows.append(
             {"benchmark": name, "source": "itself", "asked": len(questions)} | counted(found)

@@ -27,7 +27,7 @@ PAGE = "Some page about feet and shoes, and what the weather does to both of the
 
 def found(text, *questions, **options):
     """(question, kind) of what is found in one text."""
-    table = eval_fewshot.overlaps(questions or [GOUT, OTHER], [("page", text)], **options)
+    table = data.overlaps(questions or [GOUT, OTHER], [("page", text)], **options)
     return list(zip(table["id"], table["kind"], strict=True))
 
 
@@ -48,7 +48,7 @@ def test_unicode_forms_of_one_letter_are_the_same():
 def test_the_beginning_of_a_vignette_is_a_run_of_13_words():
     text = PAGE + " ".join(LONG.split()[:14]) + " " + PAGE
     assert found(text) == [("gout", "13-gram")]
-    table = eval_fewshot.overlaps([GOUT], [("page", text)])
+    table = data.overlaps([GOUT], [("page", text)])
     assert table["similarity"].item() == pytest.approx(16 / 31)  # "54-year-old" is three
 
 
@@ -128,7 +128,7 @@ def test_two_questions_with_one_id_are_refused():
 
 
 def test_nothing_found_is_an_empty_table_with_its_columns():
-    table = eval_fewshot.overlaps([GOUT], [])
+    table = data.overlaps([GOUT], [])
     assert list(table) == ["id", "source", "kind", "similarity", "shared"]
     assert table.empty
 
@@ -180,7 +180,7 @@ def test_what_is_planted_in_generated_text_is_found_and_hardly_anything_else():
 def test_no_question_of_the_shipped_exam_stands_whole_in_what_is_trained_on():
     rows = data.load_training_questions("mini_exam_train") + data.load_articles("mini_articles")
     sources = [(row.id, data.row_text(row)) for row in rows]
-    table = eval_fewshot.overlaps(data.load_questions("mini_exam"), sources)
+    table = data.overlaps(data.load_questions("mini_exam"), sources)
     assert set(table["kind"]) == {"light edit"}  # one template, another condition
 
 
@@ -246,7 +246,7 @@ def test_a_clean_exam_keeps_its_score():
         predicted=0,
         confidence=None,
     )
-    none = eval_fewshot.overlaps([], []).assign(benchmark="")
+    none = data.overlaps([], []).assign(benchmark="")
     questions = {"a": [Question(id="1", question="?", options=["x", "y"], answer=0)]}
     row = eval_fewshot.clean_scores(answers, questions, none).iloc[0]
     assert (row["n"], row["n_clean"], row["accuracy_clean"]) == (1, 1, 1.0)

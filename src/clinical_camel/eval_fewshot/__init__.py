@@ -9,7 +9,7 @@ contamination   which questions stand in what a model was trained on: the tables
 harness     the same as tasks and results of lm-evaluation-harness
 """
 
-from clinical_camel.data.contamination import overlaps, search_sources
+from clinical_camel.data import search_sources
 from clinical_camel.eval_fewshot.answering import (
     SETTING,
     Design,
@@ -90,7 +90,6 @@ __all__ = [
     "headline",
     "item_sets",
     "overlap_counts",
-    "overlaps",
     "pairs_of",
     "plan",
     "plot_calibration",
