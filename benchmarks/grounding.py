@@ -90,6 +90,10 @@ class Text(NamedTuple):
     written: list[str]
     source: Sequence
 
+    def said(self) -> str:
+        """The source as one text in lower case."""
+        return " ".join(u if isinstance(u, str) else u.text for u in self.source).lower()
+
 
 # --------------------------------------------------------------------------------------- the texts
 
@@ -192,11 +196,10 @@ def exchange(*pairs: tuple[str, str]) -> Edit:
     """One word for its counterpart, in the case of its first letter."""
     table = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
 
-    def change(found: re.Match, rng: random.Random) -> str:
-        other = table[found[0].lower()]
-        return other.capitalize() if found[0][0].isupper() else other
-
-    return swap(rf"\b(?:{'|'.join(map(re.escape, table))})\b", change)
+    return swap(
+        rf"\b(?:{'|'.join(map(re.escape, table))})\b",
+        lambda m, rng: _cased(m[0], table[m[0].lower()]),
+    )
 
 
 def another(found: re.Match, rng: random.Random) -> str:
@@ -323,7 +326,7 @@ def plant(texts: Sequence[Text], kinds: dict[str, Edit], seed: int) -> Iterator[
     """One changed sentence a text, for each kind that it has a place for."""
     for text, other in zip(texts, [*texts[1:], texts[0]], strict=True):
         rng = random.Random(f"{seed}/{text.id}")
-        said = " ".join(u if isinstance(u, str) else u.text for u in text.source).lower()
+        said = text.said()
         cases = []
         for kind, edit in kinds.items():
             for i in rng.sample(range(len(text.written)), len(text.written)):
@@ -350,9 +353,9 @@ def reasons(link: grounding.Link) -> set[str]:
 def drop(texts: Sequence[Text], drugs: Sequence[str], seed: int) -> Iterator[Case]:
     """A drug that both name is left out of the written text: is a fact no longer kept?"""
     for text in texts:
-        said = " ".join(u if isinstance(u, str) else u.text for u in text.source).lower()
+        said = text.said()
         ours = " ".join(text.written)
-        named = {w for w in re.findall(DOSED, ours)} | {d for d in drugs if d in ours.lower()}
+        named = set(re.findall(DOSED, ours)) | {d for d in drugs if d in ours.lower()}
         both = sorted(w for w in named if re.search(rf"\b{w.lower()}\b", said))
         if both:
             word = random.Random(f"{seed}/{text.id}").choice(both).lower()

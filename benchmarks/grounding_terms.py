@@ -50,19 +50,12 @@ NO_NAME = re.compile(
     r"|(?:movement|coordination|balance) and .*|muscle weakness|swelling|joint deformities|small"
     r"|muscle tone|large head|movements of .*|shaped .*|thinking .*|tensing .*|loss of fluids)$"
 )
-NO_DRUG = {"than", "from", "dose", "sulfate", "taking", "about", "cholesterol", "exercises", "were"}
-NO_DRUG |= {"cypionate", "triglycerides", "take", "already", "total", "with", "being", "received"}
-NO_DRUG |= {
-    "acetate",
-    "carbonate",
-    "anesthetics",
-    "bromide",
-    "hydrochloride",
-    "mesylate",
-    "patches",
-}
-NO_DRUG |= {"thyroid", "toxin", "vaccine", "aminobenzoate", "diseaseriluzole", "amphetamines"}
-NO_DRUG |= {"hyperuricosuriaallopurinol", "galactosidase", "collagenase"}
+_REFUSED = """
+    than from dose sulfate taking about cholesterol exercises were cypionate triglycerides take
+    already total with being received acetate carbonate anesthetics bromide hydrochloride mesylate
+    patches thyroid toxin vaccine aminobenzoate diseaseriluzole amphetamines
+    hyperuricosuriaallopurinol galactosidase collagenase"""
+NO_DRUG = set(_REFUSED.split())
 LEADING = re.compile(
     r"^(?:the|an?|and|or|of|in|to|with|from|have|has|includes?|including|causes?|by|be|is|are|may"
     r"|also|some|their|his|develop|experience|for|severe|unusually|extreme|problems|that|called"
@@ -247,12 +240,12 @@ def ours() -> Iterator[tuple[str, str, str, str]]:
 
 def main() -> None:
     pages, visits = answers(), notes()
-    known = listed(pages)
+    known, branded = listed(pages), list(brands(pages))
     rows = list(ours())
     rows += [("finding", name, name, "list") for name in findings(pages, known)]
     rows += [("finding", words, name, "brackets") for words, name in bracketed(pages, known)]
-    rows += [("medication", brand, drug, "brackets") for brand, drug in brands(pages)]
-    rows += [("medication", drug, drug, "brackets") for _, drug in brands(pages)]
+    rows += [("medication", brand, drug, "brackets") for brand, drug in branded]
+    rows += [("medication", drug, drug, "brackets") for _, drug in branded]
     rows += [("medication", word, word, "dose") for word in sorted(dosed(visits))]
     first: dict[tuple[str, str], tuple] = {}
     for row in rows:
