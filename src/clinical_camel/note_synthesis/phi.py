@@ -27,8 +27,9 @@ _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Crescent|Way"
     r"|Terrace|Place|Pl|Square|Gardens|Grove|Mews|Parkway|Highway)\b"
 )
+# Time grows with the text and not with its square: what may repeat is bounded or possessive ("*+").
 PATTERNS: dict[str, tuple[str, ...]] = {
-    "email": (r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+",),
+    "email": (r"[\w.+-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+",),
     "url": (r"\bhttps?://\S+", r"\bwww\.[\w.-]+\.\w{2,}\S*"),
     "ip": (r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b",),
     "phone": (
@@ -42,7 +43,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "record number": (
         r"(?i:\b(?:mrn|medical record|record|chart|account|acct|policy|member|insurance|hospital"
         r"|patient|case|encounter|accession|licen[sc]e|serial|passport|medicare|medicaid)"
-        r"(?:\s*(?:number|no\.?|id|identifier|#))?\s*(?:is|:|#|=)?\s*)[A-Z]{0,4}-?\d[\dA-Z-]{4,}",
+        r"(?:\s*+(?:number|no\.?|id|identifier|#))?\s*+(?:is|:|#|=)?\s*+)[A-Z]{0,4}-?\d[\dA-Z-]{4,}",
     ),
     "date": (
         rf"\b{_DAY}[/.-](?:0?[1-9]|1[0-2])[/.-](?:19|20)?\d\d\b",
@@ -173,7 +174,7 @@ def screen(text: str, by: Mapping[str, Recognizer] | None = None) -> list[Findin
     found.sort(key=lambda f: (f.start, -f.end, f.by))
     kept: list[Finding] = []
     for finding in found:
-        if not kept or finding.end > max(f.end for f in kept):
+        if not kept or finding.end > kept[-1].end:  # the last one kept reaches furthest
             kept.append(finding)
     return kept
 
@@ -192,7 +193,10 @@ def screen_texts(
 
 
 def summarise_screen(found: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
-    """By kind: how many places, and in how many of the texts; a row of zeros where nothing is."""
+    """By kind: how many places, and in how many of the texts; a row of zeros where nothing is.
+
+    `found` is the table of `screen_texts`. Columns: kind, places, texts, of (texts screened).
+    """
     rows = [
         {"kind": kind, "places": int(rows["count"].sum()), "texts": len(rows), "of": len(texts)}
         for kind, rows in found.groupby("kind")
