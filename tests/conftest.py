@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
@@ -119,6 +120,25 @@ class Memory:
 
     def append(self, name: str, payload: dict) -> None:
         self.done[name] = payload
+
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)> $$\\href{javascript:x}{y}$$"
+
+
+class Tags(HTMLParser):
+    """What is live on a page, and what is read on it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+
+    def handle_data(self, data):
+        self.text += data
 
 
 def skip_if_run_again() -> None:

@@ -1,10 +1,10 @@
 """Step 04: what of a note the transcript supports, what the note keeps, and the planted error."""
 
 import dataclasses
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from conftest import SCRIPT, Tags
 
 from clinical_camel import data, grounding, note_synthesis
 from clinical_camel.data import Consultation, Turn
@@ -24,7 +24,6 @@ OTHER = dataclasses.replace(
 )
 WRONG = "Plan:\nNaproxen 50 mg for two weeks. Morphine."
 VISITS = {"toy": [VISIT, OTHER]}
-SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)> $$\\href{javascript:x}{y}$$"
 
 
 def notes_of(**texts: str) -> pd.DataFrame:
@@ -36,22 +35,6 @@ def notes_of(**texts: str) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def checked():
     return note_synthesis.check_notes(notes_of(base=WRONG, tuned=VISIT.note), VISITS)
-
-
-class Tags(HTMLParser):
-    """What is live on a page, and what is read on it."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, tuple]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, tuple(name for name, _ in attrs)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 # -------------------------------------------------------------------------------- the two tables
@@ -306,5 +289,5 @@ def test_visits_without_a_place_for_an_error_are_refused():
         note_synthesis.plant_error([dataclasses.replace(VISIT, note="Well.")], 0)
 
 
-def test_the_drugs_come_first_in_what_is_harmful():
+def test_what_is_harmful_is_looked_for_and_what_is_looked_for_can_be_read():
     assert set(faithfulness.HARMFUL) < set(faithfulness.FACTS) < set(grounding.KINDS)

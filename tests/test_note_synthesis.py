@@ -1,11 +1,10 @@
 """Step 04: the prompt, the sections, long transcripts, and outputs that are no notes."""
 
 import dataclasses
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from conftest import Memory
+from conftest import SCRIPT, Memory, Tags
 
 from clinical_camel import data, models, note_synthesis
 from clinical_camel.data import Consultation, Turn
@@ -373,24 +372,6 @@ def test_the_majority_note_has_the_sections_that_half_of_the_others_have():
 
 
 # --------------------------------------------------------------------- hostile inputs, see __init__
-
-SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)> $$\\href{javascript:x}{y}$$"
-
-
-class Tags(HTMLParser):
-    """What is live on a page: every tag and attribute."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, tuple]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, tuple(name for name, _ in attrs)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def test_html_in_transcript_note_and_name_is_text_on_the_page():
