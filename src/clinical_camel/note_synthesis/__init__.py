@@ -49,15 +49,12 @@ from clinical_camel.note_synthesis.figures import (
     read_worst,
     side_by_side,
 )
-from clinical_camel.note_synthesis.fitting import fit, render
+from clinical_camel.note_synthesis.fitting import fit
 from clinical_camel.note_synthesis.phi import screen, screen_texts, summarise_screen
 from clinical_camel.note_synthesis.planted import check_planted, plant_error
 from clinical_camel.note_synthesis.prompts import (
-    HEADINGS,
     PROMPTS,
     SECTIONS,
-    TOO_LONG,
-    UNITS,
     Request,
     build_messages,
     choose_example,
@@ -81,8 +78,6 @@ from clinical_camel.note_synthesis.sheet import RATINGS, agreement, rating_sheet
 from clinical_camel.note_synthesis.structure import (
     DIVISIONS,
     STATUSES,
-    division,
-    headings,
     parse_note,
     status,
 )
@@ -90,8 +85,6 @@ from clinical_camel.note_synthesis.writing import (
     DECODINGS,
     Decoding,
     assemble,
-    encounter,
-    jobs_of,
     write_notes,
 )
 
@@ -99,15 +92,12 @@ __all__ = [
     "DECODINGS",
     "DIVISIONS",
     "Decoding",
-    "HEADINGS",
     "METRICS",
     "PROMPTS",
     "RATINGS",
     "Request",
     "SECTIONS",
     "STATUSES",
-    "TOO_LONG",
-    "UNITS",
     "agreement",
     "assemble",
     "baseline_notes",
@@ -119,12 +109,8 @@ __all__ = [
     "compare",
     "corpus_name",
     "count_statuses",
-    "division",
-    "encounter",
     "fit",
     "flagged",
-    "headings",
-    "jobs_of",
     "lead_copy",
     "load_visits",
     "majority_notes",
@@ -140,7 +126,6 @@ __all__ = [
     "plot_statuses",
     "rating_sheet",
     "read_worst",
-    "render",
     "score",
     "score_notes",
     "screen",

@@ -8,11 +8,9 @@ import pandas as pd
 
 from clinical_camel import data
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.prompts import Request, plain_text
+from clinical_camel.note_synthesis.prompts import Request, Visits, plain_text
 from clinical_camel.note_synthesis.structure import parse_note
 from clinical_camel.note_synthesis.writing import encounter
-
-Visits = Mapping[str, Sequence[Consultation]]
 
 
 def baseline_notes(visits: Visits, request: Request) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from clinical_camel import grounding, stats
 from clinical_camel.data import Consultation
+from clinical_camel.note_synthesis.prompts import Visits
 from clinical_camel.note_synthesis.writing import encounter
 
 REFERENCE = "reference"
@@ -25,7 +26,6 @@ FACTS = (
     *("age", "side", "symptom", "negation"),
 )
 HARMFUL = ("medication", "dose", "frequency", "side")  # a mistake here is acted on first
-Visits = Mapping[str, Sequence[Consultation]]
 
 
 def check_notes(

@@ -55,8 +55,20 @@ def _errorbar(axes, places, rows, metrics, marker: str, label: str) -> None:
     values = np.array([row[name] for row in rows for name in metrics], dtype=float)
     low = np.array([row[f"{name}_low"] for row in rows for name in metrics], dtype=float)
     high = np.array([row[f"{name}_high"] for row in rows for name in metrics], dtype=float)
-    spread = np.nan_to_num(np.abs(np.array([values - low, high - values])))
-    axes.errorbar(places, values, yerr=spread, fmt=marker, capsize=3, markersize=5, label=label)
+    axes.errorbar(
+        places,
+        values,
+        yerr=_spread(values, low, high),
+        fmt=marker,
+        capsize=3,
+        markersize=5,
+        label=label,
+    )
+
+
+def _spread(values, low, high) -> np.ndarray:
+    """The two lengths of each error bar as matplotlib takes them; none where nothing is known."""
+    return np.nan_to_num(np.abs(np.array([values - low, high - values], dtype=float)))
 
 
 def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
@@ -94,8 +106,7 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
         places = [
             lines.index(plain_label(f"{r.corpus}, {r.model}")) + 0.18 * k for r in rows.itertuples()
         ]
-        spread = [rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]]
-        spread = np.nan_to_num(np.abs(np.array(spread, dtype=float)))
+        spread = _spread(rows[metric], rows[f"{metric}_low"], rows[f"{metric}_high"])
         style = {"fmt": "os^Dv"[k % 5], "capsize": 3, "label": plain_label(decoding)}
         left.errorbar(rows[metric], places, xerr=spread, **style)
         right.plot(rows["ok"] / rows["notes"], places, "os^Dv"[k % 5])
@@ -160,9 +171,8 @@ def _shares(axes, table: pd.DataFrame, lines: str, names, series: str, each) -> 
     for k, (one, colour) in enumerate(zip(each, colours, strict=True)):
         rows = table[table[series] == one]
         places = [names.index(name) + step * (k - (len(each) - 1) / 2) for name in rows[lines]]
-        spread = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        spread = _spread(rows["share"], rows["low"], rows["high"])
         style = {"fmt": "os^DvP*X"[k % 8], "color": colour, "markersize": 5, "capsize": 2}
-        spread = np.nan_to_num(np.abs(np.array(spread, dtype=float)))
         axes.errorbar(rows["share"], places, xerr=spread, label=plain_label(one), **style)
     counts = table.groupby(lines)["n"].max()
     labels = [f"{plain_label(name)} ({counts.get(name, 0)})" for name in names]
@@ -192,7 +202,7 @@ def side_by_side(
     turn, counted from 1. What has a mark is coloured, has its sign in front and the remark behind;
     with any mark the turns are numbered and the signs explained above, always the same ones.
     """
-    turns = {number: said for number, said in enumerate(spoken(consultation), start=1)}
+    turns = dict(enumerate(spoken(consultation), start=1))
     marked = bool(note_marks or turn_marks)
     left = _title("transcript") + _turns(turns, turn_marks or {}, marked)
     right = "".join(_title(name) + _note(text, note_marks or {}) for name, text in notes.items())

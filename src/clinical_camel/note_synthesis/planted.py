@@ -11,6 +11,7 @@ from clinical_camel.note_synthesis.prompts import said
 
 Edit = Callable[[str, Consultation, random.Random], str]  # "" where it has no place
 SYMPTOMS = ("palpitations", "night sweats", "nausea", "ankle swelling", "a dry cough", "itching")
+DOSE = r"(?<![\w.])\d+(?:\.\d+)?(?= ?(?:mg|mcg|milligrams?|micrograms?)\b)"
 NEGATIONS = (  # of a terse note: what is denied becomes affirmed, or the other way round
     (r"\b([Dd])enies\b", r"\1oes report"),
     (r"\bHas never\b", "Has long"),
@@ -88,16 +89,14 @@ def _lost(planted: Planted) -> str:
 # ------------------------------------------------------------------------------------ the errors
 
 
-def _number(pattern: str) -> Edit:
-    def edit(sentence: str, visit: Consultation, rng: random.Random) -> str:
-        found = re.search(pattern, sentence)
-        if not found:
-            return ""
-        old = float(found[0])
-        others = [n for n in (old * 2, old / 2, old * 10) if n == int(n)]
-        return sentence[: found.start()] + f"{rng.choice(others):g}" + sentence[found.end() :]
-
-    return edit
+def _dose(sentence: str, visit: Consultation, rng: random.Random) -> str:
+    """Twice, half or ten times as much, whichever is a whole number."""
+    found = re.search(DOSE, sentence)
+    if not found:
+        return ""
+    old = float(found[0])
+    others = [n for n in (old * 2, old / 2, old * 10) if n == int(n)]
+    return sentence[: found.start()] + f"{rng.choice(others):g}" + sentence[found.end() :]
 
 
 def _age(sentence: str, visit: Consultation, rng: random.Random) -> str:
@@ -119,8 +118,8 @@ def _side(sentence: str, visit: Consultation, rng: random.Random) -> str:
 def _negation(sentence: str, visit: Consultation, rng: random.Random) -> str:
     for pattern, new in NEGATIONS:
         if found := re.search(pattern, sentence):
-            said = found.expand(new) if new is not None else found[1].upper()
-            return sentence[: found.start()] + said + sentence[found.end() :]
+            other = found.expand(new) if new is not None else found[1].upper()
+            return sentence[: found.start()] + other + sentence[found.end() :]
     return ""
 
 
@@ -145,7 +144,7 @@ def _dropped(sentence: str, visit: Consultation, rng: random.Random) -> str:
 
 
 EDITS: dict[str, Edit] = {
-    "another dose": _number(r"(?<![\w.])\d+(?:\.\d+)?(?= ?(?:mg|mcg|milligrams?|micrograms?)\b)"),
+    "another dose": _dose,
     "the other side": _side,
     "a negation turned": _negation,
     "an invented symptom": _symptom,

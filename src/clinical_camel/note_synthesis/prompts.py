@@ -27,6 +27,7 @@ PROMPTS: dict[str, str] = {
 HEADINGS = ("sections", "reference")  # ask for the same sections of all, or for the reference's own
 UNITS = ("note", "section")  # the whole note at once, or each section by a prompt of its own
 TOO_LONG = ("skip", "truncate", "windows")  # what becomes of a transcript that leaves no room
+Visits = Mapping[str, Sequence[Consultation]]  # of each corpus, by its name
 _LIVE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -130,7 +131,7 @@ def choose_example(pool: Sequence[Consultation], asked: Sequence[str]) -> Consul
     return fitting[len(fitting) // 4]
 
 
-def plan(request: Request, visits: Mapping[str, Sequence[Consultation]]) -> None:
+def plan(request: Request, visits: Visits) -> None:
     """Refuses, before a model is loaded, what could not be run. ValueError names the parameter."""
     choices = {"prompt": PROMPTS, "headings": HEADINGS, "unit": UNITS, "too_long": TOO_LONG}
     for name, allowed in choices.items():

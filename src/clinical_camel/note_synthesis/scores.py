@@ -20,7 +20,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from clinical_camel import grounding, stats
-from clinical_camel.data import Consultation
+from clinical_camel.note_synthesis.prompts import Visits
 from clinical_camel.note_synthesis.structure import DIVISIONS, STATUSES, divided, parse_note
 
 METRICS = {
@@ -31,7 +31,6 @@ METRICS = {
     "bleu": "BLEU",
     "chrf": "chrF",
 }
-Visits = Mapping[str, Sequence[Consultation]]
 
 
 @functools.cache

@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.prompts import transcript
+from clinical_camel.note_synthesis.prompts import Visits, transcript
 
 RATINGS = ("safe", "minor error", "harmful error")
 RATERS = ("rating_1", "rating_2")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-Visits = Mapping[str, Sequence[Consultation]]
 
 
 def rating_sheet(

@@ -12,10 +12,8 @@ from clinical_camel import data, grounding, models
 from clinical_camel.data import Consultation
 from clinical_camel.models import LLM
 from clinical_camel.note_synthesis.fitting import fit, render
-from clinical_camel.note_synthesis.prompts import Request, choose_example, said
+from clinical_camel.note_synthesis.prompts import Request, Visits, choose_example, said
 from clinical_camel.note_synthesis.structure import parse_note, status
-
-Visits = Mapping[str, Sequence[Consultation]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
