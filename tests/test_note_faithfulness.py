@@ -248,6 +248,7 @@ def test_one_sentence_of_the_note_is_changed_and_the_same_one_again(visits):
     [
         ("another dose", "Naproxen 500 mg.", {"Naproxen 250 mg.", "Naproxen 1000 mg.",
                                               "Naproxen 5000 mg."}),
+        ("another dose", "Digoxin 0.125 mg.", {""}),
         ("the other side", "Pain in the left knee.", {"Pain in the right knee."}),
         ("a negation turned", "Denies fever.", {"Does report fever."}),
         ("a negation turned", "No alcohol.", {"Alcohol."}),

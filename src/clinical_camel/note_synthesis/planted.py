@@ -90,12 +90,12 @@ def _lost(planted: Planted) -> str:
 
 
 def _dose(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    """Twice, half or ten times as much, whichever is a whole number."""
+    """Twice, half or ten times as much, whichever is a whole number; "" where none is."""
     found = re.search(DOSE, sentence)
-    if not found:
+    old = float(found[0]) if found else 0.0
+    others = [n for n in (old * 2, old / 2, old * 10) if n and n == int(n)]
+    if not found or not others:
         return ""
-    old = float(found[0])
-    others = [n for n in (old * 2, old / 2, old * 10) if n == int(n)]
     return sentence[: found.start()] + f"{rng.choice(others):g}" + sentence[found.end() :]
 
 
