@@ -1,7 +1,9 @@
 """Step 04: what of a note the transcript supports, what the note keeps, and the planted error."""
 
 import dataclasses
+from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from conftest import SCRIPT, Tags
@@ -126,6 +128,35 @@ def test_without_any_fact_or_sentence_the_summary_and_figure_still_stand():
     nothing = note_synthesis.check_notes(notes_of(), {"toy": [dataclasses.replace(quiet, note="")]})
     assert note_synthesis.summarise_check(*nothing, seed=0).empty
     note_synthesis.plot_check(note_synthesis.summarise_check(*nothing, seed=0))
+
+
+# ------------------------------------------------------------------- what is said of the check
+
+ROOT = Path(__file__).parents[1]
+
+
+def noticed(*kinds: str) -> float:
+    """The share over the notes of all three corpora in the committed table."""
+    table = pd.read_csv(ROOT / "benchmarks/grounding.csv")
+    rows = table[table["source"].str.endswith(" notes") & table["kind"].isin(kinds)]
+    assert set(rows["kind"]) == set(kinds)
+    return rows["noticed"].sum() / rows["n"].sum()
+
+
+def test_the_numbers_in_the_prose_of_the_notebook_and_readme_are_those_of_the_table():
+    cells = nbformat.read(ROOT / "notebooks/04_note_synthesis.ipynb", 4).cells
+    prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "it notices most changed doses, numbers and ages and invented drugs" in prose
+    for kind in ("dose", "number", "patient's age", "invented medication"):
+        assert noticed(kind) > 0.75
+    assert "misses about four in ten turned denials" in prose
+    assert round(10 * (1 - noticed("negated finding"))) == 4
+    assert "at about every third sentence of the reference notes" in prose
+    assert "it alarms at a third of the sentences of real reference notes" in readme
+    assert round(1 / noticed("alarm: any")) == 3
+    assert "calls about one in eleven contradicted" in prose
+    assert round(1 / noticed("alarm: contradicted")) == 11
 
 
 # -------------------------------------------------------------------------------- to be read

@@ -134,6 +134,14 @@ def test_a_reference_against_itself_scores_one_in_everything():
         assert list(score(row.note, row.note).values()) == pytest.approx([1.0] * 6)
 
 
+def test_the_same_pair_is_scored_once_and_its_scores_are_the_callers_own(monkeypatch):
+    first = score("Rest at home, then fluids.", "Rest and fluids.")
+    monkeypatch.setattr(scores, "_scorers", lambda: pytest.fail("scored twice"))
+    again = score("Rest at home, then fluids.", "Rest and fluids.")
+    assert again == first
+    assert again is not first
+
+
 def test_a_text_without_a_word_has_no_score_instead_of_a_zero():
     assert all(math.isnan(value) for value in score("...", "Gout.").values())
     assert all(math.isnan(value) for value in score("Gout.", "").values())

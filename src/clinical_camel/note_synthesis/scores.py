@@ -58,6 +58,11 @@ def score(note: str, reference: str) -> dict[str, float]:
     That is without a word in the note or in the reference; and ROUGE where less than half of the
     letters of either are Latin.
     """
+    return dict(_score(note, reference))
+
+
+@functools.lru_cache(maxsize=1 << 16)  # `by_decoding` asks again for the notes that were scored
+def _score(note: str, reference: str) -> dict[str, float]:
     scores = dict.fromkeys(METRICS, float("nan"))
     if not (re.search(r"\w", note) and re.search(r"\w", reference)):
         return scores
@@ -89,9 +94,10 @@ def score_notes(notes: pd.DataFrame, visits: Visits) -> pd.DataFrame:
     """The metrics of each note against its own reference, whole and by division.
 
     A row a note and part (`part` is "whole" or one of DIVISIONS): corpus, model, id, encounter,
-    status, part, wanted (the reference has this part), present (the note has it), the metrics,
-    words. A part that the reference has and the note has not is counted as missing; it has no
-    score, and neither has anything without a reference.
+    status, truncated (the transcript lost turns), part, wanted (the reference has this part),
+    present (the note has it), the metrics, words (of this part of the note). A part that the
+    reference has and the note has not is counted as missing; it has no score, and neither has
+    anything without a reference.
     """
     references = {(name, row.id): row.note for name, rows in visits.items() for row in rows}
     rows = []
