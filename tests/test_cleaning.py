@@ -87,6 +87,7 @@ def test_of_the_public_sample_what_speaks_of_being_a_model_is_left_out():
     assert table["left_out"].sum() == table.loc["refusal or boilerplate", "left_out"] == 24
 
 
-def test_only_a_set_of_conversations_is_cleaned():
-    with pytest.raises(data.DataError, match="mini_exam is no ShareGPT set"):
-        data.cleaning_table("mini_exam")
+@pytest.mark.parametrize("spec", ["mini_exam", "medical_meadow_wikidoc", "my/rows.jsonl"])
+def test_only_a_set_in_the_format_of_sharegpt_is_cleaned(spec):
+    with pytest.raises(data.DataError, match=f"{spec} is no ShareGPT set"):
+        data.cleaning_table(spec)

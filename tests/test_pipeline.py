@@ -16,7 +16,7 @@ import pytest
 import teacher_drill
 from toy_teacher import KEY, Server
 
-from clinical_camel import __main__, data, dbke, runs
+from clinical_camel import __main__, data, dbke, models, runs
 from clinical_camel.dbke import endpoint, shards
 from clinical_camel.runs.params import read_cells, read_yaml
 
@@ -85,9 +85,13 @@ def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
     assert found["told"] == pipeline.checks_of(given)
 
 
-def test_to_plan_a_model_on_this_machine_is_not_loaded():
-    given = params(SimpleNamespace(base_url=""), teacher="local", teacher_model="data/nowhere")
+def test_to_plan_a_model_on_this_machine_is_found_but_not_loaded(monkeypatch):
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded"))
+    given = params(SimpleNamespace(base_url=""), teacher="local", teacher_model="mini")
     assert len(pipeline.plan(given)) == ASKED
+    given["teacher_model"] = "data/nowhere"
+    with pytest.raises(models.ModelError, match="data/nowhere: no such folder"):
+        pipeline.plan(given)
 
 
 def test_two_workers_write_what_one_run_writes_and_the_notebook_asks_for_nothing(tmp_path):

@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.data import cleaning, files, registry
+from clinical_camel.data import cleaning, files, readers, registry
 from clinical_camel.data.contamination import overlaps, search_sources
 from clinical_camel.data.draws import check_share, lowest_hashes, sample, share_of
 from clinical_camel.data.files import root
@@ -135,7 +135,8 @@ def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogu
 def cleaning_table(spec: str) -> pd.DataFrame:
     """What `sharegpt_cleaned` leaves out of a spec, and why: see `cleaning.count`."""
     place = _parse(spec)
-    if place.source is None or place.source.shape is not Dialogue:
+    read = place.source and getattr(place.source.read, "func", place.source.read)
+    if read not in (readers.read_sharegpt, cleaning.read_clean):
         raise DataError(f"{spec} is no ShareGPT set; give sharegpt_cleaned, or one with @path")
     if place.path:
         return cleaning.count(files.read_jsonl(files.local_path(place.path)))

@@ -24,12 +24,15 @@ class LocalTeacher(Teacher):
     prompted = True
 
     def __init__(self, settings: Settings) -> None:
+        from clinical_camel import models  # here, not above: it takes seconds that others need not
+
+        models.refuse_own_code(settings.model)  # or a name that is no model, before it is asked
         self.given, self.model = settings, settings.model
 
     @functools.cached_property
     def llm(self) -> Any:
         """The model (`models.LLM`), loaded when it is first asked: planning needs no weights."""
-        from clinical_camel import models  # here, not above: it takes seconds that others need not
+        from clinical_camel import models
 
         return models.load(self.model, {"teacher": ""}, self.given.quantize)["teacher"]
 
