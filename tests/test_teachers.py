@@ -197,6 +197,12 @@ def test_what_no_request_can_pass_ends_the_run_and_says_what_is_kept(fault, says
     assert KEY.encode() not in (tmp_path / "l.sqlite").read_bytes()
 
 
+def test_nothing_leaves_after_a_refusal_that_ends_the_run(tmp_path):
+    with Server("401 that repeats the key") as server:
+        run(tmp_path / "l.sqlite", 9, settings(server, in_flight=1))
+        assert server.requests == 1
+
+
 def test_the_retry_says_why_and_does_not_send_the_failure_again(tmp_path):
     with Server("an invented sentence") as server:
         run(tmp_path / "l.sqlite", 1, settings(server))

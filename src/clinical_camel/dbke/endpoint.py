@@ -23,7 +23,7 @@ import aiohttp
 from clinical_camel.dbke.ledger import Ledger
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.teachers import Settings
-from clinical_camel.dbke.teaching import Ask, Desk, Payload, Teacher, Verdict, advance
+from clinical_camel.dbke.teaching import Ask, Desk, Payload, Pursuit, Teacher, Verdict, advance
 
 KEY = "TEACHER_API_KEY"  # the only place a key is read from; never another provider's variable
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -31,6 +31,7 @@ AHEAD = 4  # requests pursued for each one in flight: verdicts come in order, re
 BATCHES = 8  # that hold so many as are in flight: crossing to the loop's thread costs time
 LONGEST_WAIT = 600.0  # seconds that an endpoint may ask us to wait before the run is ended
 REFUSED_IN_A_ROW = 20
+SLICE = 0.002  # seconds of prompts and checks, before what came in and goes out has its turn
 TURN_TOKENS = 64  # at most, that a chat template adds to two turns
 _NO_MODEL = re.compile(
     r"model.{0,80}(?:not|no |does|unknown|invalid|pinned)|pinned to", re.I | re.S
@@ -240,6 +241,7 @@ class OpenAITeacher(Teacher):
         self._stop: TeacherStop | None = None
         self._refused = self._flying = 0
         self._slots = asyncio.Semaphore(given.in_flight)
+        self._thinking, self._slice_ends = asyncio.Lock(), 0.0
         self._pace = Pace(given.requests_per_minute, given.tokens_per_minute)
         self._budget = Budget(ledger, given.token_cap, given.money_cap)
         self._scribe = Scribe(ledger)
@@ -257,13 +259,19 @@ class OpenAITeacher(Teacher):
 
     async def _pursue(self, desk: Desk, request: Request) -> Verdict:
         pursuit = desk.pursue(request)
-        step = advance(pursuit)
+        step = await self._think(pursuit)
         while isinstance(step, Ask):
-            if step.key in desk.store.done:
-                payload = desk.store.done[step.key]
-            else:
-                payload = await self._reply(step, desk.store)
+            payload = desk.store.done.get(step.key) or await self._reply(step, desk.store)
+            step = await self._think(pursuit, payload)
+        return step
+
+    async def _think(self, pursuit: Pursuit, payload: Payload | None = None) -> Ask | Verdict:
+        """`advance`, for SLICE seconds at a time: a slot that waits for the loop is not used."""
+        async with self._thinking:
             step = advance(pursuit, payload)
+            if time.monotonic() > self._slice_ends:
+                await asyncio.sleep(0)
+                self._slice_ends = time.monotonic() + SLICE
         return step
 
     async def _landed(self) -> None:
@@ -286,11 +294,9 @@ class OpenAITeacher(Teacher):
         body = self._body(ask)
         most = (len(body) + TURN_TOKENS, given.max_new_tokens)  # no token has less than a byte
         for sent in range(ledger.sends(ask.key), given.attempts):
-            async with self._slots:
-                status, headers, reply = await self._send(ask, body, most)
+            status, headers, reply = await self._send(ask, body, most)
             if status == 200:
                 self._refused = 0
-                await asyncio.sleep(0)  # who waits for the slot sends, then this reply is read
                 return {"raw": reply.decode(errors="replace")}
             why = _told(status, reply)
             if status and not self._again(status, headers, why):
@@ -315,6 +321,30 @@ class OpenAITeacher(Teacher):
         given = self.given
         prices, tokens = (given.price_in, given.price_out), sum(most)
         money = (most[0] * prices[0] + most[1] * prices[1]) / 1e6
+        begun = attempt = 0
+        try:
+            async with self._slots:
+                begun = await self._leave(tokens, money)
+                attempt = await self._scribe.begin(ask.key, ask.facts, most, prices)
+                async with self._session.post(
+                    self._url, data=body, allow_redirects=False
+                ) as response:
+                    reply = self._masked(await response.read())
+                row = (attempt, ask.key, response.status, reply)
+                if response.status != 200:  # it may concern who waits for this slot: wait, or stop
+                    await self._scribe.receive(*row)
+            if response.status == 200:
+                await self._scribe.receive(*row)
+            return response.status, response.headers, reply
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return 0, {}, type(error).__name__.encode()
+        finally:
+            if begun:
+                self._flying -= 1
+                self._budget.ended(begun, attempt)
+
+    async def _leave(self, tokens: int, money: float) -> int:
+        """Wait until a request may leave; a number for `Budget.ended`."""
         await self._pace.turn(tokens)
         try:
             await self._budget.reserve(tokens, money)
@@ -322,20 +352,8 @@ class OpenAITeacher(Teacher):
             self._stop = self._stop or stop
         if self._stop:
             raise self._stop
-        begun = self._budget.begun(tokens, money)
         self._flying += 1
-        attempt = 0
-        try:
-            attempt = await self._scribe.begin(ask.key, ask.facts, most, prices)
-            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
-                reply = self._masked(await response.read())
-                await self._scribe.receive(attempt, ask.key, response.status, reply)
-                return response.status, response.headers, reply
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return 0, {}, type(error).__name__.encode()
-        finally:
-            self._flying -= 1
-            self._budget.ended(begun, attempt)
+        return self._budget.begun(tokens, money)
 
     def _masked(self, body: bytes) -> bytes:
         """A body without our key: some endpoints repeat it."""

@@ -116,10 +116,14 @@ class Ledger:
         return self._body(key) is not None
 
     def __getitem__(self, key: str) -> dict[str, str]:
-        body = self._body(key)
-        if body is None:
+        payload = self.get(key)
+        if payload is None:
             raise KeyError(key)
-        return {"raw": body.decode(errors="replace")}
+        return payload
+
+    def get(self, key: str) -> dict[str, str] | None:
+        body = self._body(key)
+        return None if body is None else {"raw": body.decode(errors="replace")}
 
     def _body(self, key: str) -> bytes | None:
         for place in self._places:

@@ -220,7 +220,9 @@ def _readings(plain: str, lower: str, held: set[str]) -> Iterator[tuple[str, str
     if "backwards" in ways:
         yield plain[::-1], ", backwards"
     for i, table in enumerate(_LEET):
-        if any(f"leet{i} {word}" in held and word not in held for word in _TELLING):
+        if f"leet{i}" in ways and any(
+            f"leet{i} {word}" in held and word not in held for word in _TELLING
+        ):
             yield lower.translate(table), ", digits for letters"
     shape = _shape(plain)
     if b"w" * 20 in shape or b" ww" * 10 in shape:

@@ -5,6 +5,7 @@ the reply, so that the same lines serve a teacher that is called, one that works
 with hundreds of requests in flight.
 """
 
+import functools
 import hashlib
 import json
 import sys
@@ -125,7 +126,7 @@ class Desk:
             sections = request.article.sections
             texts = [request.article.title, *(t for s in sections for t in (s.heading, s.text))]
             reason = licences.refusal(request.article.licence)
-        how = reason or screen.orders("\n".join(texts))
+        how = reason or _orders("\n".join(texts))
         return how if reason or not how else f"article {how}"
 
     def ask(self, request: Request, reasons: list[str]) -> Ask:
@@ -152,6 +153,9 @@ class Desk:
         wanted = (self.min_exchanges, self.support, self.language)
         reason = reason or checks.check_dialogue(dialogue, ask.request, *wanted)
         return dialogue, reason or checks.echo(dialogue, ask.request, ask.messages)
+
+
+_orders = functools.lru_cache(maxsize=64)(screen.orders)  # an article's dialogues are in a row
 
 
 def _hash(*texts: str) -> str:
