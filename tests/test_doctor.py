@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from clinical_camel import doctor, models
+from clinical_camel.dbke.endpoint import KEY
 from clinical_camel.doctor import GB, Finding
 from clinical_camel.planning import Cost, find_base
 from clinical_camel.planning.work import Work
@@ -162,6 +163,88 @@ def test_trained_padding_and_trained_questions_are_seen(encoded):
     assert "1 stretches are trained, not the 2 replies" in found
 
 
+# -------------------------------------------------------------------------------- teacher
+
+
+def taught_by(**given) -> list[str]:
+    params = load_job("mini_camel", "01_dbke").params | given
+    return [str(finding) for finding in doctor.teacher_of(params, offline=True)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"teacher": "extractive"}, "ok       teacher      extractive"),
+        ({"teacher": "local", "teacher_model": "mini"}, "ok       teacher      local mini"),
+        (
+            {"teacher": "local", "teacher_model": "data/nowhere"},
+            "problem  teacher      data/no",
+        ),
+        (
+            {"teacher": "replay", "recorded": "data/no.sqlite"},
+            "problem  teacher      recorded",
+        ),
+        ({"teacher": "openai"}, "problem  teacher      base_url, teacher_model: an address"),
+    ],
+)
+def test_what_a_teacher_lacks_is_a_problem(given, said):
+    (line,) = taught_by(**given)
+    assert line.startswith(said)
+
+
+def test_a_hosted_teacher_needs_its_key_and_is_not_asked_offline(monkeypatch):
+    given = {"teacher": "openai", "teacher_model": "m", "base_url": "https://h.invalid/v1"}
+    monkeypatch.delenv(KEY, raising=False)
+    assert f"a key in the environment as {KEY}" in taught_by(**given)[0]
+    monkeypatch.setenv(KEY, "a word")
+    assert taught_by(**given)[0].endswith("endpoint not checked: HF_HUB_OFFLINE is set")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"data": [{"id": "m"}]}', "ok       teacher      http://h has m"),
+        (
+            200,
+            b'{"data": [{"id": "n"}]}',
+            "warning  teacher      http://h answers, and lists not m",
+        ),
+        (404, b"", "warning  teacher      http://h answers, and lists not m but none"),
+        (401, b"", f"problem  teacher      http://h refuses the key in {KEY}"),
+        (0, b"", "problem  teacher      http://h does not answer"),
+    ],
+)
+def test_the_answer_of_an_endpoint_is_understood(status, body, said):
+    assert str(doctor.endpoint("http://h", "m", status, body)).startswith(said)
+
+
+def test_an_endpoint_gets_the_teachers_key_and_not_the_hubs(monkeypatch):
+    asked = []
+
+    class Endpoint(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path, self.headers.get("Authorization")))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"data": [{"id": "m"}]}')
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv(KEY, "a word")
+    monkeypatch.setattr(doctor, "get_token", lambda: "another")
+    server = http.server.HTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        (line,) = taught_by(teacher="openai", teacher_model="m", base_url=address)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert asked == [("/v1/models", "Bearer a word")]
+    assert line == f"ok       teacher      {address} has m"
+
+
 # ------------------------------------------------------------------------------------ hub
 
 
@@ -221,8 +304,8 @@ def test_a_stored_token_is_sent_to_the_hub_alone_and_never_shown(monkeypatch):
 
 
 def test_a_study_is_examined_from_packages_to_hub():
-    jobs = [load_job("mini_camel", "02_sft_qlora")]
+    jobs = [load_job("mini_camel", step) for step in ("01_dbke", "02_sft_qlora")]
     names = [finding.name for finding in doctor.examine(jobs, offline=True)]
     assert names[0] == "Python"
-    assert names[-2:] == ["template", "hub"]
+    assert names[-3:] == ["template", "teacher", "hub"]
     assert {"disk", "memory", "hub cache"} < set(names)

@@ -42,7 +42,7 @@ def params(server: Server, **more) -> dict:
 
 def plain(given: dict, file: Path) -> tuple[list[str], int]:
     """What notebook 01 makes of this ledger: dialogues as lines, and how many are set aside."""
-    teacher, ledger = dbke.load_teacher("openai", pipeline.settings_of(given)), dbke.Ledger(file)
+    teacher, ledger = dbke.load_teacher("openai", dbke.settings_of(given)), dbke.Ledger(file)
     told = pipeline.checks_of(given)
     dialogues, aside = dbke.synthesise(pipeline.plan(given), teacher, ledger, *told)
     ledger.close()
@@ -81,7 +81,7 @@ def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
     with pytest.raises(Enough):
         exec(code, names)
     assert found["requests"] == pipeline.plan(given)
-    assert found["given"] == pipeline.settings_of(given)
+    assert found["given"] == dbke.settings_of(given)
     assert found["told"] == pipeline.checks_of(given)
 
 

@@ -14,7 +14,8 @@ import torch
 from conftest import Memory, skip_if_run_again
 from transformers import Trainer, TrainingArguments
 
-from clinical_camel import data, eval_fewshot, models, sft_qlora
+from clinical_camel import data, dbke, eval_fewshot, models, sft_qlora
+from clinical_camel.dbke import retrieval
 from clinical_camel.planning import costs, memory, report, shapes, speed, work
 from clinical_camel.planning.costs import Cost, costs_of
 from clinical_camel.planning.shapes import find_base, lora_shapes
@@ -267,6 +268,66 @@ def test_what_nothing_tells_is_unknown(copy):
     limited = file.read_text().replace("article_limit: 0", "article_limit: 100")
     file.write_text(limited)
     assert not work.training(params, None).unknown
+
+
+def planned(given: dict) -> list[dbke.Request]:
+    """What step 01 would ask a language model for."""
+    limit, room = given["question_limit"], dbke.prompt_room(dbke.settings_of(given))
+    articles = [a for spec in given["articles"] for a in data.load_articles(spec)]
+    skip = given["exemplar_count"]
+    questions = [
+        q for spec in given["questions"] for q in data.load_training_questions(spec, limit, skip)
+    ]
+    sizes = (given["dialogues_per_article"], given["exchanges_per_dialogue"])
+    return dbke.plan_requests(articles, questions, *sizes, given["seed"], room)
+
+
+ENDPOINT = {"teacher": "openai", "teacher_model": "m", "base_url": "https://h.invalid/v1"}
+
+
+def test_the_prompts_to_a_language_model_are_those_that_would_be_sent(monkeypatch):
+    given = load_job("mini_camel", "01_dbke").params | ENDPOINT | {"passages_per_question": 0}
+    monkeypatch.setattr(retrieval, "support", lambda questions, _: [()] * len(questions))
+    sent = [dbke.build_messages(request) for request in planned(given)]
+    tokens = [sum(len(m["content"]) for m in messages) // 4 for messages in sent]
+    done = work.dialogues(given, sample=0)
+    assert (done.rows, done.read_tokens) == (len(sent), sum(tokens))
+    assert done.written_tokens == 442 * 6 * 54
+    assert done.unknown == ("how fast the endpoint answers",)
+
+
+def test_a_long_article_is_more_requests_and_one_on_the_hub_is_unknown():
+    given = load_job("mini_camel", "01_dbke").params | ENDPOINT | {"questions": []}
+    given |= {"dialogues_per_article": 1, "teacher_context": 3000}
+    assert work.dialogues(given, sample=0).rows == len(planned(given)) > 69
+    given |= {"dialogues_per_article": 5}
+    away = work.dialogues(given | {"articles": ["medquad"], "article_limit": 10})
+    assert away.read_tokens == away.written_tokens == 0
+    assert away.unknown[0] == "50 prompts: their texts are not on this machine"
+
+
+def test_a_teacher_costs_what_its_prices_say_and_no_less_time_than_its_limits():
+    prices = {"price_in": 2.0, "price_out": 8.0, "money_cap": 1.0, "requests_per_minute": 60}
+    job = load_job("mini_camel", "01_dbke")
+    job = dataclasses.replace(job, params=job.params | ENDPOINT | prices)
+    cost = costs.costs_of(job)
+    assert cost.money == (2 * cost.work.read_tokens + 8 * cost.work.written_tokens) / 1e6 > 1
+    assert cost.seconds["limits"] == 442
+    lines = report.step_lines(cost)
+    said = f"  teacher   {cost.money:.2f} at price_in and price_out; money_cap ends it at 1.00"
+    assert said in lines
+    assert report.total_lines([cost], rate=0.0)[-1].split()[-1] == f"{cost.money:.2f}"
+
+
+def test_a_teacher_on_this_machine_is_planned_as_a_model_that_writes():
+    job = load_job("mini_camel", "01_dbke")
+    taught = {"teacher": "local", "teacher_model": "mini", "max_new_tokens": 100}
+    cost = costs.costs_of(dataclasses.replace(job, params=job.params | taught))
+    assert cost.base.model == "mini"
+    assert cost.work.decode_steps % 100 == 0 < cost.work.decode_steps
+    assert cost.memory["key-value cache"] > 0
+    assert cost.seconds["work"] > cost.work.decode_steps * cost.base.layers * 7e-3
+    assert cost.money == 0
 
 
 def test_an_exam_on_the_hub_has_its_published_size():

@@ -11,17 +11,21 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import teacher_drill
 import toy_teacher
 from teacher_drill import articles, run, settings
 from toy_teacher import KEY, Server
 
-from clinical_camel import data, dbke
+from clinical_camel import data, dbke, doctor
 from clinical_camel.data import Article, Section
 from clinical_camel.dbke import endpoint, licences, requests
+from clinical_camel.runs.plan import load_job
 
+ROOT = Path(__file__).parents[1]
 LONG = Article(
     id="long",
     title="gout",
@@ -376,6 +380,14 @@ def test_a_real_server_on_loopback_is_asked_and_every_reply_is_kept(served, tmp_
     assert {v.reason for v in found} <= MINI_REASONS
 
 
+def test_the_doctor_asks_that_server_too(served):
+    base_url, model = served
+    given = load_job("mini_camel", "01_dbke").params | {"teacher": "openai", "base_url": base_url}
+    (found,) = doctor.teacher_of({**given, "teacher_model": model})
+    assert found.status == "warning"  # it serves a folder, and lists what the hub's cache holds
+    assert found.found == f"{base_url} answers, and lists not {model} but none"
+
+
 # --------------------------------------------------------------------- prompt and articles
 
 
@@ -549,3 +561,17 @@ def test_a_permitted_pair_passes(model, base_url, terms, student, licence):
 
 def test_the_extractive_teacher_needs_no_terms():
     dbke.check_terms(dbke.load_teacher("extractive"), "none", "mini", ["restricted"])
+
+
+# -------------------------------------------------------------------------------- the rate
+
+
+def test_the_rate_that_is_told_is_the_measured_one():
+    rows = pd.read_csv(ROOT / "benchmarks/dbke_scale.csv").set_index("client")
+    ours = rows.loc["ours (aiohttp)"]
+    assert (ours["requests"], ours["share_of_bare"] >= 0.9) == (100_000, True)
+    told = f"{ours['share_of_bare']:.2f} of the"
+    assert f"[{told} rate](benchmarks/dbke_scale.csv)" in (ROOT / "README.md").read_text()
+    assert f"{told} bare client's rate" in (ROOT / "benchmarks/README.md").read_text()
+    grown = ours["peak_mb"] / ours["peak_mb_at_a_tenth"] - 1
+    assert f"{100 * grown:.0f} % more memory" in (ROOT / "benchmarks/README.md").read_text()

@@ -4,8 +4,10 @@ It only looks. The hub is asked with a short timeout and the token that is alrea
 nothing is downloaded, nobody is asked to log in, and no token is printed.
 """
 
+import http.client
 import importlib.metadata
 import itertools
+import json
 import os
 import platform
 import re
@@ -14,14 +16,15 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 from huggingface_hub import get_token
 
-from clinical_camel import models, planning
+from clinical_camel import dbke, models, planning
+from clinical_camel.dbke.endpoint import KEY
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.plan import Job
 
@@ -74,7 +77,11 @@ def examine(jobs: list[Job], offline: bool) -> Findings:
     yield from room(costs, disk, memory, gpu_free)
     for model, template in _bases(jobs):
         yield from template_of(model, template)
-    yield from hub(sorted({model for model, _ in _bases(jobs)}), offline)
+    teachers = [job.params for job in jobs if "teacher" in job.params]
+    for params in teachers:
+        yield from teacher_of(params, offline)
+    local = {params["teacher_model"] for params in teachers if params["teacher"] == "local"}
+    yield from hub(sorted(local | {model for model, _ in _bases(jobs)}), offline)
 
 
 def _bases(jobs: list[Job]) -> list[tuple[str, str]]:
@@ -276,6 +283,50 @@ def template_problems(tokenizer: Any, row: dict[str, list[int]]) -> Iterator[str
         yield f"the pad token {tokenizer.pad_token!r} is trained"
 
 
+# ------------------------------------------------------------------------------------ teacher
+
+
+def teacher_of(params: Mapping[str, Any], offline: bool = False) -> Findings:
+    """Key, recorded ledger or model that the teacher of step 01 needs; and what an endpoint says.
+
+    It is asked for its list of models, which costs nothing.
+    """
+    name, model = params["teacher"], params["teacher_model"]
+    try:
+        teacher = dbke.load_teacher(name, dbke.settings_of(params))
+    except ValueError as error:
+        yield Finding("problem", "teacher", str(error))
+        return
+    if name != "openai":
+        yield Finding("ok", "teacher", f"{name} {model}".strip())
+    elif teacher.remote and offline:
+        yield Finding("ok", "teacher", "endpoint not checked: HF_HUB_OFFLINE is set")
+    else:
+        key = os.environ.get(KEY, "")
+        address = params["base_url"].rstrip("/") + "/models"
+        yield endpoint(params["base_url"], model, *ask("GET", address, key))
+
+
+def endpoint(base_url: str, model: str, status: int, body: bytes) -> Finding:
+    """What an endpoint's list of models means; some serve more than they list."""
+    if status in (401, 403):
+        return Finding("problem", "teacher", f"{base_url} refuses the key in {KEY}")
+    if not status:
+        return Finding("problem", "teacher", f"{base_url} does not answer", "start the server")
+    try:
+        known = [str(entry["id"]) for entry in json.loads(body)["data"]]
+    except (ValueError, TypeError, LookupError):
+        known = []
+    if model in known:
+        return Finding("ok", "teacher", f"{base_url} has {model}")
+    listed = ", ".join(known[:6]) or "none"
+    found = f"{base_url} answers, and lists not {model} but {listed}"
+    return Finding("warning", "teacher", found, "make sure that it has this teacher_model")
+
+
+# ---------------------------------------------------------------------------------------- hub
+
+
 def hub(bases: list[str], offline: bool = False) -> Findings:
     """Whether the hub answers, and lets this machine have the gated bases of the study."""
     wanted = [base for base in bases if base != "mini" and not (params_.root() / base).is_dir()]
@@ -314,12 +365,17 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 def head(address: str) -> int:
     """The status of a HEAD request with the stored token, if there is one; 0 without a network."""
-    token = get_token()
+    return ask("HEAD", address, get_token() or "")[0]
+
+
+def ask(method: str, address: str, token: str) -> tuple[int, bytes]:
+    """Status and body, at most a megabyte; 0 where nothing answers."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(address, method="HEAD", headers=headers)
+    request = urllib.request.Request(address, method=method, headers=headers)
     try:
-        return urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT).status
+        with urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT) as answer:
+            return answer.status, answer.read(10**6)
     except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:  # no network, no name, a time-out
-        return 0
+        return error.code, b""
+    except (OSError, ValueError, http.client.HTTPException):  # no network, no HTTP, a time-out
+        return 0, b""

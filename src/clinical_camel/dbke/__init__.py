@@ -47,7 +47,7 @@ from clinical_camel.dbke.requests import (
     pieces,
     plan_requests,
 )
-from clinical_camel.dbke.retrieval import passages_for, support
+from clinical_camel.dbke.retrieval import PASSAGE_WORDS, passages_for, support
 from clinical_camel.dbke.tables import (
     cost_table,
     dialogue_table,
@@ -58,12 +58,20 @@ from clinical_camel.dbke.tables import (
     summarise,
     support_table,
 )
-from clinical_camel.dbke.teachers import TEACHERS, Settings, load_teacher, room
+from clinical_camel.dbke.teachers import (
+    TEACHERS,
+    Settings,
+    load_teacher,
+    prompt_room,
+    room,
+    settings_of,
+)
 from clinical_camel.dbke.teaching import Ask, Desk, Teacher, Verdict, synthesise, verdicts
 from clinical_camel.dbke.weeding import weed
 
 __all__ = [
     "ASKS",
+    "PASSAGE_WORDS",
     "Ask",
     "Desk",
     "ExtractiveTeacher",
@@ -98,8 +106,10 @@ __all__ = [
     "plan_requests",
     "plot_lengths",
     "read_reply",
+    "prompt_room",
     "reason_table",
     "room",
+    "settings_of",
     "shown",
     "source_table",
     "summarise",

@@ -39,7 +39,7 @@ from clinical_camel.dbke import shards
 from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.licences import check_terms, licensed
 from clinical_camel.dbke.requests import Request, plan_requests
-from clinical_camel.dbke.teachers import Settings, load_teacher, room
+from clinical_camel.dbke.teachers import load_teacher, room, settings_of
 from clinical_camel.dbke.teaching import Desk
 
 STARTS = 3  # of a task whose process is killed, in one run
@@ -47,17 +47,6 @@ LEDGERED = ("openai", "local")  # the others ask nobody: the notebook alone is a
 
 
 # ----------------------------------------------------------- as the cells of notebook 01 have it
-
-
-def settings_of(params: dict[str, Any]) -> Settings:
-    """What the teacher is told."""
-    names = (
-        "quantize base_url recorded seed temperature max_new_tokens token_budget in_flight attempts"
-        " requests_per_minute tokens_per_minute timeout_seconds price_in price_out token_cap"
-        " money_cap"
-    )
-    same = {name: params[name] for name in names.split()}
-    return Settings(model=params["teacher_model"], context=params["teacher_context"], **same)
 
 
 def plan(params: dict[str, Any]) -> list[Request]:

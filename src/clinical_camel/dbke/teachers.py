@@ -1,7 +1,8 @@
 """The teachers by name, and what they are given."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from clinical_camel import data
@@ -45,6 +46,13 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
 
+def settings_of(params: Mapping[str, Any]) -> Settings:
+    """What the params of step 01 tell a teacher."""
+    named = {"model": params["teacher_model"], "context": params["teacher_context"]}
+    given = {**params, **named}
+    return Settings(**{f.name: given[f.name] for f in fields(Settings) if f.name in given})
+
+
 class ReplayTeacher(Teacher):
     """Replies from a recorded ledger, by the prompt that they answered: no model, no network."""
 
@@ -57,9 +65,15 @@ class ReplayTeacher(Teacher):
             raise ValueError(
                 f"recorded: {settings.recorded or 'nothing'} is no ledger; name a file"
             )
-        self.model = settings.recorded
-        self._ledger = Ledger(file)
-        self._attempts = self._ledger.recorded()
+        self.model, self._file = settings.recorded, file
+
+    @functools.cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self._file)
+
+    @functools.cached_property
+    def _attempts(self) -> dict[str, int]:
+        return self._ledger.recorded()
 
     def reply(self, ask: Ask, store: Any) -> Payload:
         attempt = self._attempts.get(ask.facts["prompt"])
@@ -96,8 +110,13 @@ def load_teacher(name: str, settings: Settings = Settings()) -> Teacher:  # noqa
 
 
 def room(teacher: Teacher, settings: Settings) -> int:
-    """Tokens that an article may have beside the prompt and the reply; 0 for any.
+    """Tokens that an article may have beside the prompt and the reply; 0 for any."""
+    return prompt_room(settings) if teacher.prompted else 0
 
-    The prompt without its article has about a thousand; see `requests.CHARACTERS`.
+
+def prompt_room(settings: Settings) -> int:
+    """The same for a language model: the prompt without its article has about a thousand tokens.
+
+    They are counted as `requests.CHARACTERS` says.
     """
-    return max(256, settings.context - settings.max_new_tokens - 1500) if teacher.prompted else 0
+    return max(256, settings.context - settings.max_new_tokens - 1500)

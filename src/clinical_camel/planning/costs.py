@@ -21,7 +21,8 @@ ROW, ANSWER = 4, 400  # bytes of a token of a dialogue, and of an answer in a ta
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one step will take. `memory` and `disk` by part in bytes, `seconds` by part; `advice`
-    on a parameter that this machine would have otherwise."""
+    on a parameter that this machine would have otherwise; `money` for a teacher at the prices of
+    the params, which ends at `money_cap`."""
 
     study: str
     step: str
@@ -32,6 +33,8 @@ class Cost:
     disk: Mapping[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     advice: str = ""
+    money: float = 0.0
+    money_cap: float = 0.0
 
 
 def costs_of(
@@ -39,6 +42,8 @@ def costs_of(
 ) -> Cost:
     """What a step will take; `tokens_per_second` replaces our guess at the speed of training."""
     params = job.params
+    if params.get("teacher") == "local":
+        return _local_teacher(job, machine, config_file)
     if "model" not in params:
         return _without_model(job, machine or "cpu")
     base = find_base(params["model"], config_file)
@@ -78,16 +83,55 @@ def costs_of(
     return Cost(job.study, job.step, name, done, base, held, disk, seconds, advice)
 
 
-def _without_model(job: Job, machine: str) -> Cost:
-    done = work.dialogues(job.params) if "teacher" in job.params else Work()
-    seconds = {"work": speed.RULES + done.rows * speed.DIALOGUES}
-    disk = {
-        "tables": 2 * done.rows * work.EXCHANGE * ROW * job.params["exchanges_per_dialogue"]
-        if done.rows
-        else 10**5
+def _local_teacher(job: Job, machine: str, config_file: str) -> Cost:
+    """A language model on this machine writes the dialogues."""
+    model, params = job.params["teacher_model"], job.params | {"adapters": {}}
+    base = find_base(model, config_file)
+    name = speed.machine_for(base, machine)
+    done, chosen = work.dialogues(params), MACHINES[name]
+    disk = {} if Path(params_.root() / model).is_dir() else _download(base)
+    seconds = {
+        "download": disk.get("download", 0) / speed.DOWNLOAD,
+        "loading": speed.RULES + base.parameters * VALUE / chosen.read_bytes,
+        "work": speed.seconds(base, 0, 0.0, done, chosen),
     }
-    held = {"libraries": MACHINES["cpu"].libraries["rules"]}
-    return Cost(job.study, job.step, machine, done, None, held, disk, seconds)
+    disk |= {"tables": _dialogues_bytes(params, done)}
+    held = memory.writing(base, params, done, chosen)
+    return Cost(job.study, job.step, name, done, base, held, disk, seconds)
+
+
+def _without_model(job: Job, machine: str) -> Cost:
+    """Rules, an endpoint, or tables only."""
+    params, held = job.params, {"libraries": MACHINES["cpu"].libraries["rules"]}
+    if "teacher" not in params:
+        seconds, disk = {"work": speed.RULES}, {"tables": 10**5}
+        return Cost(job.study, job.step, machine, Work(), None, held, disk, seconds)
+    done = work.dialogues(params)
+    disk = {"tables": _dialogues_bytes(params, done)}
+    prices = done.read_tokens * params["price_in"] + done.written_tokens * params["price_out"]
+    limits = (
+        (done.rows, params["requests_per_minute"]),
+        (done.tokens + params["max_new_tokens"] * done.rows, params["tokens_per_minute"]),
+    )
+    seconds = {"work": speed.RULES + done.rows * speed.DIALOGUES}
+    if done.written_tokens:
+        seconds["limits"] = max(60 * n / limit if limit else 0.0 for n, limit in limits)
+    return Cost(
+        job.study,
+        job.step,
+        machine,
+        done,
+        None,
+        held,
+        disk,
+        seconds,
+        money=prices / 1e6,
+        money_cap=params["money_cap"],
+    )
+
+
+def _dialogues_bytes(params: Mapping[str, Any], done: Work) -> int:
+    return 2 * done.rows * work.EXCHANGE * ROW * params["exchanges_per_dialogue"]
 
 
 def _download(base: Base) -> dict[str, int]:

@@ -46,7 +46,11 @@ def step_lines(cost: Cost) -> list[str]:
     lines = [f"{cost.step}  {named}on {cost.machine}"]
     done = cost.work
     counts = {"rows": done.rows, "tokens": done.tokens, "steps": done.steps}
-    counts |= {"longest row": done.longest, "decoding steps": done.decode_steps}
+    counts |= {
+        "tokens of replies": done.written_tokens,
+        "longest row": done.longest,
+        "decoding steps": done.decode_steps,
+    }
     said = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     lines += _entry("work", said or "tables only")
     total = sum(cost.memory.values())
@@ -55,6 +59,9 @@ def step_lines(cost: Cost) -> list[str]:
     lines += _entry("disk", f"{_size(sum(cost.disk.values()))}: {_by_part(cost.disk)}")
     times = ", ".join(f"{part} {_time(s)}" for part, s in cost.seconds.items() if s >= 0.5)
     lines += _entry("time", f"{_time(sum(cost.seconds.values()))}: {times}")
+    if cost.money:
+        cap = f"; money_cap ends it at {cost.money_cap:,.2f}" if cost.money > cost.money_cap else ""
+        lines += _entry("teacher", f"{cost.money:,.2f} at price_in and price_out{cap}")
     if cost.advice:
         lines += _entry(
             "advice", f"{cost.advice} on this machine; with fewer it does not fit, more cost time"
@@ -89,13 +96,15 @@ def total_lines(costs: Sequence[Cost], rate: float) -> list[str]:
         least = "at least " if cost.work.unknown else ""
         tokens, steps = (f"{n:,}" if n else "" for n in (cost.work.tokens, cost.work.steps))
         sizes = (_gb(sum(cost.memory.values())), _gb(sum(cost.disk.values())))
-        rows.append((cost.step, tokens, steps, *sizes, f"{least}{hours:.2f}", _money(hours, rate)))
+        money = _money(hours * rate + cost.money)
+        rows.append((cost.step, tokens, steps, *sizes, f"{least}{hours:.2f}", money))
     hours = sum(sum(cost.seconds.values()) for cost in costs) / 3600
     largest = max(sum(cost.memory.values()) for cost in costs)
     disk = sum(sum(cost.disk.values()) for cost in costs)
     unknown = any(cost.work.unknown for cost in costs)
     whole = f"{'at least ' if unknown else ''}{hours:.2f}"
-    rows.append(("in all", "", "", _gb(largest), _gb(disk), whole, _money(hours, rate)))
+    money = _money(hours * rate + sum(cost.money for cost in costs))
+    rows.append(("in all", "", "", _gb(largest), _gb(disk), whole, money))
     return _table(rows)
 
 
@@ -149,5 +158,5 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _money(hours: float, rate: float) -> str:
-    return f"{hours * rate:,.2f}" if rate else ""
+def _money(money: float) -> str:
+    return f"{money:,.2f}" if money else ""

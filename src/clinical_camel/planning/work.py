@@ -15,7 +15,7 @@ from typing import Any
 from datasets import Dataset, disable_progress_bars
 from trl import pack_dataset
 
-from clinical_camel import data, eval_fewshot, models, note_synthesis, sft_qlora
+from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis, sft_qlora
 from clinical_camel.data import Article, registry
 from clinical_camel.runs import params as params_
 from clinical_camel.runs.plan import load_job, owner_of
@@ -34,8 +34,9 @@ class Work:
 
     `decode_steps` each write one token in every row of a batch. `steps` are the optimiser's,
     `passes` its batches. `longest` and `prefix` (shared by all prompts) are tokens of a row;
-    `head_share` of the tokens are projected to the vocabulary. `how`: what is an estimate, in
-    words; `unknown`: what is not counted.
+    `head_share` of the tokens are projected to the vocabulary. `written_tokens` are those of
+    replies that somebody else's machine writes. `how`: what is an estimate, in words; `unknown`:
+    what is not counted.
     """
 
     trained_tokens: float = 0
@@ -47,6 +48,7 @@ class Work:
     longest: int = 0
     prefix: int = 0
     head_share: float = 0.0
+    written_tokens: int = 0
     how: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -87,24 +89,78 @@ def _characters(item: Any) -> int:
 # ------------------------------------------------------------------------------- 01: dialogues
 
 
-def dialogues(params: Mapping[str, Any]) -> Work:
-    """Requests to the teacher; what a step that needs them may expect."""
-    articles = _articles(params)
-    questions = _questions(params)
+def dialogues(params: Mapping[str, Any], sample: int = QUESTIONS) -> Work:
+    """Requests to the teacher; with a language model their tokens, if each is made once."""
+    articles, questions = _articles(params), _questions(params)
     unknown = [] if articles is not None else ["articles: on the hub, not counted"]
     unknown += [] if questions is not None else ["questions: on the hub, not counted"]
-    count = (articles or 0) * params["dialogues_per_article"] + (questions or 0)
-    return Work(rows=count, unknown=tuple(unknown))
+    each = params["dialogues_per_article"]
+    if params["teacher"] not in ("openai", "local"):
+        return Work(rows=(articles or 0) * each + (questions or 0), unknown=tuple(unknown))
+    found = _article_prompts(params, sample)
+    each = sum(map(len, found)) / len(found) if found else each  # a long one is cut: more of them
+    on_articles = round((articles or 0) * each)
+    count = on_articles + (questions or 0)
+    prompts = _stretched([n for lengths in found for n in lengths], on_articles)
+    prompts += _stretched(_question_prompts(params, sample), questions or 0)
+    if len(prompts) < count:
+        unknown.append(f"{count - len(prompts):,} prompts: their texts are not on this machine")
+    how = [
+        f"prompts: characters / {CHARACTERS}, of at most {sample} articles and questions a set",
+        "nothing set aside and asked for again",
+    ]
+    if params["teacher"] == "local":
+        how.append(f"every reply {params['max_new_tokens']} tokens long: at most")
+        done = _written(prompts, params["max_new_tokens"], params["token_budget"], 1)
+    else:
+        each = params["exchanges_per_dialogue"] * EXCHANGE
+        how.append(f"every reply {each} tokens long, as in the embedded study")
+        unknown.append("how fast the endpoint answers")
+        done = Work(read_tokens=sum(prompts), written_tokens=each * len(prompts))
+    return dataclasses.replace(done, rows=count, how=tuple(how), unknown=tuple(unknown))
+
+
+def _article_prompts(params: Mapping[str, Any], sample: int) -> list[list[int]]:
+    """Tokens of the first prompts on each of a sample of the articles that are at hand."""
+    sizes = (params["dialogues_per_article"], params["exchanges_per_dialogue"], params["seed"])
+    room = dbke.prompt_room(dbke.settings_of(params))
+    return [
+        [_prompt_tokens(request, params) for request in dbke.about(article, *sizes, room)]
+        for spec in filter(at_hand, params["articles"])
+        for article in _spread(data.load_articles(spec, _limit(spec, params)), sample)
+    ]
+
+
+def _question_prompts(params: Mapping[str, Any], sample: int) -> list[int]:
+    """The same for exam questions, each with as many and as long passages as it may have."""
+    passages = (" ".join(["passage"] * dbke.PASSAGE_WORDS),) * params["passages_per_question"]
+    limit, skip = params["question_limit"], params["exemplar_count"]
+    asked = [
+        dbke.Request(id=q.id, question=q, passages=passages, exchanges=2, seed=params["seed"])
+        for spec in filter(at_hand, params["questions"])
+        for q in _spread(data.load_training_questions(spec, limit, skip=skip), sample)
+    ]
+    return [_prompt_tokens(request, params) for request in asked]
+
+
+def _prompt_tokens(request: dbke.Request, params: Mapping[str, Any]) -> int:
+    messages = dbke.build_messages(request, support=params["support"])
+    return sum(len(message["content"]) for message in messages) // CHARACTERS
+
+
+def _stretched(found: Sequence[int], count: int) -> list[int]:
+    """So many values, spread as those of a sample are; none without any."""
+    return [found[i * len(found) // count] for i in range(count)] if found else []
+
+
+def _limit(spec: str, params: Mapping[str, Any]) -> int:
+    return params["article_limits"].get(data.label(spec), params["article_limit"])
 
 
 def _articles(params: Mapping[str, Any]) -> int | None:
-    limits = [
-        params["article_limits"].get(data.label(spec), params["article_limit"])
-        for spec in params["articles"]
-    ]
     rows = [
         _counted([spec], lambda spec, limit=limit: len(data.load_articles(spec, limit)), limit)
-        for spec, limit in zip(params["articles"], limits, strict=True)
+        for spec, limit in ((spec, _limit(spec, params)) for spec in params["articles"])
     ]
     return None if None in rows else sum(rows)
 
@@ -184,7 +240,7 @@ def _lengths(spec, share, params, tokenizer, sample) -> tuple[list[int], list[st
     if len(read) < len(rows):
         said.append(f"{data.label(spec)}: estimated from {len(read)} of {len(rows):,} rows")
     wanted = round(len(found) * len(rows) / max(1, len(read)))
-    return [found[i * len(found) // wanted] for i in range(wanted)] if found else [], said
+    return _stretched(found, wanted), said
 
 
 def _expected(spec: str, share: float, limit: int) -> tuple[list[int] | None, list[str]]:
