@@ -18,11 +18,11 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     >>> print(markdown([{"a": 1, "b": "x|y"}]))
     | a | b |
     | --- | --- |
-    | 1 | x\\\\|y |
+    | 1 | x\\|y |
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names)]
-    lines += [[str(row.get(name, "")).replace("|", "\\\\|") for name in names] for row in rows]
+    lines += [[str(row.get(name, "")).replace("|", "\\|") for name in names] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
