@@ -173,6 +173,7 @@ def test_the_plan_names_the_fewest_layers_to_compute_again_that_fit(size, machin
 
     assert held(least) <= room
     assert least == 0 or held(least - 1) > room
+    assert ("with fewer it does not fit" in advice) == (least > 0)
     assert "advice    checkpointed_layers" in "\n".join(report.step_lines(costs_of(asked, machine)))
 
 

@@ -63,7 +63,9 @@ def costs_of(
         again = memory.again_computed(base, params["checkpointed_layers"]) / base.layers
         least = memory.least_checkpointed(base, params, done, chosen)
         if least is not None and least / base.layers != again:
-            advice = f"checkpointed_layers: {least} of {base.layers} would do"
+            fewer = "with fewer it does not fit, " if least else ""
+            advice = f"checkpointed_layers: {least} of {base.layers} would do on this machine; "
+            advice += f"{fewer}more cost time"
     else:
         lora = params_of_adapters(params, base)
         params = params | {"adapter_values": lora}

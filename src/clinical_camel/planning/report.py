@@ -63,9 +63,7 @@ def step_lines(cost: Cost) -> list[str]:
         cap = f"; money_cap ends it at {cost.money_cap:,.2f}" if cost.money > cost.money_cap else ""
         lines += _entry("teacher", f"{cost.money:,.2f} at price_in and price_out{cap}")
     if cost.advice:
-        lines += _entry(
-            "advice", f"{cost.advice} on this machine; with fewer it does not fit, more cost time"
-        )
+        lines += _entry("advice", cost.advice)
     for text in done.how:
         lines += _entry("estimate", text)
     for text in done.unknown:
