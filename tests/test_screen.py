@@ -8,7 +8,7 @@ from hostile import BENIGN, CANARY, HOSTILE
 
 from clinical_camel import dbke
 from clinical_camel.data import Article, Dialogue, Section
-from clinical_camel.dbke import checks, prompt, screen
+from clinical_camel.dbke import checks, prompt, screen, teaching
 
 FACTS = ["Gout hurts at night.", "Naproxen helps the attack.", "The big toe swells."]
 
@@ -51,9 +51,17 @@ def test_what_is_encoded_is_read_as_well(text):
 
 def test_the_screen_is_what_stops_them(monkeypatch):
     monkeypatch.setattr(screen, "orders", lambda text: "")
+    monkeypatch.setattr(teaching, "_orders", lambda text: "")  # it remembers articles
     texts = [article(str(i), text) for i, text in enumerate(HOSTILE["sets aside"])]
     said = [v for v in settle(texts) if v.dialogue and CANARY in json.dumps(v.dialogue.messages)]
     assert len(said) == 10
+
+
+def test_an_article_is_screened_once_for_all_its_dialogues():
+    requests = dbke.plan_requests([article("a", "Rest helps. Fluids help.")], [], 5, 3, seed=0)
+    teaching._orders.cache_clear()
+    list(dbke.verdicts(requests, dbke.Desk(Gullible(), Memory(), 2)))
+    assert teaching._orders.cache_info()[:2] == (4, 1)
 
 
 def test_at_most_one_of_twenty_benign_articles_is_lost():
