@@ -42,7 +42,7 @@ from toy_teacher import FAULTS, KEY, MENDED, PASSING, Server
 
 from clinical_camel import data, dbke
 from clinical_camel.dbke import endpoint
-from clinical_camel.dbke.endpoint import TeacherStop
+from clinical_camel.dbke.limits import TeacherStop
 
 TABLE = Path(__file__).with_name("teacher_drill.csv")
 PRICES = {"price_in": 1.0, "price_out": 2.0}

@@ -311,3 +311,9 @@ def test_a_shard_is_an_ordinary_ledger(tmp_path):
     place = tmp_path / "ledger.shards/00000_of_00004.sqlite"
     with sqlite3.connect(place) as db:
         assert db.execute("SELECT count(*) FROM replies").fetchone() == (9,)
+
+
+def test_an_option_for_sbatch_without_a_value_is_told(capsys):
+    with pytest.raises(SystemExit):
+        command("synthesise", "mini_camel", "--sbatch", "account")
+    assert "--sbatch: 'account' is not NAME=VALUE" in capsys.readouterr().err

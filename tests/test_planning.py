@@ -314,6 +314,9 @@ def test_a_teacher_costs_what_its_prices_say_and_no_less_time_than_its_limits():
     cost = costs.costs_of(job)
     assert cost.money == (2 * cost.work.read_tokens + 8 * cost.work.written_tokens) / 1e6 > 1
     assert cost.seconds["limits"] == 442
+    slow = dataclasses.replace(job, params=job.params | {"tokens_per_minute": 60_000})
+    most = 4 * cost.work.read_tokens + 442 * job.params["max_new_tokens"]
+    assert costs.costs_of(slow).seconds["limits"] == most / 1000
     lines = report.step_lines(cost)
     said = f"  teacher   {cost.money:.2f} at price_in and price_out; money_cap ends it at 1.00"
     assert said in lines

@@ -59,8 +59,20 @@ def _synthesise_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time", default="24:00:00", help="slurm: limit of a task")
     parser.add_argument("--partition", default="", help="slurm: where it runs")
     parser.add_argument(
-        "--sbatch", nargs="*", default=[], metavar="NAME=VALUE", help="slurm: more of its options"
+        "--sbatch",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_named,
+        help="slurm: more of its options",
     )
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not name or not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _synthesise(asked: argparse.Namespace) -> int:
@@ -75,7 +87,7 @@ def _synthesise(asked: argparse.Namespace) -> int:
         workers=max(0, asked.workers),
         time=asked.time,
         partition=asked.partition,
-        sbatch=dict(text.split("=", 1) for text in asked.sbatch),
+        sbatch=dict(asked.sbatch),
     )
     return pipeline.show(params, kept(asked.study, "01_dbke", "ledger"), asked.executor, site)
 

@@ -11,6 +11,7 @@ accepted + set aside = requested, whoever the teacher is.
     screen       what hides in an article, or comes back in a reply
     checks       from a raw reply to a dialogue, or to the reason why there is none
     weeding      what shows only among all dialogues: near-duplicates, questions of exams
+    limits       what may leave for an endpoint, and when
     ledger       every attempt and every body, append-only
     licences     what may be rewritten, by whom, for whose model
     shards       one ledger per worker, taken in by the study's
@@ -59,6 +60,7 @@ from clinical_camel.dbke.tables import (
     support_table,
 )
 from clinical_camel.dbke.teachers import (
+    LANGUAGE_MODELS,
     TEACHERS,
     Settings,
     load_teacher,
@@ -75,6 +77,7 @@ __all__ = [
     "Ask",
     "Desk",
     "ExtractiveTeacher",
+    "LANGUAGE_MODELS",
     "Ledger",
     "Request",
     "SUPPORT",

@@ -39,11 +39,10 @@ from clinical_camel.dbke import shards
 from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.licences import check_terms, licensed
 from clinical_camel.dbke.requests import Request, plan_requests
-from clinical_camel.dbke.teachers import load_teacher, room, settings_of
+from clinical_camel.dbke.teachers import LANGUAGE_MODELS, load_teacher, room, settings_of
 from clinical_camel.dbke.teaching import Desk
 
 STARTS = 3  # of a task whose process is killed, in one run
-LEDGERED = ("openai", "local")  # the others ask nobody: the notebook alone is as fast
 
 
 # ----------------------------------------------------------- as the cells of notebook 01 have it
@@ -240,7 +239,7 @@ def prepare(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> 
 
     Raises ValueError where nothing may be asked, RuntimeError while workers are at it.
     """
-    if params["teacher"] not in LEDGERED:
+    if params["teacher"] not in LANGUAGE_MODELS:
         raise ValueError(f"teacher: {params['teacher']} asks nobody; run 01 as it is")
     spent = _spent(ledger)
     tasks = max(1, min(site.tasks, len(plan(params))))

@@ -102,6 +102,9 @@ TEACHERS: dict[str, Callable[[Settings], Teacher]] = {
 }
 
 
+LANGUAGE_MODELS = ("openai", "local")  # the others ask nobody, and cost nothing
+
+
 def load_teacher(name: str, settings: Settings = Settings()) -> Teacher:  # noqa: B008, it is frozen
     """The teacher of that name; ValueError names the choices, or what it lacks."""
     if name not in TEACHERS:

@@ -51,7 +51,7 @@ def costs_of(
     chosen = MACHINES[name]
     tokenizer = work.tokenizer_at_hand(params["model"], params["chat_template"])
     advice = ""
-    disk = {} if Path(params_.root() / params["model"]).is_dir() else _download(base)
+    disk = _download(base)
     if "mixture" in params:
         done = work.training(params, tokenizer)
         shapes = lora_shapes(base, params["lora_rank"], tuple(params["lora_targets"]))
@@ -76,13 +76,18 @@ def costs_of(
         settings = len(params.get("num_shots", [1])) * len(params.get("protocols", [1]))
         disk |= {"tables": ANSWER * done.rows * settings * len(params["adapters"])}
         again = 0.0
-    seconds = {"download": disk.get("download", 0) / speed.DOWNLOAD}
-    seconds |= {"loading": speed.RULES + base.parameters * VALUE / chosen.read_bytes}
+    seconds = _start(base, disk, chosen)
     if tokens_per_second and done.trained_tokens:
         seconds["work"] = done.tokens / tokens_per_second
     else:
         seconds["work"] = speed.seconds(base, lora, again, done, chosen)
     return Cost(job.study, job.step, name, done, base, held, disk, seconds, advice)
+
+
+def _start(base: Base, disk: Mapping[str, int], machine: speed.Machine) -> dict[str, float]:
+    """The seconds until a base is there and loaded."""
+    loading = speed.RULES + base.parameters * VALUE / machine.read_bytes
+    return {"download": disk.get("download", 0) / speed.DOWNLOAD, "loading": loading}
 
 
 def _local_teacher(job: Job, machine: str, config_file: str) -> Cost:
@@ -91,12 +96,8 @@ def _local_teacher(job: Job, machine: str, config_file: str) -> Cost:
     base = find_base(model, config_file)
     name = speed.machine_for(base, machine)
     done, chosen = work.dialogues(params), MACHINES[name]
-    disk = {} if Path(params_.root() / model).is_dir() else _download(base)
-    seconds = {
-        "download": disk.get("download", 0) / speed.DOWNLOAD,
-        "loading": speed.RULES + base.parameters * VALUE / chosen.read_bytes,
-        "work": speed.seconds(base, 0, 0.0, done, chosen),
-    }
+    disk = _download(base)
+    seconds = _start(base, disk, chosen) | {"work": speed.seconds(base, 0, 0.0, done, chosen)}
     disk |= {"tables": _dialogues_bytes(params, done)}
     held = memory.writing(base, params, done, chosen)
     return Cost(job.study, job.step, name, done, base, held, disk, seconds)
@@ -111,9 +112,11 @@ def _without_model(job: Job, machine: str) -> Cost:
     done = work.dialogues(params)
     disk = {"tables": _dialogues_bytes(params, done)}
     prices = done.read_tokens * params["price_in"] + done.written_tokens * params["price_out"]
+    # as `dbke.limits` counts them: a token for each byte of the prompt, the longest reply
+    most = work.CHARACTERS * done.read_tokens + params["max_new_tokens"] * done.rows
     limits = (
         (done.rows, params["requests_per_minute"]),
-        (done.tokens + params["max_new_tokens"] * done.rows, params["tokens_per_minute"]),
+        (most, params["tokens_per_minute"]),
     )
     seconds = {"work": speed.RULES + done.rows * speed.DIALOGUES}
     if done.written_tokens:
@@ -137,8 +140,8 @@ def _dialogues_bytes(params: Mapping[str, Any], done: Work) -> int:
 
 
 def _download(base: Base) -> dict[str, int]:
-    """The weights that are fetched; nothing for a base that is shipped or in the hub's cache."""
-    if base.model == "mini":
+    """The weights that are fetched; none if they are shipped, in a folder or in the hub's cache."""
+    if base.model == "mini" or Path(params_.root() / base.model).is_dir():
         return {}
     from huggingface_hub import try_to_load_from_cache
 

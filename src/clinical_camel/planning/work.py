@@ -95,7 +95,7 @@ def dialogues(params: Mapping[str, Any], sample: int = QUESTIONS) -> Work:
     unknown = [] if articles is not None else ["articles: on the hub, not counted"]
     unknown += [] if questions is not None else ["questions: on the hub, not counted"]
     each = params["dialogues_per_article"]
-    if params["teacher"] not in ("openai", "local"):
+    if params["teacher"] not in dbke.LANGUAGE_MODELS:
         return Work(rows=(articles or 0) * each + (questions or 0), unknown=tuple(unknown))
     found = _article_prompts(params, sample)
     each = sum(map(len, found)) / len(found) if found else each  # a long one is cut: more of them
