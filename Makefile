@@ -15,9 +15,9 @@ lab: .venv/.ready  ## open JupyterLab on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1
 
 drill: .venv/.ready  ## break the runner in every way it should survive, the trainings too, test the statistics: about 30 minutes
-	$(RUN) benchmarks/runner_drill.py
-	$(RUN) benchmarks/checkpoint_drill.py
-	$(RUN) benchmarks/teacher_drill.py
+	$(RUN) drills/runner.py
+	$(RUN) drills/checkpoint.py
+	$(RUN) drills/teacher.py
 	$(RUN) benchmarks/stats_coverage.py
 
 lint: .venv/.ready

@@ -224,7 +224,9 @@ def main() -> None:
     columns = ["part", "benchmark", "source", "asked", "found", *KINDS, "found by any 13-gram"]
     table = pd.concat([table, *rows, shipped.assign(part="shipped")])[columns]
     whole = dict.fromkeys(columns[3:], "Int64")
-    table.astype(whole).to_csv(Path(__file__).with_suffix(".csv"), index=False)
+    table.astype(whole).to_csv(
+        (Path(__file__).with_name("results") / "contamination.csv"), index=False
+    )
     read = sum(len(contamination.words(text)) for rows in sources.values() for _, text in rows)
     print(table.to_string(index=False))
     print(f"{len(exams) * read / spent:,.0f} words of source a second, for one exam")

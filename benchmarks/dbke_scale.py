@@ -32,7 +32,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("dbke_scale.csv")
+TABLE = Path(__file__).with_name("results") / "dbke_scale.csv"
 Post = Callable[[bytes], Awaitable[object]]
 HEADERS = {"Content-Type": "application/json"}
 DELAY, IN_FLIGHT = 0.2, 256
@@ -85,7 +85,7 @@ def peak_mb() -> int:
 
 
 def serve(ports: multiprocessing.Queue) -> None:
-    import toy_teacher
+    from tests.support import toy_teacher
 
     with toy_teacher.Server(delay=DELAY, record=False) as server:
         ports.put(server.base_url)

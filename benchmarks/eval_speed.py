@@ -34,7 +34,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from clinical_camel import data, eval_fewshot, models
-from clinical_camel.planning.shapes import SHAPES
+from clinical_camel.estimate.shapes import SHAPES
 
 QUESTIONS = "medqa_us@data/public/medqa_us/medqa_us_test_shared.jsonl"
 EXAMPLES = "medqa_us_train@data/public/medqa_us/medqa_us_dev.jsonl"

@@ -413,7 +413,7 @@ def main() -> None:
     table = pd.concat(tables).astype(whole)
     print(table.to_string(index=False))
     if not development:
-        table.to_csv(Path(__file__).with_suffix(".csv"), index=False)
+        table.to_csv((Path(__file__).with_name("results") / "grounding.csv"), index=False)
 
 
 if __name__ == "__main__":

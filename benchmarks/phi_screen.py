@@ -179,7 +179,7 @@ def main() -> None:
         pages = data.load_articles(f"openstax_anatomy@{OPENSTAX}")
         clean["openstax_anatomy"] = [data.row_text(page) for page in pages]
     table = pd.DataFrame([*recall(lines, screens), *false_alarms(clean, screens)])
-    table.round(4).to_csv(Path(__file__).with_suffix(".csv"), index=False)
+    table.round(4).to_csv((Path(__file__).with_name("results") / "phi_screen.csv"), index=False)
     print(table.round(3).to_string(index=False))
     if "presidio" not in screens:
         sys.exit("presidio-analyzer is not installed: only our own patterns were measured")

@@ -19,7 +19,7 @@ from unittest import mock
 
 import torch
 from mini_effect import HERE, NO_STUDY, append
-from toy_tokenizers import write_tokenizer
+from tests.support.toy_tokenizers import write_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     BloomConfig,

@@ -52,7 +52,7 @@ from transformers.integrations.bitsandbytes import dequantize_and_replace
 from trl import SFTConfig, SFTTrainer
 
 from clinical_camel import models
-from clinical_camel.planning.shapes import SHAPES
+from clinical_camel.estimate.shapes import SHAPES
 from clinical_camel.sft_qlora import speedups
 
 SMALL = {

@@ -359,7 +359,9 @@ def main() -> int:
     for design in progress:
         progress.set_postfix_str(design.what)
         rows.append(row(design))
-    with Path(__file__).with_suffix(".csv").open("w", encoding="utf-8") as stream:
+    with (Path(__file__).with_name("results") / "stats_coverage.csv").open(
+        "w", encoding="utf-8"
+    ) as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

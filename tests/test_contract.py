@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from tests.support.project import Project
 
 from clinical_camel import runs
-from clinical_camel.runs.machine import code_hash
-from clinical_camel.runs.params import read_cells, read_yaml
+from clinical_camel.runs.notebooks import code_hash, read_cells
+from clinical_camel.runs.params_files import read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = {"data", "models", "stats", "runs", "grounding", "planning", "doctor", "release"}

@@ -4,7 +4,7 @@ A published score comes without its single answers, so it can only be compared b
 by `unpaired`. Two runs of ours on the same items are paired, and the paired test sees smaller
 differences. Questions on one passage or one condition are not independent: `clusters` says which
 belong together (Miller 2024, arXiv:2411.00640). How often each interval holds the truth and each
-test errs is in benchmarks/stats_coverage.csv.
+test errs is in benchmarks/results/stats_coverage.csv.
 """
 
 import numpy as np
@@ -139,7 +139,7 @@ def paired_permutation(
     If the two runs did not differ, each cluster's results could as well be the other run's (Fisher
     1935, The Design of Experiments). All exchanges where there are no more than `resamples`, else
     that many drawn ones. McNemar's test takes the items for independent and is wrong here far too
-    often (benchmarks/stats_coverage.csv). ValueError as in `paired_bootstrap`.
+    often (benchmarks/results/stats_coverage.csv). ValueError as in `paired_bootstrap`.
 
     Three clusters, all better: of the eight exchanges the two extreme ones are as far out.
 
@@ -172,7 +172,7 @@ def clustered_interval(
     and the quantile of t with G - 1 degrees of freedom (both: Cameron and Miller 2015, Journal of
     Human Resources 50:317). Wilson's form because it holds near 0 and 1 as well, where mean plus
     and minus an error does not (Dean and Pagano 2015, Journal of Survey Statistics and Methodology
-    3:484; benchmarks/stats_coverage.csv). Where all clusters have the same accuracy, as when all is
+    3:484; benchmarks/results/stats_coverage.csv). Where all clusters have the same accuracy, as when all is
     right, the G clusters are taken for G answers. Of one cluster nothing is known: (0, 1).
     ValueError unless every value is from 0 to 1 and every item has a label.
 

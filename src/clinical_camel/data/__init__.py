@@ -55,6 +55,7 @@ from clinical_camel.data.shapes import (
 )
 
 __all__ = [
+    "IMAGE_QUESTIONS",
     "Article",
     "Consultation",
     "DataError",
@@ -81,6 +82,7 @@ __all__ = [
     "load_training_rows",
     "names",
     "overlaps",
+    "published_systems",
     "question_text",
     "root",
     "row_text",
@@ -261,6 +263,13 @@ def describe(spec: str) -> dict[str, Any]:
         "pinned": source.revision != "main",
         "commit": registry.resolved_revision(source),
     }
+
+
+def published_systems() -> tuple[str, ...]:
+    """The names `system:size` in published.csv, sorted."""
+    path = importlib.resources.files("clinical_camel") / "published.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        return tuple(sorted({f"{row['system']}:{row['size']}" for row in csv.DictReader(stream)}))
 
 
 def load_published() -> pd.DataFrame:

@@ -21,105 +21,54 @@ accepted + set aside = requested, whoever the teacher is.
     tables       what the notebook shows
 """
 
-from clinical_camel.dbke.checks import (
-    SUPPORT,
-    brief,
-    check_dialogue,
-    completion,
-    completion_text,
-    read_reply,
-)
-from clinical_camel.dbke.extractive import (
-    ASKS,
-    WITHOUT_HEADING,
-    ExtractiveTeacher,
-    answer_units,
-    ask,
-    told_in_turn,
-)
-from clinical_camel.dbke.ledger import Ledger, Spent
-from clinical_camel.dbke.licences import TERMS, check_terms, licensed
-from clinical_camel.dbke.prompt import build_messages, shown
-from clinical_camel.dbke.reading import beside
-from clinical_camel.dbke.requests import (
-    Request,
-    about,
-    fingerprint,
-    pieces,
-    plan_requests,
-)
-from clinical_camel.dbke.retrieval import PASSAGE_WORDS, passages_for, support
-from clinical_camel.dbke.tables import (
-    cost_table,
-    dialogue_table,
-    excerpt,
-    plot_lengths,
-    reason_table,
-    source_table,
-    summarise,
-    support_table,
-)
-from clinical_camel.dbke.teachers import (
-    LANGUAGE_MODELS,
-    TEACHERS,
-    Settings,
-    load_teacher,
-    prompt_room,
-    room,
-    settings_of,
-)
-from clinical_camel.dbke.teaching import Ask, Desk, Teacher, Verdict, synthesise, verdicts
-from clinical_camel.dbke.weeding import weed
+import lazy_loader
 
-__all__ = [
-    "ASKS",
-    "PASSAGE_WORDS",
-    "Ask",
-    "Desk",
-    "ExtractiveTeacher",
-    "LANGUAGE_MODELS",
-    "Ledger",
-    "Request",
-    "SUPPORT",
-    "Settings",
-    "Spent",
-    "TEACHERS",
-    "TERMS",
-    "Teacher",
-    "Verdict",
-    "WITHOUT_HEADING",
-    "about",
-    "answer_units",
-    "ask",
-    "beside",
-    "brief",
-    "build_messages",
-    "check_dialogue",
-    "check_terms",
-    "completion",
-    "completion_text",
-    "cost_table",
-    "dialogue_table",
-    "excerpt",
-    "fingerprint",
-    "licensed",
-    "load_teacher",
-    "passages_for",
-    "pieces",
-    "plan_requests",
-    "plot_lengths",
-    "read_reply",
-    "prompt_room",
-    "reason_table",
-    "room",
-    "settings_of",
-    "shown",
-    "source_table",
-    "summarise",
-    "support",
-    "support_table",
-    "synthesise",
-    "told_in_turn",
-    "verdicts",
-    "weed",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "settings": ["Synthesis"],
+        "checks": [
+            "SUPPORT",
+            "brief",
+            "check_dialogue",
+            "completion",
+            "completion_text",
+            "read_reply",
+        ],
+        "filters": ["weed"],
+        "licences": ["TERMS", "check_terms", "licensed"],
+        "prompt": ["build_messages", "shown"],
+        "requests": ["Request", "about", "fingerprint", "pieces", "plan_requests"],
+        "retrieval": ["PASSAGE_WORDS", "passages_for", "support"],
+        "side_by_side": ["beside"],
+        "synthesis": ["Ask", "Desk", "Teacher", "Verdict", "synthesise", "verdicts"],
+        "tables": [
+            "cost_table",
+            "dialogue_table",
+            "excerpt",
+            "plot_lengths",
+            "reason_table",
+            "source_table",
+            "summarise",
+            "support_table",
+        ],
+        "teachers.cache": ["Ledger", "Spent"],
+        "teachers.extractive": [
+            "ASKS",
+            "ExtractiveTeacher",
+            "WITHOUT_HEADING",
+            "answer_units",
+            "ask",
+            "told_in_turn",
+        ],
+        "teachers.registry": [
+            "LANGUAGE_MODELS",
+            "Settings",
+            "TEACHERS",
+            "load_teacher",
+            "prompt_room",
+            "room",
+            "settings_of",
+        ],
+    },
+)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
-from clinical_camel.dbke import prompt, screen
+from clinical_camel.dbke import injection, prompt
 from clinical_camel.dbke.requests import Request, key_sentence
 
 NO_PASSAGE = "no supporting passage found"
 # How an assistant sentence must rest on the source: it stands there word for word, or it may be
 # said anew while the source supports its words and each of its facts (`grounding.link`).
-SUPPORT = ("verbatim", "linked")
 OPENING = 120  # letters of each turn that its language is told from: telling takes time
 LONGEST = 300  # letters of a sentence in a reason
 
@@ -108,12 +107,12 @@ def _misses_the_exam(turns: Sequence[str], request: Request) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(screen.clean(text).split())
+    return " ".join(injection.clean(text).split())
 
 
 def _unsupported(said: Sequence[str], request: Request, support: str) -> str:
     """Why the source does not stand behind what the assistant says; names the first sentence."""
-    source = screen.clean(request.source_text)
+    source = injection.clean(request.source_text)
     denied = prompt.denials(request.question) if request.question else ()
     left = [s for text in said for s in unsupported(_without(text, denied), source)]
     if not left:
@@ -131,8 +130,8 @@ def _unsupported(said: Sequence[str], request: Request, support: str) -> str:
 def source_sentences(request: Request) -> list[str]:
     """The sentences that may support another: of a question its passages, not the key by itself."""
     if request.question:
-        return grounding.split_sentences(screen.clean("\n".join(request.passages)))
-    return grounding.split_sentences(screen.clean(request.source_text))
+        return grounding.split_sentences(injection.clean("\n".join(request.passages)))
+    return grounding.split_sentences(injection.clean(request.source_text))
 
 
 def stated(dialogue: Dialogue, request: Request) -> list[str]:
@@ -140,7 +139,7 @@ def stated(dialogue: Dialogue, request: Request) -> list[str]:
     question = request.question
     free = [key_sentence(question), *prompt.denials(question)] if question else []
     said = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
-    found = [s for t in said for s in grounding.split_sentences(_without(screen.clean(t), free))]
+    found = [s for t in said for s in grounding.split_sentences(_without(injection.clean(t), free))]
     return [s for s in found if _states(s)]
 
 
@@ -171,7 +170,7 @@ def unsupported(text: str, source: str) -> list[str]:
 
     A question states nothing, and that the text does not say it may always be said.
     """
-    found = grounding.unsupported(screen.clean(text), source)
+    found = grounding.unsupported(injection.clean(text), source)
     return [s for s in found if _states(s)]
 
 
@@ -189,5 +188,5 @@ def echo(dialogue: Dialogue, request: Request, messages: Sequence[Message]) -> s
     text = "\n".join(turn for turn in turns if turn not in source)
     if messages and (prompt.code_of(messages) in text or prompt.repeated(text)):
         return "a turn repeats the prompt"
-    how = screen.orders(text)
+    how = injection.orders(text)
     return how and f"a turn {how}"

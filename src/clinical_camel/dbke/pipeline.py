@@ -35,12 +35,12 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.logging import logger
 
 from clinical_camel import data
-from clinical_camel.dbke import shards
-from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.licences import check_terms, licensed
 from clinical_camel.dbke.requests import Request, plan_requests
-from clinical_camel.dbke.teachers import LANGUAGE_MODELS, load_teacher, room, settings_of
-from clinical_camel.dbke.teaching import Desk
+from clinical_camel.dbke.synthesis import Desk
+from clinical_camel.dbke.teachers import shards
+from clinical_camel.dbke.teachers.cache import Ledger, Spent
+from clinical_camel.dbke.teachers.registry import LANGUAGE_MODELS, load_teacher, room, settings_of
 
 STARTS = 3  # of a task whose process is killed, in one run
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from clinical_camel import data
 from clinical_camel.data import Message, Question
+from clinical_camel.dbke.injection import clean
 from clinical_camel.dbke.requests import Request, key_sentence
-from clinical_camel.dbke.screen import clean
 
 NOT_SAID = "The text does not say."  # what the assistant may always say
 ROLE = """\

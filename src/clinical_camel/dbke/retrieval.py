@@ -6,7 +6,7 @@ import bm25s
 
 from clinical_camel import grounding
 from clinical_camel.data import Article, Question
-from clinical_camel.dbke import screen
+from clinical_camel.dbke import injection
 
 MAX_ANSWER_WORDS = 70  # of what a person would say at a time
 PASSAGE_WORDS = 120  # of a passage: some five sentences of one section
@@ -47,7 +47,7 @@ def _best(
         for number, score in zip(numbers[:, place], scores[:, place], strict=True)
         if score > 0
     ]
-    fresh = (text for text in dict.fromkeys(ranked) if text != first and not screen.orders(text))
+    fresh = (text for text in dict.fromkeys(ranked) if text != first and not injection.orders(text))
     return [text for text, _ in zip(fresh, range(count), strict=False)]
 
 

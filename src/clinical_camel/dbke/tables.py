@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from clinical_camel import data, grounding, stats
 from clinical_camel.data import Article, Dialogue
 from clinical_camel.dbke.checks import SUPPORT, brief, source_sentences, stated
-from clinical_camel.dbke.ledger import Ledger, Spent
 from clinical_camel.dbke.requests import Request
-from clinical_camel.dbke.teaching import Teacher
+from clinical_camel.dbke.synthesis import Teacher
+from clinical_camel.dbke.teachers.cache import Ledger, Spent
 
 
 def source_table(articles: Sequence[Article]) -> pd.DataFrame:

@@ -5,25 +5,14 @@ explained away. `link` allows other words, and holds every fact strictly. `facts
 other way round: what of the source was left out.
 """
 
-from clinical_camel.grounding.copies import language, near_duplicates
-from clinical_camel.grounding.linking import VERDICTS, Judge, Link, kept, link
-from clinical_camel.grounding.reading import KINDS, Fact, Turn, facts
-from clinical_camel.grounding.verbatim import best_support, split_note, split_sentences, unsupported
+import lazy_loader
 
-__all__ = [
-    "KINDS",
-    "VERDICTS",
-    "Fact",
-    "Judge",
-    "Link",
-    "Turn",
-    "best_support",
-    "facts",
-    "kept",
-    "language",
-    "link",
-    "near_duplicates",
-    "split_note",
-    "split_sentences",
-    "unsupported",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "copies": ["language", "near_duplicates"],
+        "linking": ["Judge", "Link", "VERDICTS", "kept", "link"],
+        "reading": ["Fact", "KINDS", "Turn", "facts"],
+        "verbatim": ["best_support", "split_note", "split_sentences", "unsupported"],
+    },
+)

@@ -5,7 +5,7 @@ by how rare it is there (the inverse document frequency of BM25), in stems, and 
 under one name. And does every fact of it stand there: number and unit, dose, frequency, duration,
 age, side, negation, symptom, drug, sex, name? Facts are held strictly, words are not, so a sentence
 may be said anew but nothing in it changed. What the rules see and what they miss is measured in
-benchmarks/grounding.csv.
+benchmarks/results/grounding.csv.
 """
 
 import math

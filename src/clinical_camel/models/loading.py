@@ -29,10 +29,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from clinical_camel import data
+from clinical_camel.models.choices import QUANTIZE
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
-
-QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
-ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
 
 
 class ModelError(ValueError):

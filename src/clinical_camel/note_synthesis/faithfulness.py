@@ -4,7 +4,7 @@ Two readings by rules (`clinical_camel.grounding`): each sentence of a note is s
 contradicted or unsupported by the turns of the visit, and each fact of the visit is kept or
 omitted. The reference note is read as the models' notes are: what is flagged in it is how much the
 check alarms about a note that somebody stands behind. How many planted errors are noticed is in
-benchmarks/grounding.csv. A model of entailment, or an LLM as a judge, can take the place of the
+benchmarks/results/grounding.csv. A model of entailment, or an LLM as a judge, can take the place of the
 count of words: `judge` is handed to `grounding.link`, which says what it is asked.
 """
 

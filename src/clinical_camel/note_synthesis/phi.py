@@ -3,7 +3,7 @@
 A screen, not de-identification: it finds what has a form (numbers, dates, addresses, a name behind
 "Mr" or "my name is") and it misses what has none. A bare name, a rare job, a small village, an
 event in the news stay, and each can identify a patient. An empty result is no permission.
-How much is found of what was planted, kind by kind, is in benchmarks/phi_screen.csv.
+How much is found of what was planted, kind by kind, is in benchmarks/results/phi_screen.csv.
 
 Beside our patterns it asks the single recognizers of presidio-analyzer where that is installed
 (pip install -e .[phi]). They need no language model; the ones that do are not used.

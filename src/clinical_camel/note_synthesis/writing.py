@@ -11,26 +11,10 @@ from tqdm import tqdm
 from clinical_camel import data, grounding, models
 from clinical_camel.data import Consultation
 from clinical_camel.models import LLM
+from clinical_camel.note_synthesis.decodings import Decoding
 from clinical_camel.note_synthesis.fitting import fit, render
 from clinical_camel.note_synthesis.prompts import Request, Visits, choose_example, said
 from clinical_camel.note_synthesis.structure import parse_note, status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoding:
-    """How the next token is chosen; temperature 0 is greedy, top_k 0 and top_p 1 keep all."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
-
-
-DECODINGS: dict[str, Decoding] = {
-    "greedy": Decoding(),
-    # "creativity", top-p, top-k and penalty of its demonstration, as ClinMED-LLAMA3 reports them
-    "clinmed_llama3": Decoding(temperature=0.6, top_p=0.9, top_k=50, repetition_penalty=1.2),
-}
 
 
 @dataclass(frozen=True, slots=True)

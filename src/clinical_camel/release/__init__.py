@@ -6,17 +6,13 @@ beside it, and a study without scores has none. Nothing is uploaded but by `push
 calls.
 """
 
-from clinical_camel.release.dialogues import dataset_card, write_dataset_card
-from clinical_camel.release.model import adapter_folder, card, merge, push, write_card
-from clinical_camel.release.records import markdown
+import lazy_loader
 
-__all__ = [
-    "adapter_folder",
-    "card",
-    "dataset_card",
-    "markdown",
-    "merge",
-    "push",
-    "write_card",
-    "write_dataset_card",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "dialogues": ["dataset_card", "write_dataset_card"],
+        "model": ["adapter_folder", "card", "merge", "push", "write_card"],
+        "records": ["markdown"],
+    },
+)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from clinical_camel.core.paths import root
 from clinical_camel.release.records import WRITING, markdown, record_of, shown, table_of
-from clinical_camel.runs import params as params_
-from clinical_camel.runs.plan import PlanError
+from clinical_camel.runner.jobs import PlanError
 
 DATASET_CARD = """---
 license: other
@@ -64,7 +64,7 @@ python -m clinical_camel run {study} 01
 
 def write_dataset_card(study: str) -> Path:
     """Writes outputs/<study>/DATASET_CARD.md from the study's own run; returns where."""
-    place = params_.root() / "outputs" / study / "DATASET_CARD.md"
+    place = root() / "outputs" / study / "DATASET_CARD.md"
     place.write_text(dataset_card(study), encoding="utf-8")
     return place
 

@@ -17,10 +17,11 @@ from huggingface_hub import HfApi, get_token
 from peft import PeftModel
 
 from clinical_camel import models
+from clinical_camel.core.files import read_json
+from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.paths import root
 from clinical_camel.release.records import EXAM, TRAINING, markdown, record_of, shown, table_of
-from clinical_camel.runs import params as params_
-from clinical_camel.runs.files import hash_file, read_json
-from clinical_camel.runs.plan import PlanError
+from clinical_camel.runner.jobs import PlanError
 
 WEIGHTS = "adapter_model.safetensors"
 FIGURE = "loss.png"
@@ -78,7 +79,7 @@ python -m clinical_camel run {study}
 
 def write_card(study: str) -> Path:
     """Writes outputs/<study>/MODEL_CARD.md from the study's own runs; returns where."""
-    place = params_.root() / "outputs" / study / "MODEL_CARD.md"
+    place = root() / "outputs" / study / "MODEL_CARD.md"
     place.write_text(card(study), encoding="utf-8")
     return place
 
@@ -132,7 +133,7 @@ def card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
 
 def _made_by(spec: str) -> str:
     """What is said of rows that a step wrote: the terms of the teacher, where there was one."""
-    record = read_json((params_.root() / spec).parent / "run.json")
+    record = read_json((root() / spec).parent / "run.json")
     teacher = record.get("notes", {}).get("teacher")
     if not teacher:
         return "made in this study"
@@ -202,7 +203,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
     if folder.exists() and any(folder.iterdir()):
         raise PlanError(f"{folder}: is not empty; name another folder")
     place = adapter_folder(study)
-    tokenizer = models.load_tokenizer(str(place.relative_to(params_.root())))
+    tokenizer = models.load_tokenizer(str(place.relative_to(root())))
     prompts = [_prompt(tokenizer, question) for question in QUESTIONS]
     trained = _tuned(params["model"], params["quantize"], place)
     as_trained = [_next(trained, prompt) for prompt in prompts]
@@ -235,7 +236,7 @@ def merge(study: str, folder: Path) -> pd.DataFrame:
 def adapter_folder(study: str) -> Path:
     """The folder of a study's adapter; PlanError if it is not on this machine, or is not the one
     that its run recorded."""
-    place = params_.root() / "outputs" / study / TRAINING / "adapter"
+    place = root() / "outputs" / study / TRAINING / "adapter"
     if not (place / WEIGHTS).is_file():
         raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
     if hash_file(place / WEIGHTS) != record_of(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.runs import params as params_
-from clinical_camel.runs.files import read_json
-from clinical_camel.runs.plan import PlanError
+from clinical_camel.core.files import read_json
+from clinical_camel.core.paths import root
+from clinical_camel.runner.jobs import PlanError
 
 WRITING, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 
@@ -33,7 +33,7 @@ def shown(value: Any) -> str:
 
 def record_of(study: str, step: str) -> dict[str, Any]:
     """The `run.json` of a step (see `runs.Run`); PlanError unless its run is complete."""
-    record = read_json(params_.root() / "outputs" / study / step / "run.json")
+    record = read_json(root() / "outputs" / study / step / "run.json")
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
     return record
@@ -41,4 +41,4 @@ def record_of(study: str, step: str) -> dict[str, Any]:
 
 def table_of(study: str, step: str, name: str) -> pd.DataFrame:
     """A table that a step saved under this name; FileNotFoundError if it saved none."""
-    return pd.read_csv(params_.root() / "outputs" / study / step / f"{name}.csv")
+    return pd.read_csv(root() / "outputs" / study / step / f"{name}.csv")

@@ -1,55 +1,31 @@
-"""What a run may be given, where its results go, what is recorded; and the runner of a study.
+"""What a notebook imports: its parameters checked, its results written, its run recorded.
 
-    params, values     the parameters cell is the schema, the YAML names every parameter
-    rules              which values a parameter may have, by its name
-    journal            finished pieces of work, on disk as they come
-    record             the folder of a run, its tables and figures, run.json
-    exercise           the self-check at the end of a notebook
-    launch             several processes of one launcher: who leads, who follows
-    files, machine     whole writes and hashes; versions, commit, device
-    plan, state        which step needs which; what is complete, and if not, why
-    recovery           what a killed runner left, put right by the next
-    kernel, execution  one notebook in one kernel of this interpreter
-    runner             a whole study, the command line
+    params_files   params/<study>/<step>.yaml, read strictly
+    notebooks      the cells of a notebook, and what its parameters cell declares
+    schema         the settings class of each step, and the check against it
+    record         the folder of a run, its tables and figures, run.json
+    journal        finished pieces of work, on disk as they come
+    exercise       the self-check at the end of a notebook
+    launch         several processes of one launcher: the main one and the others
+    machine        versions, commit, device, peak memory
+    energy         energy used, measured or estimated
 
-From plan on they are imported by `__main__` only, and papermill with them.
+What executes notebooks is in `runner`.
 """
 
-from clinical_camel.runs import params
-from clinical_camel.runs.exercise import self_check
-from clinical_camel.runs.journal import Journal
-from clinical_camel.runs.params import (
-    Param,
-    ParamsError,
-    check_params,
-    declared_params,
-    load_params,
-    path,
-    steps,
-    studies,
+import lazy_loader
+
+from clinical_camel.core.paths import path
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "exercise": ["self_check"],
+        "journal": ["Journal"],
+        "notebooks": ["Param", "ParamsError", "declared_params", "steps"],
+        "params_files": ["load_params", "studies"],
+        "record": ["Run", "collect", "costs", "start"],
+        "schema": ["check_params", "require_params", "settings_class"],
+    },
 )
-from clinical_camel.runs.record import Run, collect, costs, start
-
-__all__ = [
-    "ROOT",
-    "Journal",
-    "Param",
-    "ParamsError",
-    "Run",
-    "check_params",
-    "collect",
-    "costs",
-    "declared_params",
-    "load_params",
-    "path",
-    "self_check",
-    "start",
-    "steps",
-    "studies",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name == "ROOT":
-        return params.root()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ += ["path"]

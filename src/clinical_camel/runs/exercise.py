@@ -2,7 +2,7 @@
 
 import contextlib
 
-from clinical_camel.runs import params as params_
+from clinical_camel.core.paths import root
 
 EXERCISE = "scratch"  # the study that the exercises' commands run as
 DIRECTIONS = ("higher", "lower", "same")
@@ -42,7 +42,7 @@ def _mean(study: str, step: str, table: str, column: str, where: str) -> float |
 
     for folder in (step, f".{step}.partial"):
         with contextlib.suppress(FileNotFoundError):
-            rows = pd.read_csv(params_.root() / "outputs" / study / folder / f"{table}.csv")
+            rows = pd.read_csv(root() / "outputs" / study / folder / f"{table}.csv")
             rows = rows.query(where) if where else rows
             return float(rows[column].mean()) if len(rows) else None
     return None

@@ -4,31 +4,16 @@ One JSON line per answer, note or reply, on disk as it comes. A step is handed t
 sees only `done` and `append`: it opens no file itself.
 """
 
-import hashlib
 import json
 import os
 import threading
 import time
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.hashing import key_hash, to_jsonable
+
 FSYNC_EVERY = 1.0  # seconds; a flush survives a killed process, a sync a killed machine
-
-
-def plain(value: Any) -> Any:
-    """What `json` cannot write by itself: dataclass rows, numpy scalars and arrays."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def key_hash(key: Any) -> str:
-    """sha256 of the canonical JSON of `key`: everything that decides what an entry would be."""
-    text = json.dumps(key, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=plain)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Journal:
@@ -68,7 +53,7 @@ class Journal:
                 self._handle.close()
 
     def _write(self, record: dict[str, Any]) -> dict[str, Any]:
-        line = json.dumps(record, ensure_ascii=False, default=plain).encode() + b"\n"
+        line = json.dumps(record, ensure_ascii=False, default=to_jsonable).encode() + b"\n"
         end = self._handle.seek(0, os.SEEK_END)
         try:
             written = self._handle.write(line)

@@ -1,6 +1,5 @@
 """What run.json says about the code and the machine: versions, commit, device, memory."""
 
-import ast
 import contextlib
 import importlib
 import importlib.metadata
@@ -12,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.hashing import hash_file, key_hash
+from clinical_camel.core.paths import root
 from clinical_camel.runs import launch
-from clinical_camel.runs.files import hash_file
-from clinical_camel.runs.journal import key_hash
-from clinical_camel.runs.params import root
 
 # fmt: off
 PACKAGES = (
@@ -116,24 +114,3 @@ def _peak_resident() -> int:
     resource = importlib.import_module("resource")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def code_hash(cells: list[dict[str, Any]]) -> str:
-    """The code of a notebook as syntax trees, without its parameters.
-
-    So prose, layout, comments and the defaults may change freely.
-    """
-    skip = {"parameters", "injected-parameters"}
-    codes = [
-        cell["source"]
-        for cell in cells
-        if cell["cell_type"] == "code" and not skip & set(cell["metadata"].get("tags", []))
-    ]
-    return key_hash([_tree(code) for code in codes if code.strip()])
-
-
-def _tree(code: str) -> str:
-    try:
-        return ast.dump(ast.parse(code))
-    except SyntaxError:  # a % or ! line
-        return code

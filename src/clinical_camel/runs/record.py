@@ -22,15 +22,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from filelock import FileLock, Timeout
 
-from clinical_camel.runs import launch
-from clinical_camel.runs import params as params_
-from clinical_camel.runs.energy import Meter
-from clinical_camel.runs.files import (
+from clinical_camel.core.files import (
     NOT_RESULTS,
     hash_folder,
     now,
@@ -40,17 +37,25 @@ from clinical_camel.runs.files import (
     write_bytes,
     write_json,
 )
-from clinical_camel.runs.journal import Journal, plain
-from clinical_camel.runs.machine import (
+from clinical_camel.core.hashing import plain
+from clinical_camel.core.paths import relative, root
+from clinical_camel.core.settings import Settings
+from clinical_camel.runs import launch
+from clinical_camel.runs.energy import Meter
+from clinical_camel.runs.journal import Journal
+from clinical_camel.runs.machine import commit, device, peak_memory, source_hash, versions
+from clinical_camel.runs.notebooks import (
     code_hash,
-    commit,
-    device,
-    peak_memory,
-    source_hash,
-    versions,
+    declared_params,
+    notebook_path,
+    read_cells,
+    steps,
 )
+from clinical_camel.runs.params_files import STUDY_NAME
+from clinical_camel.runs.schema import require_params
 
 LOCK_WAIT = 5  # seconds; the kernel of a killed runner is gone after about two
+SettingsT = TypeVar("SettingsT", bound=Settings)
 _TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _open_runs: dict[Path, "Run"] = {}  # of this process: Run All twice takes its own lock over
 
@@ -64,12 +69,12 @@ def start(study: str, step: str, seed: int, params: dict[str, Any] | None = None
     Raises ParamsError (a value does not fit its annotation), ValueError (study or step name)
     and RuntimeError (another process is running this step).
     """
-    if not params_.STUDY_NAME.fullmatch(study):
+    if not STUDY_NAME.fullmatch(study):
         raise ValueError(f"study {study!r}: use letters, digits, - and _")
-    if step not in params_.steps():
-        raise ValueError(f"step {step!r} has no notebook; known: {', '.join(params_.steps())}")
+    if step not in steps():
+        raise ValueError(f"step {step!r} has no notebook; known: {', '.join(steps())}")
     params = _variables(study, step) if params is None else params
-    folder = launch.results(study, params_.root())
+    folder = launch.results(study, root())
     folder.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(folder, step)
     _set_seeds(seed)
@@ -82,18 +87,17 @@ def start(study: str, step: str, seed: int, params: dict[str, Any] | None = None
 
 
 def _variables(study: str, step: str) -> dict[str, Any]:
-    """The parameters as they stand in the running notebook; {} outside one."""
+    """The parameters as the running notebook has them; {} outside one. Raises ParamsError."""
     variables = vars(sys.modules["__main__"])
     if variables.get("study") != study:
         return {}
-    notebook = params_.notebook_path(step)
-    names = params_.declared_params(notebook)
+    names = declared_params(notebook_path(step))
     params = {name: variables[name] for name in names if name in variables}
     # papermill injects an unknown name and runs on; its cell is in the kernel's history
     injected = [cell for cell in variables.get("In", []) if cell.startswith("# Parameters\n")]
     unknown = re.findall(r"^(\w+) = ", injected[-1], re.MULTILINE) if injected else []
     params |= {name: variables.get(name, "") for name in unknown}
-    params_.check_params(notebook, params, "parameters")
+    require_params(step, params, "parameters")
     return params
 
 
@@ -174,7 +178,7 @@ class Run:
         self, study: str, step: str, seed: int, params: dict[str, Any], lock: FileLock
     ) -> None:
         self.study, self.step = study, step
-        self.final = launch.results(study, params_.root()) / step
+        self.final = launch.results(study, root()) / step
         self.dir = self.final.with_name(f".{step}.partial")
         self._lock = lock
         self._journals: dict[str, Journal] = {}
@@ -193,7 +197,7 @@ class Run:
             "attempts": [*earlier, attempt],  # more than one: interrupted and taken up again
             "commit": commit_hash,
             "dirty": dirty,
-            "notebook_hash": code_hash(params_.read_cells(params_.notebook_path(step))),
+            "notebook_hash": code_hash(read_cells(notebook_path(step))),
             "seed": seed,
             "params": params,
             "device": device(),
@@ -224,7 +228,7 @@ class Run:
                 file.unlink()
         attempts = before.get("attempts", []) if same else []
         if attempts and attempts[-1]["source_hash"] != source_hash():
-            where = params_.relative(self.dir)
+            where = relative(self.dir)
             print(f"the code changed since the interrupted run; to start afresh delete {where}")
         return attempts
 
@@ -238,6 +242,13 @@ class Run:
         changed = sorted(k for k in before | params if before.get(k) != params.get(k))
         print(f"the interrupted run had another {', '.join(changed)}: starting afresh")
 
+    def settings(self, kind: type[SettingsT]) -> SettingsT:
+        """The validated settings of this run, with the defaults of nested groups filled in.
+
+        Raises SettingsError with every problem, one line each.
+        """
+        return kind.require(self._record["params"], "parameters")
+
     def journal(self, name: str, key: Any) -> Journal:
         """The journal `journal_<name>.jsonl`: `.done` (id -> payload) and `.append(id, payload)`.
 
@@ -249,13 +260,13 @@ class Run:
         self._journals[name] = Journal(self.dir / f"journal_{name}.jsonl", key)
         return self._journals[name]
 
-    def keep(self, name: str) -> Path:
-        """Where a file lives that outlives this run and its result, as a ledger of paid replies.
+    def persistent_file(self, name: str) -> Path:
+        """The path of a file that outlives this run and its result, such as a ledger of replies.
 
         In outputs/<study>/.<step>.kept/: not part of any result, never replaced, not in git.
         """
         self._check_open(name)
-        file = kept(self.study, self.step, name)
+        file = persistent_path(self.study, self.step, name)
         file.parent.mkdir(exist_ok=True)
         return file
 
@@ -320,7 +331,7 @@ class Run:
         self._finished = True
         _open_runs.pop(self.final, None)
         self._lock.release()
-        where = params_.relative(self.final)
+        where = relative(self.final)
         print(f"{where}  {self._record['seconds']:.0f} s  {self._record['peak_memory_mb']} MB")
 
     def _check_open(self, name: str) -> None:
@@ -337,9 +348,9 @@ class Run:
         write_json(self.dir / "run.json", self._record)
 
 
-def kept(study: str, step: str, name: str) -> Path:
-    """Where `Run.keep` has a file of this name."""
-    return launch.results(study, params_.root()) / f".{step}.kept" / f"{name}.sqlite"
+def persistent_path(study: str, step: str, name: str) -> Path:
+    """The path of `Run.persistent_file`, for a command outside the notebook."""
+    return launch.results(study, root()) / f".{step}.kept" / f"{name}.sqlite"
 
 
 def _time_attempt(attempts: list[dict[str, Any]], folder: Path) -> None:
@@ -359,7 +370,7 @@ def collect(step: str, table: str) -> Any:
     import pandas as pd
 
     frames = []
-    for file in sorted((params_.root() / "outputs").glob(f"*/{step}/{table}.csv")):
+    for file in sorted((root() / "outputs").glob(f"*/{step}/{table}.csv")):
         study = file.parts[-3]
         if study != "scratch" and not study.startswith("."):
             # only an empty field is missing: an answer "None" or "NA" is a text
@@ -381,7 +392,7 @@ def costs() -> Any:
     import pandas as pd
 
     rows = []
-    for file in sorted((params_.root() / "outputs").glob("*/*/run.json")):
+    for file in sorted((root() / "outputs").glob("*/*/run.json")):
         record = read_json(file)
         study, step = file.parts[-3:-1]  # hidden folders hold earlier and unfinished results
         if record.get("status") == "complete" and study != "scratch" and step[0] != ".":

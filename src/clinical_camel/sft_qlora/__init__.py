@@ -12,52 +12,27 @@ The rows are tokenised and masked here, once, so that what is shown and counted 
 TRL's SFTTrainer trains on.
 """
 
-from clinical_camel.sft_qlora.adapter import save_adapter
-from clinical_camel.sft_qlora.checkpoints import damage, newest_whole, publish
-from clinical_camel.sft_qlora.encoding import (
-    LOSS_ON,
-    Encoded,
-    encode_mixture,
-    encode_windows,
-    encode_within,
-    show_mask,
-    trained_tokens,
-    trained_turns,
-    unknown_words,
-)
-from clinical_camel.sft_qlora.log import plot_loss, training_log
-from clinical_camel.sft_qlora.parallel import PARALLEL, refuse_parallel
-from clinical_camel.sft_qlora.stops import TrainingError
-from clinical_camel.sft_qlora.training import (
-    LR_SCHEDULERS,
-    OPTIMIZERS,
-    REPORT_TO,
-    target_modules,
-    train,
-)
+import lazy_loader
 
-__all__ = [
-    "LOSS_ON",
-    "LR_SCHEDULERS",
-    "OPTIMIZERS",
-    "REPORT_TO",
-    "PARALLEL",
-    "Encoded",
-    "TrainingError",
-    "damage",
-    "encode_mixture",
-    "encode_windows",
-    "encode_within",
-    "newest_whole",
-    "plot_loss",
-    "publish",
-    "refuse_parallel",
-    "save_adapter",
-    "show_mask",
-    "target_modules",
-    "train",
-    "trained_tokens",
-    "trained_turns",
-    "training_log",
-    "unknown_words",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "adapter": ["save_adapter"],
+        "checkpoints": ["damage", "newest_whole", "publish"],
+        "data_parallel": ["PARALLEL", "refuse_parallel"],
+        "guards": ["TrainingError"],
+        "log": ["plot_loss", "training_log"],
+        "tokenization": [
+            "Encoded",
+            "encode_mixture",
+            "encode_windows",
+            "encode_within",
+            "show_mask",
+            "trained_tokens",
+            "trained_turns",
+            "unknown_words",
+        ],
+        "settings": ["LOSS_ON", "LR_SCHEDULERS", "OPTIMIZERS", "REPORT_TO", "SPEEDUPS", "Recipe"],
+        "training": ["target_modules", "train"],
+    },
+)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
-from clinical_camel.sft_qlora import stops
+from clinical_camel.sft_qlora import guards
 
 
 def save_adapter(
@@ -25,7 +25,7 @@ def save_adapter(
     # Embeddings are not trained; asking PEFT to find that out would ask the hub.
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # a form to fill in, not a card
-    stops.refuse_unwritten(model, folder / "adapter_model.safetensors")
+    guards.refuse_unwritten(model, folder / "adapter_model.safetensors")
     tokenizer.save_pretrained(folder)
     for old in folder.parent.glob("checkpoints-*"):
         shutil.rmtree(old)

@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 
 from clinical_camel import models
-from clinical_camel.sft_qlora import parallel
-from clinical_camel.sft_qlora.stops import TrainingError
+from clinical_camel.sft_qlora import data_parallel
+from clinical_camel.sft_qlora.guards import TrainingError
 
 MANIFEST = "manifest.json"
 KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -104,13 +104,13 @@ class Publish(TrainerCallback):
         if best := state.best_model_checkpoint:  # recorded as a path, and folders are moved
             state.best_model_checkpoint = str(Path(args.output_dir) / Path(best).name)
         if "model" in kwargs and state.global_step:
-            parallel.fill(kwargs["model"], kwargs["optimizer"], _saved(args, state))
+            data_parallel.fill(kwargs["model"], kwargs["optimizer"], _saved(args, state))
 
     def on_save(self, args, state, control, **kwargs) -> None:
         checkpoint = _saved(args, state)
-        parallel.keep_part(kwargs.get("model"), kwargs.get("optimizer"), checkpoint)
-        parallel.wait()  # each process writes the state of its own random numbers
-        if parallel.rank():
+        data_parallel.keep_part(kwargs.get("model"), kwargs.get("optimizer"), checkpoint)
+        data_parallel.wait()  # each process writes the state of its own random numbers
+        if data_parallel.rank():
             return
         publish(checkpoint, self.recipe, Path(state.best_model_checkpoint or "").name)
         # The trainer's own turn, save_total_limit, comes before the manifest: then what is

@@ -20,8 +20,6 @@ from trl import SFTTrainer
 
 from clinical_camel import models
 
-SPEEDUPS = ("trained_head", "trained_tail", "causal_mask", "fused_lora")
-
 
 class Trainer(SFTTrainer):
     """TRL's trainer, with the loss computed from the logits of trained tokens only.

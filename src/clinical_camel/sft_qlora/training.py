@@ -14,22 +14,11 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl import SFTConfig
 
 from clinical_camel import models
-from clinical_camel.sft_qlora import checkpoints, stops
-from clinical_camel.sft_qlora import parallel as parallel_
+from clinical_camel.sft_qlora import checkpoints, data_parallel, guards
 from clinical_camel.sft_qlora import speedups as shortcuts
-from clinical_camel.sft_qlora.encoding import Encoded, hold_out
 from clinical_camel.sft_qlora.log import training_log
+from clinical_camel.sft_qlora.tokenization import Encoded, hold_out
 
-LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
-OPTIMIZERS = (
-    "paged_adamw_32bit",
-    "paged_adamw_8bit",
-    "adamw_torch",
-    "adamw_torch_fused",
-    "adamw_bnb_8bit",
-    "adafactor",
-    "sgd",
-)
 REPORT_TO = {  # the variable by which each is told where to write
     "none": "",
     "tensorboard": "TENSORBOARD_LOGGING_DIR",
@@ -84,9 +73,11 @@ def train(
     settings = dict(locals())
     for other in ("model", "tokenizer", "encoded", "folder"):
         del settings[other]
-    parallel_.refuse_parallel(parallel, optimizer, validation_fraction, **parallel_.facts(model))
-    settings["processes"] = parallel_.processes()
-    parallel_.say_batch(batch_size, gradient_accumulation_steps)
+    data_parallel.refuse_parallel(
+        parallel, optimizer, validation_fraction, **data_parallel.facts(model)
+    )
+    settings["processes"] = data_parallel.processes()
+    data_parallel.say_batch(batch_size, gradient_accumulation_steps)
     if problem := models.tokenizer_problem(tokenizer, model):
         raise models.ModelError(f"{model.config._name_or_path}: {problem}")
     if packing and not models.takes_positions(model):
@@ -99,9 +90,9 @@ def train(
     held = hold_out(encoded.groups, validation_fraction, seed) if validation_fraction > 0 else []
     learned = sorted(set(range(len(encoded.rows))) - set(held))
     rows = [encoded.rows[i] for i in [*learned, *held]]
-    code = (sys.modules[__name__], shortcuts, parallel_, models.loading)
+    code = (sys.modules[__name__], shortcuts, data_parallel, models.loading)
     recipe = checkpoints.make_recipe(settings, rows, model, tokenizer, code)
-    place = parallel_.from_main(lambda: folder) / checkpoints.folder_name(recipe)
+    place = data_parallel.from_main(lambda: folder) / checkpoints.folder_name(recipe)
     data = Dataset.from_list(rows)
     if variable := REPORT_TO[report_to]:  # else in the checkpoints, which go, or where we stand
         os.environ.setdefault(variable, str((folder.parent / ".tracking").resolve()))
@@ -123,7 +114,7 @@ def train(
         weight_decay=weight_decay,
         max_grad_norm=max_grad_norm,
         optim=optimizer,
-        **parallel_.settings(parallel, checkpointed_layers),
+        **data_parallel.settings(parallel, checkpointed_layers),
         train_sampling_strategy="group_by_length" if group_by_length else "random",
         bf16=str(dtype) == "torch.bfloat16",
         fp16=str(dtype) == "torch.float16",
@@ -152,26 +143,26 @@ def train(
             target_modules=target_modules(lora_targets),
             task_type="CAUSAL_LM",
         ),
-        callbacks=[Progress(), stops.Watch(), checkpoints.Publish(recipe)],
+        callbacks=[Progress(), guards.Watch(), checkpoints.Publish(recipe)],
     )
     trainer.remove_callback(PrinterCallback)
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    parallel_.prepare(trainer)
-    parallel_.from_main(lambda: checkpoints.mention_others(place, recipe))
-    newest = parallel_.from_main(lambda: checkpoints.newest_whole(place, recipe))
+    data_parallel.prepare(trainer)
+    data_parallel.from_main(lambda: checkpoints.mention_others(place, recipe))
+    newest = data_parallel.from_main(lambda: checkpoints.newest_whole(place, recipe))
     if parallel == "data":
         shortcuts.recompute(model, checkpointed_layers)
     with models.steady(trainer.model), shortcuts.applied(trainer, speedups):
         trainer.train(resume_from_checkpoint=newest)
-    stops.refuse_unfinished(trainer.state)
+    guards.refuse_unfinished(trainer.state)
     best = trainer.state.best_model_checkpoint  # was loaded just now
     if best and (why := checkpoints.damage(Path(best))):
-        raise stops.TrainingError(f"{best}: {why}; remove it and train again")
-    model = parallel_.whole(trainer)
-    stops.refuse_unlearned(model)
-    parallel_.wait()  # none still reads a checkpoint, they may go
+        raise guards.TrainingError(f"{best}: {why}; remove it and train again")
+    model = data_parallel.whole(trainer)
+    guards.refuse_unlearned(model)
+    data_parallel.wait()  # none still reads a checkpoint, they may go
     return model, training_log(trainer.state.log_history)
 
 
@@ -194,7 +185,7 @@ class Progress(TrainerCallback):
         left = (
             spent / max(1, state.global_step - self.first) * (state.max_steps - state.global_step)
         )
-        parallel_.say(
+        data_parallel.say(
             f"step {state.global_step:>5} of {state.max_steps}   loss {logs['loss']:.4f}   "
             f"{left:.0f} s left"
         )

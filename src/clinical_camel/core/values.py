@@ -1,0 +1,135 @@
+"""Messages about values, and the search for what must not stand in a published notebook."""
+
+import difflib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
+INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # control, format, private use, half of a surrogate pair
+SECRET_NAME = re.compile(
+    r"(^|_)(api_?key|access_?key|private_?key|secret|secret_?key|passw(or)?d|passphrase|credentials?"
+    r"|(?<!eos_)(?<!pad_)(?<!bos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)(?<!stop_)token)$",
+    re.IGNORECASE,
+)
+SECRET_VALUE = re.compile(
+    r"\bsk-(?=[\w-]*\d)[\w-]{8,}|\bsk-[\w-]{20,}|(?<![\w/])hf_[A-Za-z0-9]{12,}(?![\w/.-])"
+    r"|\bgh[opsu]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bnvapi-[\w-]{16,}"
+    r"|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\beyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\b[Bb]earer\s+[\w.-]{12,}|://[^/\s:@]+:[^/\s@]+@"
+)
+
+
+def path_problem(text: str) -> str:
+    """Why `text` is not a path inside the project, or "" when it is one."""
+    if (
+        text.startswith("~")
+        or PurePosixPath(text).is_absolute()
+        or re.match(r"[A-Za-z]:[\\/]", text)
+    ):
+        return "is an absolute path; write it from the project's root, as in outputs/..."
+    if re.match(r"file:", text, re.IGNORECASE):
+        return "is a file address; write a path from the project's root, as in data/..."
+    if ".." in re.split(r"[/\\@]", text):
+        return 'contains ".."; write a path inside the project'
+    return ""
+
+
+def nearest(name: str, choices: Any) -> str:
+    """The end of a sentence: the likely name, or all of them when none is near."""
+    known, plain = list(choices), str(name).strip().lower().replace("-", "_")
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    close = close or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
+    if close:
+        twin = "" if str(name).isascii() else " (a letter here only looks like a Latin one)"
+        return f"; did you mean {close[0]}{twin}?"
+    return f"; known: {', '.join(known) or 'none'}"
+
+
+def type_problem(value: Any, wanted: str) -> str:
+    """Why a value does not fit `str`, `int`, `float` or `bool`, with the remedy; "" if it does."""
+    if type(value) is SCALARS[wanted]:  # not isinstance: True is an int to Python
+        if wanted == "float" and not math.isfinite(value):
+            return f"{value} is not a finite number"
+        return ""
+    if value is None:
+        return 'empty; write "" for none or 0 for no limit'
+    kind = "a date" if isinstance(value, date) else f"{type(value).__name__}"
+    return f"{show(value)} is {kind}, not {wanted}" + remedy(value, wanted)
+
+
+def remedy(value: Any, wanted: str) -> str:
+    if wanted == "float" and type(value) is int:
+        return f"; write {value}.0"
+    if wanted in ("float", "int") and isinstance(value, str):
+        number = _as_number(value)
+        if number is not None and wanted == "float":
+            return f"; write {house_spelling(number)}"
+        if number is not None and number == int(number):
+            return f"; write {int(number)}"
+    if wanted == "int" and type(value) is float and value.is_integer():
+        return f"; write {int(value)}"
+    if wanted == "str" and type(value) is bool:
+        return '; YAML reads yes, no, on and off as true or false: write it in quotes, "no"'
+    if wanted == "str" and not isinstance(value, list | dict):
+        return f'; write it in quotes, "{value}"'
+    plain = {"bool": "true or false", "int": "a whole number", "float": "a number such as 0.5"}
+    return f"; write {plain[wanted]}" if wanted in plain else ""
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def house_spelling(number: float) -> str:
+    """Digit, dot, digit, sign: the only form that every YAML reader takes for a number.
+
+    >>> house_spelling(2e-4), house_spelling(200.0)
+    ('2.0e-4', '200.0')
+    """
+    if 1e-3 <= abs(number) < 1e6 or number == 0:
+        return repr(number)
+    digits, _, power = f"{number:.12e}".partition("e")
+    digits = digits.rstrip("0")
+    return f"{digits}{'0' if digits.endswith('.') else ''}e{int(power):+d}"
+
+
+def show(value: Any) -> str:
+    """A value for a message, short, and never a whole secret."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = SECRET_VALUE.sub(lambda match: match.group()[:3] + "…", text)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def texts(value: Any, at: str) -> Iterator[tuple[str, str, str]]:
+    """Every text inside a value as (place, last key, text); the keys of mappings are texts too."""
+    if isinstance(value, str):
+        yield at, at.rpartition(".")[2], value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield f"{at} (a key)", "", str(key)
+            yield from texts(item, f"{at}.{key}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from texts(item, f"{at}[{i}]")
+
+
+def find_unsafe(name: str, value: Any) -> Iterator[str]:
+    """Secrets (they would be printed in the notebook), paths that leave, invisible characters."""
+    remedy = "keys and passwords belong in the environment, never in a parameter"
+    for at, key, text in texts(value, name):
+        if SECRET_NAME.search(key) and text or SECRET_VALUE.search(text):
+            yield f"{at}: looks like a secret; {remedy}"
+        elif problem := path_problem(text) or path_problem(text.rpartition("@")[2]):
+            yield f"{at}: {show(text)} {problem}"
+        if any(unicodedata.category(c) in INVISIBLE for c in text if c not in "\n\t"):
+            yield f"{at}: {text!a} contains an invisible character; delete it"

@@ -1,0 +1,226 @@
+"""A base model without its weights: what it holds, counted from its real architecture.
+
+The counts come from transformers' and PEFT's own modules on torch's meta device, which has shapes
+and no data; so there is no formula here that could differ from what is loaded later.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+
+from clinical_camel import models, sft_qlora
+from clinical_camel.runner.jobs import PlanError
+
+PROBE = 256  # tokens for which saved activations are counted; they grow with the tokens
+
+
+def _llama(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+    shape = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
+    shape |= {"num_attention_heads": heads, "num_key_value_heads": heads, "vocab_size": 32000}
+    shape |= {"model_type": "llama", "tie_word_embeddings": False}
+    return shape | {"max_position_embeddings": 4096} | more
+
+
+# From each model's public config.json; tests/test_planning.py holds the published totals.
+_7B, _13B = _llama(4096, 11008, 32, 32), _llama(5120, 13824, 40, 40)
+_8B = _llama(4096, 14336, 32, 32, num_key_value_heads=8, vocab_size=128256)
+_OLD = {"max_position_embeddings": 2048}
+_TINY = _llama(2048, 5632, 22, 32, num_key_value_heads=4) | _OLD
+_QWEN2 = {"model_type": "qwen2", "num_key_value_heads": 4, "vocab_size": 152064}
+_QWEN3 = {"model_type": "qwen3", "num_key_value_heads": 8, "vocab_size": 151936, "head_dim": 128}
+_BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
+SHAPES: dict[str, dict[str, Any]] = {
+    "huggyllama/llama-7b": _7B | _OLD,
+    "huggyllama/llama-13b": _13B | _OLD,
+    "meta-llama/Llama-2-7b-hf": _7B,
+    "meta-llama/Llama-2-7b-chat-hf": _7B,
+    "meta-llama/Llama-2-13b-hf": _13B,
+    "meta-llama/Llama-2-13b-chat-hf": _13B,
+    "meta-llama/Llama-2-70b-hf": _llama(8192, 28672, 80, 64, num_key_value_heads=8),
+    "meta-llama/Llama-2-70b-chat-hf": _llama(8192, 28672, 80, 64, num_key_value_heads=8),
+    "meta-llama/Meta-Llama-3-8B": _8B | {"max_position_embeddings": 8192},
+    "meta-llama/Meta-Llama-3-8B-Instruct": _8B | {"max_position_embeddings": 8192},
+    "meta-llama/Llama-3.1-8B": _8B | {"max_position_embeddings": 131072},
+    "meta-llama/Llama-3.1-8B-Instruct": _8B | {"max_position_embeddings": 131072},
+    "bigscience/bloom-7b1": _BLOOM | {"vocab_size": 250880},
+    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": _TINY,
+    "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T": _TINY,
+    "Qwen/Qwen2.5-7B": _llama(3584, 18944, 28, 28) | _QWEN2 | {"max_position_embeddings": 131072},
+    "Qwen/Qwen2.5-7B-Instruct": _llama(3584, 18944, 28, 28)
+    | _QWEN2
+    | {"max_position_embeddings": 32768},
+    "Qwen/Qwen3-8B": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 40960},
+    "Qwen/Qwen3-8B-Base": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 32768},
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # by identity: a configuration has no hash
+class Base:
+    """A base and its counts. `linear`: weights that quantisation takes, by matrix; `whole`: the
+    embeddings, head and norms that it leaves; `source`: where the shape comes from."""
+
+    model: str
+    source: str
+    config: PretrainedConfig
+    linear: tuple[tuple[int, int], ...]
+    whole: int
+    head: int
+
+    @property
+    def parameters(self) -> int:
+        return sum(rows * columns for rows, columns in self.linear) + self.whole
+
+    @property
+    def linear_weights(self) -> int:
+        return sum(rows * columns for rows, columns in self.linear)
+
+    @property
+    def layers(self) -> int:
+        return self.config.num_hidden_layers
+
+    @property
+    def context(self) -> int:
+        """Tokens that fit, as `models.load` has it."""
+        return int(getattr(self.config, "max_position_embeddings", 0) or 2048)
+
+    @property
+    def cache_values(self) -> int:
+        """Numbers that the key-value cache keeps of one token."""
+        heads = self.config.num_attention_heads
+        width = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
+        return (
+            2 * self.layers * (getattr(self.config, "num_key_value_heads", None) or heads) * width
+        )
+
+
+@functools.cache
+def find_base(model: str, config_file: str = "") -> Base:
+    """The base of a `model:` parameter. Raises PlanError for a hub id of unknown shape."""
+    config, source = _config(model, config_file)
+    skeleton = _skeleton(config)
+    head = skeleton.get_output_embeddings()
+    linear = [m for m in skeleton.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    shapes = tuple(tuple(module.weight.shape) for module in linear)
+    total = sum(p.numel() for p in skeleton.parameters())
+    whole = total - sum(rows * columns for rows, columns in shapes)
+    return Base(model, source, config, shapes, whole, head.weight.numel())
+
+
+def _config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
+    if config_file:
+        if not Path(config_file).is_file():
+            raise PlanError(f"--config: {config_file} is not there; name a model's config.json")
+        settings = json.loads(Path(config_file).read_text(encoding="utf-8"))
+        return _from(settings, f"--config {config_file}"), config_file
+    place = models.locate(model)
+    if (Path(place) / "config.json").is_file():
+        settings = json.loads((Path(place) / "config.json").read_text(encoding="utf-8"))
+        return _from(settings, f"model: {model}"), "config.json"
+    if model in SHAPES:
+        return _from(SHAPES[model], model), "table of shapes"
+    raise PlanError(
+        f"model: the shape of {model} is not known; save its config.json from the hub and give it: "
+        f"--config path/to/config.json. Known without: {', '.join(SHAPES)}"
+    )
+
+
+def _from(settings: dict[str, Any], where: str) -> PretrainedConfig:
+    settings = dict(settings)
+    try:
+        return AutoConfig.for_model(settings.pop("model_type"), **settings)
+    except (KeyError, ValueError) as error:
+        raise PlanError(f"{where}: no model_type that transformers knows ({error})") from error
+
+
+def _skeleton(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> Any:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
+
+
+def _with_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
+    chosen = sft_qlora.target_modules(targets)
+    lora = LoraConfig(r=rank, target_modules=chosen, task_type="CAUSAL_LM")
+    try:
+        with torch.device("meta"):
+            return get_peft_model(skeleton, lora, autocast_adapter_dtype=False)
+    except ValueError as error:
+        names = {
+            name.rpartition(".")[2]
+            for name, module in skeleton.named_modules()
+            if isinstance(module, torch.nn.Linear)
+        }
+        raise PlanError(
+            f"lora_targets: {', '.join(targets)}: no such layers in this base; "
+            f"write [all-linear] or some of {', '.join(sorted(names))}"
+        ) from error
+
+
+@functools.cache
+def lora_shapes(base: Base, rank: int, targets: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """The matrices that PEFT would train. Raises PlanError for layers that the base lacks.
+
+    Counted on one layer and on two: what the second adds, each further layer adds as well.
+    """
+    one, two = (_trained(base, layers, rank, targets) for layers in (1, 2))
+    return tuple(one + [shape for shape in two[len(one) :]] * (base.layers - 1))
+
+
+def _trained(base: Base, layers: int, rank: int, targets: tuple[str, ...]) -> list[tuple[int, int]]:
+    tuned = _with_lora(_skeleton(_shortened(base.config, layers)), rank, targets)
+    return [tuple(p.shape) for p in tuned.parameters() if p.requires_grad]
+
+
+def _shortened(config: PretrainedConfig, layers: int) -> PretrainedConfig:
+    settings = config.to_dict()
+    settings.pop("layer_types", None)  # one entry a layer: made anew
+    short = type(config).from_dict(settings)
+    short.num_hidden_layers = layers
+    if getattr(short, "layer_types", None):
+        short.layer_types = short.layer_types[:layers]
+    return short
+
+
+@functools.cache
+def saved_bytes(base: Base, rank: int, targets: tuple[str, ...], value: int) -> float:
+    """What one layer keeps of one token for the backward pass, LoRA's part among it.
+
+    `value` is the size of a number: 4 computes in float32, 2 in bfloat16 (norms in float32 still).
+
+    Autograd is asked: every tensor that it saves is counted once, on a pass that has shapes only
+    (torch's FakeTensorMode), for a model of one layer and one of two; the difference is a layer.
+    """
+    one, two = (_saved(base, layers, rank, targets, value) for layers in (1, 2))
+    return (two - one) / PROBE
+
+
+def _saved(base: Base, layers: int, rank: int, targets: tuple[str, ...], value: int) -> int:
+    dtype = torch.float32 if value == 4 else torch.bfloat16
+    skeleton = _skeleton(_shortened(base.config, layers), dtype)
+    tuned = _with_lora(skeleton, rank, targets).to(dtype).train()
+    kept: dict[int, Any] = {}
+    with FakeTensorMode():
+        named = [*tuned.named_parameters(), *tuned.named_buffers()]
+        held = {
+            name: torch.empty(t.shape, dtype=t.dtype, requires_grad=t.requires_grad)
+            for name, t in named
+        }
+        own = {tensor.untyped_storage()._cdata for tensor in held.values()}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in own:
+                kept[storage._cdata] = storage  # held, or its address would be given again
+            return tensor
+
+        inputs = {"input_ids": torch.zeros(1, PROBE, dtype=torch.long), "use_cache": False}
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            torch.func.functional_call(tuned, held, (), inputs | {"logits_to_keep": 1})
+    return sum(storage.nbytes() for storage in kept.values())

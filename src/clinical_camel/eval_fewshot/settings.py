@@ -1,0 +1,96 @@
+"""The settings of step 03."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clinical_camel import data
+from clinical_camel.core.settings import Count, Limit, StepSettings, Text
+from clinical_camel.core.values import nearest, show
+from clinical_camel.data.specs import (
+    EvaluationSpec,
+    OptionalTrainingQuestionSpec,
+    TrainingSourceSpec,
+)
+from clinical_camel.eval_fewshot.protocols import EXEMPLAR_CHOICES, PROTOCOLS, VARIANTS
+from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+
+MAX_SHOTS = 8
+
+
+class Design(StepSettings):
+    """Which models answer which questions, and how they are asked."""
+
+    model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
+    adapters: dict[str, str] = Field(
+        {"base": "", "tuned": "outputs/mini_camel/02_sft_qlora/adapter"},
+        min_length=1,
+        description="name: adapter folder; empty is the base model alone",
+    )
+    baseline: Text = Field(
+        "base", description="the model that the others are compared with, item by item"
+    )
+    quantize: Quantize = Field(
+        "nf4", description="nf4 (4 bit, double quantisation), nf4_dequantized, int8 or empty"
+    )
+    chat_template: ChatTemplate = Field(
+        "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
+    )
+    benchmarks: list[EvaluationSpec] = Field(
+        ["mini_exam", "mini_exam_primer"],
+        min_length=1,
+        description="dataset specs: a registered name, name@path, or a path",
+    )
+    exemplars: dict[str, OptionalTrainingQuestionSpec] = Field(
+        {"mini_exam": "mini_exam_train", "mini_exam_primer": "mini_exam_train"},
+        description="benchmark: training set of its few-shot examples; empty: own items, not scored",
+    )
+    protocols: list[Literal[tuple(PROTOCOLS)]] = Field(
+        ["option_text", "conversation", "chat"],
+        min_length=1,
+        description="names in eval_fewshot.PROTOCOLS",
+    )
+    num_shots: list[Annotated[int, Field(ge=0, le=MAX_SHOTS)]] = Field(
+        [0, 5], min_length=1, description="few-shot examples before each question"
+    )
+    exemplar_choice: Literal[EXEMPLAR_CHOICES] = Field(
+        "fixed", description="fixed: same examples for all questions; per_question: drawn for each"
+    )
+    variants: list[Literal[VARIANTS]] = Field(
+        ["as_given"],
+        min_length=1,
+        description="as_given, shuffled, options_only, none_of_the_above",
+    )
+    question_limit: Limit = Field(0, description="questions of each benchmark; 0 means all")
+    image_questions: Literal[data.IMAGE_QUESTIONS] = Field(
+        "in", description="out: leave out questions that refer to an image"
+    )
+    token_budget: Count = Field(16384, description="most tokens in one batch; bounds the memory")
+    training_sources: list[TrainingSourceSpec] = Field(
+        [
+            "outputs/mini_camel/01_dbke/dialogues.jsonl",
+            "outputs/mini_camel/01_dbke/exam_dialogues.jsonl",
+        ],
+        description="training data of the tuned model, searched for exam questions",
+    )
+    published_system: str = Field(
+        "", description="system:size in published.csv to compare with; empty for none"
+    )
+
+    def check_together(self) -> Iterator[str]:
+        yield from check_model(self.model, self.chat_template)
+        yield from check_adapters(self.adapters, self.baseline)
+        known = data.published_systems()
+        if self.published_system and self.published_system not in known:
+            system = self.published_system
+            yield f"published_system: {show(system)} is not in published.csv{nearest(system, known)}"
+        labels = [data.label(spec) for spec in self.benchmarks]
+        for name in sorted({name for name in labels if labels.count(name) > 1}):
+            yield f"benchmarks: two are called {name}; give one of the files another name"
+        for name in self.exemplars.keys() - set(labels):
+            yield f"exemplars.{name}: no benchmark of this name{nearest(name, labels)}"
+        shots = max(self.num_shots)
+        for name in labels:
+            if shots and name not in self.exemplars:
+                yield f"num_shots: {shots} examples, but exemplars names no training set for {name}"

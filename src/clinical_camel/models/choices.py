@@ -1,0 +1,52 @@
+"""How a model may be loaded, and what can be checked of its folder without opening a weight."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from clinical_camel.core.paths import root
+from clinical_camel.core.values import nearest, show
+from clinical_camel.models.templates import TEMPLATES
+
+QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
+ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
+Quantize = Literal[QUANTIZE]
+Attention = Literal[ATTENTION]
+ChatTemplate = Literal[("", *TEMPLATES)]
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def check_model(model: str, chat_template: str) -> Iterator[str]:
+    """Yield what is wrong with a model's name or folder, one line each."""
+    folder = root() / model
+    if model == "mini":
+        return
+    if folder.is_dir():
+        if not list(folder.glob("*.safetensors")):
+            yield f"model: {model} has no .safetensors; other weight files are not opened"
+        if not (folder / "config.json").is_file():
+            yield f"model: {model} has no config.json; name the folder of a model"
+        elif not chat_template and not _has_template(folder):
+            templates = ", ".join(TEMPLATES)
+            yield f"model: {model} has no chat template; set chat_template to one of {templates}"
+    elif not HUB_ID.fullmatch(model) or model.startswith("data/"):
+        yield f"model: {model}: no such folder, and neither mini nor a hub id (owner/name)"
+
+
+def _has_template(folder) -> bool:
+    config = folder / "tokenizer_config.json"
+    in_config = config.is_file() and '"chat_template"' in config.read_text(encoding="utf-8")
+    return in_config or (folder / "chat_template.jinja").is_file()
+
+
+def check_adapters(adapters: dict[str, str], baseline: str = "") -> Iterator[str]:
+    """Yield what is wrong with named adapter folders, one line each.
+
+    A folder under outputs/ may be missing: a step that has yet to run makes it.
+    """
+    for name, text in adapters.items():
+        is_complete = (root() / text / "adapter_model.safetensors").is_file()
+        if text and not is_complete and not text.startswith("outputs/"):
+            yield f"adapters.{name}: no adapter_model.safetensors in {text}; name an adapter folder"
+    if baseline and baseline not in adapters:
+        yield f"baseline: {show(baseline)} is not in adapters{nearest(baseline, adapters)}"

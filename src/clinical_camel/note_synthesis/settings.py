@@ -1,0 +1,70 @@
+"""The settings of step 04."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from clinical_camel.core.settings import Count, Float, Limit, StepSettings, Text
+from clinical_camel.data.specs import ConsultationSpec, TrainingConsultationSpec
+from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+from clinical_camel.note_synthesis.decodings import DECODINGS
+from clinical_camel.note_synthesis.prompts import HEADINGS, PROMPTS, TOO_LONG, UNITS
+
+
+class NoteTask(StepSettings):
+    """Which models write notes of which consultations, and how they are asked."""
+
+    model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
+    adapters: dict[str, str] = Field(
+        {"base": "", "tuned": "outputs/mini_camel/02_sft_qlora/adapter"},
+        min_length=1,
+        description="name: adapter folder; empty is the base model alone",
+    )
+    quantize: Quantize = Field(
+        "nf4", description="nf4 (4 bit, double quantisation), nf4_dequantized, int8 or empty"
+    )
+    chat_template: ChatTemplate = Field(
+        "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
+    )
+    consultations: list[ConsultationSpec] = Field(
+        ["mini_consultations"],
+        min_length=1,
+        description="dataset specs: a registered name, name@path, or a path",
+    )
+    note_exemplars: dict[str, TrainingConsultationSpec] = Field(
+        {}, description="corpus: training consultations for a one-shot example; empty: zero-shot"
+    )
+    prompt: Literal[tuple(PROMPTS)] = Field(
+        "plain", description="wording: a name in note_synthesis.PROMPTS"
+    )
+    headings: Literal[HEADINGS] = Field(
+        "sections", description="request the sections below, or those of the reference note"
+    )
+    sections: list[Text] = Field(
+        ["Subjective", "Objective", "Assessment", "Plan"],
+        min_length=1,
+        description="headings of the note",
+    )
+    unit: Literal[UNITS] = Field(
+        "note", description="one prompt for the note, or one for each section"
+    )
+    consultation_limit: Limit = Field(0, description="consultations of each set; 0 means all")
+    max_new_tokens: Count = Field(256, description="longest note, in tokens")
+    too_long: Literal[TOO_LONG] = Field(
+        "skip", description="a transcript beyond the context: skip, truncate (keep end) or windows"
+    )
+    temperature: Float = Field(0.0, ge=0, description="sampling temperature; 0.0 is greedy")
+    top_p: Float = Field(1.0, gt=0, le=1, description="nucleus sampling: total probability")
+    top_k: Limit = Field(0, description="sample among this many tokens; 0 means all")
+    repetition_penalty: Float = Field(
+        1.0, gt=0, description="above 1 makes tokens already written less likely"
+    )
+    other_decodings: list[Literal[tuple(DECODINGS)]] = Field(
+        ["clinmed_llama3"], description="names in note_synthesis.DECODINGS to compare with"
+    )
+    token_budget: Count = Field(16384, description="most tokens in one batch; bounds the memory")
+
+    def check_together(self) -> Iterator[str]:
+        yield from check_model(self.model, self.chat_template)
+        yield from check_adapters(self.adapters)

@@ -1,0 +1,11 @@
+"""What executes notebooks: `python -m clinical_camel`.
+
+cli         the commands and their arguments
+jobs        which step needs which, from the paths in the params
+study       a study from its first step to its last
+execution   one notebook in one kernel
+kernel      the kernel of this interpreter
+state       what is complete, and if not, why
+recovery    what a killed runner left behind, cleaned up by the next
+summary     what a run cost: time, memory, energy, money
+"""

@@ -1,0 +1,182 @@
+"""The command line: one sub-command per function, expected failures in one sentence.
+
+Commands that need torch import it when they are called, so that `list` and `status` start at once.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from clinical_camel.core.paths import root
+from clinical_camel.runner.jobs import PlanError, load_job, load_jobs, sort_jobs
+from clinical_camel.runner.study import BAD_INPUT, FAILED, run_study, say, show_list, show_status
+from clinical_camel.runs.notebooks import ParamsError
+from clinical_camel.runs.record import persistent_path
+
+COMMAND = "python -m clinical_camel"
+STUDY = "a folder of params/"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    options, extra = parser.parse_known_args(arguments)
+    if extra and options.command == "run" and not any(text.startswith("-") for text in extra):
+        options.steps += extra  # argparse stops at an option: `run study --force 02`
+    elif extra:
+        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    if "CLINICAL_CAMEL_ROOT" in os.environ:  # kernels run in the root: no relative path for them
+        os.environ["CLINICAL_CAMEL_ROOT"] = str(root())
+    try:
+        with contextlib.chdir(root()):
+            return options.function(options)
+    except (ParamsError, PlanError, FileNotFoundError) as error:
+        say(error, file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:  # a full disk, a folder without permission
+        say(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Run a study: a folder of parameter files, one per notebook."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(
+        name: str, function: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    run = add("run", _run, "run every step that is not complete, in order")
+    run.add_argument("study", help=STUDY)
+    run.add_argument("steps", nargs="*", help="such as 03_eval_fewshot or 03; default: all")
+    run.add_argument("--force", action="store_true", help="run complete steps again")
+    run.add_argument("--rate", type=float, default=0.0, help="price of the machine per hour")
+    status = add("status", lambda options: show_status(options.study), "show what is complete")
+    status.add_argument("study", help=STUDY)
+    add("list", lambda _: show_list(), "list the studies and how many steps are complete")
+    plan = add("plan", _plan, "estimate memory, time and cost of a study before you run it")
+    plan.add_argument("study", help=STUDY)
+    plan.add_argument("--rate", type=float, default=0.0, help="price of the machine per hour")
+    plan.add_argument("--machine", default="", help="cpu, a100, h100 or h200")
+    plan.add_argument(
+        "--config", default="", help="path to config.json, for a base model not in our list"
+    )
+    plan.add_argument(
+        "--tokens-per-second",
+        type=float,
+        default=0.0,
+        help="training throughput; overrides our estimate",
+    )
+    doctor = add("doctor", _doctor, "check whether this machine can run a study")
+    doctor.add_argument("study", nargs="?", default="", help=STUDY)
+    _add_synthesise(add)
+    card = add("card", _card, "write the model card of a study from its run records")
+    card.add_argument("study", help="a study whose steps 02 and 03 are complete")
+    card.add_argument(
+        "--dialogues", action="store_true", help="write the card of its dialogues instead"
+    )
+    merge = add("merge", _merge, "merge the adapter into its base model and check the logits")
+    merge.add_argument("study", help="a study whose adapter is on this machine")
+    merge.add_argument("folder", type=Path, help="folder for the merged model; new or empty")
+    push = add("push", _push, "upload the adapter and its card to the Hugging Face hub")
+    push.add_argument("study", help="a study whose adapter is on this machine")
+    push.add_argument("repository", help="owner/name on the hub; private by default")
+    push.add_argument("--public", action="store_true", help="make the repository public")
+    return parser
+
+
+def _add_synthesise(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("synthesise", _synthesise, "generate the dialogues of step 01 with many workers")
+    command.add_argument("study", help="a study with a language model as the teacher of step 01")
+    command.add_argument("--executor", choices=("local", "slurm", "ray"), default="local")
+    command.add_argument("--tasks", type=int, default=8, help="shards, each with its own ledger")
+    command.add_argument("--workers", type=int, default=0, help="tasks at a time; 0 means all")
+    command.add_argument("--time", default="24:00:00", help="slurm: time limit of a task")
+    command.add_argument("--partition", default="", help="slurm: partition")
+    command.add_argument(
+        "--sbatch",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_name_and_value,
+        help="slurm: further options",
+    )
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run_study(options.study, options.steps, options.force, options.rate)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    jobs = sort_jobs(load_jobs(options.study))
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
+    from clinical_camel import estimate
+
+    return estimate.show(
+        jobs, options.rate, options.machine, options.config, options.tokens_per_second
+    )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    jobs = sort_jobs(load_jobs(options.study)) if options.study else []
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files can be downloaded, fetches none
+    from clinical_camel.estimate import doctor
+
+    return doctor.show(jobs, offline)
+
+
+def _synthesise(options: argparse.Namespace) -> int:
+    params = load_job(options.study, "01_dbke").params
+    try:
+        from clinical_camel.dbke import pipeline
+    except ModuleNotFoundError as error:
+        print(f"synthesise needs {error.name}: pip install -e '.[scale]'", file=sys.stderr)
+        return 2
+    site = pipeline.Site(
+        tasks=max(1, options.tasks),
+        workers=max(0, options.workers),
+        time=options.time,
+        partition=options.partition,
+        sbatch=dict(options.sbatch),
+    )
+    ledger = persistent_path(options.study, "01_dbke", "ledger")
+    return pipeline.show(params, ledger, options.executor, site)
+
+
+def _card(options: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    write = release.write_dataset_card if options.dialogues else release.write_card
+    print(write(options.study))
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    print(release.merge(options.study, options.folder).to_string(index=False))
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    print(release.push(options.study, options.repository, options.public))
+    return 0

@@ -1,0 +1,110 @@
+"""The settings of step 02."""
+
+import importlib.util
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from clinical_camel.core.settings import Count, Float, Share, StepSettings, Text
+from clinical_camel.data.specs import MixtureSpec
+from clinical_camel.models.choices import Attention, ChatTemplate, Quantize, check_model
+
+LOSS_ON = ("assistant", "all")
+LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+OPTIMIZERS = (
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "adafactor",
+    "sgd",
+)
+SPEEDUPS = ("target_head", "target_tail", "causal_mask", "fused_lora")
+REPORT_TO = ("none", "tensorboard", "wandb", "trackio")
+Ratio = Annotated[Float, Field(ge=0)]
+
+
+class Recipe(StepSettings):
+    """How an adapter is trained."""
+
+    many_processes: ClassVar[bool] = True
+
+    model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
+    quantize: Quantize = Field(
+        "nf4",
+        description="nf4 (4 bit, double quantisation), nf4_dequantized (unpacked once), int8 or empty",
+    )
+    attn_implementation: Attention = Field(
+        "", description="sdpa, eager, flex_attention or flash_attention_2; empty: model's default"
+    )
+    chat_template: ChatTemplate = Field(
+        "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
+    )
+    mixture: dict[MixtureSpec, Ratio] = Field(
+        {
+            "mini_chat": 1.0,
+            "outputs/mini_camel/01_dbke/dialogues.jsonl": 1.0,
+            "outputs/mini_camel/01_dbke/exam_dialogues.jsonl": 1.0,
+        },
+        min_length=1,
+        description="dataset: fraction of it to use",
+    )
+    loss_on: Literal[LOSS_ON] = Field(
+        "assistant", description="assistant: its turns and end tokens; all: every token"
+    )
+    max_length: Count = Field(
+        1024, description="tokens; longer dialogues lose whole exchanges from the end"
+    )
+    packing: bool = Field(
+        False, description="pack several dialogues into one row; none attends to another"
+    )
+    lora_rank: Count = Field(64, description="rank of the LoRA matrices")
+    lora_alpha: Count = Field(64, description="LoRA scale is lora_alpha / lora_rank")
+    lora_dropout: Float = Field(0.0, ge=0, lt=1, description="dropout on LoRA inputs")
+    lora_targets: list[Text] = Field(
+        ["all-linear"], min_length=1, description="layers that get an adapter"
+    )
+    learning_rate: Float = Field(4.0e-3, gt=0, le=1, description="peak learning rate")
+    lr_scheduler: Literal[LR_SCHEDULERS] = Field(
+        "cosine", description="cosine, linear, constant or constant_with_warmup"
+    )
+    warmup_steps: Float = Field(0.03, ge=0, description="warm-up steps; below 1 a share of all")
+    weight_decay: Share = Field(0.0, description="AdamW weight decay")
+    max_grad_norm: Float = Field(1.0, gt=0, description="gradient clipping norm")
+    num_epochs: Float = Field(6.0, gt=0, description="passes over the data")
+    batch_size: Count = Field(4, description="rows per device and forward pass")
+    gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
+    optimizer: Literal[OPTIMIZERS] = Field(
+        "paged_adamw_32bit", description="paged on a GPU, plain on a CPU"
+    )
+    gradient_checkpointing_layers: int = Field(
+        0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
+    )
+    group_by_length: bool = Field(
+        False, description="batch rows of similar length: less padding, different order"
+    )
+    validation_fraction: Float = Field(
+        0.0, ge=0, lt=1, description="share of articles held out; the best checkpoint is used"
+    )
+    save_steps: Count = Field(200, description="optimizer steps between checkpoints")
+    speedups: list[Literal[SPEEDUPS]] = Field(
+        list(SPEEDUPS), description="computations skipped because no loss needs them; same numbers"
+    )
+    report_to: Literal[REPORT_TO] = Field(
+        "none", description="also log to tensorboard, wandb or trackio"
+    )
+
+    def check_together(self) -> Iterator[str]:
+        yield from check_model(self.model, self.chat_template)
+        for name in ("target_tail", "causal_mask"):
+            if name in self.speedups and "target_head" not in self.speedups:
+                yield f"speedups: {name} needs target_head; add target_head"
+        if self.report_to != "none" and not importlib.util.find_spec(self.report_to):
+            remedy = f"pip install {self.report_to}, or set it to none"
+            yield f"report_to: {self.report_to} is not installed; {remedy}"
+        if "all-linear" in self.lora_targets and len(self.lora_targets) > 1:
+            yield "lora_targets: all-linear excludes other names; write [all-linear] or layer names"
+        if not any(self.mixture.values()):
+            yield "mixture: every fraction is 0.0; use a part of at least one dataset"
