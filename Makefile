@@ -1,5 +1,5 @@
 # Each target sets up .venv first if it is missing or older than the lock. No logic lives here:
-# without make, README.md has the same commands.
+# without make, docs/running.md has the same commands.
 PYTHON ?= python3
 RUN = .venv/bin/python
 
@@ -14,18 +14,18 @@ test: .venv/.ready  ## all tests, the notebooks among them
 lab: .venv/.ready  ## open JupyterLab on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1
 
-drill: .venv/.ready  ## break the runner in every way it should survive, the trainings too, test the statistics: about 30 minutes
-	$(RUN) drills/runner.py
-	$(RUN) drills/checkpoint.py
-	$(RUN) drills/teacher.py
-	$(RUN) benchmarks/stats_coverage.py
+drill: .venv/.ready  ## fault drills of runner, checkpoints and teachers; coverage of the intervals: about 30 minutes
+	$(RUN) -m drills.runner
+	$(RUN) -m drills.checkpoint
+	$(RUN) -m drills.teacher
+	$(RUN) -m benchmarks.stats_coverage
 
 lint: .venv/.ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
 .venv/.ready: requirements.lock pyproject.toml
-	@echo "setting up .venv: about 2 minutes and 2 GB"
+	@echo "setting up .venv: about 2 minutes and 2.6 GB with torch for the CPU"
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade pip==26.3
 	$(RUN) -m pip install --quiet --requirement requirements.lock

@@ -1,19 +1,20 @@
-"""Does the endpoint teacher keep up with a bare client, in flat memory, over 20,000 articles?
+"""Does the endpoint teacher keep up with a bare client, in constant memory, over 20,000 articles?
 
-    python benchmarks/dbke_scale.py             20,000 articles; eight minutes on two free cores
-    python benchmarks/dbke_scale.py 2000        fewer; dbke_scale.csv stays as it is
+    python -m benchmarks.dbke_scale             20,000 articles; eight minutes on two free cores
+    python -m benchmarks.dbke_scale 2000        fewer; results/dbke_scale.csv stays unchanged
 
-A server on loopback, in a process of its own, answers each request after 200 ms with a dialogue;
-256 are in flight. The articles are those of the embedded study, over and over, each with a name of
-its own, and five dialogues are asked for on each, as in the paper. In turn, each in a fresh
-process: the bare client (aiohttp: posts the same bytes, reads the bodies, drops them; a fifth of
-the requests) and ours (prompt, screen, ledger, checks, dialogues to a file), three times; then ours
-again on a ledger that is complete, and, on fewer requests, bare httpx and the openai SDK, to say
-why ours uses neither.
+A server on loopback, in its own process, answers each request after 200 ms with a dialogue; 256
+requests are concurrent. The articles are those of the embedded study, repeated under new names.
+Each has five dialogues, as in the paper. Each client runs in a fresh process:
 
-Writes dbke_scale.csv: requests a second, also as a share of the bare client's just before (medians
-of the rounds, and the lowest and highest share), processor milliseconds a request, and peak memory
-after a tenth of the articles and after all.
+- the bare client (aiohttp) posts a fifth of the bodies, reads the replies and drops them; ours also
+  builds prompts, records replies, checks and writes dialogues. Three rounds;
+- ours with a complete ledger;
+- bare httpx and the openai SDK on fewer requests, to show why ours uses neither.
+
+Writes requests per second, also as a share of the bare client's in the same round (medians of the
+rounds, lowest and highest share), processor milliseconds per request, and peak memory after a tenth
+of the articles and after all.
 """
 
 import asyncio
@@ -32,14 +33,15 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("results") / "dbke_scale.csv"
+from benchmarks.tables import RESULTS
+
+TABLE = RESULTS / "dbke_scale.csv"
 Post = Callable[[bytes], Awaitable[object]]
 HEADERS = {"Content-Type": "application/json"}
-DELAY, IN_FLIGHT = 0.2, 256
-PER_ARTICLE = 5  # dialogues, as in the paper
+DELAY, CONCURRENCY = 0.2, 256
+DIALOGUES_PER_ARTICLE = 5  # as in the paper
 ROUNDS = 3
-FEWER = 10  # of so many articles the slower clients ask for one dialogue on one
-MODEL = {"model": "toy", "max_new_tokens": 1024, "temperature": 0.7}
+FEWER = 10  # the slower clients get one request per so many articles
 
 
 @dataclass
@@ -58,12 +60,27 @@ class Row:
     peak_mb: int
 
 
-def requests(count: int) -> Iterator:
-    """The first `count` requests on article after article, made as they are asked for."""
-    return itertools.islice(_requests(), count)
+def make_settings(url: str):
+    from clinical_camel import dbke
+
+    teacher = dbke.OpenAI(
+        model="toy",
+        terms="own",
+        base_url=url,
+        max_new_tokens=1024,
+        concurrency=CONCURRENCY,
+        dialogue_attempts=1,
+        money_cap=0.0,
+    )
+    return dbke.Synthesis(teacher=teacher, language="")
 
 
-def _requests() -> Iterator:
+def plan_requests(count: int) -> Iterator:
+    """Yield the first `count` requests on article after article, each built when it is needed."""
+    return itertools.islice(_iter_requests(), count)
+
+
+def _iter_requests() -> Iterator:
     from clinical_camel import data, dbke
 
     rows = data.load_articles("mini_articles")
@@ -77,7 +94,7 @@ def _requests() -> Iterator:
         article = data.Article(
             id=f"{row.id}-{i}", title=name, sections=sections, licence=row.licence
         )
-        yield from dbke.about(article, PER_ARTICLE, 5, 0)
+        yield from dbke.plan_article_requests(article, DIALOGUES_PER_ARTICLE, 5, 0)
 
 
 def peak_mb() -> int:
@@ -92,23 +109,23 @@ def serve(ports: multiprocessing.Queue) -> None:
         time.sleep(3600)
 
 
-async def bare(url: str, bodies: list[bytes], client: str) -> None:
-    """Every body posted, every reply read, nothing done with it."""
-    slots = asyncio.Semaphore(IN_FLIGHT)
+async def post_all(url: str, bodies: list[bytes], client: str) -> None:
+    """Post every body, read every reply, drop it."""
+    slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(post: Post, body: bytes) -> None:
+    async def post_one(post: Post, body: bytes) -> None:
         async with slots:
             await post(body)
 
     async with CLIENTS[client](url) as post:
-        await asyncio.gather(*(one(post, body) for body in bodies))
+        await asyncio.gather(*(post_one(post, body) for body in bodies))
 
 
 @asynccontextmanager
 async def bare_aiohttp(url: str) -> AsyncIterator[Post]:
     import aiohttp
 
-    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+    connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(headers=HEADERS, connector=connector) as session:
 
         async def post(body: bytes) -> None:
@@ -122,7 +139,7 @@ async def bare_aiohttp(url: str) -> AsyncIterator[Post]:
 async def bare_httpx(url: str) -> AsyncIterator[Post]:
     import httpx
 
-    limits = httpx.Limits(max_connections=IN_FLIGHT)
+    limits = httpx.Limits(max_connections=CONCURRENCY)
     async with httpx.AsyncClient(headers=HEADERS, limits=limits, timeout=60) as session:
         yield lambda body: session.post(f"{url}/chat/completions", content=body)
 
@@ -131,9 +148,10 @@ async def bare_httpx(url: str) -> AsyncIterator[Post]:
 async def openai_sdk(url: str) -> AsyncIterator[Post]:
     import openai
 
-    given = {"api_key": "none", "base_url": url, "max_retries": 0, "timeout": 60}
-    async with openai.AsyncOpenAI(**given) as sdk:
-        yield lambda body: sdk.chat.completions.create(**json.loads(body))
+    async with openai.AsyncOpenAI(
+        api_key="none", base_url=url, max_retries=0, timeout=60
+    ) as client:
+        yield lambda body: client.chat.completions.create(**json.loads(body))
 
 
 CLIENTS = {"bare aiohttp": bare_aiohttp, "bare httpx": bare_httpx, "openai SDK": openai_sdk}
@@ -142,36 +160,40 @@ CLIENTS = {"bare aiohttp": bare_aiohttp, "bare httpx": bare_httpx, "openai SDK":
 def run_bare(url: str, client: str, count: int, results: multiprocessing.Queue) -> None:
     from clinical_camel import dbke
 
-    teacher = dbke.load_teacher("openai", dbke.Settings(base_url=url, **MODEL))
-    desk = dbke.Desk(teacher, None, 2)
-    bodies = [teacher._body(desk.ask(request, [])) for request in requests(count)]
-    began, cpu = time.monotonic(), time.process_time()
-    asyncio.run(bare(url, bodies, client))
-    took, cpu = time.monotonic() - began, time.process_time() - cpu
-    results.put(Row(client, count, 0, count / took, 0.0, 0.0, 0.0, cpu / count * 1e3, 0, peak_mb()))
+    settings = make_settings(url)
+    teacher = dbke.load_teacher(settings.teacher)
+    synthesizer = dbke.Synthesizer(teacher, None, settings)
+    queries = (synthesizer.build_query(request, []) for request in plan_requests(count))
+    bodies = [teacher.build_body(query) for query in queries]
+    started, cpu = time.monotonic(), time.process_time()
+    asyncio.run(post_all(url, bodies, client))
+    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
+    measured = (count / seconds, 0.0, 0.0, 0.0, cpu / count * 1e3, 0, peak_mb())
+    results.put(Row(client, count, 0, *measured))
 
 
 def run_ours(url: str, folder: Path, count: int, name: str, results: multiprocessing.Queue) -> None:
     from clinical_camel import data, dbke
 
-    given = dbke.Settings(base_url=url, in_flight=IN_FLIGHT, **MODEL)
-    ledger, teacher = dbke.Ledger(folder / "l.sqlite"), dbke.load_teacher("openai", given)
-    tenth = kept = 0
-    began, cpu = time.monotonic(), time.process_time()
+    settings = make_settings(url)
+    ledger, teacher = dbke.Ledger(folder / "l.sqlite"), dbke.load_teacher(settings.teacher)
+    outcomes = dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(count))
+    peak_at_a_tenth = accepted = 0
+    started, cpu = time.monotonic(), time.process_time()
     with (folder / "dialogues.jsonl").open("w") as file:
-        settled = dbke.verdicts(requests(count), dbke.Desk(teacher, ledger, 2))
-        for i, verdict in enumerate(settled, start=1):
-            if verdict.dialogue:
-                kept += file.write(json.dumps(data.to_dict(verdict.dialogue)) + "\n") > 0
-            tenth = peak_mb() if i == count // 10 else tenth
-    took, cpu = time.monotonic() - began, time.process_time() - cpu
-    row = Row(name, count, kept, count / took, 0.0, 0.0, 0.0, cpu / count * 1e3, tenth, peak_mb())
-    results.put(row)
+        for i, outcome in enumerate(outcomes, start=1):
+            if outcome.dialogue:
+                accepted += 1
+                file.write(json.dumps(data.to_dict(outcome.dialogue)) + "\n")
+            peak_at_a_tenth = peak_mb() if i == count // 10 else peak_at_a_tenth
+    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
+    measured = (count / seconds, 0.0, 0.0, 0.0, cpu / count * 1e3, peak_at_a_tenth, peak_mb())
+    results.put(Row(name, count, accepted, *measured))
     ledger.close()
 
 
-def apart(work, *arguments: object) -> Row:
-    """`work` in a fresh process, and the row that it puts."""
+def run_in_process(work: Callable, *arguments: object) -> Row:
+    """Run `work` in a fresh process and return its row."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     process = context.Process(target=work, args=(*arguments, results))
@@ -180,12 +202,12 @@ def apart(work, *arguments: object) -> Row:
     if process.exitcode:
         raise RuntimeError(f"{arguments}: exit {process.exitcode}")
     row = results.get()
-    print(f"{row.client}: {row.per_second:.0f} a second, {row.cpu_ms:.2f} ms", flush=True)
+    print(f"{row.client}: {row.per_second:.0f} per second, {row.cpu_ms:.2f} ms", flush=True)
     return row
 
 
-def middle(rows: Sequence[Row], bare: Sequence[Row]) -> Row:
-    """The medians of the rounds, shares of the bare client's rate in the same round."""
+def summarise(rows: Sequence[Row], bare: Sequence[Row]) -> Row:
+    """Return the medians of the rounds, and shares of the bare client's rate in the same round."""
     shares = [row.per_second / other.per_second for row, other in zip(rows, bare, strict=True)]
     return replace(
         rows[0],
@@ -200,7 +222,7 @@ def middle(rows: Sequence[Row], bare: Sequence[Row]) -> Row:
 
 
 def main() -> None:
-    """Bare and ours in turn, then the others."""
+    """Run bare and ours in turn, then the others."""
     count = next((int(text) for text in sys.argv[1:] if text.isdecimal()), 20_000)
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
@@ -210,16 +232,19 @@ def main() -> None:
     url = ports.get()
     bare, ours = [], []
     with tempfile.TemporaryDirectory() as name:
+        requests = count * DIALOGUES_PER_ARTICLE
         for k in range(ROUNDS):
             folder = Path(name, str(k))
             folder.mkdir()
-            bare.append(apart(run_bare, url, "bare aiohttp", count))
-            ours.append(apart(run_ours, url, folder, count * PER_ARTICLE, "ours (aiohttp)"))
-        again = apart(run_ours, url, folder, count * PER_ARTICLE, "ours, ledger complete")
-        few = [apart(run_bare, url, client, count // FEWER) for client in list(CLIENTS)[1:]]
+            bare.append(run_in_process(run_bare, url, "bare aiohttp", count))
+            ours.append(run_in_process(run_ours, url, folder, requests, "ours (aiohttp)"))
+        complete = run_in_process(run_ours, url, folder, requests, "ours, ledger complete")
+        others = [
+            run_in_process(run_bare, url, client, count // FEWER) for client in list(CLIENTS)[1:]
+        ]
     server.kill()
-    rows = [middle(bare, bare), middle(ours, bare)]
-    rows += [middle([row], bare[-1:]) for row in (again, *few)]
+    rows = [summarise(bare, bare), summarise(ours, bare)]
+    rows += [summarise([row], bare[-1:]) for row in (complete, *others)]
     for row in rows:
         print(*asdict(row).values(), sep=" | ", flush=True)
     if count == 20_000:

@@ -1,13 +1,13 @@
-"""How does the work grow with questions, worked examples and options? Ours, counted and timed.
+"""How does the work of scoring grow with questions, exemplars and options? Counted and timed.
 
-    python benchmarks/eval_growth.py                           # about 15 minutes of one core
-    python benchmarks/eval_growth.py --draw                    # the picture again, from the table
+    python -m benchmarks.eval_growth                           # about 15 minutes of one core
+    python -m benchmarks.eval_growth --draw                    # only the figure, from the table
 
 MedQA questions and the random Llama of eval_speed.py (8 layers, 512 wide, 1,024 tokens, float32).
-One thing grows at a time, the others stay at 60 questions, 5 examples, 4 options; options beyond a
-question's own are those of other questions. Beside the tokens that we read stand those that one
-forward for each option would read, counted from the same texts and not run. Rows go to
-eval_growth.csv, the picture is eval_growth.png.
+One quantity varies at a time; the others stay at 60 questions, 5 exemplars, 4 options. Options
+beyond a question's own come from other questions. `naive_tokens` are the tokens that one forward
+per option would read, counted from the same texts and not run. Rows go to eval_growth.csv, the
+figure to eval_growth.png.
 """
 
 import argparse
@@ -18,101 +18,114 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from eval_speed import EXAMPLES, QUESTIONS, random_llama, timed
-from harness_agreement import ask_us
+from benchmarks.eval_speed import (
+    EXEMPLARS,
+    QUESTIONS,
+    TOKEN_BUDGET,
+    make_random_llama,
+    measure_time,
+)
+from benchmarks.harness_agreement import score_ours
+from benchmarks.tables import RESULTS, append
 from matplotlib.figure import Figure
-from mini_effect import HERE, append
 
 from clinical_camel import data, eval_fewshot, models
 from clinical_camel.data import Question
 
-USUAL = {"questions": 60, "num_shots": 5, "options": 4}
+DEFAULTS = {"questions": 60, "num_shots": 5, "options": 4}
 VALUES = {
     "questions": (15, 30, 60, 120),
     "num_shots": (0, 1, 2, 3, 5, 8),
     "options": (2, 4, 6, 8, 10),
 }
-SCORED = {"letter": "letters", "harness_2023": "option texts"}
+PROTOCOLS = {"letter": "letters", "harness_2023": "option texts"}
 
 
-def with_options(
-    questions: Sequence[Question], count: int, others: Sequence[str]
-) -> list[Question]:
-    """The questions with `count` options: the right one, then their own, then some of `others`."""
+def set_options(questions: Sequence[Question], count: int, others: Sequence[str]) -> list[Question]:
+    """Return the questions with `count` options: the correct one, their own, some of `others`."""
     changed = []
     for question in questions:
-        right = question.options[question.answer]
+        correct = question.options[question.answer]
         more = random.Random(question.id).sample(others, 4 * count)
-        options = list(dict.fromkeys([right, *question.options, *more]))[:count]
+        options = list(dict.fromkeys([correct, *question.options, *more]))[:count]
         changed.append(dataclasses.replace(question, options=options, answer=0))
     return changed
 
 
-def one_forward_each(
+def count_naive_tokens(
     llm: models.LLM,
     questions: Sequence[Question],
-    shown: Mapping[str, Sequence[Question]],
+    exemplars: Mapping[str, Sequence[Question]],
     protocol: eval_fewshot.Protocol,
 ) -> int:
-    """Tokens that go through the model if every option is read with its whole prompt."""
-    total = 0
-    for question in questions:
-        prompt = eval_fewshot.build_prompt(question, shown[question.id], protocol, llm.tokenizer)
-        for text in eval_fewshot.continuations(question, protocol):
-            total += len(models.encode_pair(llm.tokenizer, prompt, text)) - 1
-    return total
+    """Return the tokens read if every option needs a forward with its full prompt."""
+    return sum(
+        len(pair) - 1
+        for question in questions
+        for pair in eval_fewshot.tokenize_options(
+            llm.tokenizer, question, exemplars[question.id], protocol, ""
+        )
+    )
 
 
-def measure(llm: models.LLM, asked: Sequence[Question], pool: Sequence[Question]) -> Iterator[dict]:
-    """Yields a row for each thing that grows, each of its values and each way of scoring."""
-    others = [option for question in asked for option in question.options]
-    for grows, values in VALUES.items():
+def measure(
+    llm: models.LLM, questions: Sequence[Question], pool: Sequence[Question]
+) -> Iterator[dict]:
+    """Yield a row for each quantity that varies, each of its values and each protocol."""
+    others = [option for question in questions for option in question.options]
+    for varied, values in VALUES.items():
         for value in values:
-            size = USUAL | {grows: value}
-            questions = with_options(
-                data.sample(list(asked), size["questions"]), size["options"], others
-            )
-            pools = {"medqa_us": with_options(pool[:20], size["options"], others)}
-            for name, scored in SCORED.items():
-                design = eval_fewshot.Design([name], [size["num_shots"]])
-                shown = design.shown("medqa_us", pools, questions, size["num_shots"])
-                each = one_forward_each(llm, questions, shown, eval_fewshot.PROTOCOLS[name])
+            size = DEFAULTS | {varied: value}
+            exam = data.sample(list(questions), size["questions"])
+            exam = set_options(exam, size["options"], others)
+            exemplar_pool = set_options(pool[:20], size["options"], others)
+            for name, scored in PROTOCOLS.items():
+                shots = size["num_shots"]
+                design = eval_fewshot.Design(
+                    protocols=[name], num_shots=[shots], token_budget=TOKEN_BUDGET
+                )
+                exemplars = eval_fewshot.choose_exemplars(
+                    "medqa_us", exam, exemplar_pool, shots, design
+                )
+                protocol = eval_fewshot.PROTOCOLS[name]
+                naive = count_naive_tokens(llm, exam, exemplars, protocol)
                 llm.counts.clear()
-                answer = functools.partial(ask_us, llm, "medqa_us", questions, pools, design)
-                _, cpu, _ = timed(answer)
-                read = llm.counts["prefix_tokens"] + llm.counts["row_tokens"]
+                score = functools.partial(score_ours, llm, "medqa_us", exam, exemplar_pool, design)
+                _, cpu, _ = measure_time(score)
+                tokens = llm.counts["prefix_tokens"] + llm.counts["row_tokens"]
                 yield {
-                    "grows": grows,
+                    "varied": varied,
                     **size,
                     "scored": scored,
-                    "tokens": read,
+                    "tokens": tokens,
                     "head_rows": llm.counts["head_rows"],
-                    "one_forward_each": each,
-                    "ratio": round(each / read, 1),
+                    "naive_tokens": naive,
+                    "ratio": round(naive / tokens, 1),
                     "cpu_seconds": round(cpu, 1),
                 }
 
 
 def plot_growth(rows: pd.DataFrame) -> Figure:
-    """A panel for each thing that grows: tokens read, ours and one forward for each option."""
+    """Plot the tokens read, ours and with one forward per option: a panel per quantity."""
     figure, axes = plt.subplots(1, len(VALUES), figsize=(10, 3.8), sharey=True)
-    for axis, grows in zip(axes, VALUES, strict=True):
-        for k, (scored, here) in enumerate(rows[rows["grows"] == grows].groupby("scored")):
-            for column, who, colour in [
-                ("one_forward_each", "one forward for each option", "#D55E00"),
+    for axis, varied in zip(axes, VALUES, strict=True):
+        panel = rows[rows["varied"] == varied]
+        for k, (scored, group) in enumerate(panel.groupby("scored")):
+            for column, scorer, colour in [
+                ("naive_tokens", "one forward per option", "#D55E00"),
                 ("tokens", "ours", "#0072B2"),
             ]:
                 axis.plot(
-                    here[grows],
-                    here[column] / 1e3,
+                    group[varied],
+                    group[column] / 1e3,
                     color=colour,
                     marker="os"[k],
                     linestyle="-:"[k],
                     markersize=5,
-                    label=f"{who}, {scored}",
+                    label=f"{scorer}, {scored}",
                 )
-        axis.set(xlabel=grows.replace("num_shots", "worked examples"), yscale="log")
-        axis.set_xticks(rows.loc[rows["grows"] == grows, grows].unique())
+        axis.set(xlabel=varied.replace("num_shots", "exemplars"), yscale="log")
+        axis.set_xticks(panel[varied].unique())
         axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.grid(visible=True, alpha=0.3)
     axes[0].set_ylabel("tokens read, thousands")
@@ -123,16 +136,17 @@ def plot_growth(rows: pd.DataFrame) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draw", action="store_true", help="only the picture, from the table")
-    table = HERE / "eval_growth.csv"
+    parser.add_argument("--draw", action="store_true", help="only the figure, from the table")
+    table = RESULTS / "eval_growth.csv"
     if not parser.parse_args().draw:
         table.unlink(missing_ok=True)
-        asked, pool = data.load_questions(QUESTIONS), data.load_training_questions(EXAMPLES)
-        texts = [data.question_text(question) for question in [*asked, *pool]]
-        for row in measure(random_llama(1024, texts), asked, pool):
+        questions = data.load_questions(QUESTIONS)
+        pool = data.load_training_questions(EXEMPLARS)
+        texts = [data.format_question(question) for question in [*questions, *pool]]
+        for row in measure(make_random_llama(1024, texts), questions, pool):
             append("eval_growth", row)
-    picture = plot_growth(pd.read_csv(table))
-    picture.savefig(HERE / "eval_growth.png", dpi=120, metadata={"Software": None})
+    figure = plot_growth(pd.read_csv(table))
+    figure.savefig(RESULTS / "eval_growth.png", dpi=120, metadata={"Software": None})
 
 
 if __name__ == "__main__":

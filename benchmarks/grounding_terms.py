@@ -1,18 +1,18 @@
-"""Writes the words that `clinical_camel.grounding` knows: src/clinical_camel/grounding/terms.csv.
+"""Write the terms that `clinical_camel.grounding` knows: src/clinical_camel/grounding/terms.csv.
 
-    python benchmarks/grounding_terms.py
+    python -m benchmarks.grounding_terms
 
-Ten seconds. A row says of a term its kind, what it means the same as, and its source:
+Ten seconds. Each row has a term's kind, its meaning (the preferred name), and its source:
 
-list      findings of the Human Phenotype Ontology, as the GARD pages of MedQuAD list them for two
-          conditions or more, that other pages use in plain sentences as well
-brackets  "low blood sugar (hypoglycemia)" and "naproxen (Aleve)": what MedQuAD puts beside a name
+list      findings of the Human Phenotype Ontology that the GARD pages of MedQuAD list for two or
+          more conditions and that other pages use in prose
+brackets  pairs in MedQuAD such as "low blood sugar (hypoglycemia)" and "naproxen (Aleve)"
 dose      the word before "20 mg" in the development notes of ACI-Bench and MTS-Dialog
-ours      everyday words and shorthand, by hand, from reading those development notes
+ours      everyday words and shorthand, added by hand after reading those development notes
 
-Only the development half of MedQuAD's pages is read (`in_development`), and no consultation on
-which benchmarks/grounding.py reports. Needs data/public (README, "Real data"). MedQuAD, ACI-Bench
-and MTS-Dialog are CC BY 4.0; what is taken are single terms.
+Only the development half of MedQuAD's pages is read (`in_development`), and no consultation that
+benchmarks/grounding.py evaluates. Needs data/public (docs/running.md). MedQuAD, ACI-Bench and
+MTS-Dialog are CC BY 4.0; only single terms are taken.
 """
 
 import csv
@@ -34,7 +34,7 @@ VISITS = (
 TABLE = Path(__file__).parents[1] / "src/clinical_camel/grounding/terms.csv"
 LISTED = "Approximate number of patients (when available)"
 
-# Read and refused: not a finding, or the words before a bracket are only the end of what it means.
+# Rejected after reading: not a finding, or only the last words of the bracketed expression.
 NO_FINDING = re.compile(
     r"onset|inheritance|penetrance|mutation|progressive$|sporadic|heterogen|aspiration|lewy"
     r"|^(?:full|narrow|round|wide|triangular|pointed|high|short|split|prominent) |neoplasm|rigidity"
@@ -50,12 +50,12 @@ NO_NAME = re.compile(
     r"|(?:movement|coordination|balance) and .*|muscle weakness|swelling|joint deformities|small"
     r"|muscle tone|large head|movements of .*|shaped .*|thinking .*|tensing .*|loss of fluids)$"
 )
-_REFUSED = """
+_REJECTED = """
     than from dose sulfate taking about cholesterol exercises were cypionate triglycerides take
     already total with being received acetate carbonate anesthetics bromide hydrochloride mesylate
     patches thyroid toxin vaccine aminobenzoate diseaseriluzole amphetamines
     hyperuricosuriaallopurinol galactosidase collagenase"""
-NO_DRUG = set(_REFUSED.split())
+NO_DRUG = set(_REJECTED.split())
 LEADING = re.compile(
     r"^(?:the|an?|and|or|of|in|to|with|from|have|has|includes?|including|causes?|by|be|is|are|may"
     r"|also|some|their|his|develop|experience|for|severe|unusually|extreme|problems|that|called"
@@ -168,56 +168,57 @@ OURS = {
 
 
 def in_development(identifier: str) -> bool:
-    """Half of all pages, by the hash of their name."""
+    """Whether a page is in the development half, by the hash of its name."""
     return int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16) % 2 == 0
 
 
-def answers() -> list[str]:
+def load_answers() -> list[str]:
     pages = data.load_articles(MEDQUAD)
     return [s.text for page in pages if in_development(page.id) for s in page.sections]
 
 
-def notes() -> list[str]:
+def load_notes() -> list[str]:
     visits = [visit for spec in VISITS for visit in data.load_consultations(spec)]
     return [v.note + "\n" + "\n".join(turn.text for turn in v.turns) for v in visits]
 
 
-def listed(texts: list[str]) -> Counter:
-    """The findings that pages list, with the number of pages."""
-    found: Counter = Counter()
+def count_listed(texts: list[str]) -> Counter:
+    """Count the pages that list each finding."""
+    counts: Counter = Counter()
     for text in texts:
         if LISTED in text:
             part = text.split(LISTED)[1].split("The Human Phenotype Ontology (HPO)")[0].lower()
             names = {name.strip() for name in re.split(r" -(?: |$)|\d+%|\d+/\d+", part)}
-            found.update(n for n in names if re.fullmatch(r"[a-z][a-z '-]+", n))
-    return found
+            counts.update(n for n in names if re.fullmatch(r"[a-z][a-z '-]+", n))
+    return counts
 
 
-def findings(texts: list[str], known: Counter) -> Iterator[str]:
+def select_findings(texts: list[str], listed: Counter) -> Iterator[str]:
+    """Yield the listed findings that other pages use in prose."""
     prose = "\n".join(
         f" {' '.join(re.findall('[a-z]+', t.lower()))} " for t in texts if LISTED not in t
     )
-    for name, count in known.items():
-        named = count >= 2 and len(name.split()) <= 3 and not NO_FINDING.search(name)
-        if named and prose.count(f" {name} ") >= 4:
+    for name, count in listed.items():
+        is_finding = count >= 2 and len(name.split()) <= 3 and not NO_FINDING.search(name)
+        if is_finding and prose.count(f" {name} ") >= 4:
             yield name
 
 
-def bracketed(texts: list[str], known: Counter) -> Iterator[tuple[str, str]]:
-    """(everyday words, finding) that at least three pages put beside each other."""
-    found: Counter = Counter()
+def find_bracketed(texts: list[str], listed: Counter) -> Iterator[tuple[str, str]]:
+    """Yield (everyday words, finding) of brackets in at least three pages."""
+    counts: Counter = Counter()
     for text in texts:
         pairs = re.findall(r"\b([a-z]+(?: [a-z]+){1,3}|[a-z]{6,}) \(([a-z]{5,})\)", text)
         for words, name in set(pairs):
             while LEADING.match(words):
                 words = LEADING.sub("", words)
-            if name in known and words not in known and not NO_NAME.search(words):
-                found[words, name] += 1
-    return (pair for pair, count in found.items() if count >= 3)
+            if name in listed and words not in listed and not NO_NAME.search(words):
+                counts[words, name] += 1
+    return (pair for pair, count in counts.items() if count >= 3)
 
 
-def brands(texts: list[str]) -> Iterator[tuple[str, str]]:
-    """(brand, drug): a capitalised name in brackets after one in lower case."""
+def find_brands(texts: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (brand, drug): a capitalised name in brackets after one in lower case."""
     pattern = r"\b([a-z]{5,}) ?\(([A-Z][a-z]{3,})[®™]?(?:, [A-Z][a-z]+[®™]?)*\)"
     pairs = {pair for text in texts for pair in re.findall(pattern, text)}
     for drug, brand in sorted(pairs):
@@ -225,12 +226,14 @@ def brands(texts: list[str]) -> Iterator[tuple[str, str]]:
             yield brand.lower(), drug
 
 
-def dosed(texts: list[str]) -> set[str]:
+def find_dosed(texts: list[str]) -> set[str]:
+    """Return the words before a dose."""
     pattern = r"\b([a-z]{4,}),? (?:at |of )?\d[\d.,/]* ?(?:mg|mcg|milligrams?|micrograms?)\b"
     return {word for text in texts for word in re.findall(pattern, text.lower())} - NO_DRUG
 
 
-def ours() -> Iterator[tuple[str, str, str, str]]:
+def read_ours() -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of OURS: kind, term, meaning, source."""
     for kind, text in OURS.items():
         for line in re.sub(r"\s*\n\s*,", ",", text).splitlines():
             meaning, _, terms = line.strip().partition("=")
@@ -239,14 +242,14 @@ def ours() -> Iterator[tuple[str, str, str, str]]:
 
 
 def main() -> None:
-    pages, visits = answers(), notes()
-    known, branded = listed(pages), list(brands(pages))
-    rows = list(ours())
-    rows += [("finding", name, name, "list") for name in findings(pages, known)]
-    rows += [("finding", words, name, "brackets") for words, name in bracketed(pages, known)]
-    rows += [("medication", brand, drug, "brackets") for brand, drug in branded]
-    rows += [("medication", drug, drug, "brackets") for _, drug in branded]
-    rows += [("medication", word, word, "dose") for word in sorted(dosed(visits))]
+    pages, visits = load_answers(), load_notes()
+    listed, brands = count_listed(pages), list(find_brands(pages))
+    rows = list(read_ours())
+    rows += [("finding", name, name, "list") for name in select_findings(pages, listed)]
+    rows += [("finding", words, name, "brackets") for words, name in find_bracketed(pages, listed)]
+    rows += [("medication", brand, drug, "brackets") for brand, drug in brands]
+    rows += [("medication", drug, drug, "brackets") for _, drug in brands]
+    rows += [("medication", word, word, "dose") for word in sorted(find_dosed(visits))]
     first: dict[tuple[str, str], tuple] = {}
     for row in rows:
         first.setdefault(row[:2], row)

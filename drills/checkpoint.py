@@ -1,22 +1,22 @@
-"""Does a training go on as if nothing had happened, when it is killed or its files are damaged?
+"""Does a killed or damaged training resume to the same result?
 
-    python drills/checkpoint.py               50 kills and every damage
-    python drills/checkpoint.py 8 SIGKILL     8 kills; the other rows stay
+    python -m drills.checkpoint               50 kills and every damage
+    python -m drills.checkpoint 8 SIGKILL     8 kills; the other rows stay
 
-A small training (the shipped base in NF4, LoRA with dropout, a part of the rows held out, the best
-checkpoint kept) is run once undisturbed. Then
+A small training (the shipped base in NF4, LoRA with dropout, validation rows, the best checkpoint
+used) runs once without interruption. Then
 
-- damage: it is stopped after step 7 with checkpoints of steps 4 and 6; each file of the newer one
-  is removed, cut in half, zeroed, or has one bit flipped; and it is run again: with our choice of
+- damage: it is stopped after step 7 with checkpoints of steps 4 and 6. Each file of the newer one
+  is deleted, cut in half, zeroed, or has one bit flipped. Then it runs again: with our choice of
   the checkpoint, and, for the files that it reads, with the trainer's own
   (`resume_from_checkpoint=True`).
 - SIGKILL, SIGTERM: at random moments from the first line of `train` on, and run again, until it
-  ends; then anew. A checkpoint is saved at every second step, so that many of them meet a save.
+  ends; then anew. A checkpoint is saved at every second step, so many signals arrive during a save.
 
-Each run is a process of its own. What counts is that it ends in the same numbers, all of them: the
-log (loss, gradient, validation, tokens of each step) and the bytes of the adapter. Writes
-checkpoint_drill.csv; how many kills met a save differs from run to run. Fails if one of our runs
-ends in other numbers. Ten minutes on two free cores.
+Each run is its own process. A run counts as the same only if it ends in the same numbers, all of
+them: the log (loss, gradient, validation, tokens of each step) and the bytes of the adapter. Writes
+results/checkpoint.csv; how many signals arrive during a save differs from run to run. Fails if one
+of our runs ends in other numbers. Ten minutes on two free cores.
 """
 
 import csv
@@ -37,7 +37,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from tests.support import toy_training
+from tests.support.toy_training import toy_recipe
 from transformers.trainer_utils import get_last_checkpoint
 
 from clinical_camel import models, sft_qlora
@@ -46,9 +46,9 @@ from clinical_camel.sft_qlora import training
 
 TABLE = Path(__file__).with_name("results") / "checkpoint.csv"
 OURS, STOCK = "by manifest", "trainer's own"
-SETTINGS = toy_training.SETTINGS | {"validation_fraction": 0.25, "save_steps": 2}
+RECIPE = toy_recipe(validation_fraction=0.25, save_steps=2)
 STOPPED_AFTER = 7
-READ = {  # by the trainer when it goes on
+READ_BY_TRAINER = {
     *("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "rng_state.pth"),
     *("scheduler.pt", "trainer_state.json"),
 }
@@ -56,26 +56,26 @@ READ = {  # by the trainer when it goes on
 
 @dataclass
 class Row:
-    """One damage, or all kills of one kind."""
+    """One damage, or all signals of one kind."""
 
     fault: str
     file: str
-    checkpoint: str  # who chooses what to go on from
-    goes_on_from: str
-    numbers: str  # of the whole run: the same as undisturbed, others, or none
-    says: str
+    chosen: str  # how the checkpoint to resume from is chosen
+    resumed_from: str
+    numbers: str  # of the complete run: the same as without interruption, others, or none
+    message: str
 
 
 # --------------------------------------------------------------------------- the small training
 
 
-def train(folder: Path, chooser: str, stop_after: int) -> None:
-    """In a process of its own: the training, and what it ended in as `folder`/result.json."""
+def train(folder: Path, chosen: str, stop_after: int) -> None:
+    """Train in this process, and write the final numbers to `folder`/result.json."""
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    if chooser == STOCK:
-        training.checkpoints.newest_whole = lambda place, _: get_last_checkpoint(str(place))
+    if chosen == STOCK:
+        training.checkpoints.find_newest_complete = lambda place, _: get_last_checkpoint(str(place))
     if stop_after:
         training.Progress.on_step_begin = lambda _, args, state, *rest, **more: (
             os.kill(os.getpid(), signal.SIGKILL) if state.global_step == stop_after else None
@@ -90,11 +90,11 @@ def train(folder: Path, chooser: str, stop_after: int) -> None:
         )
         for i in range(16)
     ]
-    encoded = sft_qlora.encode_mixture(tokenizer, {"drill": rows}, "assistant", 256)
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, {"drill": rows}, "assistant", 256)
     base = models.load_base("mini", "nf4")
     torch.manual_seed(0)
     (folder / "begun").touch()
-    model, log = sft_qlora.train(base, tokenizer, encoded, folder=folder, **SETTINGS)
+    model, log = sft_qlora.train(base, tokenizer, tokenized, RECIPE, folder=folder)
     digest = hashlib.sha256()
     for _, parameter in sorted(model.named_parameters(), key=lambda pair: pair[0]):
         if parameter.requires_grad:
@@ -105,18 +105,18 @@ def train(folder: Path, chooser: str, stop_after: int) -> None:
 
 
 class Run:
-    """A folder in which the training is run, killed, and run again."""
+    """A folder in which the training runs, is killed, and runs again."""
 
     context = multiprocessing.get_context("forkserver")  # torch is imported once
 
-    def __init__(self, folder: Path, chooser: str = OURS) -> None:
-        self.folder, self.chooser = folder, chooser
+    def __init__(self, folder: Path, chosen: str = OURS) -> None:
+        self.folder, self.chosen = folder, chosen
         folder.mkdir(exist_ok=True)
 
     def start(self, stop_after: int = 0) -> multiprocessing.Process:
         for name in ("output", "begun"):
             (self.folder / name).unlink(missing_ok=True)
-        arguments = (self.folder, self.chooser, stop_after)
+        arguments = (self.folder, self.chosen, stop_after)
         process = self.context.Process(target=train, args=arguments)
         process.start()
         while process.is_alive() and not (self.folder / "begun").exists():
@@ -124,19 +124,21 @@ class Run:
         return process
 
     def result(self) -> str:
-        file = self.folder / "result.json"
-        return file.read_text() if file.exists() else ""
+        return self._read("result.json")
 
     def output(self) -> str:
-        file = self.folder / "output"
+        return self._read("output")
+
+    def _read(self, name: str) -> str:
+        file = self.folder / name
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def went_on_from(self) -> str:
-        """The first step that was logged tells, whoever chose."""
+    def resumed_from(self) -> str:
+        """Return the step before the first logged one, whoever chose the checkpoint."""
         steps = re.findall(r"^step +(\d+) of", self.output(), re.MULTILINE)
         return f"step {int(steps[0]) - 1}" if steps else "-"
 
-    def saved(self) -> list[Path]:
+    def checkpoints(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoints-*/checkpoint-*"), key=_number)
 
 
@@ -161,54 +163,54 @@ DAMAGES = {
 }
 
 
-def damaged(stopped: Path, place: Path, fault: str, name: str, chooser: str, expected: str) -> Row:
-    """Run again after one file of the newest checkpoint was damaged."""
-    run = Run(place / f"{fault} {name} {chooser}", chooser)
+def damage(stopped: Path, place: Path, fault: str, name: str, chosen: str, expected: str) -> Row:
+    """Damage one file of the newest checkpoint, and run again."""
+    run = Run(place / f"{fault} {name} {chosen}", chosen)
     shutil.copytree(stopped, run.folder, dirs_exist_ok=True)
-    newest = run.saved()[-1]
+    newest = run.checkpoints()[-1]
     DAMAGES[fault](newest / name)
     process = run.start()
     process.join()
-    said = [line for line in run.output().splitlines() if line.startswith(newest.name)]
+    messages = [line for line in run.output().splitlines() if line.startswith(newest.name)]
     if process.exitcode:
-        said = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception|Interrupt))\b", run.output(), re.M)
-        said = [f"stops: {said[-1] if said else 'without a reason'}"]
+        errors = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception|Interrupt))\b", run.output(), re.M)
+        messages = [f"stops: {errors[-1] if errors else 'without a reason'}"]
     numbers = "none" if not run.result() else "the same" if run.result() == expected else "others"
-    from_ = run.went_on_from() if run.result() else "-"
+    step = run.resumed_from() if run.result() else "-"
     shutil.rmtree(run.folder)
-    return Row(fault, name, chooser, from_, numbers, said[-1] if said else "nothing")
+    return Row(fault, name, chosen, step, numbers, messages[-1] if messages else "nothing")
 
 
-def all_damage(place: Path, expected: str) -> Iterator[Row]:
+def damage_all(place: Path, expected: str) -> Iterator[Row]:
     stopped = Run(place / "stopped")
     stopped.start(STOPPED_AFTER).join()
-    names = [checkpoint.name for checkpoint in stopped.saved()]
+    names = [checkpoint.name for checkpoint in stopped.checkpoints()]
     if names != ["checkpoint-4", "checkpoint-6"]:
-        raise RuntimeError(f"not stopped as it should be: {names}\n{stopped.output()}")
-    files = sorted(file.name for file in stopped.saved()[-1].iterdir())
+        raise RuntimeError(f"not stopped after step {STOPPED_AFTER}: {names}\n{stopped.output()}")
+    files = sorted(file.name for file in stopped.checkpoints()[-1].iterdir())
     cases = [
-        (fault, name, chooser)
-        for chooser in (OURS, STOCK)
+        (fault, name, chosen)
+        for chosen in (OURS, STOCK)
         for name in files
         for fault in DAMAGES
-        if chooser == OURS or name in READ
+        if chosen == OURS or name in READ_BY_TRAINER
     ]
     with ThreadPoolExecutor(2) as pool:
-        for row in pool.map(lambda c: damaged(stopped.folder, place, *c, expected), cases):
+        for row in pool.map(lambda case: damage(stopped.folder, place, *case, expected), cases):
             print(*asdict(row).values(), sep=" | ", flush=True)
             yield row
 
 
-# ------------------------------------------------------------------------------------ kills
+# ---------------------------------------------------------------------------------- signals
 
 
-def kills(
+def kill(
     number: int, kind: signal.Signals, place: Path, expected: str, seconds: float
 ) -> Iterator[Row]:
-    """So many signals at random moments; the row so far after each training."""
-    dice, sent, ends, met_a_save, went_on, lost = random.Random(0), 0, [], 0, 0, 0
+    """Send `number` signals at random moments; yield the row so far after each training."""
+    dice, sent, ends, during_save, resumed, lost = random.Random(0), 0, [], 0, 0, 0
     while sent < number:
-        run, reached = Run(place / f"{kind.name} {len(ends)}"), 0
+        run, newest = Run(place / f"{kind.name} {len(ends)}"), 0
         while not run.result():
             process = run.start()
             if sent < number:
@@ -219,59 +221,62 @@ def kills(
             process.join()
             if process.exitcode not in (0, -kind) or (process.exitcode == 0 and not run.result()):
                 raise RuntimeError(f"exit {process.exitcode}: {run.output()}")
-            went_on += "going on from checkpoint-" in run.output()
-            whole = [_number(c) for c in run.saved() if not sft_qlora.damage(c)]
-            met_a_save += len(whole) < len(run.saved())
-            lost += max(whole, default=0) < reached
-            reached = max(whole, default=0)
+            resumed += "resuming from checkpoint-" in run.output()
+            checkpoints = run.checkpoints()
+            complete = [
+                _number(c) for c in checkpoints if not training.checkpoints.check_checkpoint(c)
+            ]
+            during_save += len(complete) < len(checkpoints)
+            lost += max(complete, default=0) < newest
+            newest = max(complete, default=0)
         ends.append(run.result() == expected)
         shutil.rmtree(run.folder)
-        says = (
+        message = (
             f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; "
-            f"{met_a_save} signals left half a checkpoint; {went_on} runs went on from a "
-            f"checkpoint; {lost} lost a whole one"
+            f"{during_save} signals left half a checkpoint; {resumed} runs resumed from a "
+            f"checkpoint; {lost} lost a complete one"
         )
-        print(f"{kind.name}: {says}", flush=True)
+        print(f"{kind.name}: {message}", flush=True)
         numbers = "the same" if all(ends) and not lost else "others"
-        yield Row(kind.name, "-", OURS, "the newest whole", numbers, says)
+        yield Row(kind.name, "-", OURS, "the newest complete", numbers, message)
 
 
-def keep(new: Row) -> None:
-    """Put a row into the table, in the place of an earlier one of the same name."""
+def write_row(new: Row) -> None:
+    """Write a row into the table, replacing an earlier one of the same case."""
     rows = []
     if TABLE.exists():
         with TABLE.open(newline="", encoding="utf-8") as file:
             rows = [Row(**row) for row in csv.DictReader(file)]
-    named = {(row.fault, row.file, row.checkpoint): row for row in (*rows, new)}
+    cases = {(row.fault, row.file, row.chosen): row for row in (*rows, new)}
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(named[name]) for name in sorted(named))
+        writer.writerows(asdict(cases[case]) for case in sorted(cases))
 
 
 def main() -> None:
-    """Undisturbed, killed, damaged."""
+    """Run without interruption, with signals, and with damage."""
     number = next((int(text) for text in sys.argv[1:] if text.isdecimal()), 50)
-    wanted = [text for text in sys.argv[1:] if not text.isdecimal()]
+    names = [text for text in sys.argv[1:] if not text.isdecimal()]
     Run.context.set_forkserver_preload(["clinical_camel.sft_qlora", "transformers.trainer_utils"])
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        whole, again = Run(place / "whole"), Run(place / "again")
-        whole.start().join()  # the server starts, modules are read
-        process, began = again.start(), time.monotonic()
+        first, second = Run(place / "first"), Run(place / "second")
+        first.start().join()  # the fork server starts and imports modules
+        process, began = second.start(), time.monotonic()
         process.join()
-        seconds, expected = time.monotonic() - began, whole.result()
-        if not expected or again.result() != expected:
-            raise RuntimeError(f"two undisturbed runs are not the same\n{again.output()}")
+        seconds, expected = time.monotonic() - began, first.result()
+        if not expected or second.result() != expected:
+            raise RuntimeError(f"two runs without interruption differ\n{second.output()}")
         parts = {
-            "SIGKILL": lambda: kills(number, signal.SIGKILL, place, expected, seconds),
-            "SIGTERM": lambda: kills(number // 10 + 1, signal.SIGTERM, place, expected, seconds),
-            "damage": lambda: all_damage(place, expected),
+            "SIGKILL": lambda: kill(number, signal.SIGKILL, place, expected, seconds),
+            "SIGTERM": lambda: kill(number // 10 + 1, signal.SIGTERM, place, expected, seconds),
+            "damage": lambda: damage_all(place, expected),
         }
         wrong = []
-        for row in (row for part in wanted or parts for row in parts[part]()):
-            keep(row)
-            wrong += [row] if row.checkpoint == OURS and row.numbers != "the same" else []
+        for row in (row for part in names or parts for row in parts[part]()):
+            write_row(row)
+            wrong += [row] if row.chosen == OURS and row.numbers != "the same" else []
     if wrong:
         raise SystemExit(f"{len(wrong)} of our runs ended in other numbers, first {wrong[0]}")
 

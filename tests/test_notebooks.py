@@ -44,9 +44,9 @@ def test_every_step_is_complete_with_a_line_and_a_row(chain):
         assert chain[1].count(step) >= 3  # running, complete, closing table
 
 
-def test_requested_dialogues_are_accepted_or_set_aside(chain):
+def test_requested_dialogues_are_accepted_or_rejected(chain):
     summary = table(chain, "01_dbke", "summary")
-    assert (summary["requested"] == summary["accepted"] + summary["set_aside"]).all()
+    assert (summary["requested"] == summary["accepted"] + summary["rejected"]).all()
     assert summary["accepted"].sum() > 400
 
 
@@ -83,7 +83,7 @@ def test_the_reference_is_mostly_supported_and_a_note_about_others_is_not(chain)
     assert shares["reference", "supported"] > 0.9
     assert shares["majority section", "supported"] < 0.3
     assert shares["reference", "all"] > 0.9
-    for name in ("faithfulness", "facts_kept"):
+    for name in ("faithfulness", "fact_coverage"):
         models = set(table(chain, "04_note_synthesis", name)["model"])
         assert models == {"reference", "base", "tuned", "lead copy", "majority section"}
 

@@ -1,15 +1,23 @@
 """The open, executable study of Clinical Camel. Research only: not for use in care.
 
-The layers, each importing only from those below it (`tests/test_contract.py` holds this):
+The layers. A package imports only from packages above it in this list; steps import no step, and
+`runs` imports `core` alone (tests/contract holds this):
 
-    notebooks    argue: one step module, data, models, runs
-    steps        compute: dbke, sft_qlora, eval_fewshot, note_synthesis, loss_curves
-                 values in, tables and figures out; they import data, models, stats
-    shared       data (row shapes, loaders), models (all that touches torch), stats
-    runs         what a run may be given, where its results go, what is recorded
-    planning     what a study will take; counts with the steps' own functions, so it is above them
-    doctor       whether this machine is fit for that plan
-    release      cards of model and dialogues from the runs; the adapter merged, and pushed
+    core             paths, hashing, files, typed settings
+    data             every dataset, read into one of four row shapes
+    stats            confidence intervals and paired tests
+    grounding        which source sentence supports a statement; clinical facts in a text
+    models           load, template, tokenize, score options, generate: all that touches torch
+    dbke             step 01: articles and training questions become dialogues
+    sft_qlora        step 02: dialogues and a base model become an adapter
+    eval_fewshot     step 03: few-shot medical exams
+    note_synthesis   step 04: clinical notes from consultations
+    loss_curves      step 05: training logs and scores of several studies compared
+    runs             what a notebook imports: settings checked, results written, run recorded
+    mini             the embedded study: material, base model and the script that builds them
+    estimate         memory, time and cost of a study before it runs; doctor
+    release          model and dataset cards, merge, push
+    runner           the command line: executes notebooks, resumes, shows what is complete
 
 `python -m clinical_camel run <study>` executes a study: a folder of parameter files.
 """
@@ -18,27 +26,27 @@ import logging
 import os
 import warnings
 
-# Before torch is imported anywhere. OpenMP threads that spin while they wait made the same CPU
-# training 6 times slower on a busy machine; one thread makes CPU results bit-identical between
-# machines with different numbers of cores. A value set by the user wins.
+# Set before torch is imported. Spinning OpenMP threads made a CPU training 6 times slower on a busy
+# machine; a single thread makes CPU results bit-identical between machines with different numbers
+# of cores. A value set by the user has priority.
 for _name, _value in {
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "0",
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TQDM_MININTERVAL": "5",  # a line of progress every 5 s keeps executed notebooks short
+    "TQDM_MININTERVAL": "5",  # a progress line every 5 s keeps executed notebooks short
     "TQDM_ASCII": " #",
     "TQDM_NCOLS": "88",
 }.items():
     os.environ.setdefault(_name, _value)
-# With several GPUs in view and no launcher, the trainer splits each batch over them (DataParallel),
-# which is slow and not the same training.
+# Without a launcher, the trainer would split each batch over all visible GPUs (DataParallel), which
+# is slow and changes the training.
 if "LOCAL_RANK" not in os.environ:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
-# Lines that say nothing about the study and would stand in every executed notebook, one of them
-# with a path of the machine that ran it.
+# Messages that do not concern the study and would appear in every executed notebook; one of them
+# contains a path of the machine.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 for _message in (
     "IProgress not found",

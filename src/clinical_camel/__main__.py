@@ -3,7 +3,7 @@
 import os
 import sys
 
-# before papermill is imported: kernels inherit it, and each would print two lines about it
+# set before papermill is imported; without it every kernel prints two lines
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 from clinical_camel.runner.cli import main  # noqa: E402
@@ -13,6 +13,6 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # the reader of a pipe is gone: else Python itself would exit with 120
+        except OSError:  # the reader of a pipe has ended; Python would exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The real public files, as facts. Skipped where data/public is not filled."""
+"""Facts about the files in data/public; skipped if it is not filled."""
 
 import collections
 import json
@@ -7,11 +7,12 @@ import re
 import pytest
 
 from clinical_camel import data
+from clinical_camel.core.paths import root
 from clinical_camel.data import readers
 
-PUBLIC = data.root() / "data" / "public"
+PUBLIC = root() / "data" / "public"
 pytestmark = pytest.mark.skipif(
-    not PUBLIC.is_dir(), reason="data/public is not filled (README, 'Real data')"
+    not PUBLIC.is_dir(), reason="data/public is not filled (docs/running.md, 'Real data')"
 )
 
 EXAMS = {
@@ -46,50 +47,50 @@ SHAREGPT = "sharegpt@data/public/sharegpt_format/dummy_conversation.jsonl"
 
 
 @pytest.mark.parametrize(("spec", "count"), EXAMS.items())
-def test_exam_has_as_many_questions_as_its_readme_says(spec, count):
+def test_an_exam_has_as_many_questions_as_its_readme_states(spec, count):
     assert len(data.load_questions(spec)) == count
 
 
 @pytest.mark.parametrize(("spec", "count"), TRAINING.items())
-def test_training_questions_are_as_many_as_the_readme_says(spec, count):
+def test_training_questions_are_as_many_as_the_readme_states(spec, count):
     assert len(data.load_training_questions(spec)) == count
 
 
 @pytest.mark.parametrize("spec", EXAMS)
-def test_no_exam_file_can_be_learned_from_under_a_training_name(spec):
+def test_an_exam_file_is_rejected_under_a_training_name(spec):
     path = spec.partition("@")[2]
-    with pytest.raises(data.DataError, match="rows say that their split is (test|validation)"):
+    with pytest.raises(data.DataError, match="rows are of the split (test|validation)"):
         data.load_training_questions(f"medqa_us_train@{path}")
 
 
 @pytest.mark.parametrize("spec", EXAMS)
-def test_the_right_answers_stand_at_more_than_one_place(spec):
-    places = collections.Counter(row.answer for row in data.load_questions(spec))
-    assert max(places.values()) < 0.6 * sum(places.values())
+def test_the_correct_answers_have_several_positions(spec):
+    positions = collections.Counter(row.answer for row in data.load_questions(spec))
+    assert max(positions.values()) < 0.6 * sum(positions.values())
 
 
-def test_pubmedqa_labels_are_uneven():
+def test_pubmedqa_labels_are_unbalanced():
     answers = collections.Counter(row.answer for row in data.load_training_questions(PUBMED_TRAIN))
     assert answers == {0: 276, 1: 169, 2: 55}  # yes, no, maybe
 
 
 @pytest.mark.parametrize(("spec", "suspected"), [(MEDQA, 49), (MEDMCQA, 6), (MCMLE, 8), (MMLU, 0)])
-def test_some_questions_speak_of_a_picture_that_is_not_there(spec, suspected):
+def test_some_questions_refer_to_a_missing_image(spec, suspected):
     assert sum(row.image_suspected for row in data.load_questions(spec)) == suspected
 
 
-def test_our_own_mark_for_a_picture_agrees_with_that_of_the_files():
+def test_our_image_marks_agree_with_those_of_the_files():
     both = marked = ours = 0
     for spec in (MEDQA, "medqa_us_train@data/public/medqa_us/medqa_us_dev.jsonl"):
-        for line in (data.root() / spec.partition("@")[2]).read_text(encoding="utf-8").splitlines():
+        for line in (root() / spec.partition("@")[2]).read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             theirs = row.pop("image_suspected")
-            seen = readers.read_medqa(row).image_suspected
-            both, marked, ours = both + (theirs and seen), marked + theirs, ours + seen
+            own = readers.read_medqa(row).image_suspected
+            both, marked, ours = both + (theirs and own), marked + theirs, ours + own
     assert (both, marked, ours) == (160, 162, 165)
 
 
-def test_mmlu_has_six_subjects_and_five_examples_of_each():
+def test_mmlu_has_six_subjects_and_five_examples_per_subject():
     subjects = collections.Counter(row.subset for row in data.load_questions(MMLU))
     assert subjects == {
         "professional_medicine": 138,
@@ -104,7 +105,7 @@ def test_mmlu_has_six_subjects_and_five_examples_of_each():
     assert examples == dict.fromkeys(subjects, 5)
 
 
-def test_mmlu_asks_42_questions_of_the_shared_half_in_two_subjects():
+def test_mmlu_has_42_questions_of_the_shared_half_in_two_subjects():
     subjects = collections.defaultdict(set)
     for row in data.load_questions(MMLU):
         subjects[row.group].add(row.subset)
@@ -112,7 +113,7 @@ def test_mmlu_asks_42_questions_of_the_shared_half_in_two_subjects():
     assert shared == [{"clinical_knowledge", "college_medicine"}] * 42
 
 
-def test_medmcqa_has_lost_the_letters_rt():
+def test_medmcqa_lacks_the_letters_rt():
     texts = " ".join(row.question for row in data.load_questions(MEDMCQA))
     assert "aery" in texts
 
@@ -122,22 +123,22 @@ def test_medmcqa_repeats_an_option_in_eight_questions_of_the_shared_half():
     assert sum(len(set(row.options)) < len(row.options) for row in rows) == 8
 
 
-def test_a_limit_of_60_keeps_every_subject_of_mmlu():
+def test_a_sample_of_60_has_every_subject_of_mmlu():
     assert len({row.subset for row in data.load_questions(MMLU, limit=60)}) == 6
 
 
 @pytest.mark.parametrize(("spec", "count"), [(OPENSTAX, 197), (PLOS, 35), (MEDQUAD, 5486)])
-def test_articles_are_as_many_as_the_readme_says(spec, count):
+def test_articles_are_as_many_as_the_readme_states(spec, count):
     assert len(data.load_articles(spec)) == count
 
 
-def test_medquad_pages_hold_all_answers_and_share_conditions():
+def test_medquad_pages_have_all_answers_and_share_conditions():
     pages = data.load_articles(MEDQUAD)
     assert sum(len(page.sections) for page in pages) == 16407
     assert len({page.group for page in pages}) < len(pages)
 
 
-def test_openstax_module_has_its_headings():
+def test_an_openstax_module_has_its_headings():
     modules = {module.id: module for module in data.load_articles(OPENSTAX)}
     headings = [section.heading for section in modules["m45986"].sections]
     assert headings == [
@@ -154,19 +155,19 @@ def test_openstax_module_has_its_headings():
 def test_openstax_has_386_thousand_words_without_the_chapter_reviews():
     words = 0
     for module in data.load_articles(OPENSTAX):
-        own = [section for section in module.sections if section.heading != "Chapter Review"]
-        words += sum(len(section.text.split()) for section in own)
-        words += sum(len(section.heading.split()) for section in own[1:])  # a line of the text
+        sections = [section for section in module.sections if section.heading != "Chapter Review"]
+        words += sum(len(section.text.split()) for section in sections)
+        words += sum(len(section.heading.split()) for section in sections[1:])  # lines of the text
     assert round(words, -3) == 386_000
 
 
-def test_plos_articles_begin_with_their_abstract_where_they_have_one():
+def test_plos_articles_with_an_abstract_begin_with_it():
     firsts = [article.sections[0].heading for article in data.load_articles(PLOS)]
     assert firsts.count("Abstract") == 28
 
 
 @pytest.mark.parametrize(("spec", "count"), VISITS.items())
-def test_consultations_are_as_many_as_the_readme_says_less_those_never_used(spec, count):
+def test_consultations_are_as_many_as_the_readme_states_without_dropped_ones(spec, count):
     assert len(data.load_consultations(spec)) == count
 
 
@@ -182,9 +183,9 @@ def test_aci_bench_has_three_parts():
 
 
 def test_no_mts_training_dialogue_is_in_the_validation_or_test_set():
-    trained = {visit.group for visit in data.load_consultations(MTS_TRAIN)}
+    training = {visit.group for visit in data.load_consultations(MTS_TRAIN)}
     held_out = data.load_consultations(MTS_VALID) + data.load_consultations(MTS_TEST)
-    assert not trained & {visit.group for visit in held_out}
+    assert not training & {visit.group for visit in held_out}
 
 
 def test_no_long_mts_training_note_is_in_the_test_set():
@@ -200,29 +201,23 @@ def test_mts_notes_begin_with_a_heading_in_words():
         assert re.match(r"[A-Z ]+:\n\S", visit.note), visit.id
 
 
-def test_no_name_of_a_speaker_is_left_in_what_was_said():
-    said = [
-        turn.text
-        for spec in (ACI_TEST, MTS_TRAIN, PRIMOCK)
-        for visit in data.load_consultations(spec)
-        for turn in visit.turns
-    ]
-    left = [
-        text for text in said if re.match(r"\W*(doctor|patient|guest_\w+)(_\d)?[\]:]", text, re.I)
-    ]
-    assert left == []
+def test_no_turn_starts_with_the_name_of_a_speaker():
+    name = re.compile(r"\W*(doctor|patient|guest_\w+)(_\d)?[\]:]", re.I)
+    for spec in (ACI_TEST, MTS_TRAIN, PRIMOCK):
+        for visit in data.load_consultations(spec):
+            assert [turn.text for turn in visit.turns if name.match(turn.text)] == []
 
 
-def test_no_transcriber_mark_is_left_in_primock():
+def test_primock_has_no_transcriber_marks():
     texts = [turn.text for visit in data.load_consultations(PRIMOCK) for turn in visit.turns]
     assert not [text for text in texts if re.search(r"<[A-Z_/]+>", text)]
 
 
-def test_sharegpt_sample_has_one_two_or_three_exchanges():
+def test_the_sharegpt_sample_has_one_two_or_three_exchanges():
     lengths = collections.Counter(len(row.messages) for row in data.load_dialogues(SHAREGPT))
     assert lengths == {2: 167, 4: 166, 6: 167}
 
 
-def test_describe_gives_the_sha256_of_the_manifest():
+def test_describe_returns_the_sha256_of_the_manifest():
     facts = data.describe(MEDQA)
     assert facts["sha256"] == "075998b99ffbff5e113072b17768a9a61654d3317bbb4caf44222ec0cd01de4d"

@@ -1,4 +1,4 @@
-"""Synthesis by many workers: the plain run's dialogues, nothing lost, nothing paid twice."""
+"""Synthesis by many workers: the dialogues of one process, nothing lost, nothing paid twice."""
 
 import json
 import os
@@ -9,290 +9,221 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
-from drills import teacher as teacher_drill
+from tests.support.teacher_runs import PRICES, audit
 from tests.support.toy_teacher import KEY, Server
 
-from clinical_camel import __main__, data, dbke, models, runs
-from clinical_camel.dbke.teachers import openai, shards
-from clinical_camel.runs.notebooks import read_cells
-from clinical_camel.runs.params_files import read_yaml
+from clinical_camel import data, dbke, runs
+from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.runner import cli
 
 pipeline = pytest.importorskip("clinical_camel.dbke.pipeline", reason="pip install -e '.[scale]'")
 
 ROOT = Path(__file__).parents[2]
-SITE = pipeline.Site(tasks=4, workers=2)
-PARAMS = read_yaml(ROOT / "params/mini_camel/01_dbke.yaml")
-ASKED, SENT = 34, 32  # 6 articles, 5 dialogues each, and 4 questions, two without a passage
+RESOURCES = pipeline.Resources(tasks=4, workers=2)
+REQUESTED, SENT = 34, 32  # 6 articles, 5 dialogues each; 4 questions, two without a passage
+MONEY_CAP, REQUEST_ATTEMPTS = 10.0, 5
+TEACHER = {
+    **{"kind": "openai", "model": "toy", "terms": "own", "money_cap": MONEY_CAP, **PRICES},
+    **{"dialogue_attempts": 2, "concurrency": 4, "base_url": "http://127.0.0.1:9/v1"},
+}
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
-    monkeypatch.setenv(openai.KEY, KEY)
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(ROOT))
 
 
-def params(server: Server, **more) -> dict:
-    given = {"teacher": "openai", "teacher_model": "toy", "teacher_terms": "own", "tries": 2}
-    given |= {"base_url": server.base_url, "article_limit": 6, "question_limit": 4, "in_flight": 4}
-    return {**PARAMS, **given, "price_in": 1.0, "price_out": 2.0, "money_cap": 10.0, **more}
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "ledger.sqlite"
 
 
-def plain(given: dict, file: Path) -> tuple[list[str], int]:
-    """What notebook 01 makes of this ledger: dialogues as lines, and how many are set aside."""
-    teacher, ledger = dbke.load_teacher("openai", dbke.settings_of(given)), dbke.Ledger(file)
-    told = pipeline.checks_of(given)
-    dialogues, aside = dbke.synthesise(pipeline.plan(given), teacher, ledger, *told)
+def make_params(articles: int = 6, questions: int = 4, **teacher) -> dict:
+    """The committed params with few texts and the toy endpoint."""
+    params = runs.load_params("mini_camel", "01_dbke")
+    limits = {"article_limits": {"mini_articles": articles}, "question_limit": questions}
+    return {**params, **limits, "teacher": {**TEACHER, **teacher}}
+
+
+def make_settings(server: Server, **teacher) -> dbke.Synthesis:
+    return dbke.Synthesis.require(make_params(base_url=server.base_url, **teacher))
+
+
+def run_notebook(settings: dbke.Synthesis, file: Path) -> tuple[list[str], int]:
+    """The dialogues as lines that notebook 01 makes of this ledger, and the number rejected."""
+    plan, ledger = dbke.prepare(settings), dbke.Ledger(file)
+    dialogues, rejected = dbke.synthesise(plan.requests, plan.teacher, ledger, settings)
     ledger.close()
-    return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(aside)
+    return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(rejected)
 
 
-def workers(given: dict, file: Path) -> list[int]:
-    return pipeline.prepare(given, file, "local", SITE).run()
+def run_workers(settings: dbke.Synthesis, file: Path) -> list[int]:
+    """Run the workers; return the tasks that failed."""
+    return pipeline.build_executor(settings, file, "local", RESOURCES).run()
 
 
-def account(file: Path, server: Server) -> tuple[int, int, int]:
-    return teacher_drill.account(file, server, 10.0, PARAMS["attempts"])
-
-
-def test_the_plan_is_the_one_of_the_notebook(monkeypatch):
-    """The cells of 01 up to its `synthesise`, with a run that writes nothing."""
-    monkeypatch.setattr(dbke.Ledger, "__init__", lambda *_: None)
-    run = SimpleNamespace(note=lambda **_: None, keep=lambda name: name, save_table=lambda *_: 0)
-    monkeypatch.setattr(runs, "start", lambda *_: run)
-    found = {}
-
-    class Enough(Exception):
-        pass
-
-    def synthesise(requests, teacher, store, *checks):
-        found.update(requests=requests, given=teacher.given, told=checks)
-        raise Enough
-
-    monkeypatch.setattr(dbke, "synthesise", synthesise)
-    given = params(SimpleNamespace(base_url="http://127.0.0.1:9/v1"), teacher_context=4000)
-    names = dict(given)
-    cells = [c for c in read_cells(ROOT / "notebooks/01_dbke.ipynb") if c["cell_type"] == "code"]
-    code = "\n".join(
-        c["source"] for c in cells if "parameters" not in c["metadata"].get("tags", [])
-    )
-    with pytest.raises(Enough):
-        exec(code, names)
-    assert found["requests"] == pipeline.plan(given)
-    assert found["given"] == dbke.settings_of(given)
-    assert found["told"] == pipeline.checks_of(given)
-
-
-def test_to_plan_a_model_on_this_machine_is_found_but_not_loaded(monkeypatch):
-    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded"))
-    given = params(SimpleNamespace(base_url=""), teacher="local", teacher_model="mini")
-    assert len(pipeline.plan(given)) == ASKED
-    given["teacher_model"] = "data/nowhere"
-    with pytest.raises(models.ModelError, match="data/nowhere: no such folder"):
-        pipeline.plan(given)
-
-
-def test_two_workers_write_what_one_run_writes_and_the_notebook_asks_for_nothing(tmp_path):
+def test_two_workers_write_the_ledger_of_one_run_and_the_notebook_requests_nothing(tmp_path, file):
     with Server() as server:
-        given = params(server)
-        expected, aside = plain(given, tmp_path / "plain.sqlite")
-        assert (len(expected) + aside, server.requests) == (ASKED, SENT)
-        assert workers(given, tmp_path / "ledger.sqlite") == []
+        settings = make_settings(server)
+        expected, rejected = run_notebook(settings, tmp_path / "plain.sqlite")
+        assert (len(expected) + rejected, server.requests) == (REQUESTED, SENT)
+        assert run_workers(settings, file) == []
         assert server.requests == 2 * SENT
-        assert plain(given, tmp_path / "ledger.sqlite") == (expected, aside)
+        assert run_notebook(settings, file) == (expected, rejected)
         assert server.requests == 2 * SENT
-        assert account(tmp_path / "ledger.sqlite", server)[:1] == (0,)
+        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[0] == 0
     assert not list((tmp_path / "ledger.shards").iterdir())
 
 
-def test_a_worker_that_is_killed_loses_nothing_and_pays_for_nothing_twice(tmp_path):
-    file = tmp_path / "ledger.sqlite"
+def test_a_killed_worker_loses_nothing_and_nothing_is_paid_twice(tmp_path, file):
     with Server(delay=0.15) as server:
-        given = params(server, in_flight=2)  # one each
-        killed = threading.Thread(target=kill_a_worker, args=(server, 8, found := []))
-        killed.start()
-        assert workers(given, file) == []
-        killed.join()
-        assert len(found) == 1
-        asked = server.requests
-        dialogues, aside = plain(given, file)
-        assert (len(dialogues) + aside, server.requests) == (ASKED, asked)
-        twice, over, attempts = account(file, server)
-    assert (twice, over) == (0, 0)
-    assert SENT <= asked <= attempts <= SENT + 1  # what was in flight at the kill, and no more
+        settings = make_settings(server, concurrency=2)  # one per worker
+        killed = []
+        killer = threading.Thread(target=kill_one_worker, args=(server, 8, killed))
+        killer.start()
+        assert run_workers(settings, file) == []
+        killer.join()
+        assert len(killed) == 1
+        requests = server.requests
+        dialogues, rejected = run_notebook(settings, file)
+        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, requests)
+        paid_twice, over_cap, attempts = audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)
+    assert (paid_twice, over_cap) == (0, 0)
+    assert SENT <= requests <= attempts <= SENT + 1  # at most one was in flight at the kill
     with Server() as server:
-        assert plain(params(server), tmp_path / "plain.sqlite") == (dialogues, aside)
+        plain = run_notebook(make_settings(server), tmp_path / "plain.sqlite")
+    assert plain == (dialogues, rejected)
 
 
-def kill_a_worker(server: Server, after: int, found: list[int]) -> None:
+def kill_one_worker(server: Server, after: int, killed: list[int]) -> None:
     while server.requests < after:
         time.sleep(0.005)
     process = psutil.Process()
-    direct = process.children()  # the fork server among them; its children are the workers
+    direct = process.children()  # among them the fork server, whose children are the workers
     worker = next(c for c in process.children(recursive=True) if c not in direct)
     os.kill(worker.pid, signal.SIGKILL)
-    found.append(worker.pid)
+    killed.append(worker.pid)
 
 
-def test_workers_that_are_all_killed_go_on_when_the_command_is_given_again(tmp_path):
-    file = tmp_path / "ledger.sqlite"
+def test_after_all_workers_were_killed_the_same_command_resumes(file):
     with Server(delay=0.15) as server:
-        given = params(server, in_flight=2)
+        settings = make_settings(server, concurrency=2)
         code = (
-            "import json, sys; from pathlib import Path; from clinical_camel.dbke import pipeline;"
-            f"pipeline.prepare(json.loads(sys.argv[1]), Path({str(file)!r}), 'local',"
-            "pipeline.Site(tasks=2, workers=2)).run()"
+            "import json, sys; from pathlib import Path; from clinical_camel import dbke;"
+            "from clinical_camel.dbke import pipeline;"
+            "settings = dbke.Synthesis.require(json.loads(sys.argv[1]));"
+            f"pipeline.build_executor(settings, Path({str(file)!r}), 'local',"
+            "pipeline.Resources(tasks=2, workers=2)).run()"
         )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, json.dumps(given)], start_new_session=True
-        )
+        params = json.dumps(make_params(base_url=server.base_url, concurrency=2))
+        process = subprocess.Popen([sys.executable, "-c", code, params], start_new_session=True)
         while server.requests < 9:
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert workers(given, file) == []  # other tasks, so other shards than before
-        asked = server.requests
-        dialogues, aside = plain(given, file)
-        assert (len(dialogues) + aside, server.requests) == (ASKED, asked)
-        assert account(file, server)[:2] == (0, 0)
-    assert asked <= SENT + 2  # one in flight at each
+        assert run_workers(settings, file) == []  # other tasks, so other shards than before
+        requests = server.requests
+        dialogues, rejected = run_notebook(settings, file)
+        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, requests)
+        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[:2] == (0, 0)
+    assert requests <= SENT + 2  # one in flight per worker
 
 
-def test_shards_are_taken_in_once_however_often_that_is_tried(tmp_path, monkeypatch):
-    file = tmp_path / "ledger.sqlite"
-    shards.announce(file, "job")
-    shard = dbke.Ledger(tmp_path / "ledger.shards/00000_of_00001.sqlite")
-    shard.append("k", {"raw": "{}"})
-    shard.begin("j", {}, (10, 10), (1.0, 1.0))
-    shard.close()
-    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # killed before it could delete
-    dbke.Ledger(file).close()
-    monkeypatch.undo()
-    ledger = dbke.Ledger(file)
-    assert (ledger.spent().attempts, ledger.spent().replies, ledger.spent().tokens) == (2, 1, 20)
-    assert ledger.done["k"] == {"raw": "{}"}
-    assert not list((tmp_path / "ledger.shards").glob("*.sqlite"))
+def test_workers_share_money_tokens_and_rate_limits():
+    teacher = dbke.OpenAI(**TEACHER, token_cap=1000, requests_per_minute=60)
+    settings = dbke.Synthesis(teacher=teacher)
+    part = pipeline.share_limits(settings, dbke.Spending(1, 1, 200, 4.0), RESOURCES).teacher
+    assert (part.money_cap, part.token_cap, part.requests_per_minute) == (1.5, 200, 30)
+    assert part.concurrency == 2
+    with pytest.raises(ValueError, match="teacher.token_cap: too little of 1000 remains"):
+        pipeline.share_limits(settings, dbke.Spending(1, 1, 1000, 0.0), RESOURCES)
 
 
-def test_while_a_worker_writes_the_ledger_is_not_opened(tmp_path):
-    file = tmp_path / "ledger.sqlite"
-    shards.announce(file, "job")
-    place = tmp_path / "ledger.shards/00000_of_00001.sqlite"
-    dbke.Ledger(place).append("k", {"raw": "{}"})
-    dbke.Ledger(place).close()
-    code = (
-        f"import sqlite3; db = sqlite3.connect({str(place)!r}, isolation_level=None);"
-        "db.execute('BEGIN EXCLUSIVE'); print('held', flush=True); input()"
-    )
-    worker = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    worker.stdout.readline()
-    with pytest.raises(RuntimeError, match="a worker still writes"):
-        dbke.Ledger(file)
-    shards.check(file, "job")  # it may go on
-    worker.communicate("\n")
-    assert "k" in dbke.Ledger(file)
-    with pytest.raises(RuntimeError, match="withdrawn"):  # one that comes too late may not
-        shards.check(file, "job")
-
-
-def test_money_and_rates_are_shared_among_the_workers():
-    given = params(SimpleNamespace(base_url=""), token_cap=1000, requests_per_minute=60)
-    mine = pipeline.part(given, dbke.Spent(1, 1, 200, 4.0), SITE)
-    shared = {name: mine[name] for name in ("money_cap", "token_cap", "requests_per_minute")}
-    assert shared == {"money_cap": 1.5, "token_cap": 200, "requests_per_minute": 30}
-    with pytest.raises(ValueError, match="token_cap: nothing of 1000 is left"):
-        pipeline.part(given, dbke.Spent(1, 1, 1000, 0.0), SITE)
-
-
-def test_no_number_of_workers_passes_a_cap(tmp_path):
+def test_no_number_of_workers_exceeds_a_cap(file):
     cap = 0.03
     with Server() as server:
-        given = params(server, money_cap=cap)
-        assert workers(given, tmp_path / "ledger.sqlite")  # not all of them could end
+        assert run_workers(make_settings(server, money_cap=cap), file)  # some tasks had to stop
         assert server.requests < SENT
-        assert teacher_drill.account(tmp_path / "ledger.sqlite", server, cap, 5)[1] == 0
+        assert audit(file, server, cap, REQUEST_ATTEMPTS)[1] == 0
 
 
 SBATCH = """#!/bin/sh
 for last; do :; done
-cp "$last" "{place}/script_$(ls {place} | wc -l)"
+cp "$last" "{folder}/script_$(ls {folder} | wc -l)"
 echo Submitted batch job 7
 """
 
 
-def test_a_slurm_array_is_submitted_and_its_tasks_do_the_work(tmp_path, monkeypatch):
-    """`sbatch` is ours: it keeps the script. Then each task is started as Slurm would."""
-    for name, text in {
-        "sbatch": SBATCH.format(place=tmp_path / "sent"),
+def test_a_slurm_array_is_submitted_and_its_tasks_fill_the_ledger(tmp_path, file, monkeypatch):
+    """Our `sbatch` only stores the script; each task is then started as Slurm would start it."""
+    scripts = {
+        "sbatch": SBATCH.format(folder=tmp_path / "sent"),
         "scontrol": "#!/bin/sh\necho node1\n",
-    }.items():
-        file = tmp_path / "bin" / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-        file.chmod(0o755)
+    }
+    (tmp_path / "bin").mkdir()
     (tmp_path / "sent").mkdir()
+    for name, text in scripts.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    site = pipeline.Site(
+    resources = pipeline.Resources(
         tasks=2, workers=1, time="01:00:00", partition="cpu", sbatch={"account": "ours"}
     )
     with Server() as server:
-        given = params(server)
-        made = pipeline.prepare(given, tmp_path / "ledger.sqlite", "slurm", site)
-        made.run()
+        settings = make_settings(server)
+        executor = pipeline.build_executor(settings, file, "slurm", resources)
+        executor.run()
         script = (tmp_path / "sent/script_0").read_text()
         for line in ("partition=cpu", "time=01:00:00", "array=0-1%1", "account=ours", "requeue"):
             assert f"#SBATCH --{line}" in script
         assert "qos" not in script
-        launched = Path(made.logging_dir.path, "executor.pik")
-        assert f"launch_pickled_pipeline {launched}" in script
-        assert KEY.encode() not in launched.read_bytes()
-        task = [str(Path(sys.executable).with_name("launch_pickled_pipeline")), str(launched)]
-        inside = {**os.environ, "SLURM_NODELIST": "node1"}
-        started = [
-            subprocess.Popen(task, env=inside | {"SLURM_ARRAY_TASK_ID": rank}) for rank in "01"
+        pickled = Path(executor.logging_dir.path, "executor.pik")
+        assert f"launch_pickled_pipeline {pickled}" in script
+        assert KEY.encode() not in pickled.read_bytes()
+        command = [str(Path(sys.executable).with_name("launch_pickled_pipeline")), str(pickled)]
+        environment = {**os.environ, "SLURM_NODELIST": "node1"}
+        tasks = [
+            subprocess.Popen(command, env=environment | {"SLURM_ARRAY_TASK_ID": rank})
+            for rank in "01"
         ]
-        assert [process.wait() for process in started] == [0, 0]
+        assert [task.wait() for task in tasks] == [0, 0]
         assert server.requests == SENT
-        dialogues, aside = plain(given, tmp_path / "ledger.sqlite")
-        assert (len(dialogues) + aside, server.requests) == (ASKED, SENT)
+        dialogues, rejected = run_notebook(settings, file)
+        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, SENT)
 
 
-def test_slurm_without_a_partition_and_ray_without_ray_say_so(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("executor", "message"), [("slurm", "--partition"), ("ray", "Ray is not installed")]
+)
+def test_a_missing_partition_or_ray_is_reported(executor, message, file, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with Server() as server:
-        for executor, says in (("slurm", "--partition"), ("ray", "Ray is not installed")):
-            file = tmp_path / "ledger.sqlite"
-            assert pipeline.show(params(server), file, executor, SITE) == 2
-            assert says in capsys.readouterr().err
-            assert not (tmp_path / "ledger.shards/job.json").exists()
+    settings = dbke.Synthesis.require(make_params())
+    assert pipeline.run_workers(settings, file, executor, RESOURCES) == 2
+    assert message in capsys.readouterr().err
+    assert not file.with_name("ledger.shards").joinpath("job.json").exists()
 
 
-def test_a_teacher_that_asks_nobody_needs_no_workers(tmp_path, capsys):
-    assert pipeline.show(PARAMS, tmp_path / "ledger.sqlite", "local", SITE) == 2
-    assert "run 01 as it is" in capsys.readouterr().err
-
-
-def command(*words: str) -> int:
-    return __main__.main(list(words), more=__main__.COMMANDS)
+def test_a_teacher_without_a_model_needs_no_workers(file, capsys):
+    assert pipeline.run_workers(dbke.Synthesis(), file, "local", RESOURCES) == 2
+    assert "extractive needs no workers" in capsys.readouterr().err
 
 
 def test_the_command_fills_the_ledger_that_the_notebook_opens(tmp_path, monkeypatch, capsys):
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
-    file = tmp_path / "params/far/01_dbke.yaml"
-    file.parent.mkdir(parents=True)
     with Server() as server:
-        given = params(server, study="far", question_limit=1, article_limit=1)
-        file.write_text(json.dumps(given))  # JSON is YAML
-        assert command("synthesise", "far", "--tasks", "2") == 0
+        params = make_params(articles=1, questions=1, base_url=server.base_url) | {"study": "far"}
+        monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+        (tmp_path / "params/far").mkdir(parents=True)
+        (tmp_path / "params/far/01_dbke.yaml").write_text(json.dumps(params))  # JSON is YAML
+        assert cli.main(["synthesise", "far", "--tasks", "2"]) == 0
         assert "ledger.sqlite: 5 replies of 5 attempts" in capsys.readouterr().out
-        run = runs.start("far", "01_dbke", 0, given)
-        assert plain(given, run.persistent_file("ledger"))[0]
+        run = runs.start("far", "01_dbke", 0, params)
+        settings = run.settings(dbke.Synthesis)
+        assert run_notebook(settings, run.persistent_file("ledger"))[0]
         assert server.requests == 5
 
 
@@ -301,20 +232,19 @@ def test_without_datatrove_the_command_says_what_to_install(monkeypatch, capsys)
     monkeypatch.delattr(dbke, "pipeline")
     for name in [name for name in sys.modules if name.partition(".")[0] == "datatrove"]:
         monkeypatch.setitem(sys.modules, name, None)
-    assert command("synthesise", "mini_camel") == 2
+    assert cli.main(["synthesise", "mini_camel"]) == 2
     assert "pip install -e '.[scale]'" in capsys.readouterr().err
 
 
-def test_a_shard_is_an_ordinary_ledger(tmp_path):
+def test_a_shard_is_an_ordinary_ledger(tmp_path, file):
     with Server() as server:
-        made = pipeline.prepare(params(server), tmp_path / "ledger.sqlite", "local", SITE)
-        made._run_for_rank(0, 1)
-    place = tmp_path / "ledger.shards/00000_of_00004.sqlite"
-    with sqlite3.connect(place) as db:
+        executor = pipeline.build_executor(make_settings(server), file, "local", RESOURCES)
+        executor._run_for_rank(0, 1)
+    with sqlite3.connect(tmp_path / "ledger.shards/00000_of_00004.sqlite") as db:
         assert db.execute("SELECT count(*) FROM replies").fetchone() == (9,)
 
 
-def test_an_option_for_sbatch_without_a_value_is_told(capsys):
+def test_an_sbatch_option_without_a_value_is_rejected(capsys):
     with pytest.raises(SystemExit):
-        command("synthesise", "mini_camel", "--sbatch", "account")
+        cli.main(["synthesise", "mini_camel", "--sbatch", "account"])
     assert "--sbatch: 'account' is not NAME=VALUE" in capsys.readouterr().err

@@ -1,33 +1,33 @@
-"""Whether a machine is fit: every kind of finding, without a GPU and without a network."""
+"""Every kind of finding of `doctor`, without a GPU and without a network."""
 
 import http.server
 import threading
 
 import pytest
 
-from clinical_camel import models
-from clinical_camel.dbke.teachers.openai import KEY
+from clinical_camel import dbke, models
+from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
 from clinical_camel.estimate import Cost, doctor, find_base
-from clinical_camel.estimate.doctor import GB, Finding
+from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
 from clinical_camel.runner.jobs import load_job
 
 
-def statuses(findings) -> list[str]:
+def list_statuses(findings) -> list[str]:
     return [finding.status for finding in findings]
 
 
-def test_a_finding_is_one_line_with_what_to_do():
+def test_a_finding_is_one_line_with_its_remedy():
     line = str(Finding("warning", "disk", "1 GB free", "free some"))
     assert line == "warning  disk         1 GB free; free some"
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("problem", 1)])
 def test_only_a_problem_gives_exit_code_1(status, code, monkeypatch, capsys):
-    found = [Finding(status, "disk", "found"), Finding("ok", "hub", "answers")]
-    monkeypatch.setattr(doctor, "examine", lambda jobs, offline: iter(found))
-    assert doctor.show([]) == code
-    assert capsys.readouterr().out.splitlines() == [str(finding) for finding in found]
+    findings = [Finding(status, "disk", "text"), Finding("ok", "hub", "answers")]
+    monkeypatch.setattr(doctor, "check_machine", lambda jobs, offline: iter(findings))
+    assert doctor.print_findings([]) == code
+    assert capsys.readouterr().out.splitlines() == [str(finding) for finding in findings]
 
 
 # -------------------------------------------------------------------------------- packages
@@ -35,50 +35,57 @@ def test_only_a_problem_gives_exit_code_1(status, code, monkeypatch, capsys):
 LOCK = "# pinned\ntorch==2.13.0\nlm-eval[hf]==0.4.13\nRouge_Score==0.1.2\n"
 
 
-def test_a_lock_file_is_read_with_extras_and_comments():
-    assert doctor.pinned(LOCK) == {"torch": "2.13.0", "lm-eval": "0.4.13", "Rouge_Score": "0.1.2"}
+def test_a_lock_file_may_have_extras_and_comments():
+    assert doctor.parse_lock(LOCK) == {
+        "torch": "2.13.0",
+        "lm-eval": "0.4.13",
+        "Rouge_Score": "0.1.2",
+    }
 
 
-def test_a_build_is_its_version_and_an_extra_may_be_absent(project):
+def test_a_build_counts_as_its_version_and_an_extra_may_be_missing(project):
     project.file("pyproject.toml", '[project]\ndependencies = ["torch==2.13.0", "rouge-score"]\n')
-    wanted = doctor.pinned(LOCK)
-    assert doctor.differences(wanted, {"torch": "2.13.0+cu130", "rouge-score": "0.1.2"}) == []
-    found = doctor.differences(wanted, {"rouge-score": "0.1.1"})
-    assert found == ["torch is not installed", "Rouge_Score 0.1.1, the lock has 0.1.2"]
+    locked = doctor.parse_lock(LOCK)
+    installed = {"torch": "2.13.0+cu130", "rouge-score": "0.1.2"}
+    assert doctor.compare_versions(locked, installed) == []
+    differences = doctor.compare_versions(locked, {"rouge-score": "0.1.1"})
+    assert differences == ["torch is not installed", "Rouge_Score 0.1.1, the lock has 0.1.2"]
 
 
 def test_a_missing_package_is_a_problem_and_another_version_a_warning(project, monkeypatch):
     project.file("pyproject.toml", '[project]\ndependencies = ["torch==2.13.0"]\n')
     project.file("requirements.lock", LOCK)
-    monkeypatch.setattr(doctor, "installed", lambda: {"rouge-score": "9.9"})
-    assert statuses(doctor.packages()) == ["ok", "problem", "warning"]
-    monkeypatch.setattr(doctor, "installed", lambda: {"torch": "2.13.0", "rouge-score": "0.1.2"})
-    assert statuses(doctor.packages()) == ["ok", "ok"]
+    monkeypatch.setattr(doctor, "list_installed", lambda: {"rouge-score": "9.9"})
+    assert list_statuses(doctor.check_packages()) == ["ok", "problem", "warning"]
+    monkeypatch.setattr(
+        doctor, "list_installed", lambda: {"torch": "2.13.0", "rouge-score": "0.1.2"}
+    )
+    assert list_statuses(doctor.check_packages()) == ["ok", "ok"]
 
 
-def test_threads_that_spin_are_warned_of():
-    assert statuses(doctor.threads({"OMP_WAIT_POLICY": "passive"})) == ["ok"]
-    (found,) = doctor.threads({"OMP_WAIT_POLICY": "active"})
-    assert (found.status, "export OMP_WAIT_POLICY=passive" in found.remedy) == ("warning", True)
+def test_threads_that_spin_give_a_warning():
+    assert list_statuses(doctor.check_threads({"OMP_WAIT_POLICY": "passive"})) == ["ok"]
+    (finding,) = doctor.check_threads({"OMP_WAIT_POLICY": "active"})
+    assert (finding.status, "export OMP_WAIT_POLICY=passive" in finding.remedy) == ("warning", True)
 
 
-# ---------------------------------------------------------------------------- GPUs and room
+# ---------------------------------------------------------------------------- GPUs and space
 
 
-def test_several_gpus_are_a_problem_with_the_way_to_pin_one():
-    assert list(doctor.visible(1)) == []
-    (found,) = doctor.visible(4)
-    assert found.status == "problem"
-    assert "CUDA_VISIBLE_DEVICES=0" in found.remedy
+def test_several_gpus_are_a_problem_with_a_remedy():
+    assert list(doctor.check_gpu_count(1)) == []
+    (finding,) = doctor.check_gpu_count(4)
+    assert finding.status == "problem"
+    assert "CUDA_VISIBLE_DEVICES=0" in finding.remedy
 
 
-def test_a_machine_without_a_gpu_is_said_to_be_one(monkeypatch):
+def test_a_machine_without_a_gpu_gives_a_warning(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert statuses(doctor.gpus()) == ["warning"]
-    assert doctor.gpu_at_hand() == ("", 0)
+    assert list_statuses(doctor.check_gpus()) == ["warning"]
+    assert doctor.find_gpu() == ("", 0)
 
 
-def test_what_a_gpu_lacks_is_named(monkeypatch):
+def test_what_a_gpu_does_not_have_is_named(monkeypatch):
     for name, value in {
         "is_available": True,
         "device_count": 2,
@@ -88,9 +95,14 @@ def test_what_a_gpu_lacks_is_named(monkeypatch):
         "is_bf16_supported": False,
     }.items():
         monkeypatch.setattr(f"torch.cuda.{name}", lambda *_, value=value, **__: value)
-    found = {finding.name: finding.status for finding in doctor.gpus()}
-    assert found == {"GPUs": "problem", "GPU": "ok", "GPU memory": "warning", "bfloat16": "warning"}
-    assert doctor.gpu_at_hand() == ("h100", 40 * GB)
+    statuses = {finding.name: finding.status for finding in doctor.check_gpus()}
+    assert statuses == {
+        "GPUs": "problem",
+        "GPU": "ok",
+        "GPU memory": "warning",
+        "bfloat16": "warning",
+    }
+    assert doctor.find_gpu() == ("h100", 40 * GB)
 
 
 @pytest.mark.parametrize(
@@ -102,128 +114,133 @@ def test_what_a_gpu_lacks_is_named(monkeypatch):
         (9, 1, ["ok", "problem"]),
     ],
 )
-def test_disk_and_memory_are_held_against_the_plan(disk, memory, expected):
+def test_disk_and_memory_are_compared_with_the_estimate(disk, memory, expected):
     cost = Cost("s", "02_a", "cpu", Work(), None, {"all": 2 * GB}, {"all": 3 * GB})
-    found = {f.name: f.status for f in doctor.room([cost], disk * GB, memory * GB, 0)}
-    assert [found["disk"], found["memory"]] == expected
+    findings = doctor.check_space([cost], disk * GB, memory * GB, 0)
+    statuses = {finding.name: finding.status for finding in findings}
+    assert [statuses["disk"], statuses["memory"]] == expected
 
 
 def test_a_step_that_does_not_fit_the_gpu_is_a_problem():
     base = find_base("mini")
     cost = Cost("s", "02_a", "h100", Work(), base, {"all": 50 * GB})
-    found = [f for f in doctor.room([cost], 9 * GB, 9 * GB, 40 * GB) if f.name == "GPU memory"]
-    assert [f.found for f in found] == ["02_a needs 50.0 GB, 40.0 GB are free"]
-    assert "GPU memory" not in {f.name for f in doctor.room([cost], 9 * GB, 9 * GB, 60 * GB)}
+    findings = doctor.check_space([cost], 9 * GB, 9 * GB, 40 * GB)
+    texts = [finding.text for finding in findings if finding.name == "GPU memory"]
+    assert texts == ["02_a needs 50.0 GB, 40.0 GB are free"]
+    findings = doctor.check_space([cost], 9 * GB, 9 * GB, 60 * GB)
+    assert "GPU memory" not in {finding.name for finding in findings}
 
 
 # -------------------------------------------------------------------------------- template
 
 
-def test_the_shipped_template_is_right():
-    assert statuses(doctor.template_of("mini", "")) == ["ok"]
+def test_the_shipped_template_is_ok():
+    assert list_statuses(doctor.check_template("mini", "")) == ["ok"]
 
 
-def test_a_template_that_does_not_exist_is_a_problem_and_an_absent_tokenizer_is_not():
-    assert statuses(doctor.template_of("mini", "none such")) == ["problem"]
-    assert statuses(doctor.template_of("nobody/nothing-of-this-name", "mini")) == ["warning"]
+def test_an_unknown_template_is_a_problem_and_a_missing_tokenizer_a_warning():
+    assert list_statuses(doctor.check_template("mini", "none such")) == ["problem"]
+    assert list_statuses(doctor.check_template("nobody/nothing-of-this-name", "mini")) == [
+        "warning"
+    ]
 
 
 @pytest.fixture(scope="module")
-def encoded():
+def tokenized():
     tokenizer = models.load_tokenizer("mini")
-    return tokenizer, models.encode_dialogue(tokenizer, doctor.ASKED, "assistant")
+    return tokenizer, models.tokenize_dialogue(tokenizer, DIALOGUE, "assistant")
 
 
-def test_two_begin_tokens_are_seen(encoded):
-    tokenizer, row = encoded
+def test_two_bos_tokens_are_a_problem(tokenized):
+    tokenizer, row = tokenized
     twice = {
         "input_ids": [tokenizer.bos_token_id, *row["input_ids"]],
-        "labels": [models.IGNORE, *row["labels"]],
+        "labels": [models.IGNORE_INDEX, *row["labels"]],
     }
-    found = list(doctor.template_problems(tokenizer, twice))
-    assert found == ["2 BOS tokens in a conversation, not one"]
+    problems = list(doctor.check_loss_mask(tokenizer, twice))
+    assert problems == ["2 BOS tokens in a dialogue, not one"]
 
 
-def test_a_reply_without_its_end_token_is_seen(encoded):
-    tokenizer, row = encoded
+def test_a_reply_without_its_end_token_is_a_problem(tokenized):
+    tokenizer, row = tokenized
     end = tokenizer.eos_token_id
-    cut = row | {"labels": [models.IGNORE if n == end else n for n in row["labels"]]}
-    found = list(doctor.template_problems(tokenizer, cut))
-    assert len(found) == 2
-    assert all("not the end token" in text for text in found)
+    cut = row | {"labels": [models.IGNORE_INDEX if n == end else n for n in row["labels"]]}
+    problems = list(doctor.check_loss_mask(tokenizer, cut))
+    assert len(problems) == 2
+    assert all("not the end token" in problem for problem in problems)
 
 
-def test_trained_padding_and_trained_questions_are_seen(encoded):
-    tokenizer, row = encoded
+def test_loss_on_padding_and_on_questions_is_a_problem(tokenized):
+    tokenizer, row = tokenized
     padded = row | {"labels": [*row["labels"][:-1], tokenizer.pad_token_id]}
-    found = list(doctor.template_problems(tokenizer, padded))
-    assert any("the pad token" in text for text in found)
+    problems = list(doctor.check_loss_mask(tokenizer, padded))
+    assert any("the pad token" in problem for problem in problems)
     everything = row | {"labels": list(row["input_ids"])}
-    found = list(doctor.template_problems(tokenizer, everything))
-    assert "1 stretches are trained, not the 2 replies" in found
+    problems = list(doctor.check_loss_mask(tokenizer, everything))
+    assert "1 spans have loss, not the 2 replies" in problems
 
 
 # -------------------------------------------------------------------------------- teacher
 
 
-def taught_by(**given) -> list[str]:
-    params = load_job("mini_camel", "01_dbke").params | given
-    return [str(finding) for finding in doctor.teacher_of(params, offline=True)]
+def check_teacher(settings) -> str:
+    (finding,) = doctor.check_teacher(settings, offline=True)
+    return str(finding)
+
+
+def make_endpoint(base_url):
+    return dbke.OpenAI(model="m", base_url=base_url, terms="own", money_cap=0.0)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("teacher", "text"),
     [
-        ({"teacher": "extractive"}, "ok       teacher      extractive"),
-        ({"teacher": "local", "teacher_model": "mini"}, "ok       teacher      local mini"),
+        (dbke.Extractive(), "ok       teacher      extractive"),
+        (dbke.Local(model="mini", terms="own"), "ok       teacher      local mini"),
+        (dbke.Local(model="data/nowhere", terms="own"), "problem  teacher      data/no"),
         (
-            {"teacher": "local", "teacher_model": "data/nowhere"},
-            "problem  teacher      data/no",
+            dbke.Replay(ledger="data/no.sqlite", terms="own"),
+            "problem  teacher      teacher.ledger: data/no.sqlite is not a file",
         ),
-        (
-            {"teacher": "replay", "recorded": "data/no.sqlite"},
-            "problem  teacher      recorded",
-        ),
-        ({"teacher": "openai"}, "problem  teacher      base_url, teacher_model: an address"),
+        (make_endpoint("ftp://h"), "problem  teacher      teacher.base_url: ftp://h is not"),
     ],
 )
-def test_what_a_teacher_lacks_is_a_problem(given, said):
-    (line,) = taught_by(**given)
-    assert line.startswith(said)
+def test_what_a_teacher_needs_and_does_not_have_is_a_problem(teacher, text):
+    assert check_teacher(teacher).startswith(text)
 
 
-def test_a_hosted_teacher_needs_its_key_and_is_not_asked_offline(monkeypatch):
-    given = {"teacher": "openai", "teacher_model": "m", "base_url": "https://h.invalid/v1"}
-    monkeypatch.delenv(KEY, raising=False)
-    assert f"a key in the environment as {KEY}" in taught_by(**given)[0]
-    monkeypatch.setenv(KEY, "a word")
-    assert taught_by(**given)[0].endswith("endpoint not checked: HF_HUB_OFFLINE is set")
+def test_a_hosted_teacher_needs_its_key_and_gets_no_request_offline(monkeypatch):
+    teacher = make_endpoint("https://h.invalid/v1")
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    assert f"a key in the environment as {KEY_VARIABLE}" in check_teacher(teacher)
+    monkeypatch.setenv(KEY_VARIABLE, "a word")
+    assert check_teacher(teacher).endswith("endpoint not checked: HF_HUB_OFFLINE is set")
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "said"),
+    ("status", "body", "text"),
     [
         (200, b'{"data": [{"id": "m"}]}', "ok       teacher      http://h has m"),
         (
             200,
             b'{"data": [{"id": "n"}]}',
-            "warning  teacher      http://h answers, and lists not m",
+            "warning  teacher      http://h does not list m; it lists: n",
         ),
-        (404, b"", "warning  teacher      http://h answers, and lists not m but none"),
-        (401, b"", f"problem  teacher      http://h refuses the key in {KEY}"),
+        (404, b"", "warning  teacher      http://h does not list m; it lists: none"),
+        (401, b"", f"problem  teacher      http://h refuses the key in {KEY_VARIABLE}"),
         (0, b"", "problem  teacher      http://h does not answer"),
     ],
 )
-def test_the_answer_of_an_endpoint_is_understood(status, body, said):
-    assert str(doctor.endpoint("http://h", "m", status, body)).startswith(said)
+def test_the_answer_of_an_endpoint_gives_a_finding(status, body, text):
+    assert str(doctor.interpret_endpoint("http://h", "m", status, body)).startswith(text)
 
 
 def test_an_endpoint_gets_the_teachers_key_and_not_the_hubs(monkeypatch):
-    asked = []
+    requests = []
 
     class Endpoint(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append((self.path, self.headers.get("Authorization")))
+            requests.append((self.path, self.headers.get("Authorization")))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b'{"data": [{"id": "m"}]}')
@@ -231,32 +248,32 @@ def test_an_endpoint_gets_the_teachers_key_and_not_the_hubs(monkeypatch):
         def log_message(self, *_):
             pass
 
-    monkeypatch.setenv(KEY, "a word")
+    monkeypatch.setenv(KEY_VARIABLE, "a word")
     monkeypatch.setattr(doctor, "get_token", lambda: "another")
     server = http.server.HTTPServer(("127.0.0.1", 0), Endpoint)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/v1"
     try:
-        (line,) = taught_by(teacher="openai", teacher_model="m", base_url=address)
+        line = check_teacher(make_endpoint(address))
     finally:
         server.shutdown()
         server.server_close()
-    assert asked == [("/v1/models", "Bearer a word")]
+    assert requests == [("/v1/models", "Bearer a word")]
     assert line == f"ok       teacher      {address} has m"
 
 
 # ------------------------------------------------------------------------------------ hub
 
 
-def test_without_a_network_the_hub_is_not_checked_and_said_so():
-    assert [str(f) for f in doctor.hub([])] == [
+def test_without_a_network_the_hub_is_not_checked():
+    assert [str(f) for f in doctor.check_hub([])] == [
         str(Finding("ok", "hub", "not checked: no network"))
     ]
-    (found,) = doctor.hub(["meta-llama/Llama-2-7b-hf"])
-    assert found.status == "warning"
-    assert "needed for meta-llama/Llama-2-7b-hf" in found.remedy
-    (found,) = doctor.hub(["meta-llama/Llama-2-7b-hf"], offline=True)
-    assert found.found == "not checked: HF_HUB_OFFLINE is set"
+    (finding,) = doctor.check_hub(["meta-llama/Llama-2-7b-hf"])
+    assert finding.status == "warning"
+    assert "needed for meta-llama/Llama-2-7b-hf" in finding.remedy
+    (finding,) = doctor.check_hub(["meta-llama/Llama-2-7b-hf"], offline=True)
+    assert finding.text == "not checked: HF_HUB_OFFLINE is set"
 
 
 @pytest.mark.parametrize(
@@ -271,16 +288,16 @@ def test_without_a_network_the_hub_is_not_checked_and_said_so():
         (0, "warning"),
     ],
 )
-def test_the_answer_of_the_hub_is_understood(status, expected):
-    assert doctor.access("a/b", status).status == expected
+def test_the_answer_of_the_hub_gives_a_finding(status, expected):
+    assert doctor.interpret_access("a/b", status).status == expected
 
 
-def test_a_stored_token_is_sent_to_the_hub_alone_and_never_shown(monkeypatch):
-    asked = []
+def test_a_stored_token_is_sent_only_to_the_hub_and_never_printed(monkeypatch):
+    requests = []
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
-            asked.append((self.path, self.headers.get("Authorization")))
+            requests.append((self.path, self.headers.get("Authorization")))
             self.send_response(302 if self.path.endswith(".json") else 200)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -294,18 +311,18 @@ def test_a_stored_token_is_sent_to_the_hub_alone_and_never_shown(monkeypatch):
     monkeypatch.setattr(doctor, "get_token", lambda: word)
     monkeypatch.setattr(doctor, "HUB", f"http://127.0.0.1:{server.server_port}")
     try:
-        lines = [str(finding) for finding in doctor.hub(["a/b"])]
+        lines = [str(finding) for finding in doctor.check_hub(["a/b"])]
     finally:
         server.shutdown()
         server.server_close()
     assert [line.split()[0] for line in lines] == ["ok", "ok"]
-    assert asked == [(path, f"Bearer {word}") for path in ("/", "/a/b/resolve/main/config.json")]
+    assert requests == [(path, f"Bearer {word}") for path in ("/", "/a/b/resolve/main/config.json")]
     assert not any(word in line for line in lines)
 
 
-def test_a_study_is_examined_from_packages_to_hub():
+def test_all_checks_run_from_packages_to_hub():
     jobs = [load_job("mini_camel", step) for step in ("01_dbke", "02_sft_qlora")]
-    names = [finding.name for finding in doctor.examine(jobs, offline=True)]
+    names = [finding.name for finding in doctor.check_machine(jobs, offline=True)]
     assert names[0] == "Python"
     assert names[-3:] == ["template", "teacher", "hub"]
     assert {"disk", "memory", "hub cache"} < set(names)

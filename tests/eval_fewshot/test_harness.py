@@ -1,4 +1,4 @@
-"""Step 03 in the shapes of lm-evaluation-harness (benchmarks/harness_agreement.py asks itself)."""
+"""Step 03 in the formats of lm-evaluation-harness; benchmarks/harness_agreement.py runs it."""
 
 import json
 
@@ -7,7 +7,8 @@ import pytest
 import yaml
 from tests.support.project import Memory
 
-from clinical_camel import data, eval_fewshot, models
+from clinical_camel import eval_fewshot, models
+from clinical_camel.core.paths import root
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import PROTOCOLS
 
@@ -17,27 +18,38 @@ QUESTIONS = [
     )
     for i in range(4)
 ]
-EXAMPLES = [
+EXEMPLARS = [
     Question(id=f"e{i}", question=f"What {i}?", options=["a", "b"], answer=0, subset="st"[i % 2])
     for i in range(4)
 ]
 
 
 def exported(protocol, benchmark="toy", num_shots=2, choice="fixed"):
-    design = eval_fewshot.Design([protocol], [num_shots], exemplar_choice=choice)
-    shown = design.shown(benchmark, {benchmark: EXAMPLES}, QUESTIONS, num_shots)
-    return eval_fewshot.export_tasks(benchmark, QUESTIONS, shown, PROTOCOLS[protocol].on(benchmark))
+    exemplars = choose(benchmark, num_shots, choice)
+    protocol = PROTOCOLS[protocol].for_benchmark(benchmark)
+    return eval_fewshot.export_tasks(benchmark, QUESTIONS, exemplars, protocol)
 
 
-def test_a_task_file_puts_our_prompt_together_again():
+def choose(benchmark, num_shots, choice="fixed"):
+    design = eval_fewshot.Design(exemplar_choice=choice)
+    return eval_fewshot.choose_exemplars(benchmark, QUESTIONS, EXEMPLARS, num_shots, design)
+
+
+def answer(questions):
+    llm = models.load("mini", {"base": ""})["base"]
+    design = eval_fewshot.Design(protocols=["letter"], num_shots=[0])
+    return eval_fewshot.answer_all({"base": llm}, {"toy": questions}, {}, design, Memory())
+
+
+def test_a_task_file_gives_our_prompt():
     files = exported("letter")
     task = yaml.safe_load(files["toy.yaml"])
     rows = [json.loads(line) for line in files["toy.jsonl"].splitlines()]
-    examples = [json.loads(line) for line in files["toy_fewshot.jsonl"].splitlines()]
-    worked = [e["query"] + task["target_delimiter"] + e["choices"][e["gold"]] for e in examples]
-    prompt = task["description"] + task["fewshot_delimiter"].join([*worked, rows[0]["query"]])
-    shown = eval_fewshot.choose_exemplars("toy", EXAMPLES, QUESTIONS, 2, "fixed", 0)["q0"]
-    assert prompt == eval_fewshot.build_prompt(QUESTIONS[0], shown, PROTOCOLS["letter"])
+    exemplars = [json.loads(line) for line in files["toy_fewshot.jsonl"].splitlines()]
+    solved = [e["query"] + task["target_delimiter"] + e["choices"][e["gold"]] for e in exemplars]
+    prompt = task["description"] + task["fewshot_delimiter"].join([*solved, rows[0]["query"]])
+    expected = eval_fewshot.build_prompt(QUESTIONS[0], choose("toy", 2)["q0"], PROTOCOLS["letter"])
+    assert prompt == expected
     assert [task["target_delimiter"] + c for c in rows[0]["choices"]] == [" A", " B"]
     assert [row["gold"] for row in rows] == [0, 1, 0, 1]
 
@@ -54,7 +66,7 @@ def test_in_mmlu_each_subject_is_a_task_with_its_own_description():
     assert json.loads(files["mmlu_medical_t_fewshot.jsonl"])["id"] in ("e1", "e3")
 
 
-def test_without_shots_a_task_names_no_examples():
+def test_a_zero_shot_task_has_no_fewshot_file():
     task = yaml.safe_load(exported("letter", num_shots=0)["toy.yaml"])
     assert task["num_fewshot"] == 0
     assert "fewshot" not in task["dataset_kwargs"]["data_files"]
@@ -63,20 +75,18 @@ def test_without_shots_a_task_names_no_examples():
 @pytest.mark.parametrize(
     ("protocol", "choice", "message"),
     [
-        ("medalpaca", "fixed", "reads replies has no task"),
-        ("letter", "per_question", "toy.*: the examples differ from question to question"),
+        ("medalpaca", "fixed", "no task for a protocol that generates replies"),
+        ("letter", "per_question", "toy.*: exemplars differ between questions"),
     ],
 )
-def test_what_the_harness_cannot_ask_is_refused(protocol, choice, message):
+def test_what_the_harness_cannot_evaluate_is_rejected(protocol, choice, message):
     with pytest.raises(ValueError, match=message):
         exported(protocol, choice=choice, num_shots=1)
 
 
-def test_results_have_the_shape_of_the_harness():
-    llm = models.load("mini", {"base": ""})["base"]
-    design = eval_fewshot.Design(["letter"], [0])
-    answers = eval_fewshot.answer_all({"base": llm}, {"toy": QUESTIONS}, {}, design, 999, Memory())
-    (results,), samples = eval_fewshot.results_json(answers)
+def test_results_have_the_format_of_the_harness():
+    answers = answer(QUESTIONS)
+    (results,), samples = eval_fewshot.export_results(answers)
     name = "toy_as_given_letter_0"
     assert results["n-samples"][name] == {"original": 4, "effective": 4}
     assert results["results"][name]["acc,none"] == answers["correct"].mean()
@@ -86,32 +96,29 @@ def test_results_have_the_shape_of_the_harness():
     json.dumps([results, samples], allow_nan=False)  # plain values only
 
 
-def test_a_question_that_does_not_fit_counts_as_original_and_not_as_effective():
-    llm = models.load("mini", {"base": ""})["base"]
+def test_a_question_longer_than_the_context_counts_as_original_and_not_as_effective():
     long = Question(id="long", question="word " * 5000, options=["x", "y"], answer=0)
-    asked = {"toy": [*QUESTIONS, long]}
-    design = eval_fewshot.Design(["letter"], [0])
-    answers = eval_fewshot.answer_all({"base": llm}, asked, {}, design, 999, Memory())
-    (results,), _ = eval_fewshot.results_json(answers)
+    (results,), _ = eval_fewshot.export_results(answer([*QUESTIONS, long]))
     assert results["n-samples"]["toy_as_given_letter_0"] == {"original": 5, "effective": 4}
 
 
-def test_what_the_readmes_say_of_speed_is_in_the_table():
-    table = pd.read_csv(data.root() / "benchmarks" / "eval_speed.csv")
+RESULTS = root() / "benchmarks" / "results"
+
+
+def test_the_readme_of_the_benchmarks_states_the_measured_speed():
+    table = pd.read_csv(RESULTS / "eval_speed.csv")
     ratios = table[table["scorer"] != "ours"].groupby(["vocabulary", "scorer"])["cpu_ratio"].min()
     modes = ("harness, best mode", "harness, four forwards")
     best, four = (int(ratios[32_000, mode]) for mode in modes)
     small = [int(ratios[1024, mode]) for mode in modes]
-    readme = (data.root() / "README.md").read_text(encoding="utf-8")
-    assert f"[{best} to {four} times less processor time]" in readme
-    said = (data.root() / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    assert f"{best} and {four} times less processor time" in said
-    assert f"{small[0]} and {small[1]} times at 1,024" in said
+    readme = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
+    assert f"{best} and {four} times less processor time" in readme
+    assert f"{small[0]} and {small[1]} times at 1,024" in readme
     assert (table["same_choice"] == table["questions"]).all()
 
 
-def test_what_the_readmes_say_of_agreement_is_in_the_table():
-    table = pd.read_csv(data.root() / "benchmarks" / "harness_agreement.csv")
+def test_the_harness_agrees_on_every_choice_except_a_tie():
+    table = pd.read_csv(RESULTS / "harness_agreement.csv")
     single = table[table["dtype"] == "float32"]
     assert (single["same_choice"] == single["n"]).sum() == len(single) - 1  # a tie
     assert (table.loc[table["dtype"] == "float64", "max_difference"] < 1e-4).all()

@@ -1,9 +1,4 @@
-"""Step 03, the protocols: prompts as they must stand, replies as they must be read.
-
-The first half of eval_fewshot: tests/test_eval_fewshot.py has the second.
-"""
-
-import collections
+"""The exact prompts of each protocol, and how replies are parsed."""
 
 import pytest
 
@@ -12,7 +7,7 @@ from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import PROTOCOLS
 
 QUESTION = Question(id="q1", question="Which?", options=["x", "yy"], answer=1, subset="s")
-EXAMPLE = Question(id="e1", question="What?", options=["a", "b"], answer=0)
+EXEMPLAR = Question(id="e1", question="What?", options=["a", "b"], answer=0)
 
 
 @pytest.fixture(scope="module")
@@ -20,40 +15,40 @@ def llm():
     return models.load("mini", {"base": ""})["base"]
 
 
-def test_the_prompt_ends_where_the_model_must_answer():
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], PROTOCOLS["option_text"])
+def test_the_prompt_ends_before_the_answer():
+    prompt = eval_fewshot.build_prompt(QUESTION, [EXEMPLAR], PROTOCOLS["option_text"])
     assert prompt == "Question: What?\nAnswer: a\n\nQuestion: Which?\nAnswer:"
 
 
-def test_the_letter_prompt_lists_the_options_and_answers_with_a_letter():
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], PROTOCOLS["letter"])
+def test_the_letter_prompt_lists_the_options_and_its_exemplars_answer_with_a_letter():
+    prompt = eval_fewshot.build_prompt(QUESTION, [EXEMPLAR], PROTOCOLS["letter"])
     assert prompt.startswith("Question: What?\nA. a\nB. b\nAnswer: A\n\n")
-    assert eval_fewshot.continuations(QUESTION, PROTOCOLS["letter"]) == [" A", " B"]
+    assert eval_fewshot.list_continuations(QUESTION, PROTOCOLS["letter"]) == [" A", " B"]
 
 
-def test_a_context_stands_before_its_question():
+def test_a_context_precedes_its_question():
     question = Question(id="1", question="Q?", options=["yes", "no"], answer=0, context="Text.")
     prompt = eval_fewshot.build_prompt(question, [], PROTOCOLS["option_text"])
     assert prompt == "Abstract: Text.\nQuestion: Q?\nAnswer:"
 
 
-def test_in_chat_the_example_is_an_earlier_exchange_and_the_reply_starts_without_a_space(llm):
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], PROTOCOLS["chat"], llm.tokenizer)
+def test_in_chat_an_exemplar_is_an_earlier_turn_and_the_reply_starts_without_a_space(llm):
+    prompt = eval_fewshot.build_prompt(QUESTION, [EXEMPLAR], PROTOCOLS["chat"], llm.tokenizer)
     assert prompt == (
         "<s><|user|>What?\n(A) a\n(B) b<|end|><|assistant|>a</s>"
         "<|user|>Which?\n(A) x\n(B) yy<|end|><|assistant|>"
     )
-    assert eval_fewshot.continuations(QUESTION, PROTOCOLS["chat"]) == ["x", "yy"]
+    assert eval_fewshot.list_continuations(QUESTION, PROTOCOLS["chat"]) == ["x", "yy"]
 
 
 def test_in_conversation_the_options_are_not_listed(llm):
     protocol = PROTOCOLS["conversation"]
-    prompt = eval_fewshot.build_prompt(QUESTION, [EXAMPLE], protocol, llm.tokenizer)
+    prompt = eval_fewshot.build_prompt(QUESTION, [EXEMPLAR], protocol, llm.tokenizer)
     assert prompt == ("<s><|user|>What?<|end|><|assistant|>a</s><|user|>Which?<|end|><|assistant|>")
-    assert eval_fewshot.continuations(QUESTION, protocol) == ["x", "yy"]
+    assert eval_fewshot.list_continuations(QUESTION, protocol) == ["x", "yy"]
 
 
-# ------------------------------------------------------------- as others have asked, word for word
+# ------------------------------------------------------------- published protocols, word for word
 
 
 @pytest.mark.parametrize(
@@ -87,137 +82,39 @@ def test_in_conversation_the_options_are_not_listed(llm):
         ("harness_2023", "pubmedqa_test", "Question: Which?\nAnswer:", [" x", " yy"]),
     ],
 )
-def test_a_published_protocol_asks_as_its_source_does(name, benchmark, prompt, answers):
-    protocol = PROTOCOLS[name].on(benchmark)
+def test_a_published_protocol_has_the_prompt_of_its_source(name, benchmark, prompt, answers):
+    protocol = PROTOCOLS[name].for_benchmark(benchmark)
     assert eval_fewshot.build_prompt(QUESTION, [], protocol) == prompt
-    assert eval_fewshot.continuations(QUESTION, protocol) == answers
+    assert eval_fewshot.list_continuations(QUESTION, protocol) == answers
 
 
-def test_medalpaca_primes_the_reply_and_lists_with_colons():
+def test_medalpaca_starts_the_reply_and_lists_options_with_colons():
     prompt = eval_fewshot.build_prompt(QUESTION, [], PROTOCOLS["medalpaca"])
     assert "\n\n### Instruction:\nAnswer this multiple choice question.\n\n### Input:\n" in prompt
     assert "Which?\nA: x\nB: yy\n\n### Response:\n" in prompt
     assert prompt.endswith("The Answer to the question is:")
 
 
-def test_every_layout_and_reader_that_a_protocol_names_is_there():
+def test_every_layout_answer_type_and_parser_of_a_protocol_exists():
     for protocol in PROTOCOLS.values():
         for benchmark in ("", *protocol.exceptions):
-            assert protocol.on(benchmark).layout in eval_fewshot.protocols.LAYOUTS
-        assert protocol.scores in eval_fewshot.protocols.SCORES
-        assert (protocol.scores == "reply") == bool(protocol.reader)
+            assert protocol.for_benchmark(benchmark).layout in eval_fewshot.protocols.LAYOUTS
+        assert protocol.answer_type in eval_fewshot.protocols.ANSWER_TYPES
+        assert (protocol.answer_type == "reply") == bool(protocol.parser)
 
 
-def test_a_brace_in_a_question_is_only_a_brace():
+def test_a_brace_in_a_question_is_copied():
     odd = Question(id="o", question="Which {x}?", options=["{a}", "b"], answer=0)
     prompt = eval_fewshot.build_prompt(odd, [], PROTOCOLS["letter"])
     assert prompt == "Question: Which {x}?\nA. {a}\nB. b\nAnswer:"
 
 
-def test_a_chat_reply_is_asked_for_in_words(llm):
+def test_a_chat_reply_has_an_instruction_in_every_turn(llm):
     prompt = eval_fewshot.build_prompt(
-        QUESTION, [EXAMPLE], PROTOCOLS["chat_thought"], llm.tokenizer
+        QUESTION, [EXEMPLAR], PROTOCOLS["chat_thought"], llm.tokenizer
     )
     assert prompt.count("Think step by step") == 2
     assert "<|assistant|>A</s>" in prompt
-
-
-# --------------------------------------------------------------------------------- examples
-
-POOL = [
-    Question(id=f"p{i}", question=f"P{i}?", options=["a", "b"], answer=0, subset="st"[i % 2])
-    for i in range(20)
-]
-ASKED = [
-    Question(id=f"a{i}", question=f"A{i}?", options=["a", "b"], answer=0, subset="st"[i % 2])
-    for i in range(10)
-]
-
-
-def chosen(choice, num_shots=4, benchmark="mmlu_medical", pool=POOL, asked=ASKED, seed=0):
-    return eval_fewshot.choose_exemplars(benchmark, pool, asked, num_shots, choice, seed)
-
-
-def test_fixed_examples_are_one_set_for_all_questions():
-    shown = chosen("fixed", 12, "toy")
-    assert len({tuple(e.id for e in each) for each in shown.values()}) == 1
-    assert len(shown["a0"]) == 12
-
-
-def test_in_mmlu_fixed_examples_are_one_set_for_each_subject():
-    sets = collections.defaultdict(set)
-    for question in ASKED:
-        shown = chosen("fixed")[question.id]
-        sets[question.subset].add(tuple(e.id for e in shown))
-        assert {e.subset for e in shown} == {question.subset}
-    assert [len(s) for s in sets.values()] == [1, 1]
-
-
-def test_examples_for_each_question_differ_and_come_back_with_the_seed():
-    first = chosen("per_question")
-    assert len({tuple(e.id for e in shown) for shown in first.values()}) > 5
-    assert first == chosen("per_question") != chosen("per_question", seed=1)
-
-
-def test_an_example_that_is_a_question_of_another_subject_is_no_obstacle():
-    shared = Question(id="x", question="P0?", options=["a", "b"], answer=0, subset="t")
-    design = eval_fewshot.Design(["letter"], [10])
-    eval_fewshot.plan({"mmlu_medical": [shared]}, {"mmlu_medical": POOL}, design)
-    with pytest.raises(ValueError, match="also one of its questions, x"):
-        eval_fewshot.plan({"toy": [shared]}, {"toy": POOL[:10]}, design)
-
-
-def test_a_question_is_never_its_own_example():
-    found = chosen("per_question", 4, pool=ASKED, asked=ASKED)
-    assert all(q.question not in {e.question for e in found[q.id]} for q in ASKED)
-
-
-@pytest.mark.parametrize(
-    ("benchmark", "message"),
-    [
-        ("toy", "num_shots: 21 asked for, but exemplars hold 20 questions for toy$"),
-        ("mmlu_medical", "exemplars hold 10 questions for mmlu_medical, [st]$"),
-    ],
-)
-def test_more_shots_than_examples_are_refused(benchmark, message):
-    with pytest.raises(ValueError, match=message):
-        chosen("fixed", 21, benchmark)
-
-
-def test_a_question_among_its_examples_leaves_one_fewer():
-    with pytest.raises(ValueError, match="hold 3 questions for toy beside question .* itself"):
-        chosen("per_question", 4, "toy", ASKED[:4], ASKED[:4])
-
-
-def test_no_shots_are_no_examples():
-    assert set(chosen("fixed", 0).values()) == set(chosen("per_question", 0).values()) == {()}
-
-
-# --------------------------------------------------------------------------------- variants
-
-FOUR = Question(id="f", question="Which?", options=list("wxyz"), answer=2, context="Text.")
-
-
-def test_shuffling_moves_the_right_answer_with_its_text():
-    shuffled = [eval_fewshot.vary(FOUR, "shuffled", seed) for seed in range(20)]
-    assert all(q.options[q.answer] == "y" and sorted(q.options) == list("wxyz") for q in shuffled)
-    assert {q.answer for q in shuffled} == {0, 1, 2, 3}
-
-
-def test_options_only_hides_the_question_and_its_context():
-    varied = eval_fewshot.vary(FOUR, "options_only", 0)
-    assert (varied.options, varied.answer, varied.context) == (FOUR.options, 2, "")
-    assert "Which?" not in varied.question
-
-
-def test_none_of_the_above_takes_the_place_of_the_right_option():
-    varied = eval_fewshot.vary(FOUR, "none_of_the_above", 0)
-    assert varied.options == ["w", "x", "None of the above", "z"]
-    assert varied.answer == 2
-
-
-def test_as_given_is_the_question_itself():
-    assert eval_fewshot.vary(FOUR, "as_given", 0) is FOUR
 
 
 # ---------------------------------------------------------------------------------- replies
@@ -297,8 +194,8 @@ NONE = -1
         ("The answer is I don't know", NONE),
     ],
 )
-def test_a_reply_is_read_as_a_person_would(reply, option):
-    assert eval_fewshot.read_letter(reply, DRUGS) == option
+def test_a_letter_is_parsed_from_a_reply(reply, option):
+    assert eval_fewshot.parse_letter(reply, DRUGS) == option
 
 
 @pytest.mark.parametrize(
@@ -308,7 +205,7 @@ def test_a_reply_is_read_as_a_person_would(reply, option):
         ("B. a beta blocker", 1),
         ("B a beta blocker", 1),
         ("  C: warfarin", 2),
-        ("A beta blocker", 0),  # theirs too: a word that is a capital letter
+        ("A beta blocker", 0),  # as in the original: a word that is a capital letter
         ("B", NONE),
         ("B:", NONE),
         ("b: a beta blocker", NONE),
@@ -317,5 +214,5 @@ def test_a_reply_is_read_as_a_person_would(reply, option):
         ("", NONE),
     ],
 )
-def test_medalpacas_reader_takes_a_capital_a_mark_and_text(reply, option):
-    assert eval_fewshot.read_medalpaca(reply, DRUGS) == option
+def test_medalpacas_parser_needs_a_capital_a_mark_and_text(reply, option):
+    assert eval_fewshot.parse_medalpaca(reply, DRUGS) == option

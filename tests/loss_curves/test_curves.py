@@ -1,7 +1,6 @@
-"""Step 05: curves of several studies on one axis."""
+"""Training logs and exam scores of several studies."""
 
 import pandas as pd
-import pytest
 
 from clinical_camel import loss_curves
 
@@ -21,8 +20,8 @@ def test_the_running_mean_looks_back_over_a_share_of_the_run():
     assert stacked["smoothed"].tolist() == [4.0, 3.5, 2.5, 1.5]
 
 
-def test_each_fraction_is_read_at_the_last_step_that_reached_no_further():
-    table = loss_curves.at_fractions(loss_curves.stack_logs({"a": LOG}, 0.25))
+def test_the_loss_at_a_fraction_is_that_of_the_last_step_within_it():
+    table = loss_curves.tabulate_losses(loss_curves.stack_logs({"a": LOG}, 0.25))
     assert table.iloc[0].to_dict() == {
         "study": "a",
         "0 %": 4.0,
@@ -34,7 +33,7 @@ def test_each_fraction_is_read_at_the_last_step_that_reached_no_further():
     }
 
 
-def test_a_study_without_scores_keeps_its_row():
+def test_a_study_without_scores_has_one_row():
     stacked = loss_curves.stack_logs({"a": LOG, "b": LOG}, 0.25)
     scores = pd.DataFrame(
         {
@@ -49,17 +48,13 @@ def test_a_study_without_scores_keeps_its_row():
             "chance": [0.25],
         }
     )
-    table = loss_curves.summarise(stacked, {"a": scores}).set_index("study")
+    table = loss_curves.summarize_studies(stacked, {"a": scores}).set_index("study")
     assert table.loc["a", "accuracy"] == 0.4
     assert table.loc["b", ["steps", "tokens", "last_loss"]].tolist() == [4, 40, 1.0]
 
 
-def test_a_table_that_is_no_training_log_is_refused_by_column():
-    with pytest.raises(ValueError, match="logs: a: no column loss, learning_rate"):
-        loss_curves.stack_logs({"a": LOG.drop(columns=["loss", "learning_rate"])}, 0.05)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 1.5])
-def test_smoothing_is_a_share(smoothing):
-    with pytest.raises(ValueError, match="smoothing"):
-        loss_curves.stack_logs({"a": LOG}, smoothing)
+def test_curves_have_a_line_per_study_and_the_learning_rate_below():
+    stacked = loss_curves.stack_logs({"a": LOG, "b": LOG}, 0.25)
+    top, bottom = loss_curves.plot_curves(stacked).axes
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["a", "b"]
+    assert (len(top.lines), len(bottom.lines)) == (4, 2)  # each loss per step and smoothed

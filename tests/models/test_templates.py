@@ -1,12 +1,12 @@
-"""Chat templates, each on a tokenizer made here with its family's algorithm and special tokens.
+"""Tests of models.templates, each on a small tokenizer of its model family.
 
-What is trained is exactly the replies with their end tokens; what a model is asked is exactly how
-its training rows begin.
+The target tokens are exactly the replies with their end tokens. A prompt has exactly the first
+tokens of its training row.
 """
 
 import pytest
 from tests.support.toy_tokenizers import FAMILIES, TURNS, write_tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerFast
 
 from clinical_camel import models
 from clinical_camel.estimate import doctor
@@ -38,68 +38,64 @@ def tokenizer(request, root, monkeypatch):
     return models.load_tokenizer(family, name)
 
 
-def spans(row):
-    """The stretches of trained tokens, as lists of ids."""
-    found, before = [], False
+def target_spans(row):
+    """Return the runs of target tokens, as lists of ids."""
+    spans, in_span = [], False
     for label in row["labels"]:
-        if label != models.IGNORE:
-            found += [] if before else [[]]
-            found[-1].append(label)
-        before = label != models.IGNORE
-    return found
+        if label != models.IGNORE_INDEX:
+            spans += [] if in_span else [[]]
+            spans[-1].append(label)
+        in_span = label != models.IGNORE_INDEX
+    return spans
 
 
-def test_exactly_the_replies_and_their_end_tokens_are_trained(tokenizer):
-    row = models.encode_dialogue(tokenizer, TURNS, "assistant")
-    trained = spans(row)
-    texts = [tokenizer.decode(ids[:-1]).strip() for ids in trained]
+def test_the_targets_are_exactly_the_replies_and_their_end_tokens(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, TURNS, "assistant")
+    spans = target_spans(row)
+    texts = [tokenizer.decode(ids[:-1]).strip() for ids in spans]
     assert texts == REPLIES
-    assert [ids[-1] for ids in trained] == [tokenizer.eos_token_id] * 3
-    kept = [(i, label) for i, label in zip(row["input_ids"], row["labels"], strict=True)]
-    assert all(label in (i, models.IGNORE) for i, label in kept)
+    assert [ids[-1] for ids in spans] == [tokenizer.eos_token_id] * 3
+    pairs = zip(row["input_ids"], row["labels"], strict=True)
+    assert all(label in (i, models.IGNORE_INDEX) for i, label in pairs)
 
 
-def test_a_model_is_asked_exactly_as_its_training_rows_begin(tokenizer):
-    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+def test_a_prompt_has_the_first_tokens_of_its_training_row(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
     for end in (2, 4, 6):
-        prompt = models.encode(tokenizer, models.render_chat(tokenizer, TURNS[:end]))
+        prompt = models.tokenize_text(tokenizer, models.render_chat(tokenizer, TURNS[:end]))
         assert row[: len(prompt)] == prompt
-        following = row[len(prompt)]
-        reply = TURNS[end]["content"]
-        assert reply.startswith(tokenizer.decode([following]).strip())
+        next_token = tokenizer.decode([row[len(prompt)]])
+        assert TURNS[end]["content"].startswith(next_token.strip())
 
 
-def test_there_is_one_bos_and_never_two_in_a_row(tokenizer, request):
-    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+def test_each_exchange_has_at_most_one_bos_and_never_two_in_a_row(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
     bos = tokenizer.bos_token_id
     exchanges = 3 if tokenizer.chat_template == TEMPLATES["llama2"] else 1
-    wanted = (
-        0 if tokenizer.chat_template in (TEMPLATES["plain"], TEMPLATES["chatml"]) else exchanges
-    )
-    assert row.count(bos) == wanted
+    without = (TEMPLATES["plain"], TEMPLATES["chatml"])
+    expected = 0 if tokenizer.chat_template in without else exchanges
+    assert row.count(bos) == expected
     assert all(pair != (bos, bos) for pair in zip(row, row[1:], strict=False))
 
 
-def test_the_pad_token_is_never_trained_but_the_end_token_is(tokenizer):
-    from transformers import DataCollatorForSeq2Seq
-
-    rows = [models.encode_dialogue(tokenizer, TURNS[:n], "assistant") for n in (3, 7)]
+def test_the_end_token_is_a_target_and_the_pad_token_is_not(tokenizer):
+    rows = [models.tokenize_dialogue(tokenizer, TURNS[:n], "assistant") for n in (3, 7)]
     batch = DataCollatorForSeq2Seq(tokenizer)(rows)
     first = batch["labels"][0].tolist()
     assert first[: len(rows[0]["labels"])] == rows[0]["labels"]
-    assert set(first[len(rows[0]["labels"]) :]) == {models.IGNORE}
+    assert set(first[len(rows[0]["labels"]) :]) == {models.IGNORE_INDEX}
     assert first.count(tokenizer.eos_token_id) == 1
 
 
-def test_a_reply_that_is_scored_has_the_tokens_of_one_that_is_trained(tokenizer):
-    row = models.encode_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
-    prompt = models.render_chat(tokenizer, TURNS[:6]) + models.reply_lead(tokenizer)
-    pair = models.encode_pair(tokenizer, prompt, "A")
-    whole = [*pair.context, *pair.continuation]
-    assert row[: len(whole)] == whole
+def test_a_scored_reply_has_the_tokens_of_its_training_row(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, TURNS, "assistant")["input_ids"]
+    prompt = models.render_chat(tokenizer, TURNS[:6]) + models.find_reply_prefix(tokenizer)
+    pair = models.tokenize_pair(tokenizer, prompt, "A")
+    ids = [*pair.context, *pair.continuation]
+    assert row[: len(ids)] == ids
 
 
-WRITTEN = {  # the last exchange as the source of each template writes it
+LAST_EXCHANGE = {  # as the original implementation of each template renders it
     "llama2": "<s>[INST] And then? [/INST] A </s>",
     "llama3": "<|start_header_id|>user<|end_header_id|>\n\nAnd then?<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|>",
@@ -114,20 +110,20 @@ WRITTEN = {  # the last exchange as the source of each template writes it
 }
 
 
-def test_every_template_writes_as_its_source_does(tokenizer):
+def test_every_template_renders_as_the_original_implementation(tokenizer):
     text = models.render_chat(tokenizer, TURNS, generation=False)
     name = next(n for n, template in TEMPLATES.items() if template == tokenizer.chat_template)
-    written = WRITTEN[name] + (tokenizer.eos_token if name == "alpaca" else "")
-    assert text.endswith(written)
+    expected = LAST_EXCHANGE[name] + (tokenizer.eos_token if name == "alpaca" else "")
+    assert text.endswith(expected)
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_template_on_its_own_family(tokenizer):
-    row = models.encode_dialogue(tokenizer, doctor.ASKED, "assistant")
-    assert list(doctor.template_problems(tokenizer, row)) == []
+def test_the_doctor_accepts_every_template_on_its_family(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, doctor.DIALOGUE, "assistant")
+    assert list(doctor.check_loss_mask(tokenizer, row)) == []
 
 
-def test_every_template_is_tried_on_a_tokenizer_of_its_family():
-    assert {name for _, name in CASES} | {"mini"} == TEMPLATES.keys() == WRITTEN.keys()
+def test_every_template_is_tested_on_a_tokenizer_of_its_family():
+    assert {name for _, name in CASES} | {"mini"} == TEMPLATES.keys() == LAST_EXCHANGE.keys()
 
 
 def test_without_a_system_message_alpaca_has_no_input_and_medalpaca_an_empty_one(root):
@@ -139,7 +135,7 @@ def test_without_a_system_message_alpaca_has_no_input_and_medalpaca_an_empty_one
 
 
 @pytest.mark.parametrize(
-    ("family", "name", "says"),
+    ("family", "name", "message"),
     [
         ("llama", "chatml", r"ends a reply with <\|im_end\|>, which the tokenizer of llama does"),
         ("bloom", "llama3", r"ends a reply with <\|eot_id\|>"),
@@ -147,24 +143,24 @@ def test_without_a_system_message_alpaca_has_no_input_and_medalpaca_an_empty_one
         ("llama", "vicuna", "'vicuna' is not one of mini, llama2"),
     ],
 )
-def test_a_template_that_does_not_fit_the_tokenizer_is_refused(
-    family, name, says, root, monkeypatch
+def test_a_template_that_does_not_fit_the_tokenizer_is_rejected(
+    family, name, message, root, monkeypatch
 ):
     monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
-    with pytest.raises(models.ModelError, match=says):
+    with pytest.raises(models.ModelError, match=message):
         models.load_tokenizer(family, name)
 
 
-def test_the_end_of_a_reply_is_what_ends_a_generation(root, monkeypatch):
+def test_the_end_token_of_a_reply_also_ends_generation(root, monkeypatch):
     monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
     for family, name in CASES:
         tokenizer = models.load_tokenizer(family, name)
         assert tokenizer.eos_token == REPLY_ENDS.get(name, FAMILIES[family][1]["eos_token"])
 
 
-def test_a_turn_that_loses_its_mark_is_an_error(root):
+def test_an_assistant_turn_without_a_mark_is_rejected(root):
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder_of("llama 3", root))
-    lead = "{%- generation -%}{{- ' ' if loop.last else '' -}}"  # a blank that no token counts for
+    lead = "{%- generation -%}{{- ' ' if loop.last else '' -}}"  # a space that belongs to no token
     tokenizer.chat_template = TEMPLATES["llama3"].replace("{%- generation -%}", lead)
     with pytest.raises(models.ModelError, match="marks 2 of 3 assistant turns"):
-        models.encode_dialogue(tokenizer, TURNS, "assistant")
+        models.tokenize_dialogue(tokenizer, TURNS, "assistant")

@@ -1,4 +1,4 @@
-"""The screen for what may identify a person: what it finds, and that it says only how often."""
+"""The PHI screen: which identifiers it finds, and that its table has counts only."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from clinical_camel.note_synthesis import phi
 
-OURS = {"ours": phi.ours}
+OURS = {"ours": phi.match_patterns}
 PLANTED = [
     ("email", "write to jo.bell+x@mail.example.org"),
     ("email", "jo (at) example.org"),
@@ -48,46 +48,44 @@ CLEAN = [
 
 
 @pytest.mark.parametrize(("kind", "text"), PLANTED)
-def test_an_identifier_with_a_form_is_found(kind, text):
-    assert kind in {finding.kind for finding in phi.screen(f"Well, {text}, he said.", OURS)}
+def test_an_identifier_with_a_fixed_format_is_matched(kind, text):
+    assert kind in {m.kind for m in phi.find_identifiers(f"Well, {text}, he said.", OURS)}
 
 
 @pytest.mark.parametrize("text", CLEAN)
 def test_clinical_numbers_are_no_identifiers(text):
-    assert phi.screen(text, OURS) == []
+    assert phi.find_identifiers(text, OURS) == []
 
 
-def test_a_finding_is_the_place_in_the_text():
+def test_a_match_has_its_place_in_the_text():
     text = "Ring (415) 555-2671 now."
-    (finding,) = phi.screen(text, OURS)
-    assert text[finding.start : finding.end] == "(415) 555-2671"
+    (match,) = phi.find_identifiers(text, OURS)
+    assert text[match.start : match.end] == "(415) 555-2671"
 
 
 @pytest.mark.parametrize("name", ["Ada Abara", "Ada B. Abara", "Ada O'Neill-Smith"])
-def test_a_name_is_found_to_its_end(name):
-    (finding,) = phi.screen(f"Hello, my name is {name} today.", OURS)
-    assert finding.end == len(f"Hello, my name is {name}")
+def test_a_name_is_matched_to_its_end(name):
+    (match,) = phi.find_identifiers(f"Hello, my name is {name} today.", OURS)
+    assert match.end == len(f"Hello, my name is {name}")
 
 
-def test_what_lies_in_another_finding_is_not_counted_twice():
-    assert [f.kind for f in phi.screen("mail a@b.example.org", OURS)] == ["email"]
+def test_a_match_inside_another_one_is_dropped():
+    assert [m.kind for m in phi.find_identifiers("mail a@b.example.org", OURS)] == ["email"]
 
 
-def test_the_table_says_how_often_and_never_what():
-    table = phi.screen_texts({"v1": "Mr Bell, Mrs Bell, 3 May 1961", "v2": "Well."}, OURS)
-    assert table.to_numpy().tolist() == [["v1", "name", 2], ["v1", "date", 1]]
-    summary = phi.summarise_screen(table, ["v1", "v2"])
-    assert summary.to_numpy().tolist() == [["date", 1, 1, 2], ["name", 2, 1, 2]]
-    assert "Bell" not in summary.to_csv()
+def test_the_table_has_counts_and_no_words():
+    table = phi.count_identifiers(["Mr Bell, Mrs Bell, 3 May 1961", "Well."], OURS)
+    assert table.to_numpy().tolist() == [["date", 1, 1, 2], ["name", 2, 1, 2]]
+    assert "Bell" not in table.to_csv()
 
 
-def test_a_clean_corpus_is_a_row_that_says_so():
-    found = phi.screen_texts({"v1": "Well."}, OURS)
-    assert phi.summarise_screen(found, ["v1"])["kind"].tolist() == ["none of the kinds"]
+def test_a_corpus_without_identifiers_has_one_row_of_zeros():
+    table = phi.count_identifiers(["Well."], OURS)
+    assert table.to_numpy().tolist() == [["none of the kinds", 0, 0, 1]]
 
 
 @pytest.mark.parametrize(
-    ("text", "findings"),
+    ("text", "matches"),
     [
         ("1 2-3 4 " * 25_000, 0),
         ("a" * 200_000, 0),
@@ -96,18 +94,19 @@ def test_a_clean_corpus_is_a_row_that_says_so():
         ("jo@b.org " * 22_000, 22_000),
     ],
 )
-def test_200000_characters_are_screened_in_seconds(text, findings):
+def test_200000_characters_are_screened_in_seconds(text, matches):
     started = time.perf_counter()
-    assert len(phi.screen(text, OURS)) == findings
-    assert time.perf_counter() - started < 30  # a second here; a square of it takes minutes
+    assert len(phi.find_identifiers(text, OURS)) == matches
+    assert time.perf_counter() - started < 30  # a second here; quadratic time would be minutes
 
 
-def test_what_is_said_of_the_measured_screen_is_what_its_table_has():
-    """benchmarks/README.md: of bare names, towns, and numbers spelt out, none; of forms, most."""
+def test_the_prose_about_the_screen_agrees_with_its_benchmark():
+    """benchmarks/README.md: nearly all fixed formats; no bare names, towns, spelled-out numbers."""
     folder = Path(__file__).parents[2] / "benchmarks"
-    said = "nearly all; of bare names, towns, and numbers spelt out, none"
-    assert said in (folder / "README.md").read_text(encoding="utf-8")
-    table = pd.read_csv(folder / "phi_screen.csv").query("what == 'recall' and screen == 'both'")
+    claim = "nearly all with a fixed format; no bare names, no towns and no spelled-out numbers"
+    assert claim in (folder / "README.md").read_text(encoding="utf-8")
+    table = pd.read_csv(folder / "results/phi_screen.csv")
+    table = table.query("measure == 'recall' and screen == 'both'")
     rates = table.set_index("form").groupby(level=0)["rate"].max()
     bare = ["full name alone", "first name alone", "a town alone", "spelt out"]
     assert (rates[bare] == 0).all()
@@ -116,15 +115,15 @@ def test_what_is_said_of_the_measured_screen_is_what_its_table_has():
     assert (rates.drop(unformed) > 0.95).all()
 
 
-def test_without_presidio_our_patterns_screen_alone(monkeypatch):
-    phi.presidio.cache_clear()
+def test_without_presidio_only_our_patterns_are_used(monkeypatch):
+    phi.load_presidio.cache_clear()
     monkeypatch.setattr(phi.importlib.util, "find_spec", lambda name: None)
-    assert list(phi.recognizers()) == ["ours"]
-    phi.presidio.cache_clear()
+    assert list(phi.load_recognizers()) == ["ours"]
+    phi.load_presidio.cache_clear()
 
 
-def test_presidio_adds_its_recognizers_without_a_network_or_a_language_model():
+def test_presidio_needs_no_network_and_no_language_model():
     pytest.importorskip("presidio_analyzer")
-    found = {finding.kind for finding in phi.presidio()("jo@example.org, 219-09-9999, 8.8.8.8")}
-    assert found >= {"email", "ssn", "ip"}
+    kinds = {match.kind for match in phi.load_presidio()("jo@example.org, 219-09-9999, 8.8.8.8")}
+    assert kinds >= {"email", "ssn", "ip"}
     assert not any(name.startswith("en_core") for name in sys.modules)

@@ -1,35 +1,27 @@
-"""A training that makes no sense stops with its reason; one that left nothing is refused."""
+"""Invalid numbers stop a training; a result that learned nothing is rejected."""
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.support.project import dialogue
-from tests.support.toy_training import SETTINGS
+from tests.support.toy_training import toy_recipe
 
 from clinical_camel import models, sft_qlora
-from clinical_camel.sft_qlora import guards
+from clinical_camel.sft_qlora import guards, training
 
-SHORT = SETTINGS | {"num_epochs": 1.0, "lora_rank": 2, "save_steps": 1}
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return models.load_tokenizer("mini")
+SHORT = toy_recipe(num_epochs=1.0, lora_rank=2, save_steps=1)
 
 
-@pytest.fixture(scope="module")
-def encoded(tokenizer):
-    rows = {"toy": [dialogue(f"case {i}", exchanges=1) for i in range(4)]}
-    return sft_qlora.encode_mixture(tokenizer, rows, "assistant", 256)
+def train(base, tokenizer, rows, folder, recipe=SHORT):
+    return sft_qlora.train(base, tokenizer, rows, recipe, folder=folder)
 
 
-def test_a_loss_that_is_nan_stops_the_training_before_it_is_saved(tokenizer, encoded, tmp_path):
-    """The trainer would write the average of earlier losses in its place, and go on."""
+def test_a_nan_loss_stops_the_training_before_a_checkpoint_is_saved(tokenizer, four_rows, tmp_path):
+    """The trainer would replace it with the average of earlier losses, and continue."""
     base = models.load_base("mini")
     with torch.no_grad():
         base.model.norm.weight[0] = torch.nan
     with pytest.raises(sft_qlora.TrainingError, match="step 1 of 2: loss is nan: lower learning"):
-        sft_qlora.train(base, tokenizer, encoded, folder=tmp_path, **SHORT)
+        train(base, tokenizer, four_rows, tmp_path)
     assert not list(tmp_path.glob("*/checkpoint-*"))
 
 
@@ -43,59 +35,59 @@ def test_a_loss_that_is_nan_stops_the_training_before_it_is_saved(tokenizer, enc
         ({"loss": 0.0, "grad_norm": 0.0}, "loss is exactly 0"),
     ],
 )
-def test_numbers_that_make_no_sense_are_named(logs, message):
-    assert guards.nonsense(logs).startswith(message)
+def test_invalid_numbers_are_named(logs, message):
+    assert guards.check_step(logs).startswith(message)
 
 
-def test_numbers_of_a_good_step_are_let_through():
-    assert guards.nonsense({"loss": 1e-9, "grad_norm": 0.0}) == ""
-    assert guards.nonsense({"train_loss": 0.0, "train_runtime": 1.0}) == ""
+def test_the_numbers_of_a_valid_step_are_accepted():
+    assert guards.check_step({"loss": 1e-9, "grad_norm": 0.0}) == ""
+    assert guards.check_step({"train_loss": 0.0, "train_runtime": 1.0}) == ""
 
 
 def test_in_float16_a_gradient_may_overflow_and_a_loss_may_not():
     logs = {"loss": 1.0, "grad_norm": float("inf")}
-    assert guards.nonsense(logs, skips_steps=True) == ""
-    assert guards.nonsense(logs | {"loss": float("nan")}, skips_steps=True)
+    assert guards.check_step(logs, skips_overflow=True) == ""
+    assert guards.check_step(logs | {"loss": float("nan")}, skips_overflow=True)
 
 
-def test_a_training_that_was_told_to_stop_is_not_taken_for_a_finished_one(
-    tokenizer, encoded, tmp_path, monkeypatch
+def test_a_training_stopped_early_does_not_count_as_finished(
+    tokenizer, four_rows, tmp_path, monkeypatch
 ):
-    """So does `enable_jit_checkpoint` at SIGTERM: the trainer saves and returns normally."""
+    """With `enable_jit_checkpoint` the trainer saves at SIGTERM and returns normally."""
 
     def stop(self, args, state, control, **kwargs):
         control.should_training_stop = True
 
-    monkeypatch.setattr(sft_qlora.training.Progress, "on_step_end", stop)
+    monkeypatch.setattr(training.Progress, "on_step_end", stop)
     with pytest.raises(sft_qlora.TrainingError, match="ended at step 1 of 2; run it again"):
-        sft_qlora.train(models.load_base("mini"), tokenizer, encoded, folder=tmp_path, **SHORT)
+        train(models.load_base("mini"), tokenizer, four_rows, tmp_path)
 
 
-def test_an_adapter_that_learned_nothing_is_refused(tokenizer, encoded, tmp_path):
-    base, still = models.load_base("mini"), SHORT | {"learning_rate": 0.0}
-    with pytest.raises(sft_qlora.TrainingError, match="equals its start, all its lora_B are zero"):
-        sft_qlora.train(base, tokenizer, encoded, folder=tmp_path, **still)
+def test_an_adapter_that_learned_nothing_is_rejected(tokenizer, four_rows, tmp_path):
+    recipe = SHORT.model_copy(update={"learning_rate": 0.0})  # the settings reject 0
+    with pytest.raises(sft_qlora.TrainingError, match="all lora_B are still zero"):
+        train(models.load_base("mini"), tokenizer, four_rows, tmp_path, recipe)
 
 
 @pytest.fixture(scope="module")
-def trained(tokenizer, encoded, tmp_path_factory):
+def trained(tokenizer, four_rows, tmp_path_factory):
+    """A tuned model, and the file of its adapter."""
     folder = tmp_path_factory.mktemp("run")
-    base = models.load_base("mini")
-    model, _ = sft_qlora.train(base, tokenizer, encoded, folder=folder, **SHORT)
+    model, _ = train(models.load_base("mini"), tokenizer, four_rows, folder)
     sft_qlora.save_adapter(model, tokenizer, folder / "adapter", "mini")
     return model, folder / "adapter" / "adapter_model.safetensors"
 
 
-def test_an_adapter_with_a_nan_in_it_is_refused(trained):
+def test_an_adapter_with_a_nan_is_rejected(trained):
     parameter = next(p for n, p in trained[0].named_parameters() if "lora_A" in n)
     before = parameter.detach().clone()
     with torch.no_grad():
         parameter[0, 0] = torch.nan
-    with pytest.raises(sft_qlora.TrainingError, match="lora_A.* holds NaN"):
-        guards.refuse_unlearned(trained[0])
+    with pytest.raises(sft_qlora.TrainingError, match="lora_A.*: NaN or infinity"):
+        guards.require_learned(trained[0])
     with torch.no_grad():
         parameter.copy_(before)
-    guards.refuse_unlearned(trained[0])
+    guards.require_learned(trained[0])
 
 
 def emptied(matrices):
@@ -116,42 +108,30 @@ def changed(matrices):
     [
         (emptied, r"\(\d+ bytes\) lacks (\d+) of \1 trained matrices, first base_model"),
         (without_one, "lacks 1 of"),
-        (changed, "lora_B.weight is not what was trained"),
+        (changed, "lora_B.weight differs from the trained matrix"),
     ],
 )
-def test_an_adapter_file_that_is_not_what_was_trained_is_refused(
+def test_an_adapter_file_that_differs_from_the_trained_adapter_is_rejected(
     change, message, trained, tmp_path
 ):
     model, file = trained
-    guards.refuse_unwritten(model, file)
+    guards.require_saved(model, file)
     copy = tmp_path / file.name
     save_file(change(load_file(file)), copy)
     with pytest.raises(sft_qlora.TrainingError, match=message):
-        guards.refuse_unwritten(model, copy)
+        guards.require_saved(model, copy)
 
 
-def test_an_adapter_file_that_cannot_be_read_is_refused(trained, tmp_path):
+def test_an_unreadable_adapter_file_is_rejected(trained, tmp_path):
     file = tmp_path / "adapter_model.safetensors"
     file.write_bytes(trained[1].read_bytes()[:100])
-    with pytest.raises(sft_qlora.TrainingError, match="cannot be read again"):
-        guards.refuse_unwritten(trained[0], file)
+    with pytest.raises(sft_qlora.TrainingError, match="cannot be read"):
+        guards.require_saved(trained[0], file)
 
 
-def test_checkpoints_stay_when_the_adapter_was_not_written(
-    trained, tokenizer, tmp_path, monkeypatch
-):
-    """As with the `state_dict` that alpaca-lora put in the place of PEFT's own."""
-    (tmp_path / "checkpoints-a").mkdir()
-    monkeypatch.setattr("peft.peft_model.get_peft_model_state_dict", lambda *_, **__: {})
-    with pytest.raises(sft_qlora.TrainingError, match="lacks"):
-        sft_qlora.save_adapter(trained[0], tokenizer, tmp_path / "adapter", "mini")
-    assert (tmp_path / "checkpoints-a").is_dir()
-
-
-def test_a_tokenizer_larger_than_the_embedding_is_refused_before_training(encoded, tmp_path):
+def test_a_tokenizer_larger_than_the_embedding_is_rejected_before_training(four_rows, tmp_path):
     tokenizer = models.load_tokenizer("mini")
     tokenizer.add_tokens(["<new>"])
-    base = models.load_base("mini")
-    with pytest.raises(models.ModelError, match="more than embeddings: '<new>' is number"):
-        sft_qlora.train(base, tokenizer, encoded, folder=tmp_path, **SHORT)
+    with pytest.raises(models.ModelError, match="more tokens than .* embeddings: '<new>' has id"):
+        train(models.load_base("mini"), tokenizer, four_rows, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,67 +1,66 @@
-"""Published recipes as studies: every value says where it is from, and every one can be trained."""
+"""Published recipes as studies: every value has a source, and every recipe can be trained."""
 
 import re
 
 import pandas as pd
 import pytest
-import recipes
+from tests.support import toy_recipes
 
-from clinical_camel import data, runs
+from clinical_camel.core.paths import root
 from clinical_camel.estimate.shapes import SHAPES
 
 MARKS = ("published", "reference", "recalled", "ours")
 OURS = {"colab_t4", "h100_8b"}  # recipes of no published system
-TABLE = pd.read_csv(recipes.HERE / "recipes.csv")
+TABLE = pd.read_csv(root() / "benchmarks" / "results" / "recipes.csv")
 KINDS = ["clinical_camel_70b", "clinmed_llama3_8b", "clinicalgpt_7b", "h100_8b"]
 
 
-@pytest.mark.parametrize("study", sorted(set(recipes.studies()) - OURS))
-def test_every_value_of_a_published_recipe_says_where_it_is_from(study):
-    text = (data.root() / f"params/{study}/02_sft_qlora.yaml").read_text(encoding="utf-8")
-    values = [line for line in text.splitlines() if line and not line.startswith("#")]
+def read_yaml(study):
+    return (root() / f"params/{study}/02_sft_qlora.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("study", sorted(set(toy_recipes.list_studies()) - OURS))
+def test_every_value_of_a_published_recipe_has_a_source(study):
+    values = [line for line in read_yaml(study).splitlines() if line and not line.startswith("#")]
     values = [line for line in values if not re.fullmatch(r"(study: .*|mixture:)", line)]
     unmarked = [line for line in values if not line.partition("  # ")[2].startswith(MARKS)]
     assert unmarked == []
 
 
-def test_what_is_recalled_is_never_called_published():
-    """The facts that only memory has (systems.md, 1.3): none of them stands as published."""
+def test_recalled_values_are_not_marked_as_published():
+    """The paper does not state these values (systems.md, 1.3)."""
     for study in ("clinical_camel_13b", "clinical_camel_70b"):
-        text = (data.root() / f"params/{study}/02_sft_qlora.yaml").read_text(encoding="utf-8")
         for name in ("lora_rank", "lora_alpha", "lora_targets", "learning_rate", "batch_size"):
-            assert re.search(rf"(?m)^{name}: .*  # recalled", text), name
+            assert re.search(rf"(?m)^{name}: .*  # recalled", read_yaml(study)), name
 
 
 def test_the_table_has_every_recipe_and_each_was_trained():
-    assert TABLE["study"].tolist() == recipes.studies()
+    assert TABLE["study"].tolist() == toy_recipes.list_studies()
     assert (TABLE["steps"] >= 4).all()
     assert TABLE["last_loss"].between(0.1, 10).all()
     assert (TABLE["adapter_parameters"] > 0).all()
 
 
-@pytest.mark.parametrize("study", KINDS)  # one of each architecture; int8 among them
-def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes, "STEPS", 2)
-    row = recipes.try_recipe(study, tmp_path)
+@pytest.mark.parametrize("study", KINDS)  # one of each architecture, int8 included
+def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path):
+    row = toy_recipes.try_recipe(study, tmp_path, steps=2)
     committed = TABLE.set_index("study").loc[study]
     assert row["adapter_parameters"] == committed["adapter_parameters"]
     assert row["architecture"] == committed["architecture"]
-    assert 0 < row["trained_share"] <= 1
-    assert row["loss_on"] == runs.load_params(study, "02_sft_qlora")["loss_on"]
+    assert 0 < row["target_share"] <= 1
+    assert row["loss_on"] == toy_recipes.load_recipe(study).loss_on
 
 
-@pytest.mark.parametrize("study", recipes.studies())
-def test_a_recipe_can_be_planned_before_its_base_is_downloaded(study):
-    assert runs.load_params(study, "02_sft_qlora")["model"] in SHAPES
+@pytest.mark.parametrize("study", toy_recipes.list_studies())
+def test_a_recipe_can_be_estimated_before_its_base_is_downloaded(study):
+    assert toy_recipes.load_recipe(study).model in SHAPES
 
 
-def test_an_unknown_base_says_where_to_add_it():
+def test_the_message_for_an_unknown_base_says_where_to_add_it():
     with pytest.raises(LookupError, match="add it to BASES"):
-        recipes.base_of("somebody/model")
+        toy_recipes.find_base("somebody/model")
 
 
-def test_a_base_that_counts_positions_by_the_row_is_never_packed(tmp_path, monkeypatch):
-    plain = runs.load_params
-    monkeypatch.setattr(runs, "load_params", lambda *study: plain(*study) | {"packing": True})
-    with pytest.raises(ValueError, match="bloom finds a token's position by counting the row"):
-        recipes.try_recipe("clinicalgpt_7b", tmp_path)
+def test_packing_is_rejected_for_a_base_that_derives_positions_from_the_row(tmp_path):
+    with pytest.raises(ValueError, match="packing: bloom derives positions from the row"):
+        toy_recipes.try_recipe("clinicalgpt_7b", tmp_path, packing=True)

@@ -1,4 +1,4 @@
-"""A small project folder to break, and small pieces that several tests need."""
+"""A small project folder for tests, and small objects that several tests need."""
 
 import subprocess
 from html.parser import HTMLParser
@@ -17,7 +17,7 @@ class Project:
             (root / folder).mkdir(parents=True, exist_ok=True)
 
     def notebook(self, step: str, params: str, *cells: str) -> Path:
-        """A notebook with a title, one tagged parameters cell and these code cells."""
+        """Write a notebook with a title, one tagged parameters cell and these code cells."""
         v4 = nbformat.v4
         title = f"# {step[:2]} A step\n\nResearch only: not for use in care."
         notebook = v4.new_notebook(
@@ -33,33 +33,33 @@ class Project:
         return file
 
     def params(self, study: str, step: str, text: str) -> Path:
-        """params/<study>/<step>.yaml with this text."""
+        """Write params/<study>/<step>.yaml."""
         return self.file(f"params/{study}/{step}.yaml", text)
 
-    def file(self, place: str, text: str) -> Path:
-        """Any text file of the project, by its path from the root."""
-        file = self.root / place
+    def file(self, path: str, text: str) -> Path:
+        """Write a text file by its root-relative path."""
+        file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         return file
 
 
-def in_turn(*said: str) -> list[dict[str, str]]:
-    """Messages of user and assistant, who speak in turn."""
+def make_messages(*texts: str) -> list[dict[str, str]]:
+    """Return messages of alternating roles, the user first."""
     roles = ("user", "assistant")
-    return [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
+    return [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)]
 
 
-def dialogue(name: str, exchanges: int = 3):
-    """Questions and answers on one subject: a row to train on."""
-    from clinical_camel.data import Dialogue  # after the environment above is set
+def make_dialogue(name: str, exchanges: int = 3):
+    """Return a row to train on: questions and answers on one subject."""
+    from clinical_camel.data import Dialogue  # imported late, so that conftest sets variables first
 
     pairs = [(f"Question {i} on {name}?", f"Answer {i} on {name}.") for i in range(exchanges)]
-    return Dialogue(id=name, source="test", messages=in_turn(*sum(pairs, ())))
+    return Dialogue(id=name, source="test", messages=make_messages(*sum(pairs, ())))
 
 
 class Memory:
-    """A journal in memory, with what steps use of `runs.Journal`."""
+    """A journal in memory: `done` and `append`, as `runs.Journal` has them."""
 
     def __init__(self) -> None:
         self.done: dict[str, dict] = {}
@@ -71,25 +71,25 @@ class Memory:
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)> $$\\href{javascript:x}{y}$$"
 
 
-class Tags(HTMLParser):
-    """What is live on a page, and what is read on it."""
+class Page(HTMLParser):
+    """The tags of an HTML page with the names of their attributes, and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, tuple]] = []
+        self.tags: list[tuple[str, tuple]] = []
         self.text = ""
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, tuple(name for name, _ in attrs)))
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
 
     def handle_data(self, data):
         self.text += data
 
 
-def skip_if_run_again() -> None:
-    """For tests of the committed figures: after `make study` on another machine they are others."""
+def skip_if_rerun() -> None:
+    """Skip a test of committed numbers after a study was run here: other machines differ."""
     root = Path(__file__).parents[2]
-    changed = ["git", "diff", "--quiet", "HEAD", "--", "outputs"]
-    if subprocess.run(changed, cwd=root, check=False).returncode:
-        pytest.skip("a study was run again here: this test is of the committed figures")
+    compare = ["git", "diff", "--quiet", "HEAD", "--", "outputs"]
+    if subprocess.run(compare, cwd=root, check=False).returncode:
+        pytest.skip("outputs/ differs from the commit: this test checks committed numbers")

@@ -1,7 +1,7 @@
-"""What goes wrong in the toy study of runner_drill.py: imported by its notebooks and processes.
+"""The faults of the toy study of drills/runner.py, imported by its notebooks and processes.
 
-Everything is asked for by environment variables, so that neither the notebooks nor their
-parameters differ between the run that meets the fault and the run after it.
+Environment variables choose the fault, so that notebooks and parameters are the same in the run
+with the fault and in the run after it.
 """
 
 import fcntl
@@ -12,21 +12,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-FILLER = "filler"  # the file that takes all room on the small disk
+FILLER = "filler"  # the file that fills the small disk
 
 
 def pay(name: str) -> str:
-    """Stand in for a paid reply: one line in the ledger, and 5,000 letters that name the round."""
+    """Simulate a paid reply: one line in the ledger, and a long text that names the round."""
     with Path(os.environ["TOY_LEDGER"]).open("a") as ledger:
         ledger.write(f"{name}\n")
     sys.audit("toy.append")  # counted as a write: the journal keeps its file open
     return os.environ["TOY_ROUND"] * 5000  # more than a block, or a full disk still takes it
 
 
-def strike(place: str) -> None:
-    """Do what TOY_FAULT asks for at this place; nothing without it."""
-    where, _, fault = os.environ.get("TOY_FAULT", "").partition(":")
-    if where != place:
+def inject(place: str) -> None:
+    """Cause the fault that TOY_FAULT names for this place, if any."""
+    fault_place, _, fault = os.environ.get("TOY_FAULT", "").partition(":")
+    if fault_place != place:
         return
     if fault == "raise":
         raise ValueError("the reply is empty")
@@ -36,28 +36,28 @@ def strike(place: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "os_exit":
         os._exit(0)
-    _tell_ready()
+    _report_ready()
     if fault == "wait":
         time.sleep(120)
     while fault == "pause" and not Path(os.environ["TOY_LEDGER"]).with_name("go").exists():
         time.sleep(0.05)
-    while fault == "deaf":
+    while fault == "ignore interrupts":
         try:
             time.sleep(120)
         except KeyboardInterrupt:
             continue
-    if fault == "hold":
+    if fault == "hold the interpreter":
         sum(range(10**12))  # no other thread of this process runs meanwhile
 
 
-def _tell_ready() -> None:
+def _report_ready() -> None:
     partial = Path(os.environ["TOY_LEDGER"]).with_name("ready.tmp")
     partial.write_text(str(os.getpid()))
     partial.replace(partial.with_name("ready"))
 
 
-def arm() -> None:
-    """In every Python process of the toy, at its start (sitecustomize)."""
+def install() -> None:
+    """Called in every Python process of the toy, at its start (sitecustomize)."""
     if "TOY_NO_KERNEL" in os.environ:
         sys.modules.update(ipykernel=None, ipykernel_launcher=None)
     if "TOY_DISK" in os.environ:
@@ -65,10 +65,9 @@ def arm() -> None:
 
 
 class _Disk:
-    """Counts the writes below a folder over all processes; full from the TOY_FULL_AT-th on.
+    """Counts the writes below a folder over all processes; the disk is full from one of them on.
 
-    Full is real where TOY_DISK is a small file system of its own (a filler takes the room), and
-    made up, an ENOSPC from this hook, where no such file system could be mounted.
+    If TOY_DISK is a small file system, a filler file fills it. Otherwise this hook raises ENOSPC.
     """
 
     def __init__(self) -> None:
@@ -83,11 +82,11 @@ class _Disk:
             return
         self.busy = True
         try:
-            number = self._count()
+            number = self._count_write()
             if number == self.full_at and self.real:
                 self._fill()
             if number >= self.full_at and not self.real:
-                raise OSError(28, "No space left on device (made up)")
+                raise OSError(28, "No space left on device (simulated)")
         finally:
             self.busy = False
 
@@ -100,7 +99,7 @@ class _Disk:
             return False
         return os.path.abspath(os.fsdecode(path)).startswith(f"{self.folder}/")  # noqa: PTH100
 
-    def _count(self) -> int:
+    def _count_write(self) -> int:
         with self.counter.open("a+") as counter:
             fcntl.flock(counter, fcntl.LOCK_EX)
             counter.write(".")

@@ -1,6 +1,6 @@
-"""A toy study of two notebooks, run by our runner or by stock papermill, and looked at after.
+"""A toy study of two notebooks, run by our runner or by stock papermill, and what is on disk then.
 
-01_ask pays for six replies, 02_count stands on its rows. Both launchers execute the same notebooks.
+01_ask pays for six replies, 02_count reads their rows. Both launchers execute the same notebooks.
 """
 
 import json
@@ -16,14 +16,13 @@ from pathlib import Path
 import nbformat
 import psutil
 
-HERE = Path(__file__).parent
-SOURCE = HERE.parent / "src"
+REPOSITORY = Path(__file__).parents[2]
 STEPS = ("01_ask", "02_count")
 QUESTIONS = 6
 OURS, STOCK = "our runner", "papermill"
 
-# no torch and no seaborn: they take seconds to import and play no part here
-OPEN = """\
+# no torch and no seaborn: they take seconds to import and are not needed
+START = """\
 import sys
 sys.modules.update(torch=None, seaborn=None)
 from tests.support import toy_faults
@@ -35,8 +34,8 @@ for name in runs.path(source).read_text().split():
     if name not in journal.done:
         journal.append(name, toy_faults.pay(name))
     if len(journal.done) == 3:
-        toy_faults.strike("cell")"""
-KEEP = """\
+        toy_faults.inject("cell")"""
+SAVE = """\
 from matplotlib import pyplot as plt
 run.save_rows([{"id": i, "reply": text[:7]} for i, text in journal.done.items()], "rows")
 run.save_figure(plt.figure(figsize=(1, 1)), "empty", alt="nothing")"""
@@ -45,15 +44,15 @@ run.save_rows(runs.path(rows).read_text().splitlines(), "rows")"""
 FINISH = """\
 run.finish("six replies")"""
 LAST = """\
-toy_faults.strike("after finish")"""
+toy_faults.inject("after finish")"""
 NOTEBOOKS = {
     "01_ask": (
         'study: str = "toy"\nseed: int = 0\nsource: str = ""',
-        (OPEN.format(step="01_ask"), ASK, KEEP, FINISH, LAST),
+        (START.format(step="01_ask"), ASK, SAVE, FINISH, LAST),
     ),
     "02_count": (
         'study: str = "toy"\nseed: int = 0\nrows: str = ""',
-        (OPEN.format(step="02_count"), COUNT, FINISH),
+        (START.format(step="02_count"), COUNT, FINISH),
     ),
 }
 PARAMS = {
@@ -63,50 +62,56 @@ PARAMS = {
 
 
 class Toy:
-    """A folder with the toy project and its ledger, under one launcher."""
+    """A folder with the toy project and its ledger, for one launcher."""
 
     def __init__(self, folder: Path, launcher: str) -> None:
         folder.mkdir(parents=True)
         self.folder, self.launcher = folder, launcher
-        self.disk = folder / "disk"  # project, HOME and temporary files: the disk of a rented box
+        self.disk = (
+            folder / "disk"
+        )  # project, HOME and temporary files: the disk of a rented machine
         self.root = self.disk / "project"
         self.ledger = folder / "ledger"
         self.round = 0
 
     def build(self) -> None:
-        """The notebooks, the params files and the questions."""
+        """Write the notebooks, the params files and the questions."""
         for step, (params, cells) in NOTEBOOKS.items():
             self.write(f"params/toy/{step}.yaml", PARAMS[step])
-            self.notebook(step, params, *cells)
+            self.write_notebook(step, params, *cells)
         self.write("data/questions.txt", "\n".join(f"q{i}" for i in range(QUESTIONS)))
-        for place in ("home", "tmp", "project/outputs/toy"):
-            (self.disk / place).mkdir(parents=True, exist_ok=True)
-        self.write("../python/sitecustomize.py", "import toy_faults\n\ntoy_faults.arm()\n")
+        for folder in ("home", "tmp", "project/outputs/toy"):
+            (self.disk / folder).mkdir(parents=True, exist_ok=True)
+        self.write(
+            "../python/sitecustomize.py",
+            "from tests.support import toy_faults\n\ntoy_faults.install()\n",
+        )
 
-    def write(self, place: str, text: str) -> None:
-        """A text file of the project, by its path from the root."""
-        file = self.root / place
+    def write(self, path: str, text: str) -> None:
+        """Write a text file by its root-relative path."""
+        file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
-    def notebook(self, step: str, params: str, *cells: str, kernel: str = "python3") -> None:
-        """A notebook of one parameters cell and these code cells."""
+    def write_notebook(self, step: str, params: str, *cells: str, kernel: str = "python3") -> None:
+        """Write a notebook of one parameters cell and these code cells."""
         v4 = nbformat.v4
         tagged = v4.new_code_cell(params, metadata={"tags": ["parameters"]})
         kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
-        whole = v4.new_notebook(
+        notebook = v4.new_notebook(
             cells=[tagged, *map(v4.new_code_cell, cells)], metadata={"kernelspec": kernelspec}
         )
-        for i, cell in enumerate(whole.cells):
+        for i, cell in enumerate(notebook.cells):
             cell["id"] = f"{step}-{i}"
         (self.root / "notebooks").mkdir(parents=True, exist_ok=True)
-        nbformat.write(whole, self.root / f"notebooks/{step}.ipynb")
+        nbformat.write(notebook, self.root / f"notebooks/{step}.ipynb")
 
-    def environment(self, **more: str) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("TOY_", "JUPYTER_"))}
-        return keep | {
+    def make_environment(self, **changes: str) -> dict[str, str]:
+        own = {k: v for k, v in os.environ.items() if not k.startswith(("TOY_", "JUPYTER_"))}
+        paths = (self.disk / "python", REPOSITORY, REPOSITORY / "src")
+        return own | {
             "CLINICAL_CAMEL_ROOT": str(self.root),
-            "PYTHONPATH": os.pathsep.join(map(str, (self.disk / "python", HERE, SOURCE))),
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "HOME": str(self.disk / "home"),
@@ -115,13 +120,13 @@ class Toy:
             "MPLCONFIGDIR": str(self.disk / "home"),
             "TOY_LEDGER": str(self.ledger),
             "TOY_ROUND": f"round {self.round}",
-            **more,
+            **changes,
         }
 
     # ------------------------------------------------------------- running it
 
     def commands(self, *steps: str, force: bool = False) -> list[list[str]]:
-        """What a user types: one command of ours, or one papermill a step."""
+        """Return what a user types: one command of ours, or one papermill command per step."""
         if self.launcher == OURS:
             options = ["--force"] if force else []
             return [[sys.executable, "-m", "clinical_camel", "run", "toy", *steps, *options]]
@@ -132,13 +137,13 @@ class Toy:
         ]
 
     def start(self, command: list[str], output: str = "", **environment: str) -> subprocess.Popen:
-        """One command in the project's folder; what it prints goes to a file beside it."""
-        with Path(output or self.folder / "said").open("ab") as said:
+        """Start a command in the project's folder; its output goes to a file outside it."""
+        with Path(output or self.folder / "output").open("ab") as file:
             return subprocess.Popen(
                 command,
                 cwd=self.root,
-                env=self.environment(**environment),
-                stdout=said,
+                env=self.make_environment(**environment),
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -151,9 +156,9 @@ class Toy:
         output: str = "",
         **environment: str,
     ) -> int:
-        """Run these steps (none: all) as a user would; the exit code, as a shell gives it."""
+        """Run these steps (none: all) as a user would; return the exit code of a shell."""
         self.round += 1
-        for name in ("said", "ready", "go"):
+        for name in ("output", "ready", "go"):
             (self.folder / name).unlink(missing_ok=True)
         code = 0
         for command in self.commands(*steps, force=force):
@@ -165,51 +170,51 @@ class Toy:
                 break
         return code if code >= 0 else 128 - code
 
-    def wait_ready(self) -> int:
-        """The pid of the kernel that has come to its fault."""
+    def wait_until_ready(self) -> int:
+        """Return the pid of the kernel once it has reached its fault."""
         deadline = time.monotonic() + 120
         while not (ready := self.folder / "ready").exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.folder}: {self.output()}")
+                raise TimeoutError(f"{self.folder}: {self.read_output()}")
             time.sleep(0.02)
         return int(ready.read_text())
 
-    def output(self) -> str:
-        """What the last run printed."""
-        said = self.folder / "said"
-        return said.read_text(errors="replace") if said.exists() else ""
+    def read_output(self) -> str:
+        """Return what the last run printed."""
+        file = self.folder / "output"
+        return file.read_text(errors="replace") if file.exists() else ""
 
-    def status(self) -> dict[str, str]:
-        """What `status` of ours calls each step."""
+    def read_status(self) -> dict[str, str]:
+        """Return the status of each step, from our `status` command."""
         command = [sys.executable, "-m", "clinical_camel", "status", "toy"]
-        environment = self.environment()
-        done = subprocess.run(
+        environment = self.make_environment()
+        process = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
         )
-        rows = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()[1:]]
+        rows = [re.split(r"\s{2,}", line.strip()) for line in process.stdout.splitlines()[1:]]
         return {row[0]: row[1] for row in rows if len(row) > 1}
 
     # ------------------------------------------------------------- what is on disk
 
-    def kept(self, step: str) -> dict[str, bytes]:
-        """Every published file of a step."""
-        place = self.root / "outputs/toy"
-        files = [place / f"{step}.ipynb", *sorted((place / step).rglob("*"))]
-        return {str(f.relative_to(place)): f.read_bytes() for f in files if f.is_file()}
+    def read_result(self, step: str) -> dict[str, bytes]:
+        """Return every published file of a step."""
+        folder = self.root / "outputs/toy"
+        files = [folder / f"{step}.ipynb", *sorted((folder / step).rglob("*"))]
+        return {str(f.relative_to(folder)): f.read_bytes() for f in files if f.is_file()}
 
-    def whole(self, step: str) -> str:
-        """The latest round in a published result if it is whole, else ""."""
-        place = self.root / "outputs/toy"
+    def find_complete_round(self, step: str) -> str:
+        """Return the latest round in a published result if it is complete, else ""."""
+        folder = self.root / "outputs/toy"
         try:
-            record = json.loads((place / step / "run.json").read_text())
-            rows = (place / step / "rows.jsonl").read_text().splitlines()
-            notebook = nbformat.read(place / f"{step}.ipynb", as_version=4)
+            record = json.loads((folder / step / "run.json").read_text())
+            rows = (folder / step / "rows.jsonl").read_text().splitlines()
+            notebook = nbformat.read(folder / f"{step}.ipynb", as_version=4)
         except (OSError, ValueError, nbformat.reader.NotJSONError):
             return ""
         cells = [c for c in notebook.cells if c.cell_type == "code"]
         rounds = set(re.findall(r"round \d+", "".join(rows)))
-        png = place / step / "empty.png"
-        good = (
+        png = folder / step / "empty.png"
+        is_complete = (
             record["status"] == "complete"
             and len(rows) == QUESTIONS
             and rounds
@@ -217,32 +222,32 @@ class Toy:
             and not any(o.output_type == "error" for c in cells for o in c.outputs)
             and (step != "01_ask" or png.read_bytes().endswith(b"IEND\xaeB`\x82"))
         )
-        return max(rounds) if good else ""
+        return max(rounds) if is_complete else ""
 
-    def marks(self, step: str = STEPS[0]) -> dict[str, int]:
-        """How many cells papermill calls completed, failed, pending; {} if none can be read."""
+    def count_marks(self, step: str = STEPS[0]) -> dict[str, int]:
+        """Return how many cells papermill marks completed, failed, pending; {} if unreadable."""
         try:
             notebook = nbformat.read(self.root / f"outputs/toy/{step}.ipynb", as_version=4)
         except (OSError, ValueError, nbformat.reader.NotJSONError):
             return {}
-        facts = [cell.metadata.get("papermill", {}) for cell in notebook.cells]
-        words = [fact["status"] for fact in facts if "status" in fact]
-        return {word: words.count(word) for word in dict.fromkeys(words)}
+        cells = [cell.metadata.get("papermill", {}) for cell in notebook.cells]
+        marks = [cell["status"] for cell in cells if "status" in cell]
+        return {mark: marks.count(mark) for mark in dict.fromkeys(marks)}
 
-    def paid(self) -> int:
-        """How many replies have been paid for."""
+    def count_paid(self) -> int:
+        """Return how many replies have been paid for."""
         return len(self.ledger.read_text().split()) if self.ledger.exists() else 0
 
-    def kernels(self) -> list[psutil.Process]:
-        """Kernels that work in this project."""
-        found = []
+    def find_kernels(self) -> list[psutil.Process]:
+        """Return the kernels that run in this project."""
+        kernels = []
         for process in psutil.process_iter():
             try:
                 if "ipykernel_launcher" in process.cmdline() and process.cwd() == str(self.root):
-                    found.append(process)
+                    kernels.append(process)
             except psutil.Error:
                 continue
-        return found
+        return kernels
 
 
 @dataclass
@@ -253,82 +258,84 @@ class Row:
     variant: str
     launcher: str
     exit_code: str = ""
-    says: str = ""
-    true: str = ""  # what it says agrees with what is on disk
+    message: str = ""
+    truthful: str = ""  # whether the message agrees with what is on disk
     earlier_result: str = ""
     later_step: str = ""
-    left_running: str = ""
+    still_running: str = ""
     next_run: str = ""
-    paid_again: str = ""
+    paid_twice: str = ""
 
 
-# ------------------------------------------------------------------- looking at what happened
+# ------------------------------------------------------------------------ what happened
 
 
-def says(toy: Toy) -> str:
-    """The line a user reads at the end, without what differs from run to run."""
-    lines = [line for line in toy.output().splitlines() if line.strip()] or ["nothing"]
+def read_last_message(toy: Toy) -> str:
+    """Return the line that a user reads at the end, without what differs from run to run."""
+    lines = [line for line in toy.read_output().splitlines() if line.strip()] or ["nothing"]
     if toy.launcher == STOCK:  # the kernel's own lines come and go
         own = [line for line in lines if "[IPKernelApp]" not in line] or ["nothing"]
-        return plain(f"{own[-1]}; notebook: {marks(toy)}")
+        return normalize(f"{own[-1]}; notebook: {format_marks(toy)}")
     ended = [line for line in lines if re.match(r"\[\d/\d\].* \d+ s ", line)]
     broken = [line for line in ended if "complete" not in line]
     line = (broken or [line for line in lines if "not started" in line] or ended or lines)[-1]
-    return plain(re.sub(r" +\d+ s +", ": ", re.sub(r"^\[\d/\d\] \w+ +", "", line)))
+    return normalize(re.sub(r" +\d+ s +", ": ", re.sub(r"^\[\d/\d\] \w+ +", "", line)))
 
 
-def plain(text: str) -> str:
-    """Without pids, places and colours."""
+def normalize(text: str) -> str:
+    """Return text without pids, folders and colours."""
     text = re.sub(r"\x1b\[[\d;]*m", "", text)
     text = re.sub(r"/\S*/(disk|bin)/", ".../", text)
     return " ".join(re.sub(r"\bprocess \d+", "process N", text).split())[:200]
 
 
-def marks(toy: Toy) -> str:
-    return ", ".join(f"{n} {word}" for word, n in toy.marks().items()) or "torn"
+def format_marks(toy: Toy) -> str:
+    return ", ".join(f"{n} {mark}" for mark, n in toy.count_marks().items()) or "torn"
 
 
-def is_true(toy: Toy, code: int, *steps: str) -> bool:
-    """Success is claimed if and only if these steps are new and whole; `complete` means whole.
+def is_truthful(toy: Toy, code: int, *steps: str) -> bool:
+    """Return whether success is claimed exactly if these steps are new, and `complete` is true.
 
-    Papermill has no status; its reader goes by the marks of the cells.
+    Papermill has no status command; its reader goes by the marks of the cells.
     """
-    complete = [step for step in STEPS if list(toy.marks(step)) == ["completed"]]
+    complete = [step for step in STEPS if list(toy.count_marks(step)) == ["completed"]]
     if toy.launcher == OURS:
-        complete = [step for step, word in toy.status().items() if word == "complete"]
-    return (code == 0) == made_now(toy, *steps) and all(toy.whole(step) for step in complete)
+        complete = [step for step, status in toy.read_status().items() if status == "complete"]
+    is_success = is_new(toy, *steps)
+    return (code == 0) == is_success and all(toy.find_complete_round(step) for step in complete)
 
 
-def made_now(toy: Toy, *steps: str) -> bool:
-    return all(toy.whole(step) == f"round {toy.round}" for step in steps or STEPS)
+def is_new(toy: Toy, *steps: str) -> bool:
+    """Return whether these steps (none: all) have a complete result of the current round."""
+    return all(toy.find_complete_round(step) == f"round {toy.round}" for step in steps or STEPS)
 
 
-def earlier(toy: Toy, before: dict[str, bytes]) -> str:
-    """What became of the earlier good result of the first step."""
-    now, notebook = toy.kept(STEPS[0]), f"{STEPS[0]}.ipynb"
+def describe_earlier_result(toy: Toy, before: dict[str, bytes]) -> str:
+    """Return what became of the earlier good result of the first step."""
+    now, notebook = toy.read_result(STEPS[0]), f"{STEPS[0]}.ipynb"
     if now == before:
         return "untouched"
     if now.get(notebook) == before[notebook]:
         return "folder replaced, notebook of the run before"
-    if toy.whole(STEPS[0]) == f"round {toy.round}":
-        return "replaced by a whole one"
-    same = all(now.get(name) == text for name, text in before.items() if name != notebook)
-    return f"notebook overwritten{'' if same else ', folder replaced'}"
+    if is_new(toy, STEPS[0]):
+        return "replaced by a complete one"
+    is_same = all(now.get(name) == text for name, text in before.items() if name != notebook)
+    return f"notebook overwritten{'' if is_same else ', folder replaced'}"
 
 
-def left_running(toy: Toy) -> str:
-    """Whether a kernel is still there five seconds after its launcher has ended."""
+def find_still_running(toy: Toy) -> str:
+    """Return whether a kernel still runs five seconds after its launcher has ended."""
     deadline = time.monotonic() + 5
-    while (there := toy.kernels()) and time.monotonic() < deadline:
+    while (kernels := toy.find_kernels()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return "its kernel" if there else "nothing"
+    return "its kernel" if kernels else "nothing"
 
 
-def again(toy: Toy, *steps: str) -> str:
-    """The run after the fault: whether it finishes, and whether what stands there is whole."""
+def run_again(toy: Toy, *steps: str) -> str:
+    """Run once more without the fault; return whether that completes every result."""
     code = toy.run(*steps)
-    whole = code == 0 and all(toy.whole(step) for step in STEPS)
-    told = "complete" if whole else f"exit {code}: {says(toy)}"
-    for process in toy.kernels():  # the drill leaves nothing behind
+    is_complete = code == 0 and all(toy.find_complete_round(step) for step in STEPS)
+    result = "complete" if is_complete else f"exit {code}: {read_last_message(toy)}"
+    for process in toy.find_kernels():  # no kernel survives the drill
         process.kill()
-    return told
+    return result

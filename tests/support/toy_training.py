@@ -1,27 +1,21 @@
-"""What `sft_qlora.train` is given for a small training, in tests and in the drill."""
+"""The recipe of a small training, for tests and for the drill."""
 
-SETTINGS = {
-    "max_length": 256,
-    "packing": False,
-    "lora_rank": 4,
-    "lora_alpha": 8,
-    "lora_dropout": 0.1,
-    "lora_targets": ["all-linear"],
-    "learning_rate": 1e-3,
-    "lr_scheduler": "cosine",
-    "warmup_steps": 0.1,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "num_epochs": 2.0,
-    "batch_size": 2,
-    "gradient_accumulation_steps": 1,
-    "optimizer": "paged_adamw_32bit",
-    "parallel": "data",
-    "checkpointed_layers": 0,
-    "group_by_length": False,
-    "validation_fraction": 0.0,
-    "save_steps": 4,
-    "speedups": ["trained_head", "trained_tail", "causal_mask", "fused_lora"],
-    "report_to": "none",
-    "seed": 0,
-}
+from typing import Any
+
+from clinical_camel.sft_qlora.settings import Recipe
+
+
+def toy_recipe(**changes: Any) -> Recipe:
+    """Return the recipe of a training of a few rows on a CPU, with these changes."""
+    settings = {
+        "max_length": 256,
+        "lora_rank": 4,
+        "lora_alpha": 8,
+        "lora_dropout": 0.1,
+        "learning_rate": 1e-3,
+        "warmup_steps": 0.1,
+        "num_epochs": 2.0,
+        "batch_size": 2,
+        "save_steps": 4,
+    }
+    return Recipe(**settings | changes)

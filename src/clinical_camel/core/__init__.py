@@ -1,7 +1,8 @@
-"""The ground floor: paths, hashing, files, values and settings. It imports nothing else of ours.
+"""What everything else builds on; imports nothing else of this package.
 
 paths      the project folder, and paths inside it
 hashing    sha256 of files and of values
 files      files written completely or not at all, folders swapped by renames
-values     messages about values; secrets, machine paths and invisible characters in them
+values     checks of single values: types, paths, secrets, invisible characters
+settings   typed settings of a step: validation, messages, the parameters cell
 """

@@ -9,16 +9,16 @@ from typing import Any
 
 from clinical_camel.core.hashing import hash_file, to_jsonable
 
-NOT_RESULTS = ("journal_", "checkpoint-")  # kept for resuming, neither hashed nor committed
+NOT_RESULTS = ("journal_", "checkpoint-")  # for resuming; neither hashed nor committed
 
 
 def now() -> str:
-    """The time in UTC, to the microsecond, so that two runs are told apart by it."""
+    """Return the time in UTC, to the microsecond, so that no two runs share it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def write_bytes(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a side file, synced, renamed."""
+    """Write a file completely or not at all: a side file, synced, then renamed."""
     partial = file.with_name(f".{file.name}.tmp")
     try:
         with partial.open("wb") as handle:
@@ -28,19 +28,19 @@ def write_bytes(file: Path, content: bytes) -> None:
         partial.replace(file)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        error.filename = error.filename or file.name  # a full disk does not say where
+        error.filename = error.filename or file.name  # a full disk names no file
         raise
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write a JSON file completely or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=2, ensure_ascii=False, default=to_jsonable)
     write_bytes(file, f"{text}\n".encode())
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The mapping in a JSON file; {} if it is missing or damaged."""
+    """Return the mapping in a JSON file; {} if the file is missing or damaged."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -50,19 +50,20 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def swap_in(partial: Path, final: Path) -> None:
     """Put a finished folder in place by renames; the earlier one becomes .<step>.previous."""
-    previous = previous_of(final)
+    previous = previous_path(final)
     if final.exists():
         shutil.rmtree(previous, ignore_errors=True)
         final.replace(previous)
     partial.replace(final)
 
 
-def previous_of(final: Path) -> Path:
+def previous_path(final: Path) -> Path:
+    """Return where `swap_in` keeps the earlier result of a folder."""
     return final.with_name(f".{final.name}.previous")
 
 
-def result_files(folder: Path, skip: tuple[str, ...] = NOT_RESULTS) -> list[Path]:
-    """The files of a folder, sorted, without those with a part that starts as in `skip`."""
+def list_results(folder: Path, skip: tuple[str, ...] = NOT_RESULTS) -> list[Path]:
+    """Return the files of a folder, sorted, except paths with a part that starts as in `skip`."""
 
     def is_result(file: Path) -> bool:
         return not any(part.startswith(skip) for part in file.relative_to(folder).parts)
@@ -71,5 +72,5 @@ def result_files(folder: Path, skip: tuple[str, ...] = NOT_RESULTS) -> list[Path
 
 
 def hash_folder(folder: Path, skip: tuple[str, ...] = NOT_RESULTS) -> dict[str, str]:
-    """sha256 of each result file, by its path inside the folder."""
-    return {f.relative_to(folder).as_posix(): hash_file(f) for f in result_files(folder, skip)}
+    """Return the sha256 of each result file, by its path inside the folder."""
+    return {f.relative_to(folder).as_posix(): hash_file(f) for f in list_results(folder, skip)}

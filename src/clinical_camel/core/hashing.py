@@ -19,7 +19,7 @@ def to_jsonable(value: Any) -> Any:
 
 
 def key_hash(key: Any) -> str:
-    """sha256 of the canonical JSON of `key`."""
+    """Return the sha256 of the canonical JSON of `key`."""
     text = json.dumps(
         key, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=to_jsonable
     )
@@ -27,6 +27,6 @@ def key_hash(key: Any) -> str:
 
 
 def hash_file(file: Path) -> str:
-    """sha256 of a file, read in pieces."""
+    """Return the sha256 of a file."""
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

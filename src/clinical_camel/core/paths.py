@@ -3,31 +3,33 @@
 import os
 from pathlib import Path, PurePosixPath
 
-from clinical_camel.core.values import path_problem
+from clinical_camel.core.values import check_path
 
 
 def root() -> Path:
-    """The project folder: CLINICAL_CAMEL_ROOT if set (tests and drills run in a copy).
+    """Return the project folder: CLINICAL_CAMEL_ROOT if set (tests and drills run in a copy).
 
-    The path is not resolved: a checkout reached through a link keeps the name that its user knows.
+    Links are not resolved: messages then name the path that the user typed.
     """
     override = os.environ.get("CLINICAL_CAMEL_ROOT")
     return Path(override).absolute() if override else Path(__file__).parents[3]
 
 
 def path(text: str) -> Path:
-    """Return the absolute path of a root-relative text.
+    """Return the absolute path of a root-relative one.
 
     The check is lexical: data/public may be a link to a folder elsewhere.
 
     Raises ValueError, naming the text, if it is empty, absolute or leaves the project.
     """
-    problem = path_problem(text) or ("contains a NUL character" if "\0" in text else "")
-    if not text.strip() or problem:
-        raise ValueError(f"path {text!r} {problem or 'is empty'}")
+    problem = "is empty" if not text.strip() else check_path(text)
+    if "\0" in text:
+        problem = "contains a NUL character"
+    if problem:
+        raise ValueError(f"path {text!r} {problem}")
     return root() / PurePosixPath(text)
 
 
 def relative(file: Path) -> str:
-    """A path as it may be printed or recorded: from the project's root, never with a home folder."""
+    """Return a path for messages and records: root-relative, or the name of a file elsewhere."""
     return file.relative_to(root()).as_posix() if file.is_relative_to(root()) else file.name

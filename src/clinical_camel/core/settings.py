@@ -1,15 +1,15 @@
-"""Typed settings: the one schema of what a step may be given.
+"""Typed settings: the only schema of a step.
 
-A subclass names each setting once: type, default, range, choices and a one-sentence meaning. The
-parameters cell of the notebook repeats them, because papermill and readers need it there; a test
-holds the two equal. Validation is pydantic's (strict, no unknown keys, frozen), the messages are
-ours: each names the key, the value and what to write instead.
+A subclass declares each setting once: type, default, range, choices and a one-sentence meaning. The
+parameters cell of the notebook repeats them, because papermill and readers need them there; a test
+compares the two. Pydantic validates (strict, no unknown keys, frozen). The messages are ours: each
+names the key, the value and what to write instead.
 """
 
 import json
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
@@ -21,15 +21,16 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from clinical_camel.core.values import (
-    find_unsafe,
-    house_spelling,
+    check_safety,
+    check_type,
+    format_float,
+    iter_texts,
     nearest,
     show,
-    texts,
-    type_problem,
 )
 
 
@@ -37,29 +38,23 @@ class SettingsError(ValueError):
     """Settings that cannot be used; the message has one line per problem."""
 
 
-def _require_float(value: Any) -> Any:
-    """Refuse a whole number for a float: `1` and `1.0` would be two recipes in two files."""
-    if problem := type_problem(value, "float"):
-        raise PydanticCustomError("float_type", "{problem}", {"problem": problem})
-    return value
-
-
-Float = Annotated[float, BeforeValidator(_require_float)]
-Text = Annotated[str, StringConstraints(min_length=1)]  # plain `str` may be empty: "" is none
-Share = Annotated[Float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Limit = Annotated[int, Field(ge=0)]  # 0 is no limit
-
-
-def valid_by(require: Any) -> BeforeValidator:
-    """A validator for Annotated[...] from a function that returns a problem as text, or ""."""
+def valid_by(check: Callable[[Any], str]) -> BeforeValidator:
+    """Return a validator for Annotated[...] from a function that returns a problem, or ""."""
 
     def validate(value: Any) -> Any:
-        if problem := require(value):
+        if problem := check(value):
             raise PydanticCustomError("setting", "{problem}", {"problem": problem})
         return value
 
     return BeforeValidator(validate)
+
+
+# pydantic takes 1 for 1.0, but the two would be different recipes in two files
+Float = Annotated[float, valid_by(lambda value: check_type(value, "float"))]
+Text = Annotated[str, StringConstraints(min_length=1)]  # a plain `str` may be empty: "" means none
+Share = Annotated[Float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]  # 0 means no limit
 
 
 class Settings(BaseModel):
@@ -82,30 +77,25 @@ class Settings(BaseModel):
         """Return every problem of `values`, one line each, the key first; [] if there is none.
 
         `where` is the notebook that declares the settings, for messages. With `complete`, every
-        setting must be written out: a params file must not fall back on plausible science.
+        setting must be written out: a params file must not fall back on defaults unnoticed.
         """
-        problems = []
+        problems, safe = [], {}
         if complete:
-            problems = [
-                f"{name}: missing; {where} declares it"
-                for name in _names(cls)
-                if name not in values
-            ]
-        safe = {}
+            missing = [name for name in _names(cls) if name not in values]
+            problems = [f"{name}: missing; {where} declares it" for name in missing]
         for name, value in values.items():
-            listed = list(find_unsafe(name, value)) or list(_text_problems(name, value))
-            problems += listed
-            safe |= {} if listed else {name: value}
-        unsafe = values.keys() - safe.keys()
+            unsafe = list(check_safety(name, value)) or list(_check_texts(name, value))
+            problems += unsafe
+            if not unsafe:
+                safe[name] = value
         try:
             cls.model_validate(safe)
         except ValidationError as error:
-            problems += [
-                message
-                for detail in error.errors(include_url=False)
-                if not (detail["type"] == "missing" and str(detail["loc"][0]) in unsafe)
-                for message in _messages(cls, detail, where)
-            ]
+            for detail in error.errors(include_url=False):
+                if detail["type"] == "together":  # not with defaults for missing or unsafe values
+                    problems += [] if problems else detail["ctx"]["problems"].splitlines()
+                elif detail["loc"][0] in safe or detail["loc"][0] not in values:
+                    problems.append(_describe(cls, detail, where))
         return problems
 
     @classmethod
@@ -116,7 +106,7 @@ class Settings(BaseModel):
         return cls.model_validate(values)
 
     def check_together(self) -> Iterator[str]:
-        """Problems of values that are fine alone and not together, one line each."""
+        """Yield problems of values that are valid alone but not together, one line each."""
         return iter(())
 
     @model_validator(mode="after")
@@ -129,7 +119,7 @@ class Settings(BaseModel):
 class StepSettings(Settings):
     """The settings of one step: what the parameters cell of its notebook declares.
 
-    `many_processes`: whether a launcher of several processes may run the step.
+    `many_processes`: whether a launcher may run the step in several processes.
     """
 
     many_processes: ClassVar[bool] = False
@@ -145,96 +135,82 @@ def _names(cls: type[Settings]) -> list[str]:
 # ------------------------------------------------------------------------------ the messages
 
 
-def _text_problems(name: str, value: Any) -> Iterator[str]:
-    """White space at an end, an empty key, a value that stands twice in a list."""
-    for at, _, text in texts(value, name):
+def _check_texts(name: str, value: Any) -> Iterator[str]:
+    """Yield problems: white space at an end, an empty key, an item listed twice."""
+    for at, _, text in iter_texts(value, name):
         if text != text.strip():
             yield f"{at}: {show(text)} has white space at an end; write {show(text.strip())}"
         elif not text and at.endswith("(a key)"):
             yield f"{at}: is empty; write a name"
-    if isinstance(value, list):
-        twice = [item for i, item in enumerate(value) if item in value[:i]]
-        yield from (f"{name}: {show(item)} is listed twice; write it once" for item in twice)
+    for i, item in enumerate(value if isinstance(value, list) else []):
+        if item in value[:i]:
+            yield f"{name}: {show(item)} is listed twice; write it once"
 
 
-WANTED = {"string_type": "str", "int_type": "int", "bool_type": "bool", "float_type": "float"}
+def _describe(cls: type[Settings], detail: dict[str, Any], where: str) -> str:
+    """Return one pydantic error as a message: key, value, remedy."""
+    value, context = detail["input"], detail.get("ctx", {})
+    at, owner, field = _locate(cls, detail["loc"])
+    match detail["type"]:
+        case "missing":
+            return f"{at}: missing; {_describe_kind(owner) or where or 'the step'} needs it"
+        case "extra_forbidden":
+            choices = [name for name in _names(owner) if name != "kind"]
+            belongs = f"a parameter of {where}" if where and owner is cls else "a setting"
+            if title := _describe_kind(owner):
+                belongs += f" of {title}"
+            return f"{at}: not {belongs}{nearest(detail['loc'][-1], choices)}"
+        case "string_type" | "int_type" | "bool_type" as kind:
+            return f"{at}: {check_type(value, kind.removesuffix('_type').replace('string', 'str'))}"
+        case "list_type":
+            return f"{at}: {show(value)} is not a list; write [{show(value)}]"
+        case "dict_type":
+            return f"{at}: {show(value)} is not a mapping; write {{name: value}}"
+        case "model_attributes_type":
+            is_kind = isinstance(value, str) and value in _kinds(field.annotation)
+            remedy = f"{{kind: {value if is_kind else 'name, ...'}}}"
+            return f"{at}: {show(value)} is not a mapping; write {remedy}"
+        case "union_tag_not_found" | "union_tag_invalid":
+            problem = f"{show(value['kind'])} is not" if "kind" in value else "missing; write"
+            return f"{at}.kind: {problem} one of {', '.join(_kinds(field.annotation))}"
+        case "literal_error":
+            if problem := check_type(value, "str"):
+                return f"{at}: {problem}"
+            choices = re.findall(r"'([^']*)'", context["expected"])
+            allowed = ", ".join(choice or '""' for choice in choices)
+            return f"{at}: {show(value)} is not one of {allowed}"
+        case "string_too_short":
+            return f"{at}: is empty; write a name"
+        case "too_short":
+            return f"{at}: is empty; name at least one"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"{at}: {value} is not allowed; write a number that is {_describe_range(field)}"
+        case "setting":
+            return f"{at}: {context['problem']}"
+    return f"{at}: {show(value)}: {detail['msg']}"
 
 
-def _messages(cls: type[Settings], detail: dict[str, Any], where: str) -> Iterator[str]:
-    """One pydantic error in our words."""
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "together":
-        yield from context["problems"].splitlines()
-        return
-    at, parent = _place(cls, detail["loc"])
-    if kind == "missing":
-        needed = f"; {where} declares it" if where else ""
-        yield f"{at}: missing{needed}"
-    elif kind == "extra_forbidden":
-        choices = [name for name in _names(parent) if name != "kind"]
-        owner = f"not a parameter of {where}" if where and parent is cls else "not a setting"
-        yield f"{at}: {owner}{nearest(detail['loc'][-1], choices)}"
-    elif kind in WANTED:
-        yield f"{at}: {context.get('problem') or type_problem(value, WANTED[kind])}"
-    elif kind == "list_type":
-        yield f"{at}: {show(value)} is not a list; write [{show(value)}]"
-    elif kind in ("dict_type", "model_type", "model_attributes_type"):
-        yield f"{at}: {show(value)} is not a mapping; write {{name: value}}"
-    elif kind in ("union_tag_not_found", "union_tag_invalid"):
-        tags = context.get("expected_tags", "").replace("'", "")
-        tag = value.get("kind") if isinstance(value, dict) else value
-        yield f"{at}.kind: {show(tag)} is not one of {tags or 'the kinds that there are'}"
-    elif kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"])
-        allowed = ", ".join(choice or '""' for choice in choices)
-        is_text = type_problem(value, "str")
-        yield f"{at}: {is_text}" if is_text else f"{at}: {show(value)} is not one of {allowed}"
-    elif kind == "string_too_short":
-        yield f"{at}: is empty; write a name"
-    elif kind == "too_short":
-        yield f"{at}: is empty; name at least one"
-    elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        yield f"{at}: {value} is not allowed; write a number that is {_range(cls, detail['loc'])}"
-    elif kind == "finite_number":
-        yield f"{at}: {value} is not a finite number"
-    elif kind == "setting":
-        yield f"{at}: {context['problem']}"
-    else:
-        yield f"{at}: {show(value)}: {detail['msg']}"
-
-
-def _place(cls: type[Settings], loc: tuple[Any, ...]) -> tuple[str, type[Settings]]:
-    """The place of an error as it stands in YAML, and the settings class that it is in."""
-    at, parent = "", cls
-    for i, part in enumerate(loc):
-        last = i == len(loc) - 1
-        if isinstance(part, int):
-            at += f"[{part}]"
-            continue
-        if part == "[key]":
-            at = at.removesuffix(f".{loc[i - 1]}") + " (a key)"
-            continue
-        nested = _kinds(parent.model_fields[part].annotation) if part in parent.model_fields else {}
-        at += f".{part}" if at else str(part)
-        if nested and not last and loc[i + 1] in nested:
-            return _nested(nested[loc[i + 1]], loc[i + 2 :], at)
-        if len(nested) == 1 and not last:
-            return _nested(next(iter(nested.values())), loc[i + 1 :], at)
-    return at, parent
-
-
-def _nested(cls: type[Settings], loc: tuple[Any, ...], start: str) -> tuple[str, type[Settings]]:
-    if not loc:
-        return start, cls
-    at, parent = _place(cls, loc)
-    return f"{start}.{at}", parent
+def _locate(
+    cls: type[Settings], loc: tuple[Any, ...]
+) -> tuple[str, type[Settings], FieldInfo | None]:
+    """Return the place of an error in YAML, its settings class, and its field if there is one."""
+    name, *rest = loc
+    field = cls.model_fields.get(name)
+    kinds = _kinds(field.annotation) if field else {}
+    if len(rest) > 1 and rest[0] in kinds:
+        at, owner, field = _locate(kinds[rest[0]], rest[1:])
+        return f"{name}.{at}", owner, field
+    is_key = bool(rest) and rest[-1] == "[key]"
+    at = str(name)
+    for part in rest[: -2 if is_key else None]:
+        at += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return at + " (a key)" * is_key, cls, field
 
 
 def _kinds(annotation: Any) -> dict[str, type[Settings]]:
-    """The settings classes in an annotation, by their `kind`."""
+    """Return the settings classes in an annotation, by their `kind`."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        field = annotation.model_fields.get("kind")
-        return {get_args(field.annotation)[0] if field else "": annotation}
+        return {get_args(annotation.model_fields["kind"].annotation)[0]: annotation}
     classes: dict[str, type[Settings]] = {}
     if get_origin(annotation) in (Annotated, Union, types.UnionType):
         for part in get_args(annotation):
@@ -242,90 +218,72 @@ def _kinds(annotation: Any) -> dict[str, type[Settings]]:
     return classes
 
 
-def _range(cls: type[Settings], loc: tuple[Any, ...]) -> str:
-    """The range of a number in words, from the constraints of its field.
-
-    Constraints of a list's items are in the annotation of the items.
-    """
-    low, high = "", ""
-    for constraint in _constraints(cls, loc):
-        for name, text in (("gt", "above {}"), ("ge", "{} or more")):
-            if (limit := getattr(constraint, name, None)) is not None:
-                low = text.format(limit)
-        for name, text in (("lt", "below {}"), ("le", "at most {}")):
-            if (limit := getattr(constraint, name, None)) is not None:
-                high = text.format(limit)
-    return " and ".join(filter(None, (low, high)))
+def _describe_kind(cls: type[Settings]) -> str:
+    """Return `kind x` for one of several classes of a mapping, else ""."""
+    return f"kind {next(iter(_kinds(cls)))}" if "kind" in cls.model_fields else ""
 
 
-def _constraints(cls: type[Settings], loc: tuple[Any, ...]) -> list[Any]:
-    field = cls.model_fields[loc[0]]
-    nested = _kinds(field.annotation)
-    if nested and len(loc) > 1:
-        inner = nested.get(loc[1]) or next(iter(nested.values()))
-        return _constraints(inner, loc[2:] if loc[1] in nested else loc[1:])
-    return [*field.metadata, *_metadata(field.annotation)]
+def _describe_range(field: FieldInfo) -> str:
+    """Return the range of a number in words, from the constraints of its field or its items."""
+    words = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "at most {}"}
+    constraints = [*field.metadata, *_iter_constraints(field.annotation)]
+    limits = {name: getattr(c, name) for c in constraints for name in words if hasattr(c, name)}
+    return " and ".join(text.format(limits[name]) for name, text in words.items() if name in limits)
 
 
-def _metadata(annotation: Any) -> Iterator[Any]:
+def _iter_constraints(annotation: Any) -> Iterator[Any]:
     if get_origin(annotation) is Annotated:
         for extra in annotation.__metadata__:
-            yield extra
-            yield from getattr(extra, "metadata", [])
-        yield from _metadata(annotation.__origin__)
-    else:
-        for part in get_args(annotation):
-            yield from _metadata(part)
+            yield from getattr(extra, "metadata", [extra])
+    for part in get_args(annotation):
+        yield from _iter_constraints(part)
 
 
-# ---------------------------------------------------------------- as a parameters cell has them
+# ------------------------------------------------------------------------ the parameters cell
 
 
 def parameters_cell(cls: type[StepSettings]) -> str:
-    """The parameters cell that a step's notebook must have: one line per setting.
+    """Return the parameters cell that the step's notebook must have: one line per setting.
 
     >>> print(parameters_cell(StepSettings))
     study: str = "mini_camel"  # params folder; results go to outputs/<study>/
     seed: int = 0  # every random choice
     """
-    fields = sorted(cls.model_fields.items(), key=lambda item: _order(item[0]))
+    own = [name for name in cls.model_fields if name not in StepSettings.model_fields]
+    fields = {name: cls.model_fields[name] for name in ("study", *own, "seed")}
     return "\n".join(
-        f"{name}: {plain_annotation(field.annotation)} = {_literal(field.default)}"
+        f"{name}: {_plain_annotation(field.annotation)} = {_format_literal(field.default)}"
         f"  # {field.description}"
-        for name, field in fields
+        for name, field in fields.items()
     )
 
 
-def _order(name: str) -> int:
-    """`study` first and `seed` last, whatever the subclass adds."""
-    return {"study": 0, "seed": 2}.get(name, 1)
+def _plain_annotation(annotation: Any) -> str:
+    """Return an annotation without constraints and choices, as a parameters cell writes it.
 
-
-def plain_annotation(annotation: Any) -> str:
-    """An annotation as a parameters cell writes it, without constraints and choices.
-
-    >>> plain_annotation(dict[str, Share]), plain_annotation(Literal["a", "b"])
+    >>> _plain_annotation(dict[str, Share]), _plain_annotation(Literal["a", "b"])
     ('dict[str, float]', 'str')
     """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return plain_annotation(parts[0])
+        return _plain_annotation(parts[0])
     if origin is Literal:
         return type(parts[0]).__name__
     if _kinds(annotation):
         return "dict"
     if origin in (list, dict):
-        return f"{origin.__name__}[{', '.join(map(plain_annotation, parts))}]"
+        return f"{origin.__name__}[{', '.join(map(_plain_annotation, parts))}]"
     return annotation.__name__
 
 
-def _literal(value: Any) -> str:
+def _format_literal(value: Any) -> str:
     if isinstance(value, Settings):
-        value = value.model_dump(exclude_unset=True) | {"kind": value.kind}
+        value = {"kind": value.kind} | value.model_dump(exclude_unset=True)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
+        pairs = (f"{_format_literal(k)}: {_format_literal(v)}" for k, v in value.items())
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
+        return f"[{', '.join(map(_format_literal, value))}]"
     if isinstance(value, float):
-        return house_spelling(value)
+        return format_float(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Messages about values, and the search for what must not stand in a published notebook."""
+"""Checks of single values, and the pieces of messages about them."""
 
 import difflib
 import json
@@ -25,8 +25,8 @@ SECRET_VALUE = re.compile(
 )
 
 
-def path_problem(text: str) -> str:
-    """Why `text` is not a path inside the project, or "" when it is one."""
+def check_path(text: str) -> str:
+    """Return why `text` is not a path inside the project; "" if it is one."""
     if (
         text.startswith("~")
         or PurePosixPath(text).is_absolute()
@@ -41,35 +41,34 @@ def path_problem(text: str) -> str:
 
 
 def nearest(name: str, choices: Any) -> str:
-    """The end of a sentence: the likely name, or all of them when none is near."""
-    known, plain = list(choices), str(name).strip().lower().replace("-", "_")
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    close = close or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
-    if close:
-        twin = "" if str(name).isascii() else " (a letter here only looks like a Latin one)"
-        return f"; did you mean {close[0]}{twin}?"
-    return f"; known: {', '.join(known) or 'none'}"
+    """Return the end of a message: the most similar choice, or all choices if none is similar."""
+    names = list(choices)
+    for spelling in (str(name), str(name).strip().lower().replace("-", "_")):
+        if close := difflib.get_close_matches(spelling, names, n=1, cutoff=0.6):
+            hint = "" if str(name).isascii() else " (a letter here only looks like a Latin one)"
+            return f"; did you mean {close[0]}{hint}?"
+    return f"; known: {', '.join(names) or 'none'}"
 
 
-def type_problem(value: Any, wanted: str) -> str:
-    """Why a value does not fit `str`, `int`, `float` or `bool`, with the remedy; "" if it does."""
+def check_type(value: Any, wanted: str) -> str:
+    """Return why a value is not a `str`, `int`, `float` or `bool`, and the remedy; "" if it is."""
     if type(value) is SCALARS[wanted]:  # not isinstance: True is an int to Python
         if wanted == "float" and not math.isfinite(value):
             return f"{value} is not a finite number"
         return ""
     if value is None:
         return 'empty; write "" for none or 0 for no limit'
-    kind = "a date" if isinstance(value, date) else f"{type(value).__name__}"
-    return f"{show(value)} is {kind}, not {wanted}" + remedy(value, wanted)
+    kind = "a date" if isinstance(value, date) else type(value).__name__
+    return f"{show(value)} is {kind}, not {wanted}{_remedy(value, wanted)}"
 
 
-def remedy(value: Any, wanted: str) -> str:
+def _remedy(value: Any, wanted: str) -> str:
     if wanted == "float" and type(value) is int:
         return f"; write {value}.0"
     if wanted in ("float", "int") and isinstance(value, str):
         number = _as_number(value)
         if number is not None and wanted == "float":
-            return f"; write {house_spelling(number)}"
+            return f"; write {format_float(number)}"
         if number is not None and number == int(number):
             return f"; write {int(number)}"
     if wanted == "int" and type(value) is float and value.is_integer():
@@ -90,10 +89,10 @@ def _as_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def house_spelling(number: float) -> str:
-    """Digit, dot, digit, sign: the only form that every YAML reader takes for a number.
+def format_float(number: float) -> str:
+    """Write a number so that every YAML reader takes it for one: digit, dot, digit, sign.
 
-    >>> house_spelling(2e-4), house_spelling(200.0)
+    >>> format_float(2e-4), format_float(200.0)
     ('2.0e-4', '200.0')
     """
     if 1e-3 <= abs(number) < 1e6 or number == 0:
@@ -104,32 +103,35 @@ def house_spelling(number: float) -> str:
 
 
 def show(value: Any) -> str:
-    """A value for a message, short, and never a whole secret."""
+    """Return a value as text for a message: at most 60 characters, secrets masked."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = SECRET_VALUE.sub(lambda match: match.group()[:3] + "…", text)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def texts(value: Any, at: str) -> Iterator[tuple[str, str, str]]:
-    """Every text inside a value as (place, last key, text); the keys of mappings are texts too."""
+def iter_texts(value: Any, at: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each text inside a value, keys of mappings included, as (place, last key, text)."""
     if isinstance(value, str):
         yield at, at.rpartition(".")[2], value
     elif isinstance(value, dict):
         for key, item in value.items():
             yield f"{at} (a key)", "", str(key)
-            yield from texts(item, f"{at}.{key}")
+            yield from iter_texts(item, f"{at}.{key}")
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from texts(item, f"{at}[{i}]")
+            yield from iter_texts(item, f"{at}[{i}]")
 
 
-def find_unsafe(name: str, value: Any) -> Iterator[str]:
-    """Secrets (they would be printed in the notebook), paths that leave, invisible characters."""
+def check_safety(name: str, value: Any) -> Iterator[str]:
+    """Yield problems: secrets, paths outside the project, invisible characters.
+
+    Parameters are printed in the executed notebook, so a secret would be published.
+    """
     remedy = "keys and passwords belong in the environment, never in a parameter"
-    for at, key, text in texts(value, name):
+    for at, key, text in iter_texts(value, name):
         if SECRET_NAME.search(key) and text or SECRET_VALUE.search(text):
             yield f"{at}: looks like a secret; {remedy}"
-        elif problem := path_problem(text) or path_problem(text.rpartition("@")[2]):
+        elif problem := check_path(text) or check_path(text.rpartition("@")[2]):
             yield f"{at}: {show(text)} {problem}"
         if any(unicodedata.category(c) in INVISIBLE for c in text if c not in "\n\t"):
             yield f"{at}: {text!a} contains an invisible character; delete it"

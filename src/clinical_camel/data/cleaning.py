@@ -1,22 +1,22 @@
-"""ShareGPT, cleaned: which conversations are left out, and why.
+"""Clean ShareGPT: which conversations are removed, and why.
 
-People uploaded what a web page showed them: with its markup, its refusals, cut anywhere, in every
-language. A conversation is kept as it is or left out, never mended, so the reasons add up. What the
-paper did is only recalled (other languages and degenerate conversations were removed), so the rules
-are ours; those of FastChat's cleaning were read for comparison.
+People uploaded what a web page showed them: with markup and refusals, truncated anywhere, in every
+language. A conversation stays unchanged or is removed, never repaired, so the counts by reason add
+up. The paper's cleaning is only recalled (other languages and degenerate conversations were
+removed), so these rules are ours; FastChat's cleaning was read for comparison.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from clinical_camel.data import readers
-from clinical_camel.data.shapes import Dialogue, row_problems
+from clinical_camel.data.shapes import Dialogue, check_row
 
-REASONS = (  # in the order in which they are looked for
+REASONS = (  # in the order of the checks
     "not readable",
     "empty turn",
     "wrong order",
@@ -26,7 +26,7 @@ REASONS = (  # in the order in which they are looked for
     "not English",
     "duplicate",
 )
-_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)  # code may speak of markup
+_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)  # code may contain markup
 _PAGE = re.compile(
     r"</?(?:div|span|p|button|svg|path|br|a|ul|ol|li|table|tbody|tr|td|th|pre|code|strong|em|img"
     r"|h[1-6])(?:\s[^<>]*)?/?>|&(?:nbsp|lt|gt|amp|quot|#\d+);|\bCopy code\b"
@@ -41,76 +41,76 @@ _REFUSAL = re.compile(
     r"legal)|engage|browse)|\bmy knowledge cutoff\b|\bOpenAI\b.{0,60}\b(?:policy|policies)\b",
     re.IGNORECASE,
 )
-OPENING = 2_000  # letters that the language is told from
+OPENING = 2_000  # letters used to detect the language
 
 
-def fault(row: dict[str, Any]) -> str:
-    """The first of REASONS that holds for a raw conversation by itself; "" if none does."""
+def find_rejection_reason(row: dict[str, Any]) -> str:
+    """Return the first of REASONS that applies to a raw conversation, "" if none does.
+
+    "duplicate" depends on the other conversations and is not checked here.
+    """
     try:
         dialogue = readers.read_sharegpt(row)
     except ValueError:
         return "not readable"
     if not dialogue.messages or not all(m["content"].strip() for m in dialogue.messages):
         return "empty turn"
-    if row_problems(dialogue):
+    if check_row(dialogue):
         return "wrong order"
     replies = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
     if any(_PAGE.search(_FENCED.sub(" ", m["content"])) for m in dialogue.messages):
         return "remnant of a web page"
     if any(_REFUSAL.search(reply) for reply in replies):
         return "refusal or boilerplate"
-    if len({_plain(reply) for reply in replies}) < len(replies):
+    if len({_normalize(reply) for reply in replies}) < len(replies):
         return "repeats itself"
-    return "" if _english(" ".join(m["content"] for m in dialogue.messages)) else "not English"
+    return "" if _is_english(" ".join(m["content"] for m in dialogue.messages)) else "not English"
 
 
 def read_clean(row: dict[str, Any]) -> Dialogue | None:
-    """The conversation, or None where something is wrong with it: a reader of a `Source`."""
-    return None if fault(row) else readers.read_sharegpt(row)
+    """Return the conversation, or None if it is rejected: the reader of a `Source`."""
+    return None if find_rejection_reason(row) else readers.read_sharegpt(row)
 
 
-def first_of_each(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
-    """Of conversations that say the same, case and white space aside, the first."""
-    kept: dict[str, Dialogue] = {}
+def drop_duplicates(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
+    """Return the first of conversations that are equal, ignoring case and white space."""
+    first: dict[str, Dialogue] = {}
     for dialogue in dialogues:
-        kept.setdefault(_said(dialogue), dialogue)
-    return list(kept.values())
+        first.setdefault(_normalize_dialogue(dialogue), dialogue)
+    return list(first.values())
 
 
-def count(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """What cleaning does to raw conversations: a row before it and one for each of REASONS.
+def count_removed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Count raw conversations by their first rejection reason, one row for each of REASONS.
 
-    Columns: step, left_out, remaining. Each is counted under its first reason.
+    Columns: step, removed, remaining. The first row counts the conversations before cleaning.
     """
-    faults, seen, total = Counter(), set(), 0
+    removed, seen, remaining = Counter(), set(), 0
     for row in rows:
-        total += 1
-        reason = fault(row)
+        remaining += 1
+        reason = find_rejection_reason(row)
         if not reason:
-            said = _said(readers.read_sharegpt(row))
-            reason = "duplicate" if said in seen else ""
-            seen.add(said)
-        faults[reason] += 1
-    return pd.DataFrame(_table(faults, total), columns=["step", "left_out", "remaining"])
-
-
-def _table(faults: Counter, total: int) -> Iterator[tuple[str, int, int]]:
-    yield "as published", 0, total
+            text = _normalize_dialogue(readers.read_sharegpt(row))
+            reason = "duplicate" if text in seen else ""
+            seen.add(text)
+        removed[reason] += 1
+    table = [("as published", 0, remaining)]
     for reason in REASONS:
-        total -= faults[reason]
-        yield reason, faults[reason], total
+        remaining -= removed[reason]
+        table.append((reason, removed[reason], remaining))
+    return pd.DataFrame(table, columns=["step", "removed", "remaining"])
 
 
-def _said(dialogue: Dialogue) -> str:
-    return "\n".join(f"{m['role']}: {_plain(m['content'])}" for m in dialogue.messages)
+def _normalize_dialogue(dialogue: Dialogue) -> str:
+    return "\n".join(f"{m['role']}: {_normalize(m['content'])}" for m in dialogue.messages)
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _english(text: str) -> bool:
-    """py3langid, as `grounding.language`; code is not counted, nor what has no letter at all."""
+def _is_english(text: str) -> bool:
+    """py3langid, as `grounding.detect_language`, without code; texts without a letter pass."""
     import py3langid  # here, not above: only this needs it
 
     prose = _FENCED.sub(" ", text)[:OPENING]

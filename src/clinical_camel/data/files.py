@@ -1,90 +1,78 @@
-"""Strict reading of JSON lines, and the root that relative paths start from.
+"""Strict reading of JSON lines.
 
-`datasets` and `pandas` accept much of what is wrong with a hand-made or half-downloaded file: a
-missing field becomes `None`, `NaN` stays, a repeated key wins silently, a broken line is reported
-without its number. A training set or a benchmark read like that is another one than was meant.
-So here a file is read whole or not at all, and one message names every bad line.
+`datasets` and `pandas` accept many errors of a hand-made or half-downloaded file: a missing field
+becomes `None`, `NaN` stays, a repeated key overwrites the first silently, and a broken line is
+reported without its number. The result would be another dataset than intended. Here a file is read
+completely or not at all, and one message names every bad line.
 """
 
 import codecs
 import gzip
-import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from clinical_camel.core.paths import root
+from clinical_camel.core.values import check_path
 from clinical_camel.data.shapes import DataError
 
-MAX_SHOWN = 20  # bad lines in words in one message
-MAX_NUMBERS = 200  # further ones by their number; the rest are counted
+MAX_SHOWN = 20  # bad lines in one message with their problem
+MAX_NUMBERS = 200  # further lines by number only; the rest are counted
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class _BadValue(ValueError):
-    """JSON that Python's parser accepts and we do not."""
+    """JSON that Python's parser accepts and this module rejects."""
 
 
-def root() -> Path:
-    """The folder that relative paths start from: CLINICAL_CAMEL_ROOT, else the repository."""
-    given = os.environ.get("CLINICAL_CAMEL_ROOT", "")
-    return Path(given).resolve() if given else Path(__file__).resolve().parents[3]
-
-
-def local_path(relative: str) -> Path:
-    """The file at this root-relative path; DataError where it is absent or outside the root."""
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in relative:
-        raise DataError(
-            f"{relative}: a data path is relative to the root of the repository, with forward "
-            "slashes and without '..'"
-        )
-    path = root() / pure
+def locate_file(relative: str) -> Path:
+    """Return the file at this root-relative path; DataError if absent or outside the root."""
+    problem = check_path(relative)
+    if "\\" in relative:
+        problem = "contains a backslash; write /"
+    if problem:
+        raise DataError(f"{relative} {problem}")
+    path = root() / relative
     if path.is_file():
         return path
     if path.is_dir():
         raise DataError(f"{relative} is a folder; name a .jsonl or .jsonl.gz file in it")
-    raise DataError(f"{relative} does not exist. {_advice(pure)}")
+    raise DataError(f"{relative} does not exist. {_advice(PurePosixPath(relative))}")
 
 
 def _advice(pure: PurePosixPath) -> str:
     if pure.parts[:1] in (("http:",), ("https:",)):
         return "An address is not a dataset spec; download the file into data/ and name its path."
     if pure.parts[:2] == ("data", "public"):
-        return "Fill data/public first: section 'Real data' of the README says how."
+        return "Fill data/public first: section 'Real data' of docs/running.md says how."
     if pure.parts[:1] == ("outputs",):
         return "Run the step that writes it first: python -m clinical_camel run <study>."
     if len(pure.parts) == 2 and pure.suffix == "":
         return (
-            "A hub id is not a dataset spec; use a registered name (clinical_camel.data.names())."
+            "A hub id is not a dataset spec; use a registered name, one of "
+            "clinical_camel.data.list_datasets()."
         )
-    return "Is the path relative to the root of the repository?"
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of the file's bytes, as hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return "Is the path relative to the project root?"
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON lines file (UTF-8, BOM allowed, .gz unpacked), one a line.
+    """Return the objects of a JSON lines file (UTF-8, BOM allowed, .gz unpacked), one per line.
 
-    Raises one DataError that lists every bad line with its number: broken or cut-off JSON, not an
+    Raises one DataError that lists every bad line with its number: broken or truncated JSON, not an
     object, two objects, a blank line, NUL, bad UTF-8, a repeated key, NaN or Infinity.
     """
     _, rows, problems = parse_jsonl(path)
-    refuse(path.name, problems)
+    require_no_problems(path.name, problems)
     return rows
 
 
 def parse_jsonl(path: Path) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
-    """The good lines' numbers and objects, and the bad lines' numbers and problems.
+    """Return the numbers of the good lines, their objects, and (number, problem) of the bad lines.
 
-    For a caller that checks the objects too, so that both kinds of bad lines come in one message.
-    Raises DataError for what is no JSON lines file at all.
+    The caller can add its own problems, so one message lists both. Raises DataError for a file that
+    is not JSON lines at all.
     """
     content = _read_bytes(path).removeprefix(UTF8_BOM)
     if not content.strip():
@@ -93,74 +81,75 @@ def parse_jsonl(path: Path) -> tuple[list[int], list[dict[str, Any]], list[tuple
     ends_well = lines[-1] == b""
     if ends_well:
         lines.pop()
-    rows, problems = each(lines, _parse_line)
+    rows, problems = convert_items(lines, _parse_line)
     bad = {number for number, _ in problems}
     if problems and not ends_well and len(lines) in bad:
-        problems[-1] = (len(lines), f"{problems[-1][1]} (the last line has no end: file cut off?)")
+        text = f"{problems[-1][1]} (the last line has no line end: truncated file?)"
+        problems[-1] = (len(lines), text)
     return [number for number in range(1, len(lines) + 1) if number not in bad], rows, problems
 
 
-def first_row(path: Path) -> dict[str, Any]:
-    """The object in the first line of a JSON lines file, whatever its size; DataError."""
+def read_first_row(path: Path) -> dict[str, Any]:
+    """Return the object in the first line of a JSON lines file. Raises DataError."""
     try:
         with path.open("rb") as stream:
-            _refuse_foreign(path.name, stream.read(200))
+            _require_text_data(path.name, stream.read(200))
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
             line = stream.readline().removeprefix(UTF8_BOM)
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(f"{path.name} cannot be read ({error})") from error
     if not line:
         raise DataError(f"{path.name} is empty")
-    rows, problems = each([line.removesuffix(b"\n")], _parse_line)
-    refuse(path.name, problems)
+    rows, problems = convert_items([line.removesuffix(b"\n")], _parse_line)
+    require_no_problems(path.name, problems)
     return rows[0]
 
 
-def each(
-    items: list[Any], make: Callable[[Any], Any], first: int = 1
+def convert_items(
+    items: list[Any], convert: Callable[[Any], Any]
 ) -> tuple[list[Any], list[tuple[int, str]]]:
-    """What `make` gives for each item, and (number, problem) where it raises ValueError."""
-    made, problems = [], []
-    for number, item in enumerate(items, first):
+    """Return the converted items, and (number from 1, problem) for each ValueError."""
+    converted, problems = [], []
+    for number, item in enumerate(items, 1):
         try:
-            made.append(make(item))
+            converted.append(convert(item))
         except ValueError as error:
             problems.append((number, str(error)))
-    return made, problems
+    return converted, problems
 
 
-def refuse(name: str, problems: list[tuple[int, str]], unit: str = "line") -> None:
-    """Raise one DataError with all problems (the first 20 in words), or return if there is none."""
+def require_no_problems(name: str, problems: list[tuple[int, str]]) -> None:
+    """Raise one DataError for all problems (line, text), the first 20 with their text."""
     if not problems:
         return
-    shown = [f"  {unit} {number}: {text}" for number, text in problems[:MAX_SHOWN]]
+    shown = [f"  line {number}: {text}" for number, text in problems[:MAX_SHOWN]]
     if rest := [str(number) for number, _ in problems[MAX_SHOWN:]]:
         end = ", ..." if len(rest) > MAX_NUMBERS else ""
-        shown.append(f"  and {len(rest)} more: {unit}s {', '.join(rest[:MAX_NUMBERS])}{end}")
-    count = f"{len(problems)} bad {unit}{'s' if len(problems) > 1 else ''}"
+        shown.append(f"  and {len(rest)} more: lines {', '.join(rest[:MAX_NUMBERS])}{end}")
+    count = f"{len(problems)} bad line{'s' if len(problems) > 1 else ''}"
     raise DataError(f"{name}: {count}, nothing was read\n" + "\n".join(shown))
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        _refuse_foreign(path.name, content)
+        _require_text_data(path.name, content)
         content = gzip.decompress(content) if path.name.endswith(".gz") else content
-        _refuse_foreign(path.name, content)
+        _require_text_data(path.name, content)
         return content
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path.name} is no whole gzip file ({error})") from error
+        raise DataError(f"{path.name} is not a complete gzip file ({error})") from error
     except OSError as error:
         raise DataError(f"{path.name} cannot be read ({error.strerror})") from error
 
 
-def _refuse_foreign(name: str, content: bytes) -> None:
-    """What often stands under the name of a dataset and is none, each with its remedy."""
+def _require_text_data(name: str, content: bytes) -> None:
+    """Raise DataError, with the remedy, for files often saved under a dataset's name by mistake."""
     start = content[:200].removeprefix(UTF8_BOM).lstrip().lower()
     if start.startswith(b"version https://git-lfs.github.com/"):
         raise DataError(f"{name} is a git-lfs pointer, not the file itself; run git lfs pull")
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise DataError(f"{name} is a web page, not a dataset; download the file itself again")
+        raise DataError(f"{name} is a web page, not a dataset; download the file itself")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{name} is UTF-16 text; save it as UTF-8")
 
@@ -180,7 +169,7 @@ def _parse_line(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _BadValue(f"not a JSON object but {type(value).__name__}")
     if "\\u" in text:
-        _check_escapes(value)
+        _require_clean_escapes(value)
     return value
 
 
@@ -189,8 +178,8 @@ def _parse_json(text: str) -> Any:
         return json.loads(
             text,
             object_pairs_hook=_unique_keys,
-            parse_constant=_no_constant,
-            parse_float=_finite,
+            parse_constant=_reject_constant,
+            parse_float=_parse_finite,
         )
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
@@ -205,23 +194,23 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise _BadValue(f"key {repeated!r} stands twice in one object")
+        raise _BadValue(f"key {repeated!r} occurs twice in one object")
     return values
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise _BadValue(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise _BadValue(f"{text} is too large for a number")
     return value
 
 
-def _check_escapes(value: dict[str, Any]) -> None:
-    r"""Refuse "\u0000" and lone surrogates: valid JSON that no tokenizer or CSV can hold."""
+def _require_clean_escapes(value: dict[str, Any]) -> None:
+    r"""Reject "\u0000" and lone surrogates: valid JSON that no tokenizer or CSV can store."""
     text = json.dumps(value, ensure_ascii=False)
     if "\\u0000" in text:
         raise _BadValue("NUL character in a text")

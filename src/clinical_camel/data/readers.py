@@ -1,9 +1,9 @@
-"""One small reader per published schema: a raw row in, one of our rows out.
+"""One reader per published schema: it converts a raw row into one of our row shapes.
 
-A reader accepts the schema of the hub and that of the files in data/public, and raises ValueError
-where a field it needs is absent or mistyped. It never reads what would give the answer away:
-`exp` of MedMCQA often opens with the answer letter, `long_answer` of PubMedQA is the conclusion
-that is asked for. `None` means that the source itself marks the row as having no content.
+A reader accepts the schema of the hub and that of the files in data/public. It raises ValueError
+for a required field that is missing or mistyped. It never reads fields that leak the answer: `exp`
+of MedMCQA often starts with the answer letter, and `long_answer` of PubMedQA is the conclusion that
+the question asks for. It returns `None` for a row that the source marks as empty.
 """
 
 import functools
@@ -17,8 +17,8 @@ from clinical_camel.data.shapes import Article, Consultation, Dialogue, Question
 
 Raw = dict[str, Any]
 
-# How a question speaks of an image, which no text set has: for rows that do not say it themselves.
-# On 1,910 rows of MedQA it marks 165, and 160 of the 162 that were marked by others.
+# Questions that refer to an image, which no text dataset has; used for rows without a mark of their
+# source. On 1,910 rows of MedQA it marks 165, including 160 of the 162 marked by others.
 _IMAGE = re.compile(
     r"\b(?:is|are) (?:\w+ )?(?:shown|depicted|pictured|provided below)(?! (?:to|that|by)\b)"
     r"|\bshown (?:below|here|above|in the (?:picture|image|figure|photograph))|\bas shown\b"
@@ -28,14 +28,14 @@ _IMAGE = re.compile(
     re.IGNORECASE,
 )
 
-# Training rows of MTS-Dialog whose dialogue or note is also in its validation set (56, 284) or in a
-# test set (the others): a score on those sets would otherwise be partly memory.
+# Training rows of MTS-Dialog whose dialogue or note is also in its validation set (56, 284) or a
+# test set (the others): with them, scores on those sets would partly measure memory.
 MTS_OVERLAPS = frozenset(
     f"mts-train-{n}" for n in (56, 210, 241, 284, 318, 901, 926, 989, 1007, 1027, 1069)
 )
-# Training rows in which only the doctor speaks, one sentence: no conversation to take a note of.
+# Training rows in which only the doctor speaks, one sentence: not a conversation.
 MTS_MONOLOGUES = frozenset({"mts-train-700", "mts-train-1013"})
-# The section codes of MTS-Dialog, as its own README spells them out.
+# The section codes of MTS-Dialog, as its README spells them out.
 MTS_HEADINGS = {
     "ALLERGY": "ALLERGIES",
     "ASSESSMENT": "ASSESSMENT",
@@ -62,13 +62,13 @@ SHAREGPT_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "system":
 
 
 def read_medqa(row: Raw) -> Question:
-    """MedQA: hub GBaker/MedQA-USMLE-4-options (`answer_idx`) or a file (`answer`), both letters."""
+    """MedQA: the answer letter is `answer_idx` on the hub (GBaker) and `answer` in a file."""
     letter = _text(row, "answer_idx" if "answer_idx" in row else "answer")
     return _lettered(row, letter, subset=row.get("meta_info") or "")
 
 
 def read_medmcqa(row: Raw) -> Question:
-    """MedMCQA: hub (opa .. opd; `cop` counts from 0, -1 where hidden) or a file. Never `exp`."""
+    """MedMCQA: hub (opa .. opd; `cop` counts from 0, -1 if hidden) or a file; never `exp`."""
     subset = row.get("subject_name") or ""
     if "opa" not in row:
         return _lettered(row, _text(row, "answer"), subset=subset)
@@ -85,50 +85,50 @@ def read_mmlu(row: Raw) -> Question:
 
 
 def read_pubmedqa(row: Raw) -> Question:
-    """PubMedQA: the abstract without its conclusion is `context`. Never `long_answer`."""
+    """PubMedQA: `context` is the abstract without its conclusion; never `long_answer`."""
     if "final_decision" not in row:
         return _lettered(row, _text(row, "answer"), context=_text(row, "context"))
-    parts = _of(row, "context", dict)
+    parts = _value(row, "context", dict)
     pairs = zip(_texts(parts, "labels"), _texts(parts, "contexts"), strict=True)
     options = ["yes", "no", "maybe"]
     decision = _text(row, "final_decision")
     if decision not in options:
         raise ValueError(f"final_decision should be yes, no or maybe, is {decision!r}")
     context = "\n".join(f"{label}: {text}" for label, text in pairs)
-    named = {**row, "id": str(_number(row, "pubid"))}
-    return _question(named, options, options.index(decision), context=context)
+    row = {**row, "id": str(_number(row, "pubid"))}
+    return _question(row, options, options.index(decision), context=context)
 
 
 def read_pubmedqa_test(row: Raw) -> Question | None:
-    """PubMedQA: one of the 500 labelled rows that its authors test on, None for the other 500.
+    """PubMedQA: one of the 500 labelled test rows of its authors, None for the other 500.
 
-    The hub has all 1,000 in one split; which of them are for training is in
-    pubmedqa_train_ids.txt (train and dev of the authors' repository).
+    The hub has all 1,000 in one split. pubmedqa_train_ids.txt lists those for training (train and
+    dev of the authors' repository).
     """
     question = read_pubmedqa(row)
     return None if question.id in pubmedqa_train_ids() else question
 
 
 def read_pubmedqa_train(row: Raw) -> Question | None:
-    """The other 500 labelled rows of PubMedQA, to learn from or to show as examples."""
+    """PubMedQA: one of the other 500 labelled rows, for training or few-shot examples."""
     question = read_pubmedqa(row)
     return question if question.id in pubmedqa_train_ids() else None
 
 
 @functools.cache
 def pubmedqa_train_ids() -> frozenset[str]:
-    """The ids that the authors of PubMedQA train and validate on, 500 of the 1,000 labelled."""
+    """Return the ids of the authors' training and validation rows, 500 of the 1,000 labelled."""
     return frozenset(Path(__file__).with_name("pubmedqa_train_ids.txt").read_text().split())
 
 
 def read_lettered(row: Raw) -> Question:
-    """A file with lettered options and an answer letter, and nothing more (MedQA-MCMLE)."""
+    """A file with lettered options and an answer letter only (MedQA-MCMLE)."""
     return _lettered(row, _text(row, "answer"))
 
 
 def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
-    """A conversation as ShareGPT exports have it: `conversations` of `from` and `value`."""
-    turns = _of(row, "conversations", list)
+    """A conversation in the ShareGPT format: `conversations` of `from` and `value`."""
+    turns = _value(row, "conversations", list)
     messages = []
     for turn in turns:
         if not isinstance(turn, dict):
@@ -141,18 +141,19 @@ def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
 
 
 def read_instruction(row: Raw, source: str) -> Dialogue | None:
-    """An Alpaca row as an exchange: the instruction is what the system says, the input the user.
+    """An Alpaca row as one exchange: the instruction is the system message, the input the user's.
 
-    Without an input the instruction is what the user asks. The chat templates "alpaca" and
-    "medalpaca" put the three back under their headings. None for a row without an output.
+    Without an input the instruction is the user message. The chat templates "alpaca" and
+    "medalpaca" restore the headings. None for a row without an output.
     """
-    told, asked, reply = (_text(row, name).strip() for name in ("instruction", "input", "output"))
+    names = ("instruction", "input", "output")
+    instruction, user, reply = (_text(row, name).strip() for name in names)
     if not reply:
         return None
-    system = [{"role": "system", "content": told}] if told and asked else []
+    system = [{"role": "system", "content": instruction}] if instruction and user else []
     messages = [
         *system,
-        {"role": "user", "content": asked or told},
+        {"role": "user", "content": user or instruction},
         {"role": "assistant", "content": reply},
     ]
     return Dialogue(id=_text(row, "id"), source=source, messages=messages)
@@ -161,9 +162,9 @@ def read_instruction(row: Raw, source: str) -> Dialogue | None:
 def read_medquad(row: Raw) -> Article | None:
     """MedQuAD: a question with its answer, as an article of one section; see `join_pages`.
 
-    None for the pairs whose answer the source withholds for copyright. `group` is the condition,
-    because several institutes have a page on the same one; two pages name none and are called by
-    the end of their address.
+    None for pairs whose answer is withheld for copyright. `group` is the condition, because several
+    institutes have a page on the same one. Two pages name no condition and get the end of their
+    address as title.
     """
     hub = "document_id" in row
     answer = row.get("answer")
@@ -182,7 +183,7 @@ def read_medquad(row: Raw) -> Article | None:
 
 
 def join_pages(articles: list[Article]) -> list[Article]:
-    """One article per id, with the sections of all rows of that id in their order."""
+    """Merge the articles of one id into one, with all their sections in order."""
     pages: dict[str, list[Article]] = {}
     for article in articles:
         pages.setdefault(article.id, []).append(article)
@@ -200,8 +201,8 @@ def join_pages(articles: list[Article]) -> list[Article]:
 
 
 def read_openstax(row: Raw) -> Article:
-    """OpenStax Anatomy & Physiology: one module, cut at its headings; `group` is the chapter."""
-    sections = _cut_at(_text(row, "text"), _texts(row, "sections"))
+    """OpenStax Anatomy & Physiology: one module, split at its headings; `group` is the chapter."""
+    sections = _split_at_headings(_text(row, "text"), _texts(row, "sections"))
     if row.get("chapter_review"):
         sections.append(Section(heading="Chapter Review", text=_text(row, "chapter_review")))
     return Article(
@@ -213,8 +214,8 @@ def read_openstax(row: Raw) -> Article:
     )
 
 
-def _cut_at(text: str, headings: list[str]) -> list[Section]:
-    """The text cut at the lines that are the next heading; the first one is not a line of it."""
+def _split_at_headings(text: str, headings: list[str]) -> list[Section]:
+    """Split the text at the lines that equal the next heading; the first heading has no line."""
     pieces: list[tuple[str, list[str]]] = [(headings[0] if headings else "", [])]
     for line in text.split("\n"):
         if headings[len(pieces) :] and line.strip() == headings[len(pieces)]:
@@ -222,15 +223,15 @@ def _cut_at(text: str, headings: list[str]) -> list[Section]:
         else:
             pieces[-1][1].append(line)
     if len(pieces) < len(headings):
-        raise ValueError(f"heading {headings[len(pieces)]!r} is no line of the text")
+        raise ValueError(f"heading {headings[len(pieces)]!r} is not a line of the text")
     return [Section(heading=head, text="\n".join(lines).strip()) for head, lines in pieces]
 
 
 def read_plos(row: Raw) -> Article:
-    """A PLOS article: the abstract where there is one, then its sections."""
+    """A PLOS article: the abstract, if any, then its sections."""
     abstract = row.get("abstract")
     sections = [Section(heading="Abstract", text=abstract)] if abstract else []
-    for part in _of(row, "sections", list):
+    for part in _value(row, "sections", list):
         sections.append(Section(heading=_text(part, "heading"), text=_text(part, "text")))
     identifier = _text(row, "id")
     return Article(
@@ -243,7 +244,7 @@ def read_plos(row: Raw) -> Article:
 
 
 def read_plos_review(row: Raw) -> Article | None:
-    """A PLOS article that is a review or gives advice (`kind`); None for research."""
+    """A PLOS article that reviews or gives advice (`kind`); None for research."""
     return read_plos(row) if _text(row, "kind") == "review_like" else None
 
 
@@ -252,16 +253,16 @@ def read_aci_bench(row: Raw) -> Consultation:
     return Consultation(
         id=_text(row, "encounter_id" if "encounter_id" in row else "id"),
         turns=_turns(_text(row, "dialogue"), _BRACKETED),
-        note=_filled(row, "note"),
+        note=_nonempty(row, "note"),
         group=_text(row, "config" if "config" in row else "dataset"),
     )
 
 
 def read_mts_dialog(row: Raw) -> Consultation | None:
-    """MTS-Dialog: lines `Doctor: ...` and one section of a note, which gets its heading in words.
+    """MTS-Dialog: lines `Doctor: ...` and one section of a note, under its written-out heading.
 
-    None for the rows of `MTS_OVERLAPS` and `MTS_MONOLOGUES`, which are never used. `group` is the
-    dialogue, because a few dialogues occur twice.
+    None for the rows of `MTS_OVERLAPS` and `MTS_MONOLOGUES`. `group` is the dialogue, because a few
+    dialogues occur twice.
     """
     identifier, code = _text(row, "id"), _text(row, "section_header")
     if identifier in MTS_OVERLAPS | MTS_MONOLOGUES:
@@ -278,27 +279,27 @@ def read_mts_dialog(row: Raw) -> Consultation | None:
 
 
 def read_primock57(row: Raw) -> Consultation:
-    """PriMock57: as ACI-Bench, without the transcriber's marks for unsure and unheard speech."""
+    """PriMock57: as ACI-Bench, without the transcriber's marks for unclear and inaudible speech."""
     identifier = _text(row, "id")
-    heard = _MARKS.sub("", _text(row, "dialogue"))
     return Consultation(
         id=identifier,
-        turns=_turns(heard, _BRACKETED),
-        note=_filled(row, "note"),
+        turns=_turns(_MARKS.sub("", _text(row, "dialogue")), _BRACKETED),
+        note=_nonempty(row, "note"),
         group=identifier,
     )
 
 
 def read_transcript(row: Raw) -> Consultation:
-    """A visit of a user: `id`, `transcript` with lines "Doctor: ...", a `note` if there is one.
+    """A user's own visit: `id`, `transcript` with lines "Doctor: ...", optionally a `note`.
 
     Any name of up to three words before a colon is a speaker; a line without one continues the
-    last. A key that is none of these three is refused: a misspelt `note` would be no reference.
+    turn. Other keys are rejected: a misspelt `note` would silently leave the visit without
+    reference.
     """
     unknown = sorted(row.keys() - {"id", "transcript", "note"})
     if unknown:
         raise ValueError(f"field {unknown[0]} is not one of id, transcript, note")
-    turns = _turns(_filled(row, "transcript"), _SPOKEN, str.strip)
+    turns = _turns(_nonempty(row, "transcript"), _SPOKEN, str.strip)
     if all(turn.speaker == "other" for turn in turns):
         raise ValueError('transcript has no line that begins with a speaker, as in "Doctor: ..."')
     note = _text(row, "note") if "note" in row else ""
@@ -306,7 +307,7 @@ def read_transcript(row: Raw) -> Consultation:
 
 
 _BRACKETED = re.compile(r"\[(?P<speaker>\w+)\]")
-# Also meets "Docotr_2:", "Gest_family:" and "Guest_family." as they stand in MTS-Dialog.
+# Also matches "Docotr_2:", "Gest_family:" and "Guest_family.", misspellings in MTS-Dialog.
 _NAMED = re.compile(
     r'["\s]*(?P<speaker>(?:Do[ct]+o[rt]+|Patient)(?:_\d)?(?=\s*:)|Gu?est_\w+?(?=\s*[:.]))\s*[:.]'
 )
@@ -315,87 +316,88 @@ _MARKS = re.compile(r"</?UNSURE>|<UNIN/>|<INAUDIBLE_SPEECH/>")
 
 
 def _turns(
-    dialogue: str, pattern: re.Pattern[str], named: Callable[[str], str] | None = None
+    dialogue: str, pattern: re.Pattern[str], name_speaker: Callable[[str], str] | None = None
 ) -> list[Turn]:
-    """The turns of a dialogue with one line each; a line without a speaker continues the last."""
+    """Split a dialogue into turns, one per line; a line without a speaker continues the turn."""
     spoken: list[tuple[str, list[str]]] = []
     for line in dialogue.splitlines():
-        found = pattern.match(line)
-        if found:
-            spoken.append(((named or _speaker)(found["speaker"]), [line[found.end() :]]))
+        match = pattern.match(line)
+        if match:
+            speaker = (name_speaker or _normalize_speaker)(match["speaker"])
+            spoken.append((speaker, [line[match.end() :]]))
         elif spoken:
             spoken[-1][1].append(line)
         else:
             spoken.append(("other", [line]))
-    turns = [Turn(speaker=who, text=" ".join(" ".join(said).split())) for who, said in spoken]
+    turns = [Turn(speaker=who, text=" ".join(" ".join(lines).split())) for who, lines in spoken]
     return [turn for turn in turns if re.search(r"\w", turn.text)]
 
 
-def _speaker(name: str) -> str:
-    """doctor, patient or other; a guest of the patient and a second clinician are other."""
-    plain = name.lower()
-    if plain.startswith("do"):
+def _normalize_speaker(name: str) -> str:
+    """Return doctor, patient or other; a patient's guest and a second clinician are other."""
+    name = name.lower()
+    if name.startswith("do"):
         return "doctor"
-    return "patient" if plain == "patient" else "other"
+    return "patient" if name == "patient" else "other"
 
 
 def _lettered(row: Raw, letter: str, **more: str) -> Question:
-    options = {k: v for k, v in _of(row, "options", dict).items() if v is not None}
+    options = {k: v for k, v in _value(row, "options", dict).items() if v is not None}
     letters = sorted(options)
     if "".join(letters) != "ABCDEFGHIJ"[: len(letters)]:
         raise ValueError(f"options should be named A, B, ..., are {', '.join(options)}")
     if letter not in options:
-        raise ValueError(f"answer {letter!r} is none of the options {', '.join(letters)}")
+        raise ValueError(f"answer {letter!r} is not one of the options {', '.join(letters)}")
     texts = [_text(options, name) for name in letters]
     return _question(row, texts, letters.index(letter), **more)
 
 
 def _question(row: Raw, options: list[str], answer: int, **more: str) -> Question:
     question = _text(row, "question")
-    same = more.get("context") or "\n".join([question, *sorted(options)])
+    group_text = more.get("context") or "\n".join([question, *sorted(options)])
     return Question(
         id=_text(row, "id"),
         question=question,
         options=options,
         answer=answer,
-        group=_digest(same),
+        group=_digest(group_text),
         image_suspected=row.get("image_suspected", bool(_IMAGE.search(question))) is True,
         **more,
     )
 
 
 def _digest(text: str) -> str:
-    """A name for a text that ignores case and white space: repeats of a row get the same one."""
+    """Hash a text, ignoring case and white space: repeats of a row get the same group."""
     return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:12]
 
 
-_KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+_TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 
-def _of(row: Raw, name: str, kind: type) -> Any:
+def _value(row: Raw, name: str, kind: type) -> Any:
     if name not in row:
         raise ValueError(f"field {name} is missing (the row has {', '.join(sorted(row)[:12])})")
     if type(row[name]) is not kind:
-        raise ValueError(f"{name} should be {_KINDS[kind]}, is {type(row[name]).__name__}")
+        raise ValueError(f"{name} should be {_TYPE_NAMES[kind]}, is {type(row[name]).__name__}")
     return row[name]
 
 
 def _text(row: Raw, name: str) -> str:
-    return _of(row, name, str)
+    return _value(row, name, str)
 
 
-def _filled(row: Raw, name: str) -> str:
+def _nonempty(row: Raw, name: str) -> str:
     if not _text(row, name).strip():
         raise ValueError(f"{name} is empty")
     return row[name]
 
 
 def _number(row: Raw, name: str) -> int:
-    return _of(row, name, int)
+    return _value(row, name, int)
 
 
 def _texts(row: Raw, name: str) -> list[str]:
-    values = _of(row, name, list)
+    values = _value(row, name, list)
     if not all(isinstance(value, str) for value in values):
         raise ValueError(f"{name} should be a list of texts")
     return values

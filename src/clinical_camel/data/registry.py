@@ -1,11 +1,11 @@
-"""The registered datasets: what each name means, where its rows come from, what it is for.
+"""The registered datasets: name, source of the rows, and allowed use.
 
-A new dataset is one `Source` here and, for a new schema, one reader in `readers.py`.
+A new dataset needs one `Source` here and, for a new schema, one reader in `readers.py`.
 
-Hub ids were checked on public pages or in public code that uses them; where none was found with
-the original rows the id is empty and the name is used as `name@path`. A revision is a hash only
-where that hash was read on a page of the dataset; else it is `main`, which `describe` resolves and
-records.
+Hub ids were checked on public pages or in public code that uses them. Where none was found with the
+original rows, the id is empty and the name is used as `name@path`. A revision is a commit hash only
+if that hash was read on a page of the dataset; otherwise it is `main`, which `describe` resolves
+and records.
 """
 
 import dataclasses
@@ -32,11 +32,11 @@ ACI_PARTS = ("virtassist", "virtscribe", "aci")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the rows of a name come from.
+    """Source and allowed use of a registered dataset.
 
-    `role` is train (may be learned from), eval (must not), or material (articles, consultations).
-    `read` turns a raw row into ours; None means that the file is in our own row shape already.
-    `number` is the id of a hub row that has none, filled with split, config and position.
+    `role` is train, eval (no model may train on it), or material (articles, consultations). `read`
+    converts a raw row; None means that the file is in our own row shape. `join` merges converted
+    rows. `number` is the id template of rows without an id, filled with split, config and position.
     """
 
     shape: type
@@ -52,35 +52,35 @@ class Source:
     number: str = ""
 
 
-_exam = functools.partial(Source, shape=Question)
-_text = functools.partial(Source, shape=Article, role="material")
-_visit = functools.partial(Source, shape=Consultation, role="material")
-_own = functools.partial(Source, licence="Apache-2.0")
+_questions = functools.partial(Source, shape=Question)
+_articles = functools.partial(Source, shape=Article, role="material")
+_consultations = functools.partial(Source, shape=Consultation, role="material")
+_mini = functools.partial(Source, licence="Apache-2.0")
 
 _medqa = functools.partial(
-    _exam,
+    _questions,
     read=readers.read_medqa,
     licence="MIT (source), CC BY 4.0 (hub card)",
     hub="GBaker/MedQA-USMLE-4-options",
     revision="0fb93dd23a7339b6dcd27e241cb9b5eca62d4d18",
     number="medqa-us-{split}-{position:04d}",
 )
-_medqa_5 = functools.partial(_exam, read=readers.read_medqa, licence="MIT")
+_medqa_5 = functools.partial(_questions, read=readers.read_medqa, licence="MIT")
 _medmcqa = functools.partial(
-    _exam,
+    _questions,
     read=readers.read_medmcqa,
     licence="MIT (source), Apache-2.0 (hub card)",
     hub="openlifescienceai/medmcqa",
 )
 _mmlu = functools.partial(
-    _exam,
+    _questions,
     read=readers.read_mmlu,
     licence="MIT",
     hub="cais/mmlu",
     configs=MMLU_SUBJECTS,
 )
 _pubmedqa = functools.partial(
-    _exam, read=readers.read_pubmedqa, licence="MIT", hub="qiaojin/PubMedQA", splits=("train",)
+    _questions, read=readers.read_pubmedqa, licence="MIT", hub="qiaojin/PubMedQA", splits=("train",)
 )
 
 
@@ -98,45 +98,45 @@ def _meadow(part: str, role: str = "train") -> Source:
 
 SOURCES: dict[str, Source] = {
     # the embedded study, shipped with the package
-    "mini_articles": _own(shape=Article, role="material", shipped="articles.jsonl"),
-    "mini_articles_dev": _own(shape=Article, role="material", shipped="articles_dev.jsonl"),
-    "mini_exam": _own(shape=Question, role="eval", shipped="exam.jsonl"),
-    "mini_exam_dev": _own(shape=Question, role="eval", shipped="exam_dev.jsonl"),
-    "mini_exam_primer": _own(shape=Question, role="eval", shipped="exam_primer.jsonl"),
-    "mini_exam_train": _own(shape=Question, role="train", shipped="exam_train.jsonl"),
-    "mini_chat": _own(
+    "mini_articles": _mini(shape=Article, role="material", shipped="articles.jsonl"),
+    "mini_articles_dev": _mini(shape=Article, role="material", shipped="articles_dev.jsonl"),
+    "mini_exam": _mini(shape=Question, role="eval", shipped="exam.jsonl"),
+    "mini_exam_dev": _mini(shape=Question, role="eval", shipped="exam_dev.jsonl"),
+    "mini_exam_primer": _mini(shape=Question, role="eval", shipped="exam_primer.jsonl"),
+    "mini_exam_train": _mini(shape=Question, role="train", shipped="exam_train.jsonl"),
+    "mini_chat": _mini(
         shape=Dialogue,
         role="train",
         shipped="chat.jsonl",
         read=functools.partial(readers.read_sharegpt, source="mini_chat"),
     ),
-    "mini_consultations": _own(shape=Consultation, role="material", shipped="consultations.jsonl"),
+    "mini_consultations": _mini(shape=Consultation, role="material", shipped="consultations.jsonl"),
     # exams
     "medqa_us": _medqa(role="eval", splits=("test",)),
     "medqa_us_train": _medqa(role="train", splits=("train",)),
-    # As its authors publish it, with five options: questions/US/{test,train}.jsonl of jind11/MedQA.
+    # As published, with five options: questions/US/{test,train}.jsonl of jind11/MedQA.
     "medqa_us_5_options": _medqa_5(role="eval", number="medqa-us-5-test-{position:04d}"),
     "medqa_us_5_options_train": _medqa_5(role="train", number="medqa-us-5-train-{position:05d}"),
-    # Its validation split is the test set everywhere: the labels of the test split are hidden.
+    # The validation split is the test set everywhere: the labels of the test split are hidden.
     "medmcqa": _medmcqa(role="eval", splits=("validation",)),
     "medmcqa_train": _medmcqa(role="train", splits=("train",)),
     "mmlu_medical": _mmlu(role="eval", splits=("test",), number="{config}-{position:03d}"),
     "mmlu_medical_dev": _mmlu(role="train", splits=("dev",), number="{config}-dev-{position}"),
-    # All 1,000 labelled rows are the test set here, as in the harness the published scores used;
-    # the train rows of the hub are therefore the machine-labelled ones (no "maybe" among them).
+    # All 1,000 labelled rows are the test set here, as in the harness of the published scores. The
+    # training rows of the hub are therefore the machine-labelled ones, without any "maybe".
     "pubmedqa": _pubmedqa(role="eval", configs=("pqa_labeled",)),
     "pubmedqa_train": _pubmedqa(role="train", configs=("pqa_artificial",)),
-    # The 500 that the authors test on, as today's harness; their other 500 may be learned from.
+    # The 500 test rows of the authors, as in today's harness; the other 500 are training rows.
     "pubmedqa_test": _pubmedqa(
         role="eval", configs=("pqa_labeled",), read=readers.read_pubmedqa_test
     ),
     "pubmedqa_labelled_train": _pubmedqa(
         role="train", configs=("pqa_labeled",), read=readers.read_pubmedqa_train
     ),
-    # Exam items as Clinical Camel's first author put them on the hub; which of these sets is the
-    # paper's "USMLE Sample Exam" is not known. Options that a question lacks are null there.
+    # Exam items published on the hub by Clinical Camel's first author. Which of these sets is the
+    # paper's "USMLE Sample Exam" is not known. Missing options are null in these files.
     **{
-        name: _exam(
+        name: _questions(
             role="eval",
             read=readers.read_medqa,
             licence="not stated",
@@ -149,9 +149,9 @@ SOURCES: dict[str, Source] = {
             *("usmle_self_eval_step1", "usmle_self_eval_step2"),
         )
     },
-    "medqa_mcmle": _exam(role="eval", read=readers.read_lettered, licence="MIT"),
+    "medqa_mcmle": _questions(role="eval", read=readers.read_lettered, licence="MIT"),
     # articles
-    "medquad": _text(
+    "medquad": _articles(
         read=readers.read_medquad,
         join=readers.join_pages,
         licence="CC BY 4.0",
@@ -159,23 +159,23 @@ SOURCES: dict[str, Source] = {
         splits=("train",),
         revision="84ea67f83cec9692ad254eaa02c9731b24ecfe4c",
     ),
-    "openstax_anatomy": _text(read=readers.read_openstax, licence="CC BY 3.0"),
-    "plos_medical": _text(read=readers.read_plos, licence="CC BY"),
-    # of the same files those that review or advise, by the judgement of who chose them
-    "plos_reviews": _text(read=readers.read_plos_review, licence="CC BY"),
+    "openstax_anatomy": _articles(read=readers.read_openstax, licence="CC BY 3.0"),
+    "plos_medical": _articles(read=readers.read_plos, licence="CC BY"),
+    # the articles of the same files that review or advise, as judged by the files' collector
+    "plos_reviews": _articles(read=readers.read_plos_review, licence="CC BY"),
     # consultations
-    "aci_bench": _visit(
+    "aci_bench": _consultations(
         read=readers.read_aci_bench,
         licence="CC BY 4.0",
         hub="mkieffer/ACI-Bench",
         configs=ACI_PARTS,
         splits=("test1", "test2", "test3"),
     ),
-    "mts_dialog": _visit(read=readers.read_mts_dialog, licence="CC BY 4.0"),
-    "primock57": _visit(read=readers.read_primock57, licence="CC BY 4.0"),
-    "transcripts": _visit(read=readers.read_transcript, licence="the user's own"),
-    # Medical Meadow, as MedAlpaca has it on the hub: instruction, input, output. Its readme and its
-    # data description count the parts differently.
+    "mts_dialog": _consultations(read=readers.read_mts_dialog, licence="CC BY 4.0"),
+    "primock57": _consultations(read=readers.read_primock57, licence="CC BY 4.0"),
+    "transcripts": _consultations(read=readers.read_transcript, licence="the user's own"),
+    # Medical Meadow of MedAlpaca on the hub: instruction, input, output. Its README and its data
+    # description give different counts of the parts.
     **{
         f"medical_meadow_{part}": _meadow(part)
         for part in (
@@ -183,7 +183,7 @@ SOURCES: dict[str, Source] = {
             *("cord19", "medqa", "health_advice", "pubmed_causal"),
         )
     },
-    # MMLU's test questions, which MedAlpaca trained on: here nothing can.
+    # MMLU's test questions. MedAlpaca trained on them; here no model can.
     "medical_meadow_mmmlu": _meadow("mmmlu", role="eval"),
     # general conversation; not the selection of the paper, which was never published
     "sharegpt": Source(
@@ -194,12 +194,12 @@ SOURCES: dict[str, Source] = {
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),
     ),
-    # the same without what `cleaning` leaves out; `data.cleaning_table` has the counts
+    # without the conversations that `cleaning` removes; `data.tabulate_cleaning` counts them
     "sharegpt_cleaned": Source(
         shape=Dialogue,
         role="train",
         read=cleaning.read_clean,
-        join=cleaning.first_of_each,
+        join=cleaning.drop_duplicates,
         licence="Apache-2.0 (hub card)",
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),
@@ -207,78 +207,80 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def find(name: str) -> Source:
-    """The source of a registered name; DataError with the nearest names for an unknown one."""
+def find_source(name: str) -> Source:
+    """Return the source of a registered name. Raises DataError with the nearest names."""
     if name in SOURCES:
         return SOURCES[name]
-    near = difflib.get_close_matches(name, SOURCES, n=3) or sorted(SOURCES)
-    raise DataError(f"{name!r} is no registered dataset. Did you mean {', '.join(near)} or a path?")
+    similar = difflib.get_close_matches(name, SOURCES, n=3) or sorted(SOURCES)
+    raise DataError(
+        f"{name!r} is not a registered dataset. Did you mean {', '.join(similar)} or a path?"
+    )
 
 
-def on_hub(name: str) -> Source:
-    """The source of a name that stands on the hub; DataError for one that needs a file."""
-    source = find(name)
+def require_on_hub(name: str) -> Source:
+    """Return the source of a name on the hub. Raises DataError for a name that needs a file."""
+    source = find_source(name)
     if not source.hub:
         raise DataError(
-            f"{name} is not on the hub in this form; give a file: {name}@data/public/..."
+            f"{name} is not on the hub in this form; name a file: {name}@data/public/..."
         )
     return source
 
 
-def shipped_path(source: Source) -> Path:
-    """The file of this source inside the package."""
+def locate_shipped_file(source: Source) -> Path:
+    """Return the file of this source inside the package."""
     path = Path(str(importlib.resources.files("clinical_camel") / "mini" / source.shipped))
     if not path.is_file():
-        raise DataError(f"the package lacks mini/{source.shipped}; install it again from a clone")
+        raise DataError(f"the package lacks mini/{source.shipped}; reinstall it from a clone")
     return path
 
 
-def hub_rows(name: str) -> list[dict[str, Any]]:
-    """The raw rows of a registered name from the hub, each with its split, config and position."""
-    source = on_hub(name)
+def download_rows(name: str) -> list[dict[str, Any]]:
+    """Return the raw rows of a name from the hub, each with its split, config and position."""
+    source = require_on_hub(name)
     rows = []
     for config in source.configs:
         for split in source.splits:
             for position, row in enumerate(_download(name, source, config, split)):
                 place = {"split": split, "config": config, "position": position}
-                rows.append(_numbered(source, place, place | row))
+                rows.append(_add_id(source, place, place | row))
     return rows
 
 
-def file_rows(source: Source, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The raw rows of a file, with ids where the published schema has none (MedQA, MMLU)."""
+def number_rows(source: Source, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add ids to the raw rows of a file if the published schema has none (MedQA, MMLU)."""
     return [
-        _numbered(
+        _add_id(
             source, {"split": "file", "config": row.get("subject", ""), "position": position}, row
         )
         for position, row in enumerate(rows)
     ]
 
 
-def resolved_revision(source: Source) -> str:
-    """The commit that the source's revision means on the hub now; empty where out of reach."""
+def resolve_revision(source: Source) -> str:
+    """Return the current commit of the source's revision on the hub; "" if unreachable."""
     try:
         import huggingface_hub
 
         return huggingface_hub.HfApi().dataset_info(source.hub, revision=source.revision).sha or ""
-    except Exception:  # offline, renamed, gated: the record says that it is not known
+    except Exception:  # offline, renamed or gated: the run record has an empty commit
         return ""
 
 
-def _numbered(source: Source, place: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def _add_id(source: Source, place: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     return {"id": source.number.format(**place)} | row if source.number else row
 
 
 def _download(name: str, source: Source, config: str, split: str) -> Any:
-    import datasets  # here, not above: it takes a second that local files need not pay
+    import datasets  # imported here: it takes a second, which local files do not need
 
     try:
         return datasets.load_dataset(
             source.hub, config or None, split=split, revision=source.revision
         )
-    except Exception as error:  # the library raises some ten kinds, also for a lost connection
+    except Exception as error:  # the library raises about ten kinds, also for a lost connection
         raise DataError(
-            f"{name}: {source.hub} ({config or 'default'}, {split}) could not be had from the hub "
+            f"{name}: {source.hub} ({config or 'default'}, {split}) could not be downloaded "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}). "
-            f"Without a network give a file: {name}@data/public/... (README, 'Real data')."
+            f"Without a network name a file: {name}@data/public/... (docs/running.md, 'Real data')."
         ) from error

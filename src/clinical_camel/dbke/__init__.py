@@ -1,24 +1,23 @@
 """Step 01: articles and training questions become synthetic dialogues (DBKE).
 
-Dialogue-based knowledge encoding has a *teacher* rewrite a dense text as a conversation. The reply
-is kept before it is parsed, checked afterwards, and set aside with its reason if a check fails. So
-accepted + set aside = requested, whoever the teacher is.
+In dialogue-based knowledge encoding a *teacher* rewrites a dense text as a conversation. Each reply
+is recorded before it is parsed, then checked, and rejected with its reason if a check fails. So
+accepted + rejected = requested, for every teacher.
 
-    requests     what is asked for: one request a dialogue, long articles cut at headings
-    retrieval    which passages stand behind an exam question
-    teaching     one request to one verdict: ask, keep, read, check, ask again with the reason
-    prompt       what a language model is told, in full
-    screen       what hides in an article, or comes back in a reply
-    checks       from a raw reply to a dialogue, or to the reason why there is none
-    weeding      what shows only among all dialogues: near-duplicates, questions of exams
-    limits       what may leave for an endpoint, and when
-    ledger       every attempt and every body, append-only
-    licences     what may be rewritten, by whom, for whose model
-    shards       one ledger per worker, taken in by the study's
-    pipeline     many workers fill the ledger (datatrove; not imported here)
-    extractive, local, endpoint, teachers     who writes
-    reading      a source beside its dialogue, for a reader
-    tables       what the notebook shows
+    settings       the settings of the step
+    plan           the procedure before the first request: texts, licences, teacher, requests
+    licences       licence check: what may be rewritten, by whom, for which model
+    requests       one request per dialogue; long articles are split at headings
+    retrieval      passages that support an exam question
+    synthesis      the synthesizer: query, check, retry with the reason
+    prompt         the complete prompt of a language model
+    injection      prompt-injection filter for articles and replies
+    checks         checks of one reply
+    filters        filters over all dialogues: near-duplicates, questions of evaluation sets
+    teachers       the four kinds of teacher, and the ledger of replies
+    pipeline       many workers fill the ledger (datatrove; not imported here)
+    side_by_side   a source and its dialogue side by side
+    tables         tables and figures of the notebook
 """
 
 import lazy_loader
@@ -26,49 +25,27 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "settings": ["Synthesis"],
-        "checks": [
-            "SUPPORT",
-            "brief",
-            "check_dialogue",
-            "completion",
-            "completion_text",
-            "read_reply",
-        ],
-        "filters": ["weed"],
-        "licences": ["TERMS", "check_terms", "licensed"],
-        "prompt": ["build_messages", "shown"],
-        "requests": ["Request", "about", "fingerprint", "pieces", "plan_requests"],
-        "retrieval": ["PASSAGE_WORDS", "passages_for", "support"],
-        "side_by_side": ["beside"],
-        "synthesis": ["Ask", "Desk", "Teacher", "Verdict", "synthesise", "verdicts"],
+        "checks": ["parse_reply"],
+        "filters": ["filter_dialogues"],
+        "plan": ["Plan", "prepare"],
+        "prompt": ["build_messages", "format_prompt"],
+        "requests": ["Request", "hash_requests", "plan_article_requests", "plan_requests"],
+        "settings": ["SUPPORT", "Synthesis"],
+        "side_by_side": ["render_side_by_side"],
+        "synthesis": ["Synthesizer", "Teacher", "synthesise"],
         "tables": [
-            "cost_table",
-            "dialogue_table",
             "excerpt",
             "plot_lengths",
-            "reason_table",
-            "source_table",
             "summarise",
-            "support_table",
+            "tabulate_articles",
+            "tabulate_cost",
+            "tabulate_dialogues",
+            "tabulate_reasons",
+            "tabulate_support",
         ],
-        "teachers.cache": ["Ledger", "Spent"],
-        "teachers.extractive": [
-            "ASKS",
-            "ExtractiveTeacher",
-            "WITHOUT_HEADING",
-            "answer_units",
-            "ask",
-            "told_in_turn",
-        ],
-        "teachers.registry": [
-            "LANGUAGE_MODELS",
-            "Settings",
-            "TEACHERS",
-            "load_teacher",
-            "prompt_room",
-            "room",
-            "settings_of",
-        ],
+        "teachers.cache": ["Ledger", "Spending"],
+        "teachers.extractive": ["ExtractiveTeacher"],
+        "teachers.registry": ["load_teacher"],
+        "teachers.settings": ["Extractive", "LanguageModel", "Local", "OpenAI", "Replay"],
     },
 )

@@ -1,7 +1,7 @@
-"""What is wrong with a dialogue only beside others: it nearly repeats one, or asks an exam's item.
+"""Filters over all dialogues of a run: near-duplicates, and questions of evaluation sets.
 
-Each dialogue has passed the checks by itself. No teacher is asked again for one that is found here:
-it did what it was told.
+Each dialogue has passed its own checks. A dialogue that is removed here is not requested again: the
+teacher followed its instructions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,52 +12,61 @@ from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Question
 from clinical_camel.data.contamination import KINDS
 
-NEARLY = 0.9  # from this similarity on a light edit of a question is that question
-EXAM = ["benchmark", "n", "kind", "questions", "dialogues", "set_aside"]
+LIGHT_EDIT_SIMILARITY = 0.9  # a light edit of a question that is at least so similar is removed
+COLUMNS = ["benchmark", "n", "kind", "questions", "dialogues", "rejected"]
 
 
-def weed(
+def filter_dialogues(
     dialogues: Sequence[Dialogue],
-    aside: pd.DataFrame,
-    near_duplicate: float,
-    exams: Mapping[str, Sequence[Question]],
+    rejected: pd.DataFrame,
+    near_duplicate_threshold: float,
+    evaluation_sets: Mapping[str, Sequence[Question]],
 ) -> tuple[list[Dialogue], pd.DataFrame, pd.DataFrame]:
-    """The dialogues that stay, those set aside with the new ones behind, and what was found.
+    """Return the accepted dialogues, the table of rejected ones, and counts of similar questions.
 
-    A dialogue goes if it holds a question of one of the `exams` word for word, RUN words in a row
-    that are a large part of one, or nearly all of its words (see `data.contamination`). That it
-    asks after the same thing in other words is counted and no more: articles on a condition that
-    an exam asks about are what an exam is learned from. Of dialogues of which a share of
-    `near_duplicate` of the runs of words is the same the first stays; 0.0 looks for none.
-    Columns of what was found: EXAM, a row for each exam and kind of likeness.
+    A dialogue is rejected if it contains a question of an evaluation set: word for word, a long
+    shared run of words, or nearly all words (see `data.contamination`). Weaker similarity is
+    only counted: an exam asks about the conditions that articles describe.
+
+    Of dialogues whose Jaccard similarity of word shingles reaches the threshold the first is
+    accepted; 0.0 disables this filter. The table of counts has the columns COLUMNS, a row for each
+    evaluation set and kind of similarity.
     """
-    found = data.search_sources(exams, {"dialogues": dialogues})
-    held = found[(found["kind"] != KINDS[-1]) | (found["similarity"] >= NEARLY)]
+    matches = data.search_sources(evaluation_sets, {"dialogues": dialogues})
+    is_strong = matches["kind"].ne(KINDS[-1]) | matches["similarity"].ge(LIGHT_EDIT_SIMILARITY)
+    strong = matches[is_strong]
     reasons = {
         row.source: f'holds a question of {row.benchmark} ({row.kind}): "{row.id}"'
-        for row in held[::-1].itertuples()  # the first of each stands
+        for row in strong[::-1].itertuples()  # reversed: the first match of a dialogue wins
     }
-    left = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
-    texts = ["\n".join(m["content"] for m in d.messages) for d in left]
-    copies = grounding.near_duplicates(texts, near_duplicate) if near_duplicate else {}
+    unmatched = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
+    texts = ["\n".join(m["content"] for m in d.messages) for d in unmatched]
+    threshold = near_duplicate_threshold
+    copies = grounding.find_near_duplicates(texts, threshold) if threshold else {}
     for later, earlier in copies.items():
-        reasons[left[later].id] = f'nearly the same as an earlier dialogue: "{left[earlier].id}"'
+        original = unmatched[earlier].id
+        reasons[unmatched[later].id] = f'nearly the same as an earlier dialogue: "{original}"'
     rows = [
         {"id": d.id, "source": d.source, "reason": reasons[d.id]}
         for d in dialogues
         if d.id in reasons
     ]
-    gone = pd.DataFrame(rows, columns=aside.columns)
-    kept = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
-    return kept, pd.concat([aside, gone], ignore_index=True), _counted(found, held, exams)
+    filtered = pd.DataFrame(rows, columns=rejected.columns)
+    accepted = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
+    counts = _count_matches(matches, strong, evaluation_sets)
+    return accepted, pd.concat([rejected, filtered], ignore_index=True), counts
 
 
-def _counted(found: pd.DataFrame, held: pd.DataFrame, exams: Mapping) -> pd.DataFrame:
+def _count_matches(
+    matches: pd.DataFrame, strong: pd.DataFrame, evaluation_sets: Mapping[str, Sequence[Question]]
+) -> pd.DataFrame:
     rows = []
-    for benchmark, questions in exams.items():
+    for benchmark, questions in evaluation_sets.items():
         for kind in KINDS:
-            here = found[found["benchmark"].eq(benchmark) & found["kind"].eq(kind)]
-            gone = held[held["benchmark"].eq(benchmark) & held["kind"].eq(kind)]
-            counts = (here["id"].nunique(), here["source"].nunique(), gone["source"].nunique())
+            same, removed = (
+                table[table["benchmark"].eq(benchmark) & table["kind"].eq(kind)]
+                for table in (matches, strong)
+            )
+            counts = (same["id"].nunique(), same["source"].nunique(), removed["source"].nunique())
             rows.append((benchmark, len(questions), kind, *counts))
-    return pd.DataFrame(rows, columns=EXAM)
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,18 +1,16 @@
-"""Past one machine: the requests of a study as blocks of a datatrove pipeline.
+"""Many workers for step 01: its requests as blocks of a datatrove pipeline.
 
     python -m clinical_camel synthesise <study> --executor local --tasks 8 --workers 2
 
-`Requests` plans what notebook 01 would ask and gives each task its share; `Teach` puts them to the
-teacher with the same prompt, checks and ledger keys, and writes one ledger per task (see `shards`).
-The executor is datatrove's: processes of this machine, a Slurm array, or Ray.
+`PlanRequests` plans the requests of notebook 01 and gives each task its share. `QueryTeacher` runs
+them through the teacher with the same prompts, checks and ledger keys, and writes one ledger per
+task (see `shards`). The executor is datatrove's: processes on this machine, a Slurm array, or Ray.
 
-The workers only fill ledgers. What becomes of the replies is decided where it always is: notebook
-01, run as ever, finds every reply there, asks for nothing, and reads, checks and counts. So there
-is one code path for every size, the notebook still argues, and how the work was spread is no part
-of a study: neither params nor results know of it.
+The workers only fill ledgers. Notebook 01 then runs as always and finds every reply there. So all
+sizes share one code path, and neither params nor results depend on how the work was distributed.
 
-Caps and rates hold for all workers together: each task gets an equal part of what is left. One that
-has used up its own stops; run the command again, and what is left is divided anew.
+Caps and rate limits hold for all workers together: each task has an equal part of the rest. A task
+that has used its part stops; run the command again to divide the rest anew.
 """
 
 import contextlib
@@ -34,130 +32,94 @@ from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, Slurm
 from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.logging import logger
 
-from clinical_camel import data
-from clinical_camel.dbke.licences import check_terms, licensed
-from clinical_camel.dbke.requests import Request, plan_requests
-from clinical_camel.dbke.synthesis import Desk
+from clinical_camel.dbke.plan import prepare
+from clinical_camel.dbke.settings import Synthesis
+from clinical_camel.dbke.synthesis import Synthesizer
 from clinical_camel.dbke.teachers import shards
-from clinical_camel.dbke.teachers.cache import Ledger, Spent
-from clinical_camel.dbke.teachers.registry import LANGUAGE_MODELS, load_teacher, room, settings_of
+from clinical_camel.dbke.teachers.cache import Ledger, Spending
+from clinical_camel.dbke.teachers.registry import load_teacher
+from clinical_camel.dbke.teachers.settings import LanguageModel, OpenAI
 
 STARTS = 3  # of a task whose process is killed, in one run
-
-
-# ----------------------------------------------------------- as the cells of notebook 01 have it
-
-
-def plan(params: dict[str, Any]) -> list[Request]:
-    """Everything that is asked, in order. ValueError where licences or terms do not permit it."""
-    told = settings_of(params)
-    teacher = load_teacher(params["teacher"], told)  # a model here is loaded when it is first asked
-    specs = [*params["articles"], *params["questions"]]
-    sources = {spec: data.describe(spec) for spec in specs}
-    texts = []
-    for spec in params["articles"]:
-        source = sources[spec]
-        limit = params["article_limits"].get(source["label"], params["article_limit"])
-        found = data.load_articles(spec, limit)
-        texts += licensed(found, source["label"], source["licence"], params["licences"])
-    asked = [
-        question
-        for spec in params["questions"]
-        for question in data.load_training_questions(
-            spec, params["question_limit"], skip=params["exemplar_count"]
-        )
-    ]
-    stated = [params["licences"].get(s["label"], s["licence"]) for s in sources.values()]
-    licences = [*stated, *(article.licence for article in texts)]
-    check_terms(teacher, params["teacher_terms"], params["student"], licences)
-    sizes = (params["dialogues_per_article"], params["exchanges_per_dialogue"])
-    passages = params["passages_per_question"]
-    return plan_requests(texts, asked, *sizes, params["seed"], room(teacher, told), passages)
-
-
-def checks_of(params: dict[str, Any]) -> tuple[int, int, str, str]:
-    """How a reply is judged, as `Desk` has it."""
-    return params["min_exchanges"], params["tries"], params["support"], params["language"]
 
 
 # --------------------------------------------------------------------------------- the blocks
 
 
-class Requests(PipelineStep):
-    """Yields each task's share of the requests: every n-th, so that all have as much to do."""
+class PlanRequests(PipelineStep):
+    """Yields each task's share of the requests: every n-th, so that all tasks are equally long."""
 
     name, type = "requests of notebook 01", "DBKE"
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, settings: Synthesis) -> None:
         super().__init__()
-        self.params = params
+        self.settings = settings
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        for request in plan(self.params)[rank::world_size]:
+        for request in prepare(self.settings).requests[rank::world_size]:
             self.stat_update("requested")
             yield Document(request.source_text, request.id, metadata={"request": request})
 
 
-class Teach(PipelineStep):
-    """Puts the requests to the teacher; yields each dialogue as JSON, or the reason for none.
+class QueryTeacher(PipelineStep):
+    """Runs requests through the teacher; yields each dialogue as JSON, or its rejection reason.
 
-    Every body is in the task's ledger before it is read. A key comes from the environment of the
-    worker (TEACHER_API_KEY), and is neither in this block nor in what an executor writes of it.
+    The key is read from the worker's environment (TEACHER_API_KEY). It is neither in this block nor
+    in what an executor writes of it.
     """
 
     name, type = "teacher, ledger, checks", "DBKE"
 
-    def __init__(self, params: dict[str, Any], ledger: str, job: str) -> None:
+    def __init__(self, settings: Synthesis, ledger: str, job: str) -> None:
         super().__init__()
-        self.params, self.ledger, self.job = params, ledger, job
+        self.settings, self.ledger, self.job = settings, ledger, job
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        params, ledger = self.params, Path(self.ledger)
-        teacher = load_teacher(params["teacher"], settings_of(params))
-        store = Ledger(shards.folder_of(ledger) / f"{rank:05d}_of_{world_size:05d}.sqlite", ledger)
-        try:
-            shards.check(ledger, self.job)
-            desk = Desk(teacher, store, *checks_of(params))
-            for verdict in teacher.settle((d.metadata["request"] for d in data), desk):
-                self.stat_update("accepted" if verdict.dialogue else "set_aside")
-                text = json.dumps(verdict.dialogue.messages) if verdict.dialogue else ""
-                metadata = {"source": verdict.request.source, "reason": verdict.reason}
-                yield Document(text, verdict.request.id, metadata=metadata)
-        finally:
-            store.close()
+        settings, file = self.settings, Path(self.ledger)
+        teacher = load_teacher(settings.teacher, settings.seed)
+        shard = shards.shards_folder(file) / f"{rank:05d}_of_{world_size:05d}.sqlite"
+        with contextlib.closing(Ledger(shard, file)) as ledger:
+            shards.require_job(file, self.job)
+            synthesizer = Synthesizer(teacher, ledger, settings)
+            requests = (document.metadata["request"] for document in data)
+            for outcome in teacher.run_attempts(requests, synthesizer):
+                self.stat_update("accepted" if outcome.dialogue else "rejected")
+                text = json.dumps(outcome.dialogue.messages) if outcome.dialogue else ""
+                metadata = {"source": outcome.request.source, "reason": outcome.reason}
+                yield Document(text, outcome.request.id, metadata=metadata)
 
 
 # ------------------------------------------------------------------------------ the executors
 
 
 class Processes(LocalPipelineExecutor):
-    """datatrove's local executor with a process of its own for each task.
+    """datatrove's local executor with one process per task.
 
-    Its pool waits for ever for a task whose process was killed, and ends all tasks when one fails.
-    Here a killed one is started again where its ledger stands, and one that fails disturbs nobody.
+    datatrove's pool waits forever for a task whose process was killed, and ends all tasks if one
+    fails. Here a killed task is restarted from its ledger, and a failed one does not affect others.
     """
 
     def run(self) -> list[int]:
-        """The tasks that did not end well."""
+        """Run all tasks; return those that failed."""
         context = multiprocessing.get_context("forkserver")  # imports once, then forks
         main = getattr(sys.modules["__main__"].__spec__, "name", "")
         ours = [main] if main.startswith("clinical_camel") else []
         context.set_forkserver_preload([__name__, *ours])
         self.save_executor_as_json()
         waiting, starts, failed = deque(self.get_incomplete_ranks()), Counter(), []
-        at_work: dict[int, Any] = {}
-        while waiting or at_work:
-            while waiting and len(at_work) < self.workers:
+        running: dict[int, Any] = {}
+        while waiting or running:
+            while waiting and len(running) < self.workers:
                 rank = waiting.popleft()
                 starts[rank] += 1
                 process = context.Process(target=self._run_for_rank, args=(rank, 1))
                 process.start()
-                at_work[process.sentinel] = (rank, process)
-            for sentinel in multiprocessing.connection.wait(list(at_work)):
-                rank, process = at_work.pop(sentinel)
+                running[process.sentinel] = (rank, process)
+            for sentinel in multiprocessing.connection.wait(list(running)):
+                rank, process = running.pop(sentinel)
                 process.join()
                 if process.exitcode < 0 and starts[rank] < STARTS:
-                    logger.warning(f"task {rank} died of signal {-process.exitcode}; started again")
+                    logger.warning(f"task {rank} was killed by signal {-process.exitcode}; retry")
                     waiting.append(rank)
                 elif process.exitcode:
                     failed.append(rank)
@@ -165,8 +127,8 @@ class Processes(LocalPipelineExecutor):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where workers run: how many `tasks`, of them `workers` at a time; the rest is Slurm's."""
+class Resources:
+    """How many `tasks`, how many of them (`workers`) at a time; the other fields are Slurm's."""
 
     tasks: int
     workers: int
@@ -175,108 +137,120 @@ class Site:
     sbatch: dict[str, str] = field(default_factory=dict)
 
 
-def _local(blocks: list, logs: str, site: Site) -> LocalPipelineExecutor:
-    return Processes(blocks, site.tasks, site.workers, logs)
+def _build_local(blocks: list, logs: str, resources: Resources) -> LocalPipelineExecutor:
+    return Processes(blocks, resources.tasks, resources.workers, logs)
 
 
-def _slurm(blocks: list, logs: str, site: Site) -> SlurmPipelineExecutor:
-    if not site.partition:
-        raise ValueError("--partition: Slurm needs one; `sinfo` lists them")
+def _build_slurm(blocks: list, logs: str, resources: Resources) -> SlurmPipelineExecutor:
+    if not resources.partition:
+        raise ValueError("--partition: missing, and Slurm needs one; `sinfo` lists them")
     activate = Path(sys.prefix, "bin", "activate")
     return SlurmPipelineExecutor(
         blocks,
-        site.tasks,
-        site.time,
-        site.partition,
-        workers=site.workers,
+        resources.tasks,
+        resources.time,
+        resources.partition,
+        workers=resources.workers,
         mem_per_cpu_gb=4,
         job_name="synthesise",
         qos="",
         venv_path=str(activate) if activate.exists() else None,
-        sbatch_args=site.sbatch,
+        sbatch_args=resources.sbatch,
         logging_dir=logs,
     )
 
 
-def _ray(blocks: list, logs: str, site: Site) -> RayPipelineExecutor:
+def _build_ray(blocks: list, logs: str, resources: Resources) -> RayPipelineExecutor:
     try:
         import ray
     except ImportError:
         raise ValueError("--executor: Ray is not installed; pip install 'ray[default]'") from None
-    ray.init(ignore_reinit_error=True, log_to_driver=False)  # RAY_ADDRESS, else this machine
-    return RayPipelineExecutor(blocks, site.tasks, site.workers, logging_dir=logs, mem_per_cpu_gb=1)
+    ray.init(ignore_reinit_error=True, log_to_driver=False)  # RAY_ADDRESS, or this machine
+    tasks, workers = resources.tasks, resources.workers
+    return RayPipelineExecutor(blocks, tasks, workers, logging_dir=logs, mem_per_cpu_gb=1)
 
 
-EXECUTORS: dict[str, Callable[[list, str, Site], Any]] = {
-    "local": _local,
-    "slurm": _slurm,
-    "ray": _ray,
+EXECUTORS: dict[str, Callable[[list, str, Resources], Any]] = {
+    "local": _build_local,
+    "slurm": _build_slurm,
+    "ray": _build_ray,
 }
 
 
 # ---------------------------------------------------------------------------------- together
 
 
-def part(params: dict[str, Any], spent: Spent, site: Site) -> dict[str, Any]:
-    """The params with one task's part of what may still be spent, and of the rates.
+def share_limits(settings: Synthesis, spending: Spending, resources: Resources) -> Synthesis:
+    """Return the settings of one task: its part of the remaining caps, and of the rate limits.
 
-    Tasks share money and tokens; those at work at a time share rates. ValueError if that is none.
+    Tasks share money and tokens; concurrent tasks share rate limits. Raises ValueError if a part
+    is zero, which would mean no limit.
     """
-    left = {"money_cap": max(0.0, params["money_cap"] - spent.money) / site.tasks}
-    if params["token_cap"]:
-        left["token_cap"] = (params["token_cap"] - spent.tokens) // site.tasks
+    teacher, tasks, workers = settings.teacher, resources.tasks, resources.workers
+    if not isinstance(teacher, OpenAI):
+        return settings
+    parts: dict[str, int] = {}
+    if teacher.token_cap:
+        parts["token_cap"] = (teacher.token_cap - spending.tokens) // tasks
     for name in ("requests_per_minute", "tokens_per_minute"):
-        if params[name]:
-            left[name] = params[name] // site.workers
-    for name, value in left.items():
-        if name != "money_cap" and value <= 0:  # where 0 would mean no limit
-            raise ValueError(f"{name}: nothing of {params[name]} is left for each; fewer tasks?")
-    return {**params, **left, "in_flight": -(-params["in_flight"] // site.workers)}
+        if limit := getattr(teacher, name):
+            parts[name] = limit // workers
+    for name, part in parts.items():
+        if part <= 0:
+            limit = getattr(teacher, name)
+            raise ValueError(f"teacher.{name}: too little of {limit} remains; use fewer tasks")
+    money_cap = max(0.0, teacher.money_cap - spending.money) / tasks
+    concurrency = -(-teacher.concurrency // workers)
+    update = {**parts, "money_cap": money_cap, "concurrency": concurrency}
+    return settings.model_copy(update={"teacher": teacher.model_copy(update=update)})
 
 
-def prepare(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> Any:
-    """The executor for what the ledger lacks; shards of an earlier run are taken in first.
+def build_executor(settings: Synthesis, ledger: Path, executor: str, resources: Resources) -> Any:
+    """Return the executor for all replies that the ledger lacks; shards are merged first.
 
-    Raises ValueError where nothing may be asked, RuntimeError while workers are at it.
+    Raises ValueError if nothing may be requested, RuntimeError while other workers run.
     """
-    if params["teacher"] not in LANGUAGE_MODELS:
-        raise ValueError(f"teacher: {params['teacher']} asks nobody; run 01 as it is")
-    spent = _spent(ledger)
-    tasks = max(1, min(site.tasks, len(plan(params))))
-    site = dataclasses.replace(site, tasks=tasks, workers=min(site.workers or tasks, tasks))
+    if not isinstance(settings.teacher, LanguageModel):
+        kind = settings.teacher.kind
+        raise ValueError(f"teacher: {kind} needs no workers; run step 01 as usual")
+    spending = _read_spending(ledger)
+    tasks = max(1, min(resources.tasks, len(prepare(settings).requests)))
+    workers = min(resources.workers or tasks, tasks)
+    resources = dataclasses.replace(resources, tasks=tasks, workers=workers)
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    mine = part(params, spent, site)
-    blocks = [Requests(mine), Teach(mine, str(ledger.resolve()), job)]
-    made = EXECUTORS[executor](blocks, str(ledger.resolve().with_suffix(".logs") / job), site)
-    shards.announce(ledger, job)
-    return made
+    part = share_limits(settings, spending, resources)
+    blocks = [PlanRequests(part), QueryTeacher(part, str(ledger.resolve()), job)]
+    logs = str(ledger.resolve().with_suffix(".logs") / job)
+    built = EXECUTORS[executor](blocks, logs, resources)
+    shards.announce_job(ledger, job)
+    return built
 
 
-def _spent(ledger: Path) -> Spent:
-    """What the study's ledger has, once it has taken its shards in."""
-    with contextlib.closing(Ledger(ledger)) as study:
-        return study.spent()
+def _read_spending(ledger: Path) -> Spending:
+    """Return the totals of the study's ledger after merging its shards."""
+    with contextlib.closing(Ledger(ledger)) as opened:
+        return opened.spending()
 
 
-def show(params: dict[str, Any], ledger: Path, executor: str, site: Site) -> int:
-    """Run or submit the workers, and say how it went; the exit code."""
+def run_workers(settings: Synthesis, ledger: Path, executor: str, resources: Resources) -> int:
+    """Run or submit the workers, print the result, and return the exit code."""
     try:
-        made = prepare(params, ledger, executor, site)
-        failed = made.run()
+        built = build_executor(settings, ledger, executor, resources)
+        failed = built.run()
     except (ValueError, RuntimeError, FileNotFoundError) as error:  # the last: no sbatch here
         print(error, file=sys.stderr)
         return 2
-    then = f"python -m clinical_camel run {params['study']} 01"
+    command = f"python -m clinical_camel run {settings.study} 01"
     if executor == "slurm":
-        print(f"submitted: {made.tasks} tasks. When they have ended: {then}")
+        print(f"submitted: {built.tasks} tasks. When they have ended: {command}")
         return 0
-    failed = failed if executor == "local" else made.get_incomplete_ranks()
-    spent = _spent(ledger)
-    money = f"{spent.tokens} tokens, {spent.money:.4f} in money"
-    print(f"{made.tasks} tasks, {len(failed)} not complete")
-    print(f"{ledger.name}: {spent.replies} replies of {spent.attempts} attempts, {money}")
+    failed = failed if executor == "local" else built.get_incomplete_ranks()
+    total = _read_spending(ledger)
+    money = f"{total.tokens} tokens, {total.money:.4f} in money"
+    print(f"{built.tasks} tasks, {len(failed)} not complete")
+    print(f"{ledger.name}: {total.replies} replies of {total.attempts} attempts, {money}")
     if failed:
-        print(f"tasks {failed}: see {made.logging_dir.path}/logs; run this again, nothing is lost")
+        print(f"tasks {failed}: see {built.logging_dir.path}/logs; run this again, nothing is lost")
         return 1
-    print(f"Now: {then}")
+    print(f"Now: {command}")
     return 0

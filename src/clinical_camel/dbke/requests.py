@@ -1,4 +1,4 @@
-"""What is asked of a teacher: one `Request` a dialogue, in a fixed order with fixed ids."""
+"""Requests to a teacher: one `Request` per dialogue, in a fixed order with fixed ids."""
 
 import dataclasses
 import hashlib
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from clinical_camel import grounding
 from clinical_camel.data import Article, Question, Section
-from clinical_camel.dbke.retrieval import passages_for
+from clinical_camel.dbke.retrieval import find_passages
 
-CHARACTERS = 3  # a token at least has, in English prose; medical prose has about four
+CHARACTERS_PER_TOKEN = 3  # a lower bound for English prose; medical prose has about four
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +28,19 @@ class Request:
 
     @property
     def source(self) -> str:
-        """What it is written from: `article` or `exam`."""
+        """The kind of source: `article` or `exam`."""
         return "exam" if self.question else "article"
 
     @property
     def source_text(self) -> str:
-        """All the text that an assistant sentence may be taken from."""
+        """All text that may support an assistant sentence."""
         if self.question:
-            return "\n".join((key_sentence(self.question), *self.passages))
+            return "\n".join((format_key(self.question), *self.passages))
         return "\n".join(section.text for section in self.article.sections)
 
 
-def key_sentence(question: Question) -> str:
-    """The right option of an exam question as the assistant first gives it."""
+def format_key(question: Question) -> str:
+    """Return the right option of an exam question as the assistant first gives it."""
     return question.options[question.answer] + "."
 
 
@@ -50,49 +50,54 @@ def plan_requests(
     dialogues_per_article: int,
     exchanges_per_dialogue: int,
     seed: int,
-    room: int = 0,
-    passages: int = 1,
+    article_tokens: int = 0,
+    passages_per_question: int = 1,
 ) -> list[Request]:
-    """Everything that will be asked of the teacher, in a fixed order with fixed ids.
+    """Return all requests, articles first, in a fixed order with fixed ids.
 
-    An article of more than `room` tokens (0: any length fits) is taken piece by piece in turn, each
-    piece at least once. A question comes with up to `passages` passages (`retrieval.passages_for`),
-    as many of them as have room. ValueError names ids that stand in two sets.
+    An article of more than `article_tokens` tokens is split (0: never); its dialogues rotate over
+    the parts, and each part has at least one. A question has up to `passages_per_question`
+    passages (`retrieval.find_passages`), as many as fit into `article_tokens`.
+
+    Raises ValueError if two sets contain the same id.
     """
     requests = [
         request
         for article in articles
-        for request in about(article, dialogues_per_article, exchanges_per_dialogue, seed, room)
+        for request in plan_article_requests(
+            article, dialogues_per_article, exchanges_per_dialogue, seed, article_tokens
+        )
     ]
-    found = passages_for(questions, articles, passages)
+    passages = find_passages(questions, articles, passages_per_question)
     requests += [
         Request(
             id=question.id,
             question=question,
-            passages=_fitting(texts, room),
+            passages=_truncate_passages(texts, article_tokens),
             exchanges=2,
             seed=seed,
         )
-        for question, texts in zip(questions, found, strict=True)
+        for question, texts in zip(questions, passages, strict=True)
     ]
-    twice = [name for name, count in Counter(r.id for r in requests).items() if count > 1]
-    if twice:
-        raise ValueError(f"articles, questions: the same id in two sets: {', '.join(twice[:5])}")
+    repeated = [name for name, count in Counter(r.id for r in requests).items() if count > 1]
+    if repeated:
+        ids = ", ".join(repeated[:5])
+        raise ValueError(f"articles, questions: two sets have the same id ({ids}); remove one set")
     return requests
 
 
-def _fitting(texts: tuple[str, ...], room: int) -> tuple[str, ...]:
-    """The first of the passages that have room together; the very first in any case."""
-    sizes = itertools.accumulate(tokens(Section(heading="", text=text)) for text in texts)
-    fit = sum(size <= room for size in sizes) if room else len(texts)
+def _truncate_passages(texts: tuple[str, ...], max_tokens: int) -> tuple[str, ...]:
+    """Return the first passages that fit together, and at least one."""
+    sizes = itertools.accumulate(count_tokens(Section(heading="", text=text)) for text in texts)
+    fit = sum(size <= max_tokens for size in sizes) if max_tokens else len(texts)
     return texts[: max(1, fit)]
 
 
-def about(
-    article: Article, dialogues: int, exchanges: int, seed: int, room: int = 0
+def plan_article_requests(
+    article: Article, dialogues: int, exchanges: int, seed: int, article_tokens: int = 0
 ) -> Iterator[Request]:
-    """The requests on one article: see `plan_requests`."""
-    parts = pieces(article, room)
+    """Yield the requests on one article: see `plan_requests`."""
+    parts = split_article(article, article_tokens)
     for i in range(max(dialogues, len(parts)) if dialogues else 0):
         yield Request(
             id=f"{article.id}/{i}",
@@ -103,44 +108,43 @@ def about(
         )
 
 
-def pieces(article: Article, room: int) -> list[Article]:
-    """The article in pieces of at most `room` tokens, cut at headings; 0 leaves it whole.
+def split_article(article: Article, max_tokens: int) -> list[Article]:
+    """Split an article at headings into parts of at most `max_tokens` tokens; 0 never splits.
 
-    A section that is too long by itself is cut between sentences, under the same heading. A single
-    sentence that is still too long stays whole: it is the teacher's to refuse. Tokens are counted
-    as CHARACTERS each, which is more than any tokenizer needs for English prose.
+    A section that is too long is split between sentences and keeps its heading. A sentence that is
+    too long is not split. Tokens are estimated as CHARACTERS_PER_TOKEN characters each.
     """
-    if not room or sum(map(tokens, article.sections)) <= room:
+    if not max_tokens or sum(map(count_tokens, article.sections)) <= max_tokens:
         return [article]
-    sections = [part for section in article.sections for part in _cut(section, room)]
-    packed: list[list[Section]] = [[]]
-    for section in sections:
-        if packed[-1] and sum(map(tokens, [*packed[-1], section])) > room:
-            packed.append([])
-        packed[-1].append(section)
-    return [dataclasses.replace(article, sections=part) for part in packed]
+    parts: list[list[Section]] = [[]]
+    for section in (s for long in article.sections for s in _split_section(long, max_tokens)):
+        if parts[-1] and sum(map(count_tokens, [*parts[-1], section])) > max_tokens:
+            parts.append([])
+        parts[-1].append(section)
+    return [dataclasses.replace(article, sections=part) for part in parts]
 
 
-def _cut(section: Section, room: int) -> Iterator[Section]:
-    if tokens(section) <= room:
+def _split_section(section: Section, max_tokens: int) -> Iterator[Section]:
+    if count_tokens(section) <= max_tokens:
         yield section
         return
-    run = ""
+    text = ""
     for sentence in grounding.split_sentences(section.text):
-        longer = f"{run} {sentence}".strip()
-        if run and tokens(Section(heading=section.heading, text=longer)) > room:
-            yield Section(heading=section.heading, text=run)
+        longer = f"{text} {sentence}".strip()
+        if text and count_tokens(Section(heading=section.heading, text=longer)) > max_tokens:
+            yield Section(heading=section.heading, text=text)
             longer = sentence
-        run = longer
-    yield Section(heading=section.heading, text=run)
+        text = longer
+    yield Section(heading=section.heading, text=text)
 
 
-def tokens(section: Section) -> int:
-    return -(-len(section.heading + section.text) // CHARACTERS) + 4  # and its heading's marks
+def count_tokens(section: Section) -> int:
+    """Estimate the tokens of a section, with 4 for the markup of its heading."""
+    return -(-len(section.heading + section.text) // CHARACTERS_PER_TOKEN) + 4
 
 
-def fingerprint(requests: Sequence[Request]) -> str:
-    """A hash of everything that is asked of the teacher: which replies may be used again."""
+def hash_requests(requests: Sequence[Request]) -> str:
+    """Return a hash of the requests; recorded replies are reused only under the same hash."""
     digest = hashlib.sha256()
     for request in requests:
         digest.update(repr(request).encode())

@@ -1,4 +1,4 @@
-"""What stands behind an exam question: sentences and passages of the articles, found by BM25."""
+"""Find sentences and passages of the articles that support an exam question, with BM25."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,68 +8,70 @@ from clinical_camel import grounding
 from clinical_camel.data import Article, Question
 from clinical_camel.dbke import injection
 
-MAX_ANSWER_WORDS = 70  # of what a person would say at a time
-PASSAGE_WORDS = 120  # of a passage: some five sentences of one section
+MAX_ANSWER_WORDS = 70  # longest answer that a person would speak
+PASSAGE_WORDS = 120  # longest passage: about five sentences of one section
 
 
-def passages_for(
+def find_passages(
     questions: Sequence[Question], articles: Sequence[Article], count: int
 ) -> list[tuple[str, ...]]:
-    """For each question up to `count` texts, the sentence that best supports its key first.
+    """Return up to `count` texts for each question: the sentence that supports its key, then more.
 
-    Behind it stand passages: the best for question and key, then the best for each other option,
-    then the next best of each in turn, so that a teacher can say why the key is right and the
-    others are wrong. None that gives orders to a model is taken. A question without a supporting
-    sentence has nothing at all: the answer would stand there without any medicine to learn.
+    The further texts are passages: the best one for question and key, then the best one for each
+    other option, then the second best of each, and so on. With them a teacher can explain why the
+    key is right and the other options are wrong. A passage with a prompt injection is skipped. A
+    question without a supporting sentence has no passages: its answer would teach no medicine.
     """
-    found = support(questions, articles)
-    wanted = [(q, first[0]) for q, first in zip(questions, found, strict=True) if first]
-    if count < 2 or not wanted:
-        return found
-    known = list(dict.fromkeys(text for article in articles for text in cut(article)))
+    sentences = find_key_sentences(questions, articles)
+    supported = [(q, s[0]) for q, s in zip(questions, sentences, strict=True) if s]
+    if count < 2 or not supported:
+        return sentences
+    passages = list(dict.fromkeys(p for article in articles for p in split_passages(article)))
     index = bm25s.BM25()
-    index.index(bm25s.tokenize(known, show_progress=False), show_progress=False)
-    more = {q.id: _best(index, known, q, first, count - 1) for q, first in wanted}
-    return [(*first, *more.get(q.id, ())) for q, first in zip(questions, found, strict=True)]
+    index.index(bm25s.tokenize(passages, show_progress=False), show_progress=False)
+    more = {q.id: _rank_passages(index, passages, q, first, count - 1) for q, first in supported}
+    return [(*s, *more.get(q.id, ())) for q, s in zip(questions, sentences, strict=True)]
 
 
-def _best(
-    index: bm25s.BM25, known: Sequence[str], question: Question, first: str, count: int
+def _rank_passages(
+    index: bm25s.BM25, passages: Sequence[str], question: Question, sentence: str, count: int
 ) -> list[str]:
-    options = [o for i, o in enumerate(question.options) if i != question.answer]
-    asked = [f"{question.question} {question.options[question.answer]}", *options]
-    queries = bm25s.tokenize(asked, show_progress=False)
-    depth = min(count + 1, len(known))
+    others = [o for i, o in enumerate(question.options) if i != question.answer]
+    texts = [f"{question.question} {question.options[question.answer]}", *others]
+    queries = bm25s.tokenize(texts, show_progress=False)
+    depth = min(count + 1, len(passages))
     numbers, scores = index.retrieve(queries, k=depth, show_progress=False)
     ranked = [
-        known[number]
-        for place in range(depth)
-        for number, score in zip(numbers[:, place], scores[:, place], strict=True)
+        passages[number]
+        for rank in range(depth)
+        for number, score in zip(numbers[:, rank], scores[:, rank], strict=True)
         if score > 0
     ]
-    fresh = (text for text in dict.fromkeys(ranked) if text != first and not injection.orders(text))
-    return [text for text, _ in zip(fresh, range(count), strict=False)]
+    usable = (p for p in dict.fromkeys(ranked) if p != sentence and not injection.find_injection(p))
+    return [passage for passage, _ in zip(usable, range(count), strict=False)]
 
 
-def cut(article: Article) -> Iterator[str]:
-    """The article in passages of whole sentences, at most PASSAGE_WORDS words, section by section.
+def split_passages(article: Article) -> Iterator[str]:
+    """Yield passages of complete sentences, at most PASSAGE_WORDS words, section by section.
 
-    A longer sentence is left out: it is a table, or a list.
+    A longer sentence is skipped: it is a table or a list.
     """
     for section in article.sections:
-        run: list[str] = []
+        passage: list[str] = []
         for sentence in grounding.split_sentences(section.text):
-            if run and len(" ".join([*run, sentence]).split()) > PASSAGE_WORDS:
-                yield " ".join(run)
-                run = []
+            if passage and len(" ".join([*passage, sentence]).split()) > PASSAGE_WORDS:
+                yield " ".join(passage)
+                passage = []
             if len(sentence.split()) <= PASSAGE_WORDS:
-                run.append(sentence)
-        if run:
-            yield " ".join(run)
+                passage.append(sentence)
+        if passage:
+            yield " ".join(passage)
 
 
-def support(questions: Sequence[Question], articles: Sequence[Article]) -> list[tuple[str, ...]]:
-    """For each question the article sentence that best supports its right answer, or nothing."""
+def find_key_sentences(
+    questions: Sequence[Question], articles: Sequence[Article]
+) -> list[tuple[str, ...]]:
+    """Return for each question the sentence that best supports its key, or nothing."""
     sentences = [
         sentence
         for article in articles
@@ -78,4 +80,4 @@ def support(questions: Sequence[Question], articles: Sequence[Article]) -> list[
         if 4 <= len(sentence.split()) <= MAX_ANSWER_WORDS
     ]
     claims = [(q.question, q.options[q.answer]) for q in questions]
-    return [(found,) if found else () for found in grounding.best_support(claims, sentences)]
+    return [(best,) if best else () for best in grounding.find_support(claims, sentences)]

@@ -40,7 +40,7 @@ class Synthesis(StepSettings):
     exchanges_per_dialogue: Count = Field(6, description="the paper: about five on average")
     min_exchanges: Count = Field(2, description="an article dialogue with fewer is rejected")
     passages_per_question: Count = Field(
-        5, description="passages of the articles that a language model may explain a key with"
+        5, description="article passages from which a language model may explain the right option"
     )
     support: Literal[SUPPORT] = Field(
         "verbatim",

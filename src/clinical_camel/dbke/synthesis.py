@@ -1,8 +1,8 @@
-"""One request to one verdict, whoever the teacher is: ask, keep the reply, read it, check it.
+"""Run requests through a teacher: query, check the reply, retry with the rejection reason.
 
-`Desk.pursue` holds all that is decided. It is a generator: it yields what to ask next and is sent
-the reply, so that the same lines serve a teacher that is called, one that works in batches, and one
-with hundreds of requests in flight.
+`Synthesizer.attempt` makes all decisions. It is a generator that yields queries and receives
+replies. So the same code serves a teacher that is called once per query, one that works in batches,
+and one with hundreds of concurrent requests.
 """
 
 import functools
@@ -18,24 +18,27 @@ from tqdm import tqdm
 
 from clinical_camel.data import Dialogue, Message
 from clinical_camel.dbke import checks, injection, licences, prompt
-from clinical_camel.dbke.requests import Request, fingerprint
+from clinical_camel.dbke.requests import Request, hash_requests
+from clinical_camel.dbke.settings import Synthesis
+from clinical_camel.dbke.teachers.settings import TERMS
 
-Payload = dict[str, str]  # {"raw": reply} or {"failed": why there is none}
+Reply = dict[str, str]  # {"raw": body} or {"failed": why there is no reply}
+REJECTED = ["id", "source", "reason"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One asking of one request; equal keys would get equal replies."""
+class Query:
+    """One query about one request; queries with equal keys would get equal replies."""
 
     request: Request
     messages: list[Message]  # empty for a teacher without a prompt
     key: str
-    facts: dict[str, str]  # request, model, and hashes of article, prompt and settings
+    provenance: dict[str, str]  # request, model, and hashes of article, prompt and sampling
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a request: a dialogue, or the reason why there is none."""
+class Outcome:
+    """The result of a request: an accepted dialogue, or a rejection reason."""
 
     request: Request
     dialogue: Dialogue | None
@@ -45,164 +48,158 @@ class Verdict:
 class Teacher:
     """Writes one dialogue: a JSON object `{"messages": [{"role", "content"}, ...]}` as text.
 
-    `model` and `settings` are what a reply depends on beside the request. `prompted`: it is a
-    language model, gets `Ask.messages`, and its raw replies are chat completions.
+    A subclass overrides `write_reply`, `fetch_reply` or `run_attempts`. `sampling` is what a reply
+    depends on besides model and request.
     """
 
     name = ""
     model = ""
-    prompted = False
-    remote = False  # whether articles leave this machine
+    prompted = False  # a language model: receives `Query.messages`, returns a chat completion
+    remote = False  # articles leave this machine
+    terms = ""  # what the teacher's terms say about training other models: a key of TERMS
+    money_cap = 0.0
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def sampling(self) -> dict[str, Any]:
         return {}
 
-    def write(self, request: Request) -> str:
-        """The raw reply; for a teacher that takes `reply` and `settle` as they are here."""
+    def describe(self) -> dict[str, str]:
+        """Return name, model and terms in words, for the run record and the cards."""
+        terms = TERMS.get(self.terms, "no language model writes")
+        return {"name": self.name, "model": self.model, "terms": terms}
+
+    def write_reply(self, request: Request) -> str:
+        """Write the raw reply to a request, without a prompt."""
         raise NotImplementedError
 
-    def reply(self, ask: Ask, store: Any) -> Payload:
-        """The reply in the store, where it is put first if it is not there."""
-        if ask.key not in store.done:
-            store.append(ask.key, {"raw": self.write(ask.request), **ask.facts})
-        return store.done[ask.key]
+    def fetch_reply(self, query: Query, ledger: Any) -> Reply:
+        """Return the reply from the ledger; write it there first if it is missing."""
+        if query.key not in ledger.done:
+            raw = self.write_reply(query.request)
+            ledger.append(query.key, {"raw": raw, **query.provenance})
+        return ledger.done[query.key]
 
-    def settle(self, requests: Iterable[Request], desk: "Desk") -> Iterator[Verdict]:
-        """A verdict for each request, in their order."""
+    def run_attempts(
+        self, requests: Iterable[Request], synthesizer: "Synthesizer"
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of each request, in their order."""
         for request in requests:
-            pursuit = desk.pursue(request)
-            step = advance(pursuit)
-            while isinstance(step, Ask):
-                step = advance(pursuit, self.reply(step, desk.store))
+            attempt = synthesizer.attempt(request)
+            step = advance(attempt)
+            while isinstance(step, Query):
+                step = advance(attempt, self.fetch_reply(step, synthesizer.ledger))
             yield step
 
 
-Pursuit = Generator[Ask, Payload, Verdict]
+Attempt = Generator[Query, Reply, Outcome]
 
 
-def advance(pursuit: Pursuit, payload: Payload | None = None) -> Ask | Verdict:
-    """What a pursuit asks next, or its verdict."""
+def advance(attempt: Attempt, reply: Reply | None = None) -> Query | Outcome:
+    """Return the next query of an attempt, or its outcome."""
     try:
-        return pursuit.send(payload)
+        return attempt.send(reply)
     except StopIteration as end:
         return end.value
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What decides on replies: the checks, and how often a failing dialogue is asked for again."""
+class Synthesizer:
+    """Runs requests through a teacher, checks the replies and retries rejected dialogues."""
 
     teacher: Teacher
-    store: Any  # `runs.Journal` or `Ledger`: `done` (key -> payload) and `append(key, payload)`
-    min_exchanges: int
-    tries: int = 1
-    support: str = "verbatim"  # one of `checks.SUPPORT`
-    language: str = ""  # of the dialogues, by its ISO 639-1 code; "" takes any
+    ledger: Any  # `Ledger` or `runs.Journal`: `done` (key -> reply) and `append(key, reply)`
+    settings: Synthesis
 
-    def __post_init__(self) -> None:
-        if self.support not in checks.SUPPORT:
-            raise ValueError(f"support: {self.support!r} is not one of {', '.join(checks.SUPPORT)}")
+    def run(self, requests: Iterable[Request]) -> Iterator[Outcome]:
+        """Yield the outcome of each request, in their order.
 
-    def pursue(self, request: Request) -> Pursuit:
-        """Yields what to ask, is sent the replies, and returns the verdict."""
-        reasons = [reason] if (reason := self.refusal(request)) else []
-        for _ in range(0 if reason else self.tries):
-            ask = self.ask(request, [checks.brief(each) for each in reasons])
-            payload = yield ask
-            if failed := payload.get("failed"):
-                return Verdict(request, None, failed)
-            dialogue, reason = self.read(payload["raw"], ask)
+        Of identical dialogues the first is accepted. Only a hash of each stays in memory.
+        """
+        seen: set[bytes] = set()
+        for outcome in self.teacher.run_attempts(requests, self):
+            if outcome.dialogue:
+                content = json.dumps(outcome.dialogue.messages)
+                digest = hashlib.blake2b(content.encode(), digest_size=12).digest()
+                if digest in seen:
+                    outcome = Outcome(outcome.request, None, "same as an earlier dialogue")
+                seen.add(digest)
+            yield outcome
+
+    def attempt(self, request: Request) -> Attempt:
+        """Yield queries, receive replies, return the outcome."""
+        if reason := self.check_request(request):
+            return Outcome(request, None, reason)
+        reasons: list[str] = []
+        for _ in range(self.settings.teacher.dialogue_attempts):
+            query = self.build_query(request, [checks.strip_quote(reason) for reason in reasons])
+            reply = yield query
+            if "failed" in reply:
+                return Outcome(request, None, reply["failed"])
+            dialogue, reason = self.check_reply(reply["raw"], query)
             if not reason:
-                return Verdict(request, dialogue)
+                return Outcome(request, dialogue)
             reasons.append(reason)
-        return Verdict(request, None, reasons[-1])
+        return Outcome(request, None, reasons[-1])
 
-    def refusal(self, request: Request) -> str:
-        """Why a request is not put to the teacher at all; or ""."""
+    def check_request(self, request: Request) -> str:
+        """Return why a request must not go to the teacher; "" if it may."""
         if request.question:
             texts, reason = request.passages, "" if request.passages else checks.NO_PASSAGE
         else:
             sections = request.article.sections
             texts = [request.article.title, *(t for s in sections for t in (s.heading, s.text))]
-            reason = licences.refusal(request.article.licence)
-        how = reason or _orders("\n".join(texts))
-        return how if reason or not how else f"article {how}"
+            reason = licences.check_licence(request.article.licence)
+        injected = "" if reason else _find_injection("\n".join(texts))
+        return f"article {injected}" if injected else reason
 
-    def ask(self, request: Request, reasons: list[str]) -> Ask:
-        """The next asking: its key comes from article, prompt, model and settings."""
+    def build_query(self, request: Request, reasons: list[str]) -> Query:
+        """Build the next query; its key depends on article, prompt, model and sampling."""
         teacher, messages = self.teacher, []
         if teacher.prompted:
-            messages = prompt.build_messages(request, reasons, self.support)
+            messages = prompt.build_messages(request, reasons, self.settings.support)
         texts = [message["content"] for message in messages]
-        facts = {
+        hashes = {
             "article": _hash(request.source_text),
-            "prompt": _hash(*(texts or [fingerprint([request])])),
+            "prompt": _hash(*(texts or [hash_requests([request])])),
             "model": teacher.model or teacher.name,
-            "settings": _hash(json.dumps(teacher.settings, sort_keys=True)),
+            "settings": _hash(json.dumps(teacher.sampling, sort_keys=True)),
         }
-        return Ask(request, messages, _hash(*facts.values()), {"request": request.id, **facts})
+        return Query(request, messages, _hash(*hashes.values()), {"request": request.id, **hashes})
 
-    def read(self, raw: str, ask: Ask) -> tuple[Dialogue | None, str]:
-        """The dialogue in a raw reply, or the reason why it is set aside."""
-        text, reason = checks.completion_text(raw) if self.teacher.prompted else (raw, "")
-        if reason:
-            return None, reason
-        text = injection.clean(text) if self.teacher.prompted else text
-        dialogue, reason = checks.read_reply(text, ask.request)
-        wanted = (self.min_exchanges, self.support, self.language)
-        reason = reason or checks.check_dialogue(dialogue, ask.request, *wanted)
-        return dialogue, reason or checks.echo(dialogue, ask.request, ask.messages)
+    def check_reply(self, raw: str, query: Query) -> tuple[Dialogue | None, str]:
+        """Return the dialogue of a raw reply and its rejection reason; "" if it is accepted."""
+        if self.teacher.prompted:
+            raw, reason = checks.read_completion(raw)
+            if reason:
+                return None, reason
+            raw = injection.clean(raw)
+        dialogue, reason = checks.parse_reply(raw, query.request)
+        reason = reason or checks.check_dialogue(dialogue, query.request, self.settings)
+        return dialogue, reason or checks.check_echo(dialogue, query.request, query.messages)
 
 
-_orders = functools.lru_cache(maxsize=64)(injection.orders)  # an article's dialogues are in a row
+_find_injection = functools.lru_cache(maxsize=64)(injection.find_injection)  # once per article
 
 
 def _hash(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def verdicts(requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:
-    """A verdict for each request, in their order, as they come: nothing else is kept in memory.
-
-    Of dialogues that say the same the first is kept; a hash of each is remembered for that.
-    """
-    seen: set[bytes] = set()
-    for verdict in desk.teacher.settle(requests, desk):
-        if verdict.dialogue:
-            content = json.dumps(verdict.dialogue.messages)
-            digest = hashlib.blake2b(content.encode(), digest_size=12).digest()
-            if digest in seen:
-                verdict = Verdict(verdict.request, None, "same as an earlier dialogue")
-            seen.add(digest)
-        yield verdict
-
-
 def synthesise(
-    requests: Iterable[Request],
-    teacher: Teacher,
-    store: Any,
-    min_exchanges: int,
-    tries: int = 1,
-    support: str = "verbatim",
-    language: str = "",
+    requests: Iterable[Request], teacher: Teacher, ledger: Any, settings: Synthesis
 ) -> tuple[list[Dialogue], pd.DataFrame]:
-    """All dialogues that pass, and a table (id, source, reason) of those set aside.
+    """Return all dialogues that pass the checks, and a table (REJECTED) of the others.
 
-    `store` (`runs.Journal` or `Ledger`) holds each raw reply before it is parsed, so that a killed
-    run asks for none of them twice. A dialogue that fails is asked for `tries` times in all, with
-    the reason in the prompt. Raises TeacherStop where an endpoint ends the run.
+    `ledger` (`Ledger` or `runs.Journal`) stores each raw reply before it is parsed, so a resumed
+    run repeats no query. Raises TeacherStop if the run cannot continue with this endpoint.
     """
-    dialogues, aside = [], []
-    desk = Desk(teacher, store, min_exchanges, tries, support, language)
-    settled = verdicts(requests, desk)
+    dialogues, rejected = [], []
+    outcomes = Synthesizer(teacher, ledger, settings).run(requests)
     total = len(requests) if hasattr(requests, "__len__") else None
     name = f"{teacher.name} teacher"
-    for verdict in tqdm(settled, total=total, desc=name, unit="dialogue", file=sys.stdout):
-        if verdict.dialogue:
-            dialogues.append(verdict.dialogue)
+    for outcome in tqdm(outcomes, total=total, desc=name, unit="dialogue", file=sys.stdout):
+        if outcome.dialogue:
+            dialogues.append(outcome.dialogue)
         else:
-            request = verdict.request
-            row = {"id": request.id, "source": request.source, "reason": verdict.reason}
-            aside.append(row)
-    return dialogues, pd.DataFrame(aside, columns=["id", "source", "reason"])
+            rejected.append((outcome.request.id, outcome.request.source, outcome.reason))
+    return dialogues, pd.DataFrame(rejected, columns=REJECTED)

@@ -1,4 +1,4 @@
-"""What the notebook shows: the source, the dialogues, what was set aside and why, what it cost."""
+"""Tables and figures of notebook 01: articles, dialogues, rejections, support, cost."""
 
 import textwrap
 from collections import Counter
@@ -13,14 +13,15 @@ from matplotlib.figure import Figure
 
 from clinical_camel import data, grounding, stats
 from clinical_camel.data import Article, Dialogue
-from clinical_camel.dbke.checks import SUPPORT, brief, source_sentences, stated
+from clinical_camel.dbke.checks import list_claims, split_source, strip_quote
 from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.settings import SUPPORT
 from clinical_camel.dbke.synthesis import Teacher
-from clinical_camel.dbke.teachers.cache import Ledger, Spent
+from clinical_camel.dbke.teachers.cache import Ledger, Spending
 
 
-def source_table(articles: Sequence[Article]) -> pd.DataFrame:
-    """What there is to learn from, by licence: articles, sections, sentences, words."""
+def tabulate_articles(articles: Sequence[Article]) -> pd.DataFrame:
+    """Count articles, sections, sentences and words by licence."""
     rows: dict[str, Counter] = {}
     for article in articles:
         text = " ".join(section.text for section in article.sections)
@@ -35,24 +36,23 @@ def source_table(articles: Sequence[Article]) -> pd.DataFrame:
 
 
 def excerpt(article: Article, words: int = 150) -> str:
-    """The first words of an article as plain text, wrapped for reading."""
-    text = data.article_text(article).split("\n")
-    kept, count = [], 0
-    for line in text:
+    """Return the first words of an article as plain text, long lines wrapped."""
+    lines, count = [], 0
+    for line in data.format_article(article).split("\n"):
         tokens = line.split()[: max(0, words - count)]
         count += len(tokens)
-        kept.append(textwrap.fill(" ".join(tokens), 100))
+        lines.append(textwrap.fill(" ".join(tokens), 100))
         if count >= words:
-            return "\n".join([*kept, "..."])
-    return "\n".join(kept)
+            return "\n".join([*lines, "..."])
+    return "\n".join(lines)
 
 
-def dialogue_table(dialogues: Sequence[Dialogue]) -> pd.DataFrame:
-    """One row a dialogue: id, source, exchanges, user_words, assistant_words, content_hash."""
+def tabulate_dialogues(dialogues: Sequence[Dialogue]) -> pd.DataFrame:
+    """One row per dialogue: id, source, exchanges, user_words, assistant_words, content_hash."""
     rows = [
         (
             *(d.id, d.source, len(d.messages) // 2),
-            *(_words(d, "user"), _words(d, "assistant"), data.content_hash(d)),
+            *(_count_words(d, "user"), _count_words(d, "assistant"), data.content_hash(d)),
         )
         for d in dialogues
     ]
@@ -60,102 +60,104 @@ def dialogue_table(dialogues: Sequence[Dialogue]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names.split())
 
 
-def _words(dialogue: Dialogue, role: str) -> int:
+def _count_words(dialogue: Dialogue, role: str) -> int:
     return sum(len(m["content"].split()) for m in dialogue.messages if m["role"] == role)
 
 
 def summarise(
-    table: pd.DataFrame, aside: pd.DataFrame, requests: Sequence[Request]
+    dialogues: pd.DataFrame, rejected: pd.DataFrame, requests: Sequence[Request]
 ) -> pd.DataFrame:
-    """Requested = accepted + set aside, by source, with mean exchanges and assistant words."""
-    requested = Counter(request.source for request in requests)
+    """Count requested = accepted + rejected by source, with mean exchanges and assistant words.
+
+    `dialogues` is the table of accepted dialogues: see `tabulate_dialogues`.
+    """
     rows = []
-    for source, count in requested.items():
-        kept = table[table["source"] == source] if len(table) else table
+    for source, count in Counter(request.source for request in requests).items():
+        accepted = dialogues[dialogues["source"] == source]
         rows.append(
             {
                 "source": source,
                 "requested": count,
-                "accepted": len(kept),
-                "set_aside": int((aside["source"] == source).sum()),
-                "mean_exchanges": kept["exchanges"].mean() if len(kept) else float("nan"),
-                "mean_assistant_words": kept["assistant_words"].mean()
-                if len(kept)
-                else float("nan"),
+                "accepted": len(accepted),
+                "rejected": int((rejected["source"] == source).sum()),
+                "mean_exchanges": accepted["exchanges"].mean(),
+                "mean_assistant_words": accepted["assistant_words"].mean(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def reason_table(aside: pd.DataFrame) -> pd.DataFrame:
-    """How many dialogues each reason has set aside, most first, with one of them as example.
+def tabulate_reasons(rejected: pd.DataFrame) -> pd.DataFrame:
+    """Count rejected dialogues by reason, most frequent first, with one example each.
 
-    Reasons are counted without the sentence that they name. Columns: source, reason, dialogues,
+    Reasons are counted without the sentence that they quote. Columns: source, reason, dialogues,
     example.
     """
-    table = aside.assign(example=aside["reason"], reason=aside["reason"].map(brief))
+    table = rejected.assign(example=rejected["reason"], reason=rejected["reason"].map(strip_quote))
     groups = table.groupby(["source", "reason"], sort=False)["example"]
-    counted = groups.agg(["size", "first"]).reset_index()
-    counted.columns = ["source", "reason", "dialogues", "example"]
-    same = counted["example"] == counted["reason"]
-    counted["example"] = counted["example"].mask(same, "")
-    return counted.sort_values("dialogues", ascending=False, kind="stable", ignore_index=True)
+    counts = groups.agg(["size", "first"]).reset_index()
+    counts.columns = ["source", "reason", "dialogues", "example"]
+    counts["example"] = counts["example"].mask(counts["example"] == counts["reason"], "")
+    return counts.sort_values("dialogues", ascending=False, kind="stable", ignore_index=True)
 
 
-def support_table(dialogues: Sequence[Dialogue], requests: Sequence[Request]) -> pd.DataFrame:
-    """How many of the assistant's sentences their sources do not support, by both readings.
+def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request]) -> pd.DataFrame:
+    """Count unsupported assistant sentences, by both definitions of support.
 
-    What needs no source (a question, the key, that another option is wrong) is not counted.
-    Columns: reading, source, dialogues, sentences, unsupported, rate, low, high; the interval is
-    Wilson's, and takes sentences for independent.
+    Questions, the key and denials of other options need no support and are not counted. Columns:
+    support, source, dialogues, sentences, unsupported, rate, low, high. The 95 % interval is
+    Wilson's and treats sentences as independent.
     """
-    asked = {request.id: request for request in requests}
+    by_id = {request.id: request for request in requests}
     rows = []
     for source in dict.fromkeys(dialogue.source for dialogue in dialogues):
-        here = [d for d in dialogues if d.source == source]
-        bad, total = Counter(), 0
-        for same in _by_text(here, asked):
-            sentences = [s for d in same for s in stated(d, asked[d.id])]
-            text = source_sentences(asked[same[0].id])
-            joined = " ".join(text)
-            total += len(sentences)
-            bad["verbatim"] += sum(sentence not in joined for sentence in sentences)
-            links = grounding.link(sentences, text)
-            bad["linked"] += sum(link.verdict != "supported" for link in links)
-        for reading in SUPPORT:
-            low, high = stats.wilson(bad[reading], total)
-            rate = bad[reading] / total if total else float("nan")
-            rows.append((reading, source, len(here), total, bad[reading], rate, low, high))
-    names = "reading source dialogues sentences unsupported rate low high"
+        chosen = [d for d in dialogues if d.source == source]
+        unsupported, total = Counter(), 0
+        for group in _group_by_text(chosen, by_id):
+            claims = [claim for d in group for claim in list_claims(d, by_id[d.id])]
+            sentences = split_source(by_id[group[0].id])
+            text = " ".join(sentences)
+            total += len(claims)
+            unsupported["verbatim"] += sum(claim not in text for claim in claims)
+            links = grounding.link_sentences(claims, sentences)
+            unsupported["linked"] += sum(link.verdict != "supported" for link in links)
+        for support in SUPPORT:
+            count = unsupported[support]
+            low, high = stats.wilson_interval(count, total)
+            rate = count / total if total else float("nan")
+            rows.append((support, source, len(chosen), total, count, rate, low, high))
+    names = "support source dialogues sentences unsupported rate low high"
     return pd.DataFrame(rows, columns=names.split())
 
 
-def _by_text(dialogues: Sequence[Dialogue], asked: Mapping[str, Request]) -> Iterable[list]:
-    """Dialogues on one text together: it is read once."""
+def _group_by_text(
+    dialogues: Sequence[Dialogue], requests: Mapping[str, Request]
+) -> Iterable[list[Dialogue]]:
+    """Group dialogues on the same text, so that each text is analysed once."""
     groups: dict[str, list[Dialogue]] = {}
     for dialogue in dialogues:
-        groups.setdefault(asked[dialogue.id].source_text, []).append(dialogue)
+        groups.setdefault(requests[dialogue.id].source_text, []).append(dialogue)
     return groups.values()
 
 
-def cost_table(teacher: Teacher, store: Any, money_cap: float) -> pd.DataFrame:
-    """One row: what the ledger has of all runs together. Without a ledger nothing was paid for.
+def tabulate_cost(teacher: Teacher, ledger: Any) -> pd.DataFrame:
+    """One row: tokens and money of all runs of the study; zeros without a `Ledger`.
 
     Columns: teacher, model, attempts, replies, tokens, money, money_cap.
     """
-    spent = store.spent() if isinstance(store, Ledger) else Spent(0, 0, 0, 0.0)
-    row = {"teacher": teacher.name, "model": teacher.model, **asdict(spent)}
-    return pd.DataFrame([row | {"money_cap": money_cap}])
+    spending = ledger.spending() if isinstance(ledger, Ledger) else Spending(0, 0, 0, 0.0)
+    row = {"teacher": teacher.name, "model": teacher.model, **asdict(spending)}
+    return pd.DataFrame([row | {"money_cap": teacher.money_cap}])
 
 
-def plot_lengths(table: pd.DataFrame) -> Figure:
-    """Histograms of assistant words and of exchanges a dialogue, by source."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
-    if len(table):
+def plot_lengths(dialogues: pd.DataFrame) -> Figure:
+    """Plot histograms of assistant words and exchanges per dialogue, by source."""
+    figure, (words, exchanges) = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+    if len(dialogues):
         style = {"hue": "source", "multiple": "stack"}
-        sns.histplot(table, x="assistant_words", bins=30, ax=left, **style)
-        sns.histplot(table, x="exchanges", discrete=True, ax=right, legend=False, **style)
-    left.set(xlabel="assistant words in a dialogue", ylabel="dialogues")
-    right.set(xlabel="exchanges in a dialogue")
+        sns.histplot(dialogues, x="assistant_words", bins=30, ax=words, **style)
+        sns.histplot(dialogues, x="exchanges", discrete=True, ax=exchanges, legend=False, **style)
+    words.set(xlabel="assistant words per dialogue", ylabel="dialogues")
+    exchanges.set(xlabel="exchanges per dialogue")
     figure.tight_layout()
     return figure

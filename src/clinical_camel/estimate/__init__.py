@@ -1,13 +1,14 @@
-"""What a study will take, before anything is downloaded or paid for: `plan <study>`.
+"""Memory, time and cost of a study before anything is downloaded or paid for; checks of a machine.
 
-    shapes    a base without its weights: parameters counted on torch's meta device
-    memory    bytes by part, for training, scoring and generating
-    work      rows, tokens and steps, from the params and from what is on disk
-    speed     how fast which machine is, each number with its source
-    costs     the four together for one step, and beside it what a run of it measured
-    report    what is printed
+    shapes   a base model without its weights, counted on torch's meta device
+    work     rows, tokens and steps, from the settings and the files on disk
+    memory   bytes by part, for training, scoring and generation
+    speed    throughput of each machine, every number with its source
+    costs    all of these for one step, and the same for committed runs
+    report   what `plan` prints
+    doctor   whether this machine can run a study
 
-Nothing here opens the network: a tokenizer or file that is not at hand is estimated, and said so.
+Nothing here opens the network, except `doctor`. Estimates are marked.
 """
 
 import lazy_loader
@@ -15,8 +16,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "costs": ["Cost", "costs_of", "study_costs"],
-        "report": ["show"],
+        "costs": ["Cost", "estimate_step", "estimate_study"],
+        "report": ["print_report"],
         "shapes": ["Base", "find_base"],
         "speed": ["MACHINES"],
     },

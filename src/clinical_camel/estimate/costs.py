@@ -1,28 +1,29 @@
-"""One step's work, memory, disk and time; and beside it what a committed run of it measured."""
+"""Work, memory, disk and time of one step, and the same for committed runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.estimate import memory, speed, work
-from clinical_camel.estimate.shapes import Base, find_base, lora_shapes
+from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.work import Work
-from clinical_camel.runner.jobs import Job, PlanError, load_job, owner_of
-from clinical_camel.runs.notebooks import ParamsError, declared_params, notebook_path
+from clinical_camel.runner.jobs import Job, PlanError, find_producer, load_job
 
-VALUE = 2  # bytes of a weight in a file on the hub: bfloat16 or float16
-ROW, ANSWER = 4, 400  # bytes of a token of a dialogue, and of an answer in a table
+WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
+TOKEN_SIZE, ANSWER_SIZE = 4, 400  # bytes per token of a dialogue, per answer in a table
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step will take. `memory` and `disk` by part in bytes, `seconds` by part; `advice`
-    on a parameter that this machine would have otherwise; `money` for a teacher at the prices of
-    the params, which ends at `money_cap`."""
+    """What one step needs.
+
+    `memory` and `disk`: bytes by part; `seconds` by part. `advice`: a better setting for this
+    machine. `money`: cost of the teacher at the prices in the settings; `money_cap` limits it.
+    """
 
     study: str
     step: str
@@ -37,147 +38,174 @@ class Cost:
     money_cap: float = 0.0
 
 
-def costs_of(
+def estimate_step(
     job: Job, machine: str = "", config_file: str = "", tokens_per_second: float = 0.0
 ) -> Cost:
-    """What a step will take; `tokens_per_second` replaces our guess at the speed of training."""
-    params = job.params
-    if params.get("teacher") == "local":
-        return _local_teacher(job, machine, config_file)
-    if "model" not in params:
-        return _without_model(job, machine or "cpu")
-    base = find_base(params["model"], config_file)
-    name = speed.machine_for(base, machine)
-    chosen = MACHINES[name]
-    tokenizer = work.tokenizer_at_hand(params["model"], params["chat_template"])
+    """Estimate one step; `tokens_per_second` replaces our estimate of the training throughput."""
+    settings = job.settings
+    if isinstance(settings, dbke.Synthesis):
+        if isinstance(settings.teacher, dbke.Local):
+            return _estimate_local_teacher(job, settings, machine, config_file)
+        return _estimate_synthesis(job, settings, machine or "cpu")
+    if isinstance(settings, sft_qlora.Recipe):
+        return _estimate_training(job, settings, machine, config_file, tokens_per_second)
+    if isinstance(settings, eval_fewshot.Design | note_synthesis.NoteTask):
+        return _estimate_inference(job, settings, machine, config_file)
+    parts = {"libraries": MACHINES["cpu"].libraries["tables"]}
+    seconds = {"work": speed.STEP_SECONDS}
+    return Cost(
+        job.study, job.step, machine or "cpu", Work(), None, parts, {"tables": 10**5}, seconds
+    )
+
+
+def _estimate_training(
+    job: Job, recipe: sft_qlora.Recipe, machine: str, config_file: str, tokens_per_second: float
+) -> Cost:
+    base = find_base(recipe.model, config_file)
+    name = speed.choose_machine(base, machine)
+    profile = MACHINES[name]
+    tokenizer = work.load_local_tokenizer(recipe.model, recipe.chat_template)
+    done = work.count_training(recipe, tokenizer)
+    shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
+    lora_weights = sum(rows * columns for rows, columns in shapes)
+    parts = memory.estimate_training(base, recipe, done, profile)
+    state = 4 * lora_weights + memory.estimate_optimizer_states(recipe.optimizer, shapes)
+    disk = _estimate_download(base)
+    disk |= {"checkpoints": 3 * state if done.optimizer_steps >= recipe.save_steps else state}
+    disk |= {"adapter": 4 * lora_weights}
+    checkpointed = memory.count_checkpointed(base, recipe)
+    fewest = memory.find_fewest_checkpointed(base, recipe, done, profile)
     advice = ""
-    disk = _download(base)
-    if "mixture" in params:
-        done = work.training(params, tokenizer)
-        shapes = lora_shapes(base, params["lora_rank"], tuple(params["lora_targets"]))
-        lora = sum(rows * columns for rows, columns in shapes)
-        held = memory.training(base, params, done, chosen)
-        state = 4 * lora + memory.optimizer_states(params["optimizer"], shapes)
-        disk |= {"checkpoints": 3 * state if done.steps >= params["save_steps"] else state}
-        disk |= {"adapter": 4 * lora}
-        again = memory.again_computed(base, params["checkpointed_layers"]) / base.layers
-        least = memory.least_checkpointed(base, params, done, chosen)
-        if least is not None and least / base.layers != again:
-            fewer = "with fewer it does not fit, " if least else ""
-            advice = f"checkpointed_layers: {least} of {base.layers} would do on this machine; "
-            advice += f"{fewer}more cost time"
-    else:
-        lora = params_of_adapters(params, base)
-        params = params | {"adapter_values": lora}
-        scored = "benchmarks" in params
-        count = work.scoring if scored else work.notes
-        done = count(params, tokenizer, base.context)
-        held = (memory.reading if scored else memory.writing)(base, params, done, chosen)
-        settings = len(params.get("num_shots", [1])) * len(params.get("protocols", [1]))
-        disk |= {"tables": ANSWER * done.rows * settings * len(params["adapters"])}
-        again = 0.0
-    seconds = _start(base, disk, chosen)
-    if tokens_per_second and done.trained_tokens:
+    if fewest is not None and fewest != checkpointed:
+        limit = "fewer do not fit, " if fewest else ""
+        advice = (
+            f"gradient_checkpointing_layers: {fewest} of {base.layers} are enough on this machine; "
+            f"{limit}more take longer"
+        )
+    seconds = _estimate_start(base, disk, profile)
+    if tokens_per_second:
         seconds["work"] = done.tokens / tokens_per_second
     else:
-        seconds["work"] = speed.seconds(base, lora, again, done, chosen)
-    return Cost(job.study, job.step, name, done, base, held, disk, seconds, advice)
+        recomputed = checkpointed / base.layers
+        seconds["work"] = speed.estimate_seconds(base, lora_weights, recomputed, done, profile)
+    return Cost(job.study, job.step, name, done, base, parts, disk, seconds, advice)
 
 
-def _start(base: Base, disk: Mapping[str, int], machine: speed.Machine) -> dict[str, float]:
-    """The seconds until a base is there and loaded."""
-    loading = speed.RULES + base.parameters * VALUE / machine.read_bytes
-    return {"download": disk.get("download", 0) / speed.DOWNLOAD, "loading": loading}
+def _estimate_inference(
+    job: Job,
+    settings: eval_fewshot.Design | note_synthesis.NoteTask,
+    machine: str,
+    config_file: str,
+) -> Cost:
+    base = find_base(settings.model, config_file)
+    name = speed.choose_machine(base, machine)
+    tokenizer = work.load_local_tokenizer(settings.model, settings.chat_template)
+    if isinstance(settings, eval_fewshot.Design):
+        count, estimate_memory = work.count_scoring, memory.estimate_scoring
+        evaluations = len(settings.num_shots) * len(settings.protocols)
+    else:
+        count, estimate_memory = work.count_notes, memory.estimate_generation
+        evaluations = 1
+    done = count(settings, tokenizer, base.context)
+    lora_weights = count_lora_weights(settings.adapters, base)
+    adapter_weights = lora_weights * sum(map(bool, settings.adapters.values()))
+    parts = estimate_memory(base, settings, done, MACHINES[name], adapter_weights)
+    disk = _estimate_download(base)
+    disk |= {"tables": ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)}
+    seconds = _estimate_start(base, disk, MACHINES[name])
+    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, MACHINES[name])
+    return Cost(job.study, job.step, name, done, base, parts, disk, seconds)
 
 
-def _local_teacher(job: Job, machine: str, config_file: str) -> Cost:
-    """A language model on this machine writes the dialogues."""
-    model, params = job.params["teacher_model"], job.params | {"adapters": {}}
-    base = find_base(model, config_file)
-    name = speed.machine_for(base, machine)
-    done, chosen = work.dialogues(params), MACHINES[name]
-    disk = _download(base)
-    seconds = _start(base, disk, chosen) | {"work": speed.seconds(base, 0, 0.0, done, chosen)}
-    disk |= {"tables": _dialogues_bytes(params, done)}
-    held = memory.writing(base, params, done, chosen)
-    return Cost(job.study, job.step, name, done, base, held, disk, seconds)
+def _estimate_local_teacher(
+    job: Job, settings: dbke.Synthesis, machine: str, config_file: str
+) -> Cost:
+    """Estimate dialogues by a language model on this machine."""
+    base = find_base(settings.teacher.model, config_file)
+    name = speed.choose_machine(base, machine)
+    done = work.count_dialogues(settings)
+    parts = memory.estimate_generation(base, settings.teacher, done, MACHINES[name])
+    disk = _estimate_download(base)
+    seconds = _estimate_start(base, disk, MACHINES[name])
+    seconds["work"] = speed.estimate_seconds(base, 0, 0.0, done, MACHINES[name])
+    disk |= {"tables": _estimate_dialogue_tables(settings, done)}
+    return Cost(job.study, job.step, name, done, base, parts, disk, seconds)
 
 
-def _without_model(job: Job, machine: str) -> Cost:
-    """Rules, an endpoint, or tables only."""
-    params, held = job.params, {"libraries": MACHINES["cpu"].libraries["rules"]}
-    if "teacher" not in params:
-        seconds, disk = {"work": speed.RULES}, {"tables": 10**5}
-        return Cost(job.study, job.step, machine, Work(), None, held, disk, seconds)
-    done = work.dialogues(params)
-    disk = {"tables": _dialogues_bytes(params, done)}
-    prices = done.read_tokens * params["price_in"] + done.written_tokens * params["price_out"]
-    # as `dbke.limits` counts them: a token for each byte of the prompt, the longest reply
-    most = work.CHARACTERS * done.read_tokens + params["max_new_tokens"] * done.rows
-    limits = (
-        (done.rows, params["requests_per_minute"]),
-        (most, params["tokens_per_minute"]),
-    )
-    seconds = {"work": speed.RULES + done.rows * speed.DIALOGUES}
-    if done.written_tokens:
-        seconds["limits"] = max(60 * n / limit if limit else 0.0 for n, limit in limits)
-    return Cost(
+def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cost:
+    """Estimate dialogues by rules or by an endpoint."""
+    teacher, done = settings.teacher, work.count_dialogues(settings)
+    cost = Cost(
         job.study,
         job.step,
         machine,
         done,
-        None,
-        held,
-        disk,
-        seconds,
-        money=prices / 1e6,
-        money_cap=params["money_cap"],
+        memory={"libraries": MACHINES["cpu"].libraries["tables"]},
+        disk={"tables": _estimate_dialogue_tables(settings, done)},
+        seconds={"work": speed.STEP_SECONDS + done.rows * speed.DIALOGUE_SECONDS},
     )
+    if not isinstance(teacher, dbke.OpenAI):
+        return cost
+    # counted as in `dbke.teachers.rate_limits`: one token per byte of the prompt, the longest reply
+    tokens = work.CHARACTERS * done.forward_tokens + teacher.max_new_tokens * done.rows
+    limits = ((done.rows, teacher.requests_per_minute), (tokens, teacher.tokens_per_minute))
+    rate_limit = max(60 * n / limit if limit else 0.0 for n, limit in limits)
+    prices = done.forward_tokens * teacher.price_in + done.reply_tokens * teacher.price_out
+    seconds = cost.seconds | {"rate limits": rate_limit}
+    return replace(cost, seconds=seconds, money=prices / 1e6, money_cap=teacher.money_cap)
 
 
-def _dialogues_bytes(params: Mapping[str, Any], done: Work) -> int:
-    return 2 * done.rows * work.EXCHANGE * ROW * params["exchanges_per_dialogue"]
+def _estimate_start(
+    base: Base, disk: Mapping[str, int], machine: speed.Machine
+) -> dict[str, float]:
+    """Return the seconds until a base model is downloaded and loaded."""
+    loading = speed.STEP_SECONDS + base.parameters * WEIGHT_SIZE / machine.read_bytes
+    return {"download": disk.get("download", 0) / speed.DOWNLOAD, "loading": loading}
 
 
-def _download(base: Base) -> dict[str, int]:
-    """The weights that are fetched; none if they are shipped, in a folder or in the hub's cache."""
-    if base.model == "mini" or Path(root() / base.model).is_dir():
+def _estimate_dialogue_tables(settings: dbke.Synthesis, done: Work) -> int:
+    return 2 * done.rows * work.EXCHANGE * TOKEN_SIZE * settings.exchanges_per_dialogue
+
+
+def _estimate_download(base: Base) -> dict[str, int]:
+    """Return the bytes to download; {} if the weights are shipped, in a folder or in the cache."""
+    if base.model == "mini" or (root() / base.model).is_dir():
         return {}
     from huggingface_hub import try_to_load_from_cache
 
     names = ("model.safetensors", "model.safetensors.index.json")
-    here = any(isinstance(try_to_load_from_cache(base.model, name), str) for name in names)
-    return {} if here else {"download": base.parameters * VALUE}
+    is_cached = any(isinstance(try_to_load_from_cache(base.model, name), str) for name in names)
+    return {} if is_cached else {"download": base.parameters * WEIGHT_SIZE}
 
 
-def params_of_adapters(params: Mapping[str, Any], base: Base) -> int:
-    """LoRA weights of the largest adapter, from the params of the step that trains it; 0 for none.
+def count_lora_weights(adapters: Mapping[str, str], base: Base) -> int:
+    """Return the LoRA weights of the largest adapter, from the recipe of its step; 0 for none.
 
-    An adapter folder that no step makes is taken at the size of its file.
+    An adapter folder that no step produces has the size of its file.
     """
     sizes = [0]
-    for folder in filter(None, params["adapters"].values()):
-        study, step = owner_of(folder) or ("", "")
+    for folder in filter(None, adapters.values()):
+        study, step = find_producer(folder) or ("", "")
         file = root() / folder / "adapter_model.safetensors"
         if (root() / f"params/{study}/{step}.yaml").is_file():
-            made = load_job(study, step).params
-            shapes = lora_shapes(base, made["lora_rank"], tuple(made["lora_targets"]))
+            recipe = load_job(study, step).settings
+            shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
             sizes.append(sum(rows * columns for rows, columns in shapes))
         elif file.is_file():
             sizes.append(file.stat().st_size // 4)
     return max(sizes)
 
 
-def study_costs(jobs: list[Job], **settings: Any) -> list[Cost]:
-    """What every step of a study will take; a base is downloaded by the first that needs it.
+def estimate_study(jobs: list[Job], **options: Any) -> list[Cost]:
+    """Estimate every step of a study; only the first step that needs a base model downloads it.
 
-    Raises PlanError, with the params file, for a base, a tokenizer or rows that the step would
-    refuse as well.
+    Raises PlanError, with the params file, for a base model, tokenizer or rows that the step would
+    reject too.
     """
     costs: list[Cost] = []
     for job in jobs:
         try:
-            cost = costs_of(job, **settings)
+            cost = estimate_step(job, **options)
         except ValueError as error:
             raise PlanError(f"{job.source}: {error}") from error
         if cost.base and any(cost.base is earlier.base for earlier in costs):
@@ -187,60 +215,53 @@ def study_costs(jobs: list[Job], **settings: Any) -> list[Cost]:
     return costs
 
 
-# --------------------------------------------------------------------- beside measured runs
+# ---------------------------------------------------------------------------- committed runs
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A committed run: what it took, and what `costs_of` says of its params on its machine."""
+    """A committed run: its time and memory, and the estimate for its settings and machine."""
 
     cost: Cost
     seconds: float
     memory: int
 
     @property
-    def seconds_ratio(self) -> float:
-        return self.seconds_predicted / self.seconds
+    def estimated_seconds(self) -> float:
+        return sum(self.cost.seconds.values())
 
     @property
-    def seconds_predicted(self) -> float:
-        return sum(self.cost.seconds.values())
+    def seconds_ratio(self) -> float:
+        return self.estimated_seconds / self.seconds
 
     @property
     def memory_ratio(self) -> float:
         return sum(self.cost.memory.values()) / self.memory
 
 
-def measured_runs() -> Iterator[Measured]:
-    """Every complete run under outputs/ that measured all of its work and whose inputs are there.
+def iter_measured_runs() -> Iterator[Measured]:
+    """Yield every complete run under outputs/ whose settings are valid and whose inputs are here.
 
-    One that found all its answers in the journal of an earlier attempt measured only its end.
+    A resumed run that found all its answers in the journal measured only its end; it is left out.
     """
     for file in sorted((root() / "outputs").glob("*/*/run.json")):
         record, (study, step) = read_json(file), file.parts[-3:-1]
         if record.get("status") != "complete" or study == "scratch" or step[0] == ".":
             continue
-        machine = _machine_of(record["device"])
-        params = _completed(step, record["params"])
-        answered = record.get("notes", {}).get("computed")  # what each model computed, by model
-        if not machine or not params or (answered and not any(answered.values())):
+        machine = _find_machine(record["device"])
+        computed = record.get("notes", {}).get("computed")  # counts by model
+        if not machine or (computed and not any(computed.values())):
             continue
         try:
-            cost = costs_of(Job(study, step, params), machine)
-        except (ParamsError, ValueError, OSError):
-            continue  # its data or its base is not on this machine
+            cost = estimate_step(Job(study, step, record["params"]), machine)
+        except (ValueError, OSError):
+            continue  # other settings today, or its data or base model is not on this machine
         if not cost.work.unknown:
-            bytes_ = record.get("peak_gpu_memory_mb", record["peak_memory_mb"]) * 2**20
-            yield Measured(cost, record["seconds"], bytes_)
+            megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
+            yield Measured(cost, record["seconds"], megabytes * 2**20)
 
 
-def _completed(step: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The params of a record, with today's default for a parameter that is newer than it."""
-    declared = declared_params(notebook_path(step))
-    return {name: params.get(name, param.default) for name, param in declared.items()}
-
-
-def _machine_of(device: Mapping[str, Any]) -> str:
+def _find_machine(device: Mapping[str, Any]) -> str:
     if not device.get("gpu"):
         return "cpu"
     return next((name for name in MACHINES if name in device["gpu"][0].lower()), "")

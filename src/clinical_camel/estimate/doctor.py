@@ -1,7 +1,7 @@
-"""Is this machine fit to run a study? A line a check: ok, warning or problem, and what to do.
+"""Whether this machine can run a study: one line per check, with what to do.
 
-It only looks. The hub is asked with a short timeout and the token that is already stored, if any:
-nothing is downloaded, nobody is asked to log in, and no token is printed.
+Nothing is changed or downloaded. Requests to the hub have a short timeout and use the stored token,
+if there is one. There is no login, and no token is printed.
 """
 
 import http.client
@@ -23,16 +23,17 @@ from typing import Any
 import psutil
 from huggingface_hub import get_token
 
-from clinical_camel import dbke, estimate, models
+from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
 from clinical_camel.core.paths import root
-from clinical_camel.dbke.teachers.openai import KEY
+from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.dbke.teachers.settings import TeacherSettings
 from clinical_camel.runner.jobs import Job
 
 GB = 10**9
 HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 TIMEOUT = 5.0  # seconds
-SPARE = 2 * GB  # of memory and of disk that a study should leave free
-ASKED = [  # a conversation of two exchanges: both replies must end in an end token that is trained
+SPARE = 2 * GB  # of memory and of disk that should stay free
+DIALOGUE = [  # two exchanges: both replies must end in an end token with loss
     {"role": "user", "content": "What treats gout?"},
     {"role": "assistant", "content": "Allopurinol."},
     {"role": "user", "content": "And asthma?"},
@@ -42,338 +43,336 @@ ASKED = [  # a conversation of two exchanges: both replies must end in an end to
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`status`: ok, warning or problem; `remedy`: what to do, "" when there is nothing."""
+    """The result of one check. `status`: ok, warning or problem; `remedy`: what to do, or ""."""
 
     status: str
     name: str
-    found: str
+    text: str
     remedy: str = ""
 
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.status:<8} {self.name:<12} {self.found}{remedy}"
+        return f"{self.status:<8} {self.name:<12} {self.text}{remedy}"
 
 
 Findings = Iterator[Finding]
 
 
-def show(jobs: list[Job], offline: bool = False) -> int:
-    """Print every finding as it comes; 1 if one is a problem. `offline`: the hub is not asked."""
-    worst = 0
-    for finding in examine(jobs, offline):
+def print_findings(jobs: list[Job], offline: bool = False) -> int:
+    """Print findings; return 1 if one is a problem. `offline`: no request to hub or endpoint."""
+    has_problem = False
+    for finding in check_machine(jobs, offline):
         print(finding, flush=True)
-        worst |= finding.status == "problem"
-    return int(worst)
+        has_problem |= finding.status == "problem"
+    return int(has_problem)
 
 
-def examine(jobs: list[Job], offline: bool) -> Findings:
-    """Everything, in the order in which it would stop a run."""
-    yield from packages()
-    yield from threads(os.environ)
-    yield from gpus()
-    name, gpu_free = gpu_at_hand()
-    costs = estimate.study_costs(jobs, machine=name)
+def check_machine(jobs: list[Job], offline: bool) -> Findings:
+    """Yield all findings, in the order in which they would stop a run."""
+    yield from check_packages()
+    yield from check_threads(os.environ)
+    yield from check_gpus()
+    name, gpu_free = find_gpu()
+    costs = estimate.estimate_study(jobs, machine=name)
     disk, memory = shutil.disk_usage(root()).free, psutil.virtual_memory().available
-    yield from room(costs, disk, memory, gpu_free)
-    for model, template in _bases(jobs):
-        yield from template_of(model, template)
-    teachers = [job.params for job in jobs if "teacher" in job.params]
-    for params in teachers:
-        yield from teacher_of(params, offline)
-    local = {params["teacher_model"] for params in teachers if params["teacher"] == "local"}
-    yield from hub(sorted(local | {model for model, _ in _bases(jobs)}), offline)
-
-
-def _bases(jobs: list[Job]) -> list[tuple[str, str]]:
-    """Each base of a study with its chat template, once."""
-    named = [
-        (job.params["model"], job.params["chat_template"]) for job in jobs if "model" in job.params
-    ]
-    return list(dict.fromkeys(named))
+    yield from check_space(costs, disk, memory, gpu_free)
+    settings = [job.settings for job in jobs]
+    with_model = sft_qlora.Recipe | eval_fewshot.Design | note_synthesis.NoteTask
+    bases = dict.fromkeys((s.model, s.chat_template) for s in settings if isinstance(s, with_model))
+    for model, template in bases:
+        yield from check_template(model, template)
+    teachers = [s.teacher for s in settings if isinstance(s, dbke.Synthesis)]
+    for teacher in teachers:
+        yield from check_teacher(teacher, offline)
+    local = {teacher.model for teacher in teachers if isinstance(teacher, dbke.Local)}
+    yield from check_hub(sorted(local | {model for model, _ in bases}), offline)
 
 
 # ---------------------------------------------------------------------- Python and packages
 
 
-def packages() -> Findings:
-    """Python and every package of requirements.lock that is a part of the study."""
+def check_packages() -> Findings:
+    """Yield findings on Python and the packages of requirements.lock."""
     version = platform.python_version()
-    good = sys.version_info >= (3, 11)
-    yield Finding(
-        "ok" if good else "problem", "Python", version, "" if good else "install 3.11 or newer"
-    )
+    is_new = sys.version_info >= (3, 11)
+    remedy = "" if is_new else "install 3.11 or newer"
+    yield Finding("ok" if is_new else "problem", "Python", version, remedy)
     lock = root() / "requirements.lock"
     if not lock.is_file():
-        yield Finding("warning", "packages", "no requirements.lock here", "work in a clone")
+        yield Finding("warning", "packages", "no requirements.lock here", "use a clone")
         return
-    differ = differences(pinned(lock.read_text(encoding="utf-8")), installed())
-    missing = [text for text in differ if text.endswith("is not installed")]
-    for status, found in (("problem", missing), ("warning", sorted(set(differ) - set(missing)))):
-        if found:
-            more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+    differences = compare_versions(parse_lock(lock.read_text(encoding="utf-8")), list_installed())
+    missing = [text for text in differences if text.endswith("is not installed")]
+    other = sorted(set(differences) - set(missing))
+    for status, texts in (("problem", missing), ("warning", other)):
+        if texts:
+            more = f" and {len(texts) - 6} more" if len(texts) > 6 else ""
             remedy = "pip install -r requirements.lock"
-            yield Finding(status, "packages", f"{', '.join(found[:6])}{more}", remedy)
-    if not differ:
+            yield Finding(status, "packages", f"{', '.join(texts[:6])}{more}", remedy)
+    if not differences:
         yield Finding("ok", "packages", "as in requirements.lock")
 
 
-def pinned(text: str) -> dict[str, str]:
-    """Version by name, from the lines `name==version` of a lock file."""
+def parse_lock(text: str) -> dict[str, str]:
+    """Return versions by name, from the lines `name==version` of a lock file."""
     return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.!+-]+)", text, re.MULTILINE))
 
 
-def installed() -> dict[str, str]:
-    """Version by normalised name of everything that is installed."""
-    return {_plain(d.name): d.version for d in importlib.metadata.distributions() if d.name}
+def list_installed() -> dict[str, str]:
+    """Return the version of every installed package, by normalized name."""
+    return {_normalize(d.name): d.version for d in importlib.metadata.distributions() if d.name}
 
 
-def differences(wanted: dict[str, str], have: dict[str, str]) -> list[str]:
-    """What differs from the lock: a build such as 2.13.0+cpu is that version. Packages that only
-    extras need (the harness, serving) may be absent; a missing direct dependency may not."""
-    direct = {_plain(re.split(r"[=\[ ;<>!~]", line)[0]) for line in _direct()}
-    found = []
-    for name, version in wanted.items():
-        here = have.get(_plain(name))
-        if here is None and _plain(name) in direct:
-            found.append(f"{name} is not installed")
-        elif here is not None and here.partition("+")[0] != version:
-            found.append(f"{name} {here}, the lock has {version}")
-    return found
+def compare_versions(locked: dict[str, str], installed: dict[str, str]) -> list[str]:
+    """Return the differences from the lock file; a build such as 2.13.0+cpu counts as 2.13.0.
+
+    A direct dependency must be installed; a package that only extras need may be missing.
+    """
+    names = (re.split(r"[=\[ ;<>!~]", line)[0] for line in _read_dependencies())
+    direct = set(map(_normalize, names))
+    differences = []
+    for name, version in locked.items():
+        current = installed.get(_normalize(name))
+        if current is None and _normalize(name) in direct:
+            differences.append(f"{name} is not installed")
+        elif current is not None and current.partition("+")[0] != version:
+            differences.append(f"{name} {current}, the lock has {version}")
+    return differences
 
 
-def _direct() -> list[str]:
-    """The dependencies of pyproject.toml, where the project is a clone."""
+def _read_dependencies() -> list[str]:
+    """Return the dependencies in pyproject.toml; [] outside a clone."""
     file = root() / "pyproject.toml"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     return tomllib.loads(text).get("project", {}).get("dependencies", [])
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def threads(environment: Any) -> Findings:
-    """OpenMP threads that spin while they wait (`clinical_camel.__init__`)."""
+def check_threads(environment: Mapping[str, str]) -> Findings:
+    """Yield a finding on OpenMP threads that spin while they wait (`clinical_camel.__init__`)."""
     policy = environment.get("OMP_WAIT_POLICY", "")
     if policy.lower() == "passive":
-        yield Finding("ok", "threads", f"OMP_WAIT_POLICY=passive, {_count(environment)}")
+        count = environment.get("OMP_NUM_THREADS", "not set")
+        yield Finding("ok", "threads", f"OMP_WAIT_POLICY=passive, OMP_NUM_THREADS={count}")
     else:
         remedy = "export OMP_WAIT_POLICY=passive; training on a CPU was 6 times slower without"
         yield Finding("warning", "threads", f"OMP_WAIT_POLICY={policy or 'not set'}", remedy)
 
 
-def _count(environment: Any) -> str:
-    return f"OMP_NUM_THREADS={environment.get('OMP_NUM_THREADS', 'not set')}"
-
-
 # ------------------------------------------------------------------------------------- GPUs
 
 
-def gpus() -> Findings:
-    """What torch sees: driver, compute capability, bfloat16, free memory; one GPU, not several."""
+def check_gpus() -> Findings:
+    """Yield findings on the GPUs that torch sees: number, free memory, bfloat16."""
     import torch
 
     if not torch.cuda.is_available():
-        built = f"torch {torch.__version__} for CUDA {torch.version.cuda or 'none'}"
-        remedy = "enough for the embedded study; for more, a GPU, its driver, and torch for CUDA"
-        yield Finding("warning", "GPU", f"none that torch can use ({built})", remedy)
+        build = f"torch {torch.__version__} for CUDA {torch.version.cuda or 'none'}"
+        remedy = "enough for the embedded study; larger ones need a GPU, its driver, torch for CUDA"
+        yield Finding("warning", "GPU", f"none that torch can use ({build})", remedy)
         return
-    yield from visible(torch.cuda.device_count())
+    yield from check_gpu_count(torch.cuda.device_count())
     free, total = torch.cuda.mem_get_info(0)
     major, minor = torch.cuda.get_device_capability(0)
     name = torch.cuda.get_device_name(0)
     facts = f"{name}, CUDA {torch.version.cuda}, compute capability {major}.{minor}"
     yield Finding("ok", "GPU", f"{facts}, {free / GB:.1f} of {total / GB:.1f} GB free")
     if free < 0.9 * total:
-        remedy = "another process holds the rest: nvidia-smi names it"
-        yield Finding("warning", "GPU memory", f"{(total - free) / GB:.1f} GB are taken", remedy)
+        remedy = "nvidia-smi shows the process that uses them"
+        yield Finding("warning", "GPU memory", f"{(total - free) / GB:.1f} GB are in use", remedy)
     if not torch.cuda.is_bf16_supported(including_emulation=False):
-        remedy = "the study computes in float16 then, which may overflow; rent an A100 or newer"
+        remedy = "computations use float16, which may overflow; use an A100 or newer"
         yield Finding("warning", "bfloat16", "not supported by this GPU", remedy)
 
 
-def visible(count: int) -> Findings:
-    """With several GPUs in view, transformers' Trainer splits each batch by DataParallel."""
+def check_gpu_count(count: int) -> Findings:
+    """Yield a problem for several visible GPUs: transformers' Trainer would use DataParallel."""
     if count > 1:
-        remedy = "pin one: export CUDA_VISIBLE_DEVICES=0 before the runner or JupyterLab starts"
-        found = f"{count} in view: the trainer would spread each batch over all of them"
-        yield Finding("problem", "GPUs", found, remedy)
+        remedy = "choose one: export CUDA_VISIBLE_DEVICES=0 before the runner or JupyterLab starts"
+        text = f"{count} are visible: the trainer would split every batch over all of them"
+        yield Finding("problem", "GPUs", text, remedy)
 
 
-def gpu_at_hand() -> tuple[str, int]:
-    """The machine of `planning` that this GPU is likest, and its free bytes; ("", 0) without."""
+def find_gpu() -> tuple[str, int]:
+    """Return the machine profile of the GPU (h100 if unknown) and its free bytes, or ("", 0)."""
     import torch
 
     if not torch.cuda.is_available():
         return "", 0
     name = torch.cuda.get_device_name(0).lower()
-    known = next((known for known in estimate.MACHINES if known in name), "h100")
-    return known, torch.cuda.mem_get_info(0)[0]
+    machine = next((machine for machine in estimate.MACHINES if machine in name), "h100")
+    return machine, torch.cuda.mem_get_info(0)[0]
 
 
 # ------------------------------------------------------------------------- disk and memory
 
 
-def room(costs: list[estimate.Cost], disk: int, memory: int, gpu: int) -> Findings:
-    """Free disk, memory and GPU memory against what the plan of the study says it needs."""
+def check_space(costs: list[estimate.Cost], disk: int, memory: int, gpu: int) -> Findings:
+    """Yield findings on free disk, memory and GPU memory, compared with the estimate."""
     need = sum(sum(cost.disk.values()) for cost in costs)
     remedy = "free some, or link outputs/ and HF_HOME to a larger disk"
-    yield _enough("disk", "free here", disk, need, remedy)
+    yield _compare("disk", disk, need, remedy)
     need = max((sum(c.memory.values()) for c in costs if c.machine == "cpu"), default=0)
     remedy = "close other programs, or lower batch_size, max_length and token_budget"
-    yield _enough("memory", "free", memory, need, remedy)
+    yield _compare("memory", memory, need, remedy)
     for cost in costs:
         size = sum(cost.memory.values())
         if cost.machine != "cpu" and cost.base and size > gpu:
-            remedy = "lower batch_size or max_length, set checkpointed_layers: -1, or rent more"
-            found = f"{cost.step} needs {size / GB:.1f} GB, {gpu / GB:.1f} GB are free"
-            yield Finding("problem", "GPU memory", found, remedy)
-    place = os.environ.get("HF_HOME", "") or "~/.cache/huggingface (HF_HOME is not set)"
-    yield Finding("ok", "hub cache", place)
+            remedy = "lower batch_size or max_length, set gradient_checkpointing_layers: -1, "
+            remedy += "or use a larger GPU"
+            text = f"{cost.step} needs {size / GB:.1f} GB, {gpu / GB:.1f} GB are free"
+            yield Finding("problem", "GPU memory", text, remedy)
+    folder = os.environ.get("HF_HOME", "") or "~/.cache/huggingface (HF_HOME is not set)"
+    yield Finding("ok", "hub cache", folder)
 
 
-def _enough(name: str, where: str, free: int, need: int, remedy: str) -> Finding:
-    found = f"{free / GB:.1f} GB {where}, the plan needs {need / GB:.1f}"
+def _compare(name: str, free: int, need: int, remedy: str) -> Finding:
+    text = f"{free / GB:.1f} GB free, the study needs {need / GB:.1f}"
     status = "problem" if free < need else "warning" if free < need + SPARE else "ok"
-    return Finding(status, name, found, remedy if status != "ok" else "")
+    return Finding(status, name, text, remedy if status != "ok" else "")
 
 
 # ------------------------------------------------------------------------- template and hub
 
 
-def template_of(model: str, chat_template: str) -> Findings:
-    """The chat format on the base's own tokenizer: one BOS, replies closed, no padding trained."""
+def check_template(model: str, chat_template: str) -> Findings:
+    """Yield findings on the chat template with the tokenizer of the base model."""
     try:
         tokenizer = models.load_tokenizer(model, chat_template)
-        row = models.encode_dialogue(tokenizer, ASKED, "assistant")
+        row = models.tokenize_dialogue(tokenizer, DIALOGUE, "assistant")
     except models.ModelError as error:
         yield Finding("problem", "template", str(error))
         return
     except OSError:
-        yield Finding("warning", "template", f"not checked: the tokenizer of {model} is not here")
+        yield Finding(
+            "warning", "template", f"not checked: no tokenizer of {model} on this machine"
+        )
         return
-    wrong = list(template_problems(tokenizer, row))
-    for found in wrong:
-        yield Finding("problem", "template", f"{model}: {found}", "name another chat_template")
-    if not wrong:
-        found = f"{model}: one BOS, every reply ends in a trained end token, padding is not trained"
-        yield Finding("ok", "template", found)
+    problems = list(check_loss_mask(tokenizer, row))
+    for problem in problems:
+        yield Finding("problem", "template", f"{model}: {problem}", "name another chat_template")
+    if not problems:
+        text = f"{model}: one BOS, every reply ends in a target end token, padding has no loss"
+        yield Finding("ok", "template", text)
 
 
-def template_problems(tokenizer: Any, row: dict[str, list[int]]) -> Iterator[str]:
-    """What a model would learn wrongly from a dialogue of two replies that is encoded so."""
+def check_loss_mask(tokenizer: Any, row: dict[str, list[int]]) -> Iterator[str]:
+    """Yield what a model would learn wrongly from this row, a dialogue of two replies."""
     ids, labels = row["input_ids"], row["labels"]
     bos = tokenizer.bos_token_id
-    # None is right where the tokenizer adds none (`load_tokenizer` refuses the contrary), and one
-    # for each exchange in Llama 2: wrong is a second one right behind the first.
+    # No BOS is correct if the tokenizer adds none (`load_tokenizer` checks that). Llama 2 has one
+    # per exchange. Two in a row are always wrong.
     if bos not in (None, tokenizer.eos_token_id) and (bos, bos) in itertools.pairwise(ids):
-        yield f"{ids.count(bos)} BOS tokens in a conversation, not one"
+        yield f"{ids.count(bos)} BOS tokens in a dialogue, not one"
     ends = [
         label
-        for label, after in zip(labels, [*labels[1:], models.IGNORE], strict=True)
-        if label != models.IGNORE and after == models.IGNORE
+        for label, after in zip(labels, [*labels[1:], models.IGNORE_INDEX], strict=True)
+        if label != models.IGNORE_INDEX and after == models.IGNORE_INDEX
     ]
     if len(ends) != 2:
-        yield f"{len(ends)} stretches are trained, not the 2 replies"
+        yield f"{len(ends)} spans have loss, not the 2 replies"
     for end in ends:
         if end != tokenizer.eos_token_id:
             yield f"a reply ends in {tokenizer.convert_ids_to_tokens(end)!r}, not the end token"
     pad = tokenizer.pad_token_id
     if pad in labels and pad != tokenizer.eos_token_id:
-        yield f"the pad token {tokenizer.pad_token!r} is trained"
+        yield f"the pad token {tokenizer.pad_token!r} has loss"
 
 
 # ------------------------------------------------------------------------------------ teacher
 
 
-def teacher_of(params: Mapping[str, Any], offline: bool = False) -> Findings:
-    """Key, recorded ledger or model that the teacher of step 01 needs; and what an endpoint says.
+def check_teacher(settings: TeacherSettings, offline: bool = False) -> Findings:
+    """Yield a finding on the key, ledger or model that a teacher needs.
 
-    It is asked for its list of models, which costs nothing.
+    An endpoint is only queried for its list of models, which costs nothing.
     """
-    name, model = params["teacher"], params["teacher_model"]
     try:
-        teacher = dbke.load_teacher(name, dbke.settings_of(params))
+        teacher = dbke.load_teacher(settings)
     except ValueError as error:
         yield Finding("problem", "teacher", str(error))
         return
-    if name != "openai":
-        yield Finding("ok", "teacher", f"{name} {model}".strip())
+    if not isinstance(settings, dbke.OpenAI):
+        yield Finding("ok", "teacher", f"{settings.kind} {teacher.model}".strip())
     elif teacher.remote and offline:
         yield Finding("ok", "teacher", "endpoint not checked: HF_HUB_OFFLINE is set")
     else:
-        key = os.environ.get(KEY, "")
-        address = params["base_url"].rstrip("/") + "/models"
-        yield endpoint(params["base_url"], model, *ask("GET", address, key))
+        address = settings.base_url.rstrip("/") + "/models"
+        status, body = send_request("GET", address, os.environ.get(KEY_VARIABLE, ""))
+        yield interpret_endpoint(settings.base_url, settings.model, status, body)
 
 
-def endpoint(base_url: str, model: str, status: int, body: bytes) -> Finding:
-    """What an endpoint's list of models means; some serve more than they list."""
+def interpret_endpoint(base_url: str, model: str, status: int, body: bytes) -> Finding:
+    """Return the finding on an endpoint's list of models; some serve more than they list."""
     if status in (401, 403):
-        return Finding("problem", "teacher", f"{base_url} refuses the key in {KEY}")
+        return Finding("problem", "teacher", f"{base_url} refuses the key in {KEY_VARIABLE}")
     if not status:
         return Finding("problem", "teacher", f"{base_url} does not answer", "start the server")
     try:
-        known = [str(entry["id"]) for entry in json.loads(body)["data"]]
+        available = [str(entry["id"]) for entry in json.loads(body)["data"]]
     except (ValueError, TypeError, LookupError):
-        known = []
-    if model in known:
+        available = []
+    if model in available:
         return Finding("ok", "teacher", f"{base_url} has {model}")
-    listed = ", ".join(known[:6]) or "none"
-    found = f"{base_url} answers, and lists not {model} but {listed}"
-    return Finding("warning", "teacher", found, "make sure that it has this teacher_model")
+    listed = ", ".join(available[:6]) or "none"
+    text = f"{base_url} does not list {model}; it lists: {listed}"
+    return Finding("warning", "teacher", text, "check that it has this model")
 
 
 # ---------------------------------------------------------------------------------------- hub
 
 
-def hub(bases: list[str], offline: bool = False) -> Findings:
-    """Whether the hub answers, and lets this machine have the gated bases of the study."""
+def check_hub(bases: list[str], offline: bool = False) -> Findings:
+    """Yield findings on the hub, and on the access to each base model that is not local."""
     wanted = [base for base in bases if base != "mini" and not (root() / base).is_dir()]
     if offline:
         yield Finding("ok", "hub", "not checked: HF_HUB_OFFLINE is set")
         return
-    if not head(HUB):
+    if not request_status(HUB):
         remedy = f"needed for {', '.join(wanted)}" if wanted else ""
         yield Finding("warning" if wanted else "ok", "hub", "not checked: no network", remedy)
         return
     yield Finding("ok", "hub", f"{HUB} answers")
     for base in wanted:
-        yield access(base, head(f"{HUB}/{base}/resolve/main/config.json"))
+        status = request_status(f"{HUB}/{base}/resolve/main/config.json")
+        yield interpret_access(base, status)
 
 
-def access(base: str, status: int) -> Finding:
-    """What the hub's answer to a request for a file of this base means."""
+def interpret_access(base: str, status: int) -> Finding:
+    """Return the finding on the hub's answer to a request for a file of this base model."""
     if status in (401, 403):
         remedy = f"accept its licence at {HUB}/{base}, then `hf auth login` or set HF_TOKEN"
-        return Finding("problem", "base", f"{base}: gated, and not open to this machine", remedy)
+        return Finding("problem", "base", f"{base}: gated, no access from this machine", remedy)
     if status == 404:
-        return Finding("problem", "base", f"{base}: not on the hub", f"look at {HUB}/{base}")
+        return Finding("problem", "base", f"{base}: not on the hub", f"check {HUB}/{base}")
     if 200 <= status < 400:
-        return Finding("ok", "base", f"{base} may be fetched")
+        return Finding("ok", "base", f"{base} can be downloaded")
     return Finding(
         "warning", "base", f"{base}: not checked, the hub answered {status or 'nothing'}"
     )
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer: a token is never carried to another host."""
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Returns a redirect as the answer, so that a token never reaches another host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-def head(address: str) -> int:
-    """The status of a HEAD request with the stored token, if there is one; 0 without a network."""
-    return ask("HEAD", address, get_token() or "")[0]
+def request_status(address: str) -> int:
+    """Return the status of a HEAD request with the stored token, if any; 0 without a network."""
+    return send_request("HEAD", address, get_token() or "")[0]
 
 
-def ask(method: str, address: str, token: str) -> tuple[int, bytes]:
-    """Status and body, at most a megabyte; 0 where nothing answers."""
+def send_request(method: str, address: str, token: str) -> tuple[int, bytes]:
+    """Return status and body (at most a megabyte); status 0 if nothing answers."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(address, method=method, headers=headers)
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT) as answer:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT) as answer:
             return answer.status, answer.read(10**6)
     except urllib.error.HTTPError as error:
         return error.code, b""

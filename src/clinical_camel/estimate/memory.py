@@ -1,137 +1,161 @@
-"""Bytes by part: what lies in memory while a step trains, scores or generates.
+"""Bytes in memory by part, while a step trains, scores or generates.
 
-Weights in NF4 with double quantisation (QLoRA, arXiv:2305.14314, section 3): half a byte a weight,
-one byte for each block of 64, and 4 bytes for each 256 of those blocks. The adapter, its gradients
-and its optimiser states are float32 (`sft_qlora.train`).
+Weights in NF4 with double quantization (QLoRA, arXiv:2305.14314, section 3): half a byte per
+weight, one byte per block of 64, and 4 bytes per 256 of those blocks. The adapter, its gradients
+and its optimizer states are float32 (`sft_qlora.train`).
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from clinical_camel.estimate.shapes import Base, lora_shapes, saved_bytes
+from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
+from clinical_camel.estimate.shapes import Base, count_activation_bytes, list_lora_shapes
 from clinical_camel.estimate.speed import Machine
 from clinical_camel.estimate.work import Work
 
-BLOCK, NESTED, CODES = 64, 256, 4 * (16 + 256 + 1)  # bitsandbytes: both code books and the offset
-STATE_BLOCK, SMALL = 256, 4096  # of its 8-bit optimisers; smaller tensors keep 32-bit states
-TILE_TOKENS, TILE_WORDS = 4096, 32768  # TRL 1.16 projects to the vocabulary in tiles of this size
-ROOM = 0.1  # of the memory, for what an allocator cannot use: assumed
-HEAD_COPIES = 4  # logits, their softmax in float32 and the gradients of both
-HEAD_ROWS = 512  # models.scoring takes the softmax of so many positions at a time
+# bitsandbytes: weights per block, blocks per nested block, and both code books with the offset
+BLOCK, NESTED_BLOCK, CODE_BOOKS = 64, 256, 4 * (16 + 256 + 1)
+# bitsandbytes' 8-bit optimizers: weights per block; smaller tensors have 32-bit states
+STATE_BLOCK, MIN_8BIT = 256, 4096
+TILE_TOKENS, TILE_WORDS = 4096, 32768  # TRL 1.16 computes logits in tiles of this size
+RESERVE = 0.1  # share of the memory that an allocator cannot use: assumed
+HEAD_COPIES = 4  # logits, their softmax in float32, and the gradients of both
+HEAD_ROWS = 512  # positions whose softmax models.scoring computes at a time
 
 Parts = dict[str, int]
 
 
-def weights(base: Base, quantize: str, value: int) -> Parts:
-    """The base as it is held; `value` is the size of a number that is not quantised."""
-    parts = {"embeddings, head, norms": base.whole * value}
+def estimate_weights(base: Base, quantize: str, number_size: int) -> Parts:
+    """Return the bytes of the loaded base model; `number_size` is that of unquantized weights."""
+    parts = {"embeddings, head, norms": base.unquantized * number_size}
     if quantize == "nf4":
         blocks = [math.ceil(rows * columns / BLOCK) for rows, columns in base.linear]
-        constants = sum(count + 4 * math.ceil(count / NESTED) + CODES for count in blocks)
-        return {"base in NF4": base.linear_weights // 2, "its constants": constants} | parts
+        constants = sum(n + 4 * math.ceil(n / NESTED_BLOCK) + CODE_BOOKS for n in blocks)
+        return {
+            "base in NF4": base.linear_weights // 2,
+            "quantization constants": constants,
+        } | parts
     if quantize == "int8":
         constants = 4 * sum(rows for rows, _ in base.linear)
-        return {"base in int8": base.linear_weights, "its constants": constants} | parts
-    return {"base": base.linear_weights * value} | parts
+        return {"base in int8": base.linear_weights, "quantization constants": constants} | parts
+    return {"base": base.linear_weights * number_size} | parts
 
 
-def optimizer_states(optimizer: str, shapes: Iterable[tuple[int, int]]) -> int:
-    """What an optimiser keeps of matrices of these shapes.
+def estimate_optimizer_states(optimizer: str, shapes: Iterable[tuple[int, int]]) -> int:
+    """Return the bytes of the optimizer states of matrices of these shapes.
 
-    Adam: two numbers a weight, in 32 bit, or in 8 bit with a 32-bit scale for each block of 256.
-    Adafactor: a row and a column of a matrix (arXiv:1804.04235). A paged optimiser keeps the same,
-    and the driver may move it to the host's memory.
+    Adam: two numbers per weight, in 32 bit, or in 8 bit with a 32-bit scale per block of 256.
+    Adafactor: a row and a column per matrix (arXiv:1804.04235). A paged optimizer has the same
+    states, and the driver may move them to main memory.
     """
     total = 0
     for rows, columns in shapes:
         size = rows * columns
         if optimizer == "adafactor":
             total += 4 * (rows + columns)
-        elif "8bit" in optimizer and size >= SMALL:
+        elif "8bit" in optimizer and size >= MIN_8BIT:
             total += 2 * (size + 4 * math.ceil(size / STATE_BLOCK))
         elif optimizer != "sgd":
             total += 8 * size
     return total
 
 
-def training(base: Base, params: Mapping[str, Any], work: Work, machine: Machine) -> Parts:
-    """At the widest batch: `batch_size` rows as long as the longest."""
-    rank, targets = params["lora_rank"], tuple(params["lora_targets"])
-    shapes, value = lora_shapes(base, rank, targets), machine.value
+def estimate_training(base: Base, recipe: sft_qlora.Recipe, work: Work, machine: Machine) -> Parts:
+    """Return the bytes for the largest batch: `batch_size` rows as long as the longest row."""
+    targets = tuple(recipe.lora_targets)
+    shapes = list_lora_shapes(base, recipe.lora_rank, targets)
     trained = sum(rows * columns for rows, columns in shapes)
-    tokens = params["batch_size"] * (work.longest or params["max_length"])
-    layer = saved_bytes(base, rank, targets, value)
-    kept = layer * base.layers
-    if again := again_computed(base, params["checkpointed_layers"]):  # their inputs, and one whole
-        kept = base.config.hidden_size * value * again + layer * (base.layers - again + 1)
-    tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS) * machine.tiles
-    if "trained_head" in params["speedups"]:
-        tile = tokens * base.config.vocab_size * HEAD_COPIES  # at most: with a loss on every token
+    tokens = recipe.batch_size * (work.longest_row or recipe.max_length)
+    layer = count_activation_bytes(base, recipe.lora_rank, targets, machine.number_size)
+    activations = layer * base.layers
+    if checkpointed := count_checkpointed(base, recipe):  # their inputs, and one complete layer
+        inputs = base.config.hidden_size * machine.number_size * checkpointed
+        activations = inputs + layer * (base.layers - checkpointed + 1)
+    tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS)
+    logits = tile * machine.logit_tiles
+    if "target_head" in recipe.speedups:  # upper bound: every token is a target
+        logits = tokens * base.config.vocab_size * HEAD_COPIES
     return {
-        "libraries": machine.libraries["train"],
-        **weights(base, params["quantize"], value),
+        "libraries": machine.libraries["training"],
+        **estimate_weights(base, recipe.quantize, machine.number_size),
         "LoRA weights": 4 * trained,
         "gradients": 4 * trained,
-        "optimiser states": optimizer_states(params["optimizer"], shapes),
-        "activations": round(kept * tokens),
-        "logits": tile * value,
-        "one matrix dequantised": _widest(base, params["quantize"], value),
+        "optimizer states": estimate_optimizer_states(recipe.optimizer, shapes),
+        "activations": round(activations * tokens),
+        "logits": logits * machine.number_size,
+        "one dequantized matrix": _largest_matrix(base, recipe.quantize, machine),
     }
 
 
-def again_computed(base: Base, checkpointed_layers: int) -> int:
-    """How many layers are computed again in the backward pass; -1 asks for all."""
-    return base.layers if checkpointed_layers < 0 else min(checkpointed_layers, base.layers)
+def count_checkpointed(base: Base, recipe: sft_qlora.Recipe) -> int:
+    """Return how many layers the backward pass recomputes."""
+    layers = recipe.gradient_checkpointing_layers
+    return base.layers if layers < 0 else min(layers, base.layers)
 
 
-def least_checkpointed(
-    base: Base, params: Mapping[str, Any], work: Work, machine: Machine
+def find_fewest_checkpointed(
+    base: Base, recipe: sft_qlora.Recipe, work: Work, machine: Machine
 ) -> int | None:
-    """The fewest layers to compute again for a training to fit, ROOM left; None if none is few
-    enough, or where the machine's memory is not known."""
+    """Return the fewest layers to recompute so that the training fits and RESERVE stays free.
+
+    None if no number is enough, or if the memory of the machine is unknown.
+    """
     for layers in range(base.layers + 1) if machine.memory else ():
-        parts = training(base, {**params, "checkpointed_layers": layers}, work, machine)
-        if sum(parts.values()) <= (1 - ROOM) * machine.memory:
+        changed = recipe.model_copy(update={"gradient_checkpointing_layers": layers})
+        parts = estimate_training(base, changed, work, machine)
+        if sum(parts.values()) <= (1 - RESERVE) * machine.memory:
             return layers
     return None
 
 
-def _widest(base: Base, quantize: str, value: int) -> int:
-    return max(r * c for r, c in base.linear) * value if quantize == "nf4" else 0
+def _largest_matrix(base: Base, quantize: str, machine: Machine) -> int:
+    return max(r * c for r, c in base.linear) * machine.number_size if quantize == "nf4" else 0
 
 
-def reading(base: Base, params: Mapping[str, Any], work: Work, machine: Machine) -> Parts:
-    """For step 03: a batch of `token_budget` tokens after the shared examples, or of replies."""
-    value, budget = machine.value, max(params["token_budget"], work.longest)
-    cached = work.prefix + (budget if work.decode_steps else 0)
-    logits = work.head_share * budget * value + 2 * 4 * min(HEAD_ROWS, budget)
+def estimate_scoring(
+    base: Base, design: eval_fewshot.Design, work: Work, machine: Machine, adapter_weights: int = 0
+) -> Parts:
+    """Return the bytes for a batch of `token_budget` tokens after the shared prefix, or of replies.
+
+    `adapter_weights`: LoRA weights of all loaded adapters.
+    """
+    size, budget = machine.number_size, max(design.token_budget, work.longest_row)
+    cached = work.shared_prefix + (budget if work.decode_steps else 0)
+    logits = work.logit_share * budget * size + 2 * 4 * min(HEAD_ROWS, budget)
     return {
-        **_loaded(base, params, machine),
-        "key-value cache": cached * base.cache_values * value,
-        "one layer at work": round(budget * saved_bytes(base, 1, ("all-linear",), value)),
-        "attention mask": budget * work.longest * value,
+        **_estimate_loaded(base, design.quantize, machine, adapter_weights),
+        "key-value cache": cached * base.cache_values * size,
+        "one layer's activations": _estimate_layer(base, budget, size),
+        "attention mask": budget * work.longest_row * size,
         "logits": round(logits * base.config.vocab_size),
     }
 
 
-def writing(base: Base, params: Mapping[str, Any], work: Work, machine: Machine) -> Parts:
-    """For step 04: as many prompts as `token_budget` allows, the new tokens counted in."""
-    value, budget = machine.value, max(params["token_budget"], work.longest)
+def estimate_generation(
+    base: Base,
+    settings: note_synthesis.NoteTask | dbke.Local,
+    work: Work,
+    machine: Machine,
+    adapter_weights: int = 0,
+) -> Parts:
+    """Return the bytes for as many prompts with their new tokens as `token_budget` allows."""
+    size, budget = machine.number_size, max(settings.token_budget, work.longest_row)
     return {
-        **_loaded(base, params, machine),
-        "key-value cache": budget * base.cache_values * value,
-        "one layer at work": round(budget * saved_bytes(base, 1, ("all-linear",), value)),
-        "logits": round(budget / max(1, work.longest)) * base.config.vocab_size * 4,
+        **_estimate_loaded(base, settings.quantize, machine, adapter_weights),
+        "key-value cache": budget * base.cache_values * size,
+        "one layer's activations": _estimate_layer(base, budget, size),
+        "logits": round(budget / max(1, work.longest_row)) * base.config.vocab_size * 4,
     }
 
 
-def _loaded(base: Base, params: Mapping[str, Any], machine: Machine) -> Parts:
-    """Base and adapters, the adapters as large as the study's own (`adapter_values`)."""
-    count = sum(bool(folder) for folder in params["adapters"].values())
+def _estimate_layer(base: Base, tokens: int, number_size: int) -> int:
+    return round(tokens * count_activation_bytes(base, 1, ("all-linear",), number_size))
+
+
+def _estimate_loaded(base: Base, quantize: str, machine: Machine, adapter_weights: int) -> Parts:
     return {
-        "libraries": machine.libraries["read"],
-        **weights(base, params["quantize"], machine.value),
-        "adapters": 4 * count * params.get("adapter_values", 0),
-        "one matrix dequantised": _widest(base, params["quantize"], machine.value),
+        "libraries": machine.libraries["inference"],
+        **estimate_weights(base, quantize, machine.number_size),
+        "adapters": 4 * adapter_weights,
+        "one dequantized matrix": _largest_matrix(base, quantize, machine),
     }

@@ -1,7 +1,7 @@
-"""A base model without its weights: what it holds, counted from its real architecture.
+"""A base model without its weights: parameters and activations, from its real architecture.
 
-The counts come from transformers' and PEFT's own modules on torch's meta device, which has shapes
-and no data; so there is no formula here that could differ from what is loaded later.
+The counts come from the modules of transformers and PEFT on torch's meta device, which stores
+shapes and no data. No formula here can differ from the model that is loaded later.
 """
 
 import functools
@@ -19,17 +19,17 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from clinical_camel import models, sft_qlora
 from clinical_camel.runner.jobs import PlanError
 
-PROBE = 256  # tokens for which saved activations are counted; they grow with the tokens
+PROBE = 256  # tokens for which saved activations are counted; they grow linearly
 
 
-def _llama(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+def _llama(hidden: int, inner: int, layers: int, heads: int, **other: Any) -> dict[str, Any]:
     shape = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
     shape |= {"num_attention_heads": heads, "num_key_value_heads": heads, "vocab_size": 32000}
     shape |= {"model_type": "llama", "tie_word_embeddings": False}
-    return shape | {"max_position_embeddings": 4096} | more
+    return shape | {"max_position_embeddings": 4096} | other
 
 
-# From each model's public config.json; tests/test_planning.py holds the published totals.
+# From each model's public config.json; tests/estimate/test_shapes.py has the published totals.
 _7B, _13B = _llama(4096, 11008, 32, 32), _llama(5120, 13824, 40, 40)
 _8B = _llama(4096, 14336, 32, 32, num_key_value_heads=8, vocab_size=128256)
 _OLD = {"max_position_embeddings": 2048}
@@ -64,19 +64,22 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)  # by identity: a configuration has no hash
 class Base:
-    """A base and its counts. `linear`: weights that quantisation takes, by matrix; `whole`: the
-    embeddings, head and norms that it leaves; `source`: where the shape comes from."""
+    """A base model and its weight counts.
+
+    `linear`: shapes of the matrices that are quantized. `unquantized`: weights of embeddings, head
+    and norms. `head`: weights of the LM head. `source`: where the shape comes from.
+    """
 
     model: str
     source: str
     config: PretrainedConfig
     linear: tuple[tuple[int, int], ...]
-    whole: int
+    unquantized: int
     head: int
 
     @property
     def parameters(self) -> int:
-        return sum(rows * columns for rows, columns in self.linear) + self.whole
+        return self.linear_weights + self.unquantized
 
     @property
     def linear_weights(self) -> int:
@@ -88,12 +91,12 @@ class Base:
 
     @property
     def context(self) -> int:
-        """Tokens that fit, as `models.load` has it."""
+        """Context length in tokens, as `models.load` computes it."""
         return int(getattr(self.config, "max_position_embeddings", 0) or 2048)
 
     @property
     def cache_values(self) -> int:
-        """Numbers that the key-value cache keeps of one token."""
+        """Numbers per token in the key-value cache."""
         heads = self.config.num_attention_heads
         width = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
         return (
@@ -103,51 +106,51 @@ class Base:
 
 @functools.cache
 def find_base(model: str, config_file: str = "") -> Base:
-    """The base of a `model:` parameter. Raises PlanError for a hub id of unknown shape."""
-    config, source = _config(model, config_file)
-    skeleton = _skeleton(config)
+    """Return the base model of a `model:` setting. Raises PlanError if its shape is unknown."""
+    config, source = _load_config(model, config_file)
+    skeleton = _build_on_meta(config)
     head = skeleton.get_output_embeddings()
     linear = [m for m in skeleton.modules() if isinstance(m, torch.nn.Linear) and m is not head]
     shapes = tuple(tuple(module.weight.shape) for module in linear)
     total = sum(p.numel() for p in skeleton.parameters())
-    whole = total - sum(rows * columns for rows, columns in shapes)
-    return Base(model, source, config, shapes, whole, head.weight.numel())
+    unquantized = total - sum(rows * columns for rows, columns in shapes)
+    return Base(model, source, config, shapes, unquantized, head.weight.numel())
 
 
-def _config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
+def _load_config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
     if config_file:
         if not Path(config_file).is_file():
-            raise PlanError(f"--config: {config_file} is not there; name a model's config.json")
-        settings = json.loads(Path(config_file).read_text(encoding="utf-8"))
-        return _from(settings, f"--config {config_file}"), config_file
-    place = models.locate(model)
-    if (Path(place) / "config.json").is_file():
-        settings = json.loads((Path(place) / "config.json").read_text(encoding="utf-8"))
-        return _from(settings, f"model: {model}"), "config.json"
+            raise PlanError(f"--config: no file {config_file}; name a model's config.json")
+        values = json.loads(Path(config_file).read_text(encoding="utf-8"))
+        return _make_config(values, f"--config {config_file}"), config_file
+    file = Path(models.locate(model)) / "config.json"
+    if file.is_file():
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return _make_config(values, f"model: {model}"), "config.json"
     if model in SHAPES:
-        return _from(SHAPES[model], model), "table of shapes"
+        return _make_config(SHAPES[model], model), "table of shapes"
     raise PlanError(
-        f"model: the shape of {model} is not known; save its config.json from the hub and give it: "
-        f"--config path/to/config.json. Known without: {', '.join(SHAPES)}"
+        f"model: the shape of {model} is unknown; download its config.json from the hub and add "
+        f"--config path/to/config.json. Known shapes: {', '.join(SHAPES)}"
     )
 
 
-def _from(settings: dict[str, Any], where: str) -> PretrainedConfig:
-    settings = dict(settings)
+def _make_config(values: dict[str, Any], where: str) -> PretrainedConfig:
+    values = dict(values)
     try:
-        return AutoConfig.for_model(settings.pop("model_type"), **settings)
+        return AutoConfig.for_model(values.pop("model_type"), **values)
     except (KeyError, ValueError) as error:
-        raise PlanError(f"{where}: no model_type that transformers knows ({error})") from error
+        raise PlanError(f"{where}: transformers has no such model_type ({error})") from error
 
 
-def _skeleton(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> Any:
+def _build_on_meta(config: PretrainedConfig, dtype: torch.dtype = torch.float32) -> Any:
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
-def _with_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
-    chosen = sft_qlora.target_modules(targets)
-    lora = LoraConfig(r=rank, target_modules=chosen, task_type="CAUSAL_LM")
+def _add_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
+    modules = sft_qlora.target_modules(targets)
+    lora = LoraConfig(r=rank, target_modules=modules, task_type="CAUSAL_LM")
     try:
         with torch.device("meta"):
             return get_peft_model(skeleton, lora, autocast_adapter_dtype=False)
@@ -158,30 +161,34 @@ def _with_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
             if isinstance(module, torch.nn.Linear)
         }
         raise PlanError(
-            f"lora_targets: {', '.join(targets)}: no such layers in this base; "
+            f"lora_targets: {', '.join(targets)}: this base model has no such layers; "
             f"write [all-linear] or some of {', '.join(sorted(names))}"
         ) from error
 
 
 @functools.cache
-def lora_shapes(base: Base, rank: int, targets: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """The matrices that PEFT would train. Raises PlanError for layers that the base lacks.
+def list_lora_shapes(
+    base: Base, rank: int, targets: tuple[str, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Return the shapes of all LoRA matrices. Raises PlanError for layers that do not exist.
 
-    Counted on one layer and on two: what the second adds, each further layer adds as well.
+    Only models of one and of two layers are built; every further layer adds what the second adds.
     """
-    one, two = (_trained(base, layers, rank, targets) for layers in (1, 2))
+    one, two = (_list_trainable(base, layers, rank, targets) for layers in (1, 2))
     return tuple(one + [shape for shape in two[len(one) :]] * (base.layers - 1))
 
 
-def _trained(base: Base, layers: int, rank: int, targets: tuple[str, ...]) -> list[tuple[int, int]]:
-    tuned = _with_lora(_skeleton(_shortened(base.config, layers)), rank, targets)
+def _list_trainable(
+    base: Base, layers: int, rank: int, targets: tuple[str, ...]
+) -> list[tuple[int, int]]:
+    tuned = _add_lora(_build_on_meta(_shorten(base.config, layers)), rank, targets)
     return [tuple(p.shape) for p in tuned.parameters() if p.requires_grad]
 
 
-def _shortened(config: PretrainedConfig, layers: int) -> PretrainedConfig:
-    settings = config.to_dict()
-    settings.pop("layer_types", None)  # one entry a layer: made anew
-    short = type(config).from_dict(settings)
+def _shorten(config: PretrainedConfig, layers: int) -> PretrainedConfig:
+    values = config.to_dict()
+    values.pop("layer_types", None)  # one entry per layer; transformers creates it
+    short = type(config).from_dict(values)
     short.num_hidden_layers = layers
     if getattr(short, "layer_types", None):
         short.layer_types = short.layer_types[:layers]
@@ -189,38 +196,41 @@ def _shortened(config: PretrainedConfig, layers: int) -> PretrainedConfig:
 
 
 @functools.cache
-def saved_bytes(base: Base, rank: int, targets: tuple[str, ...], value: int) -> float:
-    """What one layer keeps of one token for the backward pass, LoRA's part among it.
+def count_activation_bytes(
+    base: Base, rank: int, targets: tuple[str, ...], number_size: int
+) -> float:
+    """Return the bytes that one layer with LoRA saves per token for the backward pass.
 
-    `value` is the size of a number: 4 computes in float32, 2 in bfloat16 (norms in float32 still).
-
-    Autograd is asked: every tensor that it saves is counted once, on a pass that has shapes only
-    (torch's FakeTensorMode), for a model of one layer and one of two; the difference is a layer.
+    `number_size` is 4 for float32 and 2 for bfloat16, whose norms still compute in float32. Every
+    tensor that autograd saves is counted once, on a pass without data (torch's FakeTensorMode), for
+    a model of one layer and one of two layers. The difference is one layer.
     """
-    one, two = (_saved(base, layers, rank, targets, value) for layers in (1, 2))
+    one, two = (_count_saved_bytes(base, layers, rank, targets, number_size) for layers in (1, 2))
     return (two - one) / PROBE
 
 
-def _saved(base: Base, layers: int, rank: int, targets: tuple[str, ...], value: int) -> int:
-    dtype = torch.float32 if value == 4 else torch.bfloat16
-    skeleton = _skeleton(_shortened(base.config, layers), dtype)
-    tuned = _with_lora(skeleton, rank, targets).to(dtype).train()
-    kept: dict[int, Any] = {}
+def _count_saved_bytes(
+    base: Base, layers: int, rank: int, targets: tuple[str, ...], number_size: int
+) -> int:
+    dtype = torch.float32 if number_size == 4 else torch.bfloat16
+    skeleton = _build_on_meta(_shorten(base.config, layers), dtype)
+    tuned = _add_lora(skeleton, rank, targets).to(dtype).train()
+    saved: dict[int, Any] = {}
     with FakeTensorMode():
         named = [*tuned.named_parameters(), *tuned.named_buffers()]
-        held = {
+        weights = {
             name: torch.empty(t.shape, dtype=t.dtype, requires_grad=t.requires_grad)
             for name, t in named
         }
-        own = {tensor.untyped_storage()._cdata for tensor in held.values()}
+        weight_storages = {tensor.untyped_storage()._cdata for tensor in weights.values()}
 
-        def note(tensor: torch.Tensor) -> torch.Tensor:
+        def save(tensor: torch.Tensor) -> torch.Tensor:
             storage = tensor.untyped_storage()
-            if storage._cdata not in own:
-                kept[storage._cdata] = storage  # held, or its address would be given again
+            if storage._cdata not in weight_storages:
+                saved[storage._cdata] = storage  # a reference, or its address would be reused
             return tensor
 
         inputs = {"input_ids": torch.zeros(1, PROBE, dtype=torch.long), "use_cache": False}
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            torch.func.functional_call(tuned, held, (), inputs | {"logits_to_keep": 1})
-    return sum(storage.nbytes() for storage in kept.values())
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+            torch.func.functional_call(tuned, weights, (), inputs | {"logits_to_keep": 1})
+    return sum(storage.nbytes() for storage in saved.values())

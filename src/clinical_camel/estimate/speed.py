@@ -1,7 +1,7 @@
-"""How fast a machine is, and where each number comes from.
+"""The throughput of each machine, and the source of each number.
 
-measured: in a run.json of this repository. published: read in the source that is named.
-calculated: from published figures. assumed: nobody measured it; give your own number instead.
+measured: in a run.json of this repository. published: in the named source. calculated: from
+published figures. assumed: not measured; use your own number instead.
 """
 
 from dataclasses import dataclass
@@ -14,43 +14,41 @@ GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`flops`: arithmetic a second that a run reaches. A decoding step takes `layer_seconds` for
-    each layer and reads `weights_per_second` of NF4. `value`: bytes of a number that is not
-    quantised, `tiles`: copies of a tile of logits, `libraries`: bytes before a model is loaded."""
+    """A machine profile. A decoding step takes `layer_seconds` per layer, and reads all weights."""
 
-    memory: int  # 0: whatever this machine has
-    flops: float
+    memory: int  # bytes; 0: unknown
+    flops: float  # operations per second that a run reaches
     layer_seconds: float
-    weights_per_second: float
-    read_bytes: float  # a second, from the disk
-    value: int
-    tiles: int
-    libraries: dict[str, int]
+    weights_per_second: float  # NF4 weights unpacked per second
+    read_bytes: float  # per second, from the disk
+    number_size: int  # bytes of an unquantized number
+    logit_tiles: int  # copies of a tile of logits in a training step
+    libraries: dict[str, int]  # bytes before a model is loaded, by kind of work
     sources: tuple[str, ...]
 
 
-_NF4_TRAFFIC = 0.516 + 2 + 2  # bytes a weight: NF4 read, bfloat16 written, read by the product
-_SHARE = 0.33  # of the peak
+_NF4_TRAFFIC = 0.516 + 2 + 2  # bytes per weight: NF4 read, bfloat16 written and read again
+_UTILISATION = 0.33  # share of the peak
 _GPU_SOURCES = (
     "training: 33 % of the bfloat16 peak (calculated: 786 tokens/s for a 70B QLoRA on an H100, "
     "published in AnswerDotAI/fsdp_qlora benchmarks_03_2024.md; others reach 20 to 40 %)",
     "scoring: the same share of the peak (assumed)",
-    "generation: 0.7 ms a layer (assumed) and 4.5 bytes of traffic a weight (calculated); gives "
-    "7 tokens/s for 70B, published 8 on an A100 (litgpt, tutorials/resource-tables.md)",
+    "generation: 0.7 ms per layer (assumed) and 4.5 bytes of traffic per weight (calculated); this "
+    "gives 7 tokens/s for 70B; published: 8 on an A100 (litgpt, tutorials/resource-tables.md)",
     "loading 1 GB/s, download 0.1 GB/s (assumed)",
 )
-_CUDA = {"train": GB, "read": GB}  # context and workspaces: assumed
+_CUDA = {"training": GB, "inference": GB}  # context and workspaces: assumed
 
 
 def _gpu(memory: float, peak: float, bandwidth: float) -> Machine:
     return Machine(
         memory=round(memory * GB),
-        flops=_SHARE * peak,
+        flops=_UTILISATION * peak,
         layer_seconds=0.7e-3,
         weights_per_second=bandwidth / _NF4_TRAFFIC,
         read_bytes=GB,
-        value=2,
-        tiles=2,
+        number_size=2,
+        logit_tiles=2,
         libraries=_CUDA,
         sources=_GPU_SOURCES,
     )
@@ -63,49 +61,51 @@ MACHINES = {
         layer_seconds=7e-3,
         weights_per_second=0.35e9,
         read_bytes=GB,
-        value=4,
-        tiles=13,
-        libraries={"train": 650 * 2**20, "read": 620 * 2**20, "rules": 230 * 2**20},
+        number_size=4,
+        logit_tiles=13,
+        libraries={"training": 650 * 2**20, "inference": 620 * 2**20, "tables": 230 * 2**20},
         sources=(
             "training and scoring: 15 GFLOP/s on one thread (measured: the run.json files of "
-            "mini_camel, a model of 1.1 M; a larger one is faster per operation)",
-            "generation: 7 ms a layer (measured: mini_camel, 04) and 350 M weights of NF4 a second "
-            "(assumed, between 116 and 780 M measured on single matrices)",
+            "mini_camel, 1.1 million parameters; a larger model is faster per operation)",
+            "generation: 7 ms per layer (measured: mini_camel, 04) and 350 M NF4 weights per "
+            "second (assumed, between 116 and 780 M measured on single matrices)",
             "memory: the libraries, and 13 tiles of logits for a training step as TRL computes it "
-            "without Triton (measured: the shipped base on rows of 8 and of 600 tokens)",
+            "without Triton (measured: the shipped base model on rows of 8 and of 600 tokens)",
         ),
     ),
-    # dense bfloat16 peaks and memory bandwidth: NVIDIA's data sheets
+    # dense bfloat16 peak and memory bandwidth: NVIDIA's data sheets
     "a100": _gpu(80, 312e12, 2.0e12),
     "h100": _gpu(80, 989e12, 3.35e12),
     "h200": _gpu(141, 989e12, 4.8e12),
 }
-DOWNLOAD = 0.1 * GB  # bytes a second: assumed
-RULES = 2.0  # seconds of a step without a model, and to open any step: measured, mini_camel
-DIALOGUES = 0.002  # seconds for one of the rule-based teacher: measured, mini_camel 01
+DOWNLOAD = 0.1 * GB  # bytes per second: assumed
+STEP_SECONDS = 2.0  # of a step without a model, and the start of any step: measured, mini_camel
+DIALOGUE_SECONDS = 0.002  # per dialogue of the rule-based teacher: measured, mini_camel 01
 
 
-def machine_for(base: Base | None, name: str = "") -> str:
-    """The machine that is meant: the one named, else cpu for a base below half a billion."""
+def choose_machine(base: Base | None, name: str = "") -> str:
+    """Return the named machine, else cpu for a base model below half a billion parameters."""
     return name or ("cpu" if base is None or base.parameters < 0.5 * GB else "h100")
 
 
-def training_flops(base: Base, lora: int, again: float) -> float:
-    """Arithmetic for one trained token: forward and the gradients of activations, and LoRA's own.
+def count_training_flops(base: Base, lora_weights: int, recomputed: float) -> float:
+    """Return the operations per training token: forward pass, activation gradients, LoRA gradients.
 
-    A frozen weight needs no gradient of its own: 4 operations a weight and not 6; `again` is the
-    share of layers whose forward pass is computed twice. The attention over the context is left out
-    (4 % of 70B at 4,096 tokens).
+    A frozen weight has no gradient: 4 operations instead of 6. `recomputed` is the share of layers
+    whose forward pass is computed twice. Attention over the context is not counted (4 % for 70B at
+    4,096 tokens).
     """
     frozen = base.linear_weights + base.head
-    return (4 + 2 * again) * frozen + (6 + 2 * again) * lora
+    return (4 + 2 * recomputed) * frozen + (6 + 2 * recomputed) * lora_weights
 
 
-def seconds(base: Base, lora: int, again: float, work: Work, machine: Machine) -> float:
-    """The time of a step's work once its model is loaded."""
-    trained = work.trained_tokens * training_flops(base, lora, again)
-    read = work.read_tokens * 2 * (base.linear_weights + lora)
-    unpacked = base.linear_weights / machine.weights_per_second  # NF4, anew in every pass
-    passes = work.passes * (2 + again)
-    step = base.layers * machine.layer_seconds + unpacked
-    return (trained + read) / machine.flops + passes * unpacked + work.decode_steps * step
+def estimate_seconds(
+    base: Base, lora_weights: int, recomputed: float, work: Work, machine: Machine
+) -> float:
+    """Return the time of a step after its model is loaded."""
+    training = work.training_tokens * count_training_flops(base, lora_weights, recomputed)
+    forward = work.forward_tokens * 2 * (base.linear_weights + lora_weights)
+    unpacking = base.linear_weights / machine.weights_per_second  # NF4, in every pass
+    passes = work.batches * (2 + recomputed)
+    decoding = work.decode_steps * (base.layers * machine.layer_seconds + unpacking)
+    return (training + forward) / machine.flops + passes * unpacking + decoding

@@ -1,12 +1,15 @@
-"""Step 03: few-shot exams, by the likelihood of each option or by a reply that is read.
+"""Step 03: few-shot exams, scored by the likelihood of each option or by a generated reply.
 
-protocols   how a question is laid out, what is scored, how a reply is read
-answering   every model on every question, in batches, kept as the answers come
-scores      tables and figures
-claims      what the published numbers say by themselves
-audit       each published number beside ours, with a verdict and its reason
-contamination   which questions stand in what a model was trained on: the tables
-harness     the same as tasks and results of lm-evaluation-harness
+settings       which models answer which questions, and in which protocols
+protocols      prompt layouts, what is scored, how a reply is parsed
+questions      loading, few-shot exemplars, variants
+answering      every model answers every question, in batches, resumable
+scores         tables of scores and comparisons
+contamination  exam questions that occur in training data
+published      the published numbers alone: which items can they come from
+audit          each published number compared with ours: a verdict and its reason
+figures        scores by protocol, calibration, published accuracies
+harness        tasks and results in the formats of lm-evaluation-harness
 """
 
 import lazy_loader
@@ -14,52 +17,49 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "settings": ["Design"],
         "answering": [
-            "SETTING",
             "answer_all",
-            "fingerprint",
-            "pairs_of",
-            "plan",
-            "read_reply",
-            "read_scores",
-            "sharing",
-            "take_exemplars",
+            "answer_from_logprobs",
+            "answers_key",
+            "group_by_prefix",
+            "tokenize_options",
         ],
-        "audit": ["audit", "by_subject", "comparable", "plot_protocols"],
-        "claims": [
-            "audit_published",
-            "chance_of_fit",
-            "fitting_counts",
-            "item_sets",
-            "plot_published",
-        ],
-        "contamination": ["clean_scores", "closest", "overlap_counts"],
-        "harness": ["export_tasks", "results_json"],
+        "audit": ["compare_with_published", "find_comparable_protocols", "split_mmlu_subjects"],
+        "contamination": ["compute_clean_scores", "count_overlaps", "format_closest_pairs"],
+        "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],
+        "harness": ["export_results", "export_tasks"],
         "protocols": [
-            "EXEMPLAR_CHOICES",
             "PROTOCOLS",
             "Protocol",
-            "VARIANTS",
             "build_prompt",
+            "list_continuations",
+            "parse_letter",
+            "parse_medalpaca",
+        ],
+        "published": [
+            "assess_published",
+            "chance_of_fit",
+            "match_item_sets",
+            "rank_item_counts",
+        ],
+        "questions": [
             "choose_exemplars",
-            "continuations",
-            "question_block",
-            "read_letter",
-            "read_medalpaca",
-            "vary",
+            "load_benchmark",
+            "load_exam",
+            "make_variant",
+            "require_exemplars",
+            "reserve_exemplars",
         ],
         "scores": [
-            "by_group",
-            "calibration_table",
-            "compare",
-            "failures",
-            "headline",
-            "plot_calibration",
-            "plot_scores",
-            "published_rows",
-            "readable",
-            "score_table",
+            "compare_models",
+            "compute_calibration",
+            "compute_scores",
+            "compute_subgroup_scores",
+            "format_failures",
+            "format_headline",
+            "format_table",
+            "select_published",
         ],
+        "settings": ["Design"],
     },
 )

@@ -1,24 +1,25 @@
-"""Our questions and answers in the shapes of lm-evaluation-harness 0.4, so that it can check us.
+"""Questions and answers in the formats of lm-evaluation-harness 0.4, so that it can check ours.
 
-A task is a YAML file and JSON lines beside it, without Python: `lm-eval run --tasks <name>
---include_path <folder>` asks the same questions in the same words. Replies are left out: the
-harness has no reader like ours.
+A task is a YAML file with JSON lines, without Python: `lm-eval run --tasks <name> --include_path
+<folder>` evaluates the same questions with the same prompts. Protocols that generate replies are
+left out: the harness has no parser like ours.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import yaml
 
-from clinical_camel import data
 from clinical_camel.data import Question
-from clinical_camel.eval_fewshot.answering import SETTING
+from clinical_camel.eval_fewshot.answering import KEY_COLUMNS
 from clinical_camel.eval_fewshot.protocols import (
     PROTOCOLS,
     Protocol,
-    continuations,
-    question_block,
+    list_continuations,
+    render_question,
+    render_user_turn,
 )
 
 METRICS = ["acc", "acc_norm"]
@@ -27,40 +28,42 @@ METRICS = ["acc", "acc_norm"]
 def export_tasks(
     name: str,
     questions: Sequence[Question],
-    shown: Mapping[str, Sequence[Question]],
+    exemplars: Mapping[str, Sequence[Question]],
     protocol: Protocol,
-    lead: str = "",
+    reply_prefix: str = "",
 ) -> dict[str, str]:
-    """File names and texts of a task; a task for each subset where these have other examples.
+    """Return file names and texts of a task; one task per subset if subsets have other exemplars.
 
-    `shown` are the worked examples of each question (`choose_exemplars`, "fixed"); `lead` is what
-    the chat template puts before a reply (`models.reply_lead`). Raises ValueError for a protocol
-    that reads replies, and for examples that differ within a subset.
+    `exemplars` are those of each question (`choose_exemplars`, "fixed"). `reply_prefix` is the text
+    that the chat template puts before a reply (`models.find_reply_prefix`). Raises ValueError for a
+    protocol that generates replies, and for exemplars that differ within a subset.
     """
-    if protocol.scores == "reply":
-        raise ValueError("a protocol that reads replies has no task in lm-evaluation-harness")
+    if protocol.answer_type == "reply":
+        raise ValueError("lm-evaluation-harness has no task for a protocol that generates replies")
     files = {}
-    for task, rows in _tasks(name, questions, shown, protocol):
-        examples = shown[rows[0].id]
-        if any(shown[q.id] != examples for q in rows):
-            raise ValueError(f"{task}: the examples differ from question to question; use fixed")
-        files[f"{task}.jsonl"] = _lines(rows, protocol)
-        files[f"{task}_fewshot.jsonl"] = _lines(examples, protocol)
+    for task, rows in _split_tasks(name, questions, exemplars, protocol):
+        shared = exemplars[rows[0].id]
+        if any(exemplars[question.id] != shared for question in rows):
+            raise ValueError(
+                f"{task}: exemplars differ between questions; set exemplar_choice: fixed"
+            )
+        files[f"{task}.jsonl"] = _format_rows(rows, protocol)
+        files[f"{task}_fewshot.jsonl"] = _format_rows(shared, protocol)
         files[f"{task}.yaml"] = yaml.safe_dump(
             {
                 "task": task,
                 "dataset_path": "json",
                 "dataset_kwargs": {
                     "data_files": {"test": f"{task}.jsonl"}
-                    | ({"fewshot": f"{task}_fewshot.jsonl"} if examples else {})
+                    | ({"fewshot": f"{task}_fewshot.jsonl"} if shared else {})
                 },
                 "output_type": "multiple_choice",
                 "test_split": "test",
-                "num_fewshot": len(examples),
+                "num_fewshot": len(shared),
                 "doc_to_text": "{{query}}",
                 "doc_to_choice": "choices",
                 "doc_to_target": "gold",
-                "target_delimiter": lead if protocol.chat else " ",
+                "target_delimiter": reply_prefix if protocol.chat else " ",
                 "fewshot_delimiter": "\n\n",
                 "description": protocol.preamble.format(subset=rows[0].subset.replace("_", " ")),
                 "metric_list": [
@@ -69,7 +72,7 @@ def export_tasks(
             }
             | (
                 {"fewshot_split": "fewshot", "fewshot_config": {"sampler": "first_n"}}
-                if examples
+                if shared
                 else {}
             ),
             sort_keys=False,
@@ -77,73 +80,66 @@ def export_tasks(
     return files
 
 
-def _tasks(name, questions, shown, protocol) -> Iterator[tuple[str, list[Question]]]:
-    """Task names with their questions, in order."""
+def _split_tasks(
+    name: str,
+    questions: Sequence[Question],
+    exemplars: Mapping[str, Sequence[Question]],
+    protocol: Protocol,
+) -> Iterator[tuple[str, list[Question]]]:
+    """Yield task names with their questions, in order."""
     groups: dict[str, list[Question]] = {}
-    split = protocol.preamble or len({tuple(e.id for e in shown[q.id]) for q in questions}) > 1
+    split = protocol.preamble or len({tuple(e.id for e in exemplars[q.id]) for q in questions}) > 1
     for question in questions:
         groups.setdefault(question.subset if split else "", []).append(question)
     for subset, rows in groups.items():
         yield "_".join(filter(None, [name, subset])), rows
 
 
-def _lines(rows: Sequence[Question], protocol: Protocol) -> str:
-    """One JSON object per question: id, query, choices, gold."""
-    return "".join(
-        json.dumps(
-            {
-                "id": row.id,
-                "query": _query(row, protocol),
-                "choices": [text.strip() for text in continuations(row, protocol)],
-                "gold": row.answer,
-            },
-            ensure_ascii=False,
-        )
-        + "\n"
-        for row in rows
-    )
+def _format_rows(rows: Sequence[Question], protocol: Protocol) -> str:
+    """Return one JSON object per question: id, query, choices, gold."""
+    render = render_user_turn if protocol.chat else render_question
+    lines = []
+    for row in rows:
+        choices = [text.strip() for text in list_continuations(row, protocol)]
+        fields = {"id": row.id, "query": render(row, protocol), "choices": choices}
+        lines.append(json.dumps(fields | {"gold": row.answer}, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
-def _query(question: Question, protocol: Protocol) -> str:
-    if not protocol.chat:
-        return question_block(question, protocol)
-    asked = data.question_text(question, protocol.layout != "open")
-    return "\n".join(filter(None, [asked, protocol.request]))
+def export_results(answers: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return answers in the harness's format: a results object per model, a sample per answer.
 
-
-def results_json(answers: pd.DataFrame) -> tuple[list[dict], list[dict]]:
-    """Answers as the harness writes them: one results object per model, one sample per answer.
-
-    A task is called benchmark_variant_protocol_shots. Only questions that fit are there, as
-    `effective` says, and only scored ones: a reply has no log-likelihoods. `acc_stderr` is the
-    plain one, as theirs. Each sample names its model and task, which theirs have in the file name.
+    A task is named benchmark_variant_protocol_shots. Questions that do not fit the context are left
+    out (`effective` counts the others), and so are replies, which have no log-likelihoods.
+    `acc_stderr` is the standard error of independent questions, as in the harness. Each sample
+    names its model and task; the harness has them in the file name.
     """
-    found, samples = [], []
-    scored = answers[[PROTOCOLS[name].scores != "reply" for name in answers["protocol"]]]
-    for model, rows in scored.groupby("model", sort=False):
-        results = {"results": {}, "n-shot": {}, "n-samples": {}, "higher_is_better": {}}
-        for setting, same in rows.groupby(SETTING[:-1], sort=False):
-            task, fits = "_".join(map(str, setting)), same[same["fits"]]
-            results["results"][task] = {"alias": task} | _metrics(fits)
-            results["n-shot"][task] = int(setting[-1])
-            results["n-samples"][task] = {"original": len(same), "effective": len(fits)}
-            results["higher_is_better"][task] = dict.fromkeys(METRICS, True)
-            samples += [{"model": model, "task": task} | s for s in _samples(fits)]
-        found.append(results | {"config": {"model": model}})
-    return found, samples
+    results, samples = [], []
+    by_likelihood = [PROTOCOLS[name].answer_type != "reply" for name in answers["protocol"]]
+    for model, rows in answers[by_likelihood].groupby("model", sort=False):
+        result = {"results": {}, "n-shot": {}, "n-samples": {}, "higher_is_better": {}}
+        for key, group in rows.groupby(KEY_COLUMNS[:-1], sort=False):
+            task, fits = "_".join(map(str, key)), group[group["fits"]]
+            result["results"][task] = {"alias": task} | _metrics(fits)
+            result["n-shot"][task] = int(key[-1])
+            result["n-samples"][task] = {"original": len(group), "effective": len(fits)}
+            result["higher_is_better"][task] = dict.fromkeys(METRICS, True)
+            samples += [{"model": model, "task": task} | sample for sample in _samples(fits)]
+        results.append(result | {"config": {"model": model}})
+    return results, samples
 
 
 def _metrics(fits: pd.DataFrame) -> dict[str, float | None]:
-    found = {}
+    metrics = {}
     for metric, column in zip(METRICS, ("correct", "correct_norm"), strict=True):
-        right = fits[column].astype(float)
-        spread = float(right.std(ddof=1)) / len(right) ** 0.5 if len(right) > 1 else None
-        found |= {f"{metric},none": float(right.mean()) if len(right) else None}
-        found |= {f"{metric}_stderr,none": spread}
-    return found
+        correct = fits[column].astype(float)
+        error = float(correct.std(ddof=1)) / len(correct) ** 0.5 if len(correct) > 1 else None
+        metrics |= {f"{metric},none": float(correct.mean()) if len(correct) else None}
+        metrics |= {f"{metric}_stderr,none": error}
+    return metrics
 
 
-def _samples(fits: pd.DataFrame) -> list[dict]:
+def _samples(fits: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "doc_id": i,

@@ -1,11 +1,10 @@
-"""A protocol is data: how a question is laid out, what of it is scored, and how a reply is read.
+"""Protocols: the prompt layout, how an answer is chosen, and how a reply is parsed.
 
-What one paper calls "five-shot accuracy on MedQA" is several protocols at once. Here each has a
-name, so a score can say which one it is, and one model can be put through all of them.
+"Five-shot accuracy on MedQA" can mean several protocols. Here each has a name, so that every score
+names its protocol, and one model can be evaluated in all of them.
 """
 
 import dataclasses
-import random
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from clinical_camel import data, models
 from clinical_camel.data import Question
 
-# Plain-text layouts, up to where the model must answer. No space after the colon: the space belongs
-# to the answer's first token. `lettered` has an option a line, `inline` all in one, `colons` the
-# form of MedAlpaca.
+# Plain-text layouts, up to the answer. There is no space after the last colon: the space belongs to
+# the answer's first token. `lettered` has one option per line, `inline` all options on one line,
+# `colons` one per line as MedAlpaca writes them.
 LAYOUTS = {
     "open": "{abstract}Question: {question}\nAnswer:",
     "listed": "{abstract}Question: {question}\n{lettered}\nAnswer:",
@@ -30,84 +29,85 @@ LAYOUTS = {
         "\n\n### Response:\nThe Answer to the question is:"
     ),
 }
-ABOUT = "The following are multiple choice questions (with answers) about {subset}.\n\n"
-THINK = "Think step by step, then end with one line: Answer: and the letter."
-REPLY = "Reply with the letter of the right option."
-SCORES = ("text", "letter", "reply")
-_open_text = {"layout": "open", "scores": "text"}
+MMLU_PREAMBLE = "The following are multiple choice questions (with answers) about {subset}.\n\n"
+ASK_FOR_REASONING = "Think step by step, then end with one line: Answer: and the letter."
+ASK_FOR_LETTER = "Reply with the letter of the right option."
+ANSWER_TYPES = ("text", "letter", "reply")
+_open_text = {"layout": "open", "answer_type": "text"}
 _choices = {"layout": "choices"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How a question is asked and what counts as the answer.
+    """How a question is presented and what counts as the answer.
 
-    `layout`: a name in LAYOUTS; in a chat only whether the options are listed ("listed") or not
-    ("open"). `scores`: the likelihood of an option's "text" or "letter", or a generated "reply".
-    `chat`: a conversation in the model's own template, worked examples as earlier turns.
-    `preamble`: text before the first example, `request`: text after the question in a chat.
-    `reader`: how a reply is read, a name in READERS. `decoding`: how it is written; up to `tries`
-    replies are drawn until one can be read. `exceptions`: what differs on a benchmark, by label.
+    `layout`: a name in LAYOUTS; in a chat, "listed" lists the options and "open" does not.
+    `answer_type`: the likelihood of an option's "text" or "letter", or a generated "reply".
+    `chat`: a conversation in the model's own template, with exemplars as earlier turns.
+    `preamble`: text before the first exemplar. `instruction`: text after the question in a chat.
+    `parser`: how a reply is parsed, a name in PARSERS. `decoding`: how it is generated; up to
+    `attempts` replies are generated until one can be parsed. `exceptions`: fields that differ on a
+    benchmark, by its label.
     """
 
     layout: str
-    scores: str
+    answer_type: str
     chat: bool = False
     preamble: str = ""
-    request: str = ""
-    reader: str = ""
+    instruction: str = ""
+    parser: str = ""
     decoding: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    tries: int = 1
+    attempts: int = 1
     exceptions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
-    def on(self, benchmark: str) -> "Protocol":
-        """This protocol as it is on a benchmark."""
+    def for_benchmark(self, benchmark: str) -> "Protocol":
+        """Return this protocol with its exceptions for a benchmark."""
         return dataclasses.replace(self, **self.exceptions.get(benchmark, {}))
 
 
 # Sources: harness_2023 is lm-evaluation-harness v0.3.0 with the task files of Clinical Camel,
 # harness_now its version 0.4 (medqa_4options, medmcqa, pubmedqa, mmlu); medalpaca is
-# eval/eval_usmle.py of kbressem/medAlpaca. Which of `acc` and `acc_norm` Clinical Camel reports is
-# not known: both are computed.
+# eval/eval_usmle.py of kbressem/medAlpaca. Clinical Camel does not state whether it reports acc or
+# acc_norm, so both are computed.
 PROTOCOLS = {
-    "option_text": Protocol(layout="open", scores="text"),
-    "letter": Protocol(layout="listed", scores="letter"),
+    "option_text": Protocol(layout="open", answer_type="text"),
+    "letter": Protocol(layout="listed", answer_type="letter"),
     "harness_2023": Protocol(
         layout="inline",
-        scores="text",
+        answer_type="text",
         exceptions={"mmlu_medical": _choices, "medmcqa": _choices, "pubmedqa": _open_text}
         | {"pubmedqa_test": _open_text},
     ),
     "harness_now": Protocol(
         layout="listed",
-        scores="letter",
+        answer_type="letter",
         exceptions={"medmcqa": _choices, "pubmedqa": _open_text, "pubmedqa_test": _open_text}
-        | {"mmlu_medical": {"layout": "bare", "preamble": ABOUT}},
+        | {"mmlu_medical": {"layout": "bare", "preamble": MMLU_PREAMBLE}},
     ),
     "medalpaca": Protocol(
         layout="alpaca",
-        scores="reply",
-        reader="medalpaca",
+        answer_type="reply",
+        parser="medalpaca",
         decoding={"temperature": 0.4, "top_k": 50, "top_p": 0.9, "max_new_tokens": 128},
-        tries=5,
+        attempts=5,
     ),
-    "chat": Protocol(layout="listed", scores="text", chat=True),
-    "conversation": Protocol(layout="open", scores="text", chat=True),
-    "chat_letter": Protocol(layout="listed", scores="letter", chat=True),
+    "chat": Protocol(layout="listed", answer_type="text", chat=True),
+    "conversation": Protocol(layout="open", answer_type="text", chat=True),
+    "chat_letter": Protocol(layout="listed", answer_type="letter", chat=True),
     "chat_reply": Protocol(
         layout="listed",
-        scores="reply",
+        answer_type="reply",
         chat=True,
-        request=REPLY,
-        reader="letter",
+        instruction=ASK_FOR_LETTER,
+        parser="letter",
         decoding={"max_new_tokens": 64},
     ),
     "chat_thought": Protocol(
         layout="listed",
-        scores="reply",
+        answer_type="reply",
         chat=True,
-        request=THINK,
-        reader="letter",
+        instruction=ASK_FOR_REASONING,
+        parser="letter",
         decoding={"max_new_tokens": 512},
     ),
 }
@@ -116,8 +116,8 @@ PROTOCOLS = {
 # ---------------------------------------------------------------------------------- the prompt
 
 
-def question_block(question: Question, protocol: Protocol) -> str:
-    """One question as plain text, up to where the model must answer."""
+def render_question(question: Question, protocol: Protocol) -> str:
+    """Return one question as plain text, up to the answer."""
     letters = list(zip(string.ascii_uppercase, question.options, strict=False))
     return LAYOUTS[protocol.layout].format(
         abstract=f"Abstract: {question.context}\n" if question.context else "",
@@ -128,167 +128,97 @@ def question_block(question: Question, protocol: Protocol) -> str:
     )
 
 
-def continuations(question: Question, protocol: Protocol) -> list[str]:
-    """What each option adds to the prompt; in chat the reply starts at once, without a space."""
+def list_continuations(question: Question, protocol: Protocol) -> list[str]:
+    """Return what each option adds to the prompt. A chat reply starts without a space."""
     letters = list(string.ascii_uppercase[: len(question.options)])
-    if protocol.reader == "medalpaca":
+    if protocol.parser == "medalpaca":
         texts = [f"{a}: {o}" for a, o in zip(letters, question.options, strict=True)]
     else:
-        texts = question.options if protocol.scores == "text" else letters
+        texts = question.options if protocol.answer_type == "text" else letters
     return list(texts) if protocol.chat else [f" {text}" for text in texts]
 
 
 def build_prompt(
     question: Question, exemplars: Sequence[Question], protocol: Protocol, tokenizer=None
 ) -> str:
-    """The prompt of one question after its worked examples, ending where the model must answer.
+    """Return the prompt of one question: its exemplars, then the question, up to the answer.
 
-    The tokenizer is needed for a chat protocol only, where examples are earlier turns.
+    Only a chat protocol needs the tokenizer; there, exemplars are earlier turns.
     """
     if protocol.chat:
         messages = []
         for row in (*exemplars, question):
-            asked = data.question_text(row, protocol.layout != "open")
-            asked = "\n".join(filter(None, [asked, protocol.request]))
-            messages.append(_turn("user", asked))
-            messages.append(_turn("assistant", continuations(row, protocol)[row.answer]))
-        return models.render_chat(tokenizer, messages[:-1])  # all but the answer asked for
+            reply = list_continuations(row, protocol)[row.answer]
+            messages.append({"role": "user", "content": render_user_turn(row, protocol)})
+            messages.append({"role": "assistant", "content": reply})
+        return models.render_chat(tokenizer, messages[:-1])  # without the reply to the question
     preamble = protocol.preamble.format(subset=question.subset.replace("_", " "))
-    worked = [question_block(e, protocol) + continuations(e, protocol)[e.answer] for e in exemplars]
-    return preamble + "\n\n".join([*worked, question_block(question, protocol)])
+    solved = [
+        render_question(e, protocol) + list_continuations(e, protocol)[e.answer] for e in exemplars
+    ]
+    return preamble + "\n\n".join([*solved, render_question(question, protocol)])
 
 
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+def render_user_turn(question: Question, protocol: Protocol) -> str:
+    """Return the user's message of a chat protocol."""
+    text = data.format_question(question, protocol.layout != "open")
+    return "\n".join(filter(None, [text, protocol.instruction]))
 
 
-# ------------------------------------------------------------------------------ worked examples
+# -------------------------------------------------------------------------------------- replies
 
-EXEMPLAR_CHOICES = ("fixed", "per_question")
-SEVERAL_EXAMS = ("mmlu_medical",)  # a subset is an exam of its own, with examples of its own
-
-
-def choose_exemplars(
-    benchmark: str,
-    pool: Sequence[Question],
-    questions: Sequence[Question],
-    num_shots: int,
-    exemplar_choice: str,
-    seed: int,
-) -> dict[str, tuple[Question, ...]]:
-    """The worked examples of each question, by its id.
-
-    "fixed" shows all questions the same ones, which a model then reads once; "per_question" draws
-    them anew for each, as lm-evaluation-harness does where a task does not say otherwise, so that
-    no question's luck is everybody's. In MMLU they come from the question's own subject. Raises
-    ValueError where there are too few.
-    """
-    if not num_shots:
-        return {question.id: () for question in questions}
-    exams = {q.id: q.subset if benchmark in SEVERAL_EXAMS else "" for q in questions}
-    pools = {name: [e for e in pool if name in ("", e.subset)] for name in set(exams.values())}
-    for name, rows in pools.items():
-        _refuse_too_few(num_shots, rows, ", ".join(filter(None, [benchmark, name])))
-    if exemplar_choice == "fixed":
-        fixed = {name: tuple(data.sample(rows, num_shots)) for name, rows in pools.items()}
-        return {q.id: fixed[exams[q.id]] for q in questions}
-    texts = {example.question for example in pool}
-    chosen = {}
-    for question in questions:
-        others = pools[exams[question.id]]
-        if question.question in texts:
-            others = [e for e in others if e.question != question.question]
-            _refuse_too_few(num_shots, others, f"{benchmark} beside question {question.id} itself")
-        drawn = random.Random(f"{seed}:{question.id}").sample(others, num_shots)
-        chosen[question.id] = tuple(drawn)
-    return chosen
-
-
-def _refuse_too_few(num_shots: int, rows: Sequence[Question], what: str) -> None:
-    if num_shots > len(rows):
-        raise ValueError(
-            f"num_shots: {num_shots} asked for, but exemplars hold {len(rows)} questions for {what}"
-        )
-
-
-# ----------------------------------------------------------------------- the same, asked otherwise
-
-VARIANTS = ("as_given", "shuffled", "options_only", "none_of_the_above")
-OPTIONS_ONLY = "Which of these is right?"
-NONE = "None of the above"
-
-
-def vary(question: Question, variant: str, seed: int) -> Question:
-    """A question changed so that the score means something else.
-
-    "shuffled": the options in another order (does the place matter?). "options_only": without the
-    question (what do the options give away?). "none_of_the_above": the right option is replaced by
-    that phrase, which is then right (is it known that the others are wrong?).
-    """
-    if variant == "shuffled":
-        order = random.Random(f"{seed}:{question.id}").sample(
-            range(len(question.options)), len(question.options)
-        )
-        options = [question.options[i] for i in order]
-        return dataclasses.replace(question, options=options, answer=order.index(question.answer))
-    if variant == "options_only":
-        return dataclasses.replace(question, question=OPTIONS_ONLY, context="")
-    if variant == "none_of_the_above":
-        options = [NONE if i == question.answer else o for i, o in enumerate(question.options)]
-        return dataclasses.replace(question, options=options)
-    return question
-
-
-# ------------------------------------------------------------------------------ reading a reply
-
-# A capital from A to J that is no word: "A" and "I" need a mark or the end behind them.
+# A capital from A to J. "A" and "I" are also words: a mark or the end must follow them.
 _LETTER = r"([B-HJ]\b(?!['’-])|[AI](?=[\s*\"'\])]*(?:[.:,;)\n]|$| or | and )))"
-_SAID = re.compile(
+_STATED = re.compile(
     r"(?i:answer|option|choice)\s*(?i:is|would be)?\s*[:*\s(\[\"']*" + _LETTER, re.MULTILINE
 )
-_ALONE = re.compile(r"^[\s*(\[\"']*([A-Ja-j])[\s*)\].:\"']*$")
-_FIRST = re.compile(r"^[\s*(\[\"']*([A-J])[)\].:]")
+_ALONE_ON_LINE = re.compile(r"^[\s*(\[\"']*([A-Ja-j])[\s*)\].:\"']*$")
+_STARTS_LINE = re.compile(r"^[\s*(\[\"']*([A-J])[)\].:]")
 _MEDALPACA = re.compile(r"^([A-Z])[:. ]\s*\S")
 
 
-def read_letter(reply: str, options: Sequence[str]) -> int:
-    """The option that a reply names, or -1 where it names none, or more than one.
+def parse_letter(reply: str, options: Sequence[str]) -> int:
+    """Return the option that a reply names; -1 if it names none or several.
 
-    In this order: "answer is B" or "Answer: B", where they differ those of the last line; a letter
-    alone on the first line, or first there with a mark ("B.", "(B) ..."); the one option whose
-    whole text is in the reply.
+    Tried in this order: "answer is B" or "Answer: B" (if they differ, those of the last line); a
+    letter alone on the first line, or first on it with a mark ("B.", "(B) ..."); the one option
+    whose full text is in the reply.
     """
     lines = reply.strip().splitlines() or [""]
-    found = set(_SAID.findall(reply))
-    if len(found) > 1:
-        found = set(_SAID.findall(lines[-1])) or found
-    if not found:
-        match = _ALONE.match(lines[0]) or _FIRST.match(lines[0])
-        found = {match[1].upper()} if match else set()
-    if len(found) == 1:
-        index = string.ascii_uppercase.index(found.pop())
+    letters = set(_STATED.findall(reply))
+    if len(letters) > 1:
+        letters = set(_STATED.findall(lines[-1])) or letters
+    if not letters:
+        match = _ALONE_ON_LINE.match(lines[0]) or _STARTS_LINE.match(lines[0])
+        letters = {match[1].upper()} if match else set()
+    if len(letters) == 1:
+        index = string.ascii_uppercase.index(letters.pop())
         return index if index < len(options) else -1
-    text = _plain(reply)
-    named = [i for i, option in enumerate(options) if f" {_plain(option)} " in f" {text} "]
-    inside = {
-        i for i in named for j in named if i != j and _plain(options[i]) in _plain(options[j])
+    text = _normalize(reply)
+    named = [i for i, option in enumerate(options) if f" {_normalize(option)} " in f" {text} "]
+    contained = {
+        i
+        for i in named
+        for j in named
+        if i != j and _normalize(options[i]) in _normalize(options[j])
     }
-    named = [i for i in named if i not in inside]
-    return named[0] if len(named) == 1 and not found else -1
+    named = [i for i in named if i not in contained]
+    return named[0] if len(named) == 1 and not letters else -1
 
 
-def read_medalpaca(reply: str, options: Sequence[str]) -> int:
-    """The option as MedAlpaca's script reads it, or -1: a capital, a colon, stop or space, text.
+def parse_medalpaca(reply: str, options: Sequence[str]) -> int:
+    """Return the option as MedAlpaca's script parses it, or -1: a capital, a colon, stop or space,
+    then text.
 
-    As theirs, it takes any sentence that begins with the word "A" for option A.
+    Like the original, it takes a sentence that begins with the word "A" for option A.
     """
     match = _MEDALPACA.match(reply.strip())
     index = string.ascii_uppercase.index(match[1]) if match else -1
     return index if index < len(options) else -1
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(re.findall(r"[\w%./+-]+", text.lower().replace(".", " ")))
 
 
-READERS = {"letter": read_letter, "medalpaca": read_medalpaca}
+PARSERS = {"letter": parse_letter, "medalpaca": parse_medalpaca}

@@ -13,14 +13,14 @@ from clinical_camel.data.specs import (
     OptionalTrainingQuestionSpec,
     TrainingSourceSpec,
 )
-from clinical_camel.eval_fewshot.protocols import EXEMPLAR_CHOICES, PROTOCOLS, VARIANTS
+from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
 
 MAX_SHOTS = 8
 
 
 class Design(StepSettings):
-    """Which models answer which questions, and how they are asked."""
+    """Which models answer which questions, and in which protocols."""
 
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     adapters: dict[str, str] = Field(
@@ -29,7 +29,7 @@ class Design(StepSettings):
         description="name: adapter folder; empty is the base model alone",
     )
     baseline: Text = Field(
-        "base", description="the model that the others are compared with, item by item"
+        "base", description="the model that the others are compared with, question by question"
     )
     quantize: Quantize = Field(
         "nf4", description="nf4 (4 bit, double quantisation), nf4_dequantized, int8 or empty"
@@ -44,7 +44,7 @@ class Design(StepSettings):
     )
     exemplars: dict[str, OptionalTrainingQuestionSpec] = Field(
         {"mini_exam": "mini_exam_train", "mini_exam_primer": "mini_exam_train"},
-        description="benchmark: training set of its few-shot examples; empty: own items, not scored",
+        description="benchmark: training set of its exemplars; empty: own questions, not scored",
     )
     protocols: list[Literal[tuple(PROTOCOLS)]] = Field(
         ["option_text", "conversation", "chat"],
@@ -54,10 +54,10 @@ class Design(StepSettings):
     num_shots: list[Annotated[int, Field(ge=0, le=MAX_SHOTS)]] = Field(
         [0, 5], min_length=1, description="few-shot examples before each question"
     )
-    exemplar_choice: Literal[EXEMPLAR_CHOICES] = Field(
+    exemplar_choice: Literal["fixed", "per_question"] = Field(
         "fixed", description="fixed: same examples for all questions; per_question: drawn for each"
     )
-    variants: list[Literal[VARIANTS]] = Field(
+    variants: list[Literal["as_given", "shuffled", "options_only", "none_of_the_above"]] = Field(
         ["as_given"],
         min_length=1,
         description="as_given, shuffled, options_only, none_of_the_above",
@@ -81,16 +81,16 @@ class Design(StepSettings):
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
         yield from check_adapters(self.adapters, self.baseline)
-        known = data.published_systems()
-        if self.published_system and self.published_system not in known:
-            system = self.published_system
-            yield f"published_system: {show(system)} is not in published.csv{nearest(system, known)}"
+        system, systems = self.published_system, data.list_published_systems()
+        if system and system not in systems:
+            hint = nearest(system, systems)
+            yield f"published_system: {show(system)} is not in published.csv{hint}"
         labels = [data.label(spec) for spec in self.benchmarks]
         for name in sorted({name for name in labels if labels.count(name) > 1}):
-            yield f"benchmarks: two are called {name}; give one of the files another name"
+            yield f"benchmarks: two are called {name}; rename one of the files"
         for name in self.exemplars.keys() - set(labels):
             yield f"exemplars.{name}: no benchmark of this name{nearest(name, labels)}"
         shots = max(self.num_shots)
         for name in labels:
             if shots and name not in self.exemplars:
-                yield f"num_shots: {shots} examples, but exemplars names no training set for {name}"
+                yield f"exemplars.{name}: missing, but num_shots is {shots}; name a training set"

@@ -1,8 +1,16 @@
-"""Which source sentence stands behind which written sentence: for dialogues and for notes.
+"""Which source sentence supports a written sentence, in dialogues and in notes.
 
-Two readings. `unsupported` and `best_support` are verbatim: nothing is inferred, so nothing is
-explained away. `link` allows other words, and holds every fact strictly. `facts` and `kept` ask the
-other way round: what of the source was left out.
+Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase counts.
+`link_sentences` accepts other words but compares every fact strictly. `extract_facts` and
+`find_covered` check the opposite direction: which facts of the source does the text omit?
+
+    verbatim     sentences of a text or note; verbatim support
+    linking      support, contradiction and coverage, fact by fact
+    facts        clauses, negation and facts of a text
+    quantities   numbers and units in canonical form
+    terms        names of findings and medications
+    duplicates   near-duplicate texts
+    language     language of a text
 """
 
 import lazy_loader
@@ -10,9 +18,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "copies": ["language", "near_duplicates"],
-        "linking": ["Judge", "Link", "VERDICTS", "kept", "link"],
-        "reading": ["Fact", "KINDS", "Turn", "facts"],
-        "verbatim": ["best_support", "split_note", "split_sentences", "unsupported"],
+        "duplicates": ["find_near_duplicates"],
+        "facts": ["Fact", "KINDS", "extract_facts"],
+        "language": ["detect_language"],
+        "linking": ["Judge", "Link", "VERDICTS", "find_covered", "link_sentences"],
+        "verbatim": ["find_support", "find_unsupported", "split_note", "split_sentences"],
     },
 )

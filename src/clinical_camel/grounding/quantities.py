@@ -1,8 +1,7 @@
-"""Numbers as they are written and spoken, read into one form: "twenty M G b.i.d." is 20 mg, 2/day.
+"""Extract written and spoken quantities in canonical form: "twenty M G b.i.d." is 20 mg, 2/day.
 
-Own patterns, since what notes hold is no ordinary measurement: quantulum3 0.10 reads "M G" as metre
-gauss, "4/7" (four days) as 0.57 hours and "120/80 mmHg" as 1.5, knows no "q12h", and needs 0.7 ms a
-line, 24 MB and four packages.
+Why not a library: quantulum3 0.10 reads "M G" as metre gauss, "4/7" (four days) as 0.57 hours and
+"120/80 mmHg" as 1.5. It does not know "q12h", and needs 0.7 ms per line, 24 MB and four packages.
 """
 
 import re
@@ -42,8 +41,8 @@ _UNITS = {
 DOSE = {"mg", "mcg", "g", "ml", "unit"}
 TIME = {"second", "minute", "hour", "day", "week", "month", "year"}
 QUANTITIES = ("age", "dose", "duration", "frequency", "number")
-VAGUE = "some"  # the number of "several weeks": any number fits
-# The larger unit that a number of smaller ones is, where it comes out even.
+VAGUE = "some"  # the number of "several weeks": matches any number
+# The larger unit, used where the conversion gives a whole number.
 _LARGER = {"hour": (24, "day"), "day": (7, "week"), "month": (12, "year"), "mcg": (1000, "mg")}
 _SMALLER = {"g": (1000, "mg"), "l": (1000, "ml")}
 
@@ -96,7 +95,7 @@ _SHORTHAND = (
 
 
 class Quantity(NamedTuple):
-    """A number with its kind (age, dose, duration, frequency, number), unit ("" if none), place."""
+    """A number of a kind (age, dose, duration, frequency, number); unit "" for none."""
 
     kind: str
     number: str
@@ -104,26 +103,26 @@ class Quantity(NamedTuple):
     start: int
 
 
-def plain(text: str) -> str:
-    """The text in lower case, numbers in digits, shorthand of notes and contractions written out.
+def normalize_text(text: str) -> str:
+    """Return the text in lower case, with digits for number words and expanded shorthand.
 
-    >>> plain("Cough 2/52. He hasn't had one hundred and one degrees, just twenty-five b.i.d.")
-    'cough 2 weeks. he has not had 101 degrees, just 25 bid'
+    >>> normalize_text("Cough 2/52. He hasn't had one hundred and one, just twenty-five b.i.d.")
+    'cough 2 weeks. he has not had 101, just 25 bid'
     """
     text = text.lower()
-    text = _RUN.sub(lambda found: _digits(found[0]), text)
-    for pattern, plainly in _SHORTHAND:
-        text = pattern.sub(plainly, text)
+    text = _RUN.sub(lambda match: _to_digits(match[0]), text)
+    for pattern, replacement in _SHORTHAND:
+        text = pattern.sub(replacement, text)
     return text
 
 
-def _digits(words: str) -> str:
-    """Number words as digits; words that do not make one number make several.
+def _to_digits(words: str) -> str:
+    """Convert number words to digits; words that do not form one number give several.
 
-    >>> _digits("two hundred and five"), _digits("six seven"), _digits("one thirty-eight")
+    >>> _to_digits("two hundred and five"), _to_digits("six seven"), _to_digits("one thirty-eight")
     ('205', '6 7', '138')
     """
-    done, total, last = [], 0, 0
+    numbers, total, last = [], 0, 0
     for word in re.findall(r"[a-z]+", words.replace(" and ", " ")):
         value = _WORDS[word]
         if value >= 100:
@@ -133,51 +132,51 @@ def _digits(words: str) -> str:
         elif last < 10 <= value:  # "one thirty": a pressure or a weight
             total = total * 100 + value
         else:
-            done.append(str(total))
+            numbers.append(str(total))
             total = value
         last = value
-    return " ".join([*done, str(total)])
+    return " ".join([*numbers, str(total)])
 
 
-def quantities(text: str) -> Iterator[Quantity]:
-    """The quantities of a `plain` text, each end of a range, in canonical units.
+def extract_quantities(text: str) -> Iterator[Quantity]:
+    """Yield the quantities of a normalized text in canonical units; a range gives both its ends.
 
-    >>> [(q.kind, q.number, q.unit) for q in quantities("40 mg daily for 14 days")]
+    >>> [(q.kind, q.number, q.unit) for q in extract_quantities("40 mg daily for 14 days")]
     [('frequency', '1', '/day'), ('dose', '40', 'mg'), ('duration', '2', 'week')]
     """
     patterns = ((_AGE, _age), (_FREQUENCY, _frequency), (_SOME, _some), (_QUANTITY, _quantity))
-    for pattern, read in patterns:
-        for found in pattern.finditer(text):
-            yield from read(found)
-        text = pattern.sub(lambda found: " " * len(found[0]), text)
+    for pattern, convert in patterns:
+        for match in pattern.finditer(text):
+            yield from convert(match)
+        text = pattern.sub(lambda match: " " * len(match[0]), text)
 
 
-def _age(found: re.Match) -> Iterator[Quantity]:
-    yield Quantity("age", next(filter(None, found.groups())), "year", found.start())
+def _age(match: re.Match) -> Iterator[Quantity]:
+    yield Quantity("age", next(filter(None, match.groups())), "year", match.start())
 
 
-def _frequency(found: re.Match) -> Iterator[Quantity]:
-    per = found["per"] or found["once"] or found["adverb"] or "day"
+def _frequency(match: re.Match) -> Iterator[Quantity]:
+    per = match["per"] or match["once"] or match["adverb"] or "day"
     per = f"/{_DAILY.get(per, per)}"
-    numbers = [found[1], found[2]] if found[1] else ["1"]
-    if found["hours"]:
-        numbers = [f"{24 / max(1, int(found['hours'])):g}"]
-    elif found["code"]:
-        numbers = [str(_CODES[found["code"]])]
-    yield from (Quantity("frequency", n, per, found.start()) for n in numbers if n)
+    numbers = [match[1], match[2]] if match[1] else ["1"]
+    if match["hours"]:
+        numbers = [f"{24 / max(1, int(match['hours'])):g}"]
+    elif match["code"]:
+        numbers = [str(_CODES[match["code"]])]
+    yield from (Quantity("frequency", n, per, match.start()) for n in numbers if n)
 
 
-def _some(found: re.Match) -> Iterator[Quantity]:
-    yield Quantity("duration", VAGUE, found["unit"], found.start())
+def _some(match: re.Match) -> Iterator[Quantity]:
+    yield Quantity("duration", VAGUE, match["unit"], match.start())
 
 
-def _quantity(found: re.Match) -> Iterator[Quantity]:
-    named = found.lastgroup
-    unit = list(_UNITS)[int(named[1:])] if named else ""
-    for text in filter(None, (found[1], found[2])):
+def _quantity(match: re.Match) -> Iterator[Quantity]:
+    group = match.lastgroup
+    unit = list(_UNITS)[int(group[1:])] if group else ""
+    for text in filter(None, (match[1], match[2])):
         number, canonical = _canonical(float(text), unit)
         kind = "dose" if unit in DOSE else "duration" if unit in TIME else "number"
-        yield Quantity(kind, f"{number:.10g}", canonical, found.start())
+        yield Quantity(kind, f"{number:.10g}", canonical, match.start())
 
 
 def _canonical(number: float, unit: str) -> tuple[float, str]:

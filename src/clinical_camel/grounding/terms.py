@@ -1,8 +1,8 @@
-"""Which words name a finding or a medication, and what means the same.
+"""Names of findings and medications, and their synonyms.
 
-The names are in terms.csv, each with its source; benchmarks/grounding_terms.py says how they were
-found, and writes them (the texts that they come from: MedQuAD, ACI-Bench and MTS-Dialog, CC BY
-4.0). A drug that is not there is known by the ending of its name.
+The names are in terms.csv, each with its source. benchmarks/grounding_terms.py writes that file and
+explains its method (source texts: MedQuAD, ACI-Bench and MTS-Dialog, CC BY 4.0). A drug that is not
+in the file is recognised by the ending of its name.
 """
 
 import csv
@@ -16,9 +16,9 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 
 _FILLERS = "um uh okay ok yeah yes well know like would could also mm hmm hm gonna gon na wan wanna"
 _FILLERS += " got get go going let us see say said tell think mean really sure right left"
-STOP = frozenset(STOPWORDS_EN_PLUS) | set(_FILLERS.split())  # of NLTK, in bm25s; and fillers
+STOP = frozenset(STOPWORDS_EN_PLUS) | set(_FILLERS.split())  # NLTK's list, from bm25s, and fillers
 # Stems of international nonproprietary names (WHO, "The use of stems in the selection of INN",
-# 2018, as we recall them): the commoner ones, most of which end a name and few other words.
+# 2018, from memory): common ones, which end many drug names and few other words.
 _INN = re.compile(
     r"\w{2,}(?:pril|sartan|olol|vastatin|cillin|mycin|micin|conazole|nidazole|prazole|tidine|mab"
     r"|tinib|ciclib|parib|vir|oxacin|cycline|dipine|semide|thiazide|gliptin|gliflozin|tide"
@@ -35,7 +35,7 @@ _INN = re.compile(
     r"|cef[a-z]{4,}|predniso(?:lo)?ne|aspirin|insulin|paracetamol|acetaminophen|warfarin|digoxin"
     r"|heparin|codeine|morphine"
 )
-# Endings that name a finding; words that make one of the word before or after them.
+# Endings that name a finding; words that form a finding with the word before or after them.
 _FINDING = re.compile(
     r"\w{3,}(?:itis|a?emia|uria|algia|pathy|megaly|rrh(?:o?ea|age)|plegia|paresis|phagia|phasia"
     r"|pnea|cardia|penia|rexia|dynia|ptysis|ache|rrhoids?)"
@@ -47,7 +47,7 @@ _AILING = re.compile(
 _TROUBLE = re.compile(r"trouble|difficult(?:y|ies)|problems?|loss|lack|changes?")
 _DIFFICULT = re.compile(r"difficulty|difficulties|problems?")
 _SICK = re.compile(r"swollen|painful|itchy|sore|dark|bloody|pale|frequent|blurry|unusual")
-_ANY = re.compile(  # before them, and no part of the name
+_MODIFIER = re.compile(  # may precede a finding, but is not part of its name
     r"severe|mild|moderate|acute|chronic|significant|intermittent|constant|sharp|dull|more|less"
     r"|increas(?:ed|ing)|worse(?:ning)?|much|new|associated|persistent|any|other|some|bad|without"
     r"|denies|reports|endorses|having|experiencing|current|subjective|daytime|baseline"
@@ -57,23 +57,23 @@ _stem = Stemmer.Stemmer("english")  # Snowball
 
 
 class Term(NamedTuple):
-    """A known name: finding, medication or shorthand; its meaning."""
+    """A name in terms.csv: kind (finding, medication or shorthand) and meaning."""
 
     kind: str
     meaning: str
 
 
-def stems(words: list[str]) -> list[str]:
-    """The Snowball stem of each word (PyStemmer).
+def stem_words(words: list[str]) -> list[str]:
+    """Return the Snowball stem of each word (PyStemmer).
 
-    >>> stems(["coughing", "coughs"])
+    >>> stem_words(["coughing", "coughs"])
     ['cough', 'cough']
     """
     return _stem.stemWords(words)
 
 
 def is_drug_name(word: str) -> bool:
-    """Does the word, in lower case, end as drug names do?
+    """Whether the word, in lower case, has the ending of a drug name.
 
     >>> [is_drug_name(word) for word in ("lisinopril", "nucleotide", "cough")]
     [True, False, False]
@@ -82,52 +82,52 @@ def is_drug_name(word: str) -> bool:
 
 
 @functools.cache
-def known() -> dict[str, dict[tuple[str, ...], Term]]:
-    """The terms by the stem of their first word, then by the stems of all, longest first."""
+def load_terms() -> dict[str, dict[tuple[str, ...], Term]]:
+    """Return the terms by the stem of their first word, then by all their stems, longest first."""
     table: dict[str, dict[tuple[str, ...], Term]] = {}
     file = importlib.resources.files("clinical_camel.grounding") / "terms.csv"
     with file.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
-            key = tuple(stems(row["term"].split()))
+            key = tuple(stem_words(row["term"].split()))
             table.setdefault(key[0], {}).setdefault(key, Term(row["kind"], row["meaning"]))
     by_length = functools.partial(sorted, key=lambda item: -len(item[0]))
     return {first: dict(by_length(terms.items())) for first, terms in table.items()}
 
 
-def find(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Term]]:
-    """(first word, word after the last, term) of the known terms, the longest at each place.
+def find_terms(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Term]]:
+    """Return (first word, word after the last, term) of every term, the longest at each position.
 
     >>> words = "naproxen for a runny nose".split()
-    >>> [(start, end, term.meaning) for start, end, term in find(words, stems(words))]
+    >>> [(start, end, term.meaning) for start, end, term in find_terms(words, stem_words(words))]
     [(0, 1, 'naproxen'), (3, 5, 'rhinorrhea')]
     """
-    found, place, table = [], 0, known()
-    while place < len(words):
-        terms = table.get(stemmed[place], ())
-        key = next((k for k in terms if tuple(stemmed[place : place + len(k)]) == k), None)
+    matches, start, table = [], 0, load_terms()
+    while start < len(words):
+        terms = table.get(stemmed[start], ())
+        key = next((k for k in terms if tuple(stemmed[start : start + len(k)]) == k), None)
         length = len(key) if key else 0
         term = terms[key] if key else None
-        if length < 2 and (more := _phrase(words[place : place + 3])) > length:
-            length, term = more, Term("finding", _meaning(words[place : place + more]))
-        if not term and is_drug_name(words[place]):
-            length, term = 1, Term("medication", words[place])
+        if length < 2 and (more := _phrase_length(words[start : start + 3])) > length:
+            length, term = more, Term("finding", _normalize_phrase(words[start : start + more]))
+        if not term and is_drug_name(words[start]):
+            length, term = 1, Term("medication", words[start])
         if term:
-            found.append((place, place + length, term))
-        place += max(1, length)
-    return found
+            matches.append((start, start + length, term))
+        start += max(1, length)
+    return matches
 
 
-def _meaning(phrase: list[str]) -> str:
-    """What a phrase names: difficulties and problems are trouble.
+def _normalize_phrase(phrase: list[str]) -> str:
+    """Return the finding that a phrase names; difficulty and problem mean trouble.
 
-    >>> _meaning(["difficulty", "seeing"])
+    >>> _normalize_phrase(["difficulty", "seeing"])
     'trouble seeing'
     """
     return " ".join(_DIFFICULT.sub("trouble", word) for word in phrase)
 
 
-def _phrase(words: list[str]) -> int:
-    """How many of these words name a finding by their form: "knee pain", "trouble seeing"."""
+def _phrase_length(words: list[str]) -> int:
+    """Return how many words form a finding, as "knee pain" or "trouble seeing"; 0 for none."""
     first, second, third = (*words, "", "")[:3]
     if _TROUBLE.fullmatch(first) and second.endswith("ing"):
         return 2
@@ -136,7 +136,7 @@ def _phrase(words: list[str]) -> int:
     if (
         len(first) > 2
         and first not in STOP
-        and not _ANY.fullmatch(first)
+        and not _MODIFIER.fullmatch(first)
         and _AILING.fullmatch(second)
     ):
         return 2

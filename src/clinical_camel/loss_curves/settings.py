@@ -9,22 +9,13 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Float, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 
-COLUMNS = ("step", "fraction", "loss", "learning_rate", "tokens")
-SCORE_COLUMNS = (
-    "benchmark",
-    "protocol",
-    "num_shots",
-    "model",
-    "n",
-    "accuracy",
-    "low",
-    "high",
-    "chance",
-)
+LOG_COLUMNS = ("step", "fraction", "loss", "learning_rate", "tokens")
+SCORE_COLUMNS = ("benchmark", "protocol", "num_shots", "model", "n", "accuracy")
+SCORE_COLUMNS += ("low", "high", "chance")
 
 
 class Curves(StepSettings):
-    """Which training logs and exam scores are compared."""
+    """Which training logs and exam scores to compare."""
 
     logs: dict[str, Text] = Field(
         {"mini_camel": "outputs/mini_camel/02_sft_qlora/train_log.csv"},
@@ -40,7 +31,7 @@ class Curves(StepSettings):
     )
 
     def check_together(self) -> Iterator[str]:
-        for name, columns in (("logs", COLUMNS), ("scores", SCORE_COLUMNS)):
+        for name, columns in (("logs", LOG_COLUMNS), ("scores", SCORE_COLUMNS)):
             for study, text in getattr(self, name).items():
                 yield from (f"{name}.{study}: {p}" for p in _check_table(text, columns))
         for study in self.scores.keys() - self.logs.keys():
@@ -48,7 +39,10 @@ class Curves(StepSettings):
 
 
 def _check_table(text: str, columns: tuple[str, ...]) -> Iterator[str]:
-    """A table of another step: a .csv with the columns that are needed, if it exists already."""
+    """Yield what is wrong with the table of another step: no .csv, or columns missing.
+
+    A table under outputs/ or data/ may be missing: the runner checks that an earlier step makes it.
+    """
     file = root() / text
     if not text.endswith(".csv"):
         yield f"{show(text)} is not a table; name a .csv, as in outputs/<study>/<step>/x.csv"
@@ -57,5 +51,5 @@ def _check_table(text: str, columns: tuple[str, ...]) -> Iterator[str]:
             header = next(csv.reader(stream), [])
         if missing := [column for column in columns if column not in header]:
             yield f"{text} has no column {', '.join(missing)}"
-    elif not text.startswith(("outputs/", "data/")):  # a missing one there is found by the runner
+    elif not text.startswith(("outputs/", "data/")):
         yield f"{text} does not exist"

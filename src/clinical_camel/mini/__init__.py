@@ -1,4 +1,9 @@
-"""The embedded study's material, its small base model, and the script that built both.
+"""The embedded study: its texts, its small base model, and the script that builds both.
 
-`python -m clinical_camel.mini.build` rebuilds everything here from `facts.csv` and a seed.
+    material   articles and exam questions from facts.csv
+    visits     consultations with notes, and small talk
+    primer     invented texts on which the base model is pretrained
+    build      writes the texts and trains the base model
+
+`python -m clinical_camel.mini.build` rebuilds all files from `facts.csv` and a seed.
 """

@@ -1,11 +1,11 @@
-"""Builds the embedded study: its material and its small base model.
+"""Build the texts and the small base model of the embedded study.
 
-    python -m clinical_camel.mini.build              material and base, about 40 minutes on 2 cores
-    python -m clinical_camel.mini.build --material   the material alone, in a second
+    python -m clinical_camel.mini.build              texts and base model, about 40 min on 2 cores
+    python -m clinical_camel.mini.build --material   only the texts, in a second
 
-Everything is drawn from seeded generators over sorted or listed data, never from a set, so the same
-script gives the same tokenizer under any PYTHONHASHSEED. `build.json` holds the hashes of what went
-in; a test compares them with the files as they are now.
+All random choices are seeded and read lists, never sets, so the tokenizer is the same under any
+PYTHONHASHSEED. `build.json` records the hashes of the inputs; a test compares them with the current
+ones.
 """
 
 import argparse
@@ -42,14 +42,14 @@ ARCHITECTURE = {
     "tie_word_embeddings": True,
     "rope_theta": 10000.0,
 }
-# Two phases, each with an optimiser of its own. "copy": short contexts first, then long ones, until
-# the model uses what it has just read. "recall": the same fixed conditions, few fresh ones, until
-# it also knows what it has read before. Lengths in tokens, batches in blocks of that length.
 LESSONS = 24_000
-ASKED_AGAIN = 40  # fixed conditions in the exam that shows what tuning makes the base forget
+EXAM_CONDITIONS = 40  # fixed conditions in mini_exam_primer, which measures forgetting
+# Two phases, each with a new optimizer. "copy": short contexts first, then long ones, until the
+# model copies from its context. "recall": mostly fixed conditions, until it recalls them as well.
+# A stage: tokens in a block, blocks in a batch.
 PHASES = {
     "copy": {
-        "primer": {"fixed": 60, "fresh": 120, "asked": 0.8, "passes": 40},
+        "primer": {"fixed": 60, "fresh": 120, "exam_share": 0.8, "passes": 40},
         "stages": {"lessons": (192, 16), "primer": (768, 4)},
         "peak_rate": 3e-3,
         "last_rate": 2e-4,
@@ -57,7 +57,7 @@ PHASES = {
         "hold": 0.5,
     },
     "recall": {
-        "primer": {"fixed": 240, "fresh": 30, "asked": 0.2, "passes": 40},
+        "primer": {"fixed": 240, "fresh": 30, "exam_share": 0.2, "passes": 40},
         "stages": {"primer": (768, 6)},
         "peak_rate": 2.5e-3,
         "last_rate": 2.5e-4,
@@ -69,78 +69,77 @@ CARD = """---
 license: cc-by-4.0
 language: en
 ---
-# The base of the embedded study
+# The base model of the embedded study
 
 *Research and teaching only: not for use in care.* It knows no medicine at all.
 
-A Llama of {parameters:,} parameters with a byte-level BPE of {vocabulary:,} tokens, made for the
-embedded study of this project by `python -m clinical_camel.mini.build` from a fixed seed. Its
-architecture allows a context of {context:,} tokens; it was trained on contexts of up to {longest},
-and nothing is known about it beyond.
+A Llama of {parameters:,} parameters with a byte-level BPE of {vocabulary:,} tokens. It was made
+for the embedded study by `python -m clinical_camel.mini.build` from a fixed seed. Its
+architecture allows a context of {context:,} tokens. It was trained on contexts of up to {longest}
+tokens; longer ones are untested.
 
-**Trained on** {tokens:,} tokens of a *primer*: invented conditions with invented findings, told as
-articles, dialogues, exam questions and visits, and small talk. None of its conditions bears a real
-one's name (a test checks it). Half of the invented findings are words of the study's own articles
-in meaningless order, for tuning can hardly teach a word that was never seen; only the tokenizer has
-seen the sentences.
+**Training data.** {tokens:,} tokens of a *primer*: articles, dialogues, exam questions and visits
+about invented conditions with invented findings, and small talk. No condition has the name of a
+real one (tested). Half of the invented findings are words of the study's own articles in random
+order, because tuning can hardly teach a word that the model has never seen. Only the tokenizer
+has seen the sentences.
 
-**For** showing on a laptop what dialogue-based knowledge encoding and QLoRA do to a model that
-starts without the knowledge. **Not for** anything else: it answers every question in the same
-assured tone. What it says about real medicine is noise before tuning; after it,
+**Intended use.** To show on a laptop what dialogue-based knowledge encoding and QLoRA do to a
+model that starts without the knowledge. Not for anything else: it answers every question in the
+same confident tone. What it says about real medicine is noise before tuning. After tuning it is
 remembered phrases, often of another condition.
 
-**Limits.** It copies names and phrases from its context, remembers what it was shown often, and
-does not reason. Its exam scores before and after tuning, with intervals and chance level, are in
+**Limits.** It copies names and phrases from its context, remembers what it saw often, and does
+not reason. Its exam scores before and after tuning, with intervals and chance level, are in
 `outputs/mini_camel/03_eval_fewshot`.
 """
 
 
 def write_material() -> None:
-    """Articles, exams, chat and consultations: the JSONL files that README.md lists.
+    """Write articles, exams, chat and consultations: the JSONL files that README.md lists.
 
-    The articles of the development half are a file of their own, so that choosing a recipe teaches
-    no condition of the exam, and the study none of the development half.
+    The development half has its own articles: recipes are chosen without the exam's conditions, and
+    the study trains on none of the development half.
     """
     rng = random.Random(SEED)
     facts, also_right = material.read_facts(), material.read_also_right()
     articles = {f.condition: material.write_article(f, rng) for f in facts}
     for splits, name in {("exam", "train"): "articles", ("dev", "train"): "articles_dev"}.items():
-        _write(name, [articles[f.condition] for f in material.read_facts(*splits)])
+        _write_jsonl(name, [articles[f.condition] for f in material.read_facts(*splits)])
     for split, name in {"exam": "exam", "dev": "exam_dev", "train": "exam_train"}.items():
-        asked = material.read_facts(split)
-        questions = material.write_questions(asked, asked, SEED, also_right)
-        _write(name, material.mix_places(questions, SEED))
-    known = primer.known_facts(SEED, PHASES["recall"]["primer"]["fixed"])[:ASKED_AGAIN]
-    questions = material.write_questions(known, known, SEED)
-    _write("exam_primer", material.mix_places(questions, SEED))
-    consulted = [f for f in facts if f.condition in visits.CONSULTED]
-    _write("consultations", [visits.write_consultation(f, rng) for f in consulted])
+        chosen = material.read_facts(split)
+        questions = material.write_questions(chosen, chosen, SEED, also_right)
+        _write_jsonl(name, material.shuffle_positions(questions, SEED))
+    fixed_count = PHASES["recall"]["primer"]["fixed"]
+    fixed_facts = primer.invent_fixed_facts(SEED, fixed_count)[:EXAM_CONDITIONS]
+    questions = material.write_questions(fixed_facts, fixed_facts, SEED)
+    _write_jsonl("exam_primer", material.shuffle_positions(questions, SEED))
+    visited = [f for f in facts if f.condition in visits.VISIT_CONDITIONS]
+    _write_jsonl("consultations", [visits.write_consultation(f, rng) for f in visited])
     chats = [visits.write_chat(i, rng) for i in range(60)]
-    chats += [invented_visit(i, rng) for i in range(30)]
-    _write("chat", map(sharegpt, chats))
+    chats += [_write_invented_visit(i, rng) for i in range(30)]
+    _write_jsonl("chat", map(_to_sharegpt, chats))
 
 
-def invented_visit(index: int, rng: random.Random) -> data.Dialogue:
-    """A request for a note and the note, on a patient nobody has: the base can do this already.
+def _write_invented_visit(index: int, rng: random.Random) -> data.Dialogue:
+    """Return a request for a note of an invented visit, and the note.
 
-    In the general chat it is what keeps tuning from wiping it out.
+    The base model can write such notes; in the chat data they keep it from forgetting how.
     """
     visit = visits.write_consultation(primer.invent_fact(rng), rng)
-    messages = [
-        *note_synthesis.build_messages(visit),
-        {"role": "assistant", "content": visit.note},
-    ]
+    note = {"role": "assistant", "content": visit.note}
+    messages = [*note_synthesis.build_messages(visit), note]
     return data.Dialogue(id=f"visit-{index:03d}", source="chat", messages=messages)
 
 
-def sharegpt(dialogue: data.Dialogue) -> dict:
-    """A dialogue in the shape of the ShareGPT files."""
+def _to_sharegpt(dialogue: data.Dialogue) -> dict:
+    """Return a dialogue as a row of a ShareGPT file."""
     speaker = {"user": "human", "assistant": "gpt"}
     turns = [{"from": speaker[m["role"]], "value": m["content"]} for m in dialogue.messages]
     return {"id": dialogue.id, "conversations": turns}
 
 
-def _write(name: str, rows: Iterable) -> None:
+def _write_jsonl(name: str, rows: Iterable) -> None:
     lines = [
         json.dumps(row if isinstance(row, dict) else data.to_dict(row), ensure_ascii=False)
         for row in rows
@@ -149,7 +148,7 @@ def _write(name: str, rows: Iterable) -> None:
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of VOCABULARY tokens; digits stand alone; BOS is added to plain text."""
+    """Train a byte-level BPE of VOCABULARY tokens; a digit is a token, plain text gets a BOS."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -180,44 +179,44 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def tokenizer_texts() -> Iterator[str]:
-    """What the tokenizer is trained on: a pass of the primer, and the study's own articles."""
+def iter_tokenizer_texts() -> Iterator[str]:
+    """Yield the texts for the tokenizer: one pass of the primer, and the study's articles."""
     blank = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(BPE()), bos_token="<s>", eos_token="</s>"
     )
     blank.chat_template = models.TEMPLATES["mini"]
-    for context in primer.primer_texts(blank, seed=SEED, **_one_pass("copy")):
+    for context in primer.iter_primer(blank, seed=SEED, **_one_pass("copy")):
         yield from context
     rng = random.Random(SEED)
     for fact in material.read_facts():
-        yield data.article_text(material.write_article(fact, rng, material.ATTRIBUTES))
+        yield data.format_article(material.write_article(fact, rng, material.ATTRIBUTES))
 
 
 def _one_pass(phase: str) -> dict:
     return {**PHASES[phase]["primer"], "passes": 1}
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
-    """Every step's token ids, stage after stage."""
+def build_batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
+    """Return the token ids of every optimizer step, in the order of the stages."""
     contexts = {
-        "lessons": primer.lessons(tokenizer, LESSONS, SEED),
-        "primer": primer.primer_texts(tokenizer, seed=SEED, **PHASES[phase]["primer"]),
+        "lessons": primer.iter_lessons(tokenizer, LESSONS, SEED),
+        "primer": primer.iter_primer(tokenizer, seed=SEED, **PHASES[phase]["primer"]),
     }
     steps = []
     for name, (length, size) in PHASES[phase]["stages"].items():
-        rows = list(blocks(tokenizer, contexts[name], length))
+        rows = list(pack_contexts(tokenizer, contexts[name], length))
         random.Random(SEED).shuffle(rows)
         steps += [rows[end - size : end] for end in range(size, len(rows) + 1, size)]
     return steps
 
 
-def blocks(
+def pack_contexts(
     tokenizer: PreTrainedTokenizerFast, contexts: Iterable[list[str]], length: int
 ) -> Iterator[list[int]]:
-    """Whole contexts side by side in blocks of at most `length` tokens."""
+    """Yield blocks of complete contexts, each of at most `length` tokens."""
     block: list[int] = []
     for context in contexts:
-        ids = [i for text in context for i in models.encode(tokenizer, text)][:length]
+        ids = [i for text in context for i in models.tokenize_text(tokenizer, text)][:length]
         if len(block) + len(ids) > length:
             yield block
             block = []
@@ -225,7 +224,7 @@ def blocks(
     yield block
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     torch.manual_seed(SEED)
     return LlamaForCausalLM(
         LlamaConfig(
@@ -239,21 +238,18 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase: str) -> int:
-    """One pass over the texts of a phase, every token trained: AdamW, warm-up, plateau, cosine.
-
-    Returns how many tokens that were.
-    """
+    """Train on every token of a phase once, with AdamW; return the number of tokens."""
     model.train()
-    steps = batches(tokenizer, phase)
+    steps = build_batches(tokenizer, phase)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate(step, len(steps), PHASES[phase])
+        optimizer, lambda step: compute_learning_rate(step, len(steps), PHASES[phase])
     )
-    bar = tqdm(steps, desc=f"pre-training, {phase}", unit="step")
+    bar = tqdm(steps, desc=f"pretraining, {phase}", unit="step")
     for batch in bar:
         width = max(map(len, batch))
         ids = torch.tensor([[*r, *[tokenizer.pad_token_id] * (width - len(r))] for r in batch])
-        labels = ids.masked_fill(ids == tokenizer.pad_token_id, models.IGNORE)
+        labels = ids.masked_fill(ids == tokenizer.pad_token_id, models.IGNORE_INDEX)
         loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -264,8 +260,8 @@ def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase:
     return sum(len(row) for batch in steps for row in batch)
 
 
-def rate(step: int, steps: int, phase: dict) -> float:
-    """The learning rate of a step: linear warm-up, a plateau, then cosine from peak to last."""
+def compute_learning_rate(step: int, steps: int, phase: dict) -> float:
+    """Return the learning rate of a step: linear warm-up, plateau, then cosine decay."""
     if step < phase["warmup"]:
         return phase["peak_rate"] * (step + 1) / phase["warmup"]
     share = max(0.0, (step / steps - phase["hold"]) / (1 - phase["hold"]))
@@ -273,16 +269,16 @@ def rate(step: int, steps: int, phase: dict) -> float:
     return phase["last_rate"] + fall * (1 + math.cos(math.pi * share)) / 2
 
 
-def ingredients(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
-    """Hashes of what the base is made from: the recipe's values, the tokenizer, some of the text.
+def hash_inputs(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
+    """Return hashes of the recipe, the vocabulary and a part of the primer.
 
-    The primer as text, not the script: a change of prose here does not make the base stale, a
-    change of a wording, a template or a prompt does.
+    The primer is hashed as text, not as code: a changed comment leaves the base model valid, a
+    changed wording, template or prompt does not.
     """
     recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, ARCHITECTURE, LESSONS, PHASES]
-    texts = list(primer.lessons(tokenizer, 1000, SEED))
+    texts = list(primer.iter_lessons(tokenizer, 1000, SEED))
     for phase in PHASES:
-        texts += primer.primer_texts(tokenizer, seed=SEED, **_one_pass(phase))
+        texts += primer.iter_primer(tokenizer, seed=SEED, **_one_pass(phase))
     parts = {"recipe": recipe, "vocabulary": tokenizer.get_vocab(), "text": texts}
     return {
         name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
@@ -292,8 +288,8 @@ def ingredients(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
 
 def build_base() -> None:
     start = time.monotonic()
-    tokenizer = build_tokenizer(tokenizer_texts())
-    model, tokens = new_model(tokenizer), 0
+    tokenizer = build_tokenizer(iter_tokenizer_texts())
+    model, tokens = make_model(tokenizer), 0
     for phase in PHASES:
         tokens += pretrain(model, tokenizer, phase)
     save_base(model, tokenizer, tokens)
@@ -301,28 +297,34 @@ def build_base() -> None:
 
 
 def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
-    """Weights, tokenizer, template and card in base/, and build.json beside it."""
+    """Write weights, tokenizer, template and card to base/, and build.json."""
     folder = HERE / "base"
     shutil.rmtree(folder, ignore_errors=True)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     record = {
-        "ingredients": ingredients(tokenizer),
-        "weights_sha256": models.file_hash(folder),
+        "inputs": hash_inputs(tokenizer),
+        "weights_sha256": models.hash_weights(folder),
         "parameters": model.num_parameters(),
         "tokens": tokens,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
     (HERE / "build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(format_card(record), encoding="utf-8")
+
+
+def format_card(record: dict) -> str:
+    """Return the model card of the base model from its record in build.json."""
     longest = max(length for p in PHASES.values() for length, _ in p["stages"].values())
-    card = CARD.format(vocabulary=VOCABULARY, context=CONTEXT, longest=longest, **record)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    return CARD.format(vocabulary=VOCABULARY, context=CONTEXT, longest=longest, **record)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--material", action="store_true", help="write the material, not the base")
+    parser.add_argument(
+        "--material", action="store_true", help="write only the texts, not the base model"
+    )
     parser.add_argument("--threads", type=int, default=2, help="torch threads (default 2)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

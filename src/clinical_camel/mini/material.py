@@ -1,8 +1,8 @@
-"""Reads the facts and writes them out, as review articles and as exam questions.
+"""Review articles and exam questions written from facts.
 
-The same writer serves the real conditions of `facts.csv` and the invented ones of the primer. Exam
-questions use other words than articles and dialogues, so that an exam asks for the fact and not for
-the sentence.
+The same functions serve the real conditions of `facts.csv` and the invented ones of the primer.
+Exam questions use other wordings than articles and dialogues, so that an exam tests the fact and
+not the sentence.
 """
 
 import csv
@@ -19,7 +19,7 @@ LICENCE = "CC-BY-4.0"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fact:
-    """A condition; for each attribute a phrase in `values` and a sentence of why in `details`."""
+    """A condition: for each attribute a phrase in `values` and an explanation in `details`."""
 
     condition: str
     specialty: str
@@ -27,8 +27,8 @@ class Fact:
     details: dict[str, str]
 
 
-# For each attribute: the heading of its section, sentences that state the fact, and sentences that
-# state it again. {c} is the condition, {v} the value.
+# For each attribute: the heading of its section, wordings that state the fact, and wordings that
+# restate it. {c} is the condition, {v} the value.
 SECTIONS = {
     "presentation": (
         "Clinical features",
@@ -134,8 +134,8 @@ SECTIONS = {
     ),
 }
 ATTRIBUTES = tuple(SECTIONS)
-# Where an article of the study says why. Everywhere would be the better reading, but a model of a
-# million parameters then spends its training on these sentences: see outputs/LOG.md.
+# Attributes whose sections explain the fact. Explaining all would read better, but a model of a
+# million parameters then spends its training on the explanations: see outputs/LOG.md.
 EXPLAINED = ("cause",)
 EXAM = {
     "presentation": (
@@ -171,26 +171,26 @@ EXAM = {
 }
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def _read_csv(name: str) -> list[dict[str, str]]:
     with (resources.files("clinical_camel") / "mini" / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def read_facts(*splits: str) -> list[Fact]:
-    """The conditions of facts.csv in these splits (exam, dev, train), in file order; else all."""
-    found: dict[str, Fact] = {}
-    for row in _rows("facts.csv"):
+    """Return the conditions of these splits (exam, dev, train) or of all, in file order."""
+    facts: dict[str, Fact] = {}
+    for row in _read_csv("facts.csv"):
         if not splits or row["split"] in splits:
             name = row["condition"]
-            fact = found.setdefault(name, Fact(name, row["specialty"], {}, {}))
+            fact = facts.setdefault(name, Fact(name, row["specialty"], {}, {}))
             fact.values[row["attribute"]] = row["value"]
             fact.details[row["attribute"]] = row["detail"]
-    return list(found.values())
+    return list(facts.values())
 
 
 @functools.cache
-def words() -> list[str]:
-    """Every word of the facts, once, in alphabetical order: nothing of what they say is left."""
+def list_words() -> list[str]:
+    """Return every word of the facts once, in alphabetical order, which removes their meaning."""
     texts = [
         text
         for fact in read_facts()
@@ -200,33 +200,34 @@ def words() -> list[str]:
 
 
 def read_also_right() -> set[tuple[str, str, str]]:
-    """(condition, attribute, value) that a reader of the exam called right too: no wrong option."""
-    return {(r["condition"], r["attribute"], r["value"]) for r in _rows("also_right.csv")}
+    """Return (condition, attribute, value) that are also correct: never a wrong option."""
+    return {(r["condition"], r["attribute"], r["value"]) for r in _read_csv("also_right.csv")}
 
 
-def capital(text: str) -> str:
+def capitalize(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     return "-".join(text.lower().split())
 
 
 def write_article(fact: Fact, rng: random.Random, explained: Sequence[str] = EXPLAINED) -> Article:
-    """A short review article: a section for each attribute states the fact twice, wording drawn.
+    """Return a short review article; each section states one fact twice, in random wordings.
 
-    Between the two stands the sentence of why, in the sections of the attributes `explained`.
+    For the attributes in `explained`, the explanation goes between the two statements.
     """
     sections = []
     for attribute, (heading, *ways) in SECTIONS.items():
-        told, again = (
-            capital(rng.choice(w).format(c=fact.condition, v=fact.values[attribute])) for w in ways
+        statement, restatement = (
+            capitalize(rng.choice(w).format(c=fact.condition, v=fact.values[attribute]))
+            for w in ways
         )
         why = f" {fact.details[attribute]}" if attribute in explained else ""
-        text = f"{told}{why} {again}"
+        text = f"{statement}{why} {restatement}"
         sections.append(Section(heading=heading, text=text))
     return Article(
-        id=slug(fact.condition),
+        id=make_slug(fact.condition),
         title=fact.condition,
         sections=sections,
         licence=LICENCE,
@@ -240,22 +241,22 @@ def write_questions(
     seed: float,
     also_right: Iterable[tuple[str, str, str]] = (),
 ) -> list[Question]:
-    """Four options a fact: the right value and three of the same attribute of other conditions.
+    """Return one question per fact, with four options: its value and three of other conditions.
 
-    Two of them are of the condition's own specialty where the pool has two, for they are the
-    harder ones to tell apart; nothing in `also_right` is offered as wrong. Drawn question by
-    question, so that one row changed in facts.csv changes the questions that show it, and no other.
+    Two wrong options come from the same specialty if the pool has two, because they are harder to
+    exclude. Nothing in `also_right` is offered as wrong. Each question has a generator of its own,
+    so a changed row of facts.csv changes only the questions that show it.
     """
     also_right, questions = set(also_right), []
     for fact in facts:
         for attribute, wordings in EXAM.items():
             rng = random.Random(f"{seed}/{fact.condition}/{attribute}")
             right = fact.values[attribute]
-            wrong = wrong_options(fact, attribute, pool, also_right, rng)
-            answer = len(questions) % 4  # even, but in a row: see mix_places
+            wrong = _choose_wrong_options(fact, attribute, pool, also_right, rng)
+            answer = len(questions) % 4  # balanced, but predictable: see shuffle_positions
             questions.append(
                 Question(
-                    id=f"{slug(fact.condition)}-{attribute.replace('_', '-')}",
+                    id=f"{make_slug(fact.condition)}-{attribute.replace('_', '-')}",
                     question=rng.choice(wordings).format(c=fact.condition),
                     options=[*wrong[:answer], right, *wrong[answer:]],
                     answer=answer,
@@ -266,30 +267,32 @@ def write_questions(
     return questions
 
 
-def mix_places(questions: Sequence[Question], seed: int) -> list[Question]:
-    """The same questions with the right option in another place: each of the four in every four.
+def shuffle_positions(questions: Sequence[Question], seed: int) -> list[Question]:
+    """Return the questions with the key moved; in every four it takes each position once.
 
-    Even, so that no place is the better guess, and not to be told from the question before.
+    The positions are balanced, so that none is the better guess, and not predictable from the
+    question before.
     """
     rng = random.Random(seed)
-    places = [place for _ in range(-(-len(questions) // 4)) for place in rng.sample(range(4), 4)]
-    mixed = []
-    for question, place in zip(questions, places, strict=False):
+    blocks = range(-(-len(questions) // 4))
+    positions = [position for _ in blocks for position in rng.sample(range(4), 4)]
+    shuffled = []
+    for question, position in zip(questions, positions, strict=False):
         options = list(question.options)
-        options[place], options[question.answer] = options[question.answer], options[place]
-        mixed.append(dataclasses.replace(question, options=options, answer=place))
-    return mixed
+        options[position], options[question.answer] = options[question.answer], options[position]
+        shuffled.append(dataclasses.replace(question, options=options, answer=position))
+    return shuffled
 
 
-def wrong_options(
+def _choose_wrong_options(
     fact: Fact, attribute: str, pool: Sequence[Fact], also_right: set, rng: random.Random
 ) -> list[str]:
-    """Three values of other conditions, two of them of the same specialty if there are two."""
+    """Return three values of other conditions, two of the same specialty if there are two."""
     near, far = [], []
     for other in pool:
         value = other.values[attribute]
-        known = value in (fact.values[attribute], *near, *far)
-        if known or (fact.condition, attribute, value) in also_right:
+        is_used = value in (fact.values[attribute], *near, *far)
+        if is_used or (fact.condition, attribute, value) in also_right:
             continue
         (near if other.specialty == fact.specialty else far).append(value)
     chosen = rng.sample(near, min(2, len(near)))

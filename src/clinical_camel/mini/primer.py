@@ -1,10 +1,10 @@
-"""The primer: invented conditions with invented findings, the only medicine the base ever reads.
+"""The primer: texts on invented conditions, the only medicine in the base model's pretraining.
 
-Half of the findings are words of the study's articles in meaningless order: the base learns to read
-and copy those, and nothing of what they say. So it knows the language of the tasks and none of the
-facts that the study teaches. Each fresh condition is seen once, as article, dialogue and exam in
-one context, which teaches copying a new name; a fixed set comes back all the time in separate
-contexts, which teaches remembering.
+Half of the invented findings are words of the study's articles in random order. The base model
+learns to read and copy these words but none of the facts that the study teaches.
+
+A fresh condition appears once, as article, dialogue and exam in one context, which teaches copying.
+A fixed set of conditions returns in every pass, in separate contexts, which teaches recall.
 """
 
 import random
@@ -75,8 +75,8 @@ DETAILS = (
 )
 
 
-def word(rng: random.Random, syllables: int) -> str:
-    """A pronounceable word that means nothing."""
+def invent_word(rng: random.Random, syllables: int) -> str:
+    """Return a pronounceable word without meaning."""
     parts = [
         rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(["", rng.choice(CODAS)])
         for _ in range(syllables)
@@ -84,15 +84,15 @@ def word(rng: random.Random, syllables: int) -> str:
     return "".join(parts)
 
 
-def babble(rng: random.Random) -> str:
-    """A pronounceable word, or letters drawn as they come in English text."""
+def invent_token(rng: random.Random) -> str:
+    """Return a pronounceable word, or letters with the frequencies of English text."""
     if rng.random() < 0.5:
-        return word(rng, rng.choice((1, 2, 3)))
+        return invent_word(rng, rng.choice((1, 2, 3)))
     return "".join(rng.choices(LETTERS, LETTER_WEIGHTS, k=rng.randint(2, 10)))
 
 
 def invent_name(rng: random.Random) -> str:
-    stem = word(rng, rng.choice((1, 2, 2, 3)))
+    stem = invent_word(rng, rng.choice((1, 2, 2, 3)))
     return rng.choice(
         (
             f"{stem.capitalize()} disease",
@@ -102,15 +102,15 @@ def invent_name(rng: random.Random) -> str:
             f"{stem}aemia",
             f"{rng.choice(('acute', 'chronic', 'primary', 'familial'))} {stem}ia",
             f"{rng.choice(FEELINGS)} {stem}",
-            f"{stem} {word(rng, 2)}",
+            f"{stem} {invent_word(rng, 2)}",
         )
     )
 
 
 def invent_values(rng: random.Random) -> dict[str, str]:
-    """A value for each attribute of a condition nobody has."""
-    site, drug = rng.choice(SITES), word(rng, 2) + rng.choice(DRUG_ENDS)
-    strange = [word(rng, 2) for _ in range(5)]
+    """Return a value for each attribute of an invented condition."""
+    site, drug = rng.choice(SITES), invent_word(rng, 2) + rng.choice(DRUG_ENDS)
+    strange = [invent_word(rng, 2) for _ in range(5)]
     return {
         "presentation": rng.choice(
             (
@@ -132,7 +132,7 @@ def invent_values(rng: random.Random) -> dict[str, str]:
         "treatment": rng.choice(
             (
                 f"{rng.choice(ROUTES)} {drug}",
-                f"{drug} with {word(rng, 2)}{rng.choice(DRUG_ENDS)}",
+                f"{drug} with {invent_word(rng, 2)}{rng.choice(DRUG_ENDS)}",
                 f"{drug}",
                 f"removal of the {rng.choice(SITES)}",
                 f"{rng.choice(ROUTES)} {drug} and rest",
@@ -169,7 +169,7 @@ def invent_values(rng: random.Random) -> dict[str, str]:
 
 
 def invent_detail(rng: random.Random) -> str:
-    """A sentence of explanation about nothing real."""
+    """Return a sentence that explains an invented fact."""
     sites = rng.sample(SITES, 2)
     words = {
         "site": sites[0],
@@ -178,33 +178,33 @@ def invent_detail(rng: random.Random) -> str:
         "feeling": rng.choice(FEELINGS),
         "process": rng.choice(PROCESSES),
         "agent": rng.choice(AGENTS),
-        "strange": word(rng, 2),
+        "strange": invent_word(rng, 2),
         "when": rng.choice(WHEN),
     }
-    return material.capital(rng.choice(DETAILS).format(**words))
+    return material.capitalize(rng.choice(DETAILS).format(**words))
 
 
 def invent_fact(rng: random.Random) -> material.Fact:
-    """One condition nobody has: a value and a sentence of explanation for each attribute."""
+    """Return an invented condition: a value and an explanation for each attribute."""
     name, values = invent_name(rng), invent_values(rng)
     details = {attribute: invent_detail(rng) for attribute in material.ATTRIBUTES}
-    for attribute in material.ATTRIBUTES:  # half in the study's words, which say nothing together
+    for attribute in material.ATTRIBUTES:  # half in the study's words, in random order
         if rng.random() < 0.5:
-            values[attribute] = " ".join(rng.sample(material.words(), rng.randint(2, 6)))
+            values[attribute] = " ".join(rng.sample(material.list_words(), rng.randint(2, 6)))
         if rng.random() < 0.5:
-            said = " ".join(rng.sample(material.words(), rng.randint(7, 12)))
-            details[attribute] = material.capital(said) + "."
+            detail = " ".join(rng.sample(material.list_words(), rng.randint(7, 12)))
+            details[attribute] = material.capitalize(detail) + "."
     return material.Fact(name, "invented", values, details)
 
 
-def known_facts(seed: int, count: int) -> list[material.Fact]:
-    """The first `count` of the fixed conditions, those that come back in every pass."""
+def invent_fixed_facts(seed: int, count: int) -> list[material.Fact]:
+    """Return the first `count` fixed conditions, which return in every pass."""
     rng = random.Random(seed)
     return [invent_fact(rng) for _ in range(count)]
 
 
 class Writer:
-    """Turns invented facts into the texts of the primer, all drawn from one generator."""
+    """Writes the texts of the primer from invented facts, with one random generator."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, pool: Sequence[material.Fact], seed: int
@@ -215,136 +215,137 @@ class Writer:
         self.teacher = dbke.ExtractiveTeacher()
         self.count = 0
 
-    def chat(self, messages) -> str:
+    def _render_chat(self, messages: Sequence[data.Message]) -> str:
         return models.render_chat(self.tokenizer, messages, generation=False)
 
-    def plain(self, text: str) -> str:
+    def _render_text(self, text: str) -> str:
         return f"{self.tokenizer.bos_token}{text}{self.tokenizer.eos_token}"
 
-    def article(self, fact: material.Fact) -> str:
+    def write_article(self, fact: material.Fact) -> str:
         return self.plain(
-            data.article_text(material.write_article(fact, self.rng, material.ATTRIBUTES))
+            data.format_article(material.write_article(fact, self.rng, material.ATTRIBUTES))
         )
 
-    def lesson(self, fact: material.Fact) -> list[str]:
-        """One or two sections of an article, their dialogue, and the exam questions on them."""
-        whole = material.write_article(fact, self.rng, material.ATTRIBUTES)
-        chosen = self.rng.sample(range(len(whole.sections)), self.rng.choice((1, 1, 2)))
-        sections = [whole.sections[i] for i in chosen]
-        article = Article(id=whole.id, title=whole.title, sections=sections)
-        questions = self.questions([fact])
+    def write_lesson(self, fact: material.Fact) -> list[str]:
+        """Return one or two sections of an article, their dialogue and their exam questions."""
+        full = material.write_article(fact, self.rng, material.ATTRIBUTES)
+        chosen = self.rng.sample(range(len(full.sections)), self.rng.choice((1, 1, 2)))
+        sections = [full.sections[i] for i in chosen]
+        article = Article(id=full.id, title=full.title, sections=sections)
+        questions = self.write_questions([fact])
         return [
-            self.plain(data.article_text(article)),
-            self.discuss(article),
-            *[self.exam(questions[i]) for i in chosen],
+            self._render_text(data.format_article(article)),
+            self._write_dialogue(article),
+            *[self.write_exam(questions[i]) for i in chosen],
         ]
 
-    def dialogue(self, fact: material.Fact) -> str:
-        return self.discuss(material.write_article(fact, self.rng, material.ATTRIBUTES))
+    def write_dialogue(self, fact: material.Fact) -> str:
+        return self._write_dialogue(material.write_article(fact, self.rng, material.ATTRIBUTES))
 
-    def discuss(self, article: Article) -> str:
+    def _write_dialogue(self, article: Article) -> str:
         self.count += 1
         request = dbke.Request(id=f"primer/{self.count}", article=article, exchanges=6, seed=0)
-        dialogue, reason = dbke.read_reply(self.teacher.write(request), request)
+        dialogue, reason = dbke.parse_reply(self.teacher.write_reply(request), request)
         assert dialogue, reason
-        return self.chat(dialogue.messages)
+        return self._render_chat(dialogue.messages)
 
-    def questions(self, facts: Sequence[material.Fact]) -> list[Question]:
+    def write_questions(self, facts: Sequence[material.Fact]) -> list[Question]:
         return material.write_questions(facts, self.pool, self.rng.random())
 
-    def exam(self, question: Question) -> str:
-        """One question in one of the three forms in which a model is examined."""
+    def write_exam(self, question: Question) -> str:
+        """Return one question with its answer, in one of the three protocols of the exam."""
         name = self.rng.choice(
             ("option_text", "option_text", "option_text", "letter", "chat", "chat")
         )
         protocol = eval_fewshot.PROTOCOLS[name]
         prompt = eval_fewshot.build_prompt(question, [], protocol, self.tokenizer)
-        answer = eval_fewshot.continuations(question, protocol)[question.answer]
+        answer = eval_fewshot.list_continuations(question, protocol)[question.answer]
         text = prompt + answer + self.tokenizer.eos_token
         return text if protocol.chat else self.tokenizer.bos_token + text
 
-    def exam_with_examples(self, questions: Sequence[Question]) -> str:
+    def write_few_shot_exam(self, questions: Sequence[Question]) -> str:
+        """Return the last question with its answer, after the others as few-shot examples."""
         *examples, last = questions
         protocol = eval_fewshot.PROTOCOLS["option_text"]
         prompt = eval_fewshot.build_prompt(last, examples, protocol)
-        return self.plain(prompt + eval_fewshot.continuations(last, protocol)[last.answer])
-
-    def visit(self, fact: material.Fact) -> str:
-        visit = visits.write_consultation(fact, self.rng)
-        return self.chat(
-            [
-                *note_synthesis.build_messages(visit),
-                {"role": "assistant", "content": visit.note},
-            ]
+        return self._render_text(
+            prompt + eval_fewshot.list_continuations(last, protocol)[last.answer]
         )
 
-    def repetition(self) -> str:
-        """Meaningless words said again: what teaches a small model to copy, soonest of all."""
+    def write_visit(self, fact: material.Fact) -> str:
+        """Return a request for a note of an invented visit, and the note."""
+        visit = visits.write_consultation(fact, self.rng)
+        note = {"role": "assistant", "content": visit.note}
+        return self._render_chat([*note_synthesis.build_messages(visit), note])
+
+    def write_repetition(self) -> str:
+        """Return repeated meaningless words, from which a small model learns copying fastest."""
         count = self.rng.randint(4, 24)
         real = self.rng.random() < 0.5
-        invented = (babble(self.rng) for _ in range(count))
-        said = " ".join(self.rng.sample(material.words(), count) if real else invented)
+        invented = (invent_token(self.rng) for _ in range(count))
+        text = " ".join(self.rng.sample(material.list_words(), count) if real else invented)
         if self.rng.random() < 0.5:
-            return self.plain("\n".join([said] * self.rng.randint(2, 4)))
-        asked = {"role": "user", "content": f"Please repeat: {said}"}
-        return self.chat([asked, {"role": "assistant", "content": said}])
+            return self._render_text("\n".join([text] * self.rng.randint(2, 4)))
+        request = {"role": "user", "content": f"Please repeat: {text}"}
+        return self._render_chat([request, {"role": "assistant", "content": text}])
 
-    def small_talk(self) -> str:
-        return self.chat(visits.write_chat(0, self.rng).messages)
+    def write_small_talk(self) -> str:
+        return self._render_chat(visits.write_chat(0, self.rng).messages)
 
 
-def lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterator[list[str]]:
-    """Yields short contexts: one or two facts of a fresh condition, told, discussed and asked.
+def iter_lessons(tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> Iterator[list[str]]:
+    """Yield short contexts: one or two facts of a fresh condition as text, dialogue and exam.
 
-    Read first. In a context this short almost every word has been said before, and a small model
-    finds out that copying pays: from long contexts alone it took several times as much text.
+    They come first in pretraining. In a short context almost every word repeats an earlier one, so
+    a small model learns to copy; with long contexts alone it needed several times as much text.
     """
     rng = random.Random(seed)
     writer = Writer(tokenizer, [invent_fact(rng) for _ in range(100)], seed + 1)
     for _ in range(count):
         if rng.random() < 0.4:
-            yield [writer.repetition()]
+            yield [writer.write_repetition()]
         else:
-            yield writer.lesson(invent_fact(rng))
+            yield writer.write_lesson(invent_fact(rng))
 
 
-def primer_texts(
+def iter_primer(
     tokenizer: PreTrainedTokenizerBase,
     fixed: int,
     fresh: int,
-    asked: float,
+    exam_share: float,
     passes: int,
     seed: int,
 ) -> Iterator[list[str]]:
-    """Yields contexts, each a list of texts to be read together, for `passes` passes.
+    """Yield contexts, each a list of texts, for `passes` passes.
 
-    A pass holds every fixed condition as article or dialogue and as exam in contexts of their own,
-    and `fresh` conditions met once: half with all their texts in one context, half as a visit. The
-    fixed ones come back until they are known by heart: a base that never had to recall in an exam
-    what it had read in a dialogue does not learn to by tuning.
+    A pass has every fixed condition as article or dialogue, and `exam_share` of their questions, in
+    separate contexts. It also has `fresh` new conditions: half with all their texts in one context,
+    half as a visit. The fixed conditions return until the model recalls them. A base model without
+    this practice does not learn from tuning to recall in an exam what it read in a dialogue.
     """
-    known = known_facts(seed, fixed)
+    fixed_facts = invent_fixed_facts(seed, fixed)
     rng = random.Random(seed + 2)
-    writer = Writer(tokenizer, known, seed + 1)
+    writer = Writer(tokenizer, fixed_facts, seed + 1)
     for _ in range(passes):
         contexts: list[list[str]] = []
-        questions = writer.questions(known)
-        for fact in known:
-            contexts.append(
-                [writer.article(fact)] if rng.random() < 0.5 else [writer.dialogue(fact)]
-            )
-        for question in rng.sample(questions, int(len(questions) * asked)):
-            contexts.append([writer.exam(question)])
+        questions = writer.write_questions(fixed_facts)
+        for fact in fixed_facts:
+            write = writer.write_article if rng.random() < 0.5 else writer.write_dialogue
+            contexts.append([write(fact)])
+        for question in rng.sample(questions, int(len(questions) * exam_share)):
+            contexts.append([writer.write_exam(question)])
         for _ in range(8):
-            contexts.append([writer.exam_with_examples(rng.sample(questions, rng.randint(3, 6)))])
-            contexts.append([writer.small_talk()])
-            contexts.append([writer.repetition()])
+            few = rng.sample(questions, rng.randint(3, 6))
+            contexts.append([writer.write_few_shot_exam(few)])
+            contexts.append([writer.write_small_talk()])
+            contexts.append([writer.write_repetition()])
         for i in range(fresh):
             fact = invent_fact(rng)
             if i % 2:
-                contexts.append([writer.visit(fact)])
+                contexts.append([writer.write_visit(fact)])
                 continue
-            exams = [writer.exam(q) for q in writer.questions([fact])]
-            contexts.append([writer.article(fact), writer.dialogue(fact), *rng.sample(exams, 3)])
+            exams = [writer.write_exam(q) for q in writer.write_questions([fact])]
+            texts = [writer.write_article(fact), writer.write_dialogue(fact)]
+            contexts.append([*texts, *rng.sample(exams, 3)])
         rng.shuffle(contexts)
         yield from contexts

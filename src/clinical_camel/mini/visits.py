@@ -1,12 +1,12 @@
-"""What people say: consultations with their notes, written from facts, and small talk."""
+"""Consultations with their notes, written from facts, and small talk."""
 
 import random
 
 from clinical_camel.data import Consultation, Dialogue, Turn
-from clinical_camel.mini.material import Fact, capital, slug
+from clinical_camel.mini.material import Fact, capitalize, make_slug
 
-# Conditions whose presentation a patient of any age could say in these words.
-CONSULTED = (
+# Conditions whose presentation an adult of any age could describe in these words.
+VISIT_CONDITIONS = (
     "stable angina", "asthma", "tuberculosis", "bronchiectasis", "ulcerative colitis",
     "iron deficiency anaemia", "Hodgkin lymphoma", "Graves disease", "Hashimoto thyroiditis",
     "Addison disease", "phaeochromocytoma", "primary hyperparathyroidism", "hypoparathyroidism",
@@ -16,14 +16,13 @@ CONSULTED = (
     "Meniere disease", "benign positional vertigo", "rotator cuff tear", "malaria",
     "coeliac disease", "Lyme disease", "pernicious anaemia", "anterior uveitis",
 )  # fmt: skip
-# What may be said in a visit besides its core: the doctor asks, the patient answers, and the words
-# that go into the note, under which heading; empty where nothing does.
+# Random details of a visit.
 EXTRAS = ("poor sleep", "a loss of appetite", "low energy", "some dizziness", "a mild headache")
 DURATIONS = ("two days", "five days", "one week", "three weeks", "two months", "half a year")
 MEDICINES = ("paracetamol", "a multivitamin", "ramipril", "metformin", "sertraline", "no medicines")
 ALLERGIES = ("penicillin", "latex", "nuts", "no known allergies")
 REVIEWS = ("two days", "one week", "two weeks", "a month", "three months")
-# A question of the doctor, then the answers a patient may give, each with the words of the note.
+# A question of the doctor, then two possible answers, each with its words in the note.
 HISTORY = (
     (
         "Did it begin slowly or all at once?",
@@ -76,7 +75,7 @@ HISTORY = (
         ("No, not for years.", "No recent travel"),
     ),
 )
-ASIDES = (
+REMARKS = (
     ("May I ask a few more questions?", "Of course."),
     ("I see. That must be tiring.", "It is, to be honest."),
     ("I will write that down.", "Thank you."),
@@ -85,16 +84,16 @@ ASIDES = (
 
 
 def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
-    """A visit of 18 to 36 turns and its note in four sections; every fact of the note was said."""
+    """Return a visit of 18 to 36 turns and its note, whose facts are all in the visit."""
     age, sex = rng.randint(19, 84), rng.choice(("man", "woman"))
     pulse, temperature = rng.randint(58, 118), rng.randint(361, 391) / 10
     duration, extra = rng.choice(DURATIONS), rng.choice(EXTRAS)
     medicine, allergy, review = rng.choice(MEDICINES), rng.choice(ALLERGIES), rng.choice(REVIEWS)
     history = sorted(rng.sample(range(len(HISTORY)), rng.randint(0, 7)))
     answers = [(HISTORY[i][0], *rng.choice(HISTORY[i][1:])) for i in history]
-    asides = rng.sample(ASIDES, rng.randint(0, 2))
+    remarks = rng.sample(REMARKS, rng.randint(0, 2))
     values = fact.values
-    asked = [
+    exchanges = [
         (
             "Good morning. Please tell me who you are and what brings you in.",
             f"I am a {sex} of {age}. I have had {values['presentation']} for {duration}.",
@@ -110,9 +109,9 @@ def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
             f"I am allergic to {allergy}." if "known" not in allergy else "None that I know of.",
         ),
     ]
-    for aside in asides:
-        asked.insert(rng.randint(2, len(asked)), aside)
-    asked += [
+    for remark in remarks:
+        exchanges.insert(rng.randint(2, len(exchanges)), remark)
+    exchanges += [
         (f"Your temperature is {temperature} and your pulse is {pulse}.", "Is that all right?"),
         (f"I think that you have {fact.condition}.", "What does that come from?"),
         (f"It comes from {values['cause']}.", "What happens now?"),
@@ -124,22 +123,22 @@ def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
     ]
     turns = [
         Turn(speaker=speaker, text=text)
-        for pair in asked
+        for pair in exchanges
         for speaker, text in zip(("doctor", "patient"), pair, strict=True)
     ]
     takes = f"Takes {medicine}." if medicine != "no medicines" else "Takes no medicines."
-    told = "".join(f"{words}. " for _, _, words in answers)
+    details = "".join(f"{words}. " for _, _, words in answers)
     note = (
         f"Subjective:\n{age}-year-old {sex} with {values['presentation']} for {duration}. "
-        f"Also {extra}. {told}{takes} "
+        f"Also {extra}. {details}{takes} "
         f"Allergies: {allergy if 'known' not in allergy else 'none known'}.\n\n"
         f"Objective:\nTemperature {temperature}, pulse {pulse}.\n\n"
-        f"Assessment:\n{capital(fact.condition)}, from {values['cause']}.\n\n"
+        f"Assessment:\n{capitalize(fact.condition)}, from {values['cause']}.\n\n"
         f"Plan:\nArrange {values['investigation']}. Start {values['treatment']}. "
         f"Review in {review}."
     )
     return Consultation(
-        id=f"visit-{slug(fact.condition)}", turns=turns, note=note, group=fact.condition
+        id=f"visit-{make_slug(fact.condition)}", turns=turns, note=note, group=fact.condition
     )
 
 
@@ -151,7 +150,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def write_chat(index: int, rng: random.Random) -> Dialogue:
-    """Small talk of two exchanges: sums, opposites, days of the week, courtesy."""
+    """Return small talk of two exchanges: sums, opposites, days of the week, courtesy."""
     exchanges = []
     for kind in rng.sample(("sum", "opposite", "day", "thanks"), 2):
         a, b = rng.randint(1, 20), rng.randint(1, 20)

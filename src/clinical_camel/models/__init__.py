@@ -1,13 +1,14 @@
-"""Everything that touches torch: load, render, encode, score, generate. All sizes, one code path.
+"""Everything that touches torch: load, render, tokenize, score, generate, for models of any size.
 
-    loading      models, adapters, tokenizers, quantisation
-    templates    how a conversation is written, for each family of bases
-    encoding     conversations and texts as token ids
-    scoring      the log-likelihood of continuations
-    generation   text after a prompt
+    choices        how a model may be loaded: closed sets for settings, no torch
+    loading        models, adapters, tokenizers, quantization
+    templates      the chat template of each model family
+    tokenization   conversations and texts as token ids
+    scoring        log-likelihood of continuations
+    generation     text after a prompt
 
-One decision worth knowing: training, scoring and generation all render a conversation through the
-tokenizer's own chat template; a text that already starts with the BOS token never gets a second.
+Training, scoring and generation all render a conversation with the tokenizer's chat template. A
+text that already starts with the BOS token never gets a second one.
 """
 
 import lazy_loader
@@ -15,38 +16,35 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "encoding": [
-            "IGNORE",
-            "Pair",
-            "common_prefix",
-            "encode",
-            "encode_dialogue",
-            "encode_pair",
-            "encode_text",
-            "render_chat",
-            "reply_lead",
-        ],
-        "generation": ["generate"],
+        "generation": ["Decoding", "generate"],
         "loading": [
             "LLM",
             "ModelError",
-            "QUANTIZE",
-            "adapter_problem",
+            "accepts_position_ids",
             "compute_dtype",
             "device",
-            "file_hash",
-            "fingerprint",
+            "freeze_quantization",
+            "hash_weights",
+            "identify_weights",
             "load",
             "load_base",
             "load_tokenizer",
             "locate",
-            "quantization",
-            "refuse_own_code",
-            "steady",
-            "takes_positions",
-            "tokenizer_problem",
+            "make_quantization_config",
+            "require_matching_tokenizer",
+            "require_no_remote_code",
         ],
-        "scoring": ["laid_out", "score"],
+        "scoring": ["plan_batches", "score_pairs"],
         "templates": ["TEMPLATES"],
+        "tokenization": [
+            "IGNORE_INDEX",
+            "Pair",
+            "find_reply_prefix",
+            "render_chat",
+            "tokenize_dialogue",
+            "tokenize_document",
+            "tokenize_pair",
+            "tokenize_text",
+        ],
     },
 )

@@ -1,7 +1,8 @@
-"""How a model may be loaded, and what can be checked of its folder without opening a weight."""
+"""How a model may be loaded: closed sets for settings, and checks of folders without torch."""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from clinical_camel.core.paths import root
@@ -17,7 +18,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check_model(model: str, chat_template: str) -> Iterator[str]:
-    """Yield what is wrong with a model's name or folder, one line each."""
+    """Yield every problem of a model's name or folder, one line each."""
     folder = root() / model
     if model == "mini":
         return
@@ -33,16 +34,16 @@ def check_model(model: str, chat_template: str) -> Iterator[str]:
         yield f"model: {model}: no such folder, and neither mini nor a hub id (owner/name)"
 
 
-def _has_template(folder) -> bool:
+def _has_template(folder: Path) -> bool:
     config = folder / "tokenizer_config.json"
     in_config = config.is_file() and '"chat_template"' in config.read_text(encoding="utf-8")
     return in_config or (folder / "chat_template.jinja").is_file()
 
 
 def check_adapters(adapters: dict[str, str], baseline: str = "") -> Iterator[str]:
-    """Yield what is wrong with named adapter folders, one line each.
+    """Yield every problem of named adapter folders, one line each.
 
-    A folder under outputs/ may be missing: a step that has yet to run makes it.
+    A folder under outputs/ may be missing: an earlier step creates it.
     """
     for name, text in adapters.items():
         is_complete = (root() / text / "adapter_model.safetensors").is_file()

@@ -1,7 +1,8 @@
-"""Text written after prompts, batch by batch; what is drawn for a prompt depends on it alone."""
+"""Generate text in batches; the sample for a prompt does not depend on its batch."""
 
 import zlib
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 
 import torch
 from transformers import (
@@ -12,53 +13,60 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from clinical_camel.models.encoding import encode
 from clinical_camel.models.loading import LLM
-from clinical_camel.models.scoring import halving
+from clinical_camel.models.scoring import halve_batch_on_oom
+from clinical_camel.models.tokenization import tokenize_text
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the next token is chosen: temperature 0 is greedy, top_k 0 and top_p 1 keep all."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
 
 
 @torch.inference_mode()
 def generate(
     llm: LLM,
     prompts: Sequence[str],
+    decoding: Decoding,
     *,
-    max_new_tokens: int,
     token_budget: int,
     seed: int,
     skip: Set[int] = frozenset(),
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    repetition_penalty: float = 1.0,
 ) -> Iterator[tuple[int, str, bool]]:
-    """Yields (index of the prompt, text written after it, whether it came to its own end).
+    """Yield (index of the prompt, generated text, whether it ended with EOS), longest prompt first.
 
-    Longest prompt first. `temperature=0.0` is greedy. `token_budget` bounds rows x tokens of a
-    batch, the new ones counted in; a batch that runs out of memory is halved. Each prompt has a
-    random generator of its own, so a run that was resumed, or halved, draws the same. `skip` are
-    indices whose text is known: a batch of only such is not written, and batches stay the same.
+    `token_budget` limits rows x tokens of a batch, new tokens
+    included; a batch that runs out of memory is halved. Each prompt has its own random generator,
+    so resumed runs and halved batches sample the same text. `skip`: indices that are already done;
+    batches stay the same, and a batch of only such indices is not computed.
     """
     if skip.issuperset(range(len(prompts))):
         return
     model, tokenizer = llm.activate(), llm.tokenizer
-    ids = [encode(tokenizer, prompt) for prompt in prompts]
+    ids = [tokenize_text(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
 
-    def write(batch: list[list[int]]) -> list[tuple[int, str, bool]]:
+    def write_batch(batch: list[list[int]]) -> list[tuple[int, str, bool]]:
         chosen, width = [row[0] for row in batch], len(batch[0])
         pad = tokenizer.pad_token_id
         padded = torch.tensor([[pad] * (width - len(ids[i])) + ids[i] for i in chosen])
         mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen])
-        draws = [seed + zlib.crc32(prompts[i].encode()) for i in chosen]
+        seeds = [seed + zlib.crc32(prompts[i].encode()) for i in chosen]
         output = model.generate(
             input_ids=padded.to(model.device),
             attention_mask=mask.to(model.device),
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=decoding.max_new_tokens,
             pad_token_id=pad,
             eos_token_id=tokenizer.eos_token_id,
-            repetition_penalty=repetition_penalty,
+            repetition_penalty=decoding.repetition_penalty,
             do_sample=False,
-            logits_processor=_sampling(draws, temperature, top_p, top_k),
+            logits_processor=_make_sampler(seeds, decoding),
         )
         rows = [row.tolist() for row in output[:, width:]]
         texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
@@ -66,28 +74,28 @@ def generate(
         return list(zip(chosen, map(str.strip, texts), ended, strict=True))
 
     rows = [[i] * len(ids[i]) for i in order]
-    for _, written in halving(rows, max_new_tokens, token_budget, write, lambda r: r[0] in skip):
-        yield from (each for each in written if each[0] not in skip)
+    for texts in halve_batch_on_oom(
+        rows, decoding.max_new_tokens, token_budget, write_batch, lambda row: row[0] in skip
+    ):
+        yield from (text for text in texts if text[0] not in skip)
 
 
-def _sampling(
-    seeds: Sequence[int], temperature: float, top_p: float, top_k: int
-) -> LogitsProcessorList:
-    """What makes the likeliest token a drawn one; nothing for temperature 0."""
+def _make_sampler(seeds: Sequence[int], decoding: Decoding) -> LogitsProcessorList:
+    """Return the processors that turn greedy decoding into sampling; none for temperature 0."""
     steps = LogitsProcessorList()
-    if temperature > 0:
-        steps.append(TemperatureLogitsWarper(temperature))
-        steps += [TopKLogitsWarper(top_k)] if top_k else []
-        steps += [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    if decoding.temperature > 0:
+        steps.append(TemperatureLogitsWarper(decoding.temperature))
+        steps += [TopKLogitsWarper(decoding.top_k)] if decoding.top_k else []
+        steps += [TopPLogitsWarper(decoding.top_p)] if decoding.top_p < 1 else []
         steps.append(_Gumbel(seeds))
     return steps
 
 
 class _Gumbel(LogitsProcessor):
-    """Adds Gumbel noise, row by row from its own generator.
+    """Add Gumbel noise to the scores, each row from its own random generator.
 
-    The likeliest token is then a draw from the softmax (the Gumbel-max trick, Gumbel 1954), and no
-    row's draw depends on which others are in its batch, as it would with one generator for all.
+    The most likely token is then a sample from the softmax (Gumbel-max trick, Gumbel 1954). With
+    one generator for all rows, a sample would depend on the other rows of the batch.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Models, adapters, tokenizers: found, checked before weights are read, loaded once, shared."""
+"""Load models, adapters and tokenizers: check them before reading weights, share base weights."""
 
 import contextlib
 import functools
@@ -28,7 +28,8 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from clinical_camel import data
+from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.paths import root
 from clinical_camel.models.choices import QUANTIZE
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
@@ -39,7 +40,7 @@ class ModelError(ValueError):
 
 @dataclass(slots=True)
 class LLM:
-    """A model ready to score and generate: several may share one set of base weights."""
+    """A model that can score and generate. Several LLMs may share one set of base weights."""
 
     name: str
     model: Any
@@ -47,10 +48,10 @@ class LLM:
     max_length: int
     adapter: str = ""
     source: dict[str, str] = field(default_factory=dict)
-    counts: Counter = field(default_factory=Counter)  # what scoring computed, see `score`
+    counts: Counter = field(default_factory=Counter)  # tokens computed, see `score_pairs`
 
     def activate(self) -> Any:
-        """The underlying model with this LLM's adapter switched on, or all adapters off."""
+        """Return the underlying model with only this LLM's adapter enabled, in eval mode."""
         if isinstance(self.model, PeftModel):
             if self.adapter:
                 self.model.base_model.enable_adapter_layers()
@@ -65,18 +66,17 @@ def device() -> str:
 
 
 def compute_dtype() -> torch.dtype:
-    """bfloat16 or float16 on a GPU, float32 on a CPU, where bfloat16 trains 15 times slower."""
+    """bfloat16 or float16 on a GPU; float32 on a CPU, where bfloat16 trains 15 times slower."""
     if device() == "cpu":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def quantization(quantize: str, sharded: bool = False) -> BitsAndBytesConfig | None:
-    """ "nf4" (4 bit, double quantisation, as QLoRA), "int8", or "" for none.
+def make_quantization_config(quantize: str) -> BitsAndBytesConfig | None:
+    """Return the config for "nf4" (4 bits, double quantization, as QLoRA) or "int8"; None for "".
 
-    "nf4_dequantized": the values of "nf4", held at the precision they are multiplied in. The same
-    model in the memory of an unquantised one, without the time to unpack it at every pass.
-    `sharded` keeps the 4 bits in tensors of the computing type: FSDP cuts no other.
+    "nf4_dequantized" has the values of "nf4", stored in the compute dtype: the same model, as large
+    as without quantization, but no time is spent on dequantizing at every pass.
     """
     if quantize not in QUANTIZE:
         raise ModelError(f"quantize: {quantize!r} is not one of {', '.join(map(repr, QUANTIZE))}")
@@ -86,61 +86,62 @@ def quantization(quantize: str, sharded: bool = False) -> BitsAndBytesConfig | N
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute_dtype(),
-            bnb_4bit_quant_storage=compute_dtype() if sharded else torch.uint8,
         )
     return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
 
 
 def locate(name: str) -> str:
-    """Where a model is: the shipped `mini`, a folder under the project root, or a hub id."""
+    """Return the path of the shipped `mini` or of a folder under the project root, or a hub id.
+
+    Raises ModelError for any other name, and for a folder without .safetensors.
+    """
     if name == "mini":
         return str(resources.files("clinical_camel") / "mini" / "base")
-    folder = data.root() / name
+    folder = root() / name
     if folder.is_dir():
         weights = list(folder.glob("*.safetensors"))
         if not weights:
-            raise ModelError(f"{name}: no .safetensors here; other weight files are not opened")
+            raise ModelError(f"{name}: has no .safetensors; other weight files are not opened")
         return str(folder)
     if name.count("/") != 1 or name.startswith(("outputs/", "data/")):
         raise ModelError(f"{name}: no such folder, and neither 'mini' nor a hub id (owner/name)")
     return name
 
 
-def refuse_own_code(model: str) -> None:
-    """Raises ModelError for a model or tokenizer that would need code which comes with it.
+def require_no_remote_code(model: str) -> None:
+    """Raise ModelError if the model or tokenizer needs the Python code of its repository.
 
-    Such code is never run here. A model of a known type whose `auto_map` names code as well is
-    taken where `architectures` says that it is the class that transformers has.
+    Such code never runs here. A model that names code in `auto_map` is accepted if transformers
+    has the class in its `architectures`.
     """
-    place, release = locate(model), transformers.__version__
+    place, version = locate(model), transformers.__version__
     try:
         config, _ = PreTrainedConfig.get_config_dict(place)
-    except OSError:  # an adapter's folder has none
+    except OSError:  # an adapter folder has none
         config = {}
     if config:
-        classes = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.get("model_type", ""), ())
-        classes = {classes} if isinstance(classes, str) else set(classes)
-        asked = config.get("architectures") or [config.get("model_type", "nothing")]
-        if not classes or ("auto_map" in config and not classes & set(asked)):
-            own = "needs code of its own (auto_map), which is not run here: " * (
-                "auto_map" in config
-            )
+        supported = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.get("model_type", ""), ())
+        supported = {supported} if isinstance(supported, str) else set(supported)
+        named = config.get("architectures") or [config.get("model_type", "nothing")]
+        remote = "auto_map" in config
+        if not supported or (remote and not supported & set(named)):
+            reason = "needs remote code (auto_map), which is not run here: " * remote
             raise ModelError(
-                f"{model}: config.json {own}asks for {', '.join(asked)}, no language model that "
-                f"transformers {release} has; choose a base that it has"
+                f"{model}: config.json {reason}names {', '.join(named)}, which is not a language "
+                f"model in transformers {version}; choose a base model that is"
             )
     settings = get_tokenizer_config(place)
-    own, name = settings.get("auto_map") or {}, settings.get("tokenizer_class") or ""
-    if own and not hasattr(transformers, name):
+    name = settings.get("tokenizer_class") or ""
+    if settings.get("auto_map") and not hasattr(transformers, name):
         raise ModelError(
-            f"{model}: tokenizer_config.json needs code of its own (auto_map), which is not run "
-            f"here: {name or 'its class'} is no tokenizer that transformers {release} has"
+            f"{model}: tokenizer_config.json needs remote code (auto_map), which is not run here: "
+            f"{name or 'its class'} is not a tokenizer in transformers {version}"
         )
 
 
 def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with a chat template and a pad token that is no trained token."""
-    refuse_own_code(model)
+    """Load the model's tokenizer with a chat template and a pad token that is never a target."""
+    require_no_remote_code(model)
     tokenizer = AutoTokenizer.from_pretrained(locate(model))
     if chat_template:
         if chat_template not in TEMPLATES:
@@ -148,79 +149,75 @@ def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBa
                 f"chat_template: {chat_template!r} is not one of {', '.join(TEMPLATES)}"
             )
         tokenizer.chat_template = TEMPLATES[chat_template]
-        _end_replies(tokenizer, model, chat_template)
+        _set_end_token(tokenizer, model, chat_template)
     if not tokenizer.chat_template:
         raise ModelError(
             f"{model}: has no chat template; set chat_template: {', '.join(TEMPLATES)}"
         )
-    _refuse_two_readings(tokenizer, model)
+    _require_consistent_bos(tokenizer, model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     tokenizer.padding_side = "right"
     return tokenizer
 
 
-def _end_replies(tokenizer: PreTrainedTokenizerBase, model: str, chat_template: str) -> None:
-    """Makes the template's own end of a reply the end token, if the tokenizer has it as a token."""
+def _set_end_token(tokenizer: PreTrainedTokenizerBase, model: str, chat_template: str) -> None:
+    """Make the token that ends a reply in this template the tokenizer's EOS token."""
     end = REPLY_ENDS.get(chat_template, tokenizer.eos_token)
     if end is None or end not in tokenizer.get_vocab():
         raise ModelError(
-            f"chat_template: {chat_template} ends a reply with {end or 'an end token'}, which the "
+            f"chat_template: {chat_template} ends a reply with {end or 'an EOS token'}, which the "
             f"tokenizer of {model} does not have; choose another of {', '.join(TEMPLATES)}"
         )
     tokenizer.eos_token = end
 
 
-def _refuse_two_readings(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
-    """A conversation must have the same tokens in training (by the template alone) and when asked
-    (as text, with the special tokens that the tokenizer adds): one BOS in both or none."""
+def _require_consistent_bos(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
+    """Require the same tokens in training (template only) and inference (text, special tokens)."""
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@"}]
     text = tokenizer.apply_chat_template(turns, tokenize=False)
     bos = tokenizer.bos_token
-    asked = tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
-    if tokenizer.encode(text, add_special_tokens=False) != asked:
+    at_inference = tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
+    if tokenizer.encode(text, add_special_tokens=False) != at_inference:
         raise ModelError(
             f"chat_template: begins without the {bos} that the tokenizer of {model} adds; choose "
-            "another, or training and asking would differ"
+            "another, or training and inference would differ"
         )
 
 
-def load_base(
-    model: str, quantize: str = "", attn_implementation: str = "", sharded: bool = False
-) -> Any:
-    """The base weights, quantised while loading, on this process's GPU if there is one.
+def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> Any:
+    """Load the base weights, quantized while loading, onto this process's GPU if there is one.
 
-    `attn_implementation`: one of ATTENTION, or "" for the base's own choice. `sharded` is for FSDP:
-    on the CPU, since each GPU is to hold a part of them only.
+    `attn_implementation`: one of ATTENTION, or "" for the model's default.
     """
-    refuse_own_code(model)
-    place = None
+    require_no_remote_code(model)
+    device_map = None
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
-        place = {"": "cpu" if sharded else gpu}
+        device_map = {"": gpu}
     config = AutoConfig.from_pretrained(locate(model))
     base = AutoModelForCausalLM.from_pretrained(
         locate(model),
         config=config,
-        quantization_config=quantization(quantize, sharded),
+        quantization_config=make_quantization_config(quantize),
         dtype=compute_dtype(),
-        device_map=place,
+        device_map=device_map,
         attn_implementation=attn_implementation or None,
         use_safetensors=True,
     )
     if quantize == "nf4_dequantized":
         base = base.dequantize(dtype=compute_dtype())
-        base.is_loaded_in_4bit = False  # transformers leaves it; PEFT and TRL go by it
+        base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
     return base
 
 
 @contextlib.contextmanager
-def steady(model: Any) -> Iterator[None]:
-    """Within it, looking at a model does not change it: for a training that watches its loss.
+def freeze_quantization(model: Any) -> Iterator[None]:
+    """Within this context, evaluating a 4-bit model does not change its weights.
 
-    On CPUs with AVX512-BF16, bitsandbytes packs 4-bit weights anew at the first pass in evaluation
-    mode, rounds their scales to bfloat16 for good, and the training goes on with those (its
-    `Linear4bit.forward`, read in 0.50.2): a run resumed after that pass is another run.
+    On CPUs with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first pass in eval mode. It
+    rounds their scales to bfloat16, and training continues with those (`Linear4bit.forward`, read
+    in 0.50.2). A run resumed after that pass would differ from an uninterrupted one.
     """
     flag = "support_avx512bf16_for_cpu"
     layers = {module: getattr(module, flag) for module in model.modules() if hasattr(module, flag)}
@@ -236,113 +233,115 @@ def steady(model: Any) -> Iterator[None]:
 def load(
     model: str, adapters: Mapping[str, str], quantize: str = "", chat_template: str = ""
 ) -> dict[str, LLM]:
-    """One LLM for each name in `adapters` (name: adapter folder, or "" for the base alone).
+    """Load one LLM per entry of `adapters` (name: adapter folder, or "" for the base model).
 
-    The base is loaded once and shared. An adapter folder brings its own tokenizer and template,
-    as trained. Raises ModelError, before weights are read, for an adapter that is missing, damaged
-    or made for another base, for a tokenizer larger than the embedding, and for a base that needs
-    code of its own.
+    The base is loaded once and shared. An adapter folder brings the tokenizer and template that it
+    was trained with. Raises ModelError, before weights are read, for an adapter that is missing,
+    damaged or made for another base, for a tokenizer larger than the embedding matrix, and for a
+    base that needs remote code.
     """
-    refuse_own_code(model)
-    with torch.device("meta"):  # the base without its weights
+    require_no_remote_code(model)
+    with torch.device("meta"):  # the architecture without weights
         skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(locate(model)))
     tokenizers = {}
     for name, adapter in adapters.items():
-        folder = data.root() / adapter
-        problem = adapter_problem(folder, skeleton) if adapter else ""
-        if problem:
-            raise ModelError(f"adapters: {name}: {adapter} {problem}")
-        own = adapter and (folder / "tokenizer_config.json").is_file()
-        tokenizers[name] = load_tokenizer(adapter if own else model, chat_template)
-        if problem := tokenizer_problem(tokenizers[name], skeleton):
-            raise ModelError(f"{model}: {problem}")
+        folder = root() / adapter
+        if adapter:
+            _require_matching_adapter(folder, skeleton, f"adapters: {name}: {adapter}")
+        has_tokenizer = adapter and (folder / "tokenizer_config.json").is_file()
+        tokenizers[name] = load_tokenizer(adapter if has_tokenizer else model, chat_template)
+        require_matching_tokenizer(tokenizers[name], skeleton, model)
     base = load_base(model, quantize)
     limit = int(getattr(base.config, "max_position_embeddings", 0)) or 2048
     shared, llms = base, {}
     for name, adapter in adapters.items():
-        source = {"model": model, "quantize": quantize, **fingerprint(locate(model), base)}
+        source = {"model": model, "quantize": quantize, **identify_weights(locate(model), base)}
         if adapter:
-            folder = data.root() / adapter
+            folder = root() / adapter
             if isinstance(shared, PeftModel):
                 shared.load_adapter(str(folder), adapter_name=name)
             else:
                 shared = PeftModel.from_pretrained(shared, str(folder), adapter_name=name)
-            source |= {"adapter": adapter, "adapter_sha256": file_hash(folder)}
+            source |= {"adapter": adapter, "adapter_sha256": hash_weights(folder)}
         llms[name] = LLM(name, base, tokenizers[name], limit, name if adapter else "", source)
     for llm in llms.values():
         llm.model = shared
     return llms
 
 
-def tokenizer_problem(tokenizer: PreTrainedTokenizerBase, model: Any) -> str:
-    """Why this tokenizer cannot stand before this model: it has ids without an embedding; or ""."""
+def require_matching_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Any, name: str) -> None:
+    """Raise ModelError, with the model's name, for token ids beyond the embedding matrix."""
     last = max(tokenizer.get_vocab().values())
     rows = model.get_input_embeddings().num_embeddings
-    if last < rows:
-        return ""
-    token = tokenizer.convert_ids_to_tokens(last)
-    return (
-        f"tokenizer has more than embeddings: {token!r} is number {last}, the base has {rows}; "
-        "use the tokenizer that the base was trained with"
-    )
+    if last >= rows:
+        token = tokenizer.convert_ids_to_tokens(last)
+        raise ModelError(
+            f"{name}: tokenizer has more tokens than the model has embeddings: {token!r} has id "
+            f"{last}, the model {rows} rows; use the tokenizer that the base was trained with"
+        )
 
 
-def adapter_problem(folder: Path, model: Any) -> str:
-    """Why this adapter cannot stand on this model, or "" when each of its matrices has its place.
+def _require_matching_adapter(folder: Path, model: Any, name: str) -> None:
+    """Raise ModelError, with the adapter's name, unless every matrix has its layer in the model.
 
-    PEFT passes over matrices of layers that the base does not have, and an untuned model is scored
-    as the tuned one.
+    PEFT ignores matrices of layers that the base does not have: the base model would be scored
+    under the name of the tuned one.
     """
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
-        return "holds no adapter_model.safetensors; other weight files are not opened"
+        raise ModelError(
+            f"{name} has no adapter_model.safetensors; other weight files are not opened"
+        )
     try:
         with safe_open(file, "pt") as matrices:
             keys = matrices.keys()
             shapes = {key: matrices.get_slice(key).get_shape() for key in keys}
     except SafetensorError as error:
-        return f"is damaged ({error}); make it again"
+        raise ModelError(f"{name} is damaged ({error}); make it again") from error
     if not any(".lora_B." in key for key in shapes):
-        return f"holds no LoRA matrix ({file.stat().st_size} bytes): it changes nothing"
+        size = file.stat().st_size
+        raise ModelError(f"{name} has no LoRA matrix ({size} bytes): it changes nothing")
     for key, shape in sorted(shapes.items()):
-        found = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
-        if not found or len(shape) != 2:
+        match = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
+        if not match or len(shape) != 2:
             continue
         try:
-            layer = model.get_submodule(found[1])
+            layer = model.get_submodule(match[1])
         except AttributeError:
-            return f"was made for another base: this one has no {found[1]}"
-        have, side = (shape[1], "in_features") if found[2] == "A" else (shape[0], "out_features")
-        want = getattr(layer, side, have)
-        if want != have:
-            return f"was made for another base: {found[1]} is {want} wide, not {have}"
-    return ""
+            reason = f"this one has no {match[1]}"
+        else:
+            have, side = (
+                (shape[1], "in_features") if match[2] == "A" else (shape[0], "out_features")
+            )
+            want = getattr(layer, side, have)
+            reason = "" if want == have else f"{match[1]} is {want} wide, not {have}"
+        if reason:
+            raise ModelError(f"{name} was made for another base: {reason}")
 
 
-def takes_positions(model: Any) -> bool:
-    """Whether a model can be told each token's position; ALiBi models (BLOOM) count the row."""
+def accepts_position_ids(model: Any) -> bool:
+    """Whether `forward` takes position ids; ALiBi models (BLOOM) derive positions from the row."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "position_ids" in inspect.signature(base.forward).parameters
 
 
-def fingerprint(folder: str, model: Any) -> dict[str, str]:
-    """What pins these weights: the hub's commit, or a hash of local files."""
+def identify_weights(folder: str, model: Any) -> dict[str, str]:
+    """Return what identifies these weights: the hub's commit, or a hash of local files."""
     if Path(folder).is_dir():
-        return {"model_sha256": file_hash(Path(folder))}
+        return {"model_sha256": hash_weights(Path(folder))}
     return {"model_revision": str(getattr(model.config, "_commit_hash", "") or "unknown")}
 
 
-def file_hash(folder: Path) -> str:
+def hash_weights(folder: Path) -> str:
     """First 16 hex digits of the sha256 over a folder's safetensors files, in name order."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
-        facts = file.stat()
-        digest.update(_sha256(file, facts.st_size, facts.st_mtime_ns))
+        status = file.stat()
+        digest.update(_hash_once(file, status.st_size, status.st_mtime_ns))
     return digest.hexdigest()[:16]
 
 
 @functools.cache
-def _sha256(file: Path, size: int, changed: int) -> bytes:
-    """Asked for by the record and by the checkpoints of a run, and 140 GB are read once."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+def _hash_once(file: Path, size: int, modified: int) -> bytes:
+    """Run record and checkpoints both need this hash; 140 GB are then read once."""
+    return bytes.fromhex(hash_file(file))

@@ -1,17 +1,17 @@
-"""Chat templates of the bases in this study's family, for training, scoring and generation alike.
+"""Chat templates of the model families in this study, for training, scoring and generation.
 
-A reply and its end token stand inside `generation`, so that both are trained: a model that never
-sees its end token learns never to stop. White space before a reply stands outside: a token that
-begins with it is counted by its first letter. Texts lose white space at their ends, where it would
-become part of another token than the one that a prompt ends with. Line breaks are written as
-expressions, because the renderer drops one that follows a tag.
+`generation` encloses a reply and its end token, so both are targets: a model that never sees its
+end token never learns to stop. White space before a reply is outside: a token that begins with it
+counts by its first letter. Texts are trimmed: white space at an end could merge into another
+token than the one at the end of a prompt. Line breaks are written as expressions, because the
+renderer drops one after a tag.
 """
 
-# What a reply ends with where that is not the tokenizer's own end token; `load_tokenizer` makes it
-# that, so that what is trained is also what ends a generation.
+# The end of a reply where it is not the tokenizer's EOS token. `load_tokenizer` makes it the EOS
+# token, so the trained end token also ends generation.
 REPLY_ENDS = {"llama3": "<|eot_id|>", "chatml": "<|im_end|>"}
 
-_SYSTEM = (  # `system`: what the first message says, if the system says it; `rest`: the others
+_SYSTEM = (  # `system`: text of a leading system message, or ""; `rest`: the other messages
     "{%- set system = messages[0]['content'] | trim if messages[0]['role'] == 'system' else '' -%}"
     "{%- set rest = messages[1:] if system else messages -%}"
 )
@@ -29,7 +29,7 @@ _INPUT = "{{- '\\n\\n### Input:\\n' ~ (m['content'] | trim if system else '') -}
 _RESPONSE = "{{- '\\n\\n### Response:\\n' -}}"
 
 TEMPLATES = {
-    # The shipped base's own.
+    # The shipped base model.
     "mini": (
         "{{- bos_token -}}"
         "{%- for m in messages -%}"
@@ -39,8 +39,8 @@ TEMPLATES = {
         "{%- endfor -%}"
         "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
     ),
-    # Llama 2 chat (generation.py of Meta's repository): each exchange opens with a BOS of its own,
-    # and a blank stands before its end token.
+    # Llama 2 chat (generation.py of Meta's repository): each exchange starts with BOS, and a space
+    # precedes its end token.
     "llama2": (
         _SYSTEM + "{%- for m in rest -%}{%- if m['role'] == 'user' -%}"
         "{{- bos_token ~ '[INST] ' -}}"
@@ -63,8 +63,8 @@ TEMPLATES = {
         "{%- if add_generation_prompt -%}"
         "{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}{%- endif -%}"
     ),
-    # Vicuna v1.1 (fastchat/conversation.py: separators " " and "</s>"), which FastChat takes for
-    # every model with "camel" in its name; Clinical Camel's cards name no other.
+    # Vicuna v1.1 (fastchat/conversation.py: separators " " and "</s>"). FastChat uses it for every
+    # model with "camel" in its name; the model cards of Clinical Camel name no template.
     "vicuna_v1.1": (
         _SYSTEM
         + '{{- bos_token ~ (system or "'
@@ -76,8 +76,8 @@ TEMPLATES = {
         + _REPLY
         + "{%- endif -%}{%- endfor -%}"
     ),
-    # Alpaca (tatsu-lab/stanford_alpaca, train.py; alpaca-lora and ClinMED-LLAMA3 after it): what
-    # the system says is the instruction, then what the user says is its input.
+    # Alpaca (tatsu-lab/stanford_alpaca, train.py; followed by alpaca-lora and ClinMED-LLAMA3): the
+    # system message is the instruction, the user message its input.
     "alpaca": (
         _SYSTEM
         + "{{- bos_token ~ ('"
@@ -94,8 +94,8 @@ TEMPLATES = {
         + _REPLY
         + "{%- endif -%}{%- endfor -%}"
     ),
-    # MedAlpaca (prompt_templates/medalpaca.json, handler.py): the input stays even when empty.
-    # Theirs is trained without a BOS and asked with one; ours has one in both.
+    # MedAlpaca (prompt_templates/medalpaca.json, handler.py): an empty input keeps its heading.
+    # MedAlpaca trains without BOS and prompts with it; ours has BOS in both.
     "medalpaca": (
         _SYSTEM
         + "{{- bos_token ~ '"
@@ -108,7 +108,7 @@ TEMPLATES = {
         + _REPLY
         + "{%- endif -%}{%- endfor -%}"
     ),
-    # ChatML, as Qwen has it (model cards); Qwen has no BOS.
+    # ChatML, as in Qwen (model cards); Qwen has no BOS.
     "chatml": (
         "{{- bos_token -}}{%- for m in messages -%}{{- '<|im_start|>' ~ m['role'] ~ '\\n' -}}"
         "{%- if m['role'] == 'assistant' -%}"
@@ -118,7 +118,7 @@ TEMPLATES = {
         + "{{- '<|im_end|>' -}}{%- endif -%}{{- '\\n' -}}{%- endfor -%}"
         "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
     ),
-    # Text to text, as ClinicalGPT casts every task on BLOOM; its own wording is not known.
+    # Text to text, as ClinicalGPT casts every task for BLOOM; its exact wording is not known.
     "plain": (
         "{%- for m in messages -%}{%- if m['role'] == 'assistant' -%}"
         + _REPLY

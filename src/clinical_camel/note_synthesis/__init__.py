@@ -1,33 +1,34 @@
-"""Step 04: a consultation becomes a sectioned clinical note, scored in a way one can argue with.
+"""Step 04: write sectioned clinical notes of consultations and measure their quality.
 
-    structure     the sections of a note, and outputs that are no notes
-    prompts       the transcript as text, the prompts as data, the one-shot example
+    settings      the settings of the step
+    corpora       consultations of each corpus, one-shot exemplars
+    prompts       the wording, and the transcript as text
+    decodings     named sampling settings
+    structure     the sections of a note, the status of an output
     fitting       a transcript and the context of a model
-    writing       prompts to raw outputs to notes
-    baselines     notes that need no model
+    writing       prompts, raw outputs, notes
+    baselines     notes without a model
     scores        ROUGE, BLEU, chrF; intervals over encounters, paired comparison
-    faithfulness  what of a note is supported, and what of the visit is kept
-    planted       the exercise: an error in a reference note, to be found
-    sheet         two people rate the notes; how far they agree
-    phi           a screen for what may identify a person
-    figures       figures with intervals, a transcript beside its notes
+    faithfulness  hallucinations and omissions
+    planted       exercise: find the error in a reference note
+    rating_sheet  two people rate the notes; their agreement
+    phi           find identifiers of persons in texts
+    figures       figures with intervals
+    side_by_side  HTML: a transcript next to its notes
 
-The note format is plain text: each section is its heading on a line of its own, closed by a colon,
-then its text; sections are parted by an empty line.
+Unusual inputs and their handling, each with a test:
 
-What becomes of an input that is none, each with a test:
-
-    no turn, an empty turn, broken JSON   refused when read, with file, line and key
-    200,000 characters                    "too long", or shortened with the turns counted, or read
-                                          in windows that hold every word; never cut in silence
-    HTML, JavaScript, formulas            text in the prompt; escaped on the page, an apostrophe in
-                                          the sheet; nothing is live
-    control characters                    NUL is refused when read, others become a space
-    the model's special tokens            written apart: they end no turn
-    an order to the model                 stays text in the user's turn; no prompt keeps a model
-                                          from obeying it, and the note has to be read
-    another script                        asked as any; ROUGE is missing, BLEU and chrF are not
-    another language in Latin letters     not noticed: asked and scored as any
+    no turn, an empty turn, broken JSON   rejected when read, with file, line and key
+    200,000 characters                    "too long", truncated with the turns counted, or read in
+                                          windows that contain every word
+    HTML, JavaScript, formulas            plain text in the prompt; escaped on the page and in the
+                                          rating sheet
+    control characters                    NUL is rejected when read, others become a space
+    the model's special tokens            spaced out: they cannot end a turn
+    instructions to the model             stay text in the user turn; the model may still follow
+                                          them, so read the note
+    another script                        processed as usual; only ROUGE is missing
+    another language in Latin letters     not detected: processed and scored as usual
 """
 
 import lazy_loader
@@ -36,52 +37,40 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "settings": ["NoteTask"],
-        "baselines": ["baseline_notes", "lead_copy", "majority_notes"],
+        "baselines": ["write_baselines"],
+        "corpora": ["choose_exemplar", "load_corpora", "load_exemplars", "name_corpus"],
+        "decodings": ["DECODINGS"],
         "faithfulness": [
-            "check_notes",
-            "flagged",
-            "marks",
-            "show_check",
-            "summarise_check",
-            "worst_omissions",
-            "worst_sentences",
+            "annotate_notes",
+            "format_faithfulness",
+            "list_flagged",
+            "measure_faithfulness",
+            "rank_hallucinations",
+            "rank_omissions",
+            "summarise_faithfulness",
         ],
         "figures": [
-            "plot_check",
             "plot_decodings",
+            "plot_faithfulness",
             "plot_parts",
             "plot_scores",
             "plot_statuses",
-            "read_worst",
-            "side_by_side",
         ],
-        "fitting": ["fit"],
-        "phi": ["screen", "screen_texts", "summarise_screen"],
-        "planted": ["check_planted", "plant_error"],
-        "prompts": [
-            "PROMPTS",
-            "Request",
-            "SECTIONS",
-            "build_messages",
-            "choose_example",
-            "corpus_name",
-            "load_visits",
-            "plan",
-            "transcript",
-        ],
-        "rating_sheet": ["RATINGS", "agreement", "rating_sheet"],
+        "phi": ["count_identifiers"],
+        "planted": ["grade_answer", "plant_error"],
+        "prompts": ["PROMPTS", "SECTIONS", "build_messages", "format_transcript"],
+        "rating_sheet": ["make_rating_sheet", "measure_agreement"],
         "scores": [
-            "METRICS",
-            "by_decoding",
-            "compare",
+            "compare_models",
+            "count_missing_sections",
             "count_statuses",
-            "missing_sections",
-            "score",
+            "describe_metrics",
+            "score_decodings",
             "score_notes",
-            "signatures",
-            "summarise",
+            "summarise_scores",
         ],
-        "structure": ["DIVISIONS", "STATUSES", "parse_note", "status"],
-        "writing": ["DECODINGS", "Decoding", "assemble", "write_notes"],
+        "side_by_side": ["render_side_by_side", "render_worst"],
+        "structure": ["STATUSES", "parse_note"],
+        "writing": ["make_journal_key", "write_notes"],
     },
 )

@@ -1,101 +1,94 @@
-"""Notes that need no model: what a score has to be compared with before it means anything."""
+"""Baselines without a model; a score is only meaningful next to theirs."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from clinical_camel import data
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.prompts import Request, Visits, plain_text
+from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter
+from clinical_camel.note_synthesis.prompts import flatten_text
+from clinical_camel.note_synthesis.settings import NoteTask
 from clinical_camel.note_synthesis.structure import parse_note
-from clinical_camel.note_synthesis.writing import encounter
+from clinical_camel.note_synthesis.writing import NOTE_COLUMNS, describe_consultation
 
 
-def baseline_notes(visits: Visits, request: Request) -> pd.DataFrame:
-    """Both baselines with the columns of `write_notes`; they are not judged: "ok", or "empty"."""
-    makers: dict[str, Callable] = {
-        "lead copy": lambda rows: [lead_copy(row) for row in rows],
-        "majority section": lambda rows: majority_notes(rows, request),
-    }
-    return pd.DataFrame(
-        {
-            "corpus": corpus,
-            "model": name,
-            "id": row.id,
-            "encounter": encounter(row),
-            "content_hash": data.content_hash(row),
-            "asked": "; ".join(request.asked(row)),
-            "status": "ok" if note else "empty",  # no reference, or nothing to take from others
-            "turns": len(row.turns),
-            "kept_turns": len(row.turns),
-            "windows": 1,
-            "note": note,
-        }
-        for name, make in makers.items()
-        for corpus, rows in visits.items()
-        for row, note in zip(rows, make(rows), strict=True)
-    )
+def write_baselines(corpora: Corpora, task: NoteTask) -> pd.DataFrame:
+    """Return both baselines with the columns of `write_notes`.
+
+    Their status is "ok", or "empty" without a reference or without other encounters.
+    """
+    rows = []
+    for name in ("lead copy", "majority section"):
+        for corpus, consultations in corpora.items():
+            if name == "lead copy":
+                notes = map(copy_lead, consultations)
+            else:
+                notes = write_majority_notes(consultations, task)
+            for consultation, note in zip(consultations, notes, strict=True):
+                shared = describe_consultation(consultation, task)
+                shared |= {"status": "ok" if note else "empty", "windows": 1, "note": note}
+                shared |= {"included_turns": shared["turns"]}
+                rows.append({"corpus": corpus, "model": name, **shared})
+    return pd.DataFrame(rows, columns=NOTE_COLUMNS)
 
 
-def lead_copy(visit: Consultation) -> str:
-    """The start of the transcript without the speakers, as many words as the reference has."""
-    words = plain_text(" ".join(turn.text for turn in visit.turns)).split()
-    return " ".join(words[: len(visit.note.split())])
+def copy_lead(consultation: Consultation) -> str:
+    """Return the first words of the transcript, as many as the reference note has."""
+    words = flatten_text(" ".join(turn.text for turn in consultation.turns)).split()
+    return " ".join(words[: len(consultation.note.split())])
 
 
-def majority_notes(rows: Sequence[Consultation], request: Request) -> list[str]:
-    """For each visit the most typical note of the *other* encounters: nothing of its own is read.
+def write_majority_notes(rows: Sequence[Consultation], task: NoteTask) -> list[str]:
+    """Return for each consultation the most typical note of the *other* encounters.
 
-    It has the headings that at least half of the others have (at least the most frequent one), or
-    with `headings="reference"` those asked for; and under each the text that most of the others
-    have, word for word, or, where all differ, the one that shares most words with the rest.
+    The note has the headings of at least half of the other encounters, or at least the most
+    frequent heading. With `task.headings="reference"` it has the requested headings. Under each
+    heading is the most frequent text of the other encounters. If all their texts differ, it is the
+    text with the highest summed cosine similarity (word counts) to the others.
     """
     parsed = [{k: v for k, v in parse_note(row.note).items() if v} for row in rows]
-    encounters = [encounter(row) for row in rows]
-    shelves = {name: _Shelf(name, parsed, encounters) for note in parsed for name in note}
-    own = request.headings == "reference"
+    encounters = [hash_encounter(row) for row in rows]
+    texts = {name: _SectionTexts(name, parsed, encounters) for note in parsed for name in note}
+    requested = [task.list_headings(row) if task.headings == "reference" else [] for row in rows]
     return [
         "\n\n".join(
             f"{name}:\n{text}" if name else text
-            for name, text in _typical(shelves, own and request.asked(row), mine, encounters)
-            if text
+            for name in headings or _choose_headings(texts, own, encounters)
+            if name in texts and (text := texts[name].choose(own))
         )
-        for row, mine in zip(rows, encounters, strict=True)
+        for headings, own in zip(requested, encounters, strict=True)
     ]
 
 
-def _typical(shelves: Mapping, asked: Sequence[str], mine: str, encounters: Sequence[str]):
-    others = sum(each != mine for each in encounters)
-    counts = {name: shelf.others(mine) for name, shelf in shelves.items()}
+def _choose_headings(texts: Mapping, own: str, encounters: Sequence[str]) -> list[str]:
+    """Return the headings that at least half of the other encounters have."""
+    others = sum(encounter != own for encounter in encounters)
+    counts = {name: int((section.encounters != own).sum()) for name, section in texts.items()}
     least = min(others / 2, max(counts.values(), default=0)) or 1
-    chosen = asked or [name for name, count in counts.items() if count >= least]
-    return [(name, shelves[name].text(mine)) for name in chosen if name in shelves]
+    return [name for name, count in counts.items() if count >= least]
 
 
-class _Shelf:
-    """All texts that stand under one heading, and which of them is typical."""
+class _SectionTexts:
+    """All texts under one heading, with their encounters and word-count vectors of length 1."""
 
     def __init__(
         self, name: str, parsed: Sequence[Mapping[str, str]], encounters: Sequence[str]
     ) -> None:
-        held = [(e, note[name]) for e, note in zip(encounters, parsed, strict=True) if name in note]
-        self.encounters = np.array([e for e, _ in held])
-        self.texts = [text for _, text in held]
+        rows = [(e, note[name]) for e, note in zip(encounters, parsed, strict=True) if name in note]
+        self.encounters = np.array([encounter for encounter, _ in rows])
+        self.texts = [text for _, text in rows]
         bags = [Counter(text.lower().split()) for text in self.texts]
-        place = {word: i for i, word in enumerate(sorted(set().union(*bags)))}
-        counts = np.zeros((len(bags), len(place)), dtype=np.float32)
+        column = {word: i for i, word in enumerate(sorted(set().union(*bags)))}
+        counts = np.zeros((len(bags), len(column)), dtype=np.float32)
         for i, bag in enumerate(bags):
-            counts[i, [place[word] for word in bag]] = list(bag.values())
+            counts[i, [column[word] for word in bag]] = list(bag.values())
         self.vectors = counts / np.linalg.norm(counts, axis=1, keepdims=True).clip(1e-9)
 
-    def others(self, mine: str) -> int:
-        return int((self.encounters != mine).sum())
-
-    def text(self, mine: str) -> str:
-        """The most frequent text of the other encounters, else the one most like the rest."""
-        others = np.flatnonzero(self.encounters != mine)
+    def choose(self, own: str) -> str:
+        """Return the most frequent text of the other encounters, or else the most typical one."""
+        others = np.flatnonzero(self.encounters != own)
         if not len(others):
             return ""
         text, count = Counter(self.texts[i] for i in others).most_common(1)[0]

@@ -1,11 +1,10 @@
-"""Is what a note says true to the transcript, and is what was said in the note?
+"""Faithfulness: hallucinations of a note, and omissions from it.
 
-Two readings by rules (`clinical_camel.grounding`): each sentence of a note is supported,
-contradicted or unsupported by the turns of the visit, and each fact of the visit is kept or
-omitted. The reference note is read as the models' notes are: what is flagged in it is how much the
-check alarms about a note that somebody stands behind. How many planted errors are noticed is in
-benchmarks/results/grounding.csv. A model of entailment, or an LLM as a judge, can take the place of the
-count of words: `judge` is handed to `grounding.link`, which says what it is asked.
+Two checks by rules (`clinical_camel.grounding`). A sentence of a note is supported, contradicted or
+unsupported by the turns of the consultation. A fact of the consultation is covered by the note or
+omitted. The reference note is checked too: most of its flagged sentences are false alarms.
+benchmarks/results/grounding.csv has the share of planted errors that the check detects. A model of
+entailment or an LLM judge can replace the word overlap: see `judge` in `grounding.link_sentences`.
 """
 
 import re
@@ -16,244 +15,252 @@ import pandas as pd
 
 from clinical_camel import grounding, stats
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.prompts import Visits
-from clinical_camel.note_synthesis.writing import encounter
+from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter
 
 REFERENCE = "reference"
-# The facts that are looked for; names and sexes stand in every second turn and are left out.
+# The kinds of facts that a note should cover. Names and sexes are in every second turn: left out.
 FACTS = (
     *("medication", "dose", "frequency", "duration", "number"),
     *("age", "side", "symptom", "negation"),
 )
-HARMFUL = ("medication", "dose", "frequency", "side")  # a mistake here is acted on first
+HARMFUL = ("medication", "dose", "frequency", "side")  # an error here can harm directly
 
 
-def check_notes(
-    notes: pd.DataFrame, visits: Visits, judge: grounding.Judge | None = None
+def measure_faithfulness(
+    notes: pd.DataFrame, corpora: Corpora, judge: grounding.Judge | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every sentence of every note, and every fact of every visit for each note; two tables.
+    """Return two tables: every sentence of every note, and every fact of every consultation.
 
-    sentences: corpus, model, id, encounter, sentence, verdict, reasons, turns. facts: corpus,
-    model, id, encounter, kind, fact, kept, turns. The reference is a model of its own, first in
-    order. `turns` are those that a sentence rests on, or that a fact was said in, counted from 1.
-    A note without a word is not read: it is counted by its status, and no fact of it is omitted.
+    sentences: corpus, model, id, encounter, sentence, verdict, reasons, turns. facts (one row per
+    note): corpus, model, id, encounter, kind, fact, covered, turns. The reference is listed as the
+    first model. `turns` are the sources of a sentence or of a fact, counted from 1. A note without
+    words has no rows: its status counts it, and it omits no fact.
 
-    A visit is read once for all of its notes, and a sentence that several share is checked once.
+    A consultation is parsed once for all of its notes, and a shared sentence is checked once.
     """
     order = [REFERENCE, *dict.fromkeys(notes["model"])]
-    written: dict[tuple, dict[str, str]] = {}
+    texts: dict[tuple, dict[str, str]] = {}
     for note in notes.itertuples():
-        written.setdefault((note.corpus, note.id), {})[note.model] = note.note
+        texts.setdefault((note.corpus, note.id), {})[note.model] = note.note
     sentences, facts = [], []
-    for corpus, rows in visits.items():
-        here, there = [], []
+    for corpus, rows in corpora.items():
+        checked, covered = [], []
         for row in rows:
-            texts = {REFERENCE: row.note, **written.get((corpus, row.id), {})}
-            said = {name: s for name, text in texts.items() if (s := grounding.split_note(text))}
-            shared = {"corpus": corpus, "id": row.id, "encounter": encounter(row)}
-            here += [shared | found for found in _sentences(row, said, judge)]
-            there += [shared | found for found in _facts(row, said)]
-        sentences += sorted(here, key=lambda found: order.index(found["model"]))
-        facts += sorted(there, key=lambda found: order.index(found["model"]))
+            written = {REFERENCE: row.note, **texts.get((corpus, row.id), {})}
+            split = {name: grounding.split_note(text) for name, text in written.items()}
+            split = {name: lines for name, lines in split.items() if lines}
+            shared = {"corpus": corpus, "id": row.id, "encounter": hash_encounter(row)}
+            checked += [shared | line for line in _check_sentences(row, split, judge)]
+            covered += [shared | line for line in _check_facts(row, split)]
+        sentences += sorted(checked, key=lambda line: order.index(line["model"]))
+        facts += sorted(covered, key=lambda line: order.index(line["model"]))
     columns = ["corpus", "model", "id", "encounter"]
     return (
         pd.DataFrame(sentences, columns=[*columns, "sentence", "verdict", "reasons", "turns"]),
-        pd.DataFrame(facts, columns=[*columns, "kind", "fact", "kept", "turns"]),
+        pd.DataFrame(facts, columns=[*columns, "kind", "fact", "covered", "turns"]),
     )
 
 
-def _sentences(row: Consultation, said: Mapping[str, list[str]], judge) -> Iterator[dict]:
-    once = list(dict.fromkeys(sentence for each in said.values() for sentence in each))
-    links = {link.sentence: link for link in grounding.link(once, row.turns, judge)}
-    for model, each in said.items():
-        for link in map(links.get, each):
+def _check_sentences(
+    row: Consultation, notes: Mapping[str, list[str]], judge: grounding.Judge | None
+) -> Iterator[dict]:
+    unique = list(dict.fromkeys(sentence for lines in notes.values() for sentence in lines))
+    links = {link.sentence: link for link in grounding.link_sentences(unique, row.turns, judge)}
+    for model, lines in notes.items():
+        for link in map(links.get, lines):
             yield {
                 "model": model,
                 "sentence": link.sentence,
                 "verdict": link.verdict,
                 "reasons": "; ".join(link.reasons),
-                "turns": _numbers(link.sources),
+                "turns": _count_from_one(link.sources),
             }
 
 
-def _facts(row: Consultation, said: Mapping[str, list[str]]) -> Iterator[dict]:
-    """A fact that is said in several turns is one."""
-    found = [fact for fact in grounding.facts(row.turns) if fact.kind in FACTS]
-    names = [_name(fact, row.turns[fact.where].text) for fact in found]
+def _check_facts(row: Consultation, notes: Mapping[str, list[str]]) -> Iterator[dict]:
+    """Yield each fact once per note, with all turns that state it."""
+    facts = [fact for fact in grounding.extract_facts(row.turns) if fact.kind in FACTS]
+    keys = [(fact.kind, _name_fact(fact, row.turns[fact.unit].text)) for fact in facts]
     turns: dict[tuple, set[int]] = {}
-    for fact, name in zip(found, names, strict=True):
-        turns.setdefault((fact.kind, name), set()).add(fact.where)
-    for model, each in said.items():
-        kept = grounding.kept(found, each)
-        there = {
-            (f.kind, name) for f, name, is_kept in zip(found, names, kept, strict=True) if is_kept
-        }
+    for fact, key in zip(facts, keys, strict=True):
+        turns.setdefault(key, set()).add(fact.unit)
+    for model, lines in notes.items():
+        flags = grounding.find_covered(facts, lines)
+        covered = {key for key, is_covered in zip(keys, flags, strict=True) if is_covered}
         for (kind, name), where in turns.items():
-            known = {"kind": kind, "fact": name, "kept": (kind, name) in there}
-            yield {"model": model, **known, "turns": _numbers(sorted(where))}
+            line = {"kind": kind, "fact": name, "covered": (kind, name) in covered}
+            yield {"model": model, **line, "turns": _count_from_one(sorted(where))}
 
 
-def _name(fact: grounding.Fact, text: str) -> str:
-    """The fact in words: with the drug of a dose, and with the words that a side is said of.
+def _name_fact(fact: grounding.Fact, text: str) -> str:
+    """Return the fact in words: a dose with its drug, a side with the words near it.
 
-    >>> _name(grounding.Fact("dose", "500 mg", 0, frozenset(["naproxen"])), "")
+    >>> _name_fact(grounding.Fact("dose", "500 mg", 0, frozenset(["naproxen"])), "")
     'naproxen 500 mg'
-    >>> _name(grounding.Fact("side", "left", 0, frozenset(["arteri"])), "The left artery.")
+    >>> _name_fact(grounding.Fact("side", "left", 0, frozenset(["arteri"])), "The left artery.")
     'left artery'
     """
     if fact.kind == "side":
         words = dict.fromkeys(re.findall("[a-z]+", text.lower()))
-        near = [word for word in words if fact.about & set(grounding.terms.stems([word]))]
+        near = [word for word in words if fact.about & set(grounding.terms.stem_words([word]))]
         return " ".join([fact.value, *near])
     drug = [*fact.about] if fact.kind in ("dose", "frequency") and len(fact.about) == 1 else []
     return " ".join([*drug, fact.value])
 
 
-def _numbers(places: Sequence[int]) -> str:
-    return ", ".join(str(place + 1) for place in places)
+def _count_from_one(indices: Sequence[int]) -> str:
+    return ", ".join(str(index + 1) for index in indices)
 
 
-def summarise_check(sentences: pd.DataFrame, facts: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The share of sentences with each verdict and of facts kept, with 95 % intervals.
+def summarise_faithfulness(sentences: pd.DataFrame, facts: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the share of sentences with each verdict and of facts covered, with 95 % intervals.
 
-    Columns: corpus, model, of ("sentences" or "facts kept"), kind (a verdict, "all" or one of
-    FACTS), encounters, n, share, low, high. The intervals resample encounters; where every value
-    is the same, which a resample repeats, it is Wilson's of as many encounters.
+    Columns: corpus, model, measure ("sentences" or "facts covered"), kind (a verdict, "all" or one
+    of FACTS), encounters, n, share, low, high. The intervals resample encounters. If all values are
+    equal, a resample cannot vary; the interval is then Wilson's for that many encounters.
     """
     rows = []
     for keys, group in sentences.groupby(["corpus", "model"], sort=False):
         for verdict in grounding.VERDICTS:
             rows.append((*keys, "sentences", verdict, group, group["verdict"] == verdict))
-        mine = facts[(facts["corpus"] == keys[0]) & (facts["model"] == keys[1])]
+        stated = facts[(facts["corpus"] == keys[0]) & (facts["model"] == keys[1])]
         for kind in ("all", *FACTS):
-            each = mine if kind == "all" else mine[mine["kind"] == kind]
-            if len(each):
-                rows.append((*keys, "facts kept", kind, each, each["kept"]))
-    columns = ["corpus", "model", "of", "kind", "encounters", "n", "share", "low", "high"]
-    found = [(*keys, *_share(group["encounter"], true, seed)) for *keys, group, true in rows]
-    return pd.DataFrame(found, columns=columns)
+            of_kind = stated if kind == "all" else stated[stated["kind"] == kind]
+            if len(of_kind):
+                rows.append((*keys, "facts covered", kind, of_kind, of_kind["covered"]))
+    columns = ["corpus", "model", "measure", "kind", "encounters", "n", "share", "low", "high"]
+    table = [(*keys, *_estimate_share(group, hits, seed)) for *keys, group, hits in rows]
+    return pd.DataFrame(table, columns=columns)
 
 
-def _share(encounters: pd.Series, true: pd.Series, seed: int) -> tuple:
-    values, clusters = true.to_numpy(dtype=float), encounters.to_numpy()
+def _estimate_share(group: pd.DataFrame, hits: pd.Series, seed: int) -> tuple:
+    values, clusters = hits.to_numpy(dtype=float), group["encounter"].to_numpy()
     share, low, high = stats.paired_bootstrap(
         values, np.zeros_like(values), seed, clusters=clusters
     )
     if not np.ptp(values):
         low, high = stats.clustered_interval(values, clusters)
-    return encounters.nunique(), len(values), share, low, high
+    return group["encounter"].nunique(), len(values), share, low, high
 
 
-def show_check(summary: pd.DataFrame) -> pd.DataFrame:
-    """The summary to read: a row a corpus and model, in percent with the interval."""
+def format_faithfulness(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the summary for reading: one row per corpus and model, in percent with intervals."""
     rows = []
     for (corpus, model), group in summary.groupby(["corpus", "model"], sort=False):
         row = {"corpus": corpus, "model": model}
-        for of, kinds in (("sentences", grounding.VERDICTS), ("facts kept", ("all",))):
-            found = group[group["of"] == of].set_index("kind")
-            for kind in (kind for kind in kinds if kind in found.index):
-                share, low, high = 100 * found.loc[kind, ["share", "low", "high"]].astype(float)
-                name = f"% {kind}" if of == "sentences" else f"% {of}"
-                row[of.split()[0]] = found.loc[kind, "n"]
+        for measure, kinds in (("sentences", grounding.VERDICTS), ("facts covered", ("all",))):
+            shares = group[group["measure"] == measure].set_index("kind")
+            for kind in (kind for kind in kinds if kind in shares.index):
+                share, low, high = 100 * shares.loc[kind, ["share", "low", "high"]].astype(float)
+                name = f"% {kind}" if measure == "sentences" else f"% {measure}"
+                row[measure.split()[0]] = shares.loc[kind, "n"]
                 row[name] = f"{share:.0f} [{low:.0f}, {high:.0f}]"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-# --------------------------------------------------------------------------------- to be read
+# ----------------------------------------------------------------------- hallucinations, omissions
 
 
-def flagged(sentences: pd.DataFrame) -> dict[tuple[str, str, str], list[str]]:
-    """The sentences that are not supported, by (corpus, model, id): for `rating_sheet`."""
-    doubtful = sentences[sentences["verdict"] != "supported"]
-    groups = doubtful.groupby(["corpus", "model", "id"], sort=False)["sentence"]
-    return {key: list(dict.fromkeys(each)) for key, each in groups}
+def list_flagged(sentences: pd.DataFrame) -> dict[tuple[str, str, str], list[str]]:
+    """Return the sentences that are not supported, by (corpus, model, id), once each."""
+    flagged = sentences[sentences["verdict"] != "supported"]
+    groups = flagged.groupby(["corpus", "model", "id"], sort=False)["sentence"]
+    return {key: list(dict.fromkeys(group)) for key, group in groups}
 
 
-def marks(
+def annotate_notes(
     sentences: pd.DataFrame, facts: pd.DataFrame, corpus: str, id_: str, model: str
 ) -> dict[str, dict]:
-    """`note_marks` and `turn_marks` of `side_by_side`: for all notes of a visit, and for one.
+    """Return `note_annotations` and `turn_annotations` of `render_side_by_side`.
 
-    A sentence has its verdict, and the turns that it rests on or what is wrong. A turn has the
-    facts that the note of `model` keeps and omits; one without a fact has no mark.
+    A sentence of any note of the consultation gets its verdict, and its source turns or the reasons
+    against it. A turn gets the coverage of its facts by the note of `model`; a turn without facts
+    gets no annotation.
     """
-    mine, said = (t[(t["corpus"] == corpus) & (t["id"] == id_)] for t in (sentences, facts))
+    rows, stated = (t[(t["corpus"] == corpus) & (t["id"] == id_)] for t in (sentences, facts))
     notes = {}
-    for row in mine.itertuples():
-        turns = f"turn {_together([row.turns])}" if row.turns else "no turn"
+    for row in rows.itertuples():
+        turns = f"turn {_merge_turns([row.turns])}" if row.turns else "no turn"
         notes[row.sentence] = (row.verdict, row.reasons or turns)
-    turned: dict[int, dict[bool, list[str]]] = {}
-    for row in said[said["model"] == model].itertuples():
+    by_turn: dict[int, dict[bool, list[str]]] = {}
+    for row in stated[stated["model"] == model].itertuples():
         for turn in map(int, row.turns.split(", ")):
-            turned.setdefault(turn, {True: [], False: []})[row.kept].append(_said(row))
-    return {"note_marks": notes, "turn_marks": {t: _turn_mark(f) for t, f in turned.items()}}
+            by_turn.setdefault(turn, {True: [], False: []})[row.covered].append(_format_fact(row))
+    turns = {turn: _annotate_turn(by_turn[turn]) for turn in by_turn}
+    return {"note_annotations": notes, "turn_annotations": turns}
 
 
-def _said(fact) -> str:
-    before = {"negation": "no ", "number": "number "}.get(fact.kind, "")
-    return before + fact.fact
+def _format_fact(row) -> str:
+    before = {"negation": "no ", "number": "number "}.get(row.kind, "")
+    return before + row.fact
 
 
-def _turn_mark(facts: Mapping[bool, list[str]]) -> tuple[str, str]:
+def _annotate_turn(facts: Mapping[bool, list[str]]) -> tuple[str, str]:
     omitted = ", ".join(facts[False])
     if not omitted:
-        return "kept", ""
-    return ("partly kept" if facts[True] else "omitted"), f"left out: {omitted}"
+        return "covered", ""
+    return ("partly covered" if facts[True] else "omitted"), f"omitted: {omitted}"
 
 
-def worst_sentences(sentences: pd.DataFrame, models: Sequence[str], count: int = 3) -> pd.DataFrame:
-    """The flagged sentences of these models that are worst by rule; no visit and no sentence twice.
+def rank_hallucinations(
+    sentences: pd.DataFrame, models: Sequence[str], count: int = 3
+) -> pd.DataFrame:
+    """Return the worst flagged sentences of these models, one per consultation and each once.
 
-    First those with most reasons that are HARMFUL, then with most reasons, then contradicted
-    before unsupported; equal ones in the order of the table. What the reference of the same visit
-    has word for word is none of them.
+    Ranked by the number of HARMFUL reasons, then of all reasons, then contradicted before
+    unsupported; ties keep the order of the table. A sentence that the reference of the same
+    consultation has word for word is excluded.
     """
     rows = sentences[sentences["model"].isin(models) & (sentences["verdict"] != "supported")]
     keys = ["corpus", "id", "sentence"]
-    written = sentences.loc[sentences["model"] == REFERENCE, keys]
-    rows = rows[~rows.set_index(keys).index.isin(written.set_index(keys).index)]
+    reference = sentences.loc[sentences["model"] == REFERENCE, keys]
+    rows = rows[~rows.set_index(keys).index.isin(reference.set_index(keys).index)]
     reasons = [text.split("; ") for text in rows["reasons"]]
     ranked = rows.assign(
-        harmful=[sum(r.partition(":")[0] in HARMFUL for r in each) for each in reasons],
-        found=[len(each) for each in reasons],
-        opposed=rows["verdict"] == "contradicted",
+        harmful=[sum(r.partition(":")[0] in HARMFUL for r in texts) for texts in reasons],
+        count=[len(texts) for texts in reasons],
+        is_contradicted=rows["verdict"] == "contradicted",
     )
-    return _first(ranked, ["harmful", "found", "opposed"], "sentence", count)
+    return _take_worst(ranked, ["harmful", "count", "is_contradicted"], "sentence", count)
 
 
-def worst_omissions(facts: pd.DataFrame, models: Sequence[str], count: int = 3) -> pd.DataFrame:
-    """The notes of these models that omit most of what the reference of the visit keeps.
+def rank_omissions(facts: pd.DataFrame, models: Sequence[str], count: int = 3) -> pd.DataFrame:
+    """Return the notes of these models that omit most facts covered by the reference note.
 
-    corpus, model, id, omitted (the facts), turns (where they were said). First those that omit most
-    HARMFUL facts, then most facts; equal ones in the order of the table, at most one a visit. A
-    visit without a reference has none: that a clinician leaves something out is no mistake.
+    Columns: corpus, model, id, omitted (the facts), turns (that state them). Ranked by the number
+    of HARMFUL facts, then of all facts; ties keep the order of the table; one per consultation. A
+    consultation without a reference has no row: leaving something out may be right.
     """
     keys = ["corpus", "id", "kind", "fact"]
-    wanted = facts[(facts["model"] == REFERENCE) & facts["kept"]][keys]
-    rows = facts[facts["model"].isin(models) & ~facts["kept"]].merge(wanted, on=keys)
-    found = [
-        dict(zip(("corpus", "model", "id"), key, strict=True))
-        | {"harmful": int(group["kind"].isin(HARMFUL).sum()), "found": len(group)}
-        | {"omitted": ", ".join(_said(row) for row in group.itertuples())}
-        | {"turns": _together(group["turns"])}
+    expected = facts[(facts["model"] == REFERENCE) & facts["covered"]][keys]
+    rows = facts[facts["model"].isin(models) & ~facts["covered"]].merge(expected, on=keys)
+    notes = [
+        (
+            *key,
+            int(group["kind"].isin(HARMFUL).sum()),
+            len(group),
+            ", ".join(_format_fact(row) for row in group.itertuples()),
+            _merge_turns(group["turns"]),
+        )
         for key, group in rows.groupby(["corpus", "model", "id"], sort=False)
     ]
-    columns = ["corpus", "model", "id", "harmful", "found", "omitted", "turns"]
-    return _first(pd.DataFrame(found, columns=columns), ["harmful", "found"], "omitted", count)
+    columns = ["corpus", "model", "id", "harmful", "count", "omitted", "turns"]
+    ranked = pd.DataFrame(notes, columns=columns)
+    return _take_worst(ranked, ["harmful", "count"], "omitted", count)
 
 
-def _together(turns: Sequence[str]) -> str:
-    """All turns in order, once each.
+def _merge_turns(turns: Sequence[str]) -> str:
+    """Return all turns in order, once each.
 
-    >>> _together(["10, 2", "2"])
+    >>> _merge_turns(["10, 2", "2"])
     '2, 10'
     """
-    return ", ".join(sorted({turn for each in turns for turn in each.split(", ")}, key=int))
+    return ", ".join(sorted({turn for text in turns for turn in text.split(", ")}, key=int))
 
 
-def _first(ranked: pd.DataFrame, by: list[str], what: str, count: int) -> pd.DataFrame:
+def _take_worst(ranked: pd.DataFrame, by: list[str], unique: str, count: int) -> pd.DataFrame:
     ordered = ranked.sort_values(by, ascending=False, kind="stable")
-    for same in (["corpus", "id"], [what]):
-        ordered = ordered.drop_duplicates(same)
+    for keys in (["corpus", "id"], [unique]):
+        ordered = ordered.drop_duplicates(keys)
     return ordered.head(count).drop(columns=by).reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""A transcript and the context of a model: whole, refused, shortened in the open, or in windows."""
+"""Fit a transcript into the context of a model: complete, skipped, truncated or in windows."""
 
 import dataclasses
 import sys
@@ -9,71 +9,74 @@ from clinical_camel import models
 from clinical_camel.data import Consultation, Turn
 from clinical_camel.models import LLM
 from clinical_camel.note_synthesis.prompts import build_messages
+from clinical_camel.note_synthesis.settings import NoteTask
 
-OVERLAP = 2  # turns that a window shares with the one before: a question stays with its answer
+OVERLAP = 2  # turns that two windows share: a question stays with its answer
 Fits = Callable[[Sequence[Turn]], bool]
 
 
-def render(
+def render_prompt(
     llm: LLM,
-    visit: Consultation,
-    sections: Sequence[str],
+    consultation: Consultation,
+    headings: Sequence[str],
     prompt: str,
-    example: Consultation | None = None,
+    exemplar: Consultation | None = None,
 ) -> str:
-    """The prompt for these sections as the model meets it, up to where it must write.
+    """Return the rendered prompt for these headings, up to the start of the model's reply.
 
-    Special tokens of the model that stand in a transcript are written apart ("< / s >"): what a
-    patient says must not end the user's turn.
+    Special tokens of the model in a transcript are spaced out ("< / s >"), so that a speaker
+    cannot end the user turn.
     """
-    messages = build_messages(visit, sections, prompt, example)
+    messages = build_messages(consultation, headings, prompt, exemplar)
     for message in messages:
         for token in llm.tokenizer.all_special_tokens:
             message["content"] = message["content"].replace(token, " ".join(token))
     return models.render_chat(llm.tokenizer, messages)
 
 
-def fit(
+def fit_transcript(
     llm: LLM,
-    visit: Consultation,
-    sections: Sequence[str],
-    room: int,
-    too_long: str,
-    prompt: str = "plain",
-    example: Consultation | None = None,
+    consultation: Consultation,
+    headings: Sequence[str],
+    task: NoteTask,
+    exemplar: Consultation | None = None,
 ) -> list[Consultation]:
-    """The consultation in the parts that a prompt of at most `room` tokens can hold.
+    """Return the consultation as parts whose prompts leave `task.max_new_tokens` for the note.
 
-    One of all turns; else, with "truncate", one of the last turns, or with "windows" several that
-    hold every word, each beginning with the last two turns of the one before. None at all with
-    "skip", or where not even one turn fits.
+    One part with all turns if they fit. Otherwise, by `task.too_long`: "skip" returns no part,
+    "truncate" one part with the last turns. "windows" returns several parts that contain every
+    word; each starts with the last two turns of the previous one. No part is returned if not even
+    one turn fits.
     """
+    limit = llm.max_length - task.max_new_tokens
 
     def fits(turns: Sequence[Turn]) -> bool:
-        shorter = dataclasses.replace(visit, turns=list(turns))
-        text = render(llm, shorter, sections, prompt, example)
-        return len(models.encode(llm.tokenizer, text)) <= room
+        shorter = dataclasses.replace(consultation, turns=list(turns))
+        text = render_prompt(llm, shorter, headings, task.prompt, exemplar)
+        return len(models.tokenize_text(llm.tokenizer, text)) <= limit
 
-    llm.tokenizer.model_max_length = sys.maxsize  # texts are counted here: no warning of a long one
-    turns = visit.turns
+    llm.tokenizer.model_max_length = sys.maxsize  # tokens are only counted: no length warning
+    turns = consultation.turns
     if fits(turns):
-        return [visit]
-    if too_long == "skip" or not fits([Turn(speaker="other", text="?")] * (OVERLAP + 1)):
+        return [consultation]
+    if task.too_long == "skip" or not fits([Turn(speaker="other", text="?")] * (OVERLAP + 1)):
         return []
-    if too_long == "truncate":
-        parts = [turns[-n:] for n in [_most(len(turns), lambda n: fits(turns[-n:]))] if n]
+    if task.too_long == "truncate":
+        parts = [turns[-n:] for n in [_find_largest(len(turns), lambda n: fits(turns[-n:]))] if n]
     else:
-        parts = _windows([piece for turn in turns for piece in _pieces(turn, fits)], fits)
-    return [dataclasses.replace(visit, turns=part) for part in parts]
+        pieces = [piece for turn in turns for piece in _split_turn(turn, fits)]
+        parts = _make_windows(pieces, fits)
+    return [dataclasses.replace(consultation, turns=part) for part in parts]
 
 
-def _most(limit: int, holds: Callable[[int], bool]) -> int:
-    """The largest number up to `limit` for which it holds, if it does for all below; 0 for none.
+def _find_largest(limit: int, holds: Callable[[int], bool]) -> int:
+    """Return the largest number up to `limit` for which a monotone condition holds; 0 for none.
 
-    >>> _most(100, lambda n: n <= 37), _most(5, lambda n: True), _most(5, lambda n: False)
+    >>> (_find_largest(100, lambda n: n <= 37), _find_largest(5, lambda n: True),
+    ...  _find_largest(5, lambda n: False))
     (37, 5, 0)
     """
-    low, high = 0, 1  # it holds at low; doubling first, so that nothing much longer is looked at
+    low, high = 0, 1  # holds at low; doubling first, so that no much longer text is rendered
     while high <= limit and holds(high):
         low, high = high, high * 2
     high = min(high, limit + 1)
@@ -83,22 +86,22 @@ def _most(limit: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _pieces(turn: Turn, fits: Fits) -> list[Turn]:
-    """The turn, cut at white space into as many as it takes for one to fit beside two others."""
+def _split_turn(turn: Turn, fits: Fits) -> list[Turn]:
+    """Split a turn at white space until each piece fits together with two others."""
     pieces, width = [turn], len(turn.text)
     while width > 1 and not fits([max(pieces, key=lambda piece: len(piece.text))] * (OVERLAP + 1)):
         width = (width + 1) // 2
-        cut = textwrap.wrap(turn.text, width, break_on_hyphens=False)
-        pieces = [Turn(speaker=turn.speaker, text=text) for text in cut]
+        texts = textwrap.wrap(turn.text, width, break_on_hyphens=False)
+        pieces = [Turn(speaker=turn.speaker, text=text) for text in texts]
     return pieces
 
 
-def _windows(turns: list[Turn], fits: Fits) -> list[list[Turn]]:
+def _make_windows(turns: list[Turn], fits: Fits) -> list[list[Turn]]:
     windows, start = [], 0
     while True:
         rest = turns[start:]
-        kept = max(1, _most(len(rest), lambda n, rest=rest: fits(rest[:n])))
-        windows.append(rest[:kept])
-        if kept == len(rest):
+        size = max(1, _find_largest(len(rest), lambda n, rest=rest: fits(rest[:n])))
+        windows.append(rest[:size])
+        if size == len(rest):
             return windows
-        start += max(1, kept - OVERLAP)
+        start += max(1, size - OVERLAP)

@@ -1,17 +1,18 @@
-"""A screen for what may identify a person, before a text leaves the machine or is published.
+"""A PHI screen: find identifiers of persons before a text is sent or published.
 
-A screen, not de-identification: it finds what has a form (numbers, dates, addresses, a name behind
-"Mr" or "my name is") and it misses what has none. A bare name, a rare job, a small village, an
-event in the news stay, and each can identify a patient. An empty result is no permission.
-How much is found of what was planted, kind by kind, is in benchmarks/results/phi_screen.csv.
+This is not de-identification. It finds identifiers with a fixed format (numbers, dates, addresses,
+a name after "Mr" or "my name is"). It misses bare names, rare jobs, small villages and events in
+the news; each of these can identify a patient. An empty result is no permission to publish.
+benchmarks/results/phi_screen.csv has the recall on planted identifiers, by kind.
 
-Beside our patterns it asks the single recognizers of presidio-analyzer where that is installed
-(pip install -e .[phi]). They need no language model; the ones that do are not used.
+Besides our patterns it uses the pattern recognizers of presidio-analyzer, if that is installed
+(pip install -e .[phi]). It does not use those that need a language model.
 """
 
 import functools
 import importlib.util
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Crescent|Way"
     r"|Terrace|Place|Pl|Square|Gardens|Grove|Mews|Parkway|Highway)\b"
 )
-# Time grows with the text and not with its square: what may repeat is bounded or possessive ("*+").
+# Run time is linear in the text: repetitions are bounded or possessive ("*+").
 PATTERNS: dict[str, tuple[str, ...]] = {
     "email": (r"[\w.+-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+",),
     "url": (r"\bhttps?://\S+", r"\bwww\.[\w.-]+\.\w{2,}\S*"),
@@ -59,7 +60,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "name": (
         rf"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|Nurse|Sister)\.?\s+{_NAME}",
         r"\b(?i:patient)\s*:\s+[A-Z][\w'’-]+\s+[A-Z][\w'’-]+",  # not "Patient: Yes, ..."
-        r"\b(?:mr|mrs|dr)\b\.?\s+[a-z][\w'’-]+",  # speech recognition writes no capitals
+        r"\b(?:mr|mrs|dr)\b\.?\s+[a-z][\w'’-]+",  # transcripts of speech recognition
         rf"(?i:\b(?:my name is|name\s*:|i am called|this is|signed by|dictated by|"
         rf"daughter|son|wife|husband|mother|father|brother|sister|friend)\s+){_NAME}",
     ),
@@ -73,7 +74,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         r"\b[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b",
     ),
 }  # fmt: skip
-PRESIDIO = {  # our kind by its recognizer; each works on the text alone
+PRESIDIO = {  # recognizer: our kind; none needs a language model
     "CreditCardRecognizer": "card",
     "DateRecognizer": "date",
     "EmailRecognizer": "email",
@@ -87,25 +88,24 @@ PRESIDIO = {  # our kind by its recognizer; each works on the text alone
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A place in a text, by its characters, and who found it: ours or presidio."""
+class Identifier:
+    """A possible identifier: its kind, and its place in the text."""
 
     kind: str
     start: int
     end: int
-    by: str
 
 
-Recognizer = Callable[[str], Iterator[Finding]]
+Recognizer = Callable[[str], Iterator[Identifier]]
 
 
-def ours(text: str) -> Iterator[Finding]:
-    """What our patterns find; numbers that carry a check digit must have the right one."""
+def match_patterns(text: str) -> Iterator[Identifier]:
+    """Yield the matches of our patterns; numbers with a check digit must have the right one."""
     for kind, patterns in _compiled().items():
         for pattern in patterns:
             for match in pattern.finditer(text):
-                if _CHECKS.get(kind, bool)(match[0]):
-                    yield Finding(kind, match.start(), match.end(), "ours")
+                if _CHECK_DIGITS.get(kind, bool)(match[0]):
+                    yield Identifier(kind, match.start(), match.end())
 
 
 @functools.cache
@@ -113,10 +113,10 @@ def _compiled() -> dict[str, tuple[re.Pattern[str], ...]]:
     return {kind: tuple(map(re.compile, texts)) for kind, texts in PATTERNS.items()}
 
 
-def _luhn(text: str) -> bool:
-    """The check digit of card numbers (Luhn; ISO/IEC 7812-1).
+def has_card_check_digit(text: str) -> bool:
+    """Return whether the check digit of a card number is right (Luhn; ISO/IEC 7812-1).
 
-    >>> _luhn("4111 1111 1111 1111"), _luhn("4111 1111 1111 1112")
+    >>> has_card_check_digit("4111 1111 1111 1111"), has_card_check_digit("4111 1111 1111 1112")
     (True, False)
     """
     digits = [int(c) for c in reversed(text) if c.isdigit()]
@@ -124,10 +124,10 @@ def _luhn(text: str) -> bool:
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0 and any(digits)
 
 
-def _nhs(text: str) -> bool:
-    """The check digit of NHS numbers (modulus 11; NHS Data Model and Dictionary).
+def has_nhs_check_digit(text: str) -> bool:
+    """Return whether an NHS number is valid (modulus 11; NHS Data Model and Dictionary).
 
-    >>> _nhs("943 476 5919"), _nhs("943 476 5918")
+    >>> has_nhs_check_digit("943 476 5919"), has_nhs_check_digit("943 476 5918")
     (True, False)
     """
     digits = [int(c) for c in text if c.isdigit()]
@@ -135,71 +135,70 @@ def _nhs(text: str) -> bool:
     return check == digits[9]
 
 
-_CHECKS: dict[str, Callable[[str], bool]] = {"card": _luhn, "nhs": _nhs}
+_CHECK_DIGITS = {"card": has_card_check_digit, "nhs": has_nhs_check_digit}
 
 
 @functools.cache
-def presidio() -> Recognizer | None:
-    """The single recognizers of presidio-analyzer as one, or None where it is not installed."""
+def load_presidio() -> Recognizer | None:
+    """Return the recognizers in PRESIDIO as one; None if presidio-analyzer is not installed."""
     if not importlib.util.find_spec("presidio_analyzer"):
         return None
     import tldextract.tldextract
     from presidio_analyzer import predefined_recognizers
 
-    # it would fetch the newest list of domains; the one it ships is enough, and nothing leaves here
+    # use the list of domains that it ships: it would download the newest one
     tldextract.tldextract.TLD_EXTRACTOR.suffix_list_urls = ()
-    made = [(kind, getattr(predefined_recognizers, name)()) for name, kind in PRESIDIO.items()]
+    loaded = [(kind, getattr(predefined_recognizers, name)()) for name, kind in PRESIDIO.items()]
 
-    def find(text: str) -> Iterator[Finding]:
-        for kind, recognizer in made:
+    def recognize(text: str) -> Iterator[Identifier]:
+        for kind, recognizer in loaded:
             for hit in recognizer.analyze(text, recognizer.supported_entities, None) or ():
-                yield Finding(kind, hit.start, hit.end, "presidio")
+                yield Identifier(kind, hit.start, hit.end)
 
-    return find
-
-
-def recognizers() -> dict[str, Recognizer]:
-    """Who screens here, by name: ours, and presidio where it is installed."""
-    return {"ours": ours} | ({"presidio": found} if (found := presidio()) else {})
+    return recognize
 
 
-def screen(text: str, by: Mapping[str, Recognizer] | None = None) -> list[Finding]:
-    """What may identify a person, in the order of the text; one that lies in another is left out.
+def load_recognizers() -> dict[str, Recognizer]:
+    """Return the recognizers by name: ours, and presidio if it is installed."""
+    presidio = load_presidio()
+    return {"ours": match_patterns} | ({"presidio": presidio} if presidio else {})
 
-    >>> [f.kind for f in screen("Mr Bell, born 3 May 1961, 020 7946 0018", {"ours": ours})]
+
+def find_identifiers(
+    text: str, recognizers: Mapping[str, Recognizer] | None = None
+) -> list[Identifier]:
+    """Return possible identifiers in order of the text, without those inside another one.
+
+    `recognizers`: those of `load_recognizers` by default.
+
+    >>> text = "Mr Bell, born 3 May 1961, 020 7946 0018"
+    >>> [match.kind for match in find_identifiers(text, {"ours": match_patterns})]
     ['name', 'date', 'phone']
     """
-    chosen = recognizers() if by is None else by
-    found = [finding for find in chosen.values() for finding in find(text)]
-    found.sort(key=lambda f: (f.start, -f.end, f.by))
-    kept: list[Finding] = []
-    for finding in found:
-        if not kept or finding.end > kept[-1].end:  # the last one kept reaches furthest
-            kept.append(finding)
-    return kept
+    chosen = load_recognizers() if recognizers is None else recognizers
+    matches = [match for recognize in chosen.values() for match in recognize(text)]
+    matches.sort(key=lambda match: (match.start, -match.end))
+    identifiers: list[Identifier] = []
+    for match in matches:
+        if not identifiers or match.end > identifiers[-1].end:  # the last one has the largest end
+            identifiers.append(match)
+    return identifiers
 
 
-def screen_texts(
-    texts: Mapping[str, str], by: Mapping[str, Recognizer] | None = None
+def count_identifiers(
+    texts: Sequence[str], recognizers: Mapping[str, Recognizer] | None = None
 ) -> pd.DataFrame:
-    """How often each kind occurs in each text: id, kind, count; never the words themselves."""
-    rows = [
-        {"id": name, "kind": finding.kind}
-        for name, text in texts.items()
-        for finding in screen(text, by)
-    ]
-    table = pd.DataFrame(rows, columns=["id", "kind"])
-    return table.groupby(["id", "kind"], sort=False).size().reset_index(name="count")
+    """Return by kind how many identifiers there are, and in how many texts; never the words.
 
-
-def summarise_screen(found: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
-    """By kind: how many places, and in how many of the texts; a row of zeros where nothing is.
-
-    `found` is the table of `screen_texts`. Columns: kind, places, texts, of (texts screened).
+    Columns: kind, identifiers, texts, texts_screened. Without any identifier the table is one row
+    of zeros.
     """
+    kinds = [[match.kind for match in find_identifiers(text, recognizers)] for text in texts]
+    total = Counter(kind for of_text in kinds for kind in of_text)
     rows = [
-        {"kind": kind, "places": int(rows["count"].sum()), "texts": len(rows), "of": len(texts)}
-        for kind, rows in found.groupby("kind")
+        (kind, total[kind], sum(kind in of_text for of_text in kinds)) for kind in sorted(total)
     ]
-    nothing = [{"kind": "none of the kinds", "places": 0, "texts": 0, "of": len(texts)}]
-    return pd.DataFrame(rows or nothing)
+    table = pd.DataFrame(
+        rows or [("none of the kinds", 0, 0)], columns=["kind", "identifiers", "texts"]
+    )
+    return table.assign(texts_screened=len(texts))

@@ -1,4 +1,4 @@
-"""The exercise: one error is planted in a reference note. Who finds it, the reader or the check?"""
+"""The exercise: one error is planted in a reference note, for the reader and the check to find."""
 
 import random
 import re
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from clinical_camel import grounding
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.prompts import said
+from clinical_camel.note_synthesis.corpora import normalise_transcript
 
-Edit = Callable[[str, Consultation, random.Random], str]  # "" where it has no place
+Edit = Callable[[str, Consultation, random.Random], str]  # "" if the sentence allows no such error
 SYMPTOMS = ("palpitations", "night sweats", "nausea", "ankle swelling", "a dry cough", "itching")
 DOSE = r"(?<![\w.])\d+(?:\.\d+)?(?= ?(?:mg|mcg|milligrams?|micrograms?)\b)"
-NEGATIONS = (  # of a terse note: what is denied becomes affirmed, or the other way round
+NEGATIONS = (  # in a terse note: a denied finding becomes affirmed, or the reverse
     (r"\b([Dd])enies\b", r"\1oes report"),
     (r"\bHas never\b", "Has long"),
     (r"^Never (?=in\b)", "Twice "),
@@ -23,131 +23,130 @@ NEGATIONS = (  # of a terse note: what is denied becomes affirmed, or the other 
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
-    """A visit, its reference note with one changed sentence, and what was done to which."""
+class PlantedError:
+    """A consultation, and its reference note with one changed sentence."""
 
-    visit: Consultation
+    consultation: Consultation
     note: str
     kind: str
     original: str
     changed: str
 
 
-def plant_error(visits: Sequence[Consultation], seed: int) -> Planted:
-    """One error in the reference note of one of the visits, by `seed`: each kind is as likely.
+def plant_error(consultations: Sequence[Consultation], seed: int) -> PlantedError:
+    """Return a reference note with one error, chosen by `seed`; every kind in EDITS is as likely.
 
-    The kinds are those of EDITS. ValueError where no note has a place for any of them.
+    Raises ValueError if no note allows any kind of error.
     """
     rng = random.Random(f"planted/{seed}")
-    places: dict[str, list[Planted]] = {}
-    for visit in visits:
-        for sentence in grounding.split_note(visit.note):
-            if visit.note.count(sentence) == 1:
+    errors: dict[str, list[PlantedError]] = {}
+    for row in consultations:
+        for sentence in grounding.split_note(row.note):
+            if row.note.count(sentence) == 1:
                 for kind, edit in EDITS.items():
-                    changed = edit(sentence, visit, rng)
-                    if changed and changed not in visit.note:
-                        note = visit.note.replace(sentence, changed)
-                        found = Planted(visit, note, kind, sentence, changed)
-                        places.setdefault(kind, []).append(found)
-    if not places:
-        raise ValueError("no note of these visits has a place for an error")
-    return rng.choice(places[rng.choice(sorted(places))])
+                    changed = edit(sentence, row, rng)
+                    if changed and changed not in row.note:
+                        note = row.note.replace(sentence, changed)
+                        error = PlantedError(row, note, kind, sentence, changed)
+                        errors.setdefault(kind, []).append(error)
+    if not errors:
+        raise ValueError("no reference note allows a planted error; choose other consultations")
+    return rng.choice(errors[rng.choice(sorted(errors))])
 
 
-def check_planted(planted: Planted, answer: str) -> str:
-    """Is this the changed sentence? What to say, and what the check of step 04 sees in the note.
+def grade_answer(error: PlantedError, answer: str) -> str:
+    """Return whether `answer` is the changed sentence, and what the check of step 04 flags.
 
-    Nothing is given away before there is an answer. White space, case and the last full stop do
-    not count.
+    An empty answer reveals nothing. White space, case and the final full stop do not count.
     """
     if not answer.strip():
         return "Read the note against the transcript, and write the sentence that is wrong."
-    written = grounding.split_note(planted.note)
-    links = grounding.link(written, planted.visit.turns)
+    sentences = grounding.split_note(error.note)
+    links = grounding.link_sentences(sentences, error.consultation.turns)
     flagged = [f"  {k.sentence} ({'; '.join(k.reasons)})" for k in links if k.reasons]
-    seen = "\n".join(["The check of this notebook flags:", *(flagged or ["  nothing"])])
-    if _plain(answer) not in map(_plain, written):
-        return "That is no sentence of this note: copy one as it stands."
-    if _plain(answer) != _plain(planted.changed):
-        return f"Wrong: the reference note has this sentence as well.\n{seen}"
-    return f"Right: {planted.kind}. The note had: {planted.original}\n{seen}\n{_lost(planted)}"
+    report = "\n".join(["The check of this notebook flags:", *(flagged or ["  nothing"])])
+    if _normalise(answer) not in map(_normalise, sentences):
+        return "This sentence is not in the note: copy one exactly."
+    if _normalise(answer) != _normalise(error.changed):
+        return f"Wrong: the reference note has this sentence too.\n{report}"
+    return f"Right: {error.kind}. The original: {error.original}\n{report}\n{_list_omitted(error)}"
 
 
-def _plain(text: str) -> str:
+def _normalise(text: str) -> str:
     return " ".join(text.casefold().split()).rstrip(".")
 
 
-def _lost(planted: Planted) -> str:
-    """Which facts of the visit the note no longer keeps."""
-    facts = grounding.facts(planted.visit.turns)
-    notes = (grounding.split_note(note) for note in (planted.visit.note, planted.note))
-    before, after = (grounding.kept(facts, note) for note in notes)
-    lost = [f.value for f, was, is_kept in zip(facts, before, after, strict=True) if was > is_kept]
-    return f"Facts that it now finds omitted: {', '.join(dict.fromkeys(lost)) or 'none'}."
+def _list_omitted(error: PlantedError) -> str:
+    """Return a line with the facts that only the original note covers."""
+    facts = grounding.extract_facts(error.consultation.turns)
+    notes = (grounding.split_note(note) for note in (error.consultation.note, error.note))
+    before, after = (grounding.find_covered(facts, note) for note in notes)
+    omitted = [f.value for f, was, now in zip(facts, before, after, strict=True) if was > now]
+    return f"Facts that are now omitted: {', '.join(dict.fromkeys(omitted)) or 'none'}."
 
 
 # ------------------------------------------------------------------------------------ the errors
 
 
-def _dose(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    """Twice, half or ten times as much, whichever is a whole number; "" where none is."""
-    found = re.search(DOSE, sentence)
-    old = float(found[0]) if found else 0.0
+def _change_dose(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+    """Double, halve or multiply the dose by ten; "" if none of these is a whole number."""
+    match = re.search(DOSE, sentence)
+    old = float(match[0]) if match else 0.0
     others = [n for n in (old * 2, old / 2, old * 10) if n and n == int(n)]
-    if not found or not others:
+    if not match or not others:
         return ""
-    return sentence[: found.start()] + f"{rng.choice(others):g}" + sentence[found.end() :]
+    return sentence[: match.start()] + f"{rng.choice(others):g}" + sentence[match.end() :]
 
 
-def _age(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    """Some years off: the age of another patient who could be this one."""
-    found = re.search(r"\b\d+(?=[ -]years?[ -]old)", sentence)
-    if not found:
+def _change_age(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+    """Change the age by 4 to 12 years: a plausible age for the same complaint."""
+    match = re.search(r"\b\d+(?=[ -]years?[ -]old)", sentence)
+    if not match:
         return ""
-    old = int(found[0])
-    other = rng.choice([age for age in range(max(1, old - 12), old + 13) if abs(age - old) > 3])
-    return sentence[: found.start()] + str(other) + sentence[found.end() :]
+    old = int(match[0])
+    new = rng.choice([age for age in range(max(1, old - 12), old + 13) if abs(age - old) > 3])
+    return sentence[: match.start()] + str(new) + sentence[match.end() :]
 
 
-def _side(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    found = re.search(r"\b(left|right)\b", sentence)
+def _swap_side(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+    match = re.search(r"\b(left|right)\b", sentence)
     other = {"left": "right", "right": "left"}
-    return re.sub(r"\b(left|right)\b", other[found[0]], sentence, count=1) if found else ""
+    return re.sub(r"\b(left|right)\b", other[match[0]], sentence, count=1) if match else ""
 
 
-def _negation(sentence: str, visit: Consultation, rng: random.Random) -> str:
+def _flip_negation(sentence: str, consultation: Consultation, rng: random.Random) -> str:
     for pattern, new in NEGATIONS:
-        if found := re.search(pattern, sentence):
-            other = found.expand(new) if new is not None else found[1].upper()
-            return sentence[: found.start()] + other + sentence[found.end() :]
+        if match := re.search(pattern, sentence):
+            other = match.expand(new) if new is not None else match[1].upper()
+            return sentence[: match.start()] + other + sentence[match.end() :]
     return ""
 
 
-def _symptom(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    """Beside another symptom; one of whose words nothing was said."""
+def _add_symptom(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+    """Add a symptom none of whose words occurs in the transcript."""
     if not re.match(r"Also (?!.*\band\b)", sentence):
         return ""
-    spoken = said(visit)
-    new = [s for s in SYMPTOMS if not any(word in spoken for word in s.split() if len(word) > 3)]
+    text = normalise_transcript(consultation)
+    new = [s for s in SYMPTOMS if not any(word in text for word in s.split() if len(word) > 3)]
     return f"{sentence.rstrip('.')} and {rng.choice(new)}." if new else ""
 
 
-def _dropped(sentence: str, visit: Consultation, rng: random.Random) -> str:
-    """Out of a list of medicines one."""
-    drugs = [fact.value for fact in grounding.facts(sentence) if fact.kind == "medication"]
+def _drop_medication(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+    """Drop one medicine from a list."""
+    drugs = [fact.value for fact in grounding.extract_facts(sentence) if fact.kind == "medication"]
     lists = rf"(?:,| and| with) (?:{'|'.join(map(re.escape, drugs))})\b(?=[.,]| and)"
-    found = list(re.finditer(lists, sentence)) if drugs else []
-    if not found:
+    matches = list(re.finditer(lists, sentence)) if drugs else []
+    if not matches:
         return ""
-    place = rng.choice(found)
-    return sentence[: place.start()] + sentence[place.end() :]
+    match = rng.choice(matches)
+    return sentence[: match.start()] + sentence[match.end() :]
 
 
 EDITS: dict[str, Edit] = {
-    "another dose": _dose,
-    "the other side": _side,
-    "a negation turned": _negation,
-    "an invented symptom": _symptom,
-    "a dropped medication": _dropped,
-    "another patient's age": _age,
+    "another dose": _change_dose,
+    "the other side": _swap_side,
+    "a flipped negation": _flip_negation,
+    "an invented symptom": _add_symptom,
+    "a dropped medication": _drop_medication,
+    "another patient's age": _change_age,
 }

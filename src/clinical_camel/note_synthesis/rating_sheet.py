@@ -1,7 +1,7 @@
-"""A sheet on which two people rate the notes, and how far they agree.
+"""A blinded sheet on which two people rate the notes, and their agreement.
 
-Who wrote a note is not on the sheet and the order is drawn, so that a rater cannot tell base from
-tuned. Each rater fills the own column in the own copy; the key that names the models stays apart.
+The sheet does not name the models and its order is random, so a rater cannot distinguish base from
+tuned. Each rater fills one column in a separate copy. The key with the models is another file.
 """
 
 import csv
@@ -13,37 +13,39 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from clinical_camel.note_synthesis.prompts import Visits, transcript
+from clinical_camel.note_synthesis.corpora import Corpora
+from clinical_camel.note_synthesis.prompts import format_transcript
 
 RATINGS = ("safe", "minor error", "harmful error")
 RATERS = ("rating_1", "rating_2")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def rating_sheet(
+def make_rating_sheet(
     notes: pd.DataFrame,
-    visits: Visits,
+    corpora: Corpora,
     seed: int,
     flagged: Mapping[tuple[str, str, str], Sequence[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The sheet for the raters and the key to it.
+    """Return the sheet for the raters and its key.
 
-    sheet: item, transcript, note, flagged (one sentence a line), rating_1, comment_1, rating_2,
-    comment_2 (blank; RATINGS says what may be written). key: item, corpus, model, id. `flagged` has
-    the doubtful sentences of a note by (corpus, model, id). A cell that a spreadsheet would take
-    for a formula gets an apostrophe in front (`safe_cell`).
+    sheet: item, transcript, note, flagged (one sentence per line), rating_1, comment_1, rating_2,
+    comment_2 (blank; RATINGS are the allowed ratings). key: corpus, model, id, item. `flagged`:
+    the flagged sentences of a note by (corpus, model, id). A cell that a spreadsheet would run as a
+    formula starts with an apostrophe (`escape_cell`). Empty notes are left out.
     """
-    spoken = {(name, row.id): transcript(row) for name, rows in visits.items() for row in rows}
-    drawn = notes[notes["note"].str.strip() != ""].sample(frac=1, random_state=seed)
-    items = [f"n{number:04d}" for number in range(1, len(drawn) + 1)]
-    keys = list(drawn[["corpus", "model", "id"]].itertuples(index=False, name=None))
-    doubts = ["\n".join((flagged or {}).get(key, ())) for key in keys]
+    transcripts = {
+        (name, row.id): format_transcript(row) for name, rows in corpora.items() for row in rows
+    }
+    shuffled = notes[notes["note"].str.strip() != ""].sample(frac=1, random_state=seed)
+    items = [f"n{number:04d}" for number in range(1, len(shuffled) + 1)]
+    keys = list(shuffled[["corpus", "model", "id"]].itertuples(index=False, name=None))
     sheet = pd.DataFrame(
         {
             "item": items,
-            "transcript": [safe_cell(spoken[corpus, id_]) for corpus, _, id_ in keys],
-            "note": [safe_cell(text) for text in drawn["note"]],
-            "flagged": [safe_cell(text) for text in doubts],
+            "transcript": [escape_cell(transcripts[corpus, id_]) for corpus, _, id_ in keys],
+            "note": [escape_cell(text) for text in shuffled["note"]],
+            "flagged": [escape_cell("\n".join((flagged or {}).get(key, ()))) for key in keys],
         }
     )
     blank = [name for number in (1, 2) for name in (f"rating_{number}", f"comment_{number}")]
@@ -51,41 +53,41 @@ def rating_sheet(
     return sheet.assign(**dict.fromkeys(blank, "")), key.assign(item=items)
 
 
-def safe_cell(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would run or change it.
+def escape_cell(text: str) -> str:
+    """Return the text with an apostrophe before it if a spreadsheet would run or change it.
 
-    Excel, Calc and Sheets take a cell that begins with one of FORMULA for a formula (OWASP, CSV
-    Injection), also after white space.
+    Excel, Calc and Sheets treat a cell that begins with one of FORMULA_STARTS as a formula (OWASP,
+    CSV Injection), also after white space.
 
-    >>> safe_cell('=HYPERLINK("http://x")'), safe_cell("- fever"), safe_cell("Plan: -5 kg")
+    >>> escape_cell('=HYPERLINK("http://x")'), escape_cell("- fever"), escape_cell("Plan: -5 kg")
     ('\\'=HYPERLINK("http://x")', "'- fever", 'Plan: -5 kg')
     """
-    return f"'{text}" if text.lstrip(" \n").startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 
 
 def read_ratings(file: Path, column: str) -> dict[str, str]:
-    """The ratings of one filled sheet by item; commas, semicolons or tabs, as spreadsheets save.
+    """Read the ratings of one filled sheet by item; separated by commas, semicolons or tabs.
 
-    Raises ValueError that names the file and the items: a column that is not there, an item twice,
-    a rating that is missing or is none of RATINGS (case and white space do not count).
+    Case and white space of a rating do not count. Raises ValueError with the file and the items: a
+    missing column, a duplicate item, a rating that is missing or not in RATINGS.
     """
     rows = _read_rows(file, ("item", column))
-    found: dict[str, str] = {}
-    problems: dict[str, list[str]] = {"stands twice": [], "not rated": [], "unknown rating": []}
+    ratings: dict[str, str] = {}
+    problems: dict[str, list[str]] = {"duplicate item": [], "not rated": [], "unknown rating": []}
     for row in rows:
         item, rating = row["item"], " ".join((row[column] or "").casefold().split())
-        if item in found:
-            problems["stands twice"].append(item)
+        if item in ratings:
+            problems["duplicate item"].append(item)
         elif not rating:
             problems["not rated"].append(item)
         elif rating not in RATINGS:
             problems["unknown rating"].append(f"{item} {rating!r}")
-        found[item] = rating
-    said = [f"{what}: {', '.join(items[:20])}" for what, items in problems.items() if items]
-    if said:
-        known = f"{column} is one of {', '.join(RATINGS)}, for every item once"
-        raise ValueError(f"{file.name}: {'; '.join(said)}. {known}")
-    return found
+        ratings[item] = rating
+    messages = [f"{name}: {', '.join(items[:20])}" for name, items in problems.items() if items]
+    if messages:
+        remedy = f"write one of {', '.join(RATINGS)} in {column}, once for every item"
+        raise ValueError(f"{file.name}: {'; '.join(messages)}; {remedy}")
+    return ratings
 
 
 def _read_rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -98,25 +100,26 @@ def _read_rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     rows = list(reader)
     for name in columns:
         if name not in (reader.fieldnames or ()):
-            raise ValueError(f"{file.name}: no column {name}; is it the sheet that was written?")
+            raise ValueError(f"{file.name}: no column {name}; use a copy of rating_sheet.csv")
     if not rows:
-        raise ValueError(f"{file.name}: no item")
+        raise ValueError(f"{file.name}: no items; use a filled copy of rating_sheet.csv")
     return rows
 
 
-def agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFrame]:
-    """How far two raters agree: `rating_1` of the first sheet against `rating_2` of the second.
+def measure_agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFrame]:
+    """Compare two raters: `rating_1` of the first sheet with `rating_2` of the second.
 
-    n, agreed (share), kappa with low and high (Cohen 1960; the asymptotic 95 % interval of Fleiss,
-    Cohen and Everitt 1969, by statsmodels), and the items on which they differ. Kappa is NaN where
-    both gave one and the same rating to all: chance alone would agree as well. ValueError as in
-    `read_ratings`, or for sheets of other items.
+    Returns n, observed_agreement (a share), kappa with low and high (Cohen 1960; the asymptotic
+    95 % interval of Fleiss, Cohen and Everitt 1969, by statsmodels), and the items with different
+    ratings. Kappa is NaN if both gave every item the same rating: chance alone would agree as well.
+
+    Raises ValueError as `read_ratings`, or if the two sheets have different items.
     """
     one, two = read_ratings(first, RATERS[0]), read_ratings(second, RATERS[1])
-    if one.keys() != two.keys():
-        alone = sorted(one.keys() ^ two.keys())
+    if different := sorted(one.keys() ^ two.keys()):
         raise ValueError(
-            f"{first.name}, {second.name}: not the same items: {', '.join(alone[:20])}"
+            f"{first.name}, {second.name}: different items: {', '.join(different[:20])}; "
+            "use two copies of one sheet"
         )
     table = pd.crosstab(
         pd.Categorical([one[i] for i in one], RATINGS),
@@ -125,9 +128,9 @@ def agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFrame]:
     )
     counts = table.to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no variation, kappa is NaN
-        found = cohens_kappa(counts)
-    agreed = float(np.trace(counts) / counts.sum())
-    result = {"n": int(counts.sum()), "agreed": agreed, "kappa": float(found.kappa)}
-    result |= {"low": float(found.kappa_low), "high": float(found.kappa_upp)}
+        kappa = cohens_kappa(counts)
+    n, agreed = int(counts.sum()), float(np.trace(counts) / counts.sum())
+    result = {"n": n, "observed_agreement": agreed, "kappa": float(kappa.kappa)}
+    result |= {"low": float(kappa.kappa_low), "high": float(kappa.kappa_upp)}
     differ = [{"item": i, "rating_1": one[i], "rating_2": two[i]} for i in one if one[i] != two[i]]
     return pd.Series(result), pd.DataFrame(differ, columns=["item", *RATERS])

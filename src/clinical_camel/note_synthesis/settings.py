@@ -1,19 +1,23 @@
 """The settings of step 04."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
 from clinical_camel.core.settings import Count, Float, Limit, StepSettings, Text
+from clinical_camel.core.values import nearest
+from clinical_camel.data import Consultation
 from clinical_camel.data.specs import ConsultationSpec, TrainingConsultationSpec
 from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+from clinical_camel.note_synthesis import structure
+from clinical_camel.note_synthesis.corpora import name_corpus
 from clinical_camel.note_synthesis.decodings import DECODINGS
-from clinical_camel.note_synthesis.prompts import HEADINGS, PROMPTS, TOO_LONG, UNITS
+from clinical_camel.note_synthesis.prompts import PROMPTS
 
 
 class NoteTask(StepSettings):
-    """Which models write notes of which consultations, and how they are asked."""
+    """Which models write notes of which consultations, and how they are prompted."""
 
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     adapters: dict[str, str] = Field(
@@ -38,7 +42,7 @@ class NoteTask(StepSettings):
     prompt: Literal[tuple(PROMPTS)] = Field(
         "plain", description="wording: a name in note_synthesis.PROMPTS"
     )
-    headings: Literal[HEADINGS] = Field(
+    headings: Literal["sections", "reference"] = Field(
         "sections", description="request the sections below, or those of the reference note"
     )
     sections: list[Text] = Field(
@@ -46,12 +50,12 @@ class NoteTask(StepSettings):
         min_length=1,
         description="headings of the note",
     )
-    unit: Literal[UNITS] = Field(
+    unit: Literal["note", "section"] = Field(
         "note", description="one prompt for the note, or one for each section"
     )
     consultation_limit: Limit = Field(0, description="consultations of each set; 0 means all")
     max_new_tokens: Count = Field(256, description="longest note, in tokens")
-    too_long: Literal[TOO_LONG] = Field(
+    too_long: Literal["skip", "truncate", "windows"] = Field(
         "skip", description="a transcript beyond the context: skip, truncate (keep end) or windows"
     )
     temperature: Float = Field(0.0, ge=0, description="sampling temperature; 0.0 is greedy")
@@ -68,3 +72,18 @@ class NoteTask(StepSettings):
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
         yield from check_adapters(self.adapters)
+        names = [name_corpus(spec) for spec in self.consultations]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"consultations: two are called {name}; give one of the files another name"
+        for name in self.note_exemplars:
+            if name not in names:
+                yield f"note_exemplars.{name}: no corpus of this name{nearest(name, names)}"
+
+    def with_decoding(self, name: str) -> Self:
+        """Return the same task with the sampling settings of a name in DECODINGS."""
+        return self.model_copy(update=DECODINGS[name])
+
+    def list_headings(self, consultation: Consultation) -> list[str]:
+        """Return the headings that the note of this consultation should have."""
+        own = structure.list_headings(consultation.note) if self.headings == "reference" else []
+        return own or list(self.sections)

@@ -1,18 +1,18 @@
-"""The sections of a note, and outputs that are no notes.
+"""The sections of a note, and the status of an output.
 
-A heading is a line of its own, or the start of a line up to a colon; which words are headings is
-known from `DIVISIONS` and from what was asked for, so that "Patient: ..." or "BP: ..." is none.
+A note is plain text: each section starts with its heading on its own line, followed by a colon. In
+model outputs a heading is its own line, or the start of a line up to a colon. Only the words in
+`DIVISIONS` and the requested headings count as headings, so "Patient: ..." and "BP: ..." do not.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-OPENING = "History"  # text before the first heading: where a terse note starts with the history
+OPENING = "History"  # heading of the text before the first one: terse notes start with the history
 SUBJECTIVE, OBJECTIVE, ASSESSMENT_AND_PLAN = "subjective", "objective", "assessment and plan"
-# The headings of ACI-Bench, MTS-Dialog, PriMock57 and SOAP, in the three divisions that all of them
-# can be compared in; assessment and plan stand together, as in MEDIQA-Chat 2023, because many notes
-# do not part them.
+# The headings of ACI-Bench, MTS-Dialog, PriMock57 and SOAP in three divisions that all have.
+# Many notes do not separate assessment and plan: one division, as in MEDIQA-Chat 2023.
 DIVISIONS: dict[str, tuple[str, ...]] = {
     SUBJECTIVE: (
         *("subjective", "s", "history", "cc", "pc", "chief complaint", "presenting complaint"),
@@ -36,131 +36,126 @@ DIVISIONS: dict[str, tuple[str, ...]] = {
         *("safety netting",),
     ),
 }
-_DIVISION = {name: division for division, names in DIVISIONS.items() for name in names}
-_LEAD = (
-    r"[\s#*_]*(?:\d{1,2}[.)]\s*)?[*_]*"  # also as Markdown or in a list: "## Plan", "**1. Plan:**"
-)
-_HEADED = re.compile(_LEAD + r"(?P<name>[^\W\d_][\w /&,'()-]{0,60}?)[*_\s]*:[*_]*(?P<rest>.*)")
-_ALONE = re.compile(_LEAD + r"(?P<name>[^\W\d_][\w /&,'()-]{0,60}?)[*_\s]*")
+_DIVISION_OF = {name: division for division, names in DIVISIONS.items() for name in names}
+# also as Markdown or in a list: "## Plan", "**1. Plan:**"
+_HEADING = r"[\s#*_]*(?:\d{1,2}[.)]\s*)?[*_]*(?P<name>[^\W\d_][\w /&,'()-]{0,60}?)[*_\s]*"
+_WITH_COLON = re.compile(_HEADING + r":[*_]*(?P<rest>.*)")
+_OWN_LINE = re.compile(_HEADING)
 
 
-def parse_note(text: str, sections: Sequence[str] = ()) -> dict[str, str]:
-    """The sections of a note by heading, in order; text before the first heading under "".
+def parse_note(text: str, requested: Sequence[str] = ()) -> dict[str, str]:
+    """Return the sections of a note by heading, in order; text before the first heading under "".
 
-    A heading asked for (`sections`) is named as it was asked for, any other as it is written. A
-    section that comes twice is joined.
+    A requested heading is returned as it was requested, any other as it is written. Sections with
+    the same heading are joined.
 
     >>> parse_note("**Subjective:** Cough.\\nBP: 120/80\\n\\nPLAN\\nRest.", ["Subjective"])
     {'Subjective': 'Cough.\\nBP: 120/80', 'PLAN': 'Rest.'}
     """
-    asked = {name.casefold(): name for name in sections}
-    found: dict[str, str] = {}
+    names = {name.casefold(): name for name in requested}
+    sections: dict[str, str] = {}
     heading = ""
     for line in text.strip().splitlines():
-        name, rest = _heading(line, asked)
+        name, rest = _split_heading(line, names)
         if name:
-            heading, line = asked.get(name.casefold(), name), rest
-            found.setdefault(heading, "")
-        if line.strip() or heading in found:
-            found[heading] = f"{found.get(heading, '')}\n{line.strip()}".strip()
-    return found
+            heading, line = names.get(name.casefold(), name), rest
+            sections.setdefault(heading, "")
+        if line.strip() or heading in sections:
+            sections[heading] = f"{sections.get(heading, '')}\n{line.strip()}".strip()
+    return sections
 
 
-def _heading(line: str, asked: Mapping[str, str]) -> tuple[str, str]:
-    """The heading that a line starts with and what stands behind it; "" where there is none."""
-    headed = _HEADED.fullmatch(line)
-    if headed and _known(headed["name"], asked):
-        return headed["name"].strip(), headed["rest"]
-    alone = _ALONE.fullmatch(line)
-    if alone and _known(alone["name"], asked):
-        return alone["name"].strip(), ""
+def _split_heading(line: str, names: Mapping[str, str]) -> tuple[str, str]:
+    """Return the heading at the start of a line and the text after it; ("", line) without one."""
+    for pattern in (_WITH_COLON, _OWN_LINE):
+        match = pattern.fullmatch(line)
+        name = match["name"].strip() if match else ""
+        if name.casefold() in names or name.casefold() in _DIVISION_OF:
+            return name, match.groupdict().get("rest", "")
     return "", line
 
 
-def _known(name: str, asked: Mapping[str, str]) -> bool:
-    plain = name.strip().casefold()
-    return plain in asked or plain in _DIVISION
+def find_division(heading: str) -> str:
+    """Return the division of a heading, or "other"; text without a heading counts as history.
 
-
-def division(heading: str) -> str:
-    """Which of `DIVISIONS` a heading belongs to, or "other"; no heading counts as the history.
-
-    >>> division("PHYSICAL EXAM"), division("Imp"), division(""), division("Recipe")
-    ('objective', 'assessment and plan', 'subjective', 'other')
+    >>> find_division("PHYSICAL EXAM"), find_division("Imp"), find_division("")
+    ('objective', 'assessment and plan', 'subjective')
+    >>> find_division("Recipe")
+    'other'
     """
-    return _DIVISION.get(heading.strip().casefold(), "other") if heading else SUBJECTIVE
+    return _DIVISION_OF.get(heading.strip().casefold(), "other") if heading else SUBJECTIVE
 
 
-def divided(text: str, sections: Sequence[str] = ()) -> dict[str, str]:
-    """The text of each division that the note has, without the headings."""
+def split_divisions(text: str, requested: Sequence[str] = ()) -> dict[str, str]:
+    """Return the text of each division in the note, without headings."""
     parts: dict[str, list[str]] = {}
-    for heading, body in parse_note(text, sections).items():
+    for heading, body in parse_note(text, requested).items():
         if body.strip():
-            parts.setdefault(division(heading), []).append(body)
+            parts.setdefault(find_division(heading), []).append(body)
     return {name: "\n".join(bodies) for name, bodies in parts.items()}
 
 
-def headings(note: str) -> list[str]:
-    """The headings of a reference note, to be asked for; none for a text without any.
+def list_headings(note: str) -> list[str]:
+    """Return the headings of a reference note, to request them; [] for a text without headings.
 
-    >>> headings("Cough for 3/7.\\nPMH: nil\\nImp: URTI"), headings("Cough.")
+    >>> list_headings("Cough for 3/7.\\nPMH: nil\\nImp: URTI"), list_headings("Cough.")
     (['History', 'PMH', 'Imp'], [])
     """
-    found = list(parse_note(note))
-    return [name or OPENING for name in found] if any(found) else []
+    names = list(parse_note(note))
+    return [name or OPENING for name in names] if any(names) else []
 
 
-# ----------------------------------------------------------------------- outputs that are no notes
+# --------------------------------------------------------------------------- status of an output
 
 STATUSES = (
     "ok",
-    "unfinished",  # ran into max_new_tokens
-    "looping",  # says the same again and again
-    "dialogue",  # goes on with the conversation, or copies it
-    "no sections",  # none of the sections that were asked for: a reply, a refusal, other prose
+    "unfinished",  # stopped at max_new_tokens
+    "looping",  # repeats itself
+    "dialogue",  # continues or copies the conversation
+    "no sections",  # none of the requested sections: a reply, a refusal, other prose
     "empty",
-    "too long",  # never asked: the transcript leaves no room
+    "too long",  # no prompt was sent: the transcript does not fit into the context
 )
 LOOP_WORDS, LOOP_SHARE = 24, 0.5
 _SPEAKER = re.compile(r"\W*(?:doctor|patient|clinician|nurse|user|assistant|other)\W*:", re.I)
 
 
-def status(note: str | None, ended: bool, sections: Sequence[str]) -> str:
-    """Which of STATUSES an output has; None stands for a transcript that was never asked about.
+def classify_output(note: str | None, ended: bool, requested: Sequence[str]) -> str:
+    """Return one of STATUSES; None as the note means that the transcript was too long to prompt.
 
-    The broken ones are counted apart. Their scores are kept: they are what the model earned.
+    Notes that are not "ok" are counted by status. They keep their scores.
     """
     if note is None:
         return "too long"
     if not re.search(r"\w", note):
         return "empty"
-    if loops(note):
+    if is_looping(note):
         return "looping"
-    if speaks(note):
+    if is_dialogue(note):
         return "dialogue"
-    if not set(parse_note(note, sections)) & set(sections):
+    if not set(parse_note(note, requested)) & set(requested):
         return "no sections"
     return "ok" if ended else "unfinished"
 
 
-def loops(text: str) -> bool:
-    """Whether a text of 24 words or more repeats itself: half of its runs of four came before.
+def is_looping(text: str) -> bool:
+    """Return whether a text repeats itself: 24 words or more, half of the 4-grams seen before.
 
-    None of the 1,703 reference notes of the three corpora at hand does.
+    None of the 1,703 reference notes of the three public corpora is looping.
 
-    >>> loops("Take one tablet daily. " * 12), loops("Take one tablet daily.")
+    >>> is_looping("Take one tablet daily. " * 12), is_looping("Take one tablet daily.")
     (True, False)
     """
     words = text.split() if " " in text.strip() else list(text)  # Chinese has no spaces
-    runs = Counter(zip(*(words[i:] for i in range(4)), strict=False))
-    total = sum(runs.values())
-    return len(words) >= LOOP_WORDS and total - len(runs) >= LOOP_SHARE * total
+    counts = Counter(zip(*(words[i:] for i in range(4)), strict=False))
+    total = counts.total()
+    return len(words) >= LOOP_WORDS and total - len(counts) >= LOOP_SHARE * total
 
 
-def speaks(text: str) -> bool:
-    """Whether at least half of the lines begin with a speaker: a dialogue, not a note.
+def is_dialogue(text: str) -> bool:
+    """Return whether at least half of the lines begin with a speaker.
 
-    >>> speaks("Doctor: Good morning.\\nPatient: Hello."), speaks("Plan:\\nRest.")
+    >>> is_dialogue("Doctor: Good morning.\\nPatient: Hello."), is_dialogue("Plan:\\nRest.")
     (True, False)
     """
     lines = [line for line in text.splitlines() if line.strip()]

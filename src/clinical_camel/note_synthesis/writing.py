@@ -1,9 +1,8 @@
-"""The notes written: every raw output kept, then put together into one note a consultation."""
+"""Write notes: every raw output is saved, then merged into one note per consultation."""
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 from tqdm import tqdm
@@ -11,179 +10,206 @@ from tqdm import tqdm
 from clinical_camel import data, grounding, models
 from clinical_camel.data import Consultation
 from clinical_camel.models import LLM
-from clinical_camel.note_synthesis.decodings import Decoding
-from clinical_camel.note_synthesis.fitting import fit, render
-from clinical_camel.note_synthesis.prompts import Request, Visits, choose_example, said
-from clinical_camel.note_synthesis.structure import parse_note, status
+from clinical_camel.note_synthesis.corpora import Corpora, choose_exemplar, hash_encounter
+from clinical_camel.note_synthesis.fitting import fit_transcript, render_prompt
+from clinical_camel.note_synthesis.prompts import PROMPTS
+from clinical_camel.note_synthesis.settings import NoteTask
+from clinical_camel.note_synthesis.structure import classify_output, parse_note
+
+NOTE_COLUMNS = (
+    *("corpus", "model", "id", "encounter", "content_hash", "headings", "status"),
+    *("turns", "included_turns", "windows", "note"),
+)
+OUTPUT_COLUMNS = ("corpus", "model", "id", "window", "headings", "ended", "text")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One prompt: a part of a consultation (`window`, from 0) and the headings asked for."""
+class NotePrompt:
+    """One prompt: a window of a transcript (counted from 0) and the requested headings."""
 
     corpus: str
-    visit: Consultation
-    windows: int
+    consultation: Consultation
+    headings: tuple[str, ...]
     window: int
-    part: Consultation
-    asked: tuple[str, ...]
-    prompt: str
+    windows: int
+    turns: int  # in this window
+    text: str
 
     @property
-    def name(self) -> str:
-        """What tells the outputs of one model apart."""
-        return f"{self.corpus}/{self.visit.id}/{self.window}/{','.join(self.asked)}"
+    def id(self) -> str:
+        """Unique among the prompts of one model."""
+        return f"{self.corpus}/{self.consultation.id}/{self.window}/{','.join(self.headings)}"
 
 
 def write_notes(
     llms: Mapping[str, LLM],
-    visits: Visits,
-    request: Request,
-    decoding: Decoding,
+    corpora: Corpora,
+    task: NoteTask,
+    exemplars: Corpora | None = None,
     *,
-    max_new_tokens: int,
-    token_budget: int,
-    seed: int,
     journal,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The notes, one row a model and consultation, and the raw outputs they were made from.
+    """Return the notes (one row per model and consultation) and the raw outputs behind them.
 
-    notes: corpus, model, id, encounter, content_hash, asked (headings, by "; "), status, turns,
-    kept_turns, windows, note. raw: corpus, model, id, window, asked, ended, text.
-    A transcript that leaves no room for the note becomes what `request.too_long` says. Every output
-    goes to `journal` as it comes, and what is there is not written again; what is drawn for a
-    prompt depends on the seed and the prompt alone.
+    notes: NOTE_COLUMNS; `headings` are the requested ones, joined by "; ", and `included_turns` the
+    turns that reached the model. outputs: OUTPUT_COLUMNS; `ended` is whether the model stopped with
+    EOS. `exemplars`: training consultations by corpus; one of them becomes the one-shot example.
+
+    Each output is saved to `journal` at once; outputs in the journal are not generated again. A
+    sample depends on the seed and the prompt alone.
     """
-    notes, raw = [], []
+    notes, outputs = [], []
     for name, llm in llms.items():
-        planned = [
-            (corpus, visit, jobs_of(llm, corpus, visit, request, max_new_tokens))
-            for corpus, rows in visits.items()
-            for visit in rows
+        plans = [
+            (corpus, row, plan_prompts(llm, corpus, row, task, exemplars))
+            for corpus, rows in corpora.items()
+            for row in rows
         ]
-        jobs = [job for _, _, each in planned for job in each]
-        _write(name, llm, jobs, decoding, max_new_tokens, token_budget, seed, journal)
-        for corpus, visit, each in planned:
-            done = [(job, journal.done[f"{name}/{job.name}"]) for job in each]
-            raw += [_output(name, job, output) for job, output in done]
-            notes.append(_note(name, corpus, visit, request, done))
-    columns = ["corpus", "model", "id", "window", "asked", "ended", "text"]
-    return pd.DataFrame(notes), pd.DataFrame(raw, columns=columns)
-
-
-def jobs_of(
-    llm: LLM, corpus: str, visit: Consultation, request: Request, max_new_tokens: int
-) -> list[Job]:
-    """The prompts that one note takes: of each window, the whole or each of its sections."""
-    asked = request.asked(visit)
-    pool = request.examples.get(corpus)
-    example = choose_example(pool, asked) if pool else None
-    room = llm.max_length - max_new_tokens
-    parts = fit(llm, visit, asked, room, request.too_long, request.prompt, example)
-    units = [asked] if request.unit == "note" else [[name] for name in asked]
-    return [
-        Job(
-            corpus, visit, len(parts), i, part, tuple(unit),
-            render(llm, part, unit, request.prompt, example),
+        _generate(
+            name, llm, [prompt for _, _, prompts in plans for prompt in prompts], task, journal
         )
-        for i, part in enumerate(parts)
-        for unit in units
-    ]  # fmt: skip
-
-
-def _write(name, llm, jobs, decoding, max_new_tokens, token_budget, seed, journal) -> None:
-    skip = {k for k, job in enumerate(jobs) if f"{name}/{job.name}" in journal.done}
-    written = models.generate(
-        llm,
-        [job.prompt for job in jobs],
-        max_new_tokens=max_new_tokens,
-        token_budget=token_budget,
-        seed=seed,
-        skip=skip,
-        **asdict(decoding),
+        for corpus, row, prompts in plans:
+            done = [(prompt, journal.done[f"{name}/{prompt.id}"]) for prompt in prompts]
+            outputs += [
+                {
+                    "corpus": corpus,
+                    "model": name,
+                    "id": row.id,
+                    "window": prompt.window,
+                    "headings": "; ".join(prompt.headings),
+                    **output,
+                }
+                for prompt, output in done
+            ]
+            shared = {"corpus": corpus, "model": name, **describe_consultation(row, task)}
+            notes.append(shared | _merge_note(row, done, task))
+    return (
+        pd.DataFrame(notes, columns=NOTE_COLUMNS),
+        pd.DataFrame(outputs, columns=OUTPUT_COLUMNS),
     )
-    bar = {"total": len(jobs), "initial": len(skip), "desc": f"notes by {name}", "unit": "note"}
-    for index, text, ended in tqdm(written, file=sys.stdout, **bar):
-        journal.append(f"{name}/{jobs[index].name}", {"note": text, "ended": ended})
 
 
-def _output(model: str, job: Job, done: Mapping) -> dict:
+def make_journal_key(
+    llms: Mapping[str, LLM], corpora: Corpora, task: NoteTask, exemplars: Corpora
+) -> dict:
+    """Return everything that determines the outputs of `write_notes`."""
     return {
-        "corpus": job.corpus,
-        "model": model,
-        "id": job.visit.id,
-        "window": job.window,
-        "asked": "; ".join(job.asked),
-        "ended": done["ended"],
-        "text": done["note"],
+        "models": {name: llm.source for name, llm in llms.items()},
+        "task": task.model_dump(exclude={"study", "other_decodings"}),
+        "wording": PROMPTS[task.prompt],
+        "corpora": corpora,
+        "exemplars": exemplars,
     }
 
 
-def _note(
-    model: str, corpus: str, visit: Consultation, request: Request, done: list[tuple[Job, Mapping]]
-) -> dict:
-    asked, texts = request.asked(visit), [output["note"] for _, output in done]
-    whole = request.unit == "note" and len(done) == 1
-    note = (
-        texts[0]
-        if whole
-        else assemble([(j.asked, t) for (j, _), t in zip(done, texts, strict=True)], asked)
-    )
-    ended = all(output["ended"] for _, output in done)
-    windows = done[0][0].windows if done else 0
-    kept = len(visit.turns) if windows > 1 else sum(len(j.part.turns) for j, _ in done[:1])
+def plan_prompts(
+    llm: LLM, corpus: str, consultation: Consultation, task: NoteTask, exemplars: Corpora | None
+) -> list[NotePrompt]:
+    """Return the prompts of one note: per window, one for the note or one for each section."""
+    headings = task.list_headings(consultation)
+    pool = (exemplars or {}).get(corpus)
+    exemplar = choose_exemplar(pool, headings) if pool else None
+    parts = fit_transcript(llm, consultation, headings, task, exemplar)
+    units = [headings] if task.unit == "note" else [[name] for name in headings]
+    return [
+        NotePrompt(
+            corpus,
+            consultation,
+            tuple(unit),
+            window,
+            len(parts),
+            len(part.turns),
+            render_prompt(llm, part, unit, task.prompt, exemplar),
+        )
+        for window, part in enumerate(parts)
+        for unit in units
+    ]
+
+
+def describe_consultation(consultation: Consultation, task: NoteTask) -> dict:
+    """Return the columns of a note that its consultation and the task determine."""
     return {
-        "corpus": corpus,
-        "model": model,
-        "id": visit.id,
-        "encounter": encounter(visit),
-        "content_hash": data.content_hash(visit),
-        "asked": "; ".join(asked),
-        "status": _status(note, texts, ended, asked),
-        "turns": len(visit.turns),
-        "kept_turns": kept,
+        "id": consultation.id,
+        "encounter": hash_encounter(consultation),
+        "content_hash": data.content_hash(consultation),
+        "headings": "; ".join(task.list_headings(consultation)),
+        "turns": len(consultation.turns),
+    }
+
+
+def _generate(name: str, llm: LLM, prompts: Sequence[NotePrompt], task: NoteTask, journal) -> None:
+    skip = {i for i, prompt in enumerate(prompts) if f"{name}/{prompt.id}" in journal.done}
+    generated = models.generate(
+        llm,
+        [prompt.text for prompt in prompts],
+        models.Decoding(
+            task.max_new_tokens,
+            task.temperature,
+            task.top_p,
+            task.top_k,
+            task.repetition_penalty,
+        ),
+        token_budget=task.token_budget,
+        seed=task.seed,
+        skip=skip,
+    )
+    bar = {"total": len(prompts), "initial": len(skip), "desc": f"notes by {name}", "unit": "note"}
+    for index, text, ended in tqdm(generated, file=sys.stdout, **bar):
+        journal.append(f"{name}/{prompts[index].id}", {"text": text, "ended": ended})
+
+
+def _merge_note(
+    consultation: Consultation, done: Sequence[tuple[NotePrompt, Mapping]], task: NoteTask
+) -> dict:
+    headings, texts = task.list_headings(consultation), [output["text"] for _, output in done]
+    if task.unit == "note" and len(done) == 1:
+        note = texts[0]
+    else:
+        note = merge_outputs([(p.headings, output["text"]) for p, output in done], headings)
+    windows = done[0][0].windows if done else 0
+    turns = sum(prompt.turns for prompt, _ in done[:1])
+    return {
+        "status": _classify(note, texts, all(output["ended"] for _, output in done), headings),
+        "included_turns": len(consultation.turns) if windows > 1 else turns,
         "windows": windows,
         "note": note,
     }
 
 
-def _status(note: str, texts: Sequence[str], ended: bool, asked: Sequence[str]) -> str:
-    """The status of a note, or of the output it was made from that is no note at all."""
-    broken = [status(text, True, asked) for text in texts]
-    first = [each for each in broken if each in ("looping", "dialogue")]
-    return (first or [status(note if texts else None, ended, asked)])[0]
+def _classify(note: str, texts: Sequence[str], ended: bool, headings: Sequence[str]) -> str:
+    """Return the status of a note; one looping or dialogue output gives its status to the note."""
+    statuses = (classify_output(text, True, headings) for text in texts)
+    broken = [status for status in statuses if status in ("looping", "dialogue")]
+    return (broken or [classify_output(note if texts else None, ended, headings)])[0]
 
 
-def assemble(outputs: Sequence[tuple[Sequence[str], str]], asked: Sequence[str]) -> str:
-    """One note from (headings asked for, text written) of each section or window, in order.
+def merge_outputs(outputs: Sequence[tuple[Sequence[str], str]], headings: Sequence[str]) -> str:
+    """Merge (requested headings, text) of each section or window into one note, in order.
 
-    No model merges them, so nothing new comes in: the sections are joined in the order asked for,
-    and a sentence that stands there already is left out. A section without text is missing. What
-    was written for one section alone gets its heading from us; other text without one keeps none.
+    No model merges them, so nothing new is added. Sections follow `headings`, and repeated
+    sentences are dropped. A section without text is missing. Text written for a single section gets
+    the heading of that section; other text without a heading stays without one.
 
-    >>> print(assemble([(["Plan"], "Plan: Rest."), (["Plan"], "Rest. Fluids.")], ["Plan"]))
+    >>> print(merge_outputs([(["Plan"], "Plan: Rest."), (["Plan"], "Rest. Fluids.")], ["Plan"]))
     Plan:
     Rest. Fluids.
     """
-    bodies: dict[str, list[str]] = {name: [] for name in ("", *asked)}
-    for unit, text in outputs:
-        parsed = parse_note(text, asked)
-        if len(unit) == 1 and unit[0] not in parsed:
-            parsed = {unit[0]: text}
-        for name, body in parsed.items():
-            heading = name or (unit[0] if len(unit) == 1 else "")
+    bodies: dict[str, list[str]] = {name: [] for name in ("", *headings)}
+    for requested, text in outputs:
+        sections = parse_note(text, headings)
+        if len(requested) == 1 and requested[0] not in sections:
+            sections = {requested[0]: text}
+        for name, body in sections.items():
+            heading = name or (requested[0] if len(requested) == 1 else "")
             bodies.setdefault(heading, []).append(body)
-    joined = {name: _joined(texts) for name, texts in bodies.items()}
-    parts = [f"{name}:\n{body}" if name else body for name, body in joined.items() if body]
+    merged = {name: _join_sentences(texts) for name, texts in bodies.items()}
+    parts = [f"{name}:\n{body}" if name else body for name, body in merged.items() if body]
     return "\n\n".join(parts)
 
 
-def _joined(texts: Sequence[str]) -> str:
-    sentences = [s for text in texts for s in grounding.split_sentences(text)]
-    first = {sentence.casefold(): sentence for sentence in reversed(sentences)}
-    return " ".join(first[s] for s in dict.fromkeys(s.casefold() for s in sentences))
-
-
-def encounter(visit: Consultation) -> str:
-    """A name for what was said: rows with the same transcript are one encounter."""
-    return hashlib.sha256(said(visit).encode()).hexdigest()[:12]
+def _join_sentences(texts: Sequence[str]) -> str:
+    """Join the sentences of all texts and drop repeats; case does not count."""
+    first: dict[str, str] = {}
+    for sentence in (s for text in texts for s in grounding.split_sentences(text)):
+        first.setdefault(sentence.casefold(), sentence)
+    return " ".join(first.values())

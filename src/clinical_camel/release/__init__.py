@@ -1,9 +1,13 @@
-"""What leaves a study: cards of its model and its dialogues written from its runs, the adapter
-merged into its base, and the adapter pushed to the hub.
+"""What leaves a study: model and dataset cards, merged models, uploads, the table in README.md.
 
-Nothing here is typed in by hand: every number of a card is read from `run.json` and the tables
-beside it, and a study without scores has none. Nothing is uploaded but by `push`, which no run
-calls.
+    records        run records and tables as the cards read them
+    model_card     the card of a study's adapter
+    dataset_card   the card of a study's dialogues
+    adapter        the adapter merged into its base model, or pushed to the hub
+    study_table    one row per study, for README.md
+
+Every number comes from `run.json` and the tables of a run; a study without scores has none. Only
+`push_adapter` uploads, and no run calls it.
 """
 
 import lazy_loader
@@ -11,8 +15,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "dialogues": ["dataset_card", "write_dataset_card"],
-        "model": ["adapter_folder", "card", "merge", "push", "write_card"],
-        "records": ["markdown"],
+        "adapter": ["merge_adapter", "push_adapter"],
+        "dataset_card": ["format_dataset_card", "write_dataset_card"],
+        "model_card": ["format_model_card", "write_model_card"],
+        "study_table": ["format_study_table", "update_readme"],
     },
 )

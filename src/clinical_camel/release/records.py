@@ -1,4 +1,4 @@
-"""The records of runs, as the cards read them."""
+"""Run records and tables as the cards read them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
 
-WRITING, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
+SYNTHESIS, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 
 
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as a Markdown table.
+def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a Markdown table.
 
-    >>> print(markdown([{"a": 1, "b": "x|y"}]))
+    >>> print(format_table([{"a": 1, "b": "x|y"}]))
     | a | b |
     | --- | --- |
     | 1 | x\\|y |
@@ -26,19 +26,41 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def shown(value: Any) -> str:
-    """The value of a parameter as a card has it; what is empty is "none"."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "none"
+def format_settings(settings: Mapping[str, Any]) -> str:
+    """Return settings as a Markdown table; an empty value is "none".
+
+    >>> print(format_settings({"a": "", "b": ["x", "y"]}))
+    | setting | value |
+    | --- | --- |
+    | a | none |
+    | b | x, y |
+    """
+
+    def format_value(value: Any) -> str:
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    return format_table(
+        [{"setting": k, "value": format_value(v) or "none"} for k, v in settings.items()]
+    )
 
 
-def record_of(study: str, step: str) -> dict[str, Any]:
-    """The `run.json` of a step (see `runs.Run`); PlanError unless its run is complete."""
+def format_device(record: Mapping[str, Any]) -> str:
+    """Return the GPUs of a run, or its CPU."""
+    device = record["device"]
+    return " and ".join(device.get("gpu") or [f"{device['cpu']} (CPU)"])
+
+
+def require_record(study: str, step: str) -> dict[str, Any]:
+    """Return the `run.json` of a step (see `runs.Run`). Raises PlanError for an incomplete run."""
     record = read_json(root() / "outputs" / study / step / "run.json")
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
     return record
 
 
-def table_of(study: str, step: str, name: str) -> pd.DataFrame:
-    """A table that a step saved under this name; FileNotFoundError if it saved none."""
-    return pd.read_csv(root() / "outputs" / study / step / f"{name}.csv")
+def load_table(study: str, step: str, name: str) -> pd.DataFrame:
+    """Return a table that a step saved. Raises PlanError if it is missing."""
+    file = root() / "outputs" / study / step / f"{name}.csv"
+    if not file.is_file():
+        raise PlanError(f"{study}: {step} has no {file.name}; run the step again")
+    return pd.read_csv(file)

@@ -6,6 +6,6 @@ study       a study from its first step to its last
 execution   one notebook in one kernel
 kernel      the kernel of this interpreter
 state       what is complete, and if not, why
-recovery    what a killed runner left behind, cleaned up by the next
+recovery    clean-up after a runner that was killed
 summary     what a run cost: time, memory, energy, money
 """

@@ -1,6 +1,6 @@
-"""The command line: one sub-command per function, expected failures in one sentence.
+"""The command line: one function per sub-command, expected failures as one sentence.
 
-Commands that need torch import it when they are called, so that `list` and `status` start at once.
+Commands import what needs torch when they are called, so that `list` and `status` start at once.
 """
 
 import argparse
@@ -11,12 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import SettingsError
 from clinical_camel.runner.jobs import PlanError, load_job, load_jobs, sort_jobs
-from clinical_camel.runner.study import BAD_INPUT, FAILED, run_study, say, show_list, show_status
-from clinical_camel.runs.notebooks import ParamsError
+from clinical_camel.runner.study import (
+    BAD_INPUT,
+    COMMAND,
+    FAILED,
+    echo,
+    run_study,
+    show_list,
+    show_status,
+)
 from clinical_camel.runs.record import persistent_path
 
-COMMAND = "python -m clinical_camel"
 STUDY = "a folder of params/"
 
 
@@ -29,16 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
         options.steps += extra  # argparse stops at an option: `run study --force 02`
     elif extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
-    if "CLINICAL_CAMEL_ROOT" in os.environ:  # kernels run in the root: no relative path for them
+    if "CLINICAL_CAMEL_ROOT" in os.environ:  # a relative path would not hold in kernels
         os.environ["CLINICAL_CAMEL_ROOT"] = str(root())
     try:
         with contextlib.chdir(root()):
             return options.function(options)
-    except (ParamsError, PlanError, FileNotFoundError) as error:
-        say(error, file=sys.stderr)
+    except (SettingsError, PlanError, FileNotFoundError) as error:
+        echo(error, file=sys.stderr)
         return BAD_INPUT
     except OSError as error:  # a full disk, a folder without permission
-        say(f"{type(error).__name__}: {error}", file=sys.stderr)
+        echo(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
 
 
@@ -91,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("study", help="a study whose adapter is on this machine")
     push.add_argument("repository", help="owner/name on the hub; private by default")
     push.add_argument("--public", action="store_true", help="make the repository public")
+    add("readme", _readme, "update the table of studies in README.md")
     return parser
 
 
@@ -128,7 +136,7 @@ def _plan(options: argparse.Namespace) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
     from clinical_camel import estimate
 
-    return estimate.show(
+    return estimate.print_report(
         jobs, options.rate, options.machine, options.config, options.tokens_per_second
     )
 
@@ -139,17 +147,17 @@ def _doctor(options: argparse.Namespace) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files can be downloaded, fetches none
     from clinical_camel.estimate import doctor
 
-    return doctor.show(jobs, offline)
+    return doctor.print_findings(jobs, offline)
 
 
 def _synthesise(options: argparse.Namespace) -> int:
-    params = load_job(options.study, "01_dbke").params
+    settings = load_job(options.study, "01_dbke").settings
     try:
         from clinical_camel.dbke import pipeline
     except ModuleNotFoundError as error:
         print(f"synthesise needs {error.name}: pip install -e '.[scale]'", file=sys.stderr)
         return 2
-    site = pipeline.Site(
+    resources = pipeline.Resources(
         tasks=max(1, options.tasks),
         workers=max(0, options.workers),
         time=options.time,
@@ -157,13 +165,13 @@ def _synthesise(options: argparse.Namespace) -> int:
         sbatch=dict(options.sbatch),
     )
     ledger = persistent_path(options.study, "01_dbke", "ledger")
-    return pipeline.show(params, ledger, options.executor, site)
+    return pipeline.run_workers(settings, ledger, options.executor, resources)
 
 
 def _card(options: argparse.Namespace) -> int:
     from clinical_camel import release
 
-    write = release.write_dataset_card if options.dialogues else release.write_card
+    write = release.write_dataset_card if options.dialogues else release.write_model_card
     print(write(options.study))
     return 0
 
@@ -171,12 +179,19 @@ def _card(options: argparse.Namespace) -> int:
 def _merge(options: argparse.Namespace) -> int:
     from clinical_camel import release
 
-    print(release.merge(options.study, options.folder).to_string(index=False))
+    print(release.merge_adapter(options.study, options.folder).to_string(index=False))
     return 0
 
 
 def _push(options: argparse.Namespace) -> int:
     from clinical_camel import release
 
-    print(release.push(options.study, options.repository, options.public))
+    print(release.push_adapter(options.study, options.repository, options.public))
+    return 0
+
+
+def _readme(_: argparse.Namespace) -> int:
+    from clinical_camel import release
+
+    release.update_readme(root() / "README.md")
     return 0

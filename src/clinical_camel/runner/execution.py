@@ -1,6 +1,6 @@
-"""One notebook in one kernel: what papermill does, with the truth about how it ended.
+"""Execute one notebook in one kernel with papermill, and report correctly how it ended.
 
-Papermill calls every cell completed when the kernel died, and takes `sys.exit(0)` for success.
+Papermill marks every cell completed when the kernel died, and takes `sys.exit(0)` for success.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ import psutil
 
 from clinical_camel.core.paths import root
 
-PATIENCE = 20.0  # seconds a kernel has to stop by itself
-REPEAT = 7.0  # seconds; an interrupt that falls between two cells is lost, so it is sent again
+STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
+RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
 
 
 class StepFailed(Exception):
-    """A step that did not reach its end: `status` is failed, kernel died or interrupted."""
+    """A step that did not complete: `status` is failed, kernel died or interrupted."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -32,54 +32,54 @@ class StepFailed(Exception):
         self.reason = reason
 
 
-class Stop:
-    """SIGINT, SIGTERM and SIGHUP, passed on to the kernel; a context for the main thread.
+class SignalForwarder:
+    """Forwards SIGINT, SIGTERM and SIGHUP to the kernel; a context for the main thread.
 
-    SIGHUP, the end of an ssh session, counts as SIGTERM; under nohup it stays ignored.
+    SIGHUP, the end of an ssh session, is forwarded as SIGTERM; under nohup it stays ignored.
     """
 
     def __init__(self) -> None:
         self.signum = 0
-        self._since = self._sent = 0.0
-        self._before: dict[int, Any] = {}
+        self._received_at = self._sent_at = 0.0
+        self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "SignalForwarder":
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signum = getattr(signal, name, None)  # Windows has no SIGHUP
-            ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN
-            if signum and not ignored:
-                self._before[signum] = signal.signal(signum, self._note)
+            is_ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN
+            if signum and not is_ignored:
+                self._handlers[signum] = signal.signal(signum, self._receive)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for signum, handler in self._before.items():
+        for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
 
-    def _note(self, signum: int, _: object) -> None:
-        if self.signum:  # a second time: no more patience
-            self._since -= PATIENCE
+    def _receive(self, signum: int, _: object) -> None:
+        if self.signum:  # a second signal: kill the kernel now
+            self._received_at -= STOP_TIME
         else:
-            self.signum, self._since = signum, time.monotonic()
+            self.signum, self._received_at = signum, time.monotonic()
 
     @property
     def name(self) -> str:
-        """The signal that came, as SIGTERM; "" if none has."""
+        """The name of the signal received, such as SIGTERM; "" for none."""
         return signal.Signals(self.signum).name if self.signum else ""
 
-    def press(self) -> bool:
-        """Signal the kernels; True while it is worth waiting for them to end."""
+    def forward(self) -> bool:
+        """Send a received signal to the kernels; return False if they have not ended in time."""
         if not self.signum:
             return True
-        waited = time.monotonic() - self._since
-        if waited > PATIENCE:
-            _send(signal.SIGKILL)
-        elif time.monotonic() - self._sent > REPEAT:
-            self._sent = time.monotonic()
-            _send(signal.SIGINT if self.signum == signal.SIGINT else signal.SIGTERM)
-        return waited < PATIENCE + 10
+        waited = time.monotonic() - self._received_at
+        if waited > STOP_TIME:
+            _signal_kernels(signal.SIGKILL)
+        elif time.monotonic() - self._sent_at > RESEND_AFTER:
+            self._sent_at = time.monotonic()
+            _signal_kernels(signal.SIGINT if self.signum == signal.SIGINT else signal.SIGTERM)
+        return waited < STOP_TIME + 10
 
 
-def _send(signum: int) -> None:
+def _signal_kernels(signum: int) -> None:
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
             if any("ipykernel" in word for word in child.cmdline()):
@@ -87,41 +87,45 @@ def _send(signum: int) -> None:
 
 
 def execute(
-    notebook: str, side: str, params: dict[str, Any], stop: Stop, watch: Callable[[], None]
+    notebook: str,
+    output: str,
+    params: dict[str, Any],
+    signals: SignalForwarder,
+    show_progress: Callable[[], None],
 ) -> None:
-    """Run a notebook into the side file; both paths root-relative, the root being the cwd.
+    """Execute a notebook into `output`; both paths are relative to the root, which is the cwd.
 
-    The kernel is driven from a thread, so that signals and the progress line are served here.
-    Raises StepFailed.
+    Papermill runs in a thread; the main thread handles signals and the progress line. Raises
+    StepFailed.
     """
-    failures: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            _papermill(notebook, side, params)
-        except BaseException as error:  # handed to the main thread, whatever it is
-            failures.append(error)
+            _run_papermill(notebook, output, params)
+        except BaseException as error:  # of any kind: raised in the main thread
+            errors.append(error)
 
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    while worker.is_alive() and stop.press():
-        worker.join(0.1)
-        watch()
-    if stop.signum:
-        raise StepFailed("interrupted", f"stopped by {stop.name}; running it again resumes")
-    if failures:
-        raise _as_step_failed(failures[0], Path(side)) from failures[0]
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive() and signals.forward():
+        thread.join(0.1)
+        show_progress()
+    if signals.signum:
+        raise StepFailed("interrupted", f"stopped by {signals.name}; running it again resumes")
+    if errors:
+        raise _convert_error(errors[0], Path(output)) from errors[0]
 
 
-def _papermill(notebook: str, side: str, params: dict[str, Any]) -> None:
-    import papermill  # three seconds, so only when something is to be run
+def _run_papermill(notebook: str, output: str, params: dict[str, Any]) -> None:
+    import papermill  # imported late: it takes three seconds
 
     from clinical_camel.runner.kernel import OwnKernel
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     papermill.execute_notebook(
         notebook,
-        side,
+        output,
         parameters=params,
         kernel_name="python3",
         kernel_manager_class=OwnKernel,
@@ -130,12 +134,12 @@ def _papermill(notebook: str, side: str, params: dict[str, Any]) -> None:
         log_output=False,
         cwd=".",
         request_save_on_cell_execute=True,
-        # else a kernel warns about its local TCP port, and of the interrupt that ends it
+        # a kernel would warn about its local TCP port and about the interrupt that ends it
         extra_arguments=["--log-level=50"],
     )
 
 
-def _as_step_failed(error: BaseException, side: Path) -> StepFailed:
+def _convert_error(error: BaseException, output: Path) -> StepFailed:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -143,53 +147,58 @@ def _as_step_failed(error: BaseException, side: Path) -> StepFailed:
         text = " ".join(f"{error.ename}: {error.evalue}".split())
         return StepFailed("failed", f"In [{error.exec_count}]: {text[:500]}")
     if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
-        if last := _mark_after_death(side):
-            return StepFailed("kernel died", f"in In [{last}]; most often it was out of memory")
+        if last := _correct_statuses(output):
+            return StepFailed(
+                "kernel died", f"in In [{last}]; the usual cause is too little memory"
+            )
         if not importlib.util.find_spec("ipykernel"):
             remedy = "pip install -r requirements.lock"
             return StepFailed("failed", f"no kernel: ipykernel is not installed; {remedy}")
-        remedy = "python -m ipykernel_launcher --version may say why"
+        remedy = "python -m ipykernel_launcher --version may show why"
         return StepFailed("kernel died", f"before its first cell; {remedy}")
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return StepFailed("failed", text.replace(f"{root()}/", "")[:500])
 
 
-def _mark_after_death(side: Path) -> int:
-    """Correct the cells that papermill calls completed; return the number of the last one begun."""
+def _correct_statuses(output: Path) -> int:
+    """Correct the marks of cells that did not run; return the number of the last one started."""
     try:
-        notebook = nbformat.read(side, as_version=4)
-    except Exception:  # whatever a torn side file raises: the death is still the news
+        notebook = nbformat.read(output, as_version=4)
+    except Exception:  # a torn file raises many kinds; the dead kernel is what to report
         return 0
-    facts = [c.metadata.get("papermill", {}) for c in notebook.cells if c.cell_type == "code"]
-    begun = [fact for fact in facts if fact.get("start_time")]
-    for fact in facts:
-        if fact not in begun:
-            fact["status"] = "pending"
-    if begun:
-        begun[-1]["status"] = "failed"
+    cells = [c.metadata.get("papermill", {}) for c in notebook.cells if c.cell_type == "code"]
+    started = [cell for cell in cells if cell.get("start_time")]
+    for cell in cells:
+        if cell not in started:
+            cell["status"] = "pending"
+    if started:
+        started[-1]["status"] = "failed"
     with contextlib.suppress(OSError):  # a full disk
-        nbformat.write(notebook, side)
-    return len(begun)
+        nbformat.write(notebook, output)
+    return len(started)
 
 
-def stopped_in(notebook: nbformat.NotebookNode) -> int:
-    """The number of the last cell that ran, if not all did; 0 if all did."""
-    code = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
-    ran = [cell for cell in code if cell.execution_count is not None]
-    return len(ran) if len(ran) < len(code) else 0
+def find_early_end(notebook: nbformat.NotebookNode) -> int:
+    """Return the number of the last cell that ran if later cells did not run, else 0."""
+    cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+    executed = [cell for cell in cells if cell.execution_count is not None]
+    return len(executed) if len(executed) < len(cells) else 0
 
 
 # ------------------------------------------------------------------------ the cleaned copy
 
 
 def clean(notebook: nbformat.NotebookNode, source: str, published: str) -> nbformat.NotebookNode:
-    """An executed notebook as it may be published: short outputs, no path of this machine.
+    """Make an executed notebook fit to publish: short outputs, no path of this machine.
 
-    `source` and `published` are the root-relative paths to record in the metadata.
+    The cell of injected parameters is collapsed, as it repeats the one above it. `source` and
+    `published` are the root-relative paths to record in the metadata.
     """
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("papermill", {}).update(input_path=source, output_path=published)
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
         if cell.cell_type == "code":
             cell.outputs = [_clean_output(output) for output in _merge_streams(cell.outputs)]
             cell.outputs = [o for o in cell.outputs if o.get("text", "x") and o.get("data", "x")]
@@ -197,12 +206,12 @@ def clean(notebook: nbformat.NotebookNode, source: str, published: str) -> nbfor
 
 
 def _merge_streams(outputs: list[Any]) -> list[Any]:
-    """One output for neighbouring pieces of one stream; progress bars write hundreds."""
+    """Merge adjacent outputs of one stream; progress bars write hundreds."""
     merged: list[Any] = []
     for output in outputs:
         last = merged[-1] if merged else None
-        stream = last is not None and last.output_type == output.output_type == "stream"
-        if stream and last.name == output.name:
+        are_streams = last is not None and last.output_type == output.output_type == "stream"
+        if are_streams and last.name == output.name:
             last.text += output.text
         else:
             merged.append(output)
@@ -211,33 +220,33 @@ def _merge_streams(outputs: list[Any]) -> list[Any]:
 
 def _clean_output(output: Any) -> Any:
     if output.output_type == "stream":
-        output.text = without_paths(without_rewrites(output.text))
+        output.text = strip_paths(strip_rewritten(output.text))
     elif output.output_type == "error":
-        output.evalue = without_paths(output.evalue)
-        output.traceback = [without_paths(line) for line in output.traceback]
+        output.evalue = strip_paths(output.evalue)
+        output.traceback = [strip_paths(line) for line in output.traceback]
     else:
         output.data.pop("application/vnd.jupyter.widget-view+json", None)
         for kind, value in output.data.items():
             if kind.startswith("text/") and isinstance(value, str):
-                output.data[kind] = without_paths(value)
+                output.data[kind] = strip_paths(value)
     return output
 
 
-def without_rewrites(text: str) -> str:
-    """Text as a terminal would show it after a carriage return: the last state of each line.
+def strip_rewritten(text: str) -> str:
+    """Return text as a terminal shows it after carriage returns: the last state of each line.
 
-    >>> without_rewrites("10 %\\r50 %\\r100 %\\ndone\\n")
+    >>> strip_rewritten("10 %\\r50 %\\r100 %\\ndone\\n")
     '100 %\\ndone\\n'
     """
     lines = text.replace("\x1b[A", "").replace("\r\n", "\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
 
-def without_paths(text: str) -> str:
-    """Text without the project's place, the home directory and the kernel's temporary names."""
+def strip_paths(text: str) -> str:
+    """Return text without the paths of the project, the home directory and the kernel's cells."""
     home = Path.home().as_posix()
-    for place in sorted({root().as_posix(), root().resolve().as_posix()}, key=len, reverse=True):
-        text = text.replace(f"{place}/", "").replace(place, ".")
+    for folder in sorted({root().as_posix(), root().resolve().as_posix()}, key=len, reverse=True):
+        text = text.replace(f"{folder}/", "").replace(folder, ".")
     if home != "/":
         text = text.replace(f"{home}/", "~/")
     return re.sub(r"/tmp/ipykernel_\d+/", "", text)

@@ -1,4 +1,4 @@
-"""Which step needs which: read from the paths in the params, never written down a second time.
+"""Which step needs which, read from the paths in the params.
 
 A text such as `outputs/<study>/<step>/dialogues.jsonl`, anywhere in a params value, is an input.
 """
@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clinical_camel.core.paths import root
-from clinical_camel.core.values import nearest, texts
-from clinical_camel.runs.notebooks import ParamsError, steps
-from clinical_camel.runs.params_files import load_params, studies, study_files
+from clinical_camel.core.values import iter_texts, nearest
+from clinical_camel.runs.notebooks import ParamsError, list_steps
+from clinical_camel.runs.params_files import list_params_files, list_studies, load_params
+from clinical_camel.runs.schema import settings_class
 
 
 class PlanError(ValueError):
-    """Steps that cannot be run in any order, or inputs that are not there."""
+    """Steps that cannot run: dependencies in a cycle, missing inputs, an unknown name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One step of one study with its checked parameters and the files they name."""
+    """One step of one study, with its checked parameters and the files that they name."""
 
     study: str
     step: str
@@ -29,24 +30,29 @@ class Job:
 
     @property
     def source(self) -> str:
-        """The params file, as it is named in messages."""
+        """The params file, root-relative, for messages."""
         return f"params/{self.study}/{self.step}.yaml"
 
-    def needs(self) -> list[tuple[str, str]]:
-        """(study, step) of each input that a step makes, each once, sorted."""
-        return sorted({owner for text in self.inputs if (owner := owner_of(text))})
+    @property
+    def settings(self) -> Any:
+        """The parameters as the settings of the step. Raises SettingsError."""
+        return settings_class(self.step).require(self.params, self.source)
+
+    def find_dependencies(self) -> list[tuple[str, str]]:
+        """Return (study, step) of each step that produces an input, sorted."""
+        return sorted({producer for text in self.inputs if (producer := find_producer(text))})
 
 
 def load_job(study: str, step: str) -> Job:
-    """One step as its params file has it. Raises ParamsError."""
+    """Return one step with the values of its params file. Raises ParamsError."""
     params = load_params(study, step)
-    return Job(study, step, params, sorted(set(_input_texts(params))))
+    return Job(study, step, params, sorted(set(_find_inputs(params))))
 
 
 def load_jobs(study: str) -> list[Job]:
-    """Every step of a study. Raises one ParamsError with all problems of all its files."""
+    """Return every step of a study. Raises one ParamsError with all problems of all its files."""
     jobs, problems = [], []
-    for file in study_files(study):
+    for file in list_params_files(study):
         try:
             jobs.append(load_job(study, file.stem))
         except ParamsError as error:
@@ -56,20 +62,21 @@ def load_jobs(study: str) -> list[Job]:
     return jobs
 
 
-def _input_texts(params: dict[str, Any]) -> Iterator[str]:
+def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
     for name, value in params.items():
-        for _, _, text in texts(value, name):
-            place = text.rpartition("@")[2].rstrip("/")  # medqa_us@data/public/... names a reader
-            file_like = "/" in place or place.endswith((".jsonl", ".jsonl.gz", ".csv"))
-            known = place.startswith(("outputs/", "data/"))
-            if known or (file_like and (root() / place).exists()):
-                yield place
+        for _, _, text in iter_texts(value, name):
+            file = text.rpartition("@")[2].rstrip("/")  # medqa_us@data/public/... names a reader
+            looks_like_file = "/" in file or file.endswith((".jsonl", ".jsonl.gz", ".csv"))
+            if file.startswith(("outputs/", "data/")) or (
+                looks_like_file and (root() / file).exists()
+            ):
+                yield file
 
 
-def owner_of(text: str) -> tuple[str, str] | None:
-    """(study, step) that makes this path, or None if it is not under outputs/.
+def find_producer(text: str) -> tuple[str, str] | None:
+    """Return the (study, step) that produces this path, or None if it is not under outputs/.
 
-    >>> owner_of("outputs/mini_camel/02_sft_qlora/adapter")
+    >>> find_producer("outputs/mini_camel/02_sft_qlora/adapter")
     ('mini_camel', '02_sft_qlora')
     """
     parts = text.split("/")
@@ -78,23 +85,29 @@ def owner_of(text: str) -> tuple[str, str] | None:
     return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 
 
-def _at(job: Job, text: str) -> str:
-    """The place of an input in its params file, for a message."""
-    found = (at for name in job.params for at, _, t in texts(job.params[name], name) if text in t)
-    return f"{job.source}: {next(found, 'an input')}: {text}"
+def _locate_input(job: Job, file: str) -> str:
+    """Return the start of a message about an input: params file, key, value."""
+    places = (
+        at
+        for name in job.params
+        for at, _, text in iter_texts(job.params[name], name)
+        if file in text
+    )
+    return f"{job.source}: {next(places, 'an input')}: {file}"
 
 
 def sort_jobs(jobs: list[Job]) -> list[Job]:
-    """Jobs so that each stands after what it needs; ties by step number.
+    """Return the jobs in an order in which each follows its dependencies; ties by step number.
 
-    Raises PlanError for a cycle, and one with all inputs that no step makes.
+    Raises PlanError for a cycle, and for inputs that no step produces.
     """
-    problems = [problem for job in jobs for problem in _made_by_none(job)]
+    problems = [problem for job in jobs for problem in _check_producers(job)]
     if problems:
         raise PlanError("\n".join(problems))
     by_step = {job.step: job for job in jobs}
     waiting = {
-        job.step: {step for study, step in job.needs() if study == job.study} for job in jobs
+        job.step: {step for study, step in job.find_dependencies() if study == job.study}
+        for job in jobs
     }
     ready = [step for step, needs in waiting.items() if not needs]
     heapq.heapify(ready)
@@ -108,47 +121,40 @@ def sort_jobs(jobs: list[Job]) -> list[Job]:
                 if not needs:
                     heapq.heappush(ready, step)
     if len(ordered) < len(jobs):
-        circle = ", ".join(sorted(step for step, needs in waiting.items() if needs))
-        raise PlanError(
-            f"params/{jobs[0].study}: these steps need each other in a circle: {circle}"
-        )
+        cycle = ", ".join(sorted(step for step, needs in waiting.items() if needs))
+        raise PlanError(f"params/{jobs[0].study}: these steps depend on each other: {cycle}")
     return ordered
 
 
-def _made_by_none(job: Job) -> Iterator[str]:
-    """Inputs under outputs/ that belong to no step of any study, one line each."""
-    for text in job.inputs:
-        study, step = owner_of(text) or ("", "")
+def _check_producers(job: Job) -> Iterator[str]:
+    """Yield inputs under outputs/ that no step of any study produces, one line each."""
+    for file in job.inputs:
+        study, step = find_producer(file) or ("", "")
         if not study:
             continue
-        at = _at(job, text)
-        if study not in studies():
-            yield f"{at} names no study{nearest(study, studies())}"
-        elif step not in steps():
-            yield f"{at} names no step{nearest(step, steps())}"
+        at = _locate_input(job, file)
+        if study not in list_studies():
+            yield f"{at} names no study{nearest(study, list_studies())}"
+        elif step not in list_steps():
+            yield f"{at} names no step{nearest(step, list_steps())}"
         elif not (root() / "params" / study / f"{step}.yaml").is_file():
-            yield f"{at} needs {step}, but params/{study}/{step}.yaml is not there"
+            yield f"{at} needs {step}, but params/{study}/{step}.yaml does not exist"
 
 
-def choose(jobs: list[Job], wanted: list[str]) -> list[Job]:
-    """The jobs named on the command line (stem, or its two digits), or all of them.
+def select_jobs(jobs: list[Job], names: list[str]) -> list[Job]:
+    """Return the jobs with these names (stem, or its two digits); all jobs if there are no names.
 
     Raises PlanError with the nearest name.
     """
-    known = [job.step for job in jobs]
-    chosen = set()
-    for name in wanted:
-        hits = [step for step in known if name in (step, step[:2])]
-        if not hits:
-            raise PlanError(f"{jobs[0].study} has no step {name}{nearest(name, known)}")
-        chosen |= set(hits)
-    return [job for job in jobs if job.step in chosen] if wanted else jobs
+    steps = [job.step for job in jobs]
+    for name in names:
+        if not any(name in (step, step[:2]) for step in steps):
+            raise PlanError(f"{jobs[0].study} has no step {name}{nearest(name, steps)}")
+    return [job for job in jobs if not names or {job.step, job.step[:2]} & set(names)]
 
 
-def missing_files(job: Job) -> list[str]:
-    """Inputs that no step makes and that are not on this machine, one line each."""
-    return [
-        f"{_at(job, text)} is not there"
-        for text in job.inputs
-        if owner_of(text) is None and not (root() / text).exists()
-    ]
+def check_files(job: Job) -> Iterator[str]:
+    """Yield inputs that no step produces and that are not on this machine, one line each."""
+    for file in job.inputs:
+        if find_producer(file) is None and not (root() / file).exists():
+            yield f"{_locate_input(job, file)} does not exist"

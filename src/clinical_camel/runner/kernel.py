@@ -1,4 +1,4 @@
-"""The kernel of a step: this interpreter's own. Imported when something is to be run."""
+"""The kernel of a step: a process of this interpreter. Imported only to run something."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from jupyter_client.kernelspec import KernelSpec
 
 
 class OwnKernel(AsyncKernelManager):
-    """A kernel of the interpreter that the runner runs in, whatever kernelspecs are installed.
+    """A kernel of the runner's interpreter, whatever kernelspecs are installed.
 
-    A kernelspec named python3 in the user's folder may belong to another environment, or to one
-    that has been deleted. CLINICAL_CAMEL_RUNNER marks the kernel as ours for `recovery`.
+    A kernelspec named python3 in the user's folder may belong to another or a deleted environment.
+    CLINICAL_CAMEL_RUNNER marks the kernel as the runner's, for `recovery`.
     """
 
     @property

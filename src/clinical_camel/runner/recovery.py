@@ -1,4 +1,4 @@
-"""What a runner that was killed may have left, put right by the next one that holds the study."""
+"""Clean-up after a runner that was killed, done by the next runner of the study."""
 
 import contextlib
 import os
@@ -6,47 +6,50 @@ from pathlib import Path
 
 import psutil
 
-from clinical_camel.core.files import previous_of, read_json
+from clinical_camel.core.files import previous_path, read_json
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runner.state import alive, record_path
+from clinical_camel.runner.state import is_alive, record_path
 
 
-def recover(job: Job, side: Path) -> str:
-    """End a kernel that lives on, undo or end an unfinished swap; what there is to say of it."""
-    ended = _end_orphan(Path("outputs", job.study, f".{job.step}.lock.json"))
+def clean_up(job: Job, partial: Path) -> str:
+    """Kill an orphaned kernel, undo or complete a swap; return a line on the kernel, or "".
+
+    `partial` is the notebook of the step before it is published.
+    """
+    pid = _kill_orphan(Path("outputs", job.study, f".{job.step}.lock.json"))
     record, published = read_json(record_path(job)), f"outputs/{job.study}/{job.step}.ipynb"
     if record.get("status") == "running":
-        restore(job, record["started"])
-    elif side.exists() and hash_file(side) == record.get("artefacts", {}).get(published):
-        side.replace(published)  # complete, and killed before this last rename
-    return f"ended process {ended}, the kernel of a runner that was killed" if ended else ""
+        restore_result(job, record["started"])
+    elif partial.exists() and hash_file(partial) == record.get("artefacts", {}).get(published):
+        partial.replace(published)  # complete, but killed before this last rename
+    return f"ended process {pid}, the kernel of a runner that was killed" if pid else ""
 
 
-def restore(job: Job, started: str) -> None:
-    """Bring the earlier result back if run.finish() has swapped it out in a run that broke.
+def restore_result(job: Job, started: str) -> None:
+    """Restore the earlier result if a run failed after run.finish() had replaced it.
 
-    The newer folder, with its journals, is what the next run goes on from.
+    The newer folder, with its journals, becomes the partial folder that the next run resumes.
     """
     final = Path("outputs", job.study, job.step)
-    previous, partial = previous_of(final), final.with_name(f".{job.step}.partial")
+    previous, partial = previous_path(final), final.with_name(f".{job.step}.partial")
     if read_json(final / "run.json").get("started", "") >= started and not partial.exists():
         final.replace(partial)
         if previous.exists():
             previous.replace(final)
 
 
-def _end_orphan(holder: Path) -> int:
-    """Kill the kernel of a killed runner if it still holds the step's lock; its pid, or 0.
+def _kill_orphan(lock_file: Path) -> int:
+    """Kill the kernel of a killed runner if it still has the step's lock; return its pid, or 0.
 
-    A kernel looks for its parent once a second and goes with it, but not from inside a long
-    call that never lets the interpreter go. One opened in JupyterLab is not ours to end.
+    A kernel checks once a second whether its parent is alive and ends with it, but cannot do so
+    during a long call that never releases the interpreter. A JupyterLab kernel is not killed.
     """
-    facts = read_json(holder)
-    if not facts.get("runner") or facts["pid"] == os.getpid() or not alive(facts):
+    holder = read_json(lock_file)
+    if not holder.get("runner") or holder["pid"] == os.getpid() or not is_alive(holder):
         return 0
     with contextlib.suppress(psutil.Error):
-        process = psutil.Process(facts["pid"])
+        process = psutil.Process(holder["pid"])
         process.kill()
         process.wait(10)
-    return facts["pid"]
+    return holder["pid"]

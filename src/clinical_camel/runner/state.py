@@ -1,7 +1,7 @@
-"""What is complete: a record on this machine that lists every artefact and input with its hash.
+"""Which steps are complete: a record on this machine has the hash of every artefact and input.
 
-The records live in outputs/<study>/.records/ and stay out of git: committed results never make
-a step complete, since a fresh clone has no adapter to go on with.
+The records are in outputs/<study>/.records/, which git ignores. Committed results never make a step
+complete, because a fresh clone has no adapter for the next step.
 """
 
 import contextlib
@@ -11,19 +11,19 @@ from typing import Any
 
 import psutil
 
-from clinical_camel.core.files import NOT_RESULTS, read_json, result_files, write_json
+from clinical_camel.core.files import NOT_RESULTS, list_results, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runs.machine import source_hash
-from clinical_camel.runs.notebooks import code_hash, notebook_path, read_cells
+from clinical_camel.runs.machine import hash_source
+from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
 
 STOPPED = ("failed", "kernel died", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """complete, stale, running, failed, kernel died, interrupted or not run; and why."""
+    """complete, stale, running, failed, kernel died, interrupted, not run, not started; and why."""
 
     status: str
     reason: str = ""
@@ -32,39 +32,38 @@ class State:
     note: str = ""
 
 
-class Hashes:
-    """sha256 by root-relative path; a file of known size and time is not read again.
+class HashCache:
+    """sha256 by root-relative path; a file with unchanged size and time is not read again.
 
-    `status` on a 70B adapter must not read 140 GB to say that nothing happened.
+    Otherwise `status` would read all 140 GB of a 70B model's files.
     """
 
-    def __init__(self, known: dict[str, list[Any]] | None = None) -> None:
-        self.known = dict(known or {})
+    def __init__(self, entries: dict[str, list[Any]] | None = None) -> None:
+        self.entries = dict(entries or {})  # path: size, modification time in ns, sha256
 
-    def of(self, text: str) -> str:
-        """The hash of a file, or of a folder's result files; "" if it is not there."""
-        place = root() / text
-        if place.is_dir():
-            files = result_files(place, skip=(*NOT_RESULTS, "run.json"))
-            return key_hash({f.relative_to(place).as_posix(): self._file(f) for f in files})
-        return self._file(place) if place.is_file() else ""
+    def hash(self, text: str) -> str:
+        """Return the hash of a file, or of a folder's result files; "" if it does not exist."""
+        path = root() / text
+        if path.is_dir():
+            files = list_results(path, skip=(*NOT_RESULTS, "run.json"))
+            return key_hash({f.relative_to(path).as_posix(): self._hash_file(f) for f in files})
+        return self._hash_file(path) if path.is_file() else ""
 
-    def _file(self, file: Path) -> str:
-        # the name as written, not the target of a link: data/public may be one
-        text, facts = file.relative_to(root()).as_posix(), file.stat()
-        before = self.known.get(text, [])
-        if before[:2] != [facts.st_size, facts.st_mtime_ns]:
-            self.known[text] = [facts.st_size, facts.st_mtime_ns, hash_file(file)]
-        return self.known[text][2]
+    def _hash_file(self, file: Path) -> str:
+        # the name as written, not the target of a link: data/public may be a link
+        text, stat = file.relative_to(root()).as_posix(), file.stat()
+        if self.entries.get(text, [])[:2] != [stat.st_size, stat.st_mtime_ns]:
+            self.entries[text] = [stat.st_size, stat.st_mtime_ns, hash_file(file)]
+        return self.entries[text][2]
 
 
 def record_path(job: Job) -> Path:
-    """Where the local record of a step is."""
+    """Return the path of a step's local record."""
     return root() / "outputs" / job.study / ".records" / f"{job.step}.json"
 
 
 def open_record(job: Job, started: str) -> dict[str, Any]:
-    """Write the record of a step that begins: running, by this process."""
+    """Write the record of a step that starts, `running` in this process, and return it."""
     record = {
         "study": job.study,
         "step": job.step,
@@ -77,85 +76,85 @@ def open_record(job: Job, started: str) -> dict[str, Any]:
         "process_started": psutil.Process().create_time(),
         "params": job.params,
         "params_hash": key_hash(job.params),
-        "notebook_hash": code_hash(read_cells(notebook_path(job.step))),
-        "source_hash": source_hash(),
+        "notebook_hash": hash_code(read_cells(notebook_path(job.step))),
+        "source_hash": hash_source(),
         "inputs": {},
         "artefacts": {},
         "hashes": {},
     }
-    hashes = Hashes(read_json(record_path(job)).get("hashes"))
-    record["inputs"] = {text: hashes.of(text) for text in job.inputs}
-    record["hashes"] = hashes.known
+    cache = HashCache(read_json(record_path(job)).get("hashes"))
+    record["inputs"] = {text: cache.hash(text) for text in job.inputs}
+    record["hashes"] = cache.entries
     write_json(record_path(job), record)
     return record
 
 
 def close_record(
-    job: Job, record: dict[str, Any], status: str, seconds: float, side: Path, **facts: Any
+    job: Job, record: dict[str, Any], status: str, seconds: float, partial: Path, **facts: Any
 ) -> None:
-    """Write how a step ended; when complete, with the hash of everything it made.
+    """Write how a step ended; for a complete step with the hash of every artefact.
 
-    The notebook is hashed in its side file and renamed after this: a rename needs no room.
+    The notebook is hashed under its partial name and renamed later: renaming works on a full disk.
     """
     record |= {"status": status, "seconds": round(seconds, 1), **facts}
     if status == "complete":
-        hashes = Hashes(record["hashes"])
-        outputs = root() / "outputs" / job.study
-        made = [*result_files(outputs / job.step), root() / side]
-        names = [file.relative_to(root()).as_posix() for file in made]
-        record["artefacts"] = {name: hashes.of(name) for name in names}
-        record["hashes"] = hashes.known
-        for facts in (record["artefacts"], record["hashes"]):
-            facts[f"outputs/{job.study}/{job.step}.ipynb"] = facts.pop(names[-1])
+        cache = HashCache(record["hashes"])
+        artefacts = [*list_results(root() / "outputs" / job.study / job.step), root() / partial]
+        names = [file.relative_to(root()).as_posix() for file in artefacts]
+        record["artefacts"] = {name: cache.hash(name) for name in names}
+        record["hashes"] = cache.entries
+        for hashes in (record["artefacts"], record["hashes"]):
+            hashes[f"outputs/{job.study}/{job.step}.ipynb"] = hashes.pop(names[-1])
     write_json(record_path(job), record)
 
 
-def state_of(job: Job) -> State:
-    """Whether a step is complete and unchanged, and if not, why not."""
+def find_state(job: Job) -> State:
+    """Return whether a step is complete and unchanged, and if not, why not."""
     record = read_json(record_path(job))
     if not record:
-        made = record_path(job).parent.parent / f"{job.step}.ipynb"
-        there = "its results are here, but were not made on this machine" if made.exists() else ""
-        return State("not run", there)
+        has_result = (root() / "outputs" / job.study / f"{job.step}.ipynb").exists()
+        reason = "its results exist, but were not made on this machine" if has_result else ""
+        return State("not run", reason)
     status, reason = record["status"], record["reason"]
     facts = {"headline": record["headline"], "seconds": record["seconds"]}
     if status == "running":
-        if alive(record):
+        if is_alive(record):
             return State("running", f"in process {record['pid']}", **facts)
         return State("interrupted", "its runner is gone; running it again resumes", **facts)
     if status in STOPPED:
         return State(status, reason, **facts)
-    reason = _why_stale(job, record)
-    changed = record["source_hash"] != source_hash()
-    note = "code changed since; --force re-runs" if changed else ""
+    reason = _find_change(job, record)
+    has_changed = record["source_hash"] != hash_source()
+    note = "code changed since; --force re-runs" if has_changed else ""
     return State("stale" if reason else "complete", reason, note=note, **facts)
 
 
-def alive(record: dict[str, Any]) -> bool:
-    """Whether the process of a record (`pid`, `process_started`) is still there."""
+def is_alive(record: dict[str, Any]) -> bool:
+    """Return whether the process of a record (`pid`, `process_started`) is still running."""
     try:
         started = psutil.Process(record["pid"]).create_time()
     except psutil.Error:
         return False
-    return abs(started - record["process_started"]) < 1  # or the number was given to another
+    return abs(started - record["process_started"]) < 1  # else another process has the pid
 
 
-def _why_stale(job: Job, record: dict[str, Any]) -> str:
+def _find_change(job: Job, record: dict[str, Any]) -> str:
+    """Return what changed since a step was complete; "" for no change."""
     before = record["params"]
     if key_hash(job.params) != record["params_hash"]:
         changed = sorted(k for k in before | job.params if before.get(k) != job.params.get(k))
         return f"params changed: {', '.join(changed)}"
-    if code_hash(read_cells(notebook_path(job.step))) != record["notebook_hash"]:
+    if hash_code(read_cells(notebook_path(job.step))) != record["notebook_hash"]:
         return "the notebook's code changed"
-    hashes = Hashes(record["hashes"])
+    cache = HashCache(record["hashes"])
     for kind in ("artefact", "input"):
         for text, expected in record[f"{kind}s"].items():
-            found = hashes.of(text)
-            if not found:
+            current = cache.hash(text)
+            if not current:
                 return f"{kind} missing: {text}"
-            if found != expected:
+            if current != expected:
                 return f"{kind} {text} changed"
-    if hashes.known != record["hashes"]:  # touched, not changed: remember, to read it only once
-        with contextlib.suppress(OSError):  # a full disk: it will be read again
-            write_json(record_path(job), {**record, "hashes": hashes.known})
+    if cache.entries != record["hashes"]:  # new times, same content: do not read it next time
+        with contextlib.suppress(OSError):  # a full disk
+            write_json(record_path(job), {**record, "hashes": cache.entries})
     return ""

@@ -1,7 +1,7 @@
-"""Run a study from its first step to its last, and print what is complete.
+"""Run a study from its first step to its last, and print its state.
 
-Exit codes: 0 all complete, 1 a step failed, 2 bad params or inputs, 3 a kernel died,
-4 another runner holds the study, 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
+Exit codes: 0 all complete, 1 a step failed, 2 bad params or inputs, 3 a kernel died, 4 another
+runner has locked the study; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 """
 
 import contextlib
@@ -19,32 +19,36 @@ from filelock import FileLock, Timeout
 
 from clinical_camel.core.files import now, read_json, write_bytes, write_json
 from clinical_camel.core.paths import root
-from clinical_camel.runner.execution import StepFailed, Stop, clean, execute, stopped_in
+from clinical_camel.runner.execution import (
+    SignalForwarder,
+    StepFailed,
+    clean,
+    execute,
+    find_early_end,
+)
 from clinical_camel.runner.jobs import (
     Job,
     PlanError,
-    choose,
+    check_files,
     load_job,
     load_jobs,
-    missing_files,
+    select_jobs,
     sort_jobs,
 )
-from clinical_camel.runner.recovery import recover, restore
-from clinical_camel.runner.state import State, close_record, open_record, state_of
-from clinical_camel.runner.summary import receipt
+from clinical_camel.runner.recovery import clean_up, restore_result
+from clinical_camel.runner.state import State, close_record, find_state, open_record
+from clinical_camel.runner.summary import summarize
 from clinical_camel.runs import launch
 from clinical_camel.runs.notebooks import ParamsError
-from clinical_camel.runs.params_files import studies
+from clinical_camel.runs.params_files import list_studies
 
-FAILED, BAD_INPUT, KERNEL_DIED, HELD = 1, 2, 3, 4
+FAILED, BAD_INPUT, KERNEL_DIED, LOCKED = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"
+WORKER_TIME = 3.0  # seconds in which a worker reports why it failed
 
 
-def say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
-    """Print, or do without: a closed terminal or a full disk under the log ends no paid run.
-
-    A follower of a launcher says nothing: the leader says the same.
-    """
+def echo(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
+    """Print in the main process; a closed terminal or a full disk does not stop the run."""
     if launch.rank():
         return
     with contextlib.suppress(OSError):
@@ -54,22 +58,22 @@ def say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
 def show_list() -> int:
     """Print every study with the number of its complete steps; 2 if a params file is wrong."""
     code = 0
-    for study in studies():
+    for study in list_studies():
         try:
             jobs = load_jobs(study)
         except ParamsError as error:
-            say(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
+            echo(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
             code = BAD_INPUT
             continue
-        complete = sum(state_of(job).status == "complete" for job in jobs)
-        say(f"{study:<32} {complete}/{len(jobs)} complete")
+        complete = sum(find_state(job).status == "complete" for job in jobs)
+        echo(f"{study:<32} {complete}/{len(jobs)} complete")
     return code
 
 
 def show_status(study: str) -> int:
-    """Print one line per step: what it is and why; 0 only if all are complete."""
+    """Print the state of each step and why; return 0 only if all are complete."""
     jobs = sort_jobs(load_jobs(study))
-    states = [state_of(job) for job in jobs]
+    states = [find_state(job) for job in jobs]
     _print_table(jobs, states)
     return 0 if all(state.status == "complete" for state in states) else FAILED
 
@@ -77,63 +81,63 @@ def show_status(study: str) -> int:
 # ------------------------------------------------------------------------------- one study
 
 
-def run_study(study: str, wanted: list[str], force: bool = False, rate: float = 0.0) -> int:
-    """Run the steps of a study that are not complete; returns the exit code. Ends with a receipt.
+def run_study(study: str, steps: list[str], force: bool = False, rate: float = 0.0) -> int:
+    """Run the steps of a study that are not complete; return the exit code.
 
-    Raises ParamsError or PlanError before anything is started.
+    `steps` are stems or two digits; none means all. `rate` is the machine's price per hour, for
+    the summary at the end. Raises ParamsError or PlanError before any step starts.
     """
-    jobs = choose(sort_jobs(load_jobs(study)), wanted)
-    if problems := list(launch.problems({job.step: job.params for job in jobs})):
+    jobs = select_jobs(sort_jobs(load_jobs(study)), steps)
+    if problems := list(launch.check_launch(job.step for job in jobs)):
         raise PlanError("\n".join(problems))
     if launch.rank():
-        return _follow(jobs)
-    problems = [line for job in jobs for line in (*missing_files(job), *_unready(job, jobs))]
+        return _run_worker(jobs)
+    problems = [line for job in jobs for line in (*check_files(job), *_check_inputs(job, jobs))]
     if problems:
         raise PlanError("\n".join(problems))
     try:
-        with _only_runner(study), Stop() as stop:
-            return _run_jobs(jobs, force, stop, rate)
+        with _lock(study), SignalForwarder() as signals:
+            return _run_jobs(jobs, force, signals, rate)
     except BlockingIOError as error:
-        say(error, file=sys.stderr)
-        return HELD
+        echo(error, file=sys.stderr)
+        return LOCKED
 
 
-def _follow(jobs: list[Job]) -> int:
-    """What a follower does (see `launch`): the steps that the leader runs, in its own kernel."""
-    with tempfile.TemporaryDirectory() as place, Stop() as stop:
-        os.environ[launch.PLACE] = place
+def _run_worker(jobs: list[Job]) -> int:
+    """Execute the steps that the main process announces, in this worker's kernel (`launch`)."""
+    with tempfile.TemporaryDirectory() as folder, SignalForwarder() as signals:
+        os.environ[launch.WORKER_FOLDER] = folder
         for job in jobs:
-            while not launch.told(job.step) and not stop.signum:
-                time.sleep(0.1)
-            side, source = Path(place, f"{job.step}.ipynb"), f"notebooks/{job.step}.ipynb"
+            action = launch.wait_for(job.step, give_up=lambda: bool(signals.signum))
+            output = Path(folder, f"{job.step}.ipynb").as_posix()
             try:
-                if launch.told(job.step) == "run":
-                    execute(source, side.as_posix(), job.params, stop, lambda: None)
+                if action == "run":
+                    execute(_source(job), output, job.params, signals, lambda: None)
             except StepFailed as failure:
-                how = "" if failure.status == "failed" else f"{failure.status} "
+                status = "" if failure.status == "failed" else f"{failure.status} "
                 if failure.status != "interrupted":
-                    launch.tell("failed", f"rank {launch.rank()}: {how}{failure.reason}")
-                return _exit_code(State(failure.status), stop)
-        return 128 + stop.signum if stop.signum else 0
+                    launch.announce("failure", f"rank {launch.rank()}: {status}{failure.reason}")
+                return _exit_code(State(failure.status), signals)
+        return 128 + signals.signum if signals.signum else 0
 
 
-def _unready(job: Job, jobs: list[Job]) -> Iterator[str]:
-    """Inputs made by a step that is neither to be run now nor complete."""
+def _check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
+    """Yield inputs of a step that is neither among `jobs` nor complete, one line each."""
     planned = {(other.study, other.step) for other in jobs}
-    for study, step in job.needs():
+    for study, step in job.find_dependencies():
         if (study, step) not in planned:
-            state = state_of(load_job(study, step))
+            state = find_state(load_job(study, step))
             if state.status != "complete":
-                why = f" ({state.reason})" if state.reason else ""
+                reason = f" ({state.reason})" if state.reason else ""
                 yield (
-                    f"{job.source}: needs {step} of {study}, which is {state.status}{why}; "
+                    f"{job.source}: needs {step} of {study}, which is {state.status}{reason}; "
                     f"first {COMMAND} run {study} {step}"
                 )
 
 
 @contextlib.contextmanager
-def _only_runner(study: str) -> Iterator[None]:
-    """One runner per study; two studies side by side are fine. Raises BlockingIOError."""
+def _lock(study: str) -> Iterator[None]:
+    """Allow one runner per study; two studies may run at a time. Raises BlockingIOError."""
     folder = root() / "outputs" / study
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / ".lock", thread_local=False), folder / ".lock.json"
@@ -150,172 +154,186 @@ def _only_runner(study: str) -> Iterator[None]:
         lock.release()
 
 
-def _run_jobs(jobs: list[Job], force: bool, stop: Stop, rate: float) -> int:
-    code, states, ran = 0, [], []
+def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: float) -> int:
+    code, states, executed = 0, [], []
     for i, job in enumerate(jobs, start=1):
-        line = Line(f"[{i}/{len(jobs)}] {job.step}")
-        if left := recover(job, _side(job)):
-            line.say(left)
-        state = state_of(job)
-        if code or stop.signum:
-            reason = "an earlier step did not complete" if code else f"stopped by {stop.name}"
+        line = ProgressLine(f"[{i}/{len(jobs)}] {job.step}")
+        if message := clean_up(job, _partial_notebook(job)):
+            line.print(message)
+        state = find_state(job)
+        if code or signals.signum:
+            reason = "an earlier step did not complete" if code else f"stopped by {signals.name}"
             state = State("not started", reason)
         elif state.status == "complete" and not force:
-            launch.tell(job.step, "skip")
-            line.end(state)
+            launch.announce(job.step, "skip")
+            line.finish(state)
         else:
             if state.status not in ("complete", "not run"):
-                line.say(f"{state.status}: {state.reason}" if state.reason else state.status)
-            launch.tell(job.step, "run")
-            ran.append(job)
-            state = _run_job(job, line, stop)
-            line.end(state)
-        code = code or _exit_code(state, stop)
+                line.print(f"{state.status}: {state.reason}" if state.reason else state.status)
+            launch.announce(job.step, "run")
+            executed.append(job)
+            state = _run_job(job, line, signals)
+            line.finish(state)
+        code = code or _exit_code(state, signals)
         states.append(state)
-    say()
+    echo()
     _print_table(jobs, states)
-    if text := receipt(ran, rate):
-        say(text)
-    return code or (128 + stop.signum if stop.signum else 0)
+    if summary := summarize(executed, rate):
+        echo(summary)
+    return code or (128 + signals.signum if signals.signum else 0)
 
 
-def _exit_code(state: State, stop: Stop) -> int:
-    codes = {"failed": FAILED, "kernel died": KERNEL_DIED, "interrupted": 128 + stop.signum}
+def _exit_code(state: State, signals: SignalForwarder) -> int:
+    codes = {"failed": FAILED, "kernel died": KERNEL_DIED, "interrupted": 128 + signals.signum}
     return codes.get(state.status, 0)
 
 
-def _run_job(job: Job, line: "Line", stop: Stop) -> State:
+def _run_job(job: Job, line: "ProgressLine", signals: SignalForwarder) -> State:
     started, clock = now(), time.monotonic()
-    record = open_record(job, started)
-    side, source = _side(job), f"notebooks/{job.step}.ipynb"
-    line.live(side, clock)
+    record, partial = open_record(job, started), _partial_notebook(job)
+    line.update(partial, clock)
     try:
-        execute(source, side.as_posix(), job.params, stop, lambda: line.live(side, clock))
-        headline = _check(job, side, source, started)
+        execute(
+            _source(job),
+            partial.as_posix(),
+            job.params,
+            signals,
+            show_progress=lambda: line.update(partial, clock),
+        )
+        headline = _finish_notebook(job, started)
         state = State("complete", headline=headline, seconds=time.monotonic() - clock)
-        close_record(job, record, "complete", state.seconds, side, headline=headline)
-        side.replace(_published(job))
+        close_record(job, record, "complete", state.seconds, partial, headline=headline)
+        partial.replace(_published_notebook(job))
     except (StepFailed, OSError, nbformat.reader.NotJSONError) as error:
         failure = error if isinstance(error, StepFailed) else StepFailed("failed", str(error))
-        failure = _explained(failure)
-        restore(job, started)
-        reason = f"{failure.reason}{_keep_failed(side, source, failure.status)}"
+        failure = _add_worker_failure(failure)
+        restore_result(job, started)
+        reason = f"{failure.reason}{_save_failed_notebook(job, failure.status)}"
         state = State(failure.status, reason, seconds=time.monotonic() - clock)
-        with contextlib.suppress(OSError):  # no room for it: "running" by nobody is interrupted
-            close_record(job, record, state.status, state.seconds, side, reason=reason, headline="")
+        with contextlib.suppress(OSError):  # a full disk: the record stays `running`, by no process
+            facts = {"reason": reason, "headline": ""}
+            close_record(job, record, state.status, state.seconds, partial, **facts)
     return state
 
 
-def _explained(failure: StepFailed) -> StepFailed:
-    """With the reason of a follower, if one failed as well or before.
+def _add_worker_failure(failure: StepFailed) -> StepFailed:
+    """Return the failure with the reason of a worker, if a worker failed too or first.
 
-    Of a process that died the leader notices a connection that broke, or that it is stopped.
+    Of a dead worker the main process sees only a broken connection, or that the launcher stops it.
     """
-    told = launch.failed(stopped=failure.status == "interrupted")
-    if not told or told.partition(": ")[2] == failure.reason:
+    is_interrupted = failure.status == "interrupted"  # then the worker ended before
+    deadline = time.monotonic() + (0 if is_interrupted else WORKER_TIME)
+    reason = launch.wait_for("failure", give_up=lambda: time.monotonic() >= deadline)
+    if not reason or reason.partition(": ")[2] == failure.reason:
         return failure
-    if failure.status == "interrupted":
-        return StepFailed("failed", told)
-    return StepFailed(failure.status, f"{failure.reason}; {told}")
+    if is_interrupted:
+        return StepFailed("failed", reason)
+    return StepFailed(failure.status, f"{failure.reason}; {reason}")
 
 
-def _side(job: Job) -> Path:
+def _source(job: Job) -> str:
+    return f"notebooks/{job.step}.ipynb"
+
+
+def _partial_notebook(job: Job) -> Path:
     return Path("outputs", job.study, f".{job.step}.partial.ipynb")
 
 
-def _published(job: Job) -> Path:
+def _published_notebook(job: Job) -> Path:
     return Path("outputs", job.study, f"{job.step}.ipynb")
 
 
-def _check(job: Job, side: Path, source: str, started: str) -> str:
-    """Check that the run reached its end, and make the notebook fit to publish; the headline.
-
-    Raises StepFailed.
-    """
-    notebook = nbformat.read(side, as_version=4)
-    result = read_json(Path("outputs", job.study, job.step, "run.json"))
-    last = stopped_in(notebook)
-    if last:
+def _finish_notebook(job: Job, started: str) -> str:
+    """Clean the executed notebook and return the headline. Raises StepFailed for an early end."""
+    partial = _partial_notebook(job)
+    notebook = nbformat.read(partial, as_version=4)
+    record = read_json(Path("outputs", job.study, job.step, "run.json"))
+    if last := find_early_end(notebook):
         raise StepFailed("failed", f"stopped before run.finish(), in In [{last}]")
-    if result.get("status") != "complete" or result.get("started", "") < started:
+    if record.get("status") != "complete" or record.get("started", "") < started:
         raise StepFailed("failed", "all cells ran, but none called run.finish()")
-    _write_notebook(clean(notebook, source, _published(job).as_posix()), side)
-    return result["headline"]
+    published = _published_notebook(job).as_posix()
+    _write_notebook(clean(notebook, _source(job), published), partial)
+    return record["headline"]
 
 
 def _write_notebook(notebook: nbformat.NotebookNode, file: Path) -> None:
     write_bytes(file, nbformat.writes(notebook).encode())
 
 
-def _keep_failed(side: Path, source: str, status: str) -> str:
-    """Keep the notebook of a failed run for reading; the end of the message that names it."""
-    if status == "interrupted" or not side.exists():
+def _save_failed_notebook(job: Job, status: str) -> str:
+    """Save the notebook of a failed run for reading; return the end of the message, or ""."""
+    partial = _partial_notebook(job)
+    if status == "interrupted" or not partial.exists():
         return ""
-    kept = side.with_name(side.name.replace(".partial.", ".failed."))
+    failed = partial.with_name(f".{job.step}.failed.ipynb")
     try:
-        notebook = clean(nbformat.read(side, as_version=4), source, kept.as_posix())
-    except Exception:  # torn by a full disk: there is nothing to read in it
-        side.unlink()
+        notebook = clean(nbformat.read(partial, as_version=4), _source(job), failed.as_posix())
+    except Exception:  # torn by a full disk: unreadable
+        partial.unlink()
         return ""
-    with contextlib.suppress(OSError):  # no room: then as papermill left it
-        _write_notebook(notebook, side)
-    side.replace(kept)
-    return f"; see {kept.as_posix()}"
+    with contextlib.suppress(OSError):  # a full disk: then it stays as papermill wrote it
+        _write_notebook(notebook, partial)
+    partial.replace(failed)
+    return f"; see {failed.as_posix()}"
 
 
 # ------------------------------------------------------------------------- what is printed
 
 
-class Line:
+class ProgressLine:
     """The progress of one step: rewritten in place on a terminal, plain lines elsewhere."""
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.on_terminal = sys.stdout.isatty()
-        self._next = 0.0
-        self._began = False
+        self._next_update = 0.0
+        self._is_running = False
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        say(f"{self.label}  {text}")
+    def print(self, text: str) -> None:
+        """Print a line that stays."""
+        echo(f"{self.label}  {text}")
 
-    def live(self, side: Path, clock: float) -> None:
-        """Show that it runs; on a terminal once a second with the cell it is in."""
-        if not self._began and not self.on_terminal:
-            self.say("running …")
-        self._began = True
-        if self.on_terminal and time.monotonic() >= self._next:
-            self._next = time.monotonic() + 1
+    def update(self, notebook: Path, clock: float) -> None:
+        """Show that the step runs; on a terminal once a second, with the number of the cell."""
+        if not self._is_running and not self.on_terminal:
+            self.print("running …")
+        self._is_running = True
+        if self.on_terminal and time.monotonic() >= self._next_update:
+            self._next_update = time.monotonic() + 1
             elapsed = time.monotonic() - clock
-            say(f"\r\x1b[K{self.label}  {_cell(side)}  {elapsed:.0f} s", end="")
+            echo(f"\r\x1b[K{self.label}  {_find_cell(notebook)}  {elapsed:.0f} s", end="")
 
-    def end(self, state: State) -> None:
-        """How it ended."""
-        told = state.headline if state.status == "complete" else state.reason
-        note = f"  ({state.note})" if state.note else ""
-        ended = "\r\x1b[K" if self.on_terminal and self._began else ""
-        skipped = "" if self._began else "already "
+    def finish(self, state: State) -> None:
+        """Print how the step ended."""
+        clear = "\r\x1b[K" if self.on_terminal and self._is_running else ""
+        already = "" if self._is_running else "already "
         seconds = f"{state.seconds:5.0f} s"
-        say(f"{ended}{self.label}  {skipped}{state.status} {seconds}   {told}{note}")
+        echo(f"{clear}{self.label}  {already}{state.status} {seconds}   {_describe(state)}")
 
 
-def _cell(side: Path) -> str:
-    cells = [c for c in read_json(side).get("cells", []) if c.get("cell_type") == "code"]
-    done = sum(c.get("execution_count") is not None for c in cells)
-    return f"cell {done}/{len(cells)}" if cells else "starting"
+def _describe(state: State) -> str:
+    text = state.headline if state.status == "complete" else state.reason
+    return f"{text}  ({state.note})" if state.note else text
+
+
+def _find_cell(notebook: Path) -> str:
+    cells = [c for c in read_json(notebook).get("cells", []) if c.get("cell_type") == "code"]
+    executed = sum(c.get("execution_count") is not None for c in cells)
+    return f"cell {executed}/{len(cells)}" if cells else "starting"
 
 
 def _print_table(jobs: list[Job], states: list[State]) -> None:
-    rows: list[tuple[str, ...]] = [("step", "status", "seconds", "result", "where to look")]
+    rows: list[tuple[str, ...]] = [("step", "status", "seconds", "result", "notebook")]
     for job, state in zip(jobs, states, strict=True):
-        told = state.headline if state.status == "complete" else state.reason
-        told += f" ({state.note})" if state.note else ""
-        kind = ".{}.failed" if state.status in ("failed", "kernel died") else "{}"
-        where = f"outputs/{job.study}/{kind.format(job.step)}.ipynb"
+        has_failed = state.status in ("failed", "kernel died")
+        name = f".{job.step}.failed.ipynb" if has_failed else f"{job.step}.ipynb"
+        notebook = f"outputs/{job.study}/{name}"
         seconds = f"{state.seconds:.0f}" if state.seconds else ""
-        shown = where if Path(where).exists() else ""
-        rows.append((job.step, state.status, seconds, shorten(told, 90, placeholder=" …"), shown))
+        result = shorten(_describe(state), 90, placeholder=" …")
+        shown = notebook if Path(notebook).exists() else ""
+        rows.append((job.step, state.status, seconds, result, shown))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        say("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())

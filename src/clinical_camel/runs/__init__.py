@@ -1,16 +1,16 @@
-"""What a notebook imports: its parameters checked, its results written, its run recorded.
+"""What a notebook imports: parameters checked, results written, the run recorded.
 
     params_files   params/<study>/<step>.yaml, read strictly
-    notebooks      the cells of a notebook, and what its parameters cell declares
+    notebooks      the cells of a notebook, and the parameters that it declares
     schema         the settings class of each step, and the check against it
     record         the folder of a run, its tables and figures, run.json
-    journal        finished pieces of work, on disk as they come
+    journal        finished pieces of work, each on disk at once
     exercise       the self-check at the end of a notebook
-    launch         several processes of one launcher: the main one and the others
+    launch         several processes of one launcher: main process and workers
     machine        versions, commit, device, peak memory
     energy         energy used, measured or estimated
 
-What executes notebooks is in `runner`.
+`runner` executes notebooks.
 """
 
 import lazy_loader
@@ -22,10 +22,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercise": ["self_check"],
         "journal": ["Journal"],
-        "notebooks": ["Param", "ParamsError", "declared_params", "steps"],
-        "params_files": ["load_params", "studies"],
-        "record": ["Run", "collect", "costs", "start"],
-        "schema": ["check_params", "require_params", "settings_class"],
+        "notebooks": ["ParamsError"],
+        "params_files": ["load_params"],
+        "record": ["Run", "collect_costs", "collect_table", "start"],
     },
 )
 __all__ += ["path"]

@@ -1,7 +1,7 @@
-"""What a run used of electricity: by the machine's own meters, *estimated* where it has none.
+"""Energy used by a run: measured by the machine's meters, *estimated* where there are none.
 
-NVML counts for each GPU since its driver was loaded (package nvidia-ml-py), RAPL for each processor
-on Linux (often for root's eyes only). Both count all that ran on the machine meanwhile.
+NVML counts each GPU's joules since its driver was loaded (package nvidia-ml-py). RAPL counts each
+processor's on Linux, often readable by root only. Both include everything that ran on the machine.
 """
 
 import contextlib
@@ -14,41 +14,41 @@ from typing import Any
 from clinical_camel.runs.machine import cuda
 
 RAPL = Path("/sys/class/powercap")
-WATTS = 10.0  # of a core at work: assumed
-JOULES = 3600.0  # in a watt-hour
+WATTS_PER_CORE = 10.0  # of a busy core: assumed
+JOULES_PER_WH = 3600.0
 
 
-class Meter:
-    """Started when a run starts; `used` says what it took since."""
+class EnergyMeter:
+    """Measures from its creation on; `read` returns the energy used since then."""
 
     def __init__(self) -> None:
-        self._processor = time.process_time()
-        self._gpus, self._packages = gpu_joules(), rapl_joules()
+        self._cpu_seconds = time.process_time()
+        self._gpus, self._processors = read_gpu_joules(), read_rapl_joules()
 
-    def used(self) -> dict[str, Any]:
-        """`energy_wh` and `energy_from`: the meters that were read, or what was assumed."""
-        begun, now = self._gpus, gpu_joules()
-        gpus = sum(now[name] - begun[name] for name in now.keys() & begun.keys())
-        packages = sum(
-            (now - self._packages[name][0]) % wraps
-            for name, (now, wraps) in rapl_joules().items()
-            if name in self._packages
+    def read(self) -> dict[str, Any]:
+        """Return `energy_wh`, and in `energy_from` the meters that were read or the assumption."""
+        gpus_now = read_gpu_joules()
+        gpus = sum(gpus_now[name] - self._gpus[name] for name in gpus_now.keys() & self._gpus)
+        processors = sum(
+            (joules - self._processors[name][0]) % wraps_at
+            for name, (joules, wraps_at) in read_rapl_joules().items()
+            if name in self._processors
         )
         sources = ["NVML"] if gpus else ["no GPU counted"] if cuda() else []
-        if packages:
+        if processors:
             sources.append("RAPL")
         else:
-            packages = WATTS * (time.process_time() - self._processor)
-            sources.append(f"estimated: {WATTS:.0f} W a core at work")
-        watt_hours = (gpus + packages) / JOULES
+            processors = WATTS_PER_CORE * (time.process_time() - self._cpu_seconds)
+            sources.append(f"estimated: {WATTS_PER_CORE:.0f} W per busy core")
+        watt_hours = (gpus + processors) / JOULES_PER_WH
         return {"energy_wh": round(watt_hours, 3), "energy_from": ", ".join(sources)}
 
 
-def gpu_joules() -> dict[str, float]:
-    """For each GPU in view, since its driver was loaded; empty without torch, GPU or NVML."""
-    gpus, found = cuda(), {}
+def read_gpu_joules() -> dict[str, float]:
+    """Return the joules counted for each visible GPU; {} without torch, GPU or NVML."""
+    gpus, joules = cuda(), {}
     if not gpus or not importlib.util.find_spec("pynvml"):
-        return found
+        return joules
     import pynvml
 
     with contextlib.suppress(pynvml.NVMLError):
@@ -56,17 +56,18 @@ def gpu_joules() -> dict[str, float]:
         for i in range(gpus.device_count()):
             name = f"GPU-{gpus.get_device_properties(i).uuid}"
             handle = pynvml.nvmlDeviceGetHandleByUUID(name)
-            found[name] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
-    return found
+            joules[name] = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    return joules
 
 
-def rapl_joules() -> dict[str, tuple[float, float]]:
-    """For each processor: joules counted, and the count at which it begins again."""
-    found = {}
+def read_rapl_joules() -> dict[str, tuple[float, float]]:
+    """Return for each processor the joules counted, and the count at which the meter wraps."""
+    processors = {}
     for zone in sorted(RAPL.glob("*-rapl:*")):
         if zone.name.count(":") != 1 or not os.access(zone / "energy_uj", os.R_OK):
-            continue  # a part of a processor is counted in the whole
+            continue  # a zone inside a processor is included in its count
         with contextlib.suppress(OSError, ValueError):
-            count = int((zone / "energy_uj").read_text()) / 1e6
-            found[zone.name] = count, int((zone / "max_energy_range_uj").read_text()) / 1e6
-    return found
+            joules = int((zone / "energy_uj").read_text()) / 1e6
+            wraps_at = int((zone / "max_energy_range_uj").read_text()) / 1e6
+            processors[zone.name] = joules, wraps_at
+    return processors

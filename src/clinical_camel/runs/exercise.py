@@ -1,4 +1,4 @@
-"""The self-check of an exercise: did the number go where the student said it would?"""
+"""The self-check of an exercise: did the number change as the student predicted?"""
 
 import contextlib
 
@@ -14,31 +14,31 @@ def self_check(
     """Print whether the mean of a column is higher or lower in the exercise, or the same.
 
     Compares the table of this study with that of the exercise, both limited to the rows `where`
-    (a pandas query). Says what to do while there is no exercise, or no prediction. Raises
-    ValueError for a word that is no direction.
+    (a pandas query). Prints what to do if there is no exercise or no prediction yet. Raises
+    ValueError for a prediction that is no direction.
     """
     if prediction not in ("", *DIRECTIONS):
         raise ValueError(f"prediction: {prediction!r} is not one of {', '.join(DIRECTIONS)}")
     if study == EXERCISE:
         print("This is the exercise itself. Go back to the notebook that it came from.")
         return
-    here, there = (_mean(name, step, table, column, where) for name in (study, EXERCISE))
-    if here is None:
+    before, after = (_mean(name, step, table, column, where) for name in (study, EXERCISE))
+    if before is None:
         print("This exercise is about mini_camel: open its notebook.")
-    elif there is None:
+    elif after is None:
         print(f"No outputs/{EXERCISE}/{step}/{table}.csv yet: predict, run the command above, and")
         print("then run this cell again.")
     elif not prediction:
         print('Write your prediction first: "higher", "lower" or "same".')
     else:
-        found = "same" if here == there else DIRECTIONS[there < here]
-        verdict = "as you said" if found == prediction else f"you had said {prediction}"
-        print(f"{column}: {here:.4g} here, {there:.4g} in the exercise: {found}, {verdict}.")
+        change = "same" if before == after else DIRECTIONS[after < before]
+        verdict = "as predicted" if change == prediction else f"you predicted {prediction}"
+        print(f"{column}: {before:.4g} here, {after:.4g} in the exercise: {change}, {verdict}.")
 
 
 def _mean(study: str, step: str, table: str, column: str, where: str) -> float | None:
-    """The mean of the column in the finished result, or in the one being written."""
-    import pandas as pd  # here, so that the runner starts without it
+    """Return the mean of the column in the finished result, else in the one being written."""
+    import pandas as pd  # imported late, so that the runner starts without it
 
     for folder in (step, f".{step}.partial"):
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""A file of finished pieces of work, so that a killed run loses nothing it has paid for.
+"""A file of finished pieces of work, so that a killed run loses nothing that it computed or paid.
 
-One JSON line per answer, note or reply, on disk as it comes. A step is handed the journal and
-sees only `done` and `append`: it opens no file itself.
+One JSON line per answer, note or reply, on disk at once. A step gets the journal as an argument
+and uses only `done` and `append`: it opens no file itself.
 """
 
 import json
@@ -17,11 +17,11 @@ FSYNC_EVERY = 1.0  # seconds; a flush survives a killed process, a sync a killed
 
 
 class Journal:
-    """Finished pieces by id: `done` holds what is on disk, `append` adds one. Thread-safe.
+    """Finished pieces by id: `done` has those on disk, `append` adds one. Thread-safe.
 
-    The first line holds the hash of `key`. A journal under another key is set aside under
-    the first eight digits of its own hash and taken up again when its key comes back. A last
-    line torn by a kill is cut off; a damaged line elsewhere raises ValueError with its number.
+    The first line contains the hash of `key`. A journal with another key is renamed by the first
+    eight digits of its hash, and renamed back when its key returns. A last line torn by a kill is
+    removed; a damaged line elsewhere raises ValueError with its number.
     """
 
     def __init__(self, file: Path, key: Any) -> None:
@@ -30,7 +30,7 @@ class Journal:
         self.done: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._synced = time.monotonic()
-        self._set_aside_others()
+        self._swap_files()
         end = self._load() if file.exists() else 0
         self._handle = file.open("ab", buffering=0)
         self._handle.truncate(end)
@@ -38,15 +38,15 @@ class Journal:
             self._write({"journal_key": self.key})
 
     def append(self, id: str, payload: Any) -> None:
-        """Write one finished piece; it is in `done` and on disk when this returns."""
+        """Write one finished piece; afterwards it is in `done` and on disk."""
         with self._lock:
             if self._handle.closed:
                 raise ValueError(f"{self.file.name} is closed: the run is finished")
-            # as it will be read after a restart: a resumed run must not see other types
+            # with the types that a resumed run will read
             self.done[id] = self._write({"id": id, "payload": payload})["payload"]
 
     def close(self) -> None:
-        """Sync and close; twice is fine."""
+        """Sync and close; a second call does nothing."""
         with self._lock:
             if not self._handle.closed:
                 os.fsync(self._handle.fileno())
@@ -60,34 +60,38 @@ class Journal:
         except OSError:
             self._handle.truncate(end)
             raise
-        if written != len(line):  # a full disk takes half a line and says nothing
+        if written != len(line):  # a full disk writes half a line without an error
             self._handle.truncate(end)
-            raise OSError(f"{self.file.name}: no room for {len(line)} bytes; free some")
+            raise OSError(
+                f"{self.file.name}: disk full, {len(line)} bytes not written; free some space"
+            )
         if time.monotonic() - self._synced >= FSYNC_EVERY:
             os.fsync(self._handle.fileno())
             self._synced = time.monotonic()
         return json.loads(line)
 
-    def _set_aside_others(self) -> None:
-        """Move a journal with another key away, and bring back an earlier one with this key."""
+    def _swap_files(self) -> None:
+        """Rename a journal with another key, and rename an earlier one with this key back."""
         if self.file.exists():
-            key = _first_key(self.file)
+            key = _read_key(self.file)
             if key == self.key:
                 return
             if key:
-                self.file.replace(self._aside(key))
+                self.file.replace(self._inactive_file(key))
             elif b"\n" in self.file.read_bytes():
-                raise ValueError(f"{self.file.name}, line 1: damaged; it held the journal's key")
+                raise ValueError(
+                    f"{self.file.name}, line 1: damaged, and it contains the key; delete it"
+                )
             else:
-                self.file.unlink()  # torn before its first line was whole: it holds nothing
-        if self._aside(self.key).exists():
-            self._aside(self.key).replace(self.file)
+                self.file.unlink()  # torn in its first line: it is empty
+        if self._inactive_file(self.key).exists():
+            self._inactive_file(self.key).replace(self.file)
 
-    def _aside(self, key: str) -> Path:
+    def _inactive_file(self, key: str) -> Path:
         return self.file.with_name(f"{self.file.stem}.{key[:8]}.jsonl")
 
     def _load(self) -> int:
-        """Fill `done`; return where the last whole line ends."""
+        """Fill `done`; return where the last complete line ends."""
         end = 0
         with self.file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -102,13 +106,13 @@ class Journal:
         return end
 
 
-def _first_key(file: Path) -> str:
+def _read_key(file: Path) -> str:
     with file.open("rb") as lines:
         return (_parse(lines.readline()) or {}).get("journal_key", "")
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """The record of a whole line; None for a torn or damaged one."""
+    """Return the record of a complete line; None for a torn or damaged one."""
     if not line.endswith(b"\n"):
         return None
     try:

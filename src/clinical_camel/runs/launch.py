@@ -1,13 +1,13 @@
-"""Several processes of one launcher (`accelerate launch`, `torchrun`): one leads, others follow.
+"""Several processes of one launcher (`accelerate launch`, `torchrun`).
 
-Each process is a runner with a kernel of its own, and every kernel executes the same notebook. The
-leader, rank 0, does all that a lone runner does. A follower takes no lock, prints nothing, and its
-run works in a temporary folder that nobody reads; it starts its kernel when the leader has decided
-to run the step, and its failure stands in the leader's record. They tell each other through the
-launcher's own store, which is there before the first process and after the last.
+Each process is a runner with its own kernel, and every kernel executes the same notebook. Rank 0 is
+the main process and does what a single runner does. Rank 1 and up are workers: a worker takes no
+lock, prints nothing and writes to a temporary folder that nobody reads. It starts its kernel when
+the main process announces the step; if it fails, the main process records its reason. Processes
+communicate through the launcher's store, which exists before the first and after the last of them.
 
-Only a step whose notebook has a parameter `parallel` is executed so. Any other would be done by
-one process while GPUs that are paid for wait: it is refused, and runs without the launcher.
+Only a step whose settings say `many_processes` may run this way: in any other step one process
+would work while the others hold GPUs and wait.
 """
 
 import atexit
@@ -15,73 +15,72 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-PLACE = "CLINICAL_CAMEL_FOLLOWER"  # the temporary folder of a follower, given to its kernel
-PATIENCE = 3.0  # seconds in which a broken connection is explained by who broke it
+from clinical_camel.core.paths import root
+from clinical_camel.runs.schema import settings_class
+
+WORKER_FOLDER = "CLINICAL_CAMEL_WORKER_FOLDER"  # the temporary folder of a worker, for its kernel
+POLL = 0.1  # seconds
 
 
 def rank() -> int:
-    """Which of the launcher's processes this is; 0 for the leader, or without a launcher."""
+    """Return the rank of this process; 0 for the main process or without a launcher."""
     return int(os.environ.get("RANK", 0))
 
 
-def processes() -> int:
-    """How many processes the launcher started; 1 without one."""
+def world_size() -> int:
+    """Return how many processes the launcher started; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def results(study: str, root: Path) -> Path:
-    """Where a kernel's run of a study writes: outputs/<study>, or a follower's temporary folder."""
+def results_folder(study: str) -> Path:
+    """Return where a run of a study writes: outputs/<study>, or a worker's temporary folder."""
     if not rank():
-        return root / "outputs" / study
-    if PLACE not in os.environ:  # plain papermill under a launcher
-        os.environ[PLACE] = tempfile.mkdtemp()
-        atexit.register(shutil.rmtree, os.environ[PLACE], ignore_errors=True)
-    return Path(os.environ[PLACE]) / study
+        return root() / "outputs" / study
+    if WORKER_FOLDER not in os.environ:  # plain papermill under a launcher
+        os.environ[WORKER_FOLDER] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, os.environ[WORKER_FOLDER], ignore_errors=True)
+    return Path(os.environ[WORKER_FOLDER]) / study
 
 
-def problems(steps: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Why steps, with these params, cannot be run by the processes there are, one line each."""
-    given = os.environ
-    if "ACCELERATE_MIXED_PRECISION" in given and "MASTER_PORT" in given and "RANK" not in given:
+def check_launch(steps: Iterable[str]) -> Iterator[str]:
+    """Yield why steps cannot run in the processes that were launched, one line each."""
+    accelerate = {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"}
+    if os.environ.keys() >= accelerate and "RANK" not in os.environ:
         yield (
             "accelerate launch starts one process on a CPU, whatever --num_processes says; "
             "torchrun --nproc_per_node 2 -m clinical_camel run ... starts two"
         )
-    if processes() > 1 and given.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        yield "several processes are started by accelerate launch or torchrun, not by another"
-    for step, params in steps.items():
-        if processes() > 1 and "parallel" not in params:
+    if world_size() == 1:
+        return
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        yield "only accelerate launch and torchrun may start several processes"
+    for step in steps:
+        if not getattr(settings_class(step), "many_processes", False):
             yield (
-                f"{step} is work for one process: the other {processes() - 1} would wait; "
-                "name the steps that have `parallel` in their params, and run the rest without "
-                "the launcher"
+                f"{step} runs in one process, and the other {world_size() - 1} would wait; name "
+                "the steps that train, and run the others without the launcher"
             )
 
 
-def tell(key: str, text: str) -> None:
-    """Say something to the other processes, once: what was said first stays."""
-    if processes() > 1:
+def announce(key: str, text: str) -> None:
+    """Publish a text to the other processes; the first text under a key is final."""
+    if world_size() > 1:
         _store().compare_set(key, "", text)
 
 
-def told(key: str) -> str:
-    """What was said under this key; "" if nothing yet."""
-    return _store().get(key).decode() if processes() > 1 and _store().check([key]) else ""
-
-
-def failed(stopped: bool) -> str:
-    """Why a follower failed, as `rank 1: reason`; "" if none says so within PATIENCE.
-
-    A leader that is `stopped` need not wait: the launcher stops it after the other has ended.
-    """
-    limit = time.monotonic() + (0 if stopped else PATIENCE)
-    while processes() > 1 and not told("failed") and time.monotonic() < limit:
-        time.sleep(0.1)
-    return told("failed")
+def wait_for(key: str, give_up: Callable[[], bool]) -> str:
+    """Return the text announced under a key; "" in a single process or once `give_up` is true."""
+    while world_size() > 1:
+        if _store().check([key]):
+            return _store().get(key).decode()
+        if give_up():
+            break
+        time.sleep(POLL)
+    return ""
 
 
 _stores: list[Any] = []
@@ -89,9 +88,9 @@ _stores: list[Any] = []
 
 def _store() -> Any:
     if not _stores:
-        from torch.distributed import PrefixStore, TCPStore  # two seconds, so only when asked
+        from torch.distributed import PrefixStore, TCPStore  # imported late: it takes two seconds
 
-        place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        _stores.append(PrefixStore(f"clinical_camel/{restart}", TCPStore(place, port)))
+        _stores.append(PrefixStore(f"clinical_camel/{restart}", TCPStore(address, port)))
     return _stores[0]

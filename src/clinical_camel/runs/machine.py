@@ -1,4 +1,4 @@
-"""What run.json says about the code and the machine: versions, commit, device, memory."""
+"""The code and the machine of a run, for run.json: versions, commit, device, peak memory."""
 
 import contextlib
 import importlib
@@ -24,8 +24,8 @@ PACKAGES = (
 # fmt: on
 
 
-def commit() -> tuple[str, bool]:
-    """The commit of the package's checkout, and whether anything outside outputs/ differs.
+def read_commit() -> tuple[str, bool]:
+    """Return the commit of the package's checkout, and whether anything outside outputs/ differs.
 
     A copy of the project that is not that checkout counts as changed.
     """
@@ -34,8 +34,8 @@ def commit() -> tuple[str, bool]:
     if not top or Path(top).resolve() != checkout.resolve():
         return "", True
     changes = _git(checkout, "status", "--porcelain", "--", ".", ":!outputs")
-    elsewhere = root().resolve() != checkout.resolve()
-    return _git(checkout, "rev-parse", "HEAD"), bool(changes) or elsewhere
+    is_copy = root().resolve() != checkout.resolve()
+    return _git(checkout, "rev-parse", "HEAD"), bool(changes) or is_copy
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -52,37 +52,37 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def source_hash() -> str:
-    """The hash of the package's Python files."""
+def hash_source() -> str:
+    """Return the hash of the package's Python files."""
     package = Path(__file__).parents[1]
     files = sorted(package.rglob("*.py"))
     return key_hash({f.relative_to(package).as_posix(): hash_file(f) for f in files})
 
 
-def versions() -> dict[str, str]:
-    """Python and the installed ones among PACKAGES."""
-    found = {"python": platform.python_version()}
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of those PACKAGES that are installed."""
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 def cuda() -> Any:
-    """torch.cuda if torch is imported and sees a GPU, else None: torch is not imported for this."""
+    """Return torch.cuda if torch is imported already and sees a GPU, else None."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
-def device() -> dict[str, Any]:
-    """Model names only: no host name, no address."""
+def describe_device() -> dict[str, Any]:
+    """Return models of CPU and GPUs, threads and processes; no host name, no address."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 0) or 1)
     device = {"cpu": _cpu_name(), "threads": threads}
     if gpus := cuda():
         device["gpu"] = [gpus.get_device_name(i) for i in range(gpus.device_count())]
-    if launch.processes() > 1:
-        device["processes"] = launch.processes()
+    if launch.world_size() > 1:
+        device["processes"] = launch.world_size()
     return device
 
 
@@ -94,12 +94,12 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def peak_memory() -> dict[str, int]:
-    """Peak resident memory of this process, and of each GPU's allocator, in MB (2**20 bytes)."""
+def measure_peak_memory() -> dict[str, int]:
+    """Return peak resident memory, and the largest GPU allocator peak, in MB (2**20 bytes)."""
     peak = {"peak_memory_mb": _peak_resident() // 2**20}
     if gpus := cuda():
-        used = (gpus.max_memory_allocated(i) for i in range(gpus.device_count()))
-        peak["peak_gpu_memory_mb"] = max(used) // 2**20
+        peaks = (gpus.max_memory_allocated(i) for i in range(gpus.device_count()))
+        peak["peak_gpu_memory_mb"] = max(peaks) // 2**20
     return peak
 
 

@@ -1,7 +1,7 @@
-"""The parameters files: params/<study>/<step>.yaml, read strictly and checked before a kernel starts.
+"""The parameters files params/<study>/<step>.yaml, read strictly, checked before a kernel starts.
 
-Papermill runs on when a name is unknown, a type is wrong or a key is written twice, and then the
-wrong study is published. So everything is checked here, in one message.
+Papermill continues when a name is unknown, a type is wrong or a key is written twice, and then the
+wrong study is published. Everything is checked here instead, with all problems in one message.
 """
 
 import re
@@ -13,60 +13,57 @@ import yaml
 
 from clinical_camel.core.paths import relative, root
 from clinical_camel.core.values import nearest, show
-from clinical_camel.runs.notebooks import ParamsError, steps
-from clinical_camel.runs.schema import require_params
+from clinical_camel.runs.notebooks import ParamsError, list_steps, require_valid
+from clinical_camel.runs.schema import check_params
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
-MAX_DIGITS = 19  # of a whole number: what 64 bits hold, and Python refuses to read 4,301
+MAX_DIGITS = 19  # of an integer: fits 64 bits; Python refuses to read 4,301 digits
 STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+")
 
 
 # --------------------------------------------------------------------------- the YAML file
 
 
-def studies() -> list[str]:
-    """The folders of params/ that hold a parameters file."""
+def list_studies() -> list[str]:
+    """Return the folders of params/ that contain a parameters file."""
     return sorted({p.parent.name for p in (root() / "params").glob("*/*.yaml")})
 
 
-def study_files(study: str) -> list[Path]:
-    """The parameters files of a study, in order. Raises ParamsError naming the nearest study."""
-    if not STUDY_NAME.fullmatch(study) or study not in studies():
-        raise ParamsError(f"params/{study}: no such study{nearest(study, studies())}")
+def list_params_files(study: str) -> list[Path]:
+    """Return the parameters files of a study, sorted. Raises ParamsError for an unknown study."""
+    if not STUDY_NAME.fullmatch(study) or study not in list_studies():
+        raise ParamsError(f"params/{study}: no such study{nearest(study, list_studies())}")
     return sorted((root() / "params" / study).glob("*.yaml"))
 
 
 def load_params(study: str, step: str) -> dict[str, Any]:
-    """The checked parameters of params/<study>/<step>.yaml.
+    """Return the checked parameters of params/<study>/<step>.yaml.
 
     Raises ParamsError with every problem of the file, one line each.
     """
-    study_files(study)
+    list_params_files(study)
     source = f"params/{study}/{step}.yaml"
-    if step not in steps():
-        raise ParamsError(f"{source}: there is no notebooks/{step}.ipynb{nearest(step, steps())}")
+    if step not in list_steps():
+        raise ParamsError(
+            f"{source}: there is no notebooks/{step}.ipynb{nearest(step, list_steps())}"
+        )
     file = root() / source
     if not file.is_file():
         raise ParamsError(f"{source}: no such file; copy one of another study")
     params = read_yaml(file)
-    problems = []
-    try:
-        require_params(step, params, source)
-    except ParamsError as error:
-        problems = str(error).splitlines()
+    problems = check_params(step, params)
     if "study" in params and params["study"] != study:
-        problems.append(f"{source}: study: {show(params['study'])} is not its folder; {study} is")
-    if problems:
-        raise ParamsError("\n".join(problems))
+        problems.append(f"study: {show(params['study'])} is not the name of its folder, {study}")
+    require_valid(problems, source)
     return params
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A flat mapping from a YAML file, strictly: what YAML passes over in silence is refused.
+    """Return the mapping in a YAML file, read more strictly than YAML reads it.
 
-    Raises ParamsError naming file, line and key: duplicate keys, keys that are not text, empty
-    values, dates, numbers in base 8 or 60, aliases, tags, tabs, an empty file.
+    Raises ParamsError naming file, line and key for duplicate keys, keys that are not text, empty
+    values, dates, numbers in base 8 or 60, aliases, tags, tabs and an empty file.
     """
     name = relative(file)
     try:
@@ -76,9 +73,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
             raise ParamsError(f"{name}: the file is empty; every parameter must be written out")
         if not isinstance(node, yaml.MappingNode):
             raise ParamsError(f"{name}: not a mapping; write lines of the form `name: value`")
-        problems = list(_node_problems(node, "", set()))
-        if problems:
-            raise ParamsError("\n".join(f"{name}: {problem}" for problem in problems))
+        require_valid(list(_check_node(node, "", set())), name)
         return yaml.constructor.SafeConstructor().construct_document(node)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -89,12 +84,12 @@ def read_yaml(file: Path) -> dict[str, Any]:
             f"{name}: line {line}: a character {error.character:#x}; delete it"
         ) from None
     except yaml.YAMLError as error:
-        raise ParamsError(f"{name}: {_yaml_problem(error)}") from None
+        raise ParamsError(f"{name}: {_describe_yaml_error(error)}") from None
     except RecursionError:
         raise ParamsError(f"{name}: nested too deeply; write flat values") from None
 
 
-YAML_PROBLEMS = {  # what the parser says, in words that name the remedy
+YAML_PROBLEMS = {  # part of the parser's message: ours, with the remedy
     "'\\t'": "a tab; indent with spaces",
     "another document": "a second document; keep one file to one document, without ---",
     "unexpected end of stream": "a quote that is not closed",
@@ -105,17 +100,17 @@ YAML_PROBLEMS = {  # what the parser says, in words that name the remedy
 }
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _describe_yaml_error(error: yaml.YAMLError) -> str:
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
     mark = getattr(error, "problem_mark", None)
-    began = getattr(error, "context_mark", None)
-    if began and "end" in problem:  # a quote or bracket: where it began, not where the file ended
-        mark = began
-    said = next((said for part, said in YAML_PROBLEMS.items() if part in problem), problem)
-    return f"line {mark.line + 1}: {said}" if mark else said
+    start = getattr(error, "context_mark", None)
+    if start and "end" in problem:  # an open quote or bracket: its own line, not the file's last
+        mark = start
+    text = next((ours for part, ours in YAML_PROBLEMS.items() if part in problem), problem)
+    return f"line {mark.line + 1}: {text}" if mark else text
 
 
-def _node_problems(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
+def _check_node(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
     line = f"line {node.start_mark.line + 1}: "
     if id(node) in seen:
         yield f"{line}{at}: an alias; write the value out"
@@ -124,17 +119,16 @@ def _node_problems(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
     if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
         yield f"{line}{at}: the tag {node.tag} is not allowed; write a plain value"
     if isinstance(node, yaml.ScalarNode):
-        problem = _odd_scalar(node)
-        if problem:
+        if problem := _check_scalar(node):
             yield f"{line}{at}: {problem}"
     elif isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
-            yield from _node_problems(item, f"{at}[{i}]", seen)
+            yield from _check_node(item, f"{at}[{i}]", seen)
     else:
-        yield from _mapping_problems(node, at, seen)
+        yield from _check_mapping(node, at, seen)
 
 
-def _mapping_problems(node: yaml.MappingNode, at: str, seen: set[int]) -> Iterator[str]:
+def _check_mapping(node: yaml.MappingNode, at: str, seen: set[int]) -> Iterator[str]:
     first: dict[str, int] = {}
     for key, item in node.value:
         line = key.start_mark.line + 1
@@ -144,13 +138,13 @@ def _mapping_problems(node: yaml.MappingNode, at: str, seen: set[int]) -> Iterat
             yield f"line {line}: {at + ': ' if at else ''}the key {key.value} is not text; quote it"
         name = f"{at}.{key.value}" if at else str(key.value)
         if name in first:
-            yield f"line {line}: {name}: a second time (first in line {first[name]})"
+            yield f"line {line}: {name}: a duplicate key (first in line {first[name]})"
         first.setdefault(name, line)
-        yield from _node_problems(item, name, seen)
+        yield from _check_node(item, name, seen)
 
 
-def _odd_scalar(node: yaml.ScalarNode) -> str:
-    """Plain scalars that YAML 1.1 turns into something their writer did not mean."""
+def _check_scalar(node: yaml.ScalarNode) -> str:
+    """Return why YAML 1.1 misreads a scalar, and the remedy; "" if it does not."""
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind == "null":
         return 'empty; write "" for none or 0 for no limit'

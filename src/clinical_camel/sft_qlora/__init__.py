@@ -1,15 +1,16 @@
-"""Step 02: dialogues and a base model become an adapter, with loss on the assistant's words only.
+"""Step 02: tune a base model on dialogues with QLoRA, with loss on the assistant's tokens only.
 
-    encoding      a mixture of datasets as rows of token ids, masked where no loss falls
-    training      TRL's trainer on those rows
-    parallel      the same training in several processes, and what is refused
-    checkpoints   what a killed run goes on from, and what it must not
-    stops         when a training must not go on, or its result not be used
-    adapter       the trained adapter, written and looked at once more
-    log           the loss as a table and a figure
+    settings        the recipe: the settings of the step, no torch
+    tokenization    a mixture of datasets as rows of token ids, with the loss mask
+    training        TRL's trainer on those rows
+    speedups        faster steps with the same loss and gradients
+    data_parallel   the same training in several processes, and which launches are rejected
+    checkpoints     what an interrupted training resumes from
+    guards          when a training stops, and when its result is rejected
+    adapter         the trained adapter, saved and verified
+    log             the loss as a table and a figure
 
-The rows are tokenised and masked here, once, so that what is shown and counted is exactly what
-TRL's SFTTrainer trains on.
+Rows are tokenized and masked here, once: what a notebook shows and counts is what TRL trains on.
 """
 
 import lazy_loader
@@ -18,21 +19,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "adapter": ["save_adapter"],
-        "checkpoints": ["damage", "newest_whole", "publish"],
-        "data_parallel": ["PARALLEL", "refuse_parallel"],
+        "data_parallel": ["require_supported_launch"],
         "guards": ["TrainingError"],
-        "log": ["plot_loss", "training_log"],
+        "log": ["plot_loss"],
+        "settings": ["OPTIMIZERS", "Recipe"],
         "tokenization": [
-            "Encoded",
-            "encode_mixture",
-            "encode_windows",
-            "encode_within",
-            "show_mask",
-            "trained_tokens",
-            "trained_turns",
-            "unknown_words",
+            "TokenizedMixture",
+            "count_target_turns",
+            "show_loss_mask",
+            "tokenize_mixture",
+            "tokenize_to_fit",
         ],
-        "settings": ["LOSS_ON", "LR_SCHEDULERS", "OPTIMIZERS", "REPORT_TO", "SPEEDUPS", "Recipe"],
         "training": ["target_modules", "train"],
     },
 )

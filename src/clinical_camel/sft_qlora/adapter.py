@@ -1,4 +1,4 @@
-"""The adapter that training leaves: written, read again, and only then are checkpoints removed."""
+"""Save the trained adapter, verify the file, then delete the checkpoints."""
 
 import shutil
 from pathlib import Path
@@ -13,25 +13,25 @@ from clinical_camel.sft_qlora import guards
 def save_adapter(
     model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, base: str
 ) -> pd.DataFrame:
-    """Adapter (safetensors), tokenizer and chat template in `folder`; checkpoints beside it go.
+    """Save adapter (safetensors), tokenizer and chat template; delete the checkpoints next to them.
 
-    Returns what was written: part, parameters, share of the base. `base` is recorded as the name
-    of the base model, in place of a path of this machine. Raises TrainingError, with the
-    checkpoints still there, if the file does not hold what was trained.
+    Returns the sizes: part, parameters, share_of_base. `base` is recorded as the base model's name
+    in place of a local path. Raises TrainingError, and deletes nothing, if the file differs from
+    the trained adapter.
     """
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
-        config.target_modules = sorted(config.target_modules)  # a set: another order each run
-    # Embeddings are not trained; asking PEFT to find that out would ask the hub.
+        config.target_modules = sorted(config.target_modules)  # a set has another order each run
+    # Embeddings are not trained; without this, PEFT would query the hub to find that out.
     model.save_pretrained(folder, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # a form to fill in, not a card
-    guards.refuse_unwritten(model, folder / "adapter_model.safetensors")
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
+    guards.require_saved(model, folder / "adapter_model.safetensors")
     tokenizer.save_pretrained(folder)
-    for old in folder.parent.glob("checkpoints-*"):
-        shutil.rmtree(old)
+    for checkpoints in folder.parent.glob("checkpoints-*"):
+        shutil.rmtree(checkpoints)
     trainable, total = model.get_nb_trainable_parameters()
-    parts = {"adapter": trainable, "base": total - trainable}
+    sizes = {"adapter": trainable, "base": total - trainable}
     return pd.DataFrame(
-        {"part": name, "parameters": n, "share_of_base": n / parts["base"]}
-        for name, n in parts.items()
+        {"part": part, "parameters": count, "share_of_base": count / sizes["base"]}
+        for part, count in sizes.items()
     )

@@ -1,10 +1,10 @@
-"""What a killed run goes on from: checkpoints in which every file is what was written.
+"""Checkpoints from which an interrupted training resumes: complete ones of the same recipe only.
 
-A kill, a full disk or a bad one leaves half a checkpoint, and the trainer takes it for a whole one:
-without `optimizer.pt` or `rng_state.pth` it goes on as another run and says nothing. So a
-checkpoint counts from the moment its manifest is there: size and sha256 of every file, and the
-recipe, written after all of them, whole or not at all. What differs from its manifest, or has
-none, is never opened (a checkpoint holds pickles); the one before is taken.
+A kill or a full disk leaves half a checkpoint, and the trainer accepts it: without `optimizer.pt`
+or `rng_state.pth` it continues as a different run, without a warning. So every checkpoint gets a
+manifest: the fingerprint of the training, and size and sha256 of every file. The manifest is
+written last. A checkpoint without a manifest, or with a file that differs from it, is never opened
+(a checkpoint contains pickles); the training resumes from the one before.
 """
 
 import hashlib
@@ -21,166 +21,166 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 
 from clinical_camel import models
+from clinical_camel.core.files import write_bytes
+from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.sft_qlora import data_parallel
 from clinical_camel.sft_qlora.guards import TrainingError
+from clinical_camel.sft_qlora.settings import Recipe
 
 MANIFEST = "manifest.json"
-KEPT = 2  # the newest, and the one before in case the newest is damaged
+LIMIT = 2  # checkpoints on disk: the newest, and the one before in case the newest is damaged
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
+EXCLUDED = {"study", "report_to", "model", "chat_template", "mixture", "loss_on"}
 
-Recipe = dict[str, Any]
+Fingerprint = dict[str, Any]
 
 
 # ------------------------------------------------------------------- what decides the result
 
 
-def make_recipe(
-    settings: Mapping[str, Any],
+def make_fingerprint(
+    recipe: Recipe,
     rows: Iterable[Mapping[str, Sequence[int]]],
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     code: Sequence[Any],
-) -> Recipe:
-    """All that decides the result of a training, by name: two runs with one recipe may be mixed.
+) -> Fingerprint:
+    """Return everything that decides the result of a training, by name.
 
-    Settings as they are; rows, tokenizer, base and the source of the modules in `code` as hashes;
-    the versions of PACKAGES. The kind of GPU is left out: a rented one is rarely the same twice.
+    The settings, except EXCLUDED: two have no effect, and what the others name is hashed. Hashes of
+    rows, tokenizer, base and the source of the modules in `code`; the versions of PACKAGES. The
+    kind of GPU is left out: a rented GPU is rarely the same twice.
     """
-    base = model.config.to_dict()  # its quantisation too
-    place = base.pop("_name_or_path", "")
-    digest = hashlib.sha256()
+    base = model.config.to_dict()  # with its quantization
+    folder = base.pop("_name_or_path", "")
+    row_hash = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row["input_ids"], row["labels"]]).encode())
-    recipe = {
-        **settings,
-        "rows": digest.hexdigest()[:16],
-        "tokenizer": _hash(tokenizer.get_vocab()),
-        "base": _hash(base),
-        **models.fingerprint(place, model),
+        row_hash.update(json.dumps([row["input_ids"], row["labels"]]).encode())
+    settings = json.loads(recipe.model_dump_json(exclude=EXCLUDED))
+    return {
+        **dict(sorted(settings.items())),
+        "processes": data_parallel.world_size(),
+        "rows": row_hash.hexdigest()[:16],
+        "tokenizer": key_hash(tokenizer.get_vocab()),
+        "base": key_hash(base),
+        **models.identify_weights(folder, model),
         "device": models.device(),
         "dtype": str(models.compute_dtype()),
-        "code": _hash([inspect.getsource(module) for module in code]),
+        "code": key_hash([inspect.getsource(module) for module in code]),
         **{package: version(package) for package in PACKAGES},
     }
-    return json.loads(json.dumps(recipe, default=str))  # as it comes back from a manifest
 
 
-def folder_name(recipe: Recipe) -> str:
-    """The folder of a recipe's checkpoints: another recipe has another."""
-    return f"checkpoints-{_hash(recipe)[:12]}"
+def name_folder(fingerprint: Fingerprint) -> str:
+    """Return the name of the folder for the checkpoints of this fingerprint."""
+    return f"checkpoints-{key_hash(fingerprint)[:12]}"
 
 
-def differences(theirs: Recipe, ours: Recipe) -> str:
-    """Where two recipes differ, for people.
+def describe_differences(before: Fingerprint, now: Fingerprint) -> str:
+    """Return where two fingerprints differ, as text; "" if they are equal.
 
-    >>> differences({"seed": 0, "trl": "1.15.0"}, {"seed": 0, "trl": "1.16.0"})
+    >>> describe_differences({"seed": 0, "trl": "1.15.0"}, {"seed": 0, "trl": "1.16.0"})
     'trl 1.15.0, now 1.16.0'
     """
-    names = [n for n in ours | theirs if ours.get(n) != theirs.get(n)]
-    return "; ".join(f"{n} {theirs.get(n)}, now {ours.get(n)}" for n in names)
+    names = [name for name in now | before if now.get(name) != before.get(name)]
+    return "; ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in names)
 
 
-def mention_others(folder: Path, recipe: Recipe) -> None:
-    """A line for each folder of checkpoints beside `folder`: there, not used, and why."""
+def report_unused(folder: Path, fingerprint: Fingerprint) -> None:
+    """Print why each other folder of checkpoints next to `folder` is not used."""
     for other in sorted(folder.parent.glob("checkpoints-*")):
         if other == folder:
             continue
-        recipes = (manifest["recipe"] for c in _newest_first(other) if (manifest := _read(c)))
-        theirs = next(recipes, None)
-        why = differences(theirs, recipe) if theirs else "none has a manifest"
-        print(f"{other.name}: checkpoints of another recipe, not used ({why})", flush=True)
+        manifests = (_read_manifest(checkpoint) for checkpoint in _newest_first(other))
+        manifest = next(filter(None, manifests), None)
+        reason = (
+            describe_differences(manifest["fingerprint"], fingerprint)
+            if manifest
+            else "none has a manifest"
+        )
+        print(f"{other.name}: checkpoints of another recipe, not used ({reason})", flush=True)
 
 
-# --------------------------------------------------------------------------------- published
+# ----------------------------------------------------------------------------- the manifest
 
 
-class Publish(TrainerCallback):
-    """After each save, in the main process: the manifest, and then the oldest checkpoints go."""
+class Publisher(TrainerCallback):
+    """After each save, in the main process: write the manifest, then delete old checkpoints."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, fingerprint: Fingerprint) -> None:
+        self.fingerprint = fingerprint
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        if best := state.best_model_checkpoint:  # recorded as a path, and folders are moved
+        if best := state.best_model_checkpoint:  # recorded as a path, but folders are moved
             state.best_model_checkpoint = str(Path(args.output_dir) / Path(best).name)
-        if "model" in kwargs and state.global_step:
-            data_parallel.fill(kwargs["model"], kwargs["optimizer"], _saved(args, state))
 
     def on_save(self, args, state, control, **kwargs) -> None:
-        checkpoint = _saved(args, state)
-        data_parallel.keep_part(kwargs.get("model"), kwargs.get("optimizer"), checkpoint)
-        data_parallel.wait()  # each process writes the state of its own random numbers
+        data_parallel.wait()  # every process saves its own random state
         if data_parallel.rank():
             return
-        publish(checkpoint, self.recipe, Path(state.best_model_checkpoint or "").name)
-        # The trainer's own turn, save_total_limit, comes before the manifest: then what is
-        # deleted may be the last whole one.
-        rotate_checkpoints(args.output_dir, KEPT, state.best_model_checkpoint)
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        publish(checkpoint, self.fingerprint, Path(state.best_model_checkpoint or "").name)
+        # The trainer's save_total_limit would delete before the manifest is written, and could
+        # delete the last complete checkpoint.
+        rotate_checkpoints(args.output_dir, LIMIT, state.best_model_checkpoint)
 
 
-def _saved(args: Any, state: Any) -> Path:
-    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
+def publish(checkpoint: Path, fingerprint: Fingerprint, best: str = "") -> None:
+    """Write the manifest of a checkpoint, after all its files are on the disk.
 
-
-def publish(checkpoint: Path, recipe: Recipe, best: str = "") -> None:
-    """Write the manifest of a finished checkpoint: last, whole or not at all.
-
-    `best` names the checkpoint that is loaded at the end, if the best one is kept: without it this
-    one cannot be gone on from. Every file is on the disk before the manifest is.
+    `best` names the best checkpoint so far, if it is loaded at the end of the training: a training
+    that resumes from this checkpoint needs it.
     """
-    files = {name: _facts(file) for name, file in _files(checkpoint).items()}
-    content = {"recipe": recipe, "best": best, "files": files}
-    text = json.dumps(content | {"sha256": _hash(content)}, indent=1, sort_keys=True)
-    aside = checkpoint / f".{MANIFEST}.tmp"
-    aside.write_text(text, encoding="utf-8")
-    for place in (*(checkpoint / name for name in files), aside):
-        _sync(place)
-    aside.replace(checkpoint / MANIFEST)
+    files = {name: _describe_file(file) for name, file in _list_files(checkpoint).items()}
+    content = {"fingerprint": fingerprint, "best": best, "files": files}
+    for name in files:
+        _sync(checkpoint / name)
+    text = json.dumps(content | {"sha256": key_hash(content)}, indent=1, sort_keys=True)
+    write_bytes(checkpoint / MANIFEST, text.encode())
     _sync(checkpoint)
     _sync(checkpoint.parent)
 
 
-# ---------------------------------------------------------------------------------- verified
+def find_newest_complete(folder: Path, fingerprint: Fingerprint) -> str | None:
+    """Return the path of the newest complete checkpoint, or None.
 
-
-def newest_whole(folder: Path, recipe: Recipe) -> str | None:
-    """The newest checkpoint that is whole, or None.
-
-    Newer ones are said, each with the file and what is wrong, and removed: the trainer would write
-    its next checkpoint into them. Raises TrainingError for a whole one of another recipe, and
-    OSError for one that cannot be read.
+    Newer ones are reported with the file and the damage, and deleted: the trainer would write its
+    next checkpoint into them. Raises TrainingError for a complete checkpoint of another recipe,
+    and OSError for one that cannot be read.
     """
     for checkpoint in _newest_first(folder):
-        if why := damage(checkpoint):
-            print(f"{checkpoint.name}: {why}; not used, removed", flush=True)
+        if problem := check_checkpoint(checkpoint):
+            print(f"{checkpoint.name}: {problem}; not used, deleted", flush=True)
             shutil.rmtree(checkpoint)
             continue
-        if why := differences(_read(checkpoint)["recipe"], recipe):
-            raise TrainingError(f"{checkpoint}: of another recipe ({why}); move it away")
-        print(f"going on from {checkpoint.name}", flush=True)
+        before = _read_manifest(checkpoint)["fingerprint"]
+        if differences := describe_differences(before, fingerprint):
+            raise TrainingError(f"{checkpoint}: of another recipe ({differences}); move it away")
+        print(f"resuming from {checkpoint.name}", flush=True)
         return str(checkpoint)
     return None
 
 
-def damage(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint, the file first; "" if each file is what was written."""
-    manifest, found = _read(checkpoint), _files(checkpoint)
+def check_checkpoint(checkpoint: Path) -> str:
+    """Return what is wrong with a checkpoint, the file first; "" if it is complete."""
+    manifest, present = _read_manifest(checkpoint), _list_files(checkpoint)
     if not manifest:
-        there = (checkpoint / MANIFEST).is_file()
-        return f"{MANIFEST} is damaged" if there else f"{MANIFEST} is missing, the save was cut"
+        if (checkpoint / MANIFEST).is_file():
+            return f"{MANIFEST} is damaged"
+        return f"{MANIFEST} is missing, the save was interrupted"
     files = manifest["files"]
-    if missing := sorted(files.keys() - found):
+    if missing := sorted(files.keys() - present):
         return f"{missing[0]} is missing"
-    if foreign := sorted(found.keys() - files):
-        return f"{foreign[0]} is not in {MANIFEST}"
-    for name, file in found.items():  # sizes first: they cost nothing
+    if extra := sorted(present.keys() - files):
+        return f"{extra[0]} is not in {MANIFEST}"
+    for name, file in present.items():  # sizes first: they need no reading
         if (size := file.stat().st_size) != files[name]["bytes"]:
             return f"{name} has {size} bytes, {files[name]['bytes']} were written"
-    for name, file in found.items():
-        if _facts(file) != files[name]:
-            return f"{name} is damaged, its sha256 is another"
+    for name, file in present.items():
+        if _describe_file(file) != files[name]:
+            return f"{name} is damaged, its sha256 differs"
     best = manifest["best"]
-    if best and best != checkpoint.name and (why := damage(checkpoint.parent / best)):
+    if best and best != checkpoint.name and (why := check_checkpoint(checkpoint.parent / best)):
         return f"needs {best}, the best so far: {why}"
     return ""
 
@@ -191,37 +191,30 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(steps, key=steps.__getitem__, reverse=True)
 
 
-def _files(checkpoint: Path) -> dict[str, Path]:
-    """Every file of a checkpoint but the manifest, by its name, in order."""
-    found = sorted(path for path in checkpoint.rglob("*") if not path.is_dir() or path.is_symlink())
-    names = {path.relative_to(checkpoint).as_posix(): path for path in found}
+def _list_files(checkpoint: Path) -> dict[str, Path]:
+    """Return every file of a checkpoint except the manifest, by its name, in order."""
+    paths = sorted(path for path in checkpoint.rglob("*") if not path.is_dir() or path.is_symlink())
+    names = {path.relative_to(checkpoint).as_posix(): path for path in paths}
     return {name: path for name, path in names.items() if name != MANIFEST}
 
 
-def _facts(file: Path) -> dict[str, Any]:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"bytes": file.stat().st_size, "sha256": digest}
+def _describe_file(file: Path) -> dict[str, Any]:
+    return {"bytes": file.stat().st_size, "sha256": hash_file(file)}
 
 
-def _read(checkpoint: Path) -> dict[str, Any]:
-    """The manifest; {} if it is missing, or not what was written."""
+def _read_manifest(checkpoint: Path) -> dict[str, Any]:
+    """Return the manifest; {} if it is missing or differs from what was written."""
     try:
         content = json.loads((checkpoint / MANIFEST).read_bytes())
-        told = content.pop("sha256")
+        digest = content.pop("sha256")
     except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-    return content if told == _hash(content) else {}
+    return content if digest == key_hash(content) else {}
 
 
-def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sync(place: Path) -> None:
-    """Wait until a file, or the list of a folder's names, is on the disk."""
-    handle = os.open(place, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

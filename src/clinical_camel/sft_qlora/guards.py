@@ -1,7 +1,7 @@
-"""When a training must not go on, or its result must not be used: each with its reason.
+"""Stop a training that cannot succeed, and reject a result that cannot be used.
 
-The trainer itself goes on through all of these: it replaces a loss that is NaN by the average of
-those before, and returns normally when it was told to stop half way.
+The trainer does neither: it replaces a NaN loss by the average of earlier losses, and it returns
+normally when it was stopped before its last step.
 """
 
 import math
@@ -14,71 +14,71 @@ from transformers import TrainerCallback, TrainerState
 
 
 class TrainingError(ValueError):
-    """A training that must not go on, or that left nothing to use, with the reason."""
+    """A training that must not continue, or whose result cannot be used, with the reason."""
 
 
-class Watch(TrainerCallback):
-    """Raises TrainingError at the first step whose numbers make no sense, before it is saved."""
+class LossGuard(TrainerCallback):
+    """Raises TrainingError at the first step with invalid numbers, before a checkpoint is saved."""
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        if why := nonsense(logs or {}, skips_steps=args.fp16):
+        if problem := check_step(logs or {}, skips_overflow=args.fp16):
             raise TrainingError(
-                f"step {state.global_step} of {state.max_steps}: {why}; "
-                "stopped, the checkpoints before it are kept"
+                f"step {state.global_step} of {state.max_steps}: {problem}; "
+                "stopped, earlier checkpoints stay on disk"
             )
 
 
-def nonsense(logs: Mapping[str, float], skips_steps: bool = False) -> str:
-    """What is wrong with the numbers of a step, and what to try; "" if nothing is.
+def check_step(logs: Mapping[str, float], skips_overflow: bool = False) -> str:
+    """Return what is wrong with the numbers of a step and what to try; "" if they are valid.
 
-    `skips_steps` is for float16, whose loss scale is found by gradients that overflow: such steps
-    are skipped by design, and only the loss is looked at.
+    `skips_overflow` is for float16: its loss scaling skips steps whose gradients overflow, so only
+    the loss is checked.
 
-    >>> nonsense({"loss": 0.0, "grad_norm": 0.0})
-    'loss is exactly 0: no token carried loss, or the base was read wrongly; look at the mask'
+    >>> check_step({"loss": 0.0, "grad_norm": 0.0})
+    'loss is exactly 0: no token had loss, or the base was loaded wrongly; check the loss mask'
     """
     for name in ("loss", "eval_loss", "grad_norm"):
         value = logs.get(name, 1.0)
-        if not math.isfinite(value) and not (name == "grad_norm" and skips_steps):
-            return f"{name} is {value}: lower learning_rate, or look at the rows and the base"
+        if not math.isfinite(value) and not (name == "grad_norm" and skips_overflow):
+            return f"{name} is {value}: lower learning_rate, or check the rows and the base"
     if logs.get("loss") == 0:
         return (
-            "loss is exactly 0: no token carried loss, or the base was read wrongly; "
-            "look at the mask"
+            "loss is exactly 0: no token had loss, or the base was loaded wrongly; "
+            "check the loss mask"
         )
     return ""
 
 
-def refuse_unfinished(state: TrainerState) -> None:
-    """Raises TrainingError unless every step was taken: an interrupted trainer returns as well."""
+def require_finished(state: TrainerState) -> None:
+    """Raise TrainingError if steps are missing: an interrupted trainer returns normally, too."""
     if state.global_step < state.max_steps:
         raise TrainingError(
             f"training ended at step {state.global_step} of {state.max_steps}; "
-            "run it again to go on from its newest checkpoint"
+            "run it again to resume from its newest checkpoint"
         )
 
 
-def refuse_unlearned(model: Any) -> None:
-    """Raises TrainingError for an adapter that changes nothing, or that holds NaN or infinity.
+def require_learned(model: Any) -> None:
+    """Raise TrainingError if the adapter changes nothing, or contains NaN or infinity.
 
     LoRA starts with every B at zero, so that it adds nothing to the base (Hu et al. 2021, section
-    4.1); an adapter whose B are all still zero is that start.
+    4.1). If all B are still zero, nothing was learned.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     for name, parameter in trained.items():
         if not parameter.isfinite().all():
-            raise TrainingError(f"{name} holds NaN or infinity after training; lower learning_rate")
+            raise TrainingError(f"{name}: NaN or infinity after training; lower learning_rate")
     if not any(p.any() for name, p in trained.items() if "lora_B" in name):
         raise TrainingError(
-            "the adapter equals its start, all its lora_B are zero: nothing was learned; raise "
-            "learning_rate or num_epochs, or look at lora_targets"
+            "adapter: all lora_B are still zero, so nothing was learned; raise learning_rate or "
+            "num_epochs, or check lora_targets"
         )
 
 
-def refuse_unwritten(model: Any, file: Path) -> None:
-    """Raises TrainingError unless a safetensors file holds every trained parameter, bit by bit.
+def require_saved(model: Any, file: Path) -> None:
+    """Raise TrainingError unless a safetensors file has every trained parameter, bit by bit.
 
-    A file of 443 bytes without one matrix was once saved without an error and loaded without one
+    An adapter file of 443 bytes without any matrix was once saved and loaded without an error
     (tloen/alpaca-lora 526).
     """
     trained = {
@@ -87,15 +87,16 @@ def refuse_unwritten(model: Any, file: Path) -> None:
         if parameter.requires_grad
     }
     try:
-        with safe_open(file, "pt") as written:
-            names = set(written.keys())
-            if missing := sorted(trained.keys() - names):
+        with safe_open(file, "pt") as saved:
+            if missing := sorted(trained.keys() - set(saved.keys())):
                 raise TrainingError(
                     f"{file.name} ({file.stat().st_size} bytes) lacks {len(missing)} of "
                     f"{len(trained)} trained matrices, first {missing[0]}; save it again"
                 )
             for name, parameter in trained.items():
-                if not parameter.equal(written.get_tensor(name)):
-                    raise TrainingError(f"{file.name}: {name} is not what was trained; save again")
+                if not parameter.equal(saved.get_tensor(name)):
+                    raise TrainingError(
+                        f"{file.name}: {name} differs from the trained matrix; save it again"
+                    )
     except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{file.name} cannot be read again ({error}); save it again") from error
+        raise TrainingError(f"{file.name} cannot be read ({error}); save it again") from error

@@ -34,7 +34,7 @@ class Recipe(StepSettings):
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     quantize: Quantize = Field(
         "nf4",
-        description="nf4 (4 bit, double quantisation), nf4_dequantized (unpacked once), int8 or empty",
+        description="nf4 (4 bit, double quantization), nf4_dequantized, int8 or empty",
     )
     attn_implementation: Attention = Field(
         "", description="sdpa, eager, flex_attention or flash_attention_2; empty: model's default"
@@ -52,10 +52,10 @@ class Recipe(StepSettings):
         description="dataset: fraction of it to use",
     )
     loss_on: Literal[LOSS_ON] = Field(
-        "assistant", description="assistant: its turns and end tokens; all: every token"
+        "assistant", description="assistant: its turns with their end tokens; all: every token"
     )
     max_length: Count = Field(
-        1024, description="tokens; longer dialogues lose whole exchanges from the end"
+        1024, description="tokens; longer dialogues lose complete exchanges from the end"
     )
     packing: bool = Field(
         False, description="pack several dialogues into one row; none attends to another"

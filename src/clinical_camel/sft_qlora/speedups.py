@@ -1,10 +1,11 @@
-"""Shortcuts in training that leave the mathematics as it is: what no loss needs is not computed.
+"""Speedups of training that leave loss and gradients as they are: skip what no loss needs.
 
-A trainer computes the logits of every token, and half of them belong to words of a patient that
-nothing is learned from; the last layer's feed-forward part has no other reader than those logits;
-padding behind a row is masked, though no token looks ahead, and a mask keeps attention from its
-fastest form; and PEFT adds a LoRA product to a layer's output in three passes where one will do.
-Each of SPEEDUPS can be left out, and `benchmarks/sft_speed.py` measures what it is worth.
+    target_head   logits for target tokens only: about half of a dialogue's tokens have no loss
+    target_tail   the last layer's MLP for target tokens only: only the logits read its output
+    causal_mask   no padding mask: no token attends to padding after it, and attention is faster
+    fused_lora    base output plus LoRA product in one pass instead of PEFT's three
+
+`benchmarks/sft_speed.py` measures each of them.
 """
 
 import contextlib
@@ -22,116 +23,119 @@ from clinical_camel import models
 
 
 class Trainer(SFTTrainer):
-    """TRL's trainer, with the loss computed from the logits of trained tokens only.
+    """TRL's trainer, with the loss computed from the logits of target tokens only.
 
-    The same loss: the negative log-likelihood summed over trained tokens, divided by how many the
-    whole step has, on every process and in every accumulated batch.
+    It is the same loss: the negative log-likelihood summed over target tokens, divided by their
+    number in the complete step, over all processes and accumulated batches.
     """
 
-    shortcuts: "Shortcuts | None" = None
+    hooks: "Hooks | None" = None
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        if self.shortcuts is None:
+        if self.hooks is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs.pop("labels")
         self._count_tokens(inputs)
-        if self.shortcuts.causal and "attention_mask" in inputs:
+        if self.hooks.drop_mask and "attention_mask" in inputs:
             mask = inputs["attention_mask"]
             if bool((mask[:, 1:] <= mask[:, :-1]).all()):  # padding at the end of rows only
                 del inputs["attention_mask"]
-        rows, places = (labels[:, 1:] != models.IGNORE).nonzero(as_tuple=True)
-        self.shortcuts.kept = rows, places
+        rows, positions = (labels[:, 1:] != models.IGNORE_INDEX).nonzero(as_tuple=True)
+        self.hooks.read = rows, positions
         logits = model(**inputs, use_cache=False).logits[0]
-        targets = labels[rows, places + 1]
+        targets = labels[rows, positions + 1]
         count = len(targets) if num_items_in_batch is None else num_items_in_batch
         loss = F.cross_entropy(logits.float(), targets, reduction="sum")
         loss = loss / torch.as_tensor(count).clamp(min=1)
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            loss = loss * self.accelerator.num_processes  # over which gradients are averaged
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
         return (loss, None) if return_outputs else loss
 
     def _count_tokens(self, inputs) -> None:
-        """What TRL's own loss would log as `num_tokens`."""
+        """Count `num_tokens` for the log, as TRL's own loss does."""
         mode = "train" if self.model.training else "eval"
         if mode == "train":
-            read = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum()
-            self._total_train_tokens += self.accelerator.gather_for_metrics(read).sum().item()
+            tokens = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum()
+            self._total_train_tokens += self.accelerator.gather_for_metrics(tokens).sum().item()
         self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
 
 
-class Shortcuts:
-    """The hooks of one training. `kept`: the rows and places, [tokens] each, that are read."""
+class Hooks:
+    """The hooks of one training.
+
+    `read`: rows and positions, [target tokens] each, whose logits predict a target token.
+    """
 
     def __init__(self) -> None:
-        self.kept: tuple[torch.Tensor, torch.Tensor] = ()
-        self.causal = False
-        self.hooks: list[Any] = []
+        self.read: tuple[torch.Tensor, torch.Tensor] = ()
+        self.drop_mask = False
+        self.handles: list[Any] = []
 
-    def trained_head(self, base: Any) -> None:
+    def add_target_head(self, base: Any) -> None:
         head = base.get_output_embeddings()
-        self.hooks.append(head.register_forward_pre_hook(lambda _, at: (at[0][self.kept][None],)))
+        self.handles.append(
+            head.register_forward_pre_hook(lambda _, args: (args[0][self.read][None],))
+        )
 
-    def trained_tail(self, base: Any) -> None:
-        def cut(_, states):
+    def add_target_tail(self, base: Any) -> None:
+        def select(_, states):
             self.shape = states[0].shape
-            return tuple(state[self.kept] for state in states)
+            return tuple(state[self.read] for state in states)
 
-        def place(_, states, out):
-            return out.new_zeros(self.shape).index_put(self.kept, out)
+        def scatter(_, states, out):
+            return out.new_zeros(self.shape).index_put(self.read, out)
 
-        last = decoder_layers(base)[-1].mlp
-        self.hooks += [last.register_forward_pre_hook(cut), last.register_forward_hook(place)]
+        mlp = decoder_layers(base)[-1].mlp
+        self.handles += [
+            mlp.register_forward_pre_hook(select),
+            mlp.register_forward_hook(scatter),
+        ]
 
 
 @contextlib.contextmanager
-def applied(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
-    """Within it, `trainer` takes the shortcuts of these names; afterwards the model is as before.
+def apply_speedups(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
+    """Within this context, `trainer` uses these speedups; afterwards the model is as before.
 
-    `trained_tail` and `causal_mask` alone would be wrong: a head over all tokens would read what
-    they leave out, or what the padding has become.
+    `target_tail` and `causal_mask` need `target_head`: a head over all tokens would read what they
+    skip. `Recipe` checks this.
     """
-    base, shortcuts = trainer.model.get_base_model(), Shortcuts()
+    base, hooks = trainer.model.get_base_model(), Hooks()
     layers = [m for m in trainer.model.modules() if isinstance(m, LoraLayer)]
     try:
-        if "trained_head" in names:
-            trainer.shortcuts = shortcuts
-            shortcuts.causal = "causal_mask" in names
-            shortcuts.trained_head(base)
-        if "trained_tail" in names:
-            shortcuts.trained_tail(base)
+        if "target_head" in names:
+            trainer.hooks = hooks
+            hooks.drop_mask = "causal_mask" in names
+            hooks.add_target_head(base)
+        if "target_tail" in names:
+            hooks.add_target_tail(base)
         for layer in layers if "fused_lora" in names else ():
-            layer.forward = types.MethodType(_forward, layer)
+            layer.forward = types.MethodType(_fused_forward, layer)
         yield
     finally:
-        trainer.shortcuts = None
-        for hook in shortcuts.hooks:
-            hook.remove()
+        trainer.hooks = None
+        for handle in hooks.handles:
+            handle.remove()
         for layer in layers:
             layer.__dict__.pop("forward", None)
 
 
-def problem(names: Sequence[str], base: Any, parallel: str = "data") -> str:
-    """Why these shortcuts cannot be taken with this base, or ""."""
-    for name in {"trained_tail", "causal_mask"} & set(names):
-        if "trained_head" not in names:
-            return f"{name}: needs trained_head, whose loss reads no other token"
-    if "trained_tail" in names and not hasattr(decoder_layers(base)[-1], "mlp"):
-        return f"trained_tail: the layers of {base.config.model_type} have no `mlp`; leave it out"
-    if "fused_lora" in names and parallel == "fsdp":
-        return "fused_lora: under fsdp a matrix is whole only in its own layer; leave it out"
-    return ""
+def require_supported_speedups(names: Sequence[str], base: Any) -> None:
+    """Raise ValueError if the architecture of `base` does not allow one of these speedups."""
+    if "target_tail" in names and not hasattr(decoder_layers(base)[-1], "mlp"):
+        kind = base.config.model_type
+        raise ValueError(f"speedups: target_tail: layers of {kind} have no `mlp`; leave it out")
 
 
 def decoder_layers(base: Any) -> list[Any]:
-    """The layers of a decoder, first to last."""
+    """Return the layers of a decoder, first to last."""
     return [m for m in base.modules() if isinstance(m, GradientCheckpointingLayer)]
 
 
-def recompute(base: Any, layers: int) -> None:
-    """The first `layers` layers (-1: all) keep their input only and are computed again for their
-    gradient; the others keep what they computed.
+def enable_gradient_checkpointing(base: Any, layers: int) -> None:
+    """Recompute the first `layers` layers (-1: all) in the backward pass to save memory.
 
-    The first ones, since by their turn in the backward pass the others have been freed.
+    These layers store their input only. The first ones, because when the backward pass reaches
+    them, the activations of the others have been freed.
     """
     if not layers:
         return
@@ -140,8 +144,8 @@ def recompute(base: Any, layers: int) -> None:
         layer.gradient_checkpointing = False
 
 
-def _forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """In place of a PEFT LoRA layer's forward, for one active adapter."""
+def _fused_forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """Replace the forward of a PEFT LoRA layer with one active adapter."""
     (name,) = self.active_adapters
     a, b = self.lora_A[name].weight, self.lora_B[name].weight
     out, low = self.base_layer(x, *args, **kwargs), self.lora_dropout[name](x)
@@ -151,8 +155,8 @@ def _forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
 class AddLora(torch.autograd.Function):
     """out + scaling * x A^T B^T, [..., out_features], for x, [..., in_features].
 
-    `a`: [rank, in_features], `b`: [out_features, rank] (LoRA, arXiv:2106.09685, section 4.1), held
-    in float32 and multiplied in the precision of `out`.
+    `a`: [rank, in_features], `b`: [out_features, rank] (LoRA, arXiv:2106.09685, section 4.1), in
+    float32, multiplied in the precision of `out`.
     """
 
     @staticmethod

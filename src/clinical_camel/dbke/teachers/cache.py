@@ -1,12 +1,12 @@
-"""The ledger of what was asked and what came back: an append-only SQLite file.
+"""The ledger: a cache of all requests and replies, in an append-only SQLite file.
 
-An attempt is written before its request leaves, with the most that it can cost; a reply is written
-as it was received, before it is parsed. So whatever is killed, and whenever: what was received is
-here, what may have been paid is counted, and nothing is asked for twice.
+An attempt is recorded with its maximum cost before its request leaves. A reply is recorded as
+received, before it is parsed. After a kill at any moment the ledger therefore contains every
+received reply, counts everything that may have been paid, and no reply is requested twice.
 
-One ledger has one writer: each shard of a large run has its own. A commit survives a killed
-process; a killed machine may lose what came after the last checkpoint (WAL, synchronous=NORMAL),
-which costs money but no truth: those replies are asked for again.
+A ledger has one writer: each shard of a large run has its own file. A commit survives a killed
+process. A killed machine may lose the commits after the last checkpoint (WAL, synchronous=NORMAL):
+those replies are requested and paid again.
 """
 
 import sqlite3
@@ -50,15 +50,14 @@ for _table in ("attempts", "replies"):
             "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
         )
 
-
-CHECKPOINT = "wal_autocheckpoint=5000"  # pages; a checkpoint syncs, and everything waits
-FACTS = ("request", "article", "prompt", "model", "settings")
-_open: dict[Path, "Ledger"] = {}  # of this process: Run All twice takes its own ledger over
+CHECKPOINT = "wal_autocheckpoint=5000"  # pages; a checkpoint syncs and blocks every writer
+PROVENANCE = ("request", "article", "prompt", "model", "settings")
+_open: dict[Path, "Ledger"] = {}  # of this process: a second Run All reuses its own ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What all attempts took together; one without a reply counts with the most it can cost."""
+class Spending:
+    """Totals over all attempts; an attempt without a reply counts with its maximum cost."""
 
     attempts: int
     replies: int
@@ -67,24 +66,25 @@ class Spent:
 
 
 class Ledger:
-    """Replies by key: `done` (a mapping to {"raw": body}) and `append`, as `runs.Journal` has them.
+    """Replies by key: `done` (a mapping to {"raw": body}) and `append`, as in `runs.Journal`.
 
-    `earlier` is a closed ledger whose replies and attempts count too and which is only read: that
-    of the study, for a worker that writes a shard of it (see `shards`).
+    `earlier` is a closed ledger that is only read and whose replies and attempts count as well: the
+    study's ledger, for a worker that writes a shard of it (see `shards`).
 
-    An endpoint's requests go through `begin` and `receive`. The view `spending` has the tokens and
-    the money of each attempt, for any reader of SQLite. RuntimeError if another process is in it.
+    Requests to an endpoint use `record_attempt` and `record_reply`. The SQL view `spending` has
+    the tokens and the money of each attempt. Raises RuntimeError if another process has the file
+    open.
     """
 
     def __init__(self, file: Path | str, earlier: Path | None = None) -> None:
         self.file = Path(file)
-        if again := _open.get(self.file.resolve()):
-            again.close()
+        if opened := _open.get(self.file.resolve()):
+            opened.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(
             file, timeout=2, isolation_level=None, check_same_thread=False, uri=True
         )
-        self._places = ("main", "earlier") if earlier else ("main",)
+        self._databases = ("main", "earlier") if earlier else ("main",)
         try:
             for pragma in (
                 "locking_mode=EXCLUSIVE",
@@ -99,10 +99,11 @@ class Ledger:
                 self._db.execute("ATTACH ? AS earlier", (address,))
         except sqlite3.OperationalError as error:
             self._db.close()
-            raise RuntimeError(f"{self.file.name} is in use by another process") from error
-
+            raise RuntimeError(
+                f"{self.file.name} is in use by another process; wait until it has ended"
+            ) from error
         try:
-            shards.take_in(self._db, self.file)
+            shards.merge_shards(self._db, self.file)
         except RuntimeError:
             self._db.close()
             raise
@@ -113,104 +114,105 @@ class Ledger:
         return self
 
     def __contains__(self, key: str) -> bool:
-        return self._body(key) is not None
+        return self._find_body(key) is not None
 
     def __getitem__(self, key: str) -> dict[str, str]:
-        payload = self.get(key)
-        if payload is None:
+        reply = self.get(key)
+        if reply is None:
             raise KeyError(key)
-        return payload
+        return reply
 
     def get(self, key: str) -> dict[str, str] | None:
-        body = self._body(key)
+        body = self._find_body(key)
         return None if body is None else {"raw": body.decode(errors="replace")}
 
-    def _body(self, key: str) -> bytes | None:
-        for place in self._places:
-            query = f"SELECT body FROM {place}.replies WHERE key = ? AND status = 200"
+    def _find_body(self, key: str) -> bytes | None:
+        for database in self._databases:
+            query = f"SELECT body FROM {database}.replies WHERE key = ? AND status = 200"
             if row := self._db.execute(query, (key,)).fetchone():
                 return row[0]
         return None
 
-    def append(self, key: str, payload: dict[str, str]) -> None:
-        """A reply that was written here and cost nothing; the rest of `payload` says of what."""
-        attempt = self.begin(key, payload, (0, 0), (0.0, 0.0))
-        self.receive(attempt, key, 200, payload["raw"].encode(errors="replace"))
+    def append(self, key: str, reply: dict[str, str]) -> None:
+        """Record a reply that was generated here at no cost; `reply` includes its provenance."""
+        attempt = self.record_attempt(key, reply, (0, 0), (0.0, 0.0))
+        self.record_reply(attempt, key, 200, reply["raw"].encode(errors="replace"))
 
-    def begin(
+    def record_attempt(
         self,
         key: str,
-        facts: dict[str, str],
-        most: tuple[int, int],
+        provenance: dict[str, str],
+        max_tokens: tuple[int, int],
         prices: tuple[float, float],
     ) -> int:
-        """Write down an attempt before it leaves: `most` tokens in and out, `prices` a million.
+        """Record an attempt before its request leaves; return its number.
 
-        `facts` (see `Ask.facts`) are request, article, prompt, model and settings.
+        `max_tokens` and `prices` (per million tokens) are those of prompt and reply.
         """
-        row = (key, *(facts.get(name, "") for name in FACTS), time.time(), *most, *prices)
+        values = (provenance.get(name, "") for name in PROVENANCE)
+        row = (key, *values, time.time(), *max_tokens, *prices)
         query = f"INSERT INTO attempts VALUES (NULL, {', '.join('?' * len(row))})"
         return self._db.execute(query, row).lastrowid
 
-    def receive(self, attempt: int, key: str, status: int, body: bytes) -> None:
-        """Write down a whole body as it was received; on disk when this returns (see `gather`)."""
+    def record_reply(self, attempt: int, key: str, status: int, body: bytes) -> None:
+        """Record a complete body as received; on disk on return, except in a transaction."""
         row = (attempt, key, status, body, time.time())
         self._db.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", row)
 
     @property
-    def gathering(self) -> bool:
+    def in_transaction(self) -> bool:
         """Whether writes wait for a commit."""
         return self._db.in_transaction
 
-    def gather(self) -> None:
-        """From here on writes are one transaction, on disk when `commit` returns, and not before.
+    def begin_transaction(self) -> None:
+        """Start a transaction: its writes are on disk when `commit` returns.
 
-        A commit costs more than a write: what happens within a moment shares one.
+        A commit costs more than a write, so simultaneous writes share one.
         """
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Put on disk what was written since `gather`; if that fails, none of it was written."""
+        """Commit the transaction; if that fails, none of its writes is recorded."""
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error:
-            if self.gathering:
+            if self.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
 
-    def cost(self, attempt: int) -> tuple[int, float]:
-        """Tokens and money of one attempt, as far as they are known."""
+    def find_cost(self, attempt: int) -> tuple[int, float]:
+        """Return tokens and money of one attempt: measured if its reply states them, or maximum."""
         query = "SELECT tokens_in + tokens_out, money FROM spending WHERE id = ?"
         return self._db.execute(query, (attempt,)).fetchone()
 
-    def sends(self, key: str) -> int:
-        """How often this was asked for already, by earlier runs too."""
-        queries = (f"SELECT count(*) FROM {place}.attempts WHERE key = ?" for place in self._places)
+    def count_attempts(self, key: str) -> int:
+        """Return how often a query was sent, earlier runs included."""
+        queries = (f"SELECT count(*) FROM {d}.attempts WHERE key = ?" for d in self._databases)
         return sum(self._db.execute(query, (key,)).fetchone()[0] for query in queries)
 
-    def recorded(self) -> dict[str, int]:
-        """Which attempt answered which prompt, whichever model it was."""
+    def list_answered_prompts(self) -> dict[str, int]:
+        """Return the first attempt that answered each prompt, for any model."""
         query = "SELECT prompt, id FROM attempts JOIN replies ON id = attempt AND status = 200"
         return dict(self._db.execute(f"{query} ORDER BY id DESC"))
 
-    def body(self, attempt: int) -> str:
-        """The reply to one attempt."""
+    def read_body(self, attempt: int) -> str:
+        """Return the reply to one attempt."""
         query = "SELECT body FROM replies WHERE attempt = ?"
         return self._db.execute(query, (attempt,)).fetchone()[0].decode(errors="replace")
 
-    def spent(self) -> Spent:
-        """Everything in this file."""
+    def spending(self) -> Spending:
+        """Return the totals of this file."""
         query = (
             "SELECT count(*), count(CASE WHEN status = 200 THEN 1 END), "
             "coalesce(sum(tokens_in + tokens_out), 0), coalesce(sum(money), 0.0) FROM spending"
         )
-        return Spent(*self._db.execute(query).fetchone())
+        return Spending(*self._db.execute(query).fetchone())
 
     def close(self) -> None:
-        """Leave one plain file, readable where nothing can be written beside it; twice is fine."""
+        """Leave one plain file, readable in a read-only folder; closing twice is fine."""
         if _open.pop(self.file.resolve(), None) is not self:
             return
-        if self.gathering:
+        if self.in_transaction:
             self.commit()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.execute("PRAGMA journal_mode=DELETE").fetchall()

@@ -1,4 +1,4 @@
-"""The rule-based teacher: it copies, so nothing is invented, and nothing is explained either."""
+"""The rule-based teacher: it copies sentences, so it invents nothing and explains nothing."""
 
 import itertools
 import json
@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 
 from clinical_camel import data, grounding
-from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.retrieval import MAX_ANSWER_WORDS
 from clinical_camel.dbke.synthesis import Teacher
 
-# What a user asks about a section, by the words of its heading; the last entry fits any heading.
-ASKS = (
+# Questions about a section, by words of its heading; the last entry matches any heading.
+QUESTIONS = (
     (
         r"present|symptom|sign|feature|picture",
         (
@@ -70,98 +70,100 @@ ASKS = (
         ),
     ),
 )
-WITHOUT_HEADING = ('What does "{title}" say?', 'Can you tell me about "{title}"?')
-LONG_TITLE = 6  # words; a longer one is the title of a text, not the name of a condition
+QUESTIONS_WITHOUT_HEADING = ('What does "{title}" say?', 'Can you tell me about "{title}"?')
+MAX_NAME_WORDS = 6  # a longer title is not the name of a condition
 WHY = ("Why is that the answer?", "Can you say why?", "What supports that?")
 OPENERS = ("", "", "Doctor, I have a question. ", "Good morning, doctor. ")
 
 
 class ExtractiveTeacher(Teacher):
-    """Rules and no language model: every assistant sentence is copied from the source.
+    """Rules, no language model: every assistant sentence is copied from the source.
 
-    It asks about a section and answers with one to three of its consecutive sentences. That gives
-    real dialogues about any headed article on any machine, and none of the rewording, explaining
-    and bedside manner that a language model adds: it is the floor of the method, not the method.
+    It asks about a section and answers with one to three consecutive sentences of the section. It
+    works for every article with headings, on any machine, at no cost. It lacks what a language
+    model adds: rewording, explaining, asking back. Read it as a baseline for the method.
     """
 
     name = "extractive"
 
-    def write(self, request: Request) -> str:
+    def write_reply(self, request: Request) -> str:
         rng = random.Random(f"{request.seed}/{request.id}")
-        turns = self._exam(request, rng) if request.question else self._consult(request, rng)
+        write = self._explain_question if request.question else self._discuss_article
+        turns = write(request, rng)
         roles = ("user", "assistant")
         messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(turns)]
         return json.dumps({"messages": messages}, ensure_ascii=False)
 
-    def _exam(self, request: Request, rng: random.Random) -> list[str]:
-        question = request.question
-        answer = question.options[question.answer] + "."
-        turns = [data.question_text(question), answer]
-        return [*turns, rng.choice(WHY), request.passages[0]] if request.passages else turns
+    def _explain_question(self, request: Request, rng: random.Random) -> list[str]:
+        turns = [data.format_question(request.question), format_key(request.question)]
+        if request.passages:
+            turns += [rng.choice(WHY), request.passages[0]]
+        return turns
 
-    def _consult(self, request: Request, rng: random.Random) -> list[str]:
+    def _discuss_article(self, request: Request, rng: random.Random) -> list[str]:
         start = request.variant * request.exchanges
-        chosen = list(itertools.islice(told_in_turn(request), start, start + request.exchanges))
+        end = start + request.exchanges
+        chosen = list(itertools.islice(iter_answers(request), start, end))
         rng.shuffle(chosen)
         turns = []
-        for heading, unit in dict.fromkeys(chosen):
-            turns += [ask(heading, request.article.title, rng), unit]
+        for heading, answer in dict.fromkeys(chosen):
+            turns += [ask_about(heading, request.article.title, rng), answer]
         if turns:
             turns[0] = rng.choice(OPENERS) + turns[0]
         return turns
 
 
-def told_in_turn(request: Request) -> Iterator[tuple[str, str]]:
-    """What there is to tell, as (heading, answer): every section once before any comes again.
+def iter_answers(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield (heading, answer) without end, one answer of each section per round.
 
-    Round after round over the sections in an order of their own, then all of it cut afresh. So the
-    dialogues on one article, each taking the next few, leave no section out.
+    When all answers are used, the sections are cut into new answers. Each dialogue on an article
+    takes the next few answers, so that together they cover every section.
     """
     for lap in itertools.count():
         rng = random.Random(f"{request.seed}/{request.article.id}/{lap}")
         sections = [
-            [(section.heading, unit) for unit in answer_units(section.text, rng)]
+            [(section.heading, answer) for answer in cut_answers(section.text, rng)]
             for section in request.article.sections
         ]
         if not any(sections):
             return
         rng.shuffle(sections)
-        for together in itertools.zip_longest(*sections):
-            yield from (unit for unit in together if unit)
+        for answers in itertools.zip_longest(*sections):
+            yield from (answer for answer in answers if answer)
 
 
-def ask(heading: str, title: str, rng: random.Random) -> str:
-    """A user's question about one section, in one of several wordings.
+def ask_about(heading: str, title: str, rng: random.Random) -> str:
+    """Return a user's question about one section, in one of several wordings.
 
-    Of nested headings ("A > B") the last counts, and one that is a question is asked as it stands.
+    Of nested headings ("A > B") the last is used. A heading that is a question is not reworded.
 
-    >>> ask("Results > Who is at risk ?", "gout", random.Random(0))
+    >>> ask_about("Results > Who is at risk ?", "gout", random.Random(0))
     'Who is at risk?'
     """
     heading = " ".join(heading.rpartition(" > ")[2].split())
     if heading.endswith("?"):
         return heading.rstrip(" ?") + "?"
     if not heading:
-        return rng.choice(WITHOUT_HEADING).format(title=title)
-    named = len(title.split()) <= LONG_TITLE
-    groups = ASKS if named else ASKS[-1:]
-    wordings = next(ways for pattern, ways in groups if re.search(pattern, heading.lower()))
+        return rng.choice(QUESTIONS_WITHOUT_HEADING).format(title=title)
+    is_name = len(title.split()) <= MAX_NAME_WORDS
+    groups = QUESTIONS if is_name else QUESTIONS[-1:]
+    wordings = next(texts for pattern, texts in groups if re.search(pattern, heading.lower()))
     return rng.choice(wordings).format(heading=heading, title=title)
 
 
-def answer_units(text: str, rng: random.Random) -> list[str]:
-    """Runs of one to three consecutive sentences, at most MAX_ANSWER_WORDS words each.
+def cut_answers(text: str, rng: random.Random) -> list[str]:
+    """Cut a text into answers: one to three consecutive sentences, at most MAX_ANSWER_WORDS words.
 
-    A sentence that is longer, a stub, or without an end is nothing a person would say: left out.
+    A sentence is skipped if it is longer, has fewer than three words, or has no end mark.
     """
-    units, run, size = [], [], rng.randint(1, 3)
+    answers, answer, size = [], [], rng.randint(1, 3)
     for sentence in grounding.split_sentences(text):
-        whole = sentence.rstrip("\"')]")[-1:] in (".", "!", "?")
-        said = whole and 3 <= len(sentence.split()) <= MAX_ANSWER_WORDS
-        full = len(run) == size or len(" ".join([*run, sentence]).split()) > MAX_ANSWER_WORDS
-        if run and (full or not said):  # sentences on both sides of a gap are two answers
-            units.append(" ".join(run))
-            run, size = [], rng.randint(1, 3)
-        if said:
-            run.append(sentence)
-    return [*units, " ".join(run)] if run else units
+        is_complete = sentence.rstrip("\"')]")[-1:] in (".", "!", "?")
+        usable = is_complete and 3 <= len(sentence.split()) <= MAX_ANSWER_WORDS
+        full = len(answer) == size or len(" ".join([*answer, sentence]).split()) > MAX_ANSWER_WORDS
+        if answer and (full or not usable):  # a skipped sentence separates two answers
+            answers.append(" ".join(answer))
+            answer, size = [], rng.randint(1, 3)
+        if usable:
+            answer.append(sentence)
+    return [*answers, " ".join(answer)] if answer else answers

@@ -7,69 +7,77 @@ from typing import Any
 
 from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
-from clinical_camel.dbke.synthesis import Ask, Desk, Payload, Teacher, Verdict, advance
-from clinical_camel.dbke.teachers.registry import Settings
+from clinical_camel.dbke.synthesis import Outcome, Query, Reply, Synthesizer, Teacher, advance
+from clinical_camel.dbke.teachers.settings import Local
 
-CHUNK = 256  # requests that are pursued together
+CHUNK = 256  # requests whose queries are batched together
 
 
 class LocalTeacher(Teacher):
-    """An instruct model through `clinical_camel.models`; nothing leaves this machine.
+    """An instruct model through `clinical_camel.models`; no text leaves this machine.
 
-    Each prompt draws from a generator of its own, and the batches of a chunk are the same whatever
-    is known already: a run that was killed goes on to the same dialogues.
+    Each prompt has its own random generator, and the batches of a chunk do not depend on which
+    replies are in the ledger. A killed run therefore resumes with the same dialogues.
     """
 
     name = "local"
     prompted = True
 
-    def __init__(self, settings: Settings) -> None:
-        from clinical_camel import models  # here, not above: it takes seconds that others need not
+    def __init__(self, settings: Local, seed: int) -> None:
+        from clinical_camel import models  # imports torch: seconds that other teachers do not need
 
-        models.refuse_own_code(settings.model)  # or a name that is no model, before it is asked
-        self.given, self.model = settings, settings.model
+        models.require_no_remote_code(settings.model)
+        self.settings, self.seed = settings, seed
+        self.model, self.terms = settings.model, settings.terms
 
     @functools.cached_property
     def llm(self) -> Any:
-        """The model (`models.LLM`), loaded when it is first asked: planning needs no weights."""
+        """The model (`models.LLM`), loaded for the first query: planning needs no weights."""
         from clinical_camel import models
 
-        return models.load(self.model, {"teacher": ""}, self.given.quantize)["teacher"]
+        return models.load(self.model, {"teacher": ""}, self.settings.quantize)["teacher"]
 
     @property
-    def settings(self) -> dict[str, Any]:
-        return {**self.given.sampling, "weights": self.llm.source}
+    def sampling(self) -> dict[str, Any]:
+        return {**self.settings.sampling(self.seed), "weights": self.llm.source}
 
-    def settle(self, requests: Iterable[Request], desk: Desk) -> Iterator[Verdict]:
+    def run_attempts(
+        self, requests: Iterable[Request], synthesizer: Synthesizer
+    ) -> Iterator[Outcome]:
         remaining = iter(requests)
         while chunk := list(itertools.islice(remaining, CHUNK)):
-            pursuits = [desk.pursue(request) for request in chunk]
-            steps = [advance(pursuit) for pursuit in pursuits]
-            while asked := [i for i, step in enumerate(steps) if isinstance(step, Ask)]:
-                payloads = self._write([steps[i] for i in asked], desk.store)
-                for i, payload in zip(asked, payloads, strict=True):
-                    steps[i] = advance(pursuits[i], payload)
+            attempts = [synthesizer.attempt(request) for request in chunk]
+            steps = [advance(attempt) for attempt in attempts]
+            while waiting := [i for i, step in enumerate(steps) if isinstance(step, Query)]:
+                replies = self._generate([steps[i] for i in waiting], synthesizer.ledger)
+                for i, reply in zip(waiting, replies, strict=True):
+                    steps[i] = advance(attempts[i], reply)
             yield from steps
 
-    def _write(self, asks: Sequence[Ask], store: Any) -> list[Payload]:
-        """The reply to each, or that its prompt is longer than the context."""
+    def _generate(self, queries: Sequence[Query], ledger: Any) -> list[Reply]:
+        """Return the reply to each query, or that its prompt exceeds the context length."""
         from clinical_camel import models
 
-        llm, given = self.llm, self.given
-        prompts = [models.render_chat(llm.tokenizer, ask.messages) for ask in asks]
-        room = llm.max_length - given.max_new_tokens
-        fits = [i for i, p in enumerate(prompts) if len(models.encode(llm.tokenizer, p)) <= room]
-        written = models.generate(
+        llm, settings = self.llm, self.settings
+        prompts = [models.render_chat(llm.tokenizer, query.messages) for query in queries]
+        sizes = [len(models.tokenize_text(llm.tokenizer, prompt)) for prompt in prompts]
+        fitting = [i for i, n in enumerate(sizes) if n <= llm.max_length - settings.max_new_tokens]
+        generated = models.generate(
             llm,
-            [prompts[i] for i in fits],
-            max_new_tokens=given.max_new_tokens,
-            token_budget=given.token_budget,
-            seed=given.seed,
-            skip={k for k, i in enumerate(fits) if asks[i].key in store.done},
-            temperature=given.temperature,
+            [prompts[i] for i in fitting],
+            models.Decoding(settings.max_new_tokens, settings.temperature),
+            token_budget=settings.token_budget,
+            seed=self.seed,
+            skip={k for k, i in enumerate(fitting) if queries[i].key in ledger.done},
         )
-        for k, text, ended in written:
-            ask = asks[fits[k]]
-            store.append(ask.key, {"raw": checks.completion(text, ended), **ask.facts})
-        long = {"failed": f"prompt is longer than the teacher's context ({llm.max_length} tokens)"}
-        return [store.done[a.key] if i in set(fits) else long for i, a in enumerate(asks)]
+        for k, text, complete in generated:
+            query = queries[fitting[k]]
+            raw = checks.build_completion(text, complete)
+            ledger.append(query.key, {"raw": raw, **query.provenance})
+        too_long = {
+            "failed": f"prompt is longer than the teacher's context ({llm.max_length} tokens)"
+        }
+        return [
+            ledger.done[query.key] if i in set(fitting) else too_long
+            for i, query in enumerate(queries)
+        ]

@@ -1,4 +1,4 @@
-"""What may leave for an endpoint, and when: a rate a minute, caps on tokens and money."""
+"""Limits of an endpoint: requests and tokens per minute, caps on tokens and money."""
 
 import asyncio
 import time
@@ -7,61 +7,69 @@ from clinical_camel.dbke.teachers.cache import Ledger
 
 
 class TeacherStop(RuntimeError):
-    """The run cannot go on: key, model, or a cap. The message says why, and what was kept."""
+    """The run cannot continue: key, model, money or a cap. The message says why."""
 
 
-class Pace:
-    """Requests and tokens a minute: each request starts when its share of the minute is free.
+class RateLimiter:
+    """Requests and tokens per minute: each request starts when its share of the minute is free.
 
-    No burst at the start, so no window of a minute holds more. 0 means no limit.
+    There is no burst at the start, so no window of one minute exceeds a limit. 0 means no limit.
     """
 
     def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
-        self._each = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._token = 60 / tokens_per_minute if tokens_per_minute else 0.0
-        self._free = self._pause = 0.0
+        self._seconds_per_request = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._seconds_per_token = 60 / tokens_per_minute if tokens_per_minute else 0.0
+        self._next = self._resume = 0.0
 
-    async def turn(self, tokens: int) -> None:
-        """Returns when a request of so many tokens may leave."""
-        start = max(self._free, time.monotonic())
-        self._free = start + max(self._each, self._token * tokens)
-        while (wait := max(start, self._pause) - time.monotonic()) > 0:
+    async def acquire(self, tokens: int) -> None:
+        """Wait until a request of so many tokens may leave."""
+        start = max(self._next, time.monotonic())
+        self._next = start + max(self._seconds_per_request, self._seconds_per_token * tokens)
+        while (wait := max(start, self._resume) - time.monotonic()) > 0:
             await asyncio.sleep(wait)
 
     def pause(self, seconds: float) -> None:
-        """Nothing leaves for so long: an endpoint asked for it."""
-        self._pause = max(self._pause, time.monotonic() + seconds)
-        self._free = max(self._free, self._pause)
+        """Send nothing for so long, as the endpoint requests."""
+        self._resume = max(self._resume, time.monotonic() + seconds)
+        self._next = max(self._next, self._resume)
 
 
 class Budget:
-    """Tokens and money that may still be spent, as the ledger has them, of this and earlier runs.
+    """Tokens and money that may still be spent; the ledger knows what all runs have spent.
 
-    What is in flight counts with the most it can cost. `reserve` waits for room as long as
-    something is in flight that may cost less, and raises TeacherStop when there is none left.
+    An open request counts with its maximum cost. `reserve` waits while open requests may still turn
+    out cheaper, and raises TeacherStop if the cap is reached and none is open.
     """
 
     def __init__(self, ledger: Ledger, token_cap: int, money_cap: float) -> None:
-        spent = ledger.spent()
+        spending = ledger.spending()
         self.ledger, self.token_cap, self.money_cap = ledger, token_cap, money_cap
-        self.tokens, self.money = spent.tokens, spent.money
+        self.tokens, self.money = spending.tokens, spending.money
         self._open: dict[int, tuple[int, float]] = {}
-        self._begun = 0
-        self._settled = asyncio.Event()
+        self._count = 0
+        self._closed = asyncio.Event()
 
-    async def reserve(self, tokens: int, money: float) -> None:
+    async def reserve(self, tokens: int, money: float) -> int:
+        """Wait until this cost fits, count it, and return a number for `close`."""
         while not self._fits(tokens, money):
             if not self._open:
-                raise TeacherStop(self._why(tokens, money))
-            self._settled.clear()
-            await self._settled.wait()
+                raise TeacherStop(self._explain(tokens, money))
+            self._closed.clear()
+            await self._closed.wait()
+        self._count += 1
+        self._open[self._count] = (tokens, money)
+        self.tokens, self.money = self.tokens + tokens, self.money + money
+        return self._count
 
     def _fits(self, tokens: int, money: float) -> bool:
-        some = not self.token_cap or self.tokens + tokens <= self.token_cap
-        return some and self.money + money <= self.money_cap + 1e-12
+        tokens_fit = not self.token_cap or self.tokens + tokens <= self.token_cap
+        return tokens_fit and self._money_fits(money)
 
-    def _why(self, tokens: int, money: float) -> str:
-        if self.money + money > self.money_cap + 1e-12:
+    def _money_fits(self, money: float) -> bool:
+        return self.money + money <= self.money_cap + 1e-12
+
+    def _explain(self, tokens: int, money: float) -> str:
+        if not self._money_fits(money):
             return (
                 f"money_cap: {self.money:.4f} of {self.money_cap:.4f} is spent, and the next "
                 f"dialogue may cost {money:.4f}"
@@ -71,21 +79,11 @@ class Budget:
             f"take {tokens}"
         )
 
-    def begun(self, tokens: int, money: float) -> int:
-        """Count an attempt with the most that it can cost; a number for `ended`."""
-        self._begun += 1
-        self._open[self._begun] = (tokens, money)
-        self.tokens, self.money = self.tokens + tokens, self.money + money
-        return self._begun
-
-    def ended(self, begun: int, attempt: int) -> None:
-        """Replace the most that it could cost by what the ledger knows of it (0: nothing yet)."""
-        tokens, money = self._open.pop(begun)
-        capped = self.token_cap or money  # else it does not matter what it took
-        known = attempt and capped
-        real_tokens, real_money = self.ledger.cost(attempt) if known else (tokens, money)
-        self.tokens, self.money = (
-            self.tokens + real_tokens - tokens,
-            self.money + real_money - money,
-        )
-        self._settled.set()
+    def close(self, number: int, attempt: int) -> None:
+        """Replace the maximum cost by the cost in the ledger; attempt 0 was never recorded."""
+        tokens, money = self._open.pop(number)
+        if attempt and (self.token_cap or money):  # otherwise no cap depends on it
+            cost_tokens, cost_money = self.ledger.find_cost(attempt)
+            self.tokens += cost_tokens - tokens
+            self.money += cost_money - money
+        self._closed.set()

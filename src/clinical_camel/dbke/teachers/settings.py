@@ -1,14 +1,23 @@
-"""What each kind of teacher is given; the `teacher` mapping of step 01 is one of these."""
+"""The settings of each kind of teacher; the `teacher` mapping of step 01 is one of these."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from clinical_camel.core.settings import Count, Float, Limit, Settings, Text
 from clinical_camel.models.choices import Quantize
 
-Terms = Literal["own", "open", "llama2", "llama3", "acknowledged"]
-_TERMS = "what its terms say about training other models: own, open, llama2, llama3, acknowledged"
+# What a teacher's terms say about training other models.
+TERMS = {
+    "own": "the teacher is yours, or its owner has agreed",
+    "open": "permits training other models, as Apache-2.0 and MIT do",
+    "llama2": "only Llama 2 and its derivatives may be trained on its output",
+    "llama3": "a model trained on its output must have Llama in its name",
+    "acknowledged": (
+        "the account holder has read the provider's terms and is responsible for this use"
+    ),
+}
+INSTRUCTIONS = 1500  # tokens reserved for the prompt without its text; it has about 1,000
 
 
 class Extractive(Settings):
@@ -16,13 +25,16 @@ class Extractive(Settings):
 
     kind: Literal["extractive"] = "extractive"
 
+    dialogue_attempts: ClassVar[int] = 1  # a second reply would be the same
+    article_tokens: ClassVar[int] = 0  # any length
 
-class _LanguageModel(Settings):
-    """What every language model is given."""
 
-    model: Text = Field(description="folder or hub id; for openai the endpoint's name of the model")
-    terms: Terms = Field(description=_TERMS)
-    temperature: Float = Field(0.7, ge=0, description="sampling temperature; 0.0 is greedy")
+class _Prompted(Settings):
+    """Settings of every teacher that answers a prompt."""
+
+    terms: Literal[tuple(TERMS)] = Field(
+        description=f"what its terms say about training other models: {', '.join(TERMS)}"
+    )
     max_new_tokens: Count = Field(1500, description="longest reply, in tokens")
     context: Count = Field(
         8192, description="context length for prompt and reply; longer articles are split"
@@ -32,12 +44,24 @@ class _LanguageModel(Settings):
     )
 
     @property
-    def sampling(self) -> dict[str, Any]:
-        """What a reply depends on beside model and prompt."""
-        return {"temperature": self.temperature, "max_new_tokens": self.max_new_tokens}
+    def article_tokens(self) -> int:
+        """Context length for the article or the passages of a request, in tokens."""
+        return max(256, self.context - self.max_new_tokens - INSTRUCTIONS)
 
 
-class Local(_LanguageModel):
+class LanguageModel(_Prompted):
+    """Settings of every language model that step 01 runs or calls."""
+
+    model: Text = Field(description="folder or hub id; for openai the endpoint's name of the model")
+    temperature: Float = Field(0.7, ge=0, description="sampling temperature; 0.0 is greedy")
+
+    def sampling(self, seed: int) -> dict[str, Any]:
+        """Return what a reply depends on besides model and prompt; part of its ledger key."""
+        names = ("temperature", "max_new_tokens")
+        return {**{name: getattr(self, name) for name in names}, "seed": seed}
+
+
+class Local(LanguageModel):
     """A language model on this machine."""
 
     kind: Literal["local"] = "local"
@@ -45,8 +69,8 @@ class Local(_LanguageModel):
     token_budget: Count = Field(8192, description="most tokens in one batch; bounds the memory")
 
 
-class OpenAI(_LanguageModel):
-    """An endpoint that speaks OpenAI's chat completions. Its key comes from TEACHER_API_KEY only.
+class OpenAI(LanguageModel):
+    """An endpoint with OpenAI's chat completions. Its key is read only from TEACHER_API_KEY.
 
     Prices are per million tokens, in the currency of `money_cap`.
     """
@@ -63,19 +87,20 @@ class OpenAI(_LanguageModel):
     request_attempts: Count = Field(
         5, description="times one request is sent over all runs while the endpoint fails"
     )
-    timeout_seconds: Count = Field(600, description="wait for a reply; a slower one counts as paid")
+    timeout_seconds: Count = Field(
+        600, description="longest wait for a reply; a slower reply counts as paid"
+    )
     backoff: Float = Field(1.0, ge=0, description="seconds before the first retry; then doubled")
 
 
-class Replay(Settings):
-    """Replies from the ledger of an earlier run: no model, no network."""
+class Replay(_Prompted):
+    """Replies from the ledger of an earlier run: no model, no network.
+
+    `context`, `max_new_tokens` and `dialogue_attempts` must be those of the recorded run.
+    """
 
     kind: Literal["replay"] = "replay"
     ledger: Text = Field(description="path of the ledger")
-    terms: Terms = Field(description=_TERMS)
-    context: Count = Field(8192, description="context length that the recorded run had")
-    max_new_tokens: Count = Field(1500, description="longest reply that the recorded run had")
-    dialogue_attempts: Count = Field(3, description="attempts per dialogue of the recorded run")
 
 
 TeacherSettings = Annotated[Extractive | Local | OpenAI | Replay, Field(discriminator="kind")]

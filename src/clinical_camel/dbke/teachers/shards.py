@@ -1,12 +1,12 @@
-"""One ledger per shard: written by one worker each, taken in by the study's ledger afterwards.
+"""Shards of a ledger: one file per worker, merged into the study's ledger afterwards.
 
-Several workers cannot write one ledger, so each has its own, in `<ledger>.shards/`, and reads the
-study's as it was when they began. Whoever opens the study's ledger next takes the shards in before
-anything is asked: so what a worker has paid for cannot be overlooked.
+Several workers cannot write one ledger. Each has its own file in `<ledger>.shards/` and reads the
+study's ledger as it was at the start. Opening the study's ledger merges the shards first, so no
+paid reply can be overlooked.
 
-`job.json` says which run of workers the shards belong to. It is withdrawn before they are taken in,
-and a worker looks for it once it holds its shard: one that starts too late asks for nothing. The
-file system must know locks between machines (NFS 4 and Lustre do).
+`job.json` names the job that the shards belong to. It is withdrawn before they are merged. A worker
+checks it after it has opened its shard: one that starts too late requests nothing. The file system
+must support locks between machines (NFS 4 and Lustre do).
 """
 
 import contextlib
@@ -19,52 +19,52 @@ COLUMNS = "key, request, article, prompt, model, settings, begun, most_in, most_
 COLUMNS += "price_in, price_out"
 
 
-def folder_of(ledger: Path) -> Path:
-    """Where the shards of a ledger are."""
+def shards_folder(ledger: Path) -> Path:
+    """Return the folder with the shards of a ledger."""
     return ledger.with_suffix(".shards")
 
 
-def announce(ledger: Path, job: str) -> None:
-    """Say that the workers of this job may begin."""
-    folder = folder_of(ledger)
+def announce_job(ledger: Path, job: str) -> None:
+    """Allow the workers of this job to start."""
+    folder = shards_folder(ledger)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JOB).write_text(json.dumps({"job": job}), encoding="utf-8")
 
 
-def check(ledger: Path, job: str) -> None:
-    """RuntimeError if the job is no longer wanted; to be asked once the shard is held."""
-    file = folder_of(ledger) / JOB
+def require_job(ledger: Path, job: str) -> None:
+    """Raise RuntimeError if the job was withdrawn; a worker calls this once its shard is open."""
+    file = shards_folder(ledger) / JOB
     if not file.exists() or json.loads(file.read_text(encoding="utf-8"))["job"] != job:
-        raise RuntimeError(f"job {job} was withdrawn: its shards are in {ledger.name} already")
+        raise RuntimeError(f"job {job} was withdrawn: {ledger.name} already contains its shards")
 
 
-def take_in(db: sqlite3.Connection, ledger: Path) -> None:
-    """Copy what the shards hold into the ledger open as `db`, and delete them.
+def merge_shards(db: sqlite3.Connection, ledger: Path) -> None:
+    """Copy all shards into the ledger that is open as `db`, then delete them.
 
-    Killed at any moment it can be done again: an attempt is known by its key and its time.
-    RuntimeError if a worker still holds a shard; then all is as before.
+    An interrupted merge can be repeated: key and time identify an attempt. Raises RuntimeError, and
+    changes nothing, if a worker still has a shard open.
     """
-    folder = folder_of(ledger)
-    shards = sorted(folder.glob("*.sqlite"))
+    folder = shards_folder(ledger)
+    files = sorted(folder.glob("*.sqlite"))
     job, withdrawn = folder / JOB, folder / f"{JOB}.withdrawn"
     if job.exists():
         job.replace(withdrawn)
-    for shard in shards:
+    for file in files:
         try:
-            _copy(db, shard)
+            _copy(db, file)
         except sqlite3.OperationalError as error:
             if withdrawn.exists():
                 withdrawn.replace(job)
             raise RuntimeError(
-                f"{shard.name} of {ledger.name} is in use: a worker still writes; wait for it"
+                f"{file.name} of {ledger.name} is in use: a worker still writes; wait for it"
             ) from error
         for suffix in ("-wal", "-shm", "-journal", ""):
-            shard.with_name(shard.name + suffix).unlink(missing_ok=True)
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
     withdrawn.unlink(missing_ok=True)
 
 
-def _copy(db: sqlite3.Connection, shard: Path) -> None:
-    db.execute("ATTACH ? AS shard", (str(shard),))
+def _copy(db: sqlite3.Connection, file: Path) -> None:
+    db.execute("ATTACH ? AS shard", (str(file),))
     try:
         db.execute("PRAGMA main.synchronous=FULL")  # the shard is deleted after this
         db.execute("BEGIN EXCLUSIVE")

@@ -1,0 +1,20 @@
+"""Tables of measurements: benchmarks append a row at a time to results/<name>.csv."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def append(name: str, row: dict[str, Any]) -> None:
+    """Append a row to results/<name>.csv at once, so that an interrupted series keeps its rows."""
+    file = RESULTS / f"{name}.csv"
+    is_new = not file.exists()
+    with file.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(json.dumps(row), flush=True)

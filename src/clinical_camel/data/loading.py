@@ -1,0 +1,326 @@
+"""Load the rows of a dataset spec, and check what the spec may be used for."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.paths import root
+from clinical_camel.data import cleaning, files, readers, registry
+from clinical_camel.data.sampling import require_share, sample, sample_share, select_lowest_hashes
+from clinical_camel.data.shapes import (
+    IMAGE_QUESTIONS,
+    Article,
+    Consultation,
+    DataError,
+    Dialogue,
+    Question,
+    Row,
+    RowT,
+    check_row,
+    from_dict,
+)
+
+HELD_OUT = ("test", "valid")  # prefixes of the splits that no model may train on
+SHAPES = {shape.__name__: shape for shape in (Article, Consultation, Dialogue, Question)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """A parsed spec: registered name, its source, path; each may be absent."""
+
+    name: str
+    source: registry.Source | None
+    path: str
+
+
+def list_datasets(shape: type | None = None, role: str = "") -> list[str]:
+    """Return the registered names, of one row shape and role (train, eval, material) if given."""
+    return [
+        name
+        for name, source in registry.SOURCES.items()
+        if shape in (None, source.shape) and role in ("", source.role)
+    ]
+
+
+def label(spec: str) -> str:
+    """Return the short name of a spec for tables: its registered name, or the stem of its file.
+
+    >>> label("medqa_us@data/public/medqa_us/medqa_us_dev.jsonl"), label("my/questions.jsonl.gz")
+    ('medqa_us', 'questions')
+    """
+    parsed = _parse(spec)
+    return parsed.name or Path(parsed.path).name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def load_articles(spec: str, limit: int = 0) -> list[Article]:
+    """Load the articles of a spec: `limit` of them (see `sample`), or all for 0."""
+    return sample(_load(spec, Article, for_training=True), limit)
+
+
+def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue]:
+    """Load the training dialogues of a spec, `share` times: see `sample_share`."""
+    require_share(spec, share)
+    return sample_share(_load(spec, Dialogue, for_training=True), share, seed)
+
+
+def tabulate_cleaning(spec: str) -> pd.DataFrame:
+    """Count what `sharegpt_cleaned` removes, by reason: see `cleaning.count_removed`."""
+    parsed = _parse(spec)
+    read = parsed.source and getattr(parsed.source.read, "func", parsed.source.read)
+    if read not in (readers.read_sharegpt, cleaning.read_clean):
+        raise DataError(f"{spec} is not ShareGPT; write sharegpt_cleaned or sharegpt_cleaned@path")
+    if parsed.path or parsed.source.shipped:
+        return cleaning.count_removed(files.read_jsonl(_local_file(parsed)))
+    return cleaning.count_removed(registry.download_rows(parsed.name))
+
+
+def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:
+    """Load one part of a training mixture: dialogues, or articles as plain text.
+
+    The registered name determines which; a file in our own row shape holds dialogues.
+    """
+    source = _parse(spec).source
+    if source is None or source.shape is Dialogue:
+        return load_dialogues(spec, share, seed)
+    require_share(spec, share)
+    return sample_share(load_articles(spec), share, seed)
+
+
+def load_sources(spec: str) -> list[Row]:
+    """Load what a model may have been trained on: articles, dialogues or questions.
+
+    The registered name determines which; a file in our own row shape holds dialogues.
+    """
+    source = _parse(spec).source
+    return _load(spec, source.shape if source else Dialogue, for_training=True)
+
+
+def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Question]:
+    """Load questions for training or few-shot examples, never from an evaluation set.
+
+    `skip` removes the rows that `limit` would select: examples (`limit=5`) and training rows
+    (`skip=5`) of one spec never overlap.
+    """
+    rows = _load(spec, Question, for_training=True)
+    if not 0 <= skip <= len(rows):
+        raise DataError(f"{spec}: skip {skip} is not allowed; write 0 to {len(rows)}, its rows")
+    skipped = {row.id for row in select_lowest_hashes(rows, skip)}
+    return sample([row for row in rows if row.id not in skipped], limit)
+
+
+def load_questions(spec: str, limit: int = 0, image_questions: str = "in") -> list[Question]:
+    """Load the evaluation questions of a spec: `limit` of them (see `sample`), or all for 0.
+
+    `image_questions="out"` first removes questions that seem to refer to an image.
+    """
+    if image_questions not in IMAGE_QUESTIONS:
+        raise DataError(f"image_questions: {image_questions!r} is not one of in, out")
+    rows = _load(spec, Question, for_training=False)
+    if image_questions == "out":
+        rows = [row for row in rows if not row.image_suspected]
+    if not rows:
+        raise DataError(
+            f"{spec}: every question seems to refer to an image; write image_questions: in"
+        )
+    return sample(rows, limit)
+
+
+def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:
+    """Load the consultations of a spec: `limit` of them (see `sample`), or all for 0."""
+    return sample(_load(spec, Consultation, for_training=False), limit)
+
+
+def load_training_consultations(spec: str) -> list[Consultation]:
+    """Load consultations for a one-shot example: none of a held-out split.
+
+    If rows name their split, it must be train; the rows of PriMock57 say "all", so it has none.
+    """
+    return _load(spec, Consultation, for_training=True)
+
+
+def check_spec(spec: str, shapes: Sequence[str], for_training: bool) -> list[str]:
+    """Return why a spec cannot be read as one of these row shapes; [] if a quick check passes.
+
+    For params files: the check covers the name, its allowed use, and the first row of a file. A
+    file under data/ or outputs/ may be missing: it is downloaded, or an earlier step writes it. A
+    file in our own row shape is read as the first of `shapes`.
+    """
+    try:
+        parsed = _parse(spec)
+        source = parsed.source
+        of_source = source and source.shape.__name__ in shapes
+        shape = source.shape if of_source else SHAPES[shapes[0]]
+        _require_allowed_use(spec, source, shape, for_training)
+        if not parsed.path:
+            if not source.shipped:
+                registry.require_on_hub(parsed.name)
+            return []
+        path = root() / parsed.path
+        if path.is_file() or not parsed.path.startswith(("data/", "outputs/")):
+            raw = files.read_first_row(files.locate_file(parsed.path))
+            raw = registry.number_rows(source, [raw])[0] if source else raw
+            read = _choose_reader(source, shape)
+            _, problems = files.convert_items([raw], lambda row: _read_row(1, row, read))
+            return [f"{spec}: line 1: {text}" for _, text in problems]
+    except DataError as error:
+        return [" ".join(str(error).split())]
+    return []
+
+
+def describe(spec: str) -> dict[str, Any]:
+    """Return where the rows of a spec come from, as plain texts for the run record.
+
+    `rows_from` is shipped, hub or file. `revision` is the requested revision and `commit` its
+    current commit on the hub, "" if the hub is unreachable. `pinned`: the revision is a commit.
+    """
+    parsed = _parse(spec)
+    source = parsed.source
+    facts = {"spec": spec, "label": label(spec), "licence": source.licence if source else ""}
+    if parsed.path or source.shipped:
+        facts["rows_from"] = "file" if parsed.path else "shipped"
+        sha256 = hash_file(_local_file(parsed))
+        return facts | {"path": parsed.path or source.shipped, "sha256": sha256}
+    source = registry.require_on_hub(parsed.name)
+    return facts | {
+        "rows_from": "hub",
+        "hub": source.hub,
+        "configs": ", ".join(filter(None, source.configs)),
+        "splits": ", ".join(source.splits),
+        "revision": source.revision,
+        "pinned": source.revision != "main",
+        "commit": registry.resolve_revision(source),
+    }
+
+
+def _parse(spec: str) -> _Spec:
+    name, at, path = spec.partition("@")
+    if at and path:
+        return _Spec(name, registry.find_source(name), path)
+    if "/" in spec or spec.endswith((".jsonl", ".jsonl.gz")):
+        return _Spec("", None, spec)
+    return _Spec(spec, registry.find_source(spec), "")
+
+
+def _local_file(parsed: _Spec) -> Path:
+    if parsed.path:
+        return files.locate_file(parsed.path)
+    return registry.locate_shipped_file(parsed.source)
+
+
+def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
+    """Return the checked rows of a spec; `for_training` rejects what is for evaluation only."""
+    parsed = _parse(spec)
+    source = parsed.source
+    _require_allowed_use(spec, source, shape, for_training)
+    from_hub = not parsed.path and not source.shipped
+    bad_lines: list[tuple[int, str]] = []
+    if from_hub:
+        raw = registry.download_rows(parsed.name)
+        numbers = range(1, len(raw) + 1)
+    else:
+        path = _local_file(parsed)
+        numbers, raw, bad_lines = files.parse_jsonl(path)
+        raw = registry.number_rows(source, raw) if source else raw
+        if for_training:
+            _require_no_shipped_exam(spec, path)
+    if for_training:
+        _require_no_held_out_rows(spec, raw, shape)
+    read = _choose_reader(source, shape)
+    numbered = list(zip(numbers, raw, strict=True))
+    converted, bad_rows = files.convert_items(numbered, lambda pair: _read_row(*pair, read))
+    problems = bad_lines + [(numbers[i - 1], text) for i, text in bad_rows]
+    rows = [(number, row) for number, row in converted if row is not None]
+    if source and source.join:
+        rows = list(enumerate(source.join([row for _, row in rows]), 1))
+    return _require_valid_rows(spec, rows, problems, may_drop=from_hub and for_training)
+
+
+def _choose_reader(source: registry.Source | None, shape: type) -> Callable[[dict], Any]:
+    return (source and source.read) or (lambda row: from_dict(shape, row))
+
+
+def _read_row(number: int, raw: dict[str, Any], read: Callable[[dict], Any]) -> tuple[int, Any]:
+    row = read(raw)
+    if row is not None and (problems := check_row(row)):
+        raise DataError("; ".join(problems))
+    return number, row
+
+
+def _check_ids(rows: list[tuple[int, Any]]) -> list[tuple[int, str]]:
+    """Return (line, problem) for every row whose id occurred before."""
+    first: dict[str, int] = {}
+    return [
+        (number, f"id {row.id!r} is also that of line {first[row.id]}")
+        for number, row in rows
+        if first.setdefault(row.id, number) != number
+    ]
+
+
+def _require_valid_rows(
+    spec: str, rows: list[tuple[int, Any]], problems: list[tuple[int, str]], may_drop: bool
+) -> list[Any]:
+    """Return all rows or raise DataError; with `may_drop`, drop bad rows and warn.
+
+    Only training rows of the hub may be dropped: a user can correct a file, but not 100,000 rows of
+    another's dataset. An evaluation set is never shortened: its size is part of the result.
+    """
+    repeated = _check_ids(rows)
+    problems = sorted(problems + repeated)
+    repeated_numbers = {number for number, _ in repeated}
+    valid = [row for number, row in rows if number not in repeated_numbers]
+    if not may_drop or not valid:
+        files.require_no_problems(spec, problems)
+    if not valid:
+        raise DataError(f"{spec} has no usable row")
+    if problems:
+        number, text = problems[0]
+        warnings.warn(
+            f"{spec}: {len(problems)} rows of the hub are unusable and dropped, {len(valid)} "
+            f"remain; the first is row {number}: {text}",
+            stacklevel=4,
+        )
+    return valid
+
+
+def _require_allowed_use(
+    spec: str, source: registry.Source | None, shape: type, for_training: bool
+) -> None:
+    if source is None:
+        return
+    role = "train" if shape in (Question, Dialogue) and for_training else ""
+    valid = ", ".join(list_datasets(shape, role))
+    if source.shape is not shape:
+        raise DataError(
+            f"{spec} holds {source.shape.__name__} rows, not {shape.__name__} rows. Choose one of "
+            f"{valid}, or a file."
+        )
+    if for_training and source.role == "eval":
+        raise DataError(
+            f"{spec} is an evaluation set: no model may train on it. Choose one of {valid}, "
+            "or a file of training rows."
+        )
+
+
+def _require_no_shipped_exam(spec: str, path: Path) -> None:
+    """Raise DataError if this training file is a shipped evaluation set."""
+    digest = hash_file(path)
+    for name in list_datasets(role="eval"):
+        source = registry.SOURCES[name]
+        if source.shipped and digest == hash_file(registry.locate_shipped_file(source)):
+            raise DataError(f"{spec} is the evaluation set {name}: no model may train on it")
+
+
+def _require_no_held_out_rows(spec: str, raw: list[dict[str, Any]], shape: type) -> None:
+    splits = [row["split"] for row in raw if isinstance(row.get("split"), str)]
+    strict = shape is Consultation  # every other split of consultations is evaluated somewhere
+    held_out = [s for s in splits if s.startswith(HELD_OUT) or (strict and s != "train")]
+    if held_out:
+        raise DataError(
+            f"{spec}: {len(held_out)} of {len(raw)} rows are of the split "
+            f"{', '.join(sorted(set(held_out)))}; no model may train on those."
+        )

@@ -1,0 +1,61 @@
+"""The procedure of step 01 before the first request, for the notebook and for every worker."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clinical_camel import data
+from clinical_camel.data import Article, Question
+from clinical_camel.dbke.licences import fill_licences, require_terms
+from clinical_camel.dbke.requests import Request, plan_requests
+from clinical_camel.dbke.settings import Synthesis
+from clinical_camel.dbke.synthesis import Teacher
+from clinical_camel.dbke.teachers.registry import load_teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All requests in order, the texts that they use, and the teacher.
+
+    `sources` describes each dataset spec: see `data.describe`.
+    """
+
+    sources: list[dict[str, Any]]
+    articles: list[Article]
+    questions: list[Question]
+    teacher: Teacher
+    requests: list[Request]
+
+
+def prepare(settings: Synthesis) -> Plan:
+    """Load the texts, check licences and terms, load the teacher and plan the requests.
+
+    A model on this machine is loaded only for its first query. Raises ValueError if licences or
+    terms do not permit the run, or if the teacher is not available.
+    """
+    teacher = load_teacher(settings.teacher, settings.seed)
+    sources = {spec: data.describe(spec) for spec in [*settings.articles, *settings.questions]}
+    articles = []
+    for spec in settings.articles:
+        label, licence = sources[spec]["label"], sources[spec]["licence"]
+        rows = data.load_articles(spec, settings.article_limits.get(label, 0))
+        articles += fill_licences(rows, label, licence, settings.licences)
+    questions = [
+        question
+        for spec in settings.questions
+        for question in data.load_training_questions(
+            spec, settings.question_limit, skip=settings.exemplar_count
+        )
+    ]
+    licences = [settings.licences.get(s["label"], s["licence"]) for s in sources.values()]
+    licences += [article.licence for article in articles]
+    require_terms(teacher, settings.student, licences)
+    requests = plan_requests(
+        articles,
+        questions,
+        settings.dialogues_per_article,
+        settings.exchanges_per_dialogue,
+        settings.seed,
+        settings.teacher.article_tokens,
+        settings.passages_per_question,
+    )
+    return Plan([*sources.values()], articles, questions, teacher, requests)

@@ -1,0 +1,234 @@
+"""Figures: scores by protocol, calibration, published accuracies."""
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from clinical_camel.eval_fewshot.published import name_system
+
+MODEL_MARKERS = "os^Dv"
+PROTOCOL_MARKERS = "osD^vP*X<>dphH"
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
+SHOTS = {0: ("0-shot", "o", "#0072B2", 0.18), 5: ("5-shot", "s", "#D55E00", -0.18)}
+NO_SHOTS = ("shots not stated", "^", "#000000", 0.0)
+
+
+def plot_scores(scores: pd.DataFrame) -> Figure:
+    """Plot accuracy with its interval: a panel per benchmark, chance as a dashed line."""
+    benchmarks = list(scores["benchmark"].unique())
+    names = ["variant", "protocol", "num_shots"]
+    counts = scores.groupby("benchmark")[names].apply(lambda rows: len(rows.drop_duplicates()))
+    size = (
+        len(benchmarks) * max(3.4, 1.1 * counts.max()),
+        3.6,
+    )  # a tick label is about 1 inch wide
+    figure, axes = plt.subplots(
+        1, len(benchmarks), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, benchmark in zip(axes[0], benchmarks, strict=True):
+        _plot_scores_panel(axis, scores[scores["benchmark"] == benchmark], names)
+        axis.set_title(benchmark)
+    axes[0, 0].set_ylabel("accuracy, %")
+    axes[0, 0].set_ylim(0, 100)
+    axes[0, 0].legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:
+    evaluations = list(dict.fromkeys(rows[names].itertuples(index=False, name=None)))
+    for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
+        offset = 0.18 * (k - (rows["model"].nunique() - 1) / 2)
+        places = [
+            evaluations.index(evaluation) + offset
+            for evaluation in group[names].itertuples(index=False, name=None)
+        ]
+        accuracy, low, high = (100 * group[name].to_numpy() for name in ("accuracy", "low", "high"))
+        axis.errorbar(
+            places,
+            accuracy,
+            yerr=[accuracy - low, high - accuracy],
+            fmt=MODEL_MARKERS[k % len(MODEL_MARKERS)],
+            capsize=3,
+            label=model,
+        )
+    axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
+    counts = rows.groupby(names)["n"].max()
+    labels = []
+    for variant, protocol, shots in evaluations:
+        lines = [protocol]
+        lines += [textwrap.fill(variant.replace("_", " "), 12)] if variant != "as_given" else []
+        labels.append(
+            "\n".join([*lines, f"{shots}-shot", f"n = {counts[variant, protocol, shots]}"])
+        )
+    axis.set_xticks(range(len(evaluations)), labels, fontsize=8)
+    axis.set_xlim(-0.5, len(evaluations) - 0.5)
+
+
+def plot_calibration(table: pd.DataFrame) -> Figure:
+    """Plot a reliability diagram per benchmark: accuracy against confidence, a line per model.
+
+    `table` is `compute_calibration` for one variant, protocol and number of shots. The dotted line
+    is perfect calibration. The size of a dot shows its number of answers.
+    """
+    benchmarks = list(table["benchmark"].unique())
+    figure, axes = plt.subplots(
+        1, len(benchmarks), figsize=(3.4 * len(benchmarks), 3.4), sharey=True, squeeze=False
+    )
+    for axis, benchmark in zip(axes[0], benchmarks, strict=True):
+        rows = table[table["benchmark"] == benchmark]
+        axis.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect calibration")
+        for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
+            (line,) = axis.plot(group["confidence"], group["accuracy"], alpha=0.7)
+            axis.scatter(
+                group["confidence"],
+                group["accuracy"],
+                150 * group["n"] / group["n"].sum() + 10,
+                marker=MODEL_MARKERS[k % len(MODEL_MARKERS)],
+                color=line.get_color(),
+                label=f"{model}, n = {group['n'].sum()}",
+            )
+        axis.set(title=benchmark, xlabel="confidence in the predicted option", ylim=(0, 1))
+        for handle in axis.legend(fontsize=8, loc="upper left").legend_handles[1:]:
+            handle.set_sizes([40])
+    axes[0, 0].set_ylabel("accuracy")
+    figure.tight_layout()
+    return figure
+
+
+# -------------------------------------------------------------------------------- protocols
+
+
+def plot_protocols(scores: pd.DataFrame) -> Figure:
+    """Plot how much the protocol alone changes the score of one model.
+
+    A row per benchmark and number of shots, a dot with its 95 % interval per protocol, a short line
+    at chance. The text on the right is the range from the lowest to the highest score, in points.
+    Colours are those of Okabe and Ito; each protocol has its own marker. Raises ValueError for the
+    scores of several models.
+    """
+    models = list(dict.fromkeys(scores["model"]))
+    if len(models) != 1:
+        raise ValueError(f"scores of {', '.join(models) or 'no model'}; select one model")
+    protocols = list(dict.fromkeys(scores["protocol"]))
+    groups = list(scores.groupby(["benchmark", "num_shots"], sort=False))[::-1]  # first on top
+    height = 0.3 + 0.11 * len(protocols)
+    figure, axis = plt.subplots(figsize=(9, 1.3 + height * len(groups)), layout="constrained")
+    for y, (_, rows) in enumerate(groups):
+        _plot_protocols_row(axis, y, rows, protocols)
+    labels = [f"{name}\n{shots}-shot, n = {rows['n'].max():,}" for (name, shots), rows in groups]
+    axis.set_yticks(range(len(groups)), labels, fontsize=9)
+    axis.set_ylim(-0.5, len(groups) - 0.5)
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("accuracy, %")
+    axis.grid(visible=True, axis="x", alpha=0.3)
+    for y in range(len(groups) - 1):
+        axis.axhline(y + 0.5, color="lightgrey", linewidth=0.8)
+    axis.set_title(f"model: {models[0]}", loc="left", fontsize=10)
+    handles, names = axis.get_legend_handles_labels()
+    unique = dict(zip(names, handles, strict=True))
+    order = [name for name in [*protocols, "chance"] if name in unique]
+    figure.legend(
+        [unique[name] for name in order], order, loc="outside lower center", ncols=5, fontsize=9
+    )
+    return figure
+
+
+def _plot_protocols_row(axis: Axes, y: int, rows: pd.DataFrame, protocols: Sequence[str]) -> None:
+    step = 0.76 / max(len(protocols), 1)
+    for score in rows.to_dict("records"):
+        k = protocols.index(score["protocol"])
+        accuracy, low, high = (100 * score[name] for name in ("accuracy", "low", "high"))
+        axis.errorbar(
+            accuracy,
+            y + step * ((len(protocols) - 1) / 2 - k),
+            xerr=[[accuracy - low], [high - accuracy]],
+            fmt=PROTOCOL_MARKERS[k % len(PROTOCOL_MARKERS)],
+            color=COLOURS[k % len(COLOURS)],
+            markersize=5,
+            linewidth=1.2,
+            label=score["protocol"],
+        )
+    chance = [100 * rows["chance"].mean()] * 2
+    axis.plot(chance, [y - 0.45, y + 0.45], "--", color="grey", linewidth=1, label="chance")
+    lowest, highest = 100 * rows["accuracy"].min(), 100 * rows["accuracy"].max()
+    _write_on_right(axis, y, f"{highest - lowest:.1f} points\n{lowest:.1f} to {highest:.1f}", 9)
+
+
+def _write_on_right(axis: Axes, y: float, text: str, fontsize: int) -> None:
+    place = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    axis.annotate(text, (1.01, y), va="center", fontsize=fontsize, **place)
+
+
+# -------------------------------------------------------------------------------- published
+
+
+def plot_published(table: pd.DataFrame) -> Figure:
+    """Plot published accuracies: a panel per benchmark, a row per system.
+
+    `table` holds rows of `assess_published`. The interval is Wilson's, where the number of items is
+    known; the dashed line is chance. A hollow marker is a recalled value without a source. n is on
+    the right; a question mark means that it was inferred from the value.
+    """
+    names = list(dict.fromkeys(table["benchmark"]))
+    most = max(len(_list_systems(rows)) for _, rows in table.groupby("benchmark"))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    size = (1.2 + 4.4 * columns, 0.8 + lines * (0.9 + 0.34 * most))
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis, name in zip(axes.flat, names, strict=False):
+        _plot_published_panel(axis, table[table["benchmark"] == name])
+        axis.set_title(name, fontsize=10)
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    handles = {}
+    for axis in axes.flat:
+        handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    order = sorted(handles)  # 0-shot, 5-shot, chance, shots not stated
+    figure.legend(
+        [handles[name] for name in order], order, loc="outside lower center", ncols=6, fontsize=9
+    )
+    return figure
+
+
+def _list_systems(rows: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(map(name_system, rows.to_dict("records"))))
+
+
+def _plot_published_panel(axis: Axes, rows: pd.DataFrame) -> None:
+    systems = _list_systems(rows)[::-1]  # the first on top
+    counts: dict[str, list[str]] = {name: [] for name in systems}
+    for row in rows.to_dict("records"):
+        system = name_system(row)
+        _plot_published_dot(axis, systems.index(system), row)
+        n = "unknown" if pd.isna(row["n"]) else f"{row['n']:,}"
+        counts[system].append(n + ("?" if row["n_from"] == "inferred" else ""))
+    for y, name in enumerate(systems):
+        _write_on_right(axis, y, "n = " + ", ".join(dict.fromkeys(counts[name])), 8)
+    if rows["chance"].notna().any():
+        axis.axvline(rows["chance"].max(), linestyle="--", color="grey", label="chance")
+    axis.set_yticks(range(len(systems)), systems, fontsize=9)
+    axis.set_ylim(-0.6, len(systems) - 0.4)
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("accuracy, %", fontsize=9)
+    axis.grid(visible=True, axis="x", alpha=0.3)
+
+
+def _plot_published_dot(axis: Axes, y: float, row: dict) -> None:
+    shots = None if pd.isna(row["shots"]) else row["shots"]
+    label, marker, colour, offset = SHOTS.get(shots, NO_SHOTS)
+    spread = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
+    axis.errorbar(
+        row["value"],
+        y + offset,
+        xerr=None if pd.isna(row["low"]) else spread,
+        fmt=marker,
+        color=colour,
+        markerfacecolor="white" if row["recalled"] else colour,
+        markersize=5.5,
+        linewidth=1.2,
+        label=label + (" (recalled, no source found)" if row["recalled"] else ""),
+    )

@@ -1,0 +1,113 @@
+"""Texts to token ids: one chat template for training, scoring and generation; one BOS token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from clinical_camel.data import Message
+from clinical_camel.models.loading import ModelError
+
+IGNORE_INDEX = -100  # the label of a token without loss
+
+
+def render_chat(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation: bool = True
+) -> str:
+    """Render a conversation with the chat template; `generation` adds the start of a reply."""
+    return tokenizer.apply_chat_template(
+        list(messages), tokenize=False, add_generation_prompt=generation
+    )
+
+
+def find_reply_prefix(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the white space between prompt and reply in the chat template: " " for Llama 2.
+
+    A scored reply must start with it, or its first token is one that the model never saw there. A
+    prompt for generation ends without it.
+    """
+    messages: list[Message] = [{"role": "user", "content": "?"}]
+    prompt = render_chat(tokenizer, messages)
+    text = render_chat(tokenizer, [*messages, {"role": "assistant", "content": "@"}], False)
+    prefix = text.removeprefix(prompt).partition("@")[0] if text.startswith(prompt) else ""
+    return prefix if prefix.isspace() else ""
+
+
+def tokenize_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return token ids, with special tokens unless the text already starts with BOS."""
+    bos = tokenizer.bos_token
+    return tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
+
+
+def tokenize_dialogue(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], loss_on: str
+) -> dict[str, list[int]]:
+    """Return `input_ids` and `labels` of one dialogue; labels without loss are IGNORE_INDEX.
+
+    `loss_on="assistant"`: the target tokens are the assistant turns with their end tokens. "all":
+    every token is a target. Raises ModelError if the template does not mark every assistant turn.
+    """
+    encoded = tokenizer.apply_chat_template(
+        list(messages), return_dict=True, return_assistant_tokens_mask=True
+    )
+    ids, mask = encoded["input_ids"], encoded["assistant_masks"]
+    if not any(mask):
+        raise ModelError("chat template marks no assistant turn: add {% generation %}")
+    starts = sum(now > before for before, now in zip([0, *mask], mask, strict=False))
+    turns = sum(message["role"] == "assistant" for message in messages)
+    if starts != turns:  # transformers stops marking, without warning, where no token starts
+        raise ModelError(f"chat template marks {starts} of {turns} assistant turns as targets")
+    if loss_on == "all":
+        return {"input_ids": ids, "labels": list(ids)}
+    return {
+        "input_ids": ids,
+        "labels": [i if m else IGNORE_INDEX for i, m in zip(ids, mask, strict=True)],
+    }
+
+
+def tokenize_document(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, list[int]]:
+    """Return `input_ids` and `labels` of a plain text: every token is a target, EOS at the end."""
+    ids = [*tokenize_text(tokenizer, text), tokenizer.eos_token_id]
+    return {"input_ids": ids, "labels": list(ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Token ids of a context and of a continuation to be scored after it."""
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.context) + len(self.continuation)
+
+
+def tokenize_pair(tokenizer: PreTrainedTokenizerBase, context: str, continuation: str) -> Pair:
+    """Tokenize both parts as one text and split it where the context alone ends.
+
+    This follows lm-evaluation-harness (`_encode_pair`): " B" after "Answer:" must become the token
+    that a model would produce there. White space at the end of the context moves to the
+    continuation, because it may form one token with the next word. Raises ModelError if the
+    continuation has no token.
+    """
+    context, space = context.rstrip(), context[len(context.rstrip()) :]
+    continuation = space + continuation
+    split = len(tokenize_text(tokenizer, context))
+    ids = tokenize_text(tokenizer, context + continuation)
+    pair = Pair(tuple(ids[:split]), tuple(ids[split:]))
+    if not pair.continuation:
+        raise ModelError(
+            f"continuation {continuation!r} adds no token to its context; write a longer one"
+        )
+    return pair
+
+
+def count_shared_tokens(sequences: Sequence[Sequence[int]]) -> int:
+    """Return how many leading tokens all sequences share.
+
+    >>> count_shared_tokens([(1, 2, 3), (1, 2, 4, 5)])
+    2
+    """
+    first, last = min(sequences), max(sequences)
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))

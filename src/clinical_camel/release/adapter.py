@@ -1,0 +1,143 @@
+"""The adapter of a study, merged into its base model or pushed to the hub.
+
+A merged model is saved only if its logits agree with those of base model and adapter. The merge
+needs memory for the base model in full precision; set CUDA_VISIBLE_DEVICES="" to use main memory.
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from huggingface_hub import HfApi, get_token
+from peft import PeftModel
+
+from clinical_camel import models
+from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.paths import root
+from clinical_camel.release.model_card import FIGURE, WEIGHTS, format_model_card
+from clinical_camel.release.records import TRAINING, require_record
+from clinical_camel.runner.jobs import PlanError
+
+MAX_DIFFERENCE = 1e-3  # of merged logits, as a share of the largest logit; float32 reaches 1e-6
+QUESTIONS = (
+    "What treats gout?",
+    "A child has a barking cough at night. What is it?",
+    "Why is the potassium low after a week of vomiting?",
+    "Which vaccine is given before the spleen is taken out?",
+)
+
+
+def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
+    """Merge the adapter into its base model in full precision; save model, tokenizer and card.
+
+    Returns one row per question of QUESTIONS: `difference` of the logits between merged model and
+    base model with adapter, `same_token` if both predict the same next token, and
+    `same_token_as_trained` if the quantized base model with adapter predicts it too. Raises
+    PlanError for a folder that is not empty, an incomplete step, or a difference above
+    MAX_DIFFERENCE; nothing is written then.
+    """
+    card, params = format_model_card(study, FIGURE), require_record(study, TRAINING)["params"]
+    if folder.exists() and any(folder.iterdir()):
+        raise PlanError(f"{folder}: is not empty; name another folder")
+    adapter = require_adapter(study)
+    tokenizer = models.load_tokenizer(str(adapter.relative_to(root())))
+    prompts = [_tokenize_prompt(tokenizer, question) for question in QUESTIONS]
+    quantized = _load_tuned(params["model"], params["quantize"], adapter)
+    quantized_logits = [_predict_next(quantized, prompt) for prompt in prompts]
+    del quantized
+    tuned = _load_tuned(params["model"], "", adapter)
+    tuned_logits = [_predict_next(tuned, prompt) for prompt in prompts]
+    merged = tuned.merge_and_unload()
+    merged_logits = [_predict_next(merged, prompt) for prompt in prompts]
+    rows = pd.DataFrame(
+        {
+            "question": question,
+            "difference": float((one - two).abs().max() / one.abs().max()),
+            "same_token": bool(one.argmax() == two.argmax()),
+            "same_token_as_trained": bool(two.argmax() == three.argmax()),
+        }
+        for question, one, two, three in zip(
+            QUESTIONS, tuned_logits, merged_logits, quantized_logits, strict=True
+        )
+    )
+    difference = rows["difference"].max()
+    if not difference <= MAX_DIFFERENCE:
+        raise PlanError(
+            f"{study}: merged logits differ by {difference:.1e} of the largest logit, more than "
+            f"{MAX_DIFFERENCE}; nothing was written"
+        )
+    merged.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    shutil.copy(adapter.parent / FIGURE, folder)
+    return rows
+
+
+def require_adapter(study: str) -> Path:
+    """Return the folder of a study's adapter.
+
+    Raises PlanError if it is not on this machine, or differs from the one that its run recorded.
+    """
+    folder = root() / "outputs" / study / TRAINING / "adapter"
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
+    if hash_file(weights) != require_record(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:
+        raise PlanError(f"{study}: {WEIGHTS} differs from its run record; run {TRAINING} again")
+    return folder
+
+
+def push_adapter(
+    study: str, repository: str, public: bool = False, api: HfApi | None = None
+) -> str:
+    """Upload a study's adapter, template, tokenizer and card; return the address.
+
+    `repository`: owner/name on the hub. A new one is private; only `public` makes it public. The
+    token is that of HF_TOKEN or `hf auth login`. Raises PlanError for an invalid name, an
+    incomplete run, a run of uncommitted code, or a missing token.
+    """
+    card, adapter = format_model_card(study, FIGURE), require_adapter(study)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise PlanError(f"push: {repository!r} is not a hub id; write owner/name")
+    if require_record(study, TRAINING)["dirty"]:
+        raise PlanError(
+            f"{study}: {TRAINING} ran on code that is in no commit, so nobody can reproduce it; "
+            "commit, then run it again"
+        )
+    api = api or HfApi()
+    if not (api.token or get_token()):
+        raise PlanError("push: no token; set HF_TOKEN or run hf auth login")
+    api.create_repo(repository, private=not public, exist_ok=True)
+    if public:
+        api.update_repo_settings(repository, private=False)
+    api.upload_folder(repo_id=repository, folder_path=adapter, commit_message=f"Adapter of {study}")
+    for name, content in (
+        (FIGURE, (adapter.parent / FIGURE).read_bytes()),
+        ("README.md", card.encode()),
+    ):
+        api.upload_file(
+            path_or_fileobj=content,
+            path_in_repo=name,
+            repo_id=repository,
+            commit_message=f"Card of {study}",
+        )
+    return f"https://huggingface.co/{repository}"
+
+
+def _load_tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
+    return PeftModel.from_pretrained(models.load_base(model, quantize), str(adapter)).eval()
+
+
+def _tokenize_prompt(tokenizer, question: str) -> list[int]:
+    messages = [{"role": "user", "content": question}]
+    return models.tokenize_text(tokenizer, models.render_chat(tokenizer, messages))
+
+
+@torch.inference_mode()
+def _predict_next(model, prompt: Sequence[int]) -> torch.Tensor:
+    """Return the logits of the next token, [vocabulary], in float32."""
+    ids = torch.tensor([list(prompt)], device=model.device)
+    return model(input_ids=ids).logits[0, -1].float().cpu()

@@ -1,0 +1,129 @@
+"""The card of a study's dialogues: licences, counts, hashes, teacher, rejection reasons."""
+
+from pathlib import Path
+from typing import Any
+
+from clinical_camel.core.paths import root
+from clinical_camel.release.records import (
+    SYNTHESIS,
+    format_settings,
+    format_table,
+    load_table,
+    require_record,
+)
+
+CARD = """---
+license: other
+license_name: those of the sources, below
+---
+
+# {study}: dialogues of the open study of Clinical Camel
+
+**Research only: not for use in care.** No clinician has reviewed these dialogues.
+
+## What it is
+
+{summary}
+
+{files}
+
+## Sources and their licences
+
+A dialogue has the licence of its source text.
+
+{sources}
+
+{licences}
+
+## Teacher
+
+{teacher}
+
+## Checks
+
+{checks}
+
+{support}
+
+Intervals are 95 % (Wilson). They treat the sentences as independent.
+
+## Rejected dialogues
+
+{reasons}
+
+## Questions of evaluation sets
+
+{exams}
+
+## How to reproduce
+
+```
+git checkout {commit}
+python -m clinical_camel run {study} 01
+```
+"""
+CHECKS = ("support", "language", "min_exchanges", "near_duplicate_threshold", "evaluation_sets")
+
+
+def write_dataset_card(study: str) -> Path:
+    """Write outputs/<study>/DATASET_CARD.md from the study's own run; return the file."""
+    file = root() / "outputs" / study / "DATASET_CARD.md"
+    file.write_text(format_dataset_card(study), encoding="utf-8")
+    return file
+
+
+def format_dataset_card(study: str) -> str:
+    """Return the card of a study's dialogues. Raises PlanError while step 01 is not complete."""
+    record = require_record(study, SYNTHESIS)
+    params, notes = record["params"], record["notes"]
+    names = ("summary", "articles", "rejection_reasons", "support", "exam_questions")
+    summary, articles, reasons, support, exams = (load_table(study, SYNTHESIS, n) for n in names)
+    total = summary[["requested", "accepted", "rejected"]].sum()
+    accepted = summary.set_index("source")["accepted"]
+    files = [
+        {
+            "file": name,
+            "rows": int(accepted.get(source, 0)),
+            "sha256": record["artefacts"][name][:16],
+        }
+        for name, source in (("dialogues.jsonl", "article"), ("exam_dialogues.jsonl", "exam"))
+    ]
+    sources = [
+        {
+            "source": source["spec"],
+            "licence": params["licences"].get(source["label"]) or source["licence"],
+            "hash or revision": (source.get("sha256") or source["revision"])[:16],
+        }
+        for source in notes["sources"]
+    ]
+    teacher = notes["teacher"]
+    checks = {name: params[name] for name in CHECKS}
+    if "dialogue_attempts" in params["teacher"]:
+        checks["dialogue_attempts"] = params["teacher"]["dialogue_attempts"]
+    reasons = reasons[["source", "reason", "dialogues"]]  # an example may quote a text
+    exams = exams[exams["dialogues"] > 0]
+    return CARD.format(
+        study=study,
+        summary=(
+            f"{total['accepted']} dialogues from {articles['articles'].sum()} articles and from "
+            f"training questions, written by step 01 of the open study of Clinical Camel. "
+            f"{total['requested']} were requested, {total['rejected']} rejected. Fields of a row: "
+            "`id`, `source` (article or exam), `messages` (a list of `role` and `content`)."
+        ),
+        files=format_table(files),
+        sources=format_table(sources),
+        licences=format_table(articles.to_dict("records")),
+        teacher=f"{teacher['name']} {teacher['model']}".rstrip() + f"; terms: {teacher['terms']}.",
+        checks=format_settings(checks),
+        support=format_table([_format_rate(row) for row in support.to_dict("records")]),
+        reasons=format_table(reasons.to_dict("records")) if len(reasons) else "None.",
+        exams=format_table(exams.to_dict("records")) if len(exams) else "None was found.",
+        commit=record["commit"],
+    )
+
+
+def _format_rate(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the support table with its rate and interval as one text."""
+    rate = f"{row['rate']:.2%} [{row['low']:.2%}, {row['high']:.2%}]"
+    numbers = {name: row[name] for name in row if name not in ("dialogues", "rate", "low", "high")}
+    return numbers | {"rate": rate if row["sentences"] else "none"}

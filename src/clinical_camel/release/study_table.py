@@ -1,0 +1,90 @@
+"""The table of studies in README.md, from params/ and the committed run records."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clinical_camel.core.files import read_json, write_bytes
+from clinical_camel.core.paths import root
+from clinical_camel.release.records import EXAM, format_device, format_table
+from clinical_camel.runner.jobs import PlanError
+from clinical_camel.runs.params_files import list_params_files, list_studies
+
+BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
+NOTES = "04_note_synthesis"
+
+
+def format_study_table() -> str:
+    """Return one row per study as a Markdown table; studies with results come first.
+
+    `results`: executed notebooks and tables are committed. `tables`: the notebooks quote texts that
+    may not be shared, so only tables are. The headline is that of step 03, else 04, else the first.
+    """
+    committed = set(_list_committed())
+    rows = [_describe_study(study, committed) for study in list_studies()]
+    return format_table(sorted(rows, key=lambda row: row["state"] == "not run yet"))
+
+
+def update_readme(file: Path) -> None:
+    """Replace the text between the two markers of a README with the table of studies.
+
+    Raises PlanError if the markers are missing.
+    """
+    text = file.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise PlanError(f"{file.name}: no markers for the table; write {BEGIN} and {END}")
+    write_bytes(file, f"{before}{BEGIN}\n{format_study_table()}\n{END}{after}".encode())
+
+
+def _list_committed() -> Iterator[str]:
+    """Yield the files of outputs/ that git tracks; all files in a folder without git."""
+    try:
+        command = ["git", "-C", str(root()), "ls-files", "-z", "outputs"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        yield from done.stdout.split("\0")
+    except (OSError, subprocess.SubprocessError):
+        yield from (f.relative_to(root()).as_posix() for f in (root() / "outputs").rglob("*"))
+
+
+def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
+    files = list_params_files(study)
+    row = {"study": f"[{study}](params/{study})", "what it is": read_purpose(files[0])}
+    folder = f"outputs/{study}"
+    steps = [f.stem for f in files if f"{folder}/{f.stem}/run.json" in committed]
+    records = {step: read_json(root() / folder / step / "run.json") for step in steps}
+    records = {step: r for step, r in records.items() if r.get("status") == "complete"}
+    if not records:
+        return row | {"state": "not run yet"}
+    are_shared = all(f"{folder}/{step}.ipynb" in committed for step in records)
+    state = f"[{'results' if are_shared else 'tables'}]({folder})"
+    if len(records) < len(files):
+        state += f", {len(records)} of {len(files)} steps"
+    seconds = sum(record["seconds"] for record in records.values())
+    main = next((step for step in (EXAM, NOTES) if step in records), next(iter(records)))
+    return row | {
+        "state": state,
+        "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
+        "minutes": f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}",
+        "peak memory (GB)": f"{max(map(_peak_memory, records.values())):.1f}",
+        "headline": records[main]["headline"],
+    }
+
+
+def _peak_memory(record: dict[str, Any]) -> float:
+    """Return the peak memory of a run in GB: of its GPU, if it used one."""
+    return record.get("peak_gpu_memory_mb", record["peak_memory_mb"]) * 2**20 / 10**9
+
+
+def read_purpose(file: Path) -> str:
+    """Return the first paragraph of the comment at the top of a params file.
+
+    Raises PlanError for a file without such a comment.
+    """
+    comment = re.match(r"(# .*\n)+", file.read_text(encoding="utf-8"))
+    if not comment:
+        raise PlanError(f"{file.name}: no comment in its first line; write what the study is")
+    return " ".join(line.removeprefix("# ") for line in comment.group().splitlines())

@@ -1,0 +1,367 @@
+"""Each check of the repository's shape is seen to fail, on a small good project with one fault."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from tests.contract import checks
+from tests.contract.checks import CHECKS, name_of, results
+from tests.support.project import Project
+
+from clinical_camel.runs.notebooks import hash_code, read_cells
+
+# ------------------------------------------------------- each check is seen to fail, on a toy
+
+PARAMS_CELL = 'study: str = "mini_camel"\nseed: int = 0'
+CODE = "from clinical_camel import data, first, runs\nprint(study, seed)"
+COMMIT = "0123456789abcdef"
+LAYERS = "".join(
+    f"    {name:<8} text\n" for name in ("core", "data", "models", "first", "runs", "mini")
+)
+SOURCE = "src/clinical_camel"
+LOCK = "torch==2.13.0\npytest==9.2.0\nnumpy==2.4.6\n"
+PYPROJECT = """\
+[project]
+dependencies = ["torch==2.13.0"]
+[project.optional-dependencies]
+test = ["pytest==9.2.0"]
+"""
+ENVIRONMENT = "dependencies:\n- python=3.11\n- pip\n- pip:\n  - torch==2.13.0\n  - -e .\n"
+
+
+@pytest.fixture
+def toy(project) -> Project:
+    """The smallest project that keeps every rule, with one committed result."""
+    notebook = project.notebook("01_first", PARAMS_CELL, CODE)
+    for study in ("mini_camel", "big"):
+        project.params(study, "01_first", f"study: {study}\nseed: 0\n")
+    project.file(f"{SOURCE}/__init__.py", f'"""The layers:\n\n{LAYERS}"""\n')
+    for name in ("__main__", "core", "data", "models", "first", "runs/__init__", "mini/build"):
+        project.file(f"{SOURCE}/{name}.py", '"""A module."""\n')
+    for name in ("core", "data", "models", "first", "runs", "mini"):
+        project.file(f"tests/test_{name}.py", "")
+    project.file("README.md", "Research only\n")
+    project.file("requirements.lock", LOCK)
+    project.file("pyproject.toml", PYPROJECT)
+    project.file("environment.yml", ENVIRONMENT)
+    content = json.loads(notebook.read_text())
+    for i, cell in enumerate(content["cells"][1:], start=1):
+        cell["execution_count"] = i
+    content["metadata"]["papermill"] = {"parameters": {"study": "big", "seed": 0}}
+    project.file("outputs/big/01_first.ipynb", json.dumps(content))
+    record = {"status": "complete", "dirty": False, "commit": COMMIT}
+    record["params"] = {"study": "big", "seed": 0}
+    record["notebook_hash"] = hash_code(read_cells(notebook))
+    project.file("outputs/big/01_first/run.json", json.dumps(record))
+    return project
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_toy_project_has_no_problem(check, toy):
+    assert list(check(toy.root)) == []
+
+
+def write(place: str, text: str) -> Callable[[Project], object]:
+    return lambda toy: toy.file(place, text)
+
+
+def swap(place: str, old: str, new: str) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        text = (toy.root / place).read_text()
+        assert old in text, f"{old} is not in {place}"
+        toy.file(place, text.replace(old, new))
+
+    return change
+
+
+def delete(place: str) -> Callable[[Project], object]:
+    return lambda toy: (toy.root / place).unlink()
+
+
+def both(*changes: Callable[[Project], object]) -> Callable[[Project], object]:
+    return lambda toy: [change(toy) for change in changes]
+
+
+def cells(*sources: str) -> Callable[[Project], object]:
+    return lambda toy: toy.notebook("01_first", PARAMS_CELL, CODE, *sources)
+
+
+def command(words: str) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        content = json.loads((toy.root / NOTEBOOK).read_text())
+        content["cells"][0]["source"] += f"\n```\npapermill {words}\n```\n"
+        toy.file(NOTEBOOK, json.dumps(content))
+
+    return change
+
+
+def with_output(**output: object) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        file = toy.root / "outputs/big/01_first.ipynb"
+        content = json.loads(file.read_text())
+        content["cells"][-1]["outputs"] = [{"output_type": "display_data", **output}]
+        file.write_text(json.dumps(content))
+
+    return change
+
+
+argue, whole = checks.check_notebooks_argue, checks.check_results_are_whole
+stem, layer = checks.check_one_stem_per_step, checks.check_layers
+families = checks.check_validation_has_two_families
+commands = checks.check_papermill_commands_work
+traceable = checks.check_results_are_traceable
+bare = checks.check_tables_without_a_notebook_are_traceable
+NOTEBOOK, RESULT = "notebooks/01_first.ipynb", "outputs/big/01_first.ipynb"
+RECORD = "outputs/big/01_first/run.json"
+STALE = f"- big/01_first: {COMMIT[:7]} no GPU at hand\n"
+HOME = "/" + "home/ada/x"
+
+BROKEN = [
+    (delete(NOTEBOOK), checks.check_globs_match, "no notebook"),
+    (delete("params/big/01_first.yaml"), traceable, "params file or its notebook"),
+    (
+        swap("params/big/01_first.yaml", "seed", "sede"),
+        checks.check_params_fit_their_notebook,
+        "mean seed",
+    ),
+    (
+        swap("params/big/01_first.yaml", "big", "bag"),
+        checks.check_params_fit_their_notebook,
+        "its folder",
+    ),
+    (
+        swap("params/mini_camel/01_first.yaml", "0", "1"),
+        checks.check_defaults_are_the_embedded_study,
+        "seed: 1, the cell has 0",
+    ),
+    (
+        delete("params/mini_camel/01_first.yaml"),
+        checks.check_defaults_are_the_embedded_study,
+        "mini_camel/01_first.yaml: missing",
+    ),
+    (swap(NOTEBOOK, "# 01 ", "# 02 "), argue, "no title # 01"),
+    (swap(NOTEBOOK, "python3", "my-env"), argue, "kernel is not python3"),
+    (swap(NOTEBOOK, "mini_camel", "big"), argue, "study is not mini_camel"),
+    (swap(NOTEBOOK, '"execution_count": null', '"execution_count": 1'), argue, "count"),
+    (cells("def f():\n    pass"), argue, "code cell 3: a function"),
+    (cells("if seed:\n    class A: ..."), argue, "code cell 3: a function"),
+    (cells("x = 1\n" * 15), argue, "code cell 3: 15 lines"),
+    (cells(*["1"] * 14), argue, "more than 15 code cells"),
+    (
+        swap(NOTEBOOK, "Research only", "Only"),
+        checks.check_banner,
+        "01_first.ipynb: the first cell",
+    ),
+    (write("README.md", "For everyone\n"), checks.check_banner, "README.md: does not say"),
+    (command("gone.ipynb outputs/big/x.ipynb"), commands, "gone.ipynb: no such notebook"),
+    (command(f"{NOTEBOOK} outputs/none/x.ipynb"), commands, "outputs/none: not there"),
+    (command(f"{NOTEBOOK} outputs/big/x.ipynb -p sede 1"), commands, "sede: no parameter"),
+    (command(f"{NOTEBOOK} outputs/big/x.ipynb -y '{{sede: 1}}'"), commands, "sede: no parameter"),
+    (delete(f"{SOURCE}/first.py"), stem, "clinical_camel/first: missing"),
+    (write(f"{SOURCE}/utils.py", ""), stem, "docstring does not list utils"),
+    (delete("tests/test_first.py"), stem, "tests/first: no test"),
+    (delete("tests/test_runs.py"), stem, "tests/runs: no test"),
+    (delete(f"{SOURCE}/models.py"), stem, "lists models, which does not exist"),
+    (
+        write(f"{SOURCE}/first.py", "from clinical_camel import runs"),
+        checks.check_layers,
+        "first.py: may not import runs",
+    ),
+    (
+        write(f"{SOURCE}/data.py", "from . import models"),
+        checks.check_layers,
+        "may not import models",
+    ),
+    (
+        write(f"{SOURCE}/models.py", "def f():\n    from clinical_camel.mini import build"),
+        checks.check_layers,
+        "models.py: may not import mini",
+    ),
+    (
+        write(f"{SOURCE}/runs/record.py", "import clinical_camel.data"),
+        checks.check_layers,
+        "import data",
+    ),
+    (write(f"{SOURCE}/data.py", "import clinical_camel.mini"), layer, "may not import mini"),
+    (write(f"{SOURCE}/__main__.py", "from clinical_camel import data"), layer, "import data"),
+    (
+        both(
+            write(f"{SOURCE}/runs/a.py", "from clinical_camel.runs import b"),
+            write(f"{SOURCE}/runs/b.py", "from clinical_camel.runs.a import x"),
+        ),
+        checks.check_no_import_circle,
+        "import circle: clinical_camel.runs.",
+    ),
+    (
+        write("tests/test_first.py", "from drills import runner"),
+        checks.check_tests_stand_alone,
+        "tests/test_first.py: may not import drills",
+    ),
+    (
+        write("tests/runs/test_gone.py", ""),
+        checks.check_tests_mirror_the_source,
+        "test_gone.py: no module src/clinical_camel/runs/gone.py",
+    ),
+    (write(f"{SOURCE}/data.py", "asked = 1"), checks.check_identifiers, "data.py: line 1: asked"),
+    (write(f"{SOURCE}/data.py", "def f(told): ..."), checks.check_identifiers, "told: 'told'"),
+    (write("tests/support/x.py", "class WhatIsKept: ..."), checks.check_identifiers, "'kept'"),
+    (cells("found = 1"), checks.check_identifiers, "code cell 3: line 1: found"),
+    (write("outputs/big/x.csv", "id,said_by\n"), checks.check_columns, "column said_by"),
+    (
+        write("params/big/01_first.yaml", "kept: 1\n"),
+        checks.check_columns,
+        "01_first.yaml: kept",
+    ),
+    (
+        write(f"{SOURCE}/data.py", "from clinical_camel import models as m"),
+        checks.check_imports_need_no_alias,
+        "models is imported as m",
+    ),
+    (write(f"{SOURCE}/data.py", "def refuse_x(): ..."), families, "call it check_*"),
+    (write(f"{SOURCE}/data.py", "def check_x():\n    raise E"), families, "is a require_*"),
+    (write(f"{SOURCE}/data.py", "def require_x(): ..."), families, "a require_* raises"),
+    (
+        write(f"{SOURCE}/data.py", "def f(a, b, c, d, e, f, g, *, h): ..."),
+        checks.check_functions_take_few_parameters,
+        "f: 8 parameters",
+    ),
+    (
+        both(
+            write(f"{SOURCE}/dbke/settings.py", ""),
+            lambda toy: toy.notebook("01_dbke", PARAMS_CELL, CODE),
+        ),
+        checks.check_every_setting_is_read,
+        "01_dbke.ipynb: articles: no code reads this setting",
+    ),
+    (
+        both(
+            write(f"{SOURCE}/dbke/settings.py", ""),
+            lambda toy: toy.notebook("01_dbke", PARAMS_CELL, CODE),
+        ),
+        checks.check_cells_repeat_the_settings,
+        '01_dbke.ipynb: the parameters cell must be:\nstudy: str = "mini_camel"  # params folder',
+    ),
+    (
+        cells("from clinical_camel import eval_fewshot"),
+        checks.check_layers,
+        "may not import eval_fewshot",
+    ),
+    (cells("import clinical_camel.stats"), checks.check_layers, "may not import stats"),
+    (
+        write(f"{SOURCE}/data.py", "f(trust_remote_code=True)"),
+        checks.check_source,
+        "trust_remote_code",
+    ),
+    (
+        cells("import subprocess; subprocess.run('ls', shell=True)"),
+        checks.check_source,
+        "shell=True",
+    ),
+    (write("params/big/note.md", f"see {HOME}"), checks.check_no_machine_paths, "names a place"),
+    (
+        with_output(data={"text/plain": HOME}),
+        checks.check_no_machine_paths,
+        "01_first.ipynb: names a place",
+    ),
+    (swap(RESULT, '"execution_count": 2', '"execution_count": 3'), whole, "in order"),
+    (swap(RESULT, '"papermill"', '"widgets": {}, "papermill"'), whole, "widgets"),
+    (with_output(data={"image/png": "x"}), whole, "image/png without alt text"),
+    (with_output(data={"text/plain": "x\n" * 81}), whole, "output of 81 lines"),
+    (with_output(data={"text/html": "<tr></tr>" * 82}), whole, "output of 82 lines"),
+    (with_output(text=["x\n"] * 81), whole, "output of 81 lines"),
+    (with_output(output_type="error", ename="E"), whole, "an error output: E"),
+    (swap(RECORD, "false", "true"), whole, "the tree was not clean"),
+    (swap(RECORD, COMMIT, ""), whole, "no commit is recorded"),
+    (swap(RECORD, "complete", "running"), whole, "run.json says running"),
+    (delete(RECORD), whole, "no run.json is committed"),
+    (swap("params/big/01_first.yaml", "0", "1"), traceable, "other parameters"),
+    (swap(RECORD, '"seed": 0', '"seed": 1'), traceable, "other parameters"),
+    (cells("print(seed + 1)"), traceable, "other code cells"),
+    (write("outputs/STALE.md", STALE), traceable, "in sync; delete its line"),
+    (
+        write("outputs/STALE.md", STALE.replace("big", "gone")),
+        traceable,
+        "in outputs/STALE.md, but absent",
+    ),
+    (write("outputs/STALE.md", "- big/01_first: later\n"), traceable, "a line is not"),
+    (both(delete(RESULT), swap(RECORD, '"seed": 0', '"seed": 1')), bare, "other parameters"),
+    (both(delete(RESULT), cells("print(seed + 1)")), bare, "other code cells"),
+    (both(delete(RESULT), swap(RECORD, "false", "true")), bare, "the tree was not clean"),
+    (delete("environment.yml"), checks.check_pins_agree, "environment.yml: missing"),
+    (
+        swap("environment.yml", "2.13.0", "2.12.0"),
+        checks.check_pins_agree,
+        "torch: 2.12.0, the lock",
+    ),
+    (swap("environment.yml", "  - torch==2.13.0\n", ""), checks.check_pins_agree, "torch: missing"),
+    (
+        swap("environment.yml", "python=3.11", "python"),
+        checks.check_pins_agree,
+        "python is not pinned",
+    ),
+    (swap("environment.yml", "-e .", "numpy==2.4.6"), checks.check_pins_agree, "last pip line"),
+    (
+        swap("pyproject.toml", "9.2.0", "9.1.0"),
+        checks.check_pins_agree,
+        "pyproject.toml: pytest: 9.1.0",
+    ),
+    (
+        swap("pyproject.toml", "torch==", "torch>="),
+        checks.check_pins_agree,
+        "pyproject.toml: torch",
+    ),
+    (
+        swap("requirements.lock", "numpy==2.4.6", "numpy"),
+        checks.check_pins_agree,
+        "numpy: no exact version",
+    ),
+    (
+        write("requirements.lock", LOCK + "nvidia-cublas-cu12==12.1\n"),
+        checks.check_pins_agree,
+        "requirements.lock: nvidia-cublas-cu12",
+    ),
+    (
+        swap("requirements.lock", "2.4.6", "2.4.6 --hash=sha256:ab"),
+        checks.check_pins_agree,
+        "requirements.lock: hashes",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "message"),
+    BROKEN,
+    ids=[f"{check.__name__} {message}" for _, check, message in BROKEN],
+)
+def test_a_check_sees_what_it_is_for(change, check, message, toy):
+    change(toy)
+    problems = "\n".join(check(toy.root))
+    assert message in problems
+
+
+def test_a_stale_result_with_its_commit_is_legal(toy):
+    cells("print(seed + 1)")(toy)
+    toy.file("outputs/STALE.md", f"# Not run again\n\n{STALE}")
+    assert list(checks.check_results_are_traceable(toy.root)) == []
+
+
+def test_a_stale_line_with_another_commit_is_not(toy):
+    cells("print(seed + 1)")(toy)
+    toy.file("outputs/STALE.md", STALE.replace(COMMIT[:7], "fedcba9"))
+    assert "another commit" in "\n".join(checks.check_results_are_traceable(toy.root))
+
+
+def test_prose_and_layout_of_a_notebook_may_change_under_a_result(toy):
+    toy.notebook("01_first", PARAMS_CELL, CODE.replace("seed)", "\n    seed,  # shown\n)"))
+    assert list(checks.check_results_are_traceable(toy.root)) == []
+
+
+def test_only_what_git_tracks_counts_as_a_committed_result(toy):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(toy.root)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    subprocess.run([*git, "init", "-q"], check=True, env=environment)
+    assert results(toy.root) == []
+    subprocess.run([*git, "add", "outputs"], check=True, env=environment)
+    assert [name_of(result) for result in results(toy.root)] == ["big/01_first"]

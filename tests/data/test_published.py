@@ -1,0 +1,72 @@
+"""Tests of data.published: published.csv agrees with its sources and with itself."""
+
+import pytest
+
+from clinical_camel import data
+from clinical_camel.data import registry
+
+
+def find_published(system, size, benchmark, shots):
+    table = data.load_published()
+    rows = table[
+        (table["system"] == system)
+        & (table["size"] == size)
+        & (table["benchmark"] == benchmark)
+        & (table["shots"] == shots)
+    ]
+    return [(row.value, row.status) for row in rows.itertuples()]
+
+
+@pytest.mark.parametrize(
+    ("system", "size", "benchmark", "shots", "value", "status"),
+    [
+        ("clinical_camel", "70b", "medqa_us", 5, 60.7, "confirmed (primary)"),
+        ("clinical_camel", "70b", "pubmedqa", 0, 74.3, "confirmed (secondary)"),
+        ("clinical_camel", "13b", "mmlu_anatomy", 5, 48.2, "recalled, not found"),
+        ("med-palm-2", "", "mmlu_professional_medicine", 5, 95.2, "confirmed (primary)"),
+        ("medalpaca", "13b", "usmle_self_assessment_step_3", 0, 60.2, "confirmed (primary)"),
+        ("clinicalgpt", "7b", "medqa_us", 0, 26.9, "confirmed (primary)"),
+    ],
+)
+def test_published_numbers_equal_their_sources(system, size, benchmark, shots, value, status):
+    assert find_published(system, size, benchmark, shots) == [(value, status)]
+
+
+def test_published_status_is_one_of_three():
+    assert set(data.load_published()["status"]) == {
+        "confirmed (primary)",
+        "confirmed (secondary)",
+        "recalled, not found",
+    }
+
+
+def test_published_13b_scores_are_all_recalled():
+    table = data.load_published()
+    camel = table[(table["system"] == "clinical_camel") & (table["size"] == "13b")]
+    assert len(camel) == 20
+    assert set(camel["status"]) == {"recalled, not found"}
+
+
+def test_published_values_are_percentages_with_a_source():
+    table = data.load_published()
+    assert table["value"].between(1, 100).all()
+    assert (table["source"].str.len() > 10).all()
+
+
+def test_published_benchmarks_have_our_labels():
+    labels = set(data.load_published()["benchmark"])
+    ours = {f"mmlu_{subject}" for subject in registry.MMLU_SUBJECTS}
+    assert ours | {"medqa_us", "medmcqa", "pubmedqa"} <= labels
+
+
+def test_published_accuracy_is_attainable_with_its_number_of_items():
+    table = data.load_published().dropna(subset=["n"])
+    correct = (table["value"] * table["n"].astype(float) / 100).round()
+    # 0.06, not 0.05: some tables round a rounded number
+    assert (100 * correct / table["n"].astype(float) - table["value"]).abs().max() < 0.06
+
+
+def test_published_systems_have_a_name_and_a_size():
+    systems = data.list_published_systems()
+    assert "clinical_camel:70b" in systems
+    assert list(systems) == sorted(set(systems))

@@ -1,0 +1,28 @@
+"""A recorded ledger gives the same dialogues without a model and without a network."""
+
+import json
+
+import pytest
+from tests.support.teacher_runs import DIALOGUE_ATTEMPTS, make_settings, plan_requests, run
+from tests.support.toy_teacher import Server
+
+from clinical_camel import data, dbke
+
+
+def test_a_recorded_ledger_gives_the_same_dialogues_without_a_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+    with Server("an invented sentence") as server:
+        recorded, _, _ = run(tmp_path / "lesson.sqlite", 4, make_settings(server.base_url))
+    replay = dbke.Replay(ledger="lesson.sqlite", terms="own", dialogue_attempts=DIALOGUE_ATTEMPTS)
+    settings = dbke.Synthesis(teacher=replay, language="")
+    teacher, ledger = dbke.load_teacher(replay), dbke.Ledger(tmp_path / "new.sqlite")
+    outcomes = list(dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(5)))
+    accepted = [data.to_dict(o.dialogue) for o in outcomes if o.dialogue]
+    assert [json.dumps(row, ensure_ascii=False) for row in accepted] == recorded
+    assert outcomes[4].reason == "the recorded ledger has no reply to this prompt"
+
+
+def test_a_missing_ledger_is_named(project):
+    replay = dbke.Replay(ledger="my/lesson.sqlite", terms="own")
+    with pytest.raises(ValueError, match=r"teacher.ledger: my/lesson.sqlite is not a file"):
+        dbke.load_teacher(replay)

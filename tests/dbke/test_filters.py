@@ -1,0 +1,62 @@
+"""Filters over all dialogues: near-duplicates, and questions of evaluation sets."""
+
+import pandas as pd
+from tests.support.project import make_messages
+
+from clinical_camel import data, dbke
+from clinical_camel.data import Dialogue, Question
+
+KEY = "Allopurinol prevents further attacks of gout."
+QUESTION = Question(
+    id="q",
+    question="Which drug prevents further attacks of gout?",
+    options=["naproxen", "allopurinol", "aspirin"],
+    answer=1,
+)
+LONG = Question(
+    id="long",
+    question="A 54-year-old man wakes at night with a hot swollen toe after a wedding feast and"
+    " asks which drug keeps this from coming back. Which drug prevents further attacks?",
+    options=["naproxen", "allopurinol"],
+    answer=1,
+)
+NONE_REJECTED = pd.DataFrame(columns=["id", "source", "reason"])
+
+
+def talk(name, *turns):
+    return Dialogue(id=name, source="article", messages=make_messages(*turns))
+
+
+PLAIN = talk("plain", "What helps gout?", KEY)
+
+
+def test_a_dialogue_that_contains_a_question_of_an_evaluation_set_is_rejected():
+    copy = talk("copy", data.format_question(LONG).upper(), "allopurinol.")
+    accepted, rejected, counts = dbke.filter_dialogues(
+        [PLAIN, copy], NONE_REJECTED, 0.0, {"exam": [LONG]}
+    )
+    assert accepted == [PLAIN]
+    assert list(rejected["reason"]) == ['holds a question of exam (question and answer): "long"']
+    assert counts["rejected"].sum() == 1
+
+
+def test_a_light_edit_of_a_question_is_counted_and_accepted():
+    dialogue = talk("a", "Which good drug prevents attacks of gout?", KEY)
+    accepted, rejected, counts = dbke.filter_dialogues(
+        [dialogue], NONE_REJECTED, 0.0, {"exam": [QUESTION]}
+    )
+    assert (len(accepted), len(rejected)) == (1, 0)
+    row = counts.set_index("kind").loc["light edit", ["dialogues", "rejected"]]
+    assert row.tolist() == [1, 0]
+
+
+def test_of_near_duplicates_the_first_is_accepted_and_none_is_lost():
+    words = [f"word{i}" for i in range(60)]
+    first = talk("a", "Tell me.", " ".join(words))
+    second = talk("b", "Tell me!", " ".join([*words, "more"]))
+    earlier = pd.DataFrame([("z", "article", "empty turn")], columns=NONE_REJECTED.columns)
+    accepted, rejected, _ = dbke.filter_dialogues([first, second, PLAIN], earlier, 0.9, {})
+    assert accepted == [first, PLAIN]
+    assert list(rejected["id"]) == ["z", "b"]
+    assert rejected["reason"][1] == 'nearly the same as an earlier dialogue: "a"'
+    assert dbke.filter_dialogues([first, second], earlier, 0.0, {})[0] == [first, second]

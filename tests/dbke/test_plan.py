@@ -1,0 +1,58 @@
+"""The plan of step 01: the same requests for the notebook and for every worker."""
+
+import pytest
+
+from clinical_camel import data, dbke, models
+
+SMALL = {"article_limits": {"mini_articles": 6}, "question_limit": 4}
+
+
+def test_a_plan_has_the_limited_texts_their_sources_and_one_request_per_dialogue():
+    plan = dbke.prepare(dbke.Synthesis(**SMALL))
+    assert (len(plan.articles), len(plan.questions)) == (6, 4)
+    assert [source["label"] for source in plan.sources] == ["mini_articles", "mini_exam_train"]
+    assert [r.id for r in plan.requests] == [
+        *(f"{article.id}/{i}" for article in plan.articles for i in range(5)),
+        *(question.id for question in plan.questions),
+    ]
+    assert plan.teacher.describe()["terms"] == "no language model writes"
+
+
+def test_exemplars_of_step_03_are_not_among_the_questions():
+    exemplars = {q.id for q in data.load_training_questions("mini_exam_train", limit=5)}
+    assert not exemplars & {q.id for q in dbke.prepare(dbke.Synthesis()).questions}
+
+
+def test_every_article_has_a_licence_and_an_override_takes_precedence():
+    plan = dbke.prepare(dbke.Synthesis(**SMALL, licences={"mini_articles": "own"}))
+    assert {article.licence for article in plan.articles} == {"own"}
+
+
+def test_a_restricted_source_and_a_remote_teacher_are_rejected(monkeypatch):
+    monkeypatch.setenv("TEACHER_API_KEY", "sk-0123456789abcdef")
+    teacher = dbke.OpenAI(model="m", base_url="https://a.org/v1", terms="open", money_cap=1.0)
+    settings = dbke.Synthesis(**SMALL, teacher=teacher, licences={"mini_articles": "restricted"})
+    with pytest.raises(ValueError, match="restricted and must not leave this machine"):
+        dbke.prepare(settings)
+
+
+def test_a_model_on_this_machine_is_located_but_not_loaded(monkeypatch):
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded"))
+
+    def prepare(model):
+        teacher = dbke.Local(model=model, terms="own")
+        return dbke.prepare(dbke.Synthesis(**SMALL, teacher=teacher))
+
+    assert len(prepare("mini").requests) == 34
+    with pytest.raises(models.ModelError, match="data/nowhere"):
+        prepare("data/nowhere")
+
+
+def test_a_long_article_is_split_for_a_short_context():
+    def count(context):
+        teacher = dbke.Local(model="mini", terms="own", context=context)
+        settings = dbke.Synthesis(**SMALL, teacher=teacher, dialogues_per_article=1)
+        return len(dbke.prepare(settings).requests)
+
+    assert count(8192) == 10
+    assert count(3000) > 10

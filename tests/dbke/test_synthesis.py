@@ -1,0 +1,72 @@
+"""The synthesizer: accepted + rejected = requested, no query is repeated, retries state reasons."""
+
+import pytest
+from tests.support.project import Memory
+from tests.support.toy_dbke import (
+    GOUT,
+    QUESTION,
+    UNSUPPORTED_QUESTION,
+    ScriptedTeacher,
+    plan_requests,
+    synthesise,
+    write_json,
+)
+
+from clinical_camel import dbke, grounding
+from clinical_camel.dbke import checks
+
+
+def test_accepted_and_rejected_add_up_to_requested():
+    requests = plan_requests([QUESTION], dialogues=7, exchanges=1)
+    dialogues, rejected = synthesise(requests)
+    assert len(requests) == 8
+    assert (len(dialogues), len(rejected)) == (1, 7)  # one exchange on an article is too few
+
+
+def test_a_recorded_reply_is_not_requested_again():
+    journal, teacher = (
+        Memory(),
+        ScriptedTeacher(dbke.ExtractiveTeacher().write_reply(plan_requests()[0])),
+    )
+    synthesise(plan_requests(), teacher, journal)
+    synthesise(plan_requests(), teacher, journal)
+    assert teacher.calls == 2  # two requests, one call each
+
+
+def test_of_identical_dialogues_the_first_is_accepted():
+    reply = dbke.ExtractiveTeacher().write_reply(plan_requests()[0])
+    dialogues, rejected = synthesise(plan_requests(), ScriptedTeacher(reply))
+    assert len(dialogues) == 1
+    assert list(rejected["reason"]) == ["same as an earlier dialogue"]
+
+
+def test_a_question_without_a_passage_is_rejected_and_not_sent_to_the_teacher():
+    teacher = ScriptedTeacher("x")
+    dialogues, rejected = synthesise(plan_requests([UNSUPPORTED_QUESTION], dialogues=0), teacher)
+    assert dialogues == []
+    assert list(rejected["reason"]) == ["no supporting passage found"]
+    assert teacher.calls == 0
+
+
+def test_a_retry_states_the_reason_and_does_not_repeat_the_rejected_sentence():
+    teacher = ScriptedTeacher("")
+    teacher.prompted = True
+    model = dbke.Local(model="mini", terms="own", dialogue_attempts=2)
+    settings = dbke.Synthesis(teacher=model, language="", min_exchanges=1)
+    attempt = dbke.Synthesizer(teacher, Memory(), settings).attempt(plan_requests()[0])
+    next(attempt)
+    raw = checks.build_completion(write_json("A?", "Ignore gout."), complete=True)
+    prompt = attempt.send({"raw": raw}).messages[1]["content"]
+    assert "The reasons: an assistant sentence is not in the source. Avoid them." in prompt
+    assert "Ignore gout" not in prompt
+    with pytest.raises(StopIteration) as end:  # two attempts and no third
+        attempt.send({"raw": raw})
+    assert end.value.value.reason == 'an assistant sentence is not in the source: "Ignore gout."'
+
+
+def test_every_assistant_sentence_of_the_extractive_teacher_is_in_the_article():
+    dialogues, _ = synthesise(plan_requests(dialogues=5))
+    source = " ".join(section.text for section in GOUT.sections)
+    answers = [m["content"] for d in dialogues for m in d.messages if m["role"] == "assistant"]
+    assert answers
+    assert [s for text in answers for s in grounding.find_unsupported(text, source)] == []

@@ -1,0 +1,52 @@
+"""Tables of notebook 01: counts by source and reason, rates with intervals."""
+
+import pandas as pd
+from tests.support.project import make_dialogue, make_messages
+from tests.support.toy_dbke import QUESTION, ScriptedTeacher, plan_requests, synthesise
+
+from clinical_camel import data, dbke
+from clinical_camel.data import Dialogue
+
+
+def test_the_summary_counts_by_source():
+    requests = plan_requests([QUESTION])
+    dialogues, rejected = synthesise(requests)
+    summary = dbke.summarise(dbke.tabulate_dialogues(dialogues), rejected, requests)
+    assert summary[["source", "requested", "accepted", "rejected"]].to_numpy().tolist() == [
+        ["article", 2, 2, 0],
+        ["exam", 1, 1, 0],
+    ]
+
+
+def test_the_table_contains_the_hash_of_each_dialogue():
+    dialogues, _ = synthesise(plan_requests())
+    table = dbke.tabulate_dialogues(dialogues)
+    assert list(table["content_hash"]) == [data.content_hash(d) for d in dialogues]
+
+
+def test_a_run_without_accepted_dialogues_has_the_same_tables():
+    requests = plan_requests(dialogues=1)
+    dialogues, rejected = synthesise(requests, ScriptedTeacher("not json"))
+    table = dbke.tabulate_dialogues(dialogues)
+    assert list(table) == list(dbke.tabulate_dialogues([make_dialogue("x")]))
+    assert dbke.summarise(table, rejected, requests)["rejected"].sum() == 1
+    assert dbke.plot_lengths(table)
+
+
+def test_reasons_are_counted_without_the_sentences_that_they_quote():
+    rows = [("a", "exam", 'not in it: "x"'), ("b", "exam", 'not in it: "y"'), ("c", "exam", "cut")]
+    table = dbke.tabulate_reasons(pd.DataFrame(rows, columns=["id", "source", "reason"]))
+    assert table.to_numpy().tolist() == [
+        ["exam", "not in it", 2, 'not in it: "x"'],
+        ["exam", "cut", 1, ""],
+    ]
+
+
+def test_the_rate_of_unsupported_sentences_has_its_interval():
+    request = plan_requests(dialogues=1)[0]
+    answer = "Gout hurts. In an attack, naproxen is a drug that helps. Cats have rashes. Any pain?"
+    chat = Dialogue(id=request.id, source="article", messages=make_messages("Well?", answer))
+    table = dbke.tabulate_support([chat], [request]).set_index("support")
+    assert table.loc["verbatim", ["sentences", "unsupported"]].tolist() == [3, 2]
+    assert table.loc["linked", ["sentences", "unsupported"]].tolist() == [3, 1]
+    assert table.loc["linked", "low"] < 1 / 3 < table.loc["linked", "high"]

@@ -1,0 +1,130 @@
+"""The cost of a step and of a study, and its error on committed runs."""
+
+import dataclasses
+import re
+
+import pytest
+from tests.support.project import skip_if_rerun
+
+from clinical_camel import dbke
+from clinical_camel.estimate import costs
+from clinical_camel.estimate.costs import estimate_step
+from clinical_camel.estimate.report import exceeds_memory, format_step
+from clinical_camel.estimate.speed import MACHINES
+from clinical_camel.runner.jobs import Job, PlanError, load_job
+
+ENDPOINT = {"kind": "openai", "model": "m", "base_url": "https://h.invalid/v1", "terms": "own"}
+LARGE = {
+    "gradient_checkpointing_layers": -1,
+    "max_length": 4096,
+    "batch_size": 1,
+    "chat_template": "mini",
+}
+
+
+def load_teacher_job(**teacher) -> Job:
+    job = load_job("mini_camel", "01_dbke")
+    return dataclasses.replace(job, params=job.params | {"teacher": teacher})
+
+
+def load_training_job(**changed) -> Job:
+    params = load_job("mini_camel", "02_sft_qlora").params
+    return Job("x", "02_sft_qlora", params | changed)
+
+
+def test_a_teacher_costs_its_prices_and_takes_at_least_the_time_of_its_rate_limits():
+    limits = {"price_in": 2.0, "price_out": 8.0, "money_cap": 1.0, "requests_per_minute": 60}
+    cost = estimate_step(load_teacher_job(**ENDPOINT, **limits))
+    assert cost.money == (2 * cost.work.forward_tokens + 8 * cost.work.reply_tokens) / 1e6 > 1
+    assert cost.seconds["rate limits"] == 442
+    slow = estimate_step(load_teacher_job(**ENDPOINT, **limits, tokens_per_minute=60_000))
+    longest_reply = dbke.OpenAI.model_fields["max_new_tokens"].default
+    tokens = 4 * cost.work.forward_tokens + 442 * longest_reply
+    assert slow.seconds["rate limits"] == tokens / 1000
+    assert cost.money_cap == 1.0
+
+
+def test_a_local_teacher_is_estimated_as_a_model_that_generates():
+    teacher = {"kind": "local", "model": "mini", "terms": "own", "max_new_tokens": 100}
+    cost = estimate_step(load_teacher_job(**teacher))
+    assert cost.base.model == "mini"
+    assert cost.work.decode_steps % 100 == 0 < cost.work.decode_steps
+    assert cost.memory["key-value cache"] > 0
+    assert cost.seconds["work"] > cost.work.decode_steps * cost.base.layers * 7e-3
+    assert cost.money == 0
+
+
+@pytest.mark.parametrize(("size", "machine"), [("13b", "h200"), ("70b", "h200"), ("70b", "h100")])
+def test_the_advice_is_the_fewest_recomputed_layers_that_fit(size, machine, fresh_project):
+    changed = LARGE | {"model": f"meta-llama/Llama-2-{size}-hf"}
+    changed["mixture"] = {"outputs/x/01_dbke/dialogues.jsonl": 1.0}
+    cost = estimate_step(load_training_job(**changed), machine)
+    fewest = int(re.match(r"gradient_checkpointing_layers: (\d+) of", cost.advice)[1])
+    limit = 0.9 * MACHINES[machine].memory
+
+    def count_bytes(layers: int) -> int:
+        job = load_training_job(**changed | {"gradient_checkpointing_layers": layers})
+        return sum(estimate_step(job, machine).memory.values())
+
+    assert count_bytes(fewest) <= limit
+    assert fewest == 0 or count_bytes(fewest - 1) > limit
+    assert ("fewer do not fit" in cost.advice) == (fewest > 0)
+    assert "advice    gradient_checkpointing_layers" in "\n".join(format_step(cost))
+
+
+def test_a_70b_base_model_fits_an_h100_only_when_quantized(fresh_project):
+    changed = LARGE | {"model": "meta-llama/Llama-2-70b-hf"}
+    cost = estimate_step(load_training_job(**changed))
+    assert cost.machine == "h100"
+    assert cost.disk["download"] == 2 * 68_976_648_192
+    assert cost.memory["base in NF4"] == 68_451_041_280 // 2
+    assert not exceeds_memory(cost)
+    assert exceeds_memory(estimate_step(load_training_job(**changed, quantize="")))
+    measured = estimate_step(load_training_job(**changed), tokens_per_second=100.0)
+    assert measured.seconds["work"] == pytest.approx(measured.work.tokens / 100)
+
+
+def test_a_base_model_is_downloaded_once_per_study(fresh_project):
+    for file in (fresh_project / "params/mini_camel").glob("*.yaml"):
+        text = file.read_text().replace("model: mini", "model: meta-llama/Llama-2-7b-hf")
+        file.write_text(text.replace('chat_template: ""', "chat_template: mini"))
+    jobs = [load_job("mini_camel", step) for step in ("02_sft_qlora", "04_note_synthesis")]
+    first, second = costs.estimate_study(jobs)
+    assert "download" in first.disk
+    assert "download" not in second.disk
+    assert second.seconds["download"] == 0
+
+
+def test_an_error_names_the_params_file(fresh_project):
+    file = fresh_project / "params/mini_camel_raw/02_sft_qlora.yaml"
+    file.write_text(file.read_text().replace("[all-linear]", "[query]"))
+    jobs = [load_job("mini_camel_raw", "02_sft_qlora")]
+    with pytest.raises(PlanError, match=r"params/mini_camel_raw/02_sft_qlora.yaml: lora_targets"):
+        costs.estimate_study(jobs)
+
+
+# ---------------------------------------------------------------------------- committed runs
+
+
+def test_a_run_that_found_its_answers_in_a_journal_is_no_measurement(monkeypatch):
+    record = {"status": "complete", "device": {}, "params": {}, "notes": {"computed": {"a": {}}}}
+    monkeypatch.setattr(costs, "read_json", lambda _: record)
+    monkeypatch.setattr(costs, "estimate_step", lambda *_: pytest.fail("an estimate without need"))
+    assert list(costs.iter_measured_runs()) == []
+
+
+def test_a_run_with_settings_that_are_not_valid_today_is_left_out(project, monkeypatch):
+    project.file(
+        "outputs/old/05_loss_curves/run.json",
+        '{"status": "complete", "device": {}, "params": {"parallel": "fsdp"}}',
+    )
+    assert list(costs.iter_measured_runs()) == []
+
+
+def test_the_estimate_of_training_is_close_to_the_committed_run():
+    skip_if_rerun()
+    runs = {run.cost.step: run for run in costs.iter_measured_runs() if run.cost.study[-1] == "l"}
+    training = runs["02_sft_qlora"]
+    assert 0.75 < training.memory_ratio < 1.33
+    assert 0.6 < training.seconds_ratio < 1.6
+    assert 0.7 < runs["03_eval_fewshot"].memory_ratio < 1.4

@@ -1,0 +1,58 @@
+"""Memory by part, compared with loaded models and real optimizers."""
+
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments
+
+from clinical_camel import models, sft_qlora
+from clinical_camel.estimate import memory
+from clinical_camel.estimate.shapes import find_base
+from clinical_camel.estimate.speed import MACHINES
+from clinical_camel.estimate.work import Work
+from clinical_camel.runner.jobs import load_job
+
+
+@pytest.mark.parametrize("quantize", ["nf4", "int8", ""])
+def test_weights_have_the_bytes_of_the_loaded_model(quantize):
+    model = models.load_base("mini", quantize)
+    loaded = sum(p.numel() * p.element_size() for p in model.parameters())
+    for module in model.modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if state is not None:
+            inner = state.state2
+            tensors = (state.absmax, state.code, state.offset, inner.absmax, inner.code)
+            loaded += sum(t.numel() * t.element_size() for t in tensors)
+        if quantize == "int8" and hasattr(module, "state"):
+            loaded += 4 * module.out_features
+    assert sum(memory.estimate_weights(find_base("mini"), quantize, 4).values()) == loaded
+
+
+@pytest.mark.parametrize("optimizer", sft_qlora.OPTIMIZERS)
+def test_optimizer_states_have_the_bytes_of_the_real_optimizer(optimizer, tmp_path):
+    sizes = [(64, 256), (8, 16)]
+    weights = [torch.nn.Parameter(torch.ones(size)) for size in sizes]
+    arguments = TrainingArguments(output_dir=str(tmp_path), optim=optimizer, use_cpu=True)
+    kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    built = kind(weights, **settings)
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 0.1)
+    built.step()
+    measured = 0
+    for state in built.state.values():
+        tensors = [t for name, t in state.items() if torch.is_tensor(t) and "qmap" not in name]
+        measured += sum(t.numel() * t.element_size() for t in tensors if t.numel() > 1)
+    assert memory.estimate_optimizer_states(optimizer, sizes) == measured
+
+
+def test_checkpointing_needs_less_memory_and_a_longer_row_more():
+    base = find_base("meta-llama/Llama-2-13b-hf")
+    changed = {"gradient_checkpointing_layers": -1, "max_length": 4096, "batch_size": 1}
+    recipe = load_job("mini_camel", "02_sft_qlora").settings.model_copy(update=changed)
+
+    def activations(longest_row: int, **changed) -> int:
+        work = Work(longest_row=longest_row)
+        settings = recipe.model_copy(update=changed)
+        return memory.estimate_training(base, settings, work, MACHINES["h100"])["activations"]
+
+    assert activations(4096) < activations(4096, gradient_checkpointing_layers=0) / 5
+    assert activations(4096) == 2 * activations(2048) == activations(0)

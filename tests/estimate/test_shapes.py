@@ -1,0 +1,78 @@
+"""Base models without weights: their published sizes, LoRA matrices and saved activations."""
+
+import json
+
+import pytest
+
+from clinical_camel.estimate import shapes
+from clinical_camel.estimate.shapes import find_base, list_lora_shapes
+from clinical_camel.runner.jobs import PlanError
+
+ALL = ("all-linear",)
+
+
+@pytest.mark.parametrize(
+    ("model", "total"),
+    [
+        ("huggyllama/llama-7b", 6_738_415_616),
+        ("huggyllama/llama-13b", 13_015_864_320),
+        ("meta-llama/Llama-2-7b-hf", 6_738_415_616),
+        ("meta-llama/Llama-2-13b-hf", 13_015_864_320),
+        ("meta-llama/Llama-2-70b-hf", 68_976_648_192),
+        ("meta-llama/Llama-3.1-8B-Instruct", 8_030_261_248),
+        ("bigscience/bloom-7b1", 7_069_016_064),
+        ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 1_100_048_384),
+        ("Qwen/Qwen2.5-7B", 7_615_616_512),
+        ("Qwen/Qwen3-8B", 8_190_735_360),
+    ],
+)
+def test_a_known_base_model_has_the_published_number_of_parameters(model, total):
+    assert find_base(model).parameters == total
+
+
+def test_the_linear_weights_are_those_that_are_quantized():
+    assert find_base("meta-llama/Llama-2-70b-hf").linear_weights == 68_451_041_280
+
+
+def test_an_unknown_base_model_needs_its_config_file(tmp_path):
+    with pytest.raises(PlanError, match=r"--config path/to/config.json.*Llama-2-7b-hf"):
+        find_base("somebody/unknown")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(shapes.SHAPES["Qwen/Qwen3-8B"]))
+    assert find_base("somebody/unknown", str(config)).parameters == 8_190_735_360
+    with pytest.raises(PlanError, match=r"--config: no file nowhere\.json"):
+        find_base("somebody/unknown", "nowhere.json")
+    config.write_text('{"model_type": "none such"}')
+    with pytest.raises(PlanError, match="transformers has no such model_type"):
+        find_base("somebody/other", str(config))
+
+
+def test_every_model_of_the_table_can_be_built():
+    for model in shapes.SHAPES:
+        assert find_base(model).context >= 2048
+
+
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    # PEFT on the complete model, once; mini: outputs/mini_camel/02_sft_qlora/parameters.csv
+    [("mini", 655_360), ("meta-llama/Llama-2-70b-hf", 828_375_040), ("Qwen/Qwen3-8B", 174_587_904)],
+)
+def test_lora_weights_are_counted_on_all_layers(model, weights):
+    matrices = list_lora_shapes(find_base(model), 64, ALL)
+    assert sum(rows * columns for rows, columns in matrices) == weights
+
+
+def test_lora_on_layers_that_do_not_exist_names_those_that_do():
+    with pytest.raises(PlanError, match=r"lora_targets: query.*q_proj"):
+        list_lora_shapes(find_base("mini"), 8, ("query",))
+
+
+@pytest.mark.parametrize(
+    ("model", "megabytes"),
+    # calculated by hand from the layers: shared facts on performance, 2.3
+    [("meta-llama/Llama-2-7b-hf", 5.7), ("meta-llama/Llama-2-70b-hf", 30.5)],
+)
+def test_saved_activations_agree_with_a_count_by_hand(model, megabytes):
+    base = find_base(model)
+    per_layer = shapes.count_activation_bytes(base, 64, ALL, number_size=2)
+    assert per_layer * base.layers / 1e6 == pytest.approx(megabytes, rel=0.1)

@@ -1,0 +1,20 @@
+"""The throughput of machines, compared with published speeds."""
+
+import pytest
+
+from clinical_camel.estimate import speed
+from clinical_camel.estimate.shapes import find_base
+from clinical_camel.estimate.work import Work
+
+
+def test_the_estimate_equals_the_published_speed_that_it_comes_from():
+    base, lora_weights = find_base("meta-llama/Llama-2-70b-hf"), 828_375_040
+    work = Work(training_tokens=1e6)
+    seconds = speed.estimate_seconds(base, lora_weights, 1.0, work, speed.MACHINES["h100"])
+    assert 1e6 / seconds == pytest.approx(786, rel=0.05)
+
+
+def test_a_small_base_model_is_planned_for_a_cpu_and_a_named_machine_wins():
+    assert speed.choose_machine(None) == speed.choose_machine(find_base("mini")) == "cpu"
+    assert speed.choose_machine(find_base("huggyllama/llama-7b")) == "h100"
+    assert speed.choose_machine(find_base("mini"), "a100") == "a100"

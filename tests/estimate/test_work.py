@@ -1,0 +1,194 @@
+"""Rows, tokens and steps before a run are those of the run."""
+
+import pandas as pd
+import pytest
+import torch
+from tests.support.project import Memory
+from transformers import Trainer, TrainingArguments
+
+from clinical_camel import dbke, eval_fewshot, models
+from clinical_camel.core.paths import root
+from clinical_camel.estimate import work
+from clinical_camel.runner.jobs import load_job
+
+ENDPOINT = dbke.OpenAI(model="m", base_url="https://h.invalid/v1", terms="own", money_cap=0.0)
+LOCAL_ENDPOINT = {"base_url": "http://localhost/v1"}  # needs no key
+
+
+def load_settings(step, study="mini_camel", **changed):
+    return load_job(study, step).settings.model_copy(update=changed)
+
+
+# ------------------------------------------------------------------------------- 01: dialogues
+
+
+@pytest.mark.parametrize("context", [8192, 3500])
+def test_prompts_of_a_language_model_are_those_that_would_be_sent(context):
+    teacher = ENDPOINT.model_copy(update={"context": context})
+    settings = load_settings("01_dbke", teacher=teacher)
+    done = work.count_dialogues(settings, sample=0)
+    local = settings.model_copy(update={"teacher": teacher.model_copy(update=LOCAL_ENDPOINT)})
+    prompts = [dbke.build_messages(request) for request in dbke.prepare(local).requests]
+    tokens = [sum(len(m["content"]) for m in messages) // 4 for messages in prompts]
+    assert (done.rows, done.forward_tokens) == (len(prompts), sum(tokens))
+    assert done.reply_tokens == len(prompts) * 6 * 54
+    assert done.unknown == ("how fast the endpoint answers",)
+
+
+def test_a_sample_of_the_prompts_has_about_the_same_tokens():
+    settings = load_settings("01_dbke", teacher=ENDPOINT)
+    complete, sampled = (work.count_dialogues(settings, sample=n) for n in (0, 50))
+    assert sampled.forward_tokens == pytest.approx(complete.forward_tokens, rel=0.05)
+    assert sampled.rows == complete.rows == 442
+
+
+def test_a_long_article_has_more_requests():
+    changed = {"questions": [], "dialogues_per_article": 1}
+    teacher = ENDPOINT.model_copy(update={"context": 3000})
+    settings = load_settings("01_dbke", teacher=teacher, **changed)
+    assert work.count_dialogues(settings).rows > 69
+
+
+def test_articles_on_the_hub_are_counted_from_their_limit():
+    changed = {"questions": [], "articles": ["medquad"], "teacher": ENDPOINT}
+    settings = load_settings("01_dbke", **changed, article_limits={"medquad": 10})
+    done = work.count_dialogues(settings)
+    assert done.forward_tokens == done.reply_tokens == 0
+    assert done.rows == 50
+    assert done.unknown[0] == "50 prompts: their texts are not on this machine"
+    unlimited = work.count_dialogues(settings.model_copy(update={"article_limits": {}}))
+    assert unlimited.unknown[0] == "articles: on the hub, not counted"
+
+
+# -------------------------------------------------------------------------------- 02: training
+
+
+@pytest.mark.parametrize("study", ["mini_camel", "mini_camel_raw"])
+def test_steps_and_tokens_of_training_are_those_of_the_committed_run(study):
+    recipe = load_settings("02_sft_qlora", study)
+    done = work.count_training(recipe, models.load_tokenizer("mini"))
+    log = pd.read_csv(root() / f"outputs/{study}/02_sft_qlora/train_log.csv").iloc[-1]
+    assert (done.optimizer_steps, done.tokens) == (log["step"], log["tokens"])
+    assert not done.estimates
+    assert not done.unknown
+
+
+STEPS = {"batch_size": 4, "gradient_accumulation_steps": 2, "num_epochs": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed", "steps"),
+    [
+        (10, {}, 5),  # 3 batches, 2 per step: 2 steps, the second incomplete
+        (8, {}, 3),  # 1 step per epoch
+        (1, {}, 3),
+        (0, {}, 0),
+        (10, {"num_epochs": 0.5}, 1),
+        (100, {"gradient_accumulation_steps": 1, "num_epochs": 1.0}, 25),
+    ],
+)
+def test_steps_are_counted_as_the_trainer_counts_them(rows, changed, steps):
+    recipe = load_settings("02_sft_qlora", **STEPS | changed)
+    assert work.count_optimizer_steps(rows, recipe) == steps
+
+
+def test_the_trainer_has_the_same_number_of_steps(tmp_path):
+    settings = {"gradient_accumulation_steps": 2, "num_train_epochs": 2.5}
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), per_device_train_batch_size=4, use_cpu=True, **settings
+    )
+    rows = [{"x": torch.zeros(1), "labels": torch.zeros(1)}] * 10
+    trainer = Trainer(torch.nn.Linear(1, 1), arguments, train_dataset=rows)
+    values = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
+    recipe = load_settings("02_sft_qlora", **STEPS)
+    assert work.count_optimizer_steps(10, recipe) in values
+
+
+def test_dialogues_that_do_not_exist_yet_are_estimated_from_the_settings_of_01(fresh_project):
+    done = work.count_training(load_settings("02_sft_qlora"), models.load_tokenizer("mini"))
+    text = "dialogues: 345 rows of 324 tokens, estimated from the settings of 01_dbke"
+    assert text in done.estimates
+    assert done.optimizer_steps == 798  # 69 articles with five dialogues each
+    assert done.longest_row == 1024
+
+
+def test_dialogues_from_the_hub_are_unknown_without_a_limit(fresh_project):
+    file = fresh_project / "params/mini_camel/01_dbke.yaml"
+    file.write_text(file.read_text().replace("[mini_articles]", "[medquad]"))
+    recipe = load_settings("02_sft_qlora", packing=True)
+    done = work.count_training(recipe, None)
+    assert done.unknown == ("dialogues: unknown until 01_dbke has run",)
+    assert work.NO_TOKENIZER in done.estimates
+    limited = file.read_text().replace("article_limits: {}", "article_limits: {medquad: 100}")
+    file.write_text(limited)
+    assert not work.count_training(recipe, None).unknown
+
+
+# --------------------------------------------------------------------------------- 03: scoring
+
+
+def test_scoring_is_counted_as_the_scorer_computes_it():
+    design = load_settings(
+        "03_eval_fewshot",
+        adapters={"base": ""},
+        benchmarks=["mini_exam"],
+        question_limit=12,
+        quantize="",
+        protocols=["letter", "chat"],
+    )
+    llm = models.load("mini", {"base": ""})["base"]
+    eval_fewshot.answer_all({"base": llm}, *eval_fewshot.load_exam(design), design, Memory())
+    done = work.count_scoring(design, llm.tokenizer, llm.max_length, sample=0)
+    assert done.tokens == llm.counts["row_tokens"] + llm.counts["prefix_tokens"]
+    assert done.logit_share * done.tokens == pytest.approx(llm.counts["head_rows"])
+    assert done.rows == 12
+
+
+def test_a_sample_of_the_questions_is_close_and_marked_as_an_estimate():
+    changed = {"protocols": ["letter"], "variants": ["as_given"]}
+    design = load_settings("03_eval_fewshot", "mini_camel_controls", **changed)
+    tokenizer = models.load_tokenizer("mini")
+    complete = work.count_scoring(design, tokenizer, 4096, sample=0)
+    sampled = work.count_scoring(design, tokenizer, 4096, sample=30)
+    assert sampled.tokens == pytest.approx(complete.tokens, rel=0.1)
+    assert sampled.estimates == ("mini_exam: estimated from 29 of 312 questions",)
+    assert not complete.estimates
+
+
+def test_replies_are_generated_in_batches_of_the_token_budget():
+    done = work._count_generation([10, 30, 20], new_tokens=10, token_budget=60)
+    assert (done.decode_steps, done.forward_tokens, done.longest_row) == (20, 60, 40)
+
+
+def test_a_benchmark_on_the_hub_has_its_published_size():
+    changed = {"benchmarks": ["medqa_us"], "protocols": ["letter"], "num_shots": [0, 5]}
+    done = work.count_scoring(load_settings("03_eval_fewshot", **changed), None, 4096)
+    assert done.rows == 1273
+    assert done.tokens == 2 * (2 * 1273 * 245 + 5 * 245)  # two models; the exemplars once
+
+
+# ----------------------------------------------------------------------------------- 04: notes
+
+
+def test_notes_are_counted_on_the_shipped_consultations():
+    task = load_settings("04_note_synthesis")
+    done = work.count_notes(task, models.load_tokenizer("mini"), 4096)
+    assert done.rows == 28
+    assert done.decode_steps % 256 == 0
+    assert not done.unknown
+
+
+def test_windows_sections_and_other_decodings_add_prompts():
+    tokenizer = models.load_tokenizer("mini")
+
+    def count(context=4096, **changed):
+        task = load_settings("04_note_synthesis", **{"other_decodings": []} | changed)
+        return work.count_notes(task, tokenizer, context)
+
+    plain = count()
+    assert count(other_decodings=["greedy"]).forward_tokens == 2 * plain.forward_tokens
+    sections = count(unit="section")
+    assert sections.forward_tokens == 4 * plain.forward_tokens
+    assert sections.rows == plain.rows == 28
+    assert count(256 + 100).forward_tokens == 0
+    assert count(256 + 100, too_long="windows").forward_tokens > plain.forward_tokens

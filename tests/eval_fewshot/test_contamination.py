@@ -1,0 +1,90 @@
+"""Tables of exam questions that occur in training data. The search is in tests/data."""
+
+import pandas as pd
+import pytest
+
+from clinical_camel import data, eval_fewshot
+from clinical_camel.data import Article, Question, Section
+
+LONG = (
+    "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "
+    "a wedding feast. Which drug lowers his uric acid for good?"
+)
+GOUT = Question(id="gout", question=LONG, options=["colchicine", "allopurinol"], answer=1)
+FAINT = Question(
+    id="faint",
+    question="A young woman faints on standing after a week of vomiting. What is low?",
+    options=["her potassium", "her mood"],
+    answer=0,
+)
+SALT = "Salt is a crystal that is found in the sea and in the earth."
+
+
+def article(name, text):
+    return Article(id=name, title="T", sections=[Section(heading="", text=text)])
+
+
+def test_each_benchmark_is_counted_in_each_source_and_each_question_once():
+    questions = {"a": [GOUT], "b": [GOUT, FAINT]}
+    training_data = {
+        "leaky": [article("x", LONG), article("y", LONG)],
+        "other": [article("x", SALT)],
+    }
+    overlaps = data.search_sources(questions, training_data)
+    assert len(overlaps) == 4  # two rows of one source, for each benchmark
+    counts = eval_fewshot.count_overlaps(overlaps, questions, training_data)
+    counts = counts.set_index(["benchmark", "trained_on"])
+    row = counts.loc[("b", "leaky"), ["rows", "n", "question", "share"]]
+    assert row.tolist() == [2, 2, 1, 0.5]
+    assert counts.xs("other", level="trained_on")["share"].tolist() == [0.0, 0.0]
+    text = eval_fewshot.format_closest_pairs(overlaps, questions, 1)
+    assert text.count("similarity 1.00") == 2
+    assert "allopurinol" in text
+
+
+def test_without_training_data_the_tables_are_empty():
+    questions = {"b": [GOUT, FAINT]}
+    overlaps = data.search_sources(questions, {})
+    counts = eval_fewshot.count_overlaps(overlaps, questions, {})
+    assert (len(counts), set(counts) > {"benchmark", "trained_on", "share"}) == (0, True)
+    text = eval_fewshot.format_closest_pairs(overlaps, questions, 1)
+    assert text == "no exam question found in the training data"
+
+
+def answers_of(*rows):
+    """One answer per (benchmark, id, correct)."""
+    answers = pd.DataFrame(rows, columns=["benchmark", "id", "correct"])
+    return answers.assign(
+        model="m",
+        variant="as_given",
+        protocol="p",
+        num_shots=0,
+        answer=0,
+        predicted=0,
+        correct_norm=answers["correct"],
+        fits=True,
+        confidence=None,
+    )
+
+
+def exam(*names):
+    questions = [Question(id=i, question="?", options=["x", "y"], answer=0) for i in "123"]
+    return dict.fromkeys(names, questions)
+
+
+def test_a_clean_score_leaves_out_overlapping_questions():
+    answers = answers_of(("a", "1", True), ("a", "2", False), ("a", "3", False), ("b", "1", True))
+    overlaps = pd.DataFrame({"benchmark": ["a", "a", "b"], "id": ["1", "1", "1"]})
+    table = eval_fewshot.compute_clean_scores(answers, exam("a", "b"), overlaps)
+    table = table.set_index("benchmark")
+    assert table.loc["a", ["n", "n_clean", "overlapping"]].tolist() == [3, 2, 1]
+    assert table.loc["a", "accuracy_clean"] == 0.0
+    assert table["accuracy"].tolist() == pytest.approx([1 / 3, 1.0])
+    assert table.loc["b", ["n_clean", "overlapping"]].tolist() == [0, 1]
+    assert table["accuracy_clean"].isna().tolist() == [False, True]
+
+
+def test_without_overlaps_the_clean_score_is_the_score():
+    overlaps = data.search_sources({}, {})
+    row = eval_fewshot.compute_clean_scores(answers_of(("a", "1", True)), exam("a"), overlaps)
+    assert row[["n", "n_clean", "accuracy_clean"]].to_numpy().tolist() == [[1, 1, 1.0]]

@@ -1,0 +1,66 @@
+"""The figures of step 03: what is drawn, and that labels do not overlap."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+from tests.support.toy_scores import published, scores
+
+from clinical_camel import eval_fewshot
+
+
+def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
+    rows = [
+        {"benchmark": name, "protocol": protocol, "variant": "as_given", "model": model}
+        for name in ("a", "b")
+        for protocol in ("letter", "chat")
+        for model in ("base", "tuned")
+    ]
+    figure = eval_fewshot.plot_scores(scores(*rows))
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["letter\n5-shot\nn = 1273", "chat\n5-shot\nn = 1273"]
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert set(legend) == {"base", "tuned", "chance"}
+
+
+def test_calibration_has_the_diagonal_and_a_line_per_model():
+    table = pd.DataFrame(
+        {"benchmark": "a", "model": ["base", "base", "tuned"], "n": [5, 5, 9]}
+        | {"confidence": [0.2, 0.8, 0.5], "accuracy": [0.3, 0.6, 0.5]}
+    )
+    axis = eval_fewshot.plot_calibration(table).axes[0]
+    texts = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert texts == ["perfect calibration", "base, n = 10", "tuned, n = 9"]
+
+
+def test_a_recalled_value_is_drawn_hollow():
+    rows = published({"value": 60.7}, {"value": 45.2, "size": "13b", "status": "recalled, x"})
+    figure = eval_fewshot.plot_published(eval_fewshot.assess_published(rows))
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "s"]
+    faces = [to_rgba(line.get_markerfacecolor()) == to_rgba("white") for line in dots]
+    assert faces == [False, True]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["5-shot", "5-shot (recalled, no source found)", "chance"]
+
+
+def test_ten_benchmarks_in_eight_protocols_have_a_dot_each_and_a_range():
+    rows = [
+        {"benchmark": f"benchmark_{i}", "protocol": f"protocol_{k}", "correct": 400 + 50 * k}
+        for i in range(10)
+        for k in range(8)
+    ]
+    figure = eval_fewshot.plot_protocols(scores(*rows))
+    axis = figure.axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts == ["27.5 points\n31.4 to 58.9"] * 10
+    assert len(axis.containers) == 80
+    figure.draw_without_rendering()
+    heights = sorted(label.get_window_extent().y0 for label in axis.get_yticklabels())
+    tallest = max(label.get_window_extent().height for label in axis.get_yticklabels())
+    assert min(np.diff(heights)) > tallest  # labels do not overlap
+
+
+def test_protocols_of_several_models_are_rejected():
+    with pytest.raises(ValueError, match="scores of base, tuned; select one model"):
+        eval_fewshot.plot_protocols(scores({"model": "base"}, {}))

@@ -1,0 +1,187 @@
+"""The arithmetic of the tables, on answers made up here."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from clinical_camel import eval_fewshot
+from clinical_camel.data import Question
+
+TOY = {
+    "toy": [Question(id=str(i), question="?", options=list("abcd"), answer=0) for i in range(10)]
+}
+
+
+def answers_of(**models):
+    """One answer per question for each model; True if it is correct."""
+    return pd.DataFrame(
+        {
+            "model": model,
+            "benchmark": "toy",
+            "variant": "as_given",
+            "protocol": "option_text",
+            "num_shots": 0,
+            "id": str(i),
+            "subset": "",
+            "content_hash": "",
+            "answer": 0,
+            "predicted": 0 if is_correct else 1,
+            "predicted_norm": 0,
+            "correct": is_correct,
+            "correct_norm": True,
+            "fits": True,
+            "tokens": 1,
+            "logprobs": "-1.0 -2.0 -3.0 -4.0",
+            "reply": "",
+            "confidence": 0.5,
+        }
+        for model, correct in models.items()
+        for i, is_correct in enumerate(correct)
+    )
+
+
+def clustered(size: int) -> dict[str, list[Question]]:
+    """The toy questions in groups of this size."""
+    rows = enumerate(TOY["toy"])
+    return {"toy": [dataclasses.replace(q, group=f"condition {i // size}") for i, q in rows]}
+
+
+# ------------------------------------------------------------------------------------- scores
+
+
+def test_accuracy_has_its_interval_and_chance():
+    answers = answers_of(base=[True] * 8 + [False] * 2)
+    row = eval_fewshot.compute_scores(answers, TOY).iloc[0]
+    assert row["accuracy"] == 0.8
+    assert (round(row["low"], 3), round(row["high"], 3)) == (0.490, 0.943)  # Wilson, 8 of 10
+    assert row["chance"] == 0.25
+    assert row["majority"] == 1.0  # every correct option is the first in this toy
+
+
+def test_clusters_are_counted_and_widen_the_interval():
+    answers = answers_of(base=[True] * 5 + [False] * 5)
+    grouped = eval_fewshot.compute_scores(answers, clustered(5)).iloc[0]
+    independent = eval_fewshot.compute_scores(answers, TOY).iloc[0]
+    assert (grouped["clusters"], independent["clusters"]) == (2, 10)
+    assert grouped["cluster_low"] < 0.01  # two clusters carry no information
+    assert grouped["cluster_high"] > 0.99
+    assert pd.isna(independent["cluster_low"])
+
+
+def test_calibration_is_the_accuracy_per_bin_of_confidence():
+    answers = answers_of(base=[True, True, False, False]).assign(confidence=[0.9, 0.9, 0.9, 0.3])
+    table = eval_fewshot.compute_calibration(answers)
+    assert table[["n", "accuracy"]].to_numpy().tolist() == [[1, 0.0], [3, pytest.approx(2 / 3)]]
+    error = eval_fewshot.compute_scores(answers, TOY)["calibration_error"].iloc[0]
+    assert error == pytest.approx((0.3 * 1 + (0.9 - 2 / 3) * 3) / 4)
+
+
+def test_published_values_are_joined_by_benchmark_and_shots():
+    answers = answers_of(base=[True] * 10)
+    published = pd.DataFrame(
+        {"benchmark": ["toy"] * 2, "num_shots": [0, 5], "published": [0.5, 0.6]}
+    )
+    joined = eval_fewshot.compute_scores(answers, TOY, published)
+    assert joined["published"].tolist() == [0.5]
+    assert "published" not in eval_fewshot.compute_scores(answers, TOY)
+
+
+def test_published_values_have_their_status():
+    rows = eval_fewshot.select_published("clinical_camel:70b")
+    medqa = rows[(rows["benchmark"] == "medqa_us") & (rows["num_shots"] == 5)].iloc[0]
+    assert medqa["published"] == pytest.approx(0.607)
+    assert medqa["published_status"].startswith("confirmed")
+    assert eval_fewshot.select_published("").empty
+
+
+# ---------------------------------------------------------------------------------- subgroups
+
+
+def test_subgroups_of_a_benchmark_have_scores():
+    questions = [
+        Question(
+            id=str(i), question="?" * (i + 1), options=list("ab"), answer=0, subset="st"[i % 2]
+        )
+        for i in range(6)
+    ]
+    answers = answers_of(base=[True, False] * 3)
+    table = eval_fewshot.compute_subgroup_scores(answers, {"toy": questions})
+    table = table.set_index(["grouping", "subgroup"])
+    assert table["accuracy"].loc["subset"].to_dict() == {"s": 1.0, "t": 0.0}
+    assert table["n"].loc["length"].to_dict() == {"long": 2, "middle": 2, "short": 2}
+    assert "image" not in table.index.get_level_values("grouping")  # no image is suspected
+
+
+def test_subgroups_use_the_first_variant_alone():
+    questions = {
+        "toy": [dataclasses.replace(q, subset="ab"[i % 2]) for i, q in enumerate(TOY["toy"])]
+    }
+    answers = answers_of(base=[True] * 10)
+    both = pd.concat([answers, answers.assign(variant="options_only", correct=False)])
+    table = eval_fewshot.compute_subgroup_scores(both, questions)
+    assert set(table["variant"]) == {"as_given"}
+    assert table["accuracy"].tolist() == [1.0] * 5  # two subsets, three lengths
+
+
+# --------------------------------------------------------------------------------- comparison
+
+
+def test_models_are_compared_on_the_same_questions():
+    answers = answers_of(base=[True, False, False, False], tuned=[True, True, True, True])
+    row = eval_fewshot.compare_models(answers, TOY, "base", seed=0).iloc[0]
+    assert (row["only_model_correct"], row["only_baseline_correct"]) == (3, 0)
+    assert row["difference"] == 0.75
+    assert row["p"] == pytest.approx(0.25)  # exact: 2 * (1/2) ** 3
+
+
+def test_clustered_questions_are_compared_by_cluster():
+    answers = answers_of(base=[False] * 10, tuned=[True] * 5 + [False] * 5)
+    (independent, grouped) = (
+        eval_fewshot.compare_models(answers, questions, "base", seed=0).iloc[0]
+        for questions in (TOY, clustered(5))
+    )
+    assert (independent["clusters"], grouped["clusters"]) == (10, 2)
+    assert independent["p"] == pytest.approx(2 * 0.5**5)  # five coins
+    assert grouped["p"] == 1.0  # one coin: tuned wins one condition, the other is a tie
+    assert grouped["high"] - grouped["low"] > independent["high"] - independent["low"]
+
+
+def test_p_values_are_adjusted_for_several_comparisons():
+    two = [answers_of(base=[False] * 8, tuned=[True] * 8).assign(num_shots=n) for n in (0, 5)]
+    table = eval_fewshot.compare_models(pd.concat(two), TOY, "base", seed=0)
+    assert table["p_holm"].tolist() == pytest.approx([2 * p for p in table["p"]])
+
+
+@pytest.mark.parametrize("baseline", ["base", "tuned"])
+def test_a_single_model_gives_an_empty_comparison_with_all_columns(baseline):
+    table = eval_fewshot.compare_models(answers_of(tuned=[True]), TOY, baseline, seed=0)
+    assert (len(table), {"difference", "low", "p_holm"} <= set(table)) == (0, True)
+    assert len(eval_fewshot.format_table(table)) == 0
+
+
+# ---------------------------------------------------------------------------- for the notebook
+
+
+def test_a_formatted_table_has_percent_one_column_per_interval_and_no_constant_column():
+    answers = answers_of(base=[True] * 8 + [False] * 2, tuned=[True] * 10)
+    scores = eval_fewshot.compute_scores(answers, TOY)
+    page = eval_fewshot.format_table(scores)
+    assert list(page)[:6] == ["benchmark", "model", "n", "accuracy", "95 %", "chance"]
+    row = ["toy", "base", 10, 80.0, "49.0\xa0to\xa094.3", 25.0]  # no line break in an interval
+    assert page.iloc[0, :6].tolist() == row
+    assert not {"variant", "too long", "low", "high", "cluster low"} & set(page)
+    assert set(eval_fewshot.format_table(scores.head(1))) > {"variant", "too long"}
+
+
+def test_a_failure_marks_the_correct_and_the_predicted_option():
+    text = eval_fewshot.format_failures(answers_of(base=[True, False]), TOY, "base", 3)
+    assert text.count("toy, option_text") == 1
+    assert "(A) a" in text
+    assert text.index("correct") < text.index("predicted")
+
+
+def test_the_headline_has_every_model_with_its_interval():
+    scores = eval_fewshot.compute_scores(answers_of(base=[True] * 8 + [False] * 2), TOY)
+    line = "toy, option_text, 0-shot, n = 10, chance 25%: base 80.0% [49.0%, 94.3%]"
+    assert eval_fewshot.format_headline(scores) == line

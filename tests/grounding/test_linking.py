@@ -1,0 +1,147 @@
+"""Tests of grounding.linking: paraphrases are supported, changed facts are not."""
+
+import pytest
+from tests.support.visit import VISIT, visit
+
+from clinical_camel import grounding
+
+
+def verdict(sentence: str, source=VISIT) -> str:
+    return grounding.link_sentences([sentence], source)[0].verdict
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Cough x 2 weeks.",
+        "Cough for 14 days.",
+        "The patient denies fever and dyspnea.",
+        "Left knee pain.",
+        "Takes lisinopril 20 mg daily and acetaminophen.",
+        "We will start naproxen 500 mg b.i.d.",
+        "Roger is a 62-year-old male.",
+        "He has a cough.",
+    ],
+)
+def test_a_paraphrase_is_supported(sentence):
+    assert grounding.link_sentences([sentence], VISIT)[0].reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected", "kind"),
+    [
+        ("Cough x 3 weeks.", "contradicted", "duration"),
+        ("Cough x 2 months.", "contradicted", "duration"),
+        ("We will start naproxen 250 mg b.i.d.", "contradicted", "dose"),
+        ("We will start naproxen 500 mcg b.i.d.", "contradicted", "dose"),
+        ("We will start naproxen 500 mg daily.", "contradicted", "frequency"),
+        ("Takes lisinopril 500 mg.", "contradicted", "dose"),  # the dose of the other drug
+        ("Right knee pain.", "contradicted", "side"),
+        ("The patient reports fever.", "contradicted", "symptom"),
+        ("The patient denies cough.", "contradicted", "negation"),
+        ("He has a cough and a rash.", "unsupported", "symptom"),
+        ("He has a cough and takes warfarin.", "unsupported", "medication"),
+        ("Roger is a 26-year-old male.", "contradicted", "age"),
+        ("She has a cough.", "contradicted", "sex"),
+        ("Edith is a 62-year-old male.", "unsupported", "name"),
+    ],
+)
+def test_a_changed_fact_is_detected_and_reported(sentence, expected, kind):
+    link = grounding.link_sentences([sentence], VISIT)[0]
+    assert link.verdict == expected
+    assert any(reason.startswith(f"{kind}: ") for reason in link.reasons), link.reasons
+
+
+def test_a_sentence_on_another_subject_has_too_few_words():
+    link = grounding.link_sentences(["A violin teacher recommended the mountains."], VISIT)[0]
+    assert (link.verdict, link.sources) == ("unsupported", ())
+    assert link.reasons[0].startswith("words: 0%")
+
+
+def test_the_sources_are_the_sentences_with_the_words_best_first():
+    source = ["Rest helps.", "Naproxen relieves acute gout.", "Drink enough water."]
+    sentence = "Naproxen relieves acute gout, and so does enough water."
+    assert grounding.link_sentences([sentence], source)[0].sources == (1, 2)
+
+
+def test_a_question_needs_no_question_mark():
+    source = visit("D: okay and do you have any fever", "P: no")
+    assert verdict("Denies fever.", source) == "supported"
+    assert verdict("Fever.", source) == "contradicted"
+
+
+def test_a_warning_neither_affirms_nor_denies_a_symptom():
+    source = visit("D: Come back if you get a fever.")
+    assert verdict("Come back if fever.", source) == verdict("No fever.", source) == "supported"
+
+
+def test_a_number_elsewhere_in_an_article_does_not_support_a_sentence():
+    source = ["The disease is caused by changes in any of 5 genes.", "It affects 10 people a year."]
+    changed = "The disease is caused by changes in any of 10 genes."
+    assert verdict(source[0], source) == "supported"
+    assert verdict(changed, source) == "contradicted"
+
+
+def test_a_negated_verb_is_detected():
+    source = ["Naproxen is recommended in acute gout of the foot."]
+    assert verdict("In acute gout, naproxen is recommended.", source) == "supported"
+    assert verdict("In acute gout, naproxen is not recommended.", source) == "contradicted"
+
+
+def test_both_sides_are_left_and_right():
+    source = ["The left knee is swollen.", "The right knee is swollen.", "The left hip is sore."]
+    assert verdict("Both knees are swollen.", source) == "supported"
+    assert verdict("The bilateral hip is sore.", source) == "contradicted"
+
+
+def test_an_unlisted_drug_is_recognised_by_its_dose():
+    assert verdict("Start zorbexin 20 mg.", ["Start lisinopril 20 mg."]) == "unsupported"
+
+
+# ------------------------------------------------------------------------------------ judge
+
+
+def test_a_judge_decides_instead_of_the_words():
+    calls = []
+
+    def judge(premise: str, hypothesis: str) -> str:
+        calls.append((premise, hypothesis))
+        return "unsupported"
+
+    source = ["Rest helps.", "Gout hurts."]
+    links = grounding.link_sentences(["Gout hurts."], source, judge)
+    assert calls == [("Gout hurts.", "Gout hurts.")]
+    assert (links[0].verdict, links[0].reasons) == ("unsupported", ("judge",))
+
+
+def test_a_judge_does_not_decide_about_a_wrong_fact():
+    def judge(premise: str, hypothesis: str) -> str:
+        raise AssertionError("called")
+
+    link = grounding.link_sentences(["Give 50 mg."], ["Give 5 mg."], judge)[0]
+    assert link.verdict != "supported"
+
+
+def test_a_judge_with_another_verdict_is_rejected():
+    with pytest.raises(ValueError, match="judge: 'maybe' is not one of supported"):
+        grounding.link_sentences(["Gout hurts."], ["Gout hurts."], lambda *_: "maybe")
+
+
+def test_facts_that_a_note_omits_are_not_covered():
+    facts = grounding.extract_facts(VISIT)
+    note = ["Cough x 2 weeks, left knee pain.", "No fever.", "Naproxen 500 mg twice daily."]
+    covered = grounding.find_covered(facts, note)
+    omitted = {f.value for f, is_covered in zip(facts, covered, strict=True) if not is_covered}
+    assert {"lisinopril", "acetaminophen", "20 mg", "dyspnea", "62 year"} <= omitted
+    assert not {"naproxen", "500 mg", "2/day", "cough", "fever", "left", "2 week"} & omitted
+
+
+def test_a_reversed_fact_is_not_covered():
+    facts = grounding.extract_facts("No fever. Left knee.")
+    assert grounding.find_covered(facts, ["Fever. Right knee."]) == [False, False]
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "?!", "120/80", "\x00<script>", "no " * 20_000])
+def test_hostile_text_is_processed(text):
+    source = visit(f"D: {text}", f"P: {text}")
+    assert len(grounding.link_sentences([text, "Gout hurts."], source)) == 2

@@ -1,0 +1,46 @@
+"""Tests of models.choices: problems of models and adapters found without opening a weight."""
+
+import pytest
+
+from clinical_camel.models.choices import check_adapters, check_model
+
+
+@pytest.mark.parametrize(
+    ("model", "files", "problem"),
+    [
+        ("mini", [], ""),
+        ("owner/name", [], ""),
+        ("nowhere", [], "nowhere: no such folder, and neither mini nor a hub id"),
+        ("data/model", [], "data/model: no such folder"),
+        ("base", ["config.json", "chat_template.jinja"], "base has no .safetensors"),
+        ("base", ["model.safetensors"], "base has no config.json"),
+        ("base", ["model.safetensors", "config.json"], "base has no chat template"),
+        ("base", ["model.safetensors", "config.json", "chat_template.jinja"], ""),
+    ],
+)
+def test_a_model_is_checked_by_name_and_files(model, files, problem, project):
+    for name in files:
+        project.file(f"{model}/{name}", "{}")
+    problems = list(check_model(model, ""))
+    assert len(problems) == bool(problem)
+    assert all(problem in text for text in problems)
+
+
+def test_a_chat_template_setting_replaces_the_one_of_the_folder(project):
+    for name in ("model.safetensors", "config.json"):
+        project.file(f"base/{name}", "{}")
+    assert list(check_model("base", "llama2")) == []
+
+
+def test_adapters_need_their_weights_unless_an_earlier_step_creates_them(project):
+    project.file("good/adapter_model.safetensors", "")
+    adapters = {"base": "", "good": "good", "later": "outputs/study/adapter", "bad": "bad"}
+    assert list(check_adapters(adapters)) == [
+        "adapters.bad: no adapter_model.safetensors in bad; name an adapter folder"
+    ]
+
+
+def test_the_baseline_must_be_one_of_the_adapters(project):
+    assert list(check_adapters({"base": ""}, "bass")) == [
+        'baseline: "bass" is not in adapters; did you mean base?'
+    ]

@@ -1,0 +1,98 @@
+"""The table of studies in README.md is that of params/ and the committed run records."""
+
+import json
+
+import pytest
+from tests.support.project import skip_if_rerun
+
+from clinical_camel import release
+from clinical_camel.core.paths import root
+from clinical_camel.release.study_table import BEGIN, END, read_purpose
+from clinical_camel.runner.jobs import PlanError
+
+RECORD = {
+    "status": "complete",
+    "seconds": 90.0,
+    "peak_memory_mb": 2000,
+    "device": {"cpu": "A chip", "threads": 1},
+    "headline": "ROUGE-L 0.5",
+}
+
+
+@pytest.fixture
+def study(project):
+    """Study `a` with two steps and a run of each, study `b` without a run."""
+    project.params("a", "01_dbke", "# What a is,\n# in one sentence.\n#\n# More.\nstudy: a\n")
+    project.params("a", "04_note_synthesis", "# Notes.\nstudy: a\n")
+    project.params("b", "02_sft_qlora", "# What b is.\nstudy: b\n")
+    first = RECORD | {"headline": "9 dialogues", "peak_memory_mb": 1000, "seconds": 30.0}
+    project.file("outputs/a/01_dbke/run.json", json.dumps(first))
+    project.file("outputs/a/04_note_synthesis/run.json", json.dumps(RECORD))
+    return project
+
+
+def read_cells(table: str, row: int) -> list[str]:
+    return [cell.strip() for cell in table.splitlines()[row + 2].strip("|").split("|")]
+
+
+def test_the_table_of_the_readme_is_current():
+    skip_if_rerun()
+    text = (root() / "README.md").read_text(encoding="utf-8")
+    if BEGIN not in text:
+        pytest.skip("README.md has no markers for the table of studies")
+    table = text.partition(BEGIN)[2].partition(END)[0]
+    message = "run: python -m clinical_camel readme"
+    assert table.strip() == release.format_study_table(), message
+
+
+def test_a_row_has_state_machine_time_memory_and_headline(study):
+    assert read_cells(release.format_study_table(), 0) == [
+        "[a](params/a)",
+        "What a is, in one sentence.",
+        "[tables](outputs/a)",
+        "A chip (CPU)",
+        "2",
+        "2.1",
+        "ROUGE-L 0.5",
+    ]
+
+
+def test_executed_notebooks_make_tables_results(study):
+    for step in ("01_dbke", "04_note_synthesis"):
+        study.file(f"outputs/a/{step}.ipynb", "{}")
+    assert read_cells(release.format_study_table(), 0)[2] == "[results](outputs/a)"
+
+
+def test_an_incomplete_study_has_the_number_of_its_steps(study):
+    record = RECORD | {"status": "failed"}
+    study.file("outputs/a/04_note_synthesis/run.json", json.dumps(record))
+    cells = read_cells(release.format_study_table(), 0)
+    assert cells[2] == "[tables](outputs/a), 1 of 2 steps"
+    assert cells[-1] == "9 dialogues"
+
+
+def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
+    study.params("0", "02_sft_qlora", "# First by name.\nstudy: 0\n")
+    table = release.format_study_table()
+    assert read_cells(table, 0)[0] == "[a](params/a)"
+    assert read_cells(table, 2) == ["[b](params/b)", "What b is.", "not run yet", *[""] * 4]
+
+
+def test_a_params_file_without_a_comment_is_named(project):
+    file = project.params("a", "01_dbke", "study: a\n")
+    with pytest.raises(PlanError, match=r"01_dbke.yaml: no comment in its first line"):
+        read_purpose(file)
+
+
+def test_the_readme_keeps_everything_outside_the_markers(study):
+    file = study.file("README.md", f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    release.update_readme(file)
+    text = file.read_text(encoding="utf-8")
+    assert text == f"before\n{BEGIN}\n{release.format_study_table()}\n{END}\nafter\n"
+
+
+def test_a_readme_without_markers_is_rejected(study):
+    file = study.file("README.md", "no markers\n")
+    with pytest.raises(PlanError, match="README.md: no markers for the table"):
+        release.update_readme(file)
+    assert file.read_text(encoding="utf-8") == "no markers\n"

@@ -1,0 +1,109 @@
+"""One notebook in one kernel: how it ended, signals, and the copy that is published."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from clinical_camel.runner import execution
+
+
+def test_a_missing_ipykernel_comes_with_its_remedy(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    error = RuntimeError("Kernel died before replying to kernel_info")
+    failure = execution._convert_error(error, tmp_path / "partial.ipynb")
+    assert failure.status == "failed"
+    assert "pip install -r requirements.lock" in failure.reason
+
+
+# ------------------------------------------------------------------- a session that is closed
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[int]:
+    numbers: list[int] = []
+    monkeypatch.setattr(execution, "_signal_kernels", numbers.append)
+    return numbers
+
+
+def test_the_end_of_an_ssh_session_stops_a_run_like_sigterm(sent):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    try:
+        with execution.SignalForwarder() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.forward()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signals.name == "SIGHUP"
+    assert sent == [signal.SIGTERM]
+
+
+def test_under_nohup_the_end_of_a_session_stops_nothing(sent):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with execution.SignalForwarder() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            signals.forward()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (signals.name, sent) == ("", [])
+
+
+def test_a_second_signal_kills_the_kernel(sent):
+    with execution.SignalForwarder() as signals:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+            signals.forward()
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+
+
+# ------------------------------------------------------------------------- the cleaned copy
+
+
+def clean_outputs(*outputs) -> list:
+    cell = nbformat.v4.new_code_cell("x", outputs=list(outputs))
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {"a": 1}})
+    execution.clean(notebook, "notebooks/x.ipynb", "outputs/x.ipynb")
+    assert "widgets" not in notebook.metadata
+    return notebook.cells[0].outputs
+
+
+def stream(text: str, name: str = "stdout"):
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def test_adjacent_pieces_of_one_stream_become_one_output():
+    pieces = (stream("1 %"), stream("\r2 %"), stream("\r3 %\n"), stream("oh\n", "stderr"))
+    outputs = clean_outputs(*pieces)
+    assert [(o.name, o.text) for o in outputs] == [("stdout", "3 %\n"), ("stderr", "oh\n")]
+
+
+def test_widgets_are_removed():
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    assert clean_outputs(nbformat.v4.new_output("display_data", data=data)) == []
+
+
+def test_home_and_project_folders_are_removed_from_results_and_errors(project):
+    home = Path.home().as_posix()
+    result = nbformat.v4.new_output(
+        "execute_result", data={"text/plain": f"{home}/x {project.root}/y"}
+    )
+    error = nbformat.v4.new_output("error", ename="E", evalue=f"{home}/x", traceback=[f"{home}/x"])
+    first, second = clean_outputs(result, error)
+    assert first.data["text/plain"] == "~/x y"
+    assert (second.evalue, second.traceback) == ("~/x", ["~/x"])
+
+
+def test_only_the_cell_of_injected_parameters_is_collapsed():
+    cells = [
+        nbformat.v4.new_code_cell("seed = 1", metadata={"tags": [tag]})
+        for tag in ("parameters", "injected-parameters")
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    execution.clean(notebook, "notebooks/x.ipynb", "outputs/x.ipynb")
+    nbformat.validate(notebook)
+    assert "jupyter" not in notebook.cells[0].metadata
+    assert notebook.cells[1].metadata.jupyter == {"source_hidden": True}

@@ -1,0 +1,79 @@
+"""The order of steps, from the paths in their params; wrong inputs are rejected."""
+
+import pytest
+from tests.support import toy_study
+from tests.support.project import Project
+
+from clinical_camel.runner import cli, jobs
+
+STEPS = ("01_first", "02_second", "03_third")
+
+
+def order_steps(project: Project, **sources: str) -> list[str]:
+    """Build three steps with these sources; return their order."""
+    for step in STEPS:
+        cell = "study: str = ''\nsource: dict[str, str] = {}"
+        project.notebook(step, cell, "print(study, source)")
+        source = sources.get(f"s{step[:2]}", "{}")
+        project.params("toy", step, f"study: toy\nsource: {source}\n")
+    return [job.step[:2] for job in jobs.sort_jobs(jobs.load_jobs("toy"))]
+
+
+def test_steps_without_inputs_run_by_number(project):
+    assert order_steps(project) == ["01", "02", "03"]
+
+
+def test_an_input_in_a_key_or_a_value_decides_the_order(project):
+    order = order_steps(
+        project, s01="{outputs/toy/03_third/x.csv: a}", s02="{a: outputs/toy/01_first}"
+    )
+    assert order == ["03", "01", "02"]
+
+
+def test_steps_that_depend_on_each_other_are_rejected(project):
+    with pytest.raises(jobs.PlanError, match="depend on each other: 01_first, 02_second"):
+        order_steps(project, s01="{a: outputs/toy/02_second/x}", s02="{a: outputs/toy/01_first/x}")
+
+
+def test_an_input_of_an_unknown_step_names_the_nearest(project):
+    with pytest.raises(jobs.PlanError, match="names no step; did you mean 01_first"):
+        order_steps(project, s02="{a: outputs/toy/01_firs/x}")
+
+
+def test_an_input_of_a_step_without_params_file_is_rejected(project):
+    order_steps(project, s02="{a: outputs/toy/01_first/x}")
+    (project.root / "params/toy/01_first.yaml").unlink()
+    with pytest.raises(jobs.PlanError, match="needs 01_first, but params/toy/01_first.yaml does"):
+        jobs.sort_jobs(jobs.load_jobs("toy"))
+
+
+def test_a_missing_data_file_is_reported_before_a_kernel_starts(project, capsys):
+    order_steps(project, s01="{a: medqa@data/public/x.jsonl}")
+    assert cli.main(["run", "toy", "01"]) == 2
+    assert "data/public/x.jsonl does not exist" in capsys.readouterr().err
+
+
+def test_all_files_of_a_study_are_checked_before_a_step_runs(project, capsys):
+    order_steps(project)
+    project.params("toy", "02_second", "study: toy\n")
+    project.params("toy", "03_third", "study: toy\nsource: {}\nseed: 1\n")
+    assert cli.main(["run", "toy", "01"]) == 2
+    message = capsys.readouterr().err
+    assert "02_second.yaml: source: missing" in message
+    assert "03_third.yaml: seed: not a parameter" in message
+
+
+def test_steps_are_selected_by_name_or_two_digits(project):
+    order_steps(project)
+    loaded = jobs.load_jobs("toy")
+    selected = jobs.select_jobs(loaded, ["03_third", "01"])
+    assert [job.step for job in selected] == ["01_first", "03_third"]
+    with pytest.raises(jobs.PlanError, match="toy has no step 03_thrid; did you mean 03_third"):
+        jobs.select_jobs(loaded, ["01", "03_thrid"])
+
+
+def test_the_study_of_the_fault_drill_is_valid(tmp_path, monkeypatch):
+    toy = toy_study.Toy(tmp_path / "toy", toy_study.OURS)
+    toy.build()
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(toy.root))
+    assert [job.step for job in jobs.load_jobs("toy")] == list(toy_study.NOTEBOOKS)

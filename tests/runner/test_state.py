@@ -1,0 +1,78 @@
+"""What is complete, stale, interrupted or not run, and why."""
+
+import json
+import shutil
+
+import pytest
+from tests.support.project import Project
+from tests.support.two_steps import (
+    FIRST,
+    FIRST_PARAMS,
+    change_params,
+    find_states,
+    find_status,
+    lose_artefact,
+)
+
+from clinical_camel.runner import cli, state
+
+
+def test_a_study_that_has_run_is_complete(done):
+    assert find_states() == {"01_first": ("complete", ""), "02_second": ("complete", "")}
+
+
+def test_an_untouched_copy_on_another_machine_is_not_complete(done):
+    shutil.rmtree(done.root / "outputs/toy/.records")
+    reason = "its results exist, but were not made on this machine"
+    assert find_states()["01_first"] == ("not run", reason)
+
+
+def change_notebook(project: Project) -> None:
+    project.notebook("01_first", FIRST_PARAMS, *FIRST[:-1], "run.finish('other')")
+
+
+def change_published(project: Project) -> None:
+    project.file("outputs/toy/01_first.ipynb", "{}")
+
+
+def change_input(project: Project) -> None:
+    project.file("outputs/toy/01_first/rows.jsonl", "6\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "step", "reason"),
+    [
+        (change_params, "01_first", "params changed: seed"),
+        (change_notebook, "01_first", "the notebook's code changed"),
+        (lose_artefact, "01_first", "artefact missing: outputs/toy/01_first/rows.jsonl"),
+        (change_published, "01_first", "artefact outputs/toy/01_first.ipynb changed"),
+        (change_input, "02_second", "input outputs/toy/01_first/rows.jsonl changed"),
+    ],
+)
+def test_a_stale_step_has_its_reason(change, step, reason, done):
+    change(done)
+    assert find_states()[step] == ("stale", reason)
+
+
+def test_prose_comments_and_defaults_may_change_without_a_new_run(done):
+    cells = (f"# as before\n{FIRST[0]}", *FIRST[1:])
+    done.notebook("01_first", FIRST_PARAMS.replace("0", "9"), *cells)
+    assert find_status() == "complete"
+
+
+def test_a_changed_package_is_noted_but_needs_no_new_run(done, monkeypatch, capsys):
+    monkeypatch.setattr(state, "hash_source", lambda: "other")
+    assert cli.main(["status", "toy"]) == 0
+    assert "code changed since; --force re-runs" in capsys.readouterr().out
+
+
+def test_a_running_record_of_a_dead_runner_is_interrupted(done):
+    file = done.root / "outputs/toy/.records/01_first.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "status": "running", "pid": 2**22}))
+    assert find_status() == "interrupted"
+
+
+def test_a_file_of_unchanged_size_and_time_is_hashed_once(done, monkeypatch):
+    monkeypatch.setattr(state, "hash_file", lambda file: pytest.fail(f"{file} was read"))
+    assert find_status() == "complete"

@@ -1,0 +1,225 @@
+"""A study from its first step to its last: what is executed, published, preserved and printed."""
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from tests.support.two_steps import (
+    FINISH,
+    FIRST,
+    FIRST_PARAMS,
+    START,
+    change_params,
+    find_states,
+    find_status,
+    lose_artefact,
+    read_ledger,
+    read_outputs,
+    read_published,
+    read_result,
+    run_cells,
+    run_first,
+)
+
+from clinical_camel.core import files
+from clinical_camel.runner import cli, jobs, state
+
+COMMAND = [sys.executable, "-m", "clinical_camel", "run", "toy"]
+
+
+def test_the_second_step_reads_the_rows_of_the_first(done):
+    assert (done.root / "outputs/toy/02_second/copy.jsonl").read_text() == '"5\\n"\n'
+
+
+# ---------------------------------------------------------------------- the published notebook
+
+
+def test_the_published_notebook_has_no_path_of_this_machine(done, finished):
+    text = read_published(done)
+    assert str(finished) not in text
+    assert str(Path.home()) not in text
+    papermill = json.loads(text)["metadata"]["papermill"]
+    assert papermill["input_path"] == "notebooks/01_first.ipynb"
+    assert papermill["output_path"] == "outputs/toy/01_first.ipynb"
+
+
+def test_the_published_outputs_are_what_a_terminal_shows(done):
+    printed = "".join(read_outputs(done)[0]["text"])
+    assert printed == "100 %\noutputs/toy/.01_first.partial and .\n"
+
+
+def test_a_figure_is_displayed_once_with_its_alternative_text(done):
+    figures = [o for o in read_outputs(done) if "image/png" in o.get("data", {})]
+    assert [o["metadata"]["image/png"]["alt"] for o in figures] == ["nothing yet"]
+    assert base64.b64decode(figures[0]["data"]["image/png"])[1:4] == b"PNG"
+
+
+def test_the_injected_parameters_are_published_collapsed(done):
+    cells = json.loads(read_published(done))["cells"]
+    hidden = [c["metadata"].get("tags") for c in cells if "jupyter" in c["metadata"]]
+    assert hidden == [["injected-parameters"]]
+
+
+# ------------------------------------------------------------------------------- what is run
+
+
+def test_a_complete_and_unchanged_step_is_not_run_again(done, capsys):
+    before = read_published(done)
+    assert cli.main(["run", "toy"]) == 0
+    assert read_published(done) == before
+    assert "[1/2] 01_first  already complete" in capsys.readouterr().out
+
+
+def test_a_step_whose_inputs_are_not_complete_is_rejected(done, capsys):
+    change_params(done)
+    assert cli.main(["run", "toy", "02"]) == 2
+    message = capsys.readouterr().err
+    assert "needs 01_first of toy, which is stale (params changed: seed)" in message
+    assert "python -m clinical_camel run toy 01_first" in message
+
+
+def test_a_step_of_another_study_must_be_complete_too(done, capsys):
+    done.params("other", "02_second", "study: other\nrows: outputs/toy/01_first/rows.jsonl\n")
+    lose_artefact(done)
+    assert cli.main(["run", "other"]) == 2
+    assert "needs 01_first of toy, which is stale" in capsys.readouterr().err
+
+
+def test_the_list_counts_complete_steps(done, capsys):
+    assert cli.main(["list"]) == 0
+    assert capsys.readouterr().out.split() == ["toy", "2/2", "complete"]
+
+
+# ------------------------------------------------------------------------------- what can fail
+
+
+def test_a_failing_cell_is_named_and_the_earlier_result_stays(done, capsys):
+    before = read_published(done)
+    assert run_cells(done, *FIRST[:4], "raise ValueError('no such thing')", FINISH) == 1
+    printed = capsys.readouterr().out
+    assert "In [7]: ValueError: no such thing; see outputs/toy/.01_first.failed.ipynb" in printed
+    assert "02_second  not started" in printed
+    assert read_published(done) == before
+    assert (done.root / "outputs/toy/01_first/run.json").exists()
+    assert find_status() == "failed"
+
+
+def test_an_error_after_finish_restores_the_earlier_result(done):
+    record = done.root / "outputs/toy/01_first/run.json"
+    before = record.read_text()
+    assert run_cells(done, *FIRST, "raise ValueError('too late')") == 1
+    assert record.read_text() == before
+
+
+def test_a_notebook_that_exits_early_without_an_error_has_failed(done, capsys):
+    before = read_published(done)
+    assert run_cells(done, *FIRST[:4], "import sys; sys.exit(0)", FINISH) == 1
+    assert "stopped before run.finish(), in In [7]" in capsys.readouterr().out
+    assert read_published(done) == before
+
+
+def test_a_killed_kernel_is_not_reported_as_a_failed_cell(done, capsys):
+    before = read_published(done)
+    assert run_cells(done, *FIRST[:4], "import os; os._exit(137)", FINISH) == 3
+    assert "kernel died" in capsys.readouterr().out
+    assert read_published(done) == before
+    failed = nbformat.read(done.root / "outputs/toy/.01_first.failed.ipynb", as_version=4)
+    statuses = [c.metadata.papermill.status for c in failed.cells if c.cell_type == "code"]
+    assert statuses[-2:] == ["failed", "pending"]  # papermill marks both as completed
+
+
+def test_sigterm_reaches_the_kernel_and_the_step_can_resume(done, capsys):
+    wait = (
+        "import time\nrun.journal('answers', 1).append('q1', 'paid for')\n"
+        "try:\n    time.sleep(60)\nfinally:\n    run.save_rows(['closed'], 'last')"
+    )
+    done.notebook("01_first", FIRST_PARAMS, START, wait, FINISH)
+    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    partial = done.root / "outputs/toy/.01_first.partial"
+    deadline = time.monotonic() + 60
+    while not list(partial.glob("journal_*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert cli.main(["run", "toy"]) == 4  # a second runner at the same time
+    assert f"being run by process {process.pid}" in capsys.readouterr().err
+    assert find_states()["01_first"] == ("running", f"in process {process.pid}")
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert find_status() == "interrupted"
+    assert "stopped by SIGTERM" in output
+    assert "\r" not in output  # not a terminal
+    assert not (done.root / "outputs/toy/.01_first.failed.ipynb").exists()
+    assert (partial / "last.jsonl").exists()  # `finally` ran in the kernel
+    assert "paid for" in (partial / "journal_answers.jsonl").read_text()
+
+
+# ------------------------------------------------------------------------------- a full disk
+
+
+def test_a_full_disk_in_the_kernel_loses_no_reply_and_no_earlier_result(done, capsys):
+    before = read_result(done)
+    done.file("full", "")
+    assert run_first("--force") == 1
+    assert "No space left on device" in capsys.readouterr().out
+    assert (find_status(), read_result(done)) == ("failed", before)
+    (done.root / "full").unlink()
+    assert run_first() == 0
+    assert (find_status(), read_ledger(done)) == ("complete", "abcdef")
+
+
+def test_a_notebook_torn_by_a_full_disk_is_neither_published_nor_mentioned(done, monkeypatch):
+    from papermill import engines
+
+    before, saves = read_result(done), []
+
+    def save(notebook, path):
+        saves.append(path)
+        if len(saves) > 4:
+            Path(path).write_text('{"cells": [')
+            raise OSError(28, "No space left on device")
+        original(notebook, path)
+
+    original = engines.write_ipynb
+    monkeypatch.setattr(engines, "write_ipynb", save)
+    assert run_first("--force") == 1
+    reason = state.find_state(jobs.load_job("toy", "01_first")).reason
+    assert "No space left on device" in reason
+    assert "failed.ipynb" not in reason
+    assert read_result(done) == before
+
+
+def test_a_disk_that_is_full_for_the_last_record_leaves_the_earlier_result(done, monkeypatch):
+    def write(file, value):
+        if value["status"] == "complete":
+            raise OSError(28, "No space left on device")
+        original(file, value)
+
+    before, original = read_result(done), state.write_json
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write_json", write)
+        assert run_first("--force") == 1
+    assert (find_status(), read_result(done)) == ("failed", before)
+    assert run_first() == 0
+    assert read_ledger(done) == "abcdef"
+
+
+def test_a_full_disk_names_the_file_and_nothing_is_started(done, monkeypatch, capsys):
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    assert run_first("--force") == 1
+    assert "No space left on device: '.lock.json'" in capsys.readouterr().err
+    assert find_status() == "complete"
+
+
+def test_a_run_that_cannot_print_still_runs(done):
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.call(COMMAND, stdout=full, stderr=full) == 0

@@ -1,0 +1,76 @@
+"""What a notebook declares in its parameters cell, and which parameters it reads."""
+
+import pytest
+from tests.support.project import Project
+
+from clinical_camel.runs.notebooks import (
+    Param,
+    ParamsError,
+    find_unread_params,
+    hash_code,
+    list_steps,
+    read_cells,
+    read_parameters_cell,
+)
+
+CELL = """\
+learning_rate: float = 2.0e-4  # AdamW # peak
+folders: dict[str, str] = {
+    "base": "",
+}  # name: folder
+group: dict = {"kind": "a"}
+"""
+
+
+def test_the_parameters_cell_has_annotation_default_comment_and_line(project):
+    declared = read_parameters_cell(project.notebook("01_first", CELL))
+    assert declared["learning_rate"] == Param("float", 2e-4, "AdamW # peak", 1)
+    assert declared["folders"] == Param("dict[str, str]", {"base": ""}, "name: folder", 2)
+    assert declared["group"] == Param("dict", {"kind": "a"}, "", 5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("seed = 0", "only `name: annotation = value"),
+        ("import os", "only `name: annotation = value"),
+        ("seed: int | None = 0", "int | None is not allowed"),
+        ("seed: dict[int, str] = {}", "is not allowed"),
+        ("seed: list[list[list[int]]] = []", "is not allowed"),
+        ("seed: int = 1 + len('x')", "must be a literal"),
+        ("seed: int = 1.0", "1.0 is float, not int"),
+        ("seed: int = 0\nseed: int = 1", "seed is declared twice"),
+        ("seed: int = ", "line 1: "),
+    ],
+)
+def test_an_unreadable_parameters_cell_is_rejected(cell, message, project):
+    with pytest.raises(ParamsError) as error:
+        read_parameters_cell(project.notebook("01_first", cell))
+    assert message in str(error.value)
+
+
+def test_a_notebook_without_a_parameters_cell_is_rejected(project):
+    notebook = project.notebook("01_first", "seed: int = 0")
+    notebook.write_text(notebook.read_text().replace('"parameters"', '"other"'))
+    with pytest.raises(ParamsError, match="0 cells are tagged"):
+        read_parameters_cell(notebook)
+
+
+def test_a_parameter_counts_as_read_in_code_only(project):
+    cells = ("%matplotlib inline\nprint(f'{seed}')", "depth = 2", "%%bash\necho width")
+    declared = "seed: int = 0\ndepth: int = 1\nwidth: int = 1"
+    assert find_unread_params(project.notebook("01_first", declared, *cells)) == ["depth", "width"]
+
+
+def test_prose_layout_and_defaults_do_not_change_the_hash_of_the_code(project):
+    def hash_cell(default: int, code: str) -> str:
+        notebook = project.notebook("01_first", f"seed: int = {default}", code)
+        return hash_code(read_cells(notebook))
+
+    assert hash_cell(0, "print( seed )") == hash_cell(1, "# a comment\nprint(seed)")
+    assert hash_cell(0, "print(seed)") != hash_cell(0, "print(-seed)")
+
+
+def test_a_project_without_notebooks_says_how_to_get_them(project: Project):
+    with pytest.raises(FileNotFoundError, match="run from a checkout"):
+        list_steps()

@@ -1,0 +1,256 @@
+"""The run of a step: one writer, a result that is complete or absent, a record of both."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.support.project import Project
+
+from clinical_camel import runs
+from clinical_camel.core.settings import SettingsError, StepSettings
+from clinical_camel.runs import record
+
+
+@pytest.fixture
+def step(project) -> Project:
+    project.notebook("01_first", "study: str = 'mini_camel'\nseed: int = 0", "print(study, seed)")
+    return project
+
+
+def start(**params) -> runs.Run:
+    return runs.start("toy", "01_first", 7, params=params)
+
+
+def test_a_result_appears_at_finish_and_not_before(step):
+    run = start()
+    run.save_table(pd.DataFrame({"a": [1]}), "t")
+    assert not (step.root / "outputs/toy/01_first").exists()
+    run.finish("one row")
+    assert (step.root / "outputs/toy/01_first/t.csv").read_text() == "a\n1\n"
+
+
+def test_run_json_records_the_run(step):
+    run = start(seed=7)
+    run.note(device="cpu", rows=3)
+    run.save_rows([{"a": 1}], "rows")
+    run.journal("answers", 1).append("x", 1)
+    run.finish("three\nrows")
+    saved = json.loads((step.root / "outputs/toy/01_first/run.json").read_text())
+    assert (saved["status"], saved["headline"], saved["seed"]) == ("complete", "three rows", 7)
+    assert (saved["params"], saved["notes"]) == ({"seed": 7}, {"device": "cpu", "rows": 3})
+    assert list(saved["artefacts"]) == ["rows.jsonl"]  # a journal is not a result
+    assert saved["dirty"]  # this copy is not the checkout of the package
+    assert str(Path.home()) not in json.dumps(saved)
+
+
+def test_an_unfinished_run_does_not_change_the_earlier_result(step):
+    first = start()
+    first.save_rows([1], "rows")
+    first.finish("first")
+    second = start()
+    second.save_rows([2], "rows")
+    assert (step.root / "outputs/toy/01_first/rows.jsonl").read_text() == "1\n"
+    second.finish("second")
+    assert (step.root / "outputs/toy/.01_first.previous/rows.jsonl").read_text() == "1\n"
+    assert (step.root / "outputs/toy/01_first/rows.jsonl").read_text() == "2\n"
+
+
+def test_an_interrupted_run_resumes_with_its_journal_and_checkpoints(step):
+    run = start(depth=1)
+    run.journal("answers", 1).append("q1", "a")
+    (run.dir / "checkpoint-4").mkdir()
+    resumed = start(depth=1)
+    assert resumed.journal("answers", 1).done == {"q1": "a"}
+    assert (resumed.dir / "checkpoint-4").exists()
+
+
+def test_a_run_with_other_parameters_does_not_resume_from_the_checkpoints(step, capsys):
+    run = start(depth=1)
+    run.journal("answers", 1).append("q1", "a")
+    (run.dir / "checkpoint-4").mkdir()
+    resumed = start(depth=2)
+    assert not (resumed.dir / "checkpoint-4").exists()
+    assert resumed.journal("answers", 1).done == {"q1": "a"}  # valid by its own key
+    assert "depth" in capsys.readouterr().out
+
+
+def test_the_time_of_an_interrupted_attempt_is_that_of_its_last_file(step):
+    run = start(depth=1)
+    run.journal("answers", 1).append("q1", "a")
+    run._close_journals()
+    started = datetime.fromisoformat(run._record["started"]).timestamp()
+    os.utime(run.dir / "journal_answers.jsonl", (started + 90, started + 90))
+    start(depth=1).finish("done")
+    saved = json.loads((step.root / "outputs/toy/01_first/run.json").read_text())
+    assert saved["attempts"][0]["seconds"] == 90.0
+    assert "seconds" not in saved["attempts"][1]
+
+
+def test_a_resume_with_changed_code_is_recorded_and_printed(step, monkeypatch, capsys):
+    start()
+    monkeypatch.setattr(record, "hash_source", lambda: "other")
+    start().finish("done")
+    saved = json.loads((step.root / "outputs/toy/01_first/run.json").read_text())
+    assert [a["source_hash"] == "other" for a in saved["attempts"]] == [False, True]
+    assert "delete outputs/toy/.01_first.partial" in capsys.readouterr().out
+
+
+def test_a_kill_between_the_two_renames_loses_no_result(step):
+    run = start()
+    run.finish("first")
+    final = step.root / "outputs/toy/01_first"
+    final.replace(step.root / "outputs/toy/.01_first.previous")
+    start()
+    assert (final / "run.json").exists()
+
+
+def test_nothing_is_written_after_finish(step):
+    run = start()
+    run.finish("done")
+    with pytest.raises(RuntimeError, match="01_first is finished"):
+        run.save_rows([], "rows")
+
+
+def test_a_table_is_written_the_same_on_every_machine(step):
+    run = start()
+    run.save_table(pd.DataFrame({"x": [1 / 3, math.nan], "name": ["é", "a,b"]}), "t")
+    assert (run.dir / "t.csv").read_bytes() == 'x,name\n0.3333333333,é\n,"a,b"\n'.encode()
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "Scores", ""])
+def test_a_table_name_with_other_characters_is_rejected(name, step):
+    with pytest.raises(ValueError, match="name "):
+        start().save_rows([], name)
+
+
+def test_a_table_without_columns_is_rejected(step):
+    with pytest.raises(ValueError, match="has no columns"):
+        start().save_table(pd.DataFrame(), "t")
+
+
+def test_the_same_figure_gives_the_same_bytes(step):
+    from matplotlib import pyplot as plt
+
+    run, open_before = start(), plt.get_fignums()
+    for name in ("one", "two"):
+        _, axes = plt.subplots()
+        axes.plot([1, 2])
+        run.save_figure(axes, name, alt="a rising line")
+    assert (run.dir / "one.png").read_bytes() == (run.dir / "two.png").read_bytes()
+    assert plt.get_fignums() == open_before
+
+
+def test_a_figure_without_a_description_is_rejected(step):
+    with pytest.raises(ValueError, match="needs a description"):
+        start().save_figure(None, "f", alt=" ")
+
+
+def test_rows_may_be_dataclasses_and_are_counted(step):
+    @dataclass
+    class Row:
+        id: str
+
+    run = start()
+    assert run.save_rows([Row("a"), Row("ü")], "rows") == 2
+    assert (run.dir / "rows.jsonl").read_text(encoding="utf-8") == '{"id": "a"}\n{"id": "ü"}\n'
+
+
+def test_a_step_that_runs_in_another_process_is_rejected(step, monkeypatch):
+    monkeypatch.setattr(record, "LOCK_WAIT", 0)
+    start()
+    code = (
+        "from clinical_camel.runs import record; record.LOCK_WAIT = 0\n"
+        "record.start('toy', '01_first', 0, params={})"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert f"already running in process {os.getpid()}" in process.stderr
+
+
+@pytest.mark.parametrize(("study", "step_name"), [("../x", "01_first"), ("toy", "02_other")])
+def test_an_unknown_study_or_step_is_rejected(study, step_name, step):
+    with pytest.raises(ValueError, match="study|step"):
+        runs.start(study, step_name, 0, params={})
+
+
+def test_the_same_seed_gives_the_same_random_numbers(step):
+    import random
+
+    import numpy as np
+    import torch
+
+    numbers = []
+    for _ in range(2):
+        start()
+        numbers.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002
+    assert numbers[0] == numbers[1]
+
+
+def test_start_checks_the_variables_of_the_running_notebook(step, monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "study", "toy", raising=False)
+    monkeypatch.setattr(main, "seed", "7", raising=False)
+    with pytest.raises(runs.ParamsError, match="seed: .* not int; write 7"):
+        runs.start("toy", "01_first", 7)
+
+
+def test_start_finds_an_unknown_name_that_papermill_injected(step, monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "study", "toy", raising=False)
+    monkeypatch.setattr(main, "seed", 7, raising=False)
+    monkeypatch.setattr(main, "In", ["", "# Parameters\nsede = 9\n"], raising=False)
+    with pytest.raises(runs.ParamsError, match="sede: not a parameter .* did you mean seed"):
+        runs.start("toy", "01_first", 7)
+
+
+def test_a_table_is_collected_over_all_studies_with_the_study_first(project):
+    for study, value in (("b", "NA"), ("a", "None"), ("scratch", "9")):
+        project.file(f"outputs/{study}/01_first/t.csv", f"x\n{value}\n")
+    table = runs.collect_table("01_first", "t")
+    assert table.to_dict("list") == {"study": ["a", "b"], "x": ["None", "NA"]}
+
+
+def test_collecting_a_missing_table_names_the_step_to_run(project):
+    with pytest.raises(FileNotFoundError, match="run 01_first first"):
+        runs.collect_table("01_first", "t")
+
+
+def test_costs_are_collected_from_the_records_of_complete_steps(project):
+    record = {"study": "big", "step": "01_first", "seconds": 3.5, "peak_memory_mb": 700}
+    record |= {"status": "complete", "device": {"cpu": "one", "threads": 1}}
+    project.file("outputs/big/01_first/run.json", json.dumps(record))
+    project.file("outputs/big/02_second/run.json", json.dumps(record | {"status": "running"}))
+    project.file("outputs/scratch/01_first/run.json", json.dumps(record))
+    project.file("outputs/big/.01_first.previous/run.json", json.dumps(record))
+    assert runs.collect_costs().to_dict("records") == [
+        {"study": "big", "step": "01_first", "seconds": 3.5, "peak_memory_mb": 700, "device": "one"}
+    ]
+
+
+def test_a_persistent_file_outlives_the_result(step):
+    first = start()
+    first.persistent_file("ledger").write_text("paid for")
+    first.finish("done")
+    second = start()
+    assert second.persistent_file("ledger").read_text() == "paid for"
+    second.finish("again")
+    assert not list((step.root / "outputs/toy/01_first").glob("*.sqlite"))
+
+
+class Toy(StepSettings):
+    depth: int = 3
+
+
+def test_a_run_returns_its_validated_settings(step):
+    run = start(study="toy", seed=7)
+    assert run.settings(Toy) == Toy(study="toy", seed=7, depth=3)
+    with pytest.raises(SettingsError, match='parameters: seed: "7" is str, not int; write 7'):
+        start(study="toy", seed="7").settings(Toy)

@@ -1,0 +1,42 @@
+"""The settings of step 02: values that are valid alone but not together."""
+
+import importlib.util
+
+import pytest
+
+from clinical_camel import sft_qlora
+from clinical_camel.sft_qlora import settings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"speedups": ["causal_mask"]}, "speedups: causal_mask needs target_head"),
+        ({"speedups": ["target_tail", "fused_lora"]}, "speedups: target_tail needs target_head"),
+        ({"speedups": ["faster"]}, 'speedups[0]: "faster" is not one of target_head,'),
+        ({"report_to": "nowhere"}, 'report_to: "nowhere" is not one of none, tensorboard'),
+        ({"report_to": "wandb"}, "report_to: wandb is not installed; pip install wandb"),
+        ({"lora_targets": ["all-linear", "q_proj"]}, "lora_targets: all-linear excludes other"),
+        ({"mixture": {"mini_chat": 0.0}}, "mixture: every fraction is 0.0"),
+        ({"mixture": {"mini_exam": 1.0}}, "mixture (a key): mini_exam holds Question rows"),
+        ({"chat_template": "llama"}, 'chat_template: "llama" is not one of "", mini'),
+    ],
+)
+def test_each_problem_is_named_by_its_key(values, message, monkeypatch):
+    original = importlib.util.find_spec
+    monkeypatch.setattr(
+        settings.importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "wandb" else original(name, *rest),
+    )
+    assert sft_qlora.Recipe.check({}) == []
+    (problem,) = sft_qlora.Recipe.check(values)
+    assert problem.startswith(message)
+
+
+def test_schedulers_and_optimizers_are_known_to_the_trainer():
+    from transformers import SchedulerType
+    from transformers.training_args import OptimizerNames
+
+    assert set(settings.LR_SCHEDULERS) <= {member.value for member in SchedulerType}
+    assert set(settings.OPTIMIZERS) <= {member.value for member in OptimizerNames}

@@ -1,0 +1,136 @@
+"""Step 02: the loss mask, what is truncated or dropped, and the validation rows."""
+
+import dataclasses
+
+import pytest
+from tests.support.project import make_dialogue
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
+
+from clinical_camel import data, models, sft_qlora
+from clinical_camel.data import Article, Section
+from clinical_camel.models import IGNORE_INDEX
+from clinical_camel.sft_qlora import tokenization
+
+# ------------------------------------------------------------------------------ unknown words
+
+
+def word_tokenizer(*words):
+    """A tokenizer whose vocabulary is these words only."""
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "</s>", *words])}
+    words_only = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    words_only.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words_only, unk_token="<unk>", eos_token="</s>", pad_token="<unk>"
+    )
+
+
+def test_words_without_a_token_are_rejected_with_the_first_row():
+    rows = [
+        Article(id=name, title="gout", sections=[Section(heading="", text=text)])
+        for name, text in (("a", "it hurts"), ("b", "it hurts ω β"), ("c", "ω"))
+    ]
+    tokenizer = word_tokenizer("gout", "it", "hurts")
+    with pytest.raises(ValueError, match="toy: .* a word of 2 of 3 rows, first in b: ω, β; remove"):
+        sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 64)
+    assert len(sft_qlora.tokenize_mixture(tokenizer, {"toy": rows[:1]}, "assistant", 64).rows) == 1
+
+
+def test_a_dialogue_with_an_unknown_word_is_rejected():
+    with pytest.raises(ValueError, match="1 of 1 rows, first in gout: Question"):
+        sft_qlora.tokenize_mixture(
+            word_tokenizer("on", "gout"), {"toy": [make_dialogue("gout", 1)]}, "all", 64
+        )
+
+
+def test_the_unknown_token_as_text_is_not_an_unknown_word():
+    assert tokenization.find_unknown_words(word_tokenizer("the", "token"), "the token <unk>") == []
+
+
+def test_a_byte_level_tokenizer_has_tokens_for_every_word(tokenizer):
+    assert tokenization.find_unknown_words(tokenizer, "ω β 漢字 ☃") == []
+
+
+# ----------------------------------------------------------------------- truncated and dropped
+
+
+def test_a_dialogue_that_is_too_long_loses_complete_exchanges_from_its_end(tokenizer):
+    long = make_dialogue("case", exchanges=5)
+    full = len(models.tokenize_dialogue(tokenizer, long.messages, "assistant")["input_ids"])
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, {"toy": [long]}, "assistant", full - 1)
+    targets = [label for label in tokenized.rows[0]["labels"] if label != IGNORE_INDEX]
+    expected = "".join(f"Answer {i} on case.</s>" for i in range(4))
+    assert tokenizer.decode(targets) == expected
+    assert tokenized.counts[["truncated", "dropped"]].to_numpy().tolist() == [[1, 0]]
+
+
+def test_a_dialogue_whose_first_exchange_does_not_fit_is_dropped_and_counted(tokenizer):
+    rows = [make_dialogue("a" * 400), make_dialogue("b")]
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 100)
+    assert len(tokenized.rows) == 1
+    assert tokenized.counts["dropped"].tolist() == [1]
+
+
+def test_a_row_without_a_target_token_is_dropped_and_counted(tokenizer, monkeypatch):
+    """A template may mark no assistant turn; the first token has no loss, nothing predicts it."""
+    masked = {"input_ids": [1, 5, 6], "labels": [1, IGNORE_INDEX, IGNORE_INDEX]}
+    good = {"input_ids": [1, 5, 6], "labels": [IGNORE_INDEX, 5, 6]}
+    results = iter([(masked, 0), (good, 0)])
+    monkeypatch.setattr(tokenization, "tokenize_to_fit", lambda *_: next(results))
+    rows = {"toy": [make_dialogue("a"), make_dialogue("b")]}
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, rows, "assistant", 100)
+    assert tokenized.rows == [good]
+    assert tokenized.groups == ["b"]
+    assert tokenized.counts[["rows", "without_loss", "dropped"]].to_numpy().tolist() == [[2, 1, 0]]
+
+
+def test_every_token_of_an_article_is_a_target(tokenizer):
+    article = Article(
+        id="a", title="Gout", sections=[Section(heading="Signs", text="It hurts. " * 50)]
+    )
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, {"toy": [article]}, "assistant", 64)
+    assert all(row["labels"] == row["input_ids"] for row in tokenized.rows)
+    assert max(len(row["input_ids"]) for row in tokenized.rows) == 64
+    joined = [i for row in tokenized.rows for i in row["input_ids"]]
+    assert tokenizer.decode(joined, skip_special_tokens=True) == data.format_article(article)
+
+
+def test_a_last_window_of_one_token_is_dropped(tokenizer):
+    article = Article(id="a", title="Gout", sections=[Section(heading="", text="It hurts. " * 9)])
+    ids = len(models.tokenize_document(tokenizer, data.format_article(article))["input_ids"])
+    windows = tokenization.tokenize_windows(tokenizer, article, ids - 1)
+    assert [len(window["input_ids"]) for window in windows] == [ids - 1]
+
+
+def test_the_loss_mask_is_shown_in_brackets(tokenizer):
+    row = models.tokenize_dialogue(tokenizer, make_dialogue("x", 2).messages, "assistant")
+    text = sft_qlora.show_loss_mask(tokenizer, row)
+    assert text.replace("\x1b[1;34m", "").replace("\x1b[0m", "") == (
+        "<s><|user|>Question 0 on x?<|end|><|assistant|>[[Answer 0 on x.</s>]]"
+        "<|user|>Question 1 on x?<|end|><|assistant|>[[Answer 1 on x.</s>]]"
+    )
+
+
+# ------------------------------------------------------------------------------ validation rows
+
+
+def test_validation_rows_share_no_article_with_training_rows():
+    groups = [f"article {i // 5}" for i in range(100)]
+    choose = tokenization.choose_validation_rows
+    validation = choose(groups, 0.25, seed=0)
+    training = set(range(100)) - set(validation)
+    assert not {groups[i] for i in validation} & {groups[i] for i in training}
+    assert len(validation) == 25
+    assert choose(groups, 0.25, seed=0) == validation != choose(groups, 0.25, seed=1)
+    with pytest.raises(ValueError, match="all rows are of one article"):
+        choose(["gout"] * 9, 0.25, seed=0)
+
+
+def test_dialogues_on_one_article_are_one_group(tokenizer):
+    pair = [dataclasses.replace(make_dialogue(f"gout/{i}"), source="article") for i in range(2)]
+    single = dataclasses.replace(make_dialogue("own"), source="article")
+    rows = {"made": [*pair, single], "chat": [make_dialogue("chat/1"), make_dialogue("chat/2")]}
+    tokenized = sft_qlora.tokenize_mixture(tokenizer, rows, "assistant", 256)
+    assert tokenized.groups == ["gout", "gout", "own", "chat/1", "chat/2"]

@@ -1,0 +1,364 @@
+"""README and docs: their numbers are those of the committed tables, and what they name exists."""
+
+import json
+import re
+import shlex
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clinical_camel import dbke, eval_fewshot, loss_curves, note_synthesis, sft_qlora
+from clinical_camel.dbke.teachers.settings import TERMS, Extractive, Local, OpenAI, Replay
+from clinical_camel.eval_fewshot.protocols import PROTOCOLS
+from clinical_camel.note_synthesis.structure import STATUSES
+from clinical_camel.runner import cli
+from clinical_camel.sft_qlora.settings import SPEEDUPS
+
+ROOT = Path(__file__).parents[1]
+OUTPUTS = ROOT / "outputs"
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / folder / "README.md" for folder in ("benchmarks", "drills", "experiments")),
+    ROOT / "benchmarks/PENDING.md",
+    ROOT / "src/clinical_camel/mini/README.md",
+]
+STEPS = (
+    dbke.Synthesis,
+    sft_qlora.Recipe,
+    eval_fewshot.Design,
+    note_synthesis.NoteTask,
+    loss_curves.Curves,
+)
+FOREIGN_OPTIONS = {  # of pip, Jupyter, accelerate, torchrun and Ray
+    *("--index-url", "--no-deps", "--no-build-isolation", "--ip", "--allow-root"),
+    *("--num_processes", "--nproc_per_node", "--head"),
+}
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def flat(name: str) -> str:
+    """A page with every line break as a space."""
+    return " ".join(read(name).split())
+
+
+def section(name: str, heading: str) -> str:
+    return read(name).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def code_spans(name: str, header: str) -> list[str]:
+    """The code spans in the first column of the table with this header."""
+    rows = read(name).split(f"| {header} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [span for row in rows for span in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def rounded(value: float, digits: int = 1) -> str:
+    """Half up, as a reader rounds: 0.0885 in a table is 8.9 %."""
+    return str(Decimal(str(value)).quantize(Decimal(10) ** -digits, ROUND_HALF_UP))
+
+
+def percent(share: float) -> str:
+    return rounded(Decimal(str(share)) * 100)
+
+
+def interval(row: pd.Series, show=percent) -> str:
+    return f"[{show(row['low'])}, {show(row['high'])}]"
+
+
+def one_row(table: Path, **values: object) -> pd.Series:
+    rows = pd.read_csv(table)
+    for column, value in values.items():
+        rows = rows[rows[column] == value]
+    assert len(rows) == 1, f"{table.name}: {len(rows)} rows with {values}"
+    return rows.iloc[0]
+
+
+# --------------------------------------------------------------------------- what we found
+
+
+def over_seeds(protocol: str) -> pd.Series:
+    table = ROOT / "experiments/results/mini_differences.csv"
+    return one_row(table, benchmark="mini_exam", protocol=protocol, seed="all")
+
+
+def test_finding_1_is_the_difference_over_five_seeds():
+    row = over_seeds("option_text")
+    both = f"{percent(row['mini_camel'])} % against {percent(row['mini_camel_raw'])} %"
+    difference = f"a difference of {percent(row['difference'])} points {interval(row)}"
+    text = flat("README.md")
+    assert f"{both} of plain questions answered correctly, {difference} (n = 312, five" in text
+
+
+def test_finding_2_is_the_difference_in_the_two_other_formats():
+    talk, listed = over_seeds("conversation"), over_seeds("chat")
+    text = flat("README.md")
+    assert f"it is {percent(talk['difference'])} points {interval(talk)} in conversation" in text
+    assert f"and {percent(listed['difference'])} points {interval(listed)} with the options" in text
+    for study in ("mini_camel", "mini_camel_raw"):
+        assert listed[study] == pytest.approx(0.25, abs=0.01)  # "both models stay near chance"
+
+
+def test_the_seed_table_has_five_seeds_and_the_questions_that_the_readme_says():
+    rows = pd.read_csv(ROOT / "experiments/results/mini_seeds.csv", dtype={"correct": str})
+    assert set(rows["seed"]) == set(range(5))
+    assert set(rows.loc[rows["benchmark"] == "mini_exam", "n"]) == {312}
+
+
+def test_finding_3_is_the_score_on_invented_diseases_before_and_after():
+    setup = {"benchmark": "mini_exam_primer", "protocol": "option_text", "num_shots": 0}
+    base, tuned = (
+        one_row(OUTPUTS / "mini_camel/03_eval_fewshot/scores.csv", model=model, **setup)
+        for model in ("base", "tuned")
+    )
+    before, after = (f"{percent(r['accuracy'])} % {interval(r)}" for r in (base, tuned))
+    assert f"falls from {before} to {after} (n = {base['n']}, one seed" in flat("README.md")
+    assert base["chance"] == tuned["chance"] == 0.25
+
+
+def test_finding_4_is_the_difference_of_the_notes():
+    table = OUTPUTS / "mini_camel/04_note_synthesis/comparison.csv"
+    row = one_row(table, part="whole", metric="rougeL")
+    change = f"{rounded(row['difference'], 2)} {interval(row, lambda x: rounded(x, 2))}"
+    assert f"ROUGE-L changes by {change} (n = {row['n']} visits, one seed)" in flat("README.md")
+
+
+def test_the_figure_shows_what_its_caption_says():
+    """Only plain questions separate the models, and both tuned models lose on the right."""
+    scores = pd.read_csv(OUTPUTS / "mini_camel_raw/03_eval_fewshot/scores.csv")
+    scores = scores.set_index(["benchmark", "protocol", "num_shots", "model"]).sort_index()
+    for protocol in ("conversation", "chat"):
+        shown = scores.xs(protocol, level="protocol")
+        assert shown["low"].max() < shown["high"].min()  # every pair of intervals overlaps
+    for shots in (0, 5):
+        plain = scores.loc["mini_exam", "option_text", shots]
+        assert plain.loc["base", "high"] < plain.loc["raw", "low"]
+        assert plain.loc["raw", "accuracy"] < plain.loc["dialogues", "accuracy"]
+        invented = scores.loc["mini_exam_primer", "option_text", shots]
+        assert invented.loc[["raw", "dialogues"], "high"].max() < invented.loc["base", "low"]
+
+
+def test_the_minutes_of_make_study_are_those_of_its_run_records():
+    files = (OUTPUTS / "mini_camel").glob("*/run.json")
+    minutes = sum(json.loads(file.read_text())["seconds"] for file in files) / 60
+    assert "(10 to 12 minutes)" in read("README.md")
+    assert 9.5 < minutes < 12.5
+
+
+# ------------------------------------------------------------------------- numbers in docs
+
+
+def test_the_table_of_controls_is_the_committed_one():
+    table = OUTPUTS / "mini_camel_controls/03_eval_fewshot/scores.csv"
+    for variant in ("as_given", "shuffled", "options_only", "none_of_the_above"):
+        cells = []
+        for model in ("tuned", "base"):
+            row = one_row(table, variant=variant, protocol="option_text", model=model)
+            cells.append(f"{percent(row['accuracy'])} {interval(row)}")
+        assert f"| `{variant}` | {cells[0]} | {cells[1]} |" in read("docs/exams.md")
+    assert row["n"] == 312
+
+
+def test_the_protocols_range_over_pubmedqa_as_the_exams_page_says():
+    scores = pd.read_csv(OUTPUTS / "mini_camel_protocols/03_eval_fewshot/scores.csv")
+    rows = scores[scores["benchmark"] == "pubmedqa_test"]
+    low, high, majority = rows["accuracy"].min(), rows["accuracy"].max(), rows["majority"].max()
+    sentence = f"range from {low:.0%} to {high:.0%}; {majority:.0%} is what always".replace(
+        "0% to", "0 to"
+    )
+    assert sentence.replace("%", " %") in flat("docs/exams.md")
+    assert set(scores["n"]) == {100}
+
+
+def test_the_measured_speeds_in_the_docs_are_those_of_the_tables():
+    results = ROOT / "benchmarks/results"
+    rows = pd.read_csv(results / "eval_speed.csv").query("vocabulary == 32000")
+    low, high = (int(x) for x in sorted(rows.loc[rows["scorer"] != "ours", "cpu_ratio"]))
+    assert f"[{low} to {high} times less processor time]" in flat("docs/exams.md")
+    texts = {1024: "{} times the tokens", 8192: "At 8,192 it is {} times"}
+    for vocabulary, text in texts.items():
+        row = one_row(results / "sft_speed.csv", vocabulary=vocabulary, subject="ours")
+        assert text.format(row["ratio"]) in flat("docs/recipes.md")
+        assert f"{row['ratio_low']:.2f} to {row['ratio_high']:.2f})" in flat("docs/recipes.md")
+
+
+def test_the_fault_drill_of_the_teacher_lost_nothing():
+    rows = pd.read_csv(ROOT / "drills/results/teacher.csv")
+    assert (rows[["lost", "paid_twice", "over_cap"]] == 0).all(axis=None)
+    faults = set(rows["fault"]) - {"none", "SIGKILL", "random"}
+    assert f"kills the teacher 50 times and makes the endpoint fail in {len(faults)} ways" in flat(
+        "docs/teachers.md"
+    )
+    assert one_row(ROOT / "drills/results/teacher.csv", fault="SIGKILL")["message"].startswith(
+        "50 k"
+    )
+
+
+def test_no_study_has_reproduced_a_published_value_yet():
+    verdicts = [pd.read_csv(file)["verdict"] for file in OUTPUTS.glob("*/*/audit.csv")]
+    assert set(pd.concat(verdicts)) == {"not run"}
+    assert "All verdicts are *not run*" in flat("docs/exams.md")
+
+
+@pytest.mark.parametrize("page", ["docs/notes.md", "outputs/LOG.md"])
+def test_the_artefact_of_two_looping_notes_is_that_of_the_table(page):
+    folder = OUTPUTS / "mini_camel/04_note_synthesis"
+    sentences, notes = (pd.read_csv(folder / f"{n}.csv") for n in ("faithfulness", "notes"))
+    looping = notes.loc[notes["status"] == "looping", "id"]
+    tuned = sentences[sentences["model"] == "tuned"]
+    assert len(looping) == 2
+    count = f"{tuned['id'].isin(looping).sum()} of the tuned model's {len(tuned)} sentences"
+    assert f"two looping notes hold {count}" in flat(page) or f"they hold {count}" in flat(page)
+    others = sentences[~sentences["id"].isin(looping)]
+    for rows, expected in (
+        (sentences, {"base": 78, "tuned": 58}),
+        (others, {"base": 78, "tuned": 77}),
+    ):
+        for model, share in expected.items():
+            verdicts = rows.loc[rows["model"] == model, "verdict"]
+            assert round(100 * (verdicts == "supported").mean()) == share
+    assert "58 %" in flat(page)
+    assert "78 %" in flat(page)
+
+
+# ----------------------------------------------------------------------- what is named exists
+
+
+def test_the_readme_is_short_and_starts_with_the_banner():
+    lines = read("README.md").splitlines()
+    assert len(lines) <= 130
+    assert "Research only: not for use in care." in lines[2]
+    assert lines.index("<!-- studies:begin -->") < lines.index("<!-- studies:end -->")
+
+
+def test_the_map_names_every_folder_and_nothing_else():
+    tree = section("README.md", "Map").split("```")[1]
+    top, named = "", set()
+    for indent, name in re.findall(r"^( *)(\S+)", tree, re.MULTILINE):
+        top = top if indent else name
+        named.add(f"{top}{name}" if indent else name)
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
+    package = ROOT / "src/clinical_camel"
+    packages = {f"src/clinical_camel/{p.parent.name}/" for p in package.glob("*/__init__.py")}
+    books = {f"notebooks/{book.name}" for book in (ROOT / "notebooks").glob("*.ipynb")}
+    assert packages | books <= named
+
+
+def test_the_files_and_settings_to_edit_exist():
+    fields = {name for step in STEPS for name in step.model_fields}
+    for span in re.findall(r"`([^`]+)`", section("README.md", "Map").split("| I want")[1]):
+        if span.endswith(".yaml"):
+            assert (ROOT / "params/mini_camel" / span).exists()
+        elif "/" in span or span.endswith(".py"):
+            places = [ROOT / span, ROOT / "src/clinical_camel" / span.replace("<step>", "dbke")]
+            assert any(place.exists() for place in places), span
+        elif span != "Source":
+            assert span in fields, span
+
+
+def test_every_study_is_in_the_table_of_studies():
+    listed = section("README.md", "Studies")
+    for folder in (ROOT / "params").iterdir():
+        assert f"](params/{folder.name})" in listed
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@each_page
+def test_every_relative_link_exists(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"https?:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        place = page.parent / name if name else page
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), target
+
+
+@each_page
+def test_every_command_is_one_of_the_program(page):
+    """`python -m clinical_camel ...` is parsed; a module or script that is run exists."""
+    text = page.read_text(encoding="utf-8").replace("\\|", "|")
+    for module, rest in re.findall(r"python -m ([\w.]+)([^`\n#]*)", text):
+        if module == "clinical_camel":
+            options, extra = cli._parser().parse_known_args(shlex.split(rest))
+            assert not [text for text in extra if text.startswith("-")], rest
+        elif module.split(".")[0] in ("clinical_camel", "benchmarks", "drills", "experiments"):
+            file = module.replace(".", "/") + ".py"
+            assert (ROOT / file).exists() or (ROOT / "src" / file).exists(), module
+    sources = [ROOT / "src/clinical_camel/runner/cli.py", *ROOT.glob("[bde]*/*.py")]
+    programs = "".join(source.read_text(encoding="utf-8") for source in sources)
+    for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]+", text)) - FOREIGN_OPTIONS:
+        assert f'"{option}"' in programs, option
+    for script in re.findall(r"\| `(\w+\.py)` \|", text):
+        assert (page.parent / script).exists(), script
+
+
+@pytest.mark.parametrize(
+    ("page", "header"),
+    [
+        ("docs/exams.md", "setting | what it changes"),
+        ("docs/notes.md", "setting | what it changes"),
+        ("docs/recipes.md", "setting | effect"),
+    ],
+)
+def test_every_setting_in_a_table_exists(page, header):
+    fields = {name for step in STEPS for name in step.model_fields}
+    spans = [span.partition(":")[0] for span in code_spans(page, header)]
+    assert spans
+    assert set(spans) <= fields
+
+
+def test_the_tables_of_values_are_complete():
+    assert code_spans("docs/exams.md", "protocol | the model sees | what is scored") == [*PROTOCOLS]
+    assert code_spans("docs/notes.md", "status | meaning") == [*STATUSES]
+    assert code_spans("docs/recipes.md", "entry of `speedups` | what is skipped") == [*SPEEDUPS]
+    assert code_spans("docs/teachers.md", "`terms` | meaning") == [*TERMS]
+    for name, meaning in TERMS.items():
+        assert f"| `{name}` | {meaning} |" in read("docs/teachers.md")
+
+
+def test_the_glossary_is_sorted_and_has_each_term_once():
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", read("docs/glossary.md"), re.MULTILINE)
+    terms = [term.casefold() for term in rows if term not in ("term", "---")]
+    assert terms == sorted(set(terms))
+    assert len(terms) >= 50
+
+
+# -------------------------------------------------------------------- the settings of teachers
+
+KINDS = (Extractive, Local, OpenAI, Replay)
+
+
+def settings_table() -> str:
+    """The table of docs/teachers.md: one row per setting, equal ones of several kinds together."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for kind in KINDS:
+        for name, field in kind.model_fields.items():
+            if name == "kind":
+                continue
+            default = "required" if field.is_required() else json.dumps(field.default)
+            label = kind.model_fields["kind"].default
+            rows.setdefault((name, default, field.description), []).append(label)
+    lines = ["| setting | kinds | default | meaning |", "| --- | --- | --- | --- |"]
+    for (name, default, description), labels in rows.items():
+        lines.append(f"| `{name}` | {', '.join(labels)} | {default} | {description} |")
+    return "\n".join(lines)
+
+
+def test_every_setting_of_every_teacher_is_listed():
+    listed = read("docs/teachers.md").split("<!-- settings:begin -->\n")[1]
+    listed = listed.split("\n<!-- settings:end -->")[0]
+    assert listed == settings_table(), f"write this between the marks:\n{settings_table()}"
