@@ -13,74 +13,35 @@ minutes.
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from tests.support import public_data
 from tests.support.planted_questions import FALSE_ALARMS, TARGETS, count_kinds, measure_planted
 
 from clinical_camel import data
 from clinical_camel.data import Question
 from clinical_camel.data.contamination import KINDS, PART, split_words
 
-PUBLIC = "data/public"
-EXAMS = {
-    "medqa_us": f"medqa_us@{PUBLIC}/medqa_us/medqa_us_test_shared.jsonl",
-    "medmcqa": f"medmcqa@{PUBLIC}/medmcqa/medmcqa_validation_shared.jsonl",
-    "mmlu_medical": f"mmlu_medical@{PUBLIC}/mmlu_med/mmlu_med_test_shared.jsonl",
-    "pubmedqa": f"pubmedqa@{PUBLIC}/pubmedqa/pubmedqa_test_shared.jsonl",
-    "medqa_mcmle": f"medqa_mcmle@{PUBLIC}/medqa_mcmle/medqa_mcmle_test_shared.jsonl",
-}
-MEDQUAD = f"medquad@{PUBLIC}/medquad/medquad_answered.jsonl.gz"
+EXAMS = {data.label(spec): spec for spec in public_data.EXAMS}
+TRAINING = ("medqa_us dev", "medmcqa train, first 5", "mmlu_medical dev", "pubmedqa train")
 SOURCES = {
-    "medquad": (data.load_articles, MEDQUAD),
-    "openstax_anatomy": (
-        data.load_articles,
-        f"openstax_anatomy@{PUBLIC}/openstax_anatomy/openstax_anatomy_modules.jsonl",
-    ),
-    "plos_medical": (
-        data.load_articles,
-        f"plos_medical@{PUBLIC}/plos_medical/plos_medical_articles.jsonl",
-    ),
-    "medqa_us dev": (
-        data.load_training_questions,
-        f"medqa_us_train@{PUBLIC}/medqa_us/medqa_us_dev.jsonl",
-    ),
-    "medmcqa train, first 5": (
-        data.load_training_questions,
-        f"medmcqa_train@{PUBLIC}/medmcqa/medmcqa_train_first5.jsonl",
-    ),
-    "mmlu_medical dev": (
-        data.load_training_questions,
-        f"mmlu_medical_dev@{PUBLIC}/mmlu_med/mmlu_med_dev.jsonl",
-    ),
-    "pubmedqa train": (
-        data.load_training_questions,
-        f"pubmedqa_train@{PUBLIC}/pubmedqa/pubmedqa_train.jsonl",
-    ),
-    "sharegpt sample": (
-        data.load_dialogues,
-        f"sharegpt@{PUBLIC}/sharegpt_format/dummy_conversation.jsonl",
-    ),
-    "aci_bench train": (
-        data.load_consultations,
-        f"aci_bench@{PUBLIC}/aci_bench/aci_bench_train.jsonl",
-    ),
-    "mts_dialog train": (
-        data.load_consultations,
-        f"mts_dialog@{PUBLIC}/mts_dialog/mts_dialog_train.jsonl",
-    ),
-    "primock57": (data.load_consultations, f"primock57@{PUBLIC}/primock57/primock57.jsonl"),
+    "medquad": public_data.MEDQUAD,
+    "openstax_anatomy": public_data.OPENSTAX,
+    "plos_medical": public_data.PLOS,
+    **dict(zip(TRAINING, public_data.TRAINING, strict=True)),
+    "sharegpt sample": public_data.SHAREGPT,
+    "aci_bench train": public_data.ACI_TRAIN,
+    "mts_dialog train": public_data.MTS_TRAIN,
+    "primock57": public_data.PRIMOCK,
 }
-SHIPPED = {
-    "mini_articles": (data.load_articles, "mini_articles"),
-    "mini_exam_train": (data.load_training_questions, "mini_exam_train"),
-    "mini_chat": (data.load_dialogues, "mini_chat"),
-}
+SHIPPED = ("mini_articles", "mini_exam_train", "mini_chat")
 COUNT = 100  # planted questions per edit and exam
 
 
-def load_texts(load: Callable, spec: str) -> list[tuple[str, str]]:
+def load_texts(spec: str) -> list[tuple[str, str]]:
+    load = data.load_consultations if spec in public_data.VISITS else data.load_sources
     return [(row.id, data.format_row(row)) for row in load(spec)]
 
 
@@ -95,10 +56,8 @@ def measure_sources(
         names = overlaps["source"].str.split("\t").str[0]
         for name in sources:
             here = overlaps[names == name]
-            is_long = here["similarity"] >= PART
-            detected = here[(here["kind"] != "13-gram") | is_long]
-            row = {"benchmark": exam, "source": name, "n": len(questions)}
-            row |= count_kinds(detected)
+            detected = here[(here["kind"] != "13-gram") | (here["similarity"] >= PART)]
+            row = {"benchmark": exam, "source": name, "n": len(questions)} | count_kinds(detected)
             rows.append(row | {"detected by any 13-gram": here["id"].nunique()})
     return pd.DataFrame(rows)
 
@@ -108,8 +67,7 @@ def measure_copies(exams: dict[str, Sequence[Question]]) -> pd.DataFrame:
     rows = []
     for name, questions in exams.items():
         pages = [(question.id, data.format_row(question)) for question in questions]
-        overlaps = data.find_overlaps(questions, pages)
-        overlaps = overlaps[overlaps["id"] != overlaps["source"]]
+        overlaps = data.find_overlaps(questions, pages).query("id != source")
         row = {"benchmark": name, "source": "itself", "n": len(questions)}
         rows.append(row | count_kinds(overlaps))
     return pd.DataFrame(rows)
@@ -125,19 +83,19 @@ def check_targets(table: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     exams = {name: data.load_questions(spec) for name, spec in EXAMS.items()}
-    sources = {name: load_texts(*source) for name, source in SOURCES.items()}
+    sources = {name: load_texts(spec) for name, spec in SOURCES.items()}
     pages = [text for _, text in sources["medquad"]]
     tables = [
-        measure_planted(rows, pages, COUNT, 0).assign(benchmark=name)
+        measure_planted(rows, pages, COUNT, 0).assign(benchmark=name, part="planted")
         for name, rows in exams.items()
     ]
-    planted = pd.concat(tables).assign(part="planted")
+    planted = pd.concat(tables)
     problems = check_targets(planted)
     started = time.process_time()
     real = [measure_sources(exams, sources), measure_copies(exams)]
     seconds = time.process_time() - started
     mini = {name: data.load_questions(name) for name in ("mini_exam", "mini_exam_primer")}
-    shipped = measure_sources(mini, {name: load_texts(*place) for name, place in SHIPPED.items()})
+    shipped = measure_sources(mini, {name: load_texts(name) for name in SHIPPED})
     columns = ["part", "benchmark", "source", "n", "detected", *KINDS, "detected by any 13-gram"]
     parts = [
         planted,

@@ -18,7 +18,6 @@ of the articles and after all.
 """
 
 import asyncio
-import csv
 import itertools
 import json
 import multiprocessing
@@ -30,7 +29,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.tables import RESULTS
@@ -75,30 +74,28 @@ def make_settings(url: str):
     return dbke.Synthesis(teacher=teacher, language="")
 
 
-def plan_requests(count: int) -> Iterator:
-    """Yield the first `count` requests on article after article, each built when it is needed."""
-    return itertools.islice(_iter_requests(), count)
-
-
-def _iter_requests() -> Iterator:
+def iter_requests() -> Iterator:
+    """Yield requests on article after article without end, each built when it is needed."""
     from clinical_camel import data, dbke
 
-    rows = data.load_articles("mini_articles")
-    for i in itertools.count():
-        row = rows[i % len(rows)]
+    for i, row in enumerate(itertools.cycle(data.load_articles("mini_articles"))):
         name = f"{row.title} {i}"
-        sections = [
-            data.Section(heading=s.heading, text=s.text.replace(row.title, name))
-            for s in row.sections
-        ]
-        article = data.Article(
-            id=f"{row.id}-{i}", title=name, sections=sections, licence=row.licence
-        )
+        sections = [replace(s, text=s.text.replace(row.title, name)) for s in row.sections]
+        article = replace(row, id=f"{row.id}-{i}", title=name, sections=sections)
         yield from dbke.plan_article_requests(article, DIALOGUES_PER_ARTICLE, 5, 0)
 
 
 def peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def make_row(
+    client: str, count: int, started: float, cpu: float, dialogues: int = 0, peak: int = 0
+) -> Row:
+    """Return what was measured since `started`; `peak` is the memory after a tenth."""
+    per_second, cpu = count / (time.monotonic() - started), time.process_time() - cpu
+    measured = (per_second, 0.0, 0.0, 0.0, cpu / count * 1e3, peak, peak_mb())
+    return Row(client, count, dialogues, *measured)
 
 
 def serve(ports: multiprocessing.Queue) -> None:
@@ -163,13 +160,11 @@ def run_bare(url: str, client: str, count: int, results: multiprocessing.Queue) 
     settings = make_settings(url)
     teacher = dbke.load_teacher(settings.teacher)
     synthesizer = dbke.Synthesizer(teacher, None, settings)
-    queries = (synthesizer.build_query(request, []) for request in plan_requests(count))
-    bodies = [teacher.build_body(query) for query in queries]
+    requests = itertools.islice(iter_requests(), count)
+    bodies = [teacher.build_body(synthesizer.build_query(request, [])) for request in requests]
     started, cpu = time.monotonic(), time.process_time()
     asyncio.run(post_all(url, bodies, client))
-    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
-    measured = (count / seconds, 0.0, 0.0, 0.0, cpu / count * 1e3, 0, peak_mb())
-    results.put(Row(client, count, 0, *measured))
+    results.put(make_row(client, count, started, cpu))
 
 
 def run_ours(url: str, folder: Path, count: int, name: str, results: multiprocessing.Queue) -> None:
@@ -177,7 +172,8 @@ def run_ours(url: str, folder: Path, count: int, name: str, results: multiproces
 
     settings = make_settings(url)
     ledger, teacher = dbke.Ledger(folder / "l.sqlite"), dbke.load_teacher(settings.teacher)
-    outcomes = dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(count))
+    requests = itertools.islice(iter_requests(), count)
+    outcomes = dbke.Synthesizer(teacher, ledger, settings).run(requests)
     peak_at_a_tenth = accepted = 0
     started, cpu = time.monotonic(), time.process_time()
     with (folder / "dialogues.jsonl").open("w") as file:
@@ -186,9 +182,7 @@ def run_ours(url: str, folder: Path, count: int, name: str, results: multiproces
                 accepted += 1
                 file.write(json.dumps(data.to_dict(outcome.dialogue)) + "\n")
             peak_at_a_tenth = peak_mb() if i == count // 10 else peak_at_a_tenth
-    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
-    measured = (count / seconds, 0.0, 0.0, 0.0, cpu / count * 1e3, peak_at_a_tenth, peak_mb())
-    results.put(Row(name, count, accepted, *measured))
+    results.put(make_row(name, count, started, cpu, accepted, peak_at_a_tenth))
     ledger.close()
 
 
@@ -223,6 +217,8 @@ def summarise(rows: Sequence[Row], bare: Sequence[Row]) -> Row:
 
 def main() -> None:
     """Run bare and ours in turn, then the others."""
+    import pandas as pd  # not in the clients' processes, whose memory is measured
+
     count = next((int(text) for text in sys.argv[1:] if text.isdecimal()), 20_000)
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
@@ -248,10 +244,7 @@ def main() -> None:
     for row in rows:
         print(*asdict(row).values(), sep=" | ", flush=True)
     if count == 20_000:
-        with TABLE.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(map(asdict, rows))
+        pd.DataFrame(rows).to_csv(TABLE, index=False)
 
 
 if __name__ == "__main__":

@@ -33,23 +33,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from benchmarks.grounding_terms import MEDQUAD, PUBLIC, in_development
+from benchmarks.grounding_terms import in_development
+from tests.support.public_data import MEDQUAD, PLOS, PUBLIC
 from tqdm import tqdm
 
 from clinical_camel import data, grounding, stats
 
-PLOS = f"plos_medical@{PUBLIC}/plos_medical/plos_medical_articles.jsonl"
 PAGES = 400  # of MedQuAD
 NAMES = ["Bruno", "Edith", "Gerald", "Ingrid", "Leopold", "Mabel", "Rosalind", "Wendell"]
 
 TIMES = "second|minute|hour|day|week|month|year"
-UNITS = dict(
-    zip(
-        ["mg", "milligrams", "day", "days", "week", "weeks", "months", "years", "hours"],
-        ["mcg", "grams", "week", "weeks", "month", "days", "years", "months", "minutes"],
-        strict=True,
-    )
-)
+UNITS = {"mg": "mcg", "milligrams": "grams", "day": "week", "days": "weeks", "week": "month"}
+UNITS |= {"weeks": "days", "months": "years", "years": "months", "hours": "minutes"}
 FREQUENCIES = {"once": "twice", "twice": "once", "daily": "weekly", "b.i.d": "t.i.d"}
 FREQUENCIES["twice daily"] = "daily"
 DOSED = r"\b[A-Z]?[a-z]{4,}(?= \d+ ?mg\b)"
@@ -229,25 +224,9 @@ VERB = ((r"\bnot ", ""), (r"\b(is|are|was|were|can|may|will|should|has been)\b",
 
 def change_sex(sentence: str, rng: random.Random, source: str) -> str:
     """Replace every word of one sex by the other's, unless the sentence names a relative."""
-    words = dict(
-        zip(
-            ["he", "his", "him", "male", "man", "men", "boy", "boys", "gentleman", "mr"],
-            ["she", "her", "her", "female", "woman", "women", "girl", "girls", "lady", "ms"],
-            strict=True,
-        )
-    )
-    words |= {
-        "she": "he",
-        "her": "his",
-        "female": "male",
-        "woman": "man",
-        "women": "men",
-        "girl": "boy",
-        "girls": "boys",
-        "lady": "gentleman",
-        "ms": "mr",
-        "mrs": "mr",
-    }
+    male = ["him", "he", "his", "male", "man", "men", "boy", "boys", "gentleman", "mr"]
+    female = ["her", "she", "her", "female", "woman", "women", "girl", "girls", "lady", "ms"]
+    words = dict(zip([*male, *female, "mrs"], [*female, *male, "mr"], strict=True))  # her: his
     pattern = rf"\b(?:{'|'.join(words)})\b"
     if re.search(r"mother|father|wife|husband|son\b|daughter|brother|sister", sentence):
         return ""

@@ -22,15 +22,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.public_data import ACI_TRAIN, ACI_VALID, MEDQUAD, MTS_TRAIN
+
 from clinical_camel import data
 
-PUBLIC = "data/public"
-MEDQUAD = f"medquad@{PUBLIC}/medquad/medquad_answered.jsonl.gz"
-VISITS = (
-    f"aci_bench@{PUBLIC}/aci_bench/aci_bench_train.jsonl",
-    f"aci_bench@{PUBLIC}/aci_bench/aci_bench_valid.jsonl",
-    f"mts_dialog@{PUBLIC}/mts_dialog/mts_dialog_train.jsonl",
-)
+VISITS = (ACI_TRAIN, ACI_VALID, MTS_TRAIN)
 TABLE = Path(__file__).parents[1] / "src/clinical_camel/grounding/terms.csv"
 LISTED = "Approximate number of patients (when available)"
 

@@ -21,16 +21,16 @@ A reply in flight at a kill is paid for and never arrives. Their number, and the
 dialogues of the last two rows, differ from run to run.
 """
 
-import csv
 import os
 import random
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 from tests.support.teacher_runs import (
     MONEY_CAP,
     REQUEST_ATTEMPTS,
@@ -114,25 +114,20 @@ def run_random_faults(folder: Path) -> Iterator[Row]:
 
 def run_kills(folder: Path, kills: int, count: int = 300) -> Iterator[Row]:
     total = kill_runs(kills, folder, count)
-    same = "the same" if total.same == total.runs else "others"
-    message = f"{total.kills} kills in {total.runs} runs, {total.same} of them the same; "
-    message += f"{total.open} in flight"
-    counts = (count, total.accepted, count - total.accepted, total.attempts)
-    losses = (total.lost, total.paid_twice, total.over_cap)
+    same = "the same" if total["same"] == total["runs"] else "others"
+    message = f"{total['kills']} kills in {total['runs']} runs, {total['same']} of them the same; "
+    message += f"{total['open']} in flight"
+    counts = (count, total["accepted"], count - total["accepted"], total["attempts"])
+    losses = (total["lost"], total["paid_twice"], total["over_cap"])
     yield Row("SIGKILL", *counts, *losses, same, message)
 
 
 def save(rows: list[Row]) -> None:
     """Write the table; a row replaces an earlier one of the same fault."""
-    earlier = []
+    table = pd.DataFrame(rows)
     if TABLE.exists():
-        with TABLE.open(newline="", encoding="utf-8") as file:
-            earlier = [Row(**row) for row in csv.DictReader(file)]
-    by_fault = {row.fault: row for row in (*earlier, *rows)}
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(asdict, by_fault.values()))
+        table = pd.concat([pd.read_csv(TABLE, keep_default_na=False), table])
+    table.groupby("fault", sort=False).last().to_csv(TABLE)
 
 
 def main() -> None:
@@ -142,11 +137,10 @@ def main() -> None:
     os.environ[KEY_VARIABLE] = KEY
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         drills = {
-            "faults": run_faults(folder),
-            "random": run_random_faults(folder),
-            "SIGKILL": run_kills(folder, kills),
+            "faults": run_faults(Path(name)),
+            "random": run_random_faults(Path(name)),
+            "SIGKILL": run_kills(Path(name), kills),
         }
         for drill in names or drills:
             for row in drills[drill]:

@@ -14,10 +14,11 @@ The layers. A package imports only from packages above it in this list; steps im
     note_synthesis   step 04: clinical notes from consultations
     loss_curves      step 05: training logs and scores of several studies compared
     runs             what a notebook imports: settings checked, results written, run recorded
+    runner           executes notebooks, resumes, shows what is complete
     mini             the embedded study: material, base model and the script that builds them
     estimate         memory, time and cost of a study before it runs; doctor
     release          model and dataset cards, merge, push
-    runner           the command line: executes notebooks, resumes, shows what is complete
+    cli              the command line
 
 `python -m clinical_camel run <study>` executes a study: a folder of parameter files.
 """

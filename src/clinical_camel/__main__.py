@@ -1,4 +1,4 @@
-"""python -m clinical_camel: see `clinical_camel.runner.cli`."""
+"""python -m clinical_camel: see `clinical_camel.cli`."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 # set before papermill is imported; without it every kernel prints two lines
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
-from clinical_camel.runner.cli import main  # noqa: E402
+from clinical_camel.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     code = main()

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm, permutation_test, t
-from statsmodels.regression.linear_model import OLS
 from statsmodels.stats import proportion  # pytest would collect its test_proportions_2indep
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+LEVEL = 0.95  # of every interval
 CHUNK = 1_000  # bootstrap resamples at a time, which bounds the memory
 
 
-def wilson_interval(correct: float, total: float, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(correct: float, total: float) -> tuple[float, float]:
     """Return the Wilson score interval of a proportion, from 0 to 1.
 
     The normal interval would leave [0, 1] near its ends: a subject of MMLU has only about 100
@@ -37,7 +37,7 @@ def wilson_interval(correct: float, total: float, level: float = 0.95) -> tuple[
         raise ValueError(f"correct must be from 0 to total, is {correct} of {total}")
     if total == 0:
         return 0.0, 1.0
-    low, high = proportion.proportion_confint(correct, total, alpha=1 - level, method="wilson")
+    low, high = proportion.proportion_confint(correct, total, alpha=1 - LEVEL, method="wilson")
     # The formula is exact at the ends; floating point is off by 1e-16.
     return float(low) if correct else 0.0, float(high) if correct < total else 1.0
 
@@ -109,8 +109,6 @@ def paired_bootstrap(
     differences = first.astype(float) - second.astype(float)
     if not np.isfinite(differences).all():
         raise ValueError("paired_bootstrap needs numbers, not NaN or infinity")
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, is {resamples}")
     sums, sizes = differences, np.ones(len(differences))
     if clusters is not None:
         codes = _cluster_codes(clusters, len(differences))
@@ -161,9 +159,7 @@ def paired_permutation(
     return float(result.pvalue)
 
 
-def clustered_interval(
-    values: ArrayLike, clusters: ArrayLike, level: float = 0.95
-) -> tuple[float, float]:
+def clustered_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, float]:
     """Return the confidence interval of an accuracy whose items come in clusters.
 
     This is the Wilson interval for the effective sample size: n over the design effect, with the
@@ -183,44 +179,24 @@ def clustered_interval(
     >>> clustered_interval([1] * 20, list(range(10)) * 2) == wilson_interval(10, 10)
     True
     """
-    scores, codes = _require_clustered(values, clusters)
+    scores = np.asarray(values, dtype=float)
+    if scores.ndim != 1 or not scores.size or not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("values must be numbers from 0 to 1, at least one, without NaN")
+    codes = _cluster_codes(clusters, len(scores))
     count, n, mean = int(codes.max()) + 1, len(scores), float(scores.mean())
     if count == 1:
         return 0.0, 1.0
     residuals = np.bincount(codes, weights=scores - mean)
     if np.allclose(residuals, 0):
-        return wilson_interval(mean * count, count, level)
+        return wilson_interval(mean * count, count)
     variance = (residuals**2).sum() / n**2 * count / (count - 1)
-    quantile = float(t.isf((1 - level) / 2, count - 1))
-    effective = mean * (1 - mean) / variance * (norm.isf((1 - level) / 2) / quantile) ** 2
-    return wilson_interval(mean * effective, effective, level)
+    quantile = float(t.isf((1 - LEVEL) / 2, count - 1))
+    effective = mean * (1 - mean) / variance * (norm.isf((1 - LEVEL) / 2) / quantile) ** 2
+    return wilson_interval(mean * effective, effective)
 
 
-def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
-    """Return how much clustering inflates the variance of the mean (Kish 1965, Survey Sampling).
-
-    n clustered items equal n / design_effect independent ones. The factor is about 1 + (m - 1) * r
-    for clusters of m items with correlation r, and below 1 for negative r. It is NaN for one
-    cluster, or if all values are equal. Raises ValueError unless every value is from 0 to 1 and
-    every item has a label.
-
-    By hand: the robust variance is 0.25, the independent one (1 / 3) / 4.
-
-    >>> round(design_effect([1, 1, 0, 0], ["a", "a", "b", "b"]), 6)
-    3.0
-    """
-    scores, codes = _require_clustered(values, clusters)
-    if not np.ptp(scores) or not np.ptp(codes):
-        return np.nan
-    model = OLS(scores, np.ones(len(scores)))
-    robust = model.fit(cov_type="cluster", cov_kwds={"groups": codes})
-    return float((robust.bse[0] / model.fit().bse[0]) ** 2)
-
-
-def min_detectable_effect(
-    n: int, discordant: float = 0.25, power: float = 0.8, level: float = 0.05
-) -> float:
-    """Return the smallest true difference that a paired test of n items detects with this power.
+def min_detectable_effect(n: int, discordant: float = 0.25) -> float:
+    """Return the smallest true difference that a paired test of n items detects with 80 % power.
 
     `discordant` is the share of items on which only one run is correct. The normal approximation is
     (z_level/2 + z_power) * sqrt(discordant / n): Connor 1987 (Biometrics 43:207), but with the
@@ -239,16 +215,12 @@ def min_detectable_effect(
         raise ValueError(f"n must be at least 1, is {n}")
     if not 0 < discordant <= 1:
         raise ValueError(f"discordant must be above 0 and at most 1, is {discordant}")
-    if not 0 < level < power < 1:
-        raise ValueError(f"must be 0 < level < power < 1, are level {level} and power {power}")
-    difference = (norm.isf(level / 2) + norm.ppf(power)) * np.sqrt(discordant / n)
+    difference = (norm.isf(0.025) + norm.ppf(0.8)) * np.sqrt(discordant / n)
     return float(difference) if difference <= discordant else np.nan
 
 
-def min_detectable_effect_unpaired(
-    share: float, n_a: int, n_b: int, power: float = 0.8, level: float = 0.05
-) -> float:
-    """Return the smallest true difference of two accuracies near `share` detected with this power.
+def min_detectable_effect_unpaired(share: float, n_a: int, n_b: int) -> float:
+    """Return the smallest true difference of two accuracies near `share` detected with 80 % power.
 
     The normal approximation: (z_level/2 + z_power) standard errors. For two runs near 60 % on the
     1,273 questions of MedQA, without item-level answers:
@@ -257,7 +229,7 @@ def min_detectable_effect_unpaired(
     5.4
     """
     error = np.sqrt(share * (1 - share) * (1 / n_a + 1 / n_b))
-    return float((norm.isf(level / 2) + norm.ppf(power)) * error)
+    return float((norm.isf(0.025) + norm.ppf(0.8)) * error)
 
 
 def compare_unpaired(
@@ -296,16 +268,18 @@ def calibration_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 10)
 
     The bins divide 0 to 1 equally; each includes its upper limit, the first also 0 (Guo et al.
     2017, arXiv:1706.04599). An empty bin has n = 0 and NaN. Raises ValueError unless confidence is
-    from 0 to 1, correct is true or false and bins is at least 1.
+    from 0 to 1 and correct is true or false.
 
     >>> calibration_table([0.25, 0.25, 0.55, 0.75, 0.75], [0, 0, 1, 1, 1], bins=2).round(3)
        low  high  n  confidence  accuracy
     0  0.0   0.5  2       0.250       0.0
     1  0.5   1.0  3       0.683       1.0
     """
-    confidences, outcomes = _require_confidences(confidence, correct)
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, is {bins}")
+    confidences, outcomes = (np.asarray(x, float) for x in _require_pairs(confidence, correct))
+    if not ((confidences >= 0) & (confidences <= 1)).all():
+        raise ValueError("confidence must be from 0 to 1, without NaN")
+    if not np.isin(outcomes, [0, 1]).all():
+        raise ValueError("correct must be true or false: was each item answered correctly?")
     edges = np.linspace(0, 1, bins + 1)
     bin_of = np.maximum(np.searchsorted(edges, confidences, side="left") - 1, 0)
     n = np.bincount(bin_of, minlength=bins)
@@ -335,21 +309,6 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     return float((gaps * table["n"]).sum() / table["n"].sum())
 
 
-def brier_score(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Return the mean of (confidence - correct)**2: 0 is best, a constant 0.5 scores 0.25.
-
-    Unlike the calibration error, it needs no bins and also rewards discrimination. Raises
-    ValueError unless confidence is from 0 to 1 and correct is true or false.
-
-    The example is from scikit-learn's brier_score_loss:
-
-    >>> round(brier_score([0.1, 0.9, 0.8, 0.3], [0, 1, 1, 0]), 4)
-    0.0375
-    """
-    confidences, outcomes = _require_confidences(confidence, correct)
-    return float(np.mean((confidences - outcomes) ** 2))
-
-
 def _require_pairs(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(a), np.asarray(b)
     if first.ndim != 1 or first.shape != second.shape or first.size == 0:
@@ -371,22 +330,3 @@ def _cluster_codes(clusters: ArrayLike, count: int) -> np.ndarray:
     if (codes < 0).any() or "" in distinct.tolist():
         raise ValueError("clusters has an item without a label; a single item takes its id")
     return codes
-
-
-def _require_clustered(values: ArrayLike, clusters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.asarray(values, dtype=float)
-    if scores.ndim != 1 or not scores.size or not ((scores >= 0) & (scores <= 1)).all():
-        raise ValueError("values must be numbers from 0 to 1, at least one, without NaN")
-    return scores, _cluster_codes(clusters, len(scores))
-
-
-def _require_confidences(
-    confidence: ArrayLike, correct: ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    pairs = _require_pairs(confidence, correct)
-    confidences, outcomes = (np.asarray(x, dtype=float) for x in pairs)
-    if not ((confidences >= 0) & (confidences <= 1)).all():
-        raise ValueError("confidence must be from 0 to 1, without NaN")
-    if not np.isin(outcomes, [0, 1]).all():
-        raise ValueError("correct must be true or false: was each item answered correctly?")
-    return confidences, outcomes

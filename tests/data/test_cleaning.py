@@ -1,11 +1,9 @@
 """Tests of data.cleaning: bad conversations are removed with a reason, good ones stay unchanged."""
 
-import json
-
 import pytest
+from tests.support.rows import write_rows
 
 from clinical_camel import data
-from clinical_camel.core.paths import root
 from clinical_camel.data import cleaning
 
 QUESTION = "How do I keep bread fresh for a few days?"
@@ -60,35 +58,9 @@ def test_a_good_conversation_is_not_rejected(row):
     assert cleaning.find_rejection_reason(row) == ""
 
 
-def test_every_reason_is_tested():
-    assert {*BAD, "duplicate"} == set(cleaning.REASONS)
-
-
-def test_the_counts_equal_what_the_loader_removes(tmp_path, monkeypatch):
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
-    rows = [*GOOD, *(row for rows in BAD.values() for row in rows), DUPLICATE]
-    text = "".join(f"{json.dumps(row)}\n" for row in rows)
-    (tmp_path / "my.jsonl").write_text(text, encoding="utf-8")
-    table = data.tabulate_cleaning("sharegpt_cleaned@my.jsonl").set_index("step")
+def test_the_loader_removes_bad_and_repeated_conversations(root):
+    write_rows(
+        root / "my.jsonl", [*GOOD, *(row for rows in BAD.values() for row in rows), DUPLICATE]
+    )
     dialogues = data.load_dialogues("sharegpt_cleaned@my.jsonl")
     assert [dialogue.id for dialogue in dialogues] == ["g", "k", "m"]
-    assert table["remaining"].iloc[[0, -1]].tolist() == [len(rows), len(dialogues)]
-    for reason, bad in BAD.items():
-        assert table.loc[reason, "removed"] == len(bad)
-    assert table.loc["duplicate", "removed"] == 1
-
-
-SAMPLE = "data/public/sharegpt_format/dummy_conversation.jsonl"
-
-
-@pytest.mark.skipif(not (root() / SAMPLE).is_file(), reason="data/public is not filled")
-def test_replies_that_mention_being_a_model_are_removed_from_the_public_sample():
-    table = data.tabulate_cleaning(f"sharegpt_cleaned@{SAMPLE}").set_index("step")
-    assert table["remaining"].iloc[0] == 500
-    assert table["removed"].sum() == table.loc["refusal or boilerplate", "removed"] == 24
-
-
-@pytest.mark.parametrize("spec", ["mini_exam", "medical_meadow_wikidoc", "my/rows.jsonl"])
-def test_only_sharegpt_datasets_can_be_cleaned(spec):
-    with pytest.raises(data.DataError, match=f"{spec} is not ShareGPT"):
-        data.tabulate_cleaning(spec)

@@ -7,7 +7,6 @@ from tests.support.planted_questions import FALSE_ALARMS, TARGETS, measure_plant
 
 from clinical_camel import data
 from clinical_camel.data import Question
-from clinical_camel.data.contamination import split_words
 
 LONG = (
     "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "
@@ -35,16 +34,9 @@ def test_a_question_is_found_with_any_case_punctuation_and_spaces():
 
 
 def test_a_question_with_its_correct_option_is_a_kind_of_its_own():
-    assert find_kinds(f"{PAGE}{LONG} It is Allopurinol. {PAGE}") == [
-        ("gout", "question and answer")
-    ]
+    correct = f"{PAGE}{LONG} It is Allopurinol. {PAGE}"
+    assert find_kinds(correct) == [("gout", "question and answer")]
     assert find_kinds(f"{PAGE}{LONG} It is colchicine. {PAGE}") == [("gout", "question")]
-
-
-def test_unicode_variants_of_a_letter_are_equal():
-    assert split_words("ﬁbrosis of 10 µm², naïve") == split_words(
-        "fibrosis of １０ μm2, nai\u0308ve"
-    )
 
 
 def test_the_beginning_of_a_vignette_is_a_13_gram():
@@ -81,19 +73,21 @@ def test_a_few_changed_words_are_a_light_edit():
     text = LONG.replace("54", "45").replace("man", "woman").replace("kidney", "big bladder")
     text = text.replace("wakes at night", "wakes up").replace("wedding", "birthday")
     assert find_kinds(PAGE + text + PAGE) == [("gout", "light edit")]
+    assert find_kinds(PAGE + " ".join(sorted(LONG.split())) + PAGE) == []  # in another order
 
 
-def test_the_same_words_in_another_order_are_no_overlap():
-    text = " ".join(sorted(LONG.split()))
-    assert find_kinds(PAGE + text + PAGE) == []
-
-
-def test_a_short_question_counts_only_with_its_correct_option():
-    short = Question(id="1", question="Cause of gout?", options=["urate", "bile"], answer=0)
-    assert find_kinds("What is the cause of gout? Nobody asked.", short) == []
-    assert find_kinds("What is the cause of gout? It is urate.", short) == [
-        ("1", "question and answer")
-    ]
+@pytest.mark.parametrize(
+    ("question", "answer", "text", "kinds"),
+    [
+        ("Cause of gout?", "urate", "What is the cause of gout? Nobody asked.", []),
+        ("Cause of gout?", "urate", "The cause of gout? It is urate.", ["question and answer"]),
+        ("Steroids:", "thin the skin", "Steroids help.", []),
+        ("Steroids:", "thin the skin", "Steroids thin the skin.", ["question and answer"]),
+    ],
+)
+def test_a_short_question_counts_only_with_its_correct_option(question, answer, text, kinds):
+    short = Question(id="1", question=question, options=[answer, "bile"], answer=0)
+    assert [kind for _, kind in find_kinds(text, short)] == kinds
 
 
 def test_a_question_with_several_sets_of_options_counts_only_with_its_correct_option():
@@ -105,18 +99,11 @@ def test_a_question_with_several_sets_of_options_counts_only_with_its_correct_op
     assert find_kinds(f"{text} (A) No.", one) == [("1", "question")]
 
 
-def test_a_question_of_one_word_is_found_with_its_answer():
-    word = Question(id="1", question="Steroids:", options=["thin the skin", "x"], answer=0)
-    assert find_kinds("Steroids thin the skin.", word) == [("1", "question and answer")]
-    assert find_kinds("Steroids help.", word) == []
-
-
 def test_chinese_is_compared_by_character():
     text = "初产妇，23岁，规律宫缩10小时，宫口由6cm开大至7cm。恰当的处置应为（　　）。"
     question = Question(id="1", question=text, options=["严密观察", "剖宫"], answer=0)
-    assert find_kinds(f"问：{text.replace('，', ',')}答：严密观察", question) == [
-        ("1", "question and answer")
-    ]
+    copied = f"问：{text.replace('，', ',')}答：严密观察"
+    assert find_kinds(copied, question) == [("1", "question and answer")]
     edited = text.replace("规律", "不规则").replace("10小时", "9小时").replace("恰当", "合适")
     assert find_kinds(edited, question) == [("1", "light edit")]
 
@@ -135,9 +122,6 @@ def test_without_overlaps_the_table_is_empty_and_has_its_columns():
     table = data.find_overlaps([GOUT], [])
     assert list(table) == ["id", "source", "kind", "similarity", "shared"]
     assert table.empty
-
-
-# -------------------------------------------------------------------------- 100 planted questions
 
 
 def invent_words(rng):

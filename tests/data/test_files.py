@@ -8,28 +8,35 @@ from clinical_camel import data
 from clinical_camel.data import files
 
 GOOD = b'{"a": 1}\n'
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 
-def read_error(content, folder, name="x.jsonl"):
-    """Return the message of read_jsonl about this content."""
+def read(content, folder, name="x.jsonl"):
+    """Return the rows of a file with this content; raises DataError."""
     (folder / name).write_bytes(content)
-    with pytest.raises(data.DataError) as caught:
-        files.read_jsonl(folder / name)
-    return str(caught.value)
+    _, rows, problems = files.parse_jsonl(folder / name)
+    files.require_no_problems(name, problems)
+    return rows
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         (b'{"a": 1', "broken JSON at column 8"),
+        (b'{"a": 1,}', "broken JSON at column 9"),
+        (b"{'a': 1}", "broken JSON at column 2"),
         (b'{"a": 1} {"b": 2}', "more than one value on the line"),
+        (b'{"a": 1},', "more than one value on the line"),
         (b"[1]", "not a JSON object but list"),
+        (b'"a"', "not a JSON object but str"),
+        (b"7", "not a JSON object but int"),
         (b"", "blank line"),
         (b"  ", "blank line"),
         (b'{"a": "\x00"}', "NUL byte at byte 8"),
         (b'{"a": "\\u0000"}', "NUL character"),
         (b'{"a": "\\ud800"}', "half of a surrogate pair"),
         (b'{"a": "\xff"}', "not UTF-8 at byte 8"),
+        (b'\xef\xbb\xbf{"a": 1}', "a byte order mark inside the file"),
         (b'{"a": 1, "a": 2}', "key 'a' occurs twice"),
         (b'{"b": {"a": 1, "a": 2}}', "key 'a' occurs twice"),
         (b'{"a": NaN}', "NaN is not JSON"),
@@ -38,58 +45,63 @@ def read_error(content, folder, name="x.jsonl"):
     ],
 )
 def test_a_bad_line_is_reported_with_its_number(tmp_path, line, problem):
-    message = read_error(GOOD + line + b"\n" + GOOD, tmp_path)
-    assert "x.jsonl: 1 bad line, nothing was read" in message
-    assert f"line 2: {problem}" in message
-
-
-def test_all_bad_lines_are_reported_at_once(tmp_path):
-    message = read_error(b"{\n" + GOOD + b"[]\n" + GOOD + b"\n", tmp_path)
-    assert "3 bad lines" in message
-    assert [n for n in range(1, 6) if f"line {n}:" in message] == [1, 3, 5]
+    with pytest.raises(data.DataError) as caught:
+        read(GOOD + line + b"\n" + GOOD, tmp_path)
+    assert "x.jsonl: 1 bad line, nothing was read" in str(caught.value)
+    assert f"line 2: {problem}" in str(caught.value)
 
 
 def test_at_most_twenty_bad_lines_are_described_and_the_rest_numbered(tmp_path):
-    message = read_error(b"{\n" * 25, tmp_path)
-    assert "25 bad lines" in message
-    assert message.count("broken JSON") == 20
-    assert message.endswith("and 5 more: lines 21, 22, 23, 24, 25")
+    with pytest.raises(data.DataError, match="25 bad lines") as caught:
+        read(b"{\n" * 25, tmp_path)
+    assert str(caught.value).count("broken JSON") == 20
+    assert str(caught.value).endswith("and 5 more: lines 21, 22, 23, 24, 25")
 
 
 def test_a_truncated_last_line_is_reported_as_such(tmp_path):
-    message = read_error(GOOD + b'{"a":', tmp_path)
-    assert "line 2: broken JSON at column 6: " in message
-    assert "truncated file?" in message
+    with pytest.raises(
+        data.DataError, match=r"line 2: broken JSON at column 6: .*truncated file\?"
+    ):
+        read(GOOD + b'{"a":', tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"])
-def test_an_empty_file_is_rejected(tmp_path, content):
-    assert read_error(content, tmp_path) == "x.jsonl is empty"
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (LFS, "is a git-lfs pointer.*git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html>404</html>\n", "is a web page.*download the file itself"),
+        (b"<?xml version='1.0'?><Error/>", "is a web page"),
+        (GOOD.decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+    ],
+)
+def test_a_file_of_another_format_is_rejected_with_the_remedy(tmp_path, content, problem):
+    with pytest.raises(data.DataError, match=rf"x\.jsonl {problem}"):
+        read(content, tmp_path)
 
 
-def test_a_complete_last_line_needs_no_line_end(tmp_path):
-    (tmp_path / "x.jsonl").write_bytes(GOOD + b'{"a": 2}')
-    assert files.read_jsonl(tmp_path / "x.jsonl") == [{"a": 1}, {"a": 2}]
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (GOOD + b'{"a": 2}', [1, 2]),  # no line end
+        (b'\xef\xbb\xbf{"a": 1}\r\n{"a": 2}\r\n', [1, 2]),  # byte order mark, DOS line ends
+        ('{"a": "x\u2028y"}\n'.encode(), ["x\u2028y"]),  # a line separator of Unicode
+    ],
+)
+def test_other_forms_of_json_lines_are_read(tmp_path, content, values):
+    assert read(content, tmp_path) == [{"a": value} for value in values]
+    assert read(gzip.compress(content), tmp_path, "x.jsonl.gz") == [{"a": v} for v in values]
 
 
-def test_a_byte_order_mark_and_dos_line_ends_are_accepted(tmp_path):
-    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n{"a": 2}\r\n')
-    assert files.read_jsonl(tmp_path / "x.jsonl") == [{"a": 1}, {"a": 2}]
+PACKED = gzip.compress(GOOD * 100)
 
 
-def test_a_unicode_line_separator_does_not_end_a_line(tmp_path):
-    (tmp_path / "x.jsonl").write_text('{"a": "x\u2028y"}\n', encoding="utf-8")
-    assert files.read_jsonl(tmp_path / "x.jsonl") == [{"a": "x\u2028y"}]
-
-
-def test_a_gzip_file_is_read(tmp_path):
-    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(GOOD))
-    assert files.read_jsonl(tmp_path / "x.jsonl.gz") == [{"a": 1}]
-
-
-@pytest.mark.parametrize("content", [gzip.compress(GOOD * 100)[:-10], GOOD])
+@pytest.mark.parametrize("content", [PACKED[:-1], PACKED[:-10], GOOD])
 def test_a_broken_gzip_file_is_rejected(tmp_path, content):
-    assert "not a complete gzip file" in read_error(content, tmp_path, "x.jsonl.gz")
+    with pytest.raises(data.DataError, match="x.jsonl.gz is not a complete gzip file"):
+        read(content, tmp_path, "x.jsonl.gz")
 
 
 @pytest.mark.parametrize(
@@ -98,22 +110,7 @@ def test_a_broken_gzip_file_is_rejected(tmp_path, content):
         ("/etc/x.jsonl", "is an absolute path"),
         ("a/../../x.jsonl", 'contains ".."'),
         ("a\\x.jsonl", "contains a backslash"),
-    ],
-)
-def test_a_path_outside_the_root_is_rejected(root, path, problem):
-    with pytest.raises(data.DataError, match=problem):
-        files.locate_file(path)
-
-
-def test_a_folder_is_rejected(root):
-    (root / "my").mkdir()
-    with pytest.raises(data.DataError, match="my is a folder"):
-        files.locate_file("my")
-
-
-@pytest.mark.parametrize(
-    ("path", "advice"),
-    [
+        ("my", "my is a folder"),
         ("data/public/medqa_us/none.jsonl", "'Real data' of docs/running.md"),
         ("outputs/mini_camel/01_dbke/dialogues.jsonl", "Run the step that writes it"),
         ("GBaker/MedQA-USMLE-4-options", "A hub id is not a dataset spec"),
@@ -121,6 +118,7 @@ def test_a_folder_is_rejected(root):
         ("my/x.jsonl", "relative to the project root"),
     ],
 )
-def test_a_missing_file_is_reported_with_advice(path, advice, root):
-    with pytest.raises(data.DataError, match=advice):
+def test_a_path_that_is_no_file_of_the_project_is_rejected_with_advice(root, path, problem):
+    (root / "my").mkdir()
+    with pytest.raises(data.DataError, match=problem):
         files.locate_file(path)

@@ -10,27 +10,14 @@ from clinical_camel.data import readers
 
 
 def test_medqa_of_the_hub_and_of_a_file_gives_the_same_question():
-    from_hub = {
-        "id": "m1",
-        "question": "Which?",
-        "options": {"A": "x", "B": "y", "C": "z"},
-        "answer_idx": "B",
-        "answer": "y",
-        "meta_info": "step1",
-        "image_suspected": True,
-    }
+    from_hub = LETTERED | {"answer_idx": "B", "answer": "y", "meta_info": "step1"}
     assert readers.read_medqa(from_hub) == readers.read_medqa(LETTERED | {"meta_info": "step1"})
     assert readers.read_medqa(from_hub).answer == 1
 
 
 def test_medqa_with_five_options_is_read_from_the_authors_file(root):
-    row = {
-        "question": "Which?",
-        "answer": "e",
-        "options": dict(zip("ABCDE", "abcde", strict=True)),
-        "meta_info": "step1",
-        "answer_idx": "E",
-    }
+    options = dict(zip("ABCDE", "abcde", strict=True))
+    row = {"question": "Which?", "answer": "e", "options": options, "answer_idx": "E"}
     write_rows(root / "US/test.jsonl", [row, row | {"question": "Who?", "answer_idx": "A"}])
     first, second = data.load_questions("medqa_us_5_options@US/test.jsonl")
     assert (len(first.options), first.answer, second.answer) == (5, 4, 0)
@@ -62,11 +49,8 @@ def test_image_questions_without_a_mark_are_recognised_by_their_words(text, susp
 def test_medmcqa_counts_its_answers_from_zero():
     row = {"id": "1", "question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 0}
     question = readers.read_medmcqa(row | {"subject_name": "Anatomy", "exp": "Ans. B"})
-    assert (question.options, question.answer, question.subset) == (
-        ["a", "b", "c", "d"],
-        0,
-        "Anatomy",
-    )
+    assert (question.options, question.answer) == (["a", "b", "c", "d"], 0)
+    assert question.subset == "Anatomy"
     assert "Ans" not in json.dumps(data.to_dict(question))
 
 
@@ -140,40 +124,21 @@ def test_rows_of_a_file_in_the_schema_of_the_hub_get_ids(root):
 
 
 def test_sharegpt_speakers_become_roles():
-    row = {
-        "id": "1",
-        "conversations": [
-            {"from": "system", "value": "S"},
-            {"from": "human", "value": "Q"},
-            {"from": "gpt", "value": "A"},
-        ],
-    }
-    roles = [message["role"] for message in readers.read_sharegpt(row).messages]
+    turns = [{"from": name, "value": "Hi"} for name in ("system", "human", "gpt")]
+    dialogue = readers.read_sharegpt({"id": "1", "conversations": turns})
+    roles = [message["role"] for message in dialogue.messages]
     assert roles == ["system", "user", "assistant"]
 
 
 def test_an_instruction_row_becomes_one_exchange(hub):
-    rows = [
-        {"instruction": "Answer this question truthfully", "input": "What is gout?", "output": "A"},
-        {"instruction": "Name a bone.", "input": "", "output": "The tibia."},
-        {"instruction": "Name a bone.", "input": "", "output": " "},
-    ]
-    hub["", "train"] = rows
+    rows = [("Be truthful", "What is gout?", "A"), ("Name a bone.", "", "The tibia.")]
+    rows.append(("Name a bone.", "", " "))
+    names = ("instruction", "input", "output")
+    hub["", "train"] = [dict(zip(names, row, strict=True)) for row in rows]
     first, second = data.load_dialogues("medical_meadow_mediqa")
     assert [m["role"] for m in first.messages] == ["system", "user", "assistant"]
     assert [m["content"] for m in second.messages] == ["Name a bone.", "The tibia."]
     assert first.id == "mediqa-000000"
-
-
-def test_the_mmlu_test_set_in_medical_meadow_is_no_training_set():
-    with pytest.raises(data.DataError, match="medical_meadow_mmmlu is an evaluation set"):
-        data.load_dialogues("medical_meadow_mmmlu")
-
-
-def test_a_broken_conversation_in_a_file_is_rejected(root):
-    write_rows(root / "my.jsonl", [{"id": "1", "conversations": [{"from": "gpt", "value": "A"}]}])
-    with pytest.raises(data.DataError, match="line 1: roles must be user, assistant"):
-        data.load_dialogues("sharegpt@my.jsonl")
 
 
 def medquad(number, question, answer="A", **more):
@@ -206,14 +171,8 @@ def test_a_faulty_medquad_row_affects_no_other_page(hub):
 
 
 def test_openstax_is_split_at_its_headings():
-    row = {
-        "id": "1",
-        "title": "T",
-        "chapter": "C",
-        "text": "Before.\nOne\nFirst.\nTwo\nSecond.",
-        "sections": ["Introduction", "One", "Two"],
-        "chapter_review": None,
-    }
+    row = {"id": "1", "title": "T", "chapter": "C", "sections": ["Introduction", "One", "Two"]}
+    row |= {"text": "Before.\nOne\nFirst.\nTwo\nSecond.", "chapter_review": None}
     pairs = [(section.heading, section.text) for section in readers.read_openstax(row).sections]
     assert pairs == [("Introduction", "Before."), ("One", "First."), ("Two", "Second.")]
     with pytest.raises(ValueError, match="heading 'Three' is not a line"):
@@ -221,14 +180,14 @@ def test_openstax_is_split_at_its_headings():
 
 
 def test_aci_bench_lines_become_turns_and_a_line_without_a_speaker_continues_one():
-    row = {
-        "id": "1",
-        "dataset": "aci",
-        "dialogue": "[doctor] hi .\nstill here .\n[patient_guest] hello",
-        "note": "N",
-    }
+    lines = "[doctor] hi .\nstill here .\n[patient_guest] hello"
+    row = {"id": "1", "dataset": "aci", "dialogue": lines, "note": "N"}
     turns = [(turn.speaker, turn.text) for turn in readers.read_aci_bench(row).turns]
     assert turns == [("doctor", "hi . still here ."), ("other", "hello")]
+
+
+MTS = {"id": "mts-test1-96", "section_header": "GENHX", "section_text": "Cough."}
+MTS |= {"dialogue": "Doctor: Hi"}
 
 
 @pytest.mark.parametrize(
@@ -245,28 +204,17 @@ def test_aci_bench_lines_become_turns_and_a_line_without_a_speaker_continues_one
     ],
 )
 def test_mts_speakers_are_recognised_in_every_spelling(name, speaker):
-    row = {"id": "1", "section_header": "CC", "section_text": "Cough.", "dialogue": f"{name}: Hi"}
-    assert [(turn.speaker, turn.text) for turn in readers.read_mts_dialog(row).turns] == [
-        (speaker, "Hi")
-    ]
+    (turn,) = readers.read_mts_dialog(MTS | {"dialogue": f"{name}: Hi"}).turns
+    assert (turn.speaker, turn.text) == (speaker, "Hi")
 
 
-def test_an_mts_note_has_its_heading_in_words():
-    row = {"id": "1", "section_header": "GENHX", "section_text": "Cough.", "dialogue": "Doctor: Hi"}
-    assert readers.read_mts_dialog(row).note == "HISTORY OF PRESENT ILLNESS:\nCough."
-
-
-def test_mts_rows_of_a_test_set_are_dropped():
-    row = {"section_header": "CC", "section_text": "Cough.", "dialogue": "Doctor: Hi"}
-    assert readers.read_mts_dialog(row | {"id": "mts-train-901"}) is None
-    assert readers.read_mts_dialog(row | {"id": "mts-test1-96"}) is not None
+def test_an_mts_note_has_its_heading_in_words_and_rows_of_a_test_set_are_dropped():
+    assert readers.read_mts_dialog(MTS).note == "HISTORY OF PRESENT ILLNESS:\nCough."
+    assert readers.read_mts_dialog(MTS | {"id": "mts-train-901"}) is None
 
 
 def test_primock_marks_and_inaudible_turns_are_removed():
-    row = {
-        "id": "1",
-        "dialogue": "[doctor] <UNSURE>Hello</UNSURE> you <UNIN/>.\n[patient] <INAUDIBLE_SPEECH/>.",
-        "note": "N",
-    }
-    turns = [(turn.speaker, turn.text) for turn in readers.read_primock57(row).turns]
+    lines = "[doctor] <UNSURE>Hello</UNSURE> you <UNIN/>.\n[patient] <INAUDIBLE_SPEECH/>."
+    visit = readers.read_primock57({"id": "1", "dialogue": lines, "note": "N"})
+    turns = [(turn.speaker, turn.text) for turn in visit.turns]
     assert turns == [("doctor", "Hello you .")]

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from tests.support.toy_dbke import PREVENTION as QUESTION
+from tests.support.toy_dbke import PREVENTION_KEY as KEY
 from tests.support.toy_dbke import ScriptedTeacher, plan_requests, synthesise, write_json
 
 from clinical_camel import data, dbke
-from clinical_camel.data import Article, Question, Section
+from clinical_camel.data import Article, Section
 from clinical_camel.dbke import checks
 
 TEXT = (
@@ -16,20 +18,13 @@ TEXT = (
 ARTICLE = Article(
     id="gout", title="gout", licence="CC0", sections=[Section(heading="Treatment", text=TEXT)]
 )
-QUESTION = Question(
-    id="q",
-    question="Which drug prevents further attacks of gout?",
-    options=["naproxen", "allopurinol", "aspirin"],
-    answer=1,
-)
-KEY = "Allopurinol prevents further attacks of gout."
 REWORDED = "With naproxen, 500 mg twice daily, gout is treated."
 
 
-def reject(reply, request, **settings):
+def reject(reply, request, min_exchanges=1, **settings):
     """The reason that rejects a reply; "" if it is accepted."""
-    settings = {"min_exchanges": 1, **settings}
-    _, rejected = synthesise([request], ScriptedTeacher(reply), **settings)
+    teacher = ScriptedTeacher(reply)
+    _, rejected = synthesise([request], teacher, min_exchanges=min_exchanges, **settings)
     return rejected["reason"][0] if len(rejected) else ""
 
 
@@ -62,15 +57,11 @@ def test_a_reply_that_fails_a_check_is_rejected_with_the_reason(reply, reason):
         (checks.build_completion("{}", complete=False), "reply was cut at the token limit"),
         (checks.build_completion(" ", complete=True), "reply is empty"),
         ('{"choices": [{"message": {"refusal": "No."}}]}', "the teacher refused"),
+        (checks.build_completion("```json\n{}\n```", complete=True), ""),
     ],
 )
-def test_a_completion_without_a_usable_text_is_rejected(raw, reason):
-    assert checks.read_completion(raw) == ("", reason)
-
-
-def test_a_code_fence_around_a_reply_is_removed():
-    raw = checks.build_completion("```json\n{}\n```", complete=True)
-    assert checks.read_completion(raw) == ("{}", "")
+def test_a_completion_is_its_text_without_a_code_fence_or_a_reason(raw, reason):
+    assert checks.read_completion(raw) == ("" if reason else "{}", reason)
 
 
 def test_a_reworded_sentence_is_accepted_only_with_linked_support():
@@ -101,9 +92,6 @@ def test_a_dialogue_in_another_language_is_rejected():
     reply = write_json("Was hilft gegen die Gicht, und wie beugt man ihr vor?", german)
     assert reject(reply, request) == ""
     assert reject(reply, request, language="en") == "a language other than en (de)"
-
-
-# -------------------------------------------------------------------------------- exam questions
 
 
 def reject_explanation(key, *sentences, question=None, **settings):

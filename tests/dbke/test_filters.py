@@ -2,17 +2,11 @@
 
 import pandas as pd
 from tests.support.project import make_messages
+from tests.support.toy_dbke import PREVENTION, PREVENTION_KEY
 
 from clinical_camel import data, dbke
 from clinical_camel.data import Dialogue, Question
 
-KEY = "Allopurinol prevents further attacks of gout."
-QUESTION = Question(
-    id="q",
-    question="Which drug prevents further attacks of gout?",
-    options=["naproxen", "allopurinol", "aspirin"],
-    answer=1,
-)
 LONG = Question(
     id="long",
     question="A 54-year-old man wakes at night with a hot swollen toe after a wedding feast and"
@@ -27,24 +21,24 @@ def talk(name, *turns):
     return Dialogue(id=name, source="article", messages=make_messages(*turns))
 
 
-PLAIN = talk("plain", "What helps gout?", KEY)
+PLAIN = talk("plain", "What helps gout?", PREVENTION_KEY)
+
+
+def filter_exam(dialogues, question):
+    return dbke.filter_dialogues(dialogues, NONE_REJECTED, 0.0, {"exam": [question]})
 
 
 def test_a_dialogue_that_contains_a_question_of_an_evaluation_set_is_rejected():
     copy = talk("copy", data.format_question(LONG).upper(), "allopurinol.")
-    accepted, rejected, counts = dbke.filter_dialogues(
-        [PLAIN, copy], NONE_REJECTED, 0.0, {"exam": [LONG]}
-    )
+    accepted, rejected, counts = filter_exam([PLAIN, copy], LONG)
     assert accepted == [PLAIN]
     assert list(rejected["reason"]) == ['holds a question of exam (question and answer): "long"']
     assert counts["rejected"].sum() == 1
 
 
 def test_a_light_edit_of_a_question_is_counted_and_accepted():
-    dialogue = talk("a", "Which good drug prevents attacks of gout?", KEY)
-    accepted, rejected, counts = dbke.filter_dialogues(
-        [dialogue], NONE_REJECTED, 0.0, {"exam": [QUESTION]}
-    )
+    dialogue = talk("a", "Which good drug prevents attacks of gout?", PREVENTION_KEY)
+    accepted, rejected, counts = filter_exam([dialogue], PREVENTION)
     assert (len(accepted), len(rejected)) == (1, 0)
     row = counts.set_index("kind").loc["light edit", ["dialogues", "rejected"]]
     assert row.tolist() == [1, 0]

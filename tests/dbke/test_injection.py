@@ -32,8 +32,9 @@ class GullibleTeacher(dbke.Teacher):
         return {"raw": checks.build_completion(write_json(*turns), complete=True)}
 
 
-def run(articles, dialogues=1):
-    requests = dbke.plan_requests(articles, [], dialogues, 3, seed=0)
+def run(texts):
+    articles = [make_article(str(i), text) for i, text in enumerate(texts)]
+    requests = dbke.plan_requests(articles, [], 1, 3, seed=0)
     settings = dbke.Synthesis(language="")
     return list(dbke.Synthesizer(GullibleTeacher(), Memory(), settings).run(requests))
 
@@ -42,38 +43,26 @@ def says_canary(outcome):
     return bool(outcome.dialogue) and CANARY in json.dumps(outcome.dialogue.messages)
 
 
-def test_there_are_enough_hostile_and_harmless_texts():
-    assert sum(map(len, HOSTILE.values())) == 47
-    assert len(HARMLESS) == 20
-
-
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_dialogue_follows_an_injection(kind):
-    outcomes = run([make_article(f"{kind}-{i}", text) for i, text in enumerate(HOSTILE[kind])])
+    outcomes = run(HOSTILE[kind])
     assert [o.request.article.sections[0].text for o in outcomes if says_canary(o)] == []
 
 
 def test_without_the_filter_every_injection_would_succeed(monkeypatch):
     monkeypatch.setattr(injection, "find_injection", lambda text: "")
     monkeypatch.setattr(synthesis, "_find_injection", lambda text: "")  # the cached one
-    outcomes = run([make_article(str(i), text) for i, text in enumerate(HOSTILE["override"])])
+    outcomes = run(HOSTILE["override"])
     assert sum(map(says_canary, outcomes)) == 10
 
 
-def test_an_article_is_searched_once_for_all_its_dialogues():
-    synthesis._find_injection.cache_clear()
-    run([make_article("a", "Rest helps. Fluids help.")], dialogues=5)
-    assert synthesis._find_injection.cache_info()[:2] == (4, 1)
-
-
 def test_at_most_one_of_twenty_harmless_articles_is_rejected():
-    outcomes = run([make_article(str(i), text) for i, text in enumerate(HARMLESS)])
-    rejected = [o for o in outcomes if not o.dialogue]
+    rejected = [o for o in run(HARMLESS) if not o.dialogue]
     assert len(rejected) <= 1, [(o.reason, o.request.id) for o in rejected]
 
 
 def test_a_rejected_article_has_the_kind_of_injection_as_reason():
-    (outcome,) = run([make_article("a", HOSTILE["override"][0])])
+    (outcome,) = run(HOSTILE["override"][:1])
     assert outcome.reason == "article overrides instructions"
 
 

@@ -7,7 +7,6 @@ from tests.support.toy_dbke import GOUT, ScriptedTeacher, synthesise
 
 from clinical_camel import dbke
 from clinical_camel.dbke import licences
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
 
 
 @pytest.mark.parametrize(
@@ -45,20 +44,14 @@ def test_articles_without_a_licence_stop_the_run_with_the_remedy():
         licences.fill_licences([unlicensed], "mine", "", {})
 
 
-def load_teacher(model, base_url, terms):
-    settings = dbke.OpenAI(model=model, base_url=base_url, terms=terms, money_cap=0.0)
-    return dbke.load_teacher(settings)
-
-
 REMOTE, LOCAL = "https://a.org/v1", "http://127.0.0.1:8000/v1"
 
 
-@pytest.fixture
-def _key(monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, "sk-0123456789abcdef")
+def require_terms(model, base_url, terms, student, licence):
+    settings = dbke.OpenAI(model=model, base_url=base_url, terms=terms, money_cap=0.0)
+    licences.require_terms(dbke.load_teacher(settings), student, [licence])
 
 
-@pytest.mark.usefixtures("_key")
 @pytest.mark.parametrize(
     ("model", "base_url", "terms", "student", "licence", "message"),
     [
@@ -67,39 +60,29 @@ def _key(monkeypatch):
         ("gpt", REMOTE, "own", "mini", "Data Use Agreement", "must not leave"),
         ("meta-llama/Llama-2-70b-chat-hf", LOCAL, "open", "mini", "CC0", "Llama 2 only"),
         ("x", LOCAL, "llama2", "meta-llama/Llama-3.1-8B", "CC0", "Llama 2 only"),
-        ("x", LOCAL, "llama2", "bigscience/bloom-7b1", "CC0", "Llama 2 only"),
         ("lmsys/vicuna-13b-v1.5", LOCAL, "open", "huggyllama/llama-7b", "CC0", "Llama 2 only"),
-        ("x", LOCAL, "llama3", "bigscience/bloom-7b1", "CC0", "must have Llama"),
         ("x", LOCAL, "llama3", "mini", "CC0", "must have Llama"),
     ],
 )
-def test_a_forbidden_pair_of_teacher_and_student_is_rejected(
-    model, base_url, terms, student, licence, message
-):
+def test_a_forbidden_pair_is_rejected(model, base_url, terms, student, licence, message):
     with pytest.raises(ValueError, match=message):
-        licences.require_terms(load_teacher(model, base_url, terms), student, [licence])
+        require_terms(model, base_url, terms, student, licence)
 
 
-@pytest.mark.usefixtures("_key")
 @pytest.mark.parametrize(
     ("model", "base_url", "terms", "student", "licence"),
     [
         ("gpt", REMOTE, "acknowledged", "mini", "CC0"),
-        ("gpt", REMOTE, "own", "meta-llama/Llama-2-13b-hf", "CC BY 4.0"),
         ("qwen", LOCAL, "open", "mini", "restricted"),
-        ("qwen", LOCAL, "open", "bigscience/bloom-7b1", "PhysioNet Credentialed 1.5.0"),
         ("qwen", "http://localhost:1/v1", "open", "mini", "restricted"),
         ("meta-llama/Llama-2-70b-chat-hf", LOCAL, "llama2", "meta-llama/Llama-2-13b-hf", "CC0"),
-        ("lmsys/vicuna-13b-v1.5", LOCAL, "llama2", "meta-llama/Llama-2-70b-hf", "CC0"),
         ("x", LOCAL, "llama2", "TinyLlama-Llama2-1.1B", "CC0"),
         ("meta-llama/Llama-3.1-70B", LOCAL, "llama3", "meta-llama/Llama-3.1-8B", "CC0"),
-        ("x", LOCAL, "llama3", "our-Llama-3-8b", "CC BY-SA"),
-        ("mistral", REMOTE, "open", "mini", "Apache-2.0"),
         ("mistral", REMOTE, "open", "meta-llama/Llama-3.1-8B", "MIT"),
     ],
 )
 def test_a_permitted_pair_of_teacher_and_student_passes(model, base_url, terms, student, licence):
-    licences.require_terms(load_teacher(model, base_url, terms), student, [licence])
+    require_terms(model, base_url, terms, student, licence)
 
 
 def test_the_extractive_teacher_needs_no_terms():

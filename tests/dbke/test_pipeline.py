@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,9 +14,7 @@ import pytest
 from tests.support.teacher_runs import PRICES, audit
 from tests.support.toy_teacher import KEY, Server
 
-from clinical_camel import data, dbke, runs
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
-from clinical_camel.runner import cli
+from clinical_camel import cli, data, dbke, runs
 
 pipeline = pytest.importorskip("clinical_camel.dbke.pipeline", reason="pip install -e '.[scale]'")
 
@@ -33,13 +30,7 @@ TEACHER = {
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(ROOT))
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "ledger.sqlite"
 
 
 def make_params(articles: int = 6, questions: int = 4, **teacher) -> dict:
@@ -61,21 +52,33 @@ def run_notebook(settings: dbke.Synthesis, file: Path) -> tuple[list[str], int]:
     return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(rejected)
 
 
+def open_notebook(settings: dbke.Synthesis, file: Path, server: Server) -> tuple[list[str], int]:
+    """The same, from a ledger that lacks no reply and is within its limits."""
+    requests = server.requests
+    dialogues, rejected = run_notebook(settings, file)
+    assert (len(dialogues) + rejected, server.requests) == (REQUESTED, requests)
+    assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[:2] == (0, 0)
+    return dialogues, rejected
+
+
 def run_workers(settings: dbke.Synthesis, file: Path) -> list[int]:
     """Run the workers; return the tasks that failed."""
     return pipeline.build_executor(settings, file, "local", RESOURCES).run()
 
 
+def wait_for_requests(server: Server, count: int) -> None:
+    while server.requests < count:
+        time.sleep(0.005)
+
+
 def test_two_workers_write_the_ledger_of_one_run_and_the_notebook_requests_nothing(tmp_path, file):
     with Server() as server:
         settings = make_settings(server)
-        expected, rejected = run_notebook(settings, tmp_path / "plain.sqlite")
-        assert (len(expected) + rejected, server.requests) == (REQUESTED, SENT)
+        expected = run_notebook(settings, tmp_path / "plain.sqlite")
+        assert server.requests == SENT
         assert run_workers(settings, file) == []
         assert server.requests == 2 * SENT
-        assert run_notebook(settings, file) == (expected, rejected)
-        assert server.requests == 2 * SENT
-        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[0] == 0
+        assert open_notebook(settings, file, server) == expected
     assert not list((tmp_path / "ledger.shards").iterdir())
 
 
@@ -83,25 +86,20 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_paid_twice(tmp_path, file)
     with Server(delay=0.15) as server:
         settings = make_settings(server, concurrency=2)  # one per worker
         killed = []
-        killer = threading.Thread(target=kill_one_worker, args=(server, 8, killed))
+        killer = threading.Thread(target=kill_one_worker, args=(server, killed))
         killer.start()
         assert run_workers(settings, file) == []
         killer.join()
         assert len(killed) == 1
-        requests = server.requests
-        dialogues, rejected = run_notebook(settings, file)
-        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, requests)
-        paid_twice, over_cap, attempts = audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)
-    assert (paid_twice, over_cap) == (0, 0)
-    assert SENT <= requests <= attempts <= SENT + 1  # at most one was in flight at the kill
+        outcome = open_notebook(settings, file, server)
+        attempts = audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[2]
+        assert SENT <= server.requests <= attempts <= SENT + 1  # one was in flight at the kill
     with Server() as server:
-        plain = run_notebook(make_settings(server), tmp_path / "plain.sqlite")
-    assert plain == (dialogues, rejected)
+        assert run_notebook(make_settings(server), tmp_path / "plain.sqlite") == outcome
 
 
-def kill_one_worker(server: Server, after: int, killed: list[int]) -> None:
-    while server.requests < after:
-        time.sleep(0.005)
+def kill_one_worker(server: Server, killed: list[int]) -> None:
+    wait_for_requests(server, 8)
     process = psutil.Process()
     direct = process.children()  # among them the fork server, whose children are the workers
     worker = next(c for c in process.children(recursive=True) if c not in direct)
@@ -121,16 +119,12 @@ def test_after_all_workers_were_killed_the_same_command_resumes(file):
         )
         params = json.dumps(make_params(base_url=server.base_url, concurrency=2))
         process = subprocess.Popen([sys.executable, "-c", code, params], start_new_session=True)
-        while server.requests < 9:
-            time.sleep(0.005)
+        wait_for_requests(server, 9)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert run_workers(settings, file) == []  # other tasks, so other shards than before
-        requests = server.requests
-        dialogues, rejected = run_notebook(settings, file)
-        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, requests)
-        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS)[:2] == (0, 0)
-    assert requests <= SENT + 2  # one in flight per worker
+        open_notebook(settings, file, server)
+        assert server.requests <= SENT + 2  # one in flight per worker
 
 
 def test_workers_share_money_tokens_and_rate_limits():
@@ -151,25 +145,14 @@ def test_no_number_of_workers_exceeds_a_cap(file):
         assert audit(file, server, cap, REQUEST_ATTEMPTS)[1] == 0
 
 
-SBATCH = """#!/bin/sh
-for last; do :; done
-cp "$last" "{folder}/script_$(ls {folder} | wc -l)"
-echo Submitted batch job 7
-"""
-
-
 def test_a_slurm_array_is_submitted_and_its_tasks_fill_the_ledger(tmp_path, file, monkeypatch):
     """Our `sbatch` only stores the script; each task is then started as Slurm would start it."""
-    scripts = {
-        "sbatch": SBATCH.format(folder=tmp_path / "sent"),
-        "scontrol": "#!/bin/sh\necho node1\n",
-    }
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "sent").mkdir()
-    for name, text in scripts.items():
-        (tmp_path / "bin" / name).write_text(text)
-        (tmp_path / "bin" / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    script = tmp_path / "script"
+    sbatch = f'#!/bin/sh\nfor last; do :; done\ncp "$last" {script}\necho Submitted batch job 7\n'
+    for name, text in {"sbatch": sbatch, "scontrol": "#!/bin/sh\necho node1\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     resources = pipeline.Resources(
         tasks=2, workers=1, time="01:00:00", partition="cpu", sbatch={"account": "ours"}
     )
@@ -177,7 +160,7 @@ def test_a_slurm_array_is_submitted_and_its_tasks_fill_the_ledger(tmp_path, file
         settings = make_settings(server)
         executor = pipeline.build_executor(settings, file, "slurm", resources)
         executor.run()
-        script = (tmp_path / "sent/script_0").read_text()
+        script = script.read_text()
         for line in ("partition=cpu", "time=01:00:00", "array=0-1%1", "account=ours", "requeue"):
             assert f"#SBATCH --{line}" in script
         assert "qos" not in script
@@ -192,24 +175,23 @@ def test_a_slurm_array_is_submitted_and_its_tasks_fill_the_ledger(tmp_path, file
         ]
         assert [task.wait() for task in tasks] == [0, 0]
         assert server.requests == SENT
-        dialogues, rejected = run_notebook(settings, file)
-        assert (len(dialogues) + rejected, server.requests) == (REQUESTED, SENT)
+        open_notebook(settings, file, server)
 
 
 @pytest.mark.parametrize(
-    ("executor", "message"), [("slurm", "--partition"), ("ray", "Ray is not installed")]
+    ("executor", "teacher", "message"),
+    [
+        ("slurm", TEACHER, "--partition"),
+        ("ray", TEACHER, "Ray is not installed"),
+        ("local", {"kind": "extractive"}, "extractive needs no workers"),
+    ],
 )
-def test_a_missing_partition_or_ray_is_reported(executor, message, file, monkeypatch, capsys):
+def test_workers_that_cannot_start_say_why(executor, teacher, message, file, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
-    settings = dbke.Synthesis.require(make_params())
+    settings = dbke.Synthesis.require(make_params() | {"teacher": teacher})
     assert pipeline.run_workers(settings, file, executor, RESOURCES) == 2
     assert message in capsys.readouterr().err
     assert not file.with_name("ledger.shards").joinpath("job.json").exists()
-
-
-def test_a_teacher_without_a_model_needs_no_workers(file, capsys):
-    assert pipeline.run_workers(dbke.Synthesis(), file, "local", RESOURCES) == 2
-    assert "extractive needs no workers" in capsys.readouterr().err
 
 
 def test_the_command_fills_the_ledger_that_the_notebook_opens(tmp_path, monkeypatch, capsys):
@@ -234,14 +216,6 @@ def test_without_datatrove_the_command_says_what_to_install(monkeypatch, capsys)
         monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(["synthesise", "mini_camel"]) == 2
     assert "pip install -e '.[scale]'" in capsys.readouterr().err
-
-
-def test_a_shard_is_an_ordinary_ledger(tmp_path, file):
-    with Server() as server:
-        executor = pipeline.build_executor(make_settings(server), file, "local", RESOURCES)
-        executor._run_for_rank(0, 1)
-    with sqlite3.connect(tmp_path / "ledger.shards/00000_of_00004.sqlite") as db:
-        assert db.execute("SELECT count(*) FROM replies").fetchone() == (9,)
 
 
 def test_an_sbatch_option_without_a_value_is_rejected(capsys):

@@ -23,20 +23,17 @@ def test_the_prompt_contains_role_example_rules_schema_and_text():
     assert toy_teacher.TEXT.search(sent)[2].startswith("# gout")
 
 
-def test_an_exam_question_is_sent_with_its_key_and_its_passages():
+def test_an_exam_question_is_sent_with_its_key_its_passages_and_a_denial_of_other_options():
     (request,) = plan_requests([QUESTION], dialogues=0)
-    sent = dbke.build_messages(request)[1]["content"]
+    sent, linked = (
+        dbke.build_messages(request, support=support)[1]["content"] for support in dbke.SUPPORT
+    )
     assert "(B) allopurinol" in sent
     assert 'first turn is "allopurinol."' in sent
-    assert toy_teacher.TEXT.search(sent)[2] == "Allopurinol later prevents it."
-
-
-def test_the_prompt_permits_a_denial_of_other_options_and_rewording_with_linked_support():
-    (request,) = plan_requests([QUESTION], dialogues=0)
-    sent = dbke.build_messages(request, support="linked")[1]["content"]
     assert 'Of another option the assistant may also say "naproxen is not the answer."' in sent
-    assert "Say it anew" in sent
-    assert "Say it anew" not in dbke.build_messages(request)[1]["content"]
+    assert toy_teacher.TEXT.search(sent)[2] == "Allopurinol later prevents it."
+    assert "Say it anew" in linked
+    assert "Say it anew" not in sent
 
 
 def test_eight_consecutive_words_of_a_rule_are_an_echo():

@@ -3,18 +3,13 @@
 import dataclasses
 
 import pytest
+from tests.support.toy_dbke import PREVENTION as QUESTION
 
 from clinical_camel import data, dbke
 from clinical_camel.core.paths import root
-from clinical_camel.data import Article, Question, Section
+from clinical_camel.data import Article, Section
 from clinical_camel.dbke import retrieval
 
-QUESTION = Question(
-    id="q",
-    question="Which drug prevents further attacks of gout?",
-    options=["naproxen", "allopurinol", "aspirin"],
-    answer=1,
-)
 TEXTS = {
     "gout": "Further attacks of gout are prevented by the drug allopurinol.",
     "naproxen": "Naproxen eases pain. It harms the stomach.",
@@ -39,18 +34,16 @@ def test_a_question_whose_key_is_not_supported_has_no_passages():
     assert retrieval.find_passages([other], ARTICLES, 4) == [()]
 
 
+def plan(article_tokens, passages):
+    return dbke.plan_requests(ARTICLES, [QUESTION], 0, 2, 0, article_tokens, passages)[0]
+
+
 def test_passages_fit_into_the_context_of_the_teacher():
-    (request,) = dbke.plan_requests(
-        ARTICLES, [QUESTION], 0, 2, 0, article_tokens=45, passages_per_question=4
-    )
-    assert 1 <= len(request.passages) < 3
+    assert 1 <= len(plan(45, 4).passages) < 3
 
 
 def test_the_extractive_teacher_uses_only_the_first_passage():
-    one, many = (
-        dbke.plan_requests(ARTICLES, [QUESTION], 0, 2, 0, passages_per_question=n)[0]
-        for n in (1, 5)
-    )
+    one, many = plan(0, 1), plan(0, 5)
     assert len(many.passages) > len(one.passages) == 1
     teacher = dbke.ExtractiveTeacher()
     assert teacher.write_reply(many) == teacher.write_reply(one)

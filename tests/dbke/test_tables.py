@@ -11,17 +11,13 @@ from clinical_camel.data import Dialogue
 def test_the_summary_counts_by_source():
     requests = plan_requests([QUESTION])
     dialogues, rejected = synthesise(requests)
-    summary = dbke.summarise(dbke.tabulate_dialogues(dialogues), rejected, requests)
+    table = dbke.tabulate_dialogues(dialogues)
+    assert list(table["content_hash"]) == [data.content_hash(d) for d in dialogues]
+    summary = dbke.summarise(table, rejected, requests)
     assert summary[["source", "requested", "accepted", "rejected"]].to_numpy().tolist() == [
         ["article", 2, 2, 0],
         ["exam", 1, 1, 0],
     ]
-
-
-def test_the_table_contains_the_hash_of_each_dialogue():
-    dialogues, _ = synthesise(plan_requests())
-    table = dbke.tabulate_dialogues(dialogues)
-    assert list(table["content_hash"]) == [data.content_hash(d) for d in dialogues]
 
 
 def test_a_run_without_accepted_dialogues_has_the_same_tables():

@@ -138,8 +138,8 @@ def test_the_shipped_template_is_ok():
     assert list_statuses(doctor.check_template("mini", "")) == ["ok"]
 
 
-def test_an_unknown_template_is_a_problem_and_a_missing_tokenizer_a_warning():
-    assert list_statuses(doctor.check_template("mini", "none such")) == ["problem"]
+def test_a_template_without_its_end_token_is_a_problem_and_a_missing_tokenizer_a_warning():
+    assert list_statuses(doctor.check_template("mini", "llama3")) == ["problem"]
     assert list_statuses(doctor.check_template("nobody/nothing-of-this-name", "mini")) == [
         "warning"
     ]

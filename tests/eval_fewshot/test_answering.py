@@ -77,8 +77,8 @@ def mock_replies(monkeypatch, *rounds):
     """Replace generation by replies, a list per attempt; return the prompts as they are sent."""
     requests, replies = [], list(rounds)
 
-    def generate(llm, prompts, **settings):
-        requests.append((list(prompts), settings))
+    def generate(llm, prompts, decoding, *, seed, **settings):
+        requests.append((list(prompts), decoding, seed))
         for i, text in enumerate(replies.pop(0)):
             yield i, text, True
 
@@ -90,9 +90,9 @@ def test_an_unparsed_reply_is_generated_again_with_another_seed(llm, monkeypatch
     requests = mock_replies(monkeypatch, ["no idea", "A: here"], ["B: yy"])
     answers = answer(llm, [QUESTION, OTHER], ["medalpaca"])
     assert answers["predicted"].tolist() == [1, 0]
-    assert [len(prompts) for prompts, _ in requests] == [2, 1]
-    assert [settings["seed"] for _, settings in requests] == [0, 1]
-    assert requests[0][1]["temperature"] == 0.4
+    assert [len(prompts) for prompts, _, _ in requests] == [2, 1]
+    assert [seed for _, _, seed in requests] == [0, 1]
+    assert requests[0][1].temperature == 0.4
 
 
 def test_a_reply_that_is_never_parsed_is_counted(llm, monkeypatch):

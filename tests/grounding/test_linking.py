@@ -6,10 +6,6 @@ from tests.support.visit import VISIT, visit
 from clinical_camel import grounding
 
 
-def verdict(sentence: str, source=VISIT) -> str:
-    return grounding.link_sentences([sentence], source)[0].verdict
-
-
 @pytest.mark.parametrize(
     "sentence",
     [
@@ -64,44 +60,34 @@ def test_the_sources_are_the_sentences_with_the_words_best_first():
     assert grounding.link_sentences([sentence], source)[0].sources == (1, 2)
 
 
-def test_a_question_needs_no_question_mark():
-    source = visit("D: okay and do you have any fever", "P: no")
-    assert verdict("Denies fever.", source) == "supported"
-    assert verdict("Fever.", source) == "contradicted"
+QUESTION = visit("D: okay and do you have any fever", "P: no")  # without a question mark
+WARNING = visit("D: Come back if you get a fever.")
+GENES = ["The disease is caused by changes in any of 5 genes.", "It affects 10 people a year."]
+GOUT = ["Naproxen is recommended in acute gout of the foot."]
+SIDES = ["The left knee is swollen.", "The right knee is swollen.", "The left hip is sore."]
 
 
-def test_a_warning_neither_affirms_nor_denies_a_symptom():
-    source = visit("D: Come back if you get a fever.")
-    assert verdict("Come back if fever.", source) == verdict("No fever.", source) == "supported"
+@pytest.mark.parametrize(
+    ("sentence", "source", "expected"),
+    [
+        ("Denies fever.", QUESTION, "supported"),
+        ("Fever.", QUESTION, "contradicted"),
+        ("Come back if fever.", WARNING, "supported"),
+        ("No fever.", WARNING, "supported"),
+        (GENES[0], GENES, "supported"),
+        ("The disease is caused by changes in any of 10 genes.", GENES, "contradicted"),
+        ("In acute gout, naproxen is recommended.", GOUT, "supported"),
+        ("In acute gout, naproxen is not recommended.", GOUT, "contradicted"),
+        ("Both knees are swollen.", SIDES, "supported"),
+        ("The bilateral hip is sore.", SIDES, "contradicted"),
+        ("Start zorbexin 20 mg.", ["Start lisinopril 20 mg."], "unsupported"),  # an unlisted drug
+    ],
+)
+def test_numbers_polarity_and_sides_are_compared_in_context(sentence, source, expected):
+    assert grounding.link_sentences([sentence], source)[0].verdict == expected
 
 
-def test_a_number_elsewhere_in_an_article_does_not_support_a_sentence():
-    source = ["The disease is caused by changes in any of 5 genes.", "It affects 10 people a year."]
-    changed = "The disease is caused by changes in any of 10 genes."
-    assert verdict(source[0], source) == "supported"
-    assert verdict(changed, source) == "contradicted"
-
-
-def test_a_negated_verb_is_detected():
-    source = ["Naproxen is recommended in acute gout of the foot."]
-    assert verdict("In acute gout, naproxen is recommended.", source) == "supported"
-    assert verdict("In acute gout, naproxen is not recommended.", source) == "contradicted"
-
-
-def test_both_sides_are_left_and_right():
-    source = ["The left knee is swollen.", "The right knee is swollen.", "The left hip is sore."]
-    assert verdict("Both knees are swollen.", source) == "supported"
-    assert verdict("The bilateral hip is sore.", source) == "contradicted"
-
-
-def test_an_unlisted_drug_is_recognised_by_its_dose():
-    assert verdict("Start zorbexin 20 mg.", ["Start lisinopril 20 mg."]) == "unsupported"
-
-
-# ------------------------------------------------------------------------------------ judge
-
-
-def test_a_judge_decides_instead_of_the_words():
+def test_a_judge_decides_instead_of_the_words_but_not_about_a_wrong_fact():
     calls = []
 
     def judge(premise: str, hypothesis: str) -> str:
@@ -109,17 +95,10 @@ def test_a_judge_decides_instead_of_the_words():
         return "unsupported"
 
     source = ["Rest helps.", "Gout hurts."]
-    links = grounding.link_sentences(["Gout hurts."], source, judge)
+    links = grounding.link_sentences(["Gout hurts.", "Give 50 mg."], source, judge)
     assert calls == [("Gout hurts.", "Gout hurts.")]
     assert (links[0].verdict, links[0].reasons) == ("unsupported", ("judge",))
-
-
-def test_a_judge_does_not_decide_about_a_wrong_fact():
-    def judge(premise: str, hypothesis: str) -> str:
-        raise AssertionError("called")
-
-    link = grounding.link_sentences(["Give 50 mg."], ["Give 5 mg."], judge)[0]
-    assert link.verdict != "supported"
+    assert links[1].verdict == "unsupported"
 
 
 def test_a_judge_with_another_verdict_is_rejected():

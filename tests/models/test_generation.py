@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.support.project import make_messages
 
 from clinical_camel import models
 from clinical_camel.models.generation import _Gumbel
@@ -10,45 +11,37 @@ TEXTS = ("What is 3 plus 4?", "What is the opposite of hot? I really want to kno
 
 
 @pytest.fixture(scope="module")
-def llm():
-    return models.load("mini", {"base": ""})["base"]
-
-
-@pytest.fixture(scope="module")
 def prompts(llm):
-    return [models.render_chat(llm.tokenizer, [{"role": "user", "content": t}]) for t in TEXTS]
+    return [models.render_chat(llm.tokenizer, make_messages(text)) for text in TEXTS]
 
 
-def test_batched_generation_equals_generation_one_by_one(llm, prompts):
-    decoding = models.Decoding(12)
-    batched = sorted(models.generate(llm, prompts, decoding, token_budget=100_000, seed=0))
-    single = sorted(models.generate(llm, prompts, decoding, token_budget=1, seed=0))
+def generate_first(llm, prompts, decoding, seed=0):
+    return next(models.generate(llm, prompts[:1], decoding, token_budget=1000, seed=seed))
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [models.Decoding(12), models.Decoding(12, temperature=1.2, top_k=50, top_p=0.9)],
+    ids=["greedy", "sampled"],
+)
+def test_batched_generation_equals_generation_one_by_one(llm, prompts, decoding):
+    batched, single = (
+        sorted(models.generate(llm, prompts, decoding, token_budget=budget, seed=3))
+        for budget in (100_000, 1)
+    )
     assert batched == single
     assert all(text for _, text, _ in batched)
 
 
 def test_a_text_truncated_at_the_limit_has_not_ended(llm, prompts):
-    settings = {"token_budget": 1000, "seed": 0}
-    (_, _, truncated), (_, _, complete) = (
-        next(models.generate(llm, prompts[:1], models.Decoding(n), **settings)) for n in (2, 200)
-    )
-    assert (truncated, complete) == (False, True)
+    ended = [generate_first(llm, prompts, models.Decoding(n))[2] for n in (2, 200)]
+    assert ended == [False, True]
 
 
-def test_sampling_depends_on_the_seed_only(llm):
-    prompt = models.render_chat(llm.tokenizer, [{"role": "user", "content": "What treats gout?"}])
+def test_sampling_depends_on_the_seed_only(llm, prompts):
     decoding = models.Decoding(20, temperature=1.5)
-    texts = [
-        next(models.generate(llm, [prompt], decoding, token_budget=1000, seed=s))[1]
-        for s in (1, 1, 2)
-    ]
-    assert texts[0] == texts[1] != texts[2]
-
-
-def test_a_sampled_text_does_not_depend_on_its_batch(llm, prompts):
-    decoding = models.Decoding(12, temperature=1.2, top_k=50, top_p=0.9)
-    batched = sorted(models.generate(llm, prompts, decoding, token_budget=100_000, seed=3))
-    assert batched == sorted(models.generate(llm, prompts, decoding, token_budget=1, seed=3))
+    first, again, other = (generate_first(llm, prompts, decoding, seed) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def test_samples_follow_the_probabilities():

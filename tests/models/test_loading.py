@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.support.project import make_messages
 
 from clinical_camel import models
 
@@ -37,63 +38,48 @@ def lora_matrices(width=128, layer=0):
     }
 
 
-@pytest.mark.parametrize("quantize", ["nf4", "int8"])
-def test_quantized_weights_are_quantized(quantize):
-    base = models.load_base("mini", quantize)
-    kind = {"nf4": "Linear4bit", "int8": "Linear8bitLt"}[quantize]
-    layer = base.model.layers[0].self_attn.q_proj
+@pytest.mark.parametrize(("quantize", "kind"), [("nf4", "Linear4bit"), ("int8", "Linear8bitLt")])
+def test_quantized_weights_are_quantized(quantize, kind):
+    layer = models.load_base("mini", quantize).model.layers[0].self_attn.q_proj
     assert type(layer).__name__ == kind
     if quantize == "nf4":
         assert layer.weight.quant_state.quant_type == "nf4"
         assert layer.weight.quant_state.nested
 
 
-def test_an_unknown_quantization_is_rejected_with_the_choices():
-    with pytest.raises(
-        models.ModelError, match="is not one of '', 'nf4', 'nf4_dequantized', 'int8'"
-    ):
-        models.make_quantization_config("nf5")
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", "neither 'mini' nor a hub id"),
+        ("nowhere", "no such folder, and neither 'mini' nor a hub id"),
         ("outputs/mini_camel/base", "no such folder"),
+        ("weights", "has no .safetensors; other weight files are not opened"),
     ],
 )
-def test_a_missing_model_is_rejected_by_name(name, message):
-    with pytest.raises(models.ModelError, match=message):
-        models.locate(name)
-
-
-def test_a_folder_with_pickled_weights_only_is_rejected(project):
+def test_a_missing_or_pickled_model_is_rejected_by_name(name, message, project):
     project.file("weights/pytorch_model.bin", "")
-    with pytest.raises(models.ModelError, match="no .safetensors"):
-        models.locate("weights")
-
-
-def test_a_missing_adapter_is_rejected_by_name():
-    with pytest.raises(models.ModelError, match="tuned: .* has no adapter_model.safetensors"):
-        models.load("mini", {"tuned": "outputs/nowhere/adapter"})
+    with pytest.raises(models.ModelError, match=f"{name}: {message}"):
+        models.locate(name)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (None, "has no adapter_model.safetensors; other weight files are not opened"),
+        (b"torn", "is damaged"),
         (lora_matrices(width=64), "was made for another base: .*q_proj is 128 wide, not 64"),
         (lora_matrices(layer=99), "was made for another base: this one has no model.layers.99"),
-        ({}, "is damaged"),
+        # PEFT loads such a file with a warning, and the base is scored as the tuned model
+        ({"x": torch.zeros(1)}, r"has no LoRA matrix \(\d+ bytes"),
     ],
 )
 def test_an_adapter_that_does_not_fit_is_rejected_before_weights_are_read(
     content, message, project, no_weights
 ):
-    folder = project.root / "adapter"
-    folder.mkdir()
-    save_file(content, folder / "adapter_model.safetensors")
-    if not content:
-        (folder / "adapter_model.safetensors").write_bytes(b"torn")
+    file = project.file("adapter/adapter_model.bin", "").with_suffix(".safetensors")
+    if isinstance(content, dict):
+        save_file(content, file)
+    elif content:
+        file.write_bytes(content)
     with pytest.raises(models.ModelError, match=f"adapters: tuned: adapter {message}"):
         models.load("mini", {"base": "", "tuned": "adapter"})
 
@@ -102,20 +88,6 @@ def test_an_adapter_of_the_base_itself_fits(project, no_weights):
     (project.root / "adapter").mkdir()
     save_file(lora_matrices(), project.root / "adapter" / "adapter_model.safetensors")
     with pytest.raises(pytest.fail.Exception, match="the base was loaded"):
-        models.load("mini", {"tuned": "adapter"})
-
-
-def test_an_adapter_folder_with_pickled_weights_only_is_rejected(project, no_weights):
-    project.file("adapter/adapter_model.bin", "")
-    with pytest.raises(models.ModelError, match="other weight files are not opened"):
-        models.load("mini", {"tuned": "adapter"})
-
-
-def test_an_adapter_without_a_matrix_is_rejected(project, no_weights):
-    """PEFT loads such a file with a warning, and the base is scored as the tuned model."""
-    (project.root / "adapter").mkdir()
-    save_file({"x": torch.zeros(1)}, project.root / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(models.ModelError, match=r"tuned: adapter has no LoRA matrix \(\d+ bytes"):
         models.load("mini", {"tuned": "adapter"})
 
 
@@ -146,12 +118,7 @@ def test_a_tokenizer_larger_than_the_embedding_is_rejected(copy_of_mini, no_weig
 def test_a_base_that_needs_remote_code_is_rejected(change, message, copy_of_mini):
     file = copy_of_mini / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    loaders = [
-        models.load_tokenizer,
-        models.load_base,
-        lambda name: models.load(name, {"base": ""}),
-    ]
-    for load in loaders:
+    for load in (models.load_tokenizer, models.load_base, lambda m: models.load(m, {"base": ""})):
         with pytest.raises(models.ModelError, match=f"my_model: config.json {message}"):
             load("my_model")
 
@@ -171,26 +138,21 @@ def test_a_tokenizer_that_needs_remote_code_is_rejected(copy_of_mini):
         models.load_tokenizer("my_model")
 
 
-def test_padding_with_the_end_token_changes_no_score_and_no_text(copy_of_mini):
-    llm = models.load("mini", {"base": ""})["base"]
+def test_padding_with_the_end_token_changes_no_score_and_no_text(copy_of_mini, llm):
     twin = models.LLM("twin", llm.model, models.load_tokenizer("my_model"), llm.max_length)
     twin.tokenizer.pad_token = twin.tokenizer.eos_token
     pairs = [models.tokenize_pair(llm.tokenizer, "Answer:", t) for t in (" x", " a long answer")]
-    messages = [
-        {"role": "user", "content": "What treats gout?"},
-        {"role": "assistant", "content": "Naproxen."},
-        {"role": "user", "content": "And then?"},
-    ]
+    messages = make_messages("What treats gout?", "Naproxen.", "And then?")
     prompts = [models.render_chat(llm.tokenizer, messages[:n]) for n in (1, 3)]
-    decoding, settings = models.Decoding(8), {"token_budget": 10_000, "seed": 0}
-    for first, second in [
-        (models.score_pairs(llm, pairs, 10_000), models.score_pairs(twin, pairs, 10_000)),
+    options = {"token_budget": 10_000, "seed": 0}
+    results = [
         (
-            models.generate(llm, prompts, decoding, **settings),
-            models.generate(twin, prompts, decoding, **settings),
-        ),
-    ]:
-        assert sorted(first) == sorted(second)
+            sorted(models.score_pairs(model, pairs, 10_000)),
+            sorted(models.generate(model, prompts, models.Decoding(8), **options)),
+        )
+        for model in (llm, twin)
+    ]
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize(

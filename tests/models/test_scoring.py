@@ -5,8 +5,7 @@ import math
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
-from tokenizers.models import BPE, Unigram
+from tests.support.toy_tokenizers import FAMILIES
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
@@ -25,12 +24,7 @@ from clinical_camel import models
 from clinical_camel.models import scoring
 from clinical_camel.models.tokenization import count_shared_tokens
 
-SIZES = {
-    "vocab_size": 2048,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-}
+SIZES = {"vocab_size": 2048, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 GROUPED = SIZES | {"intermediate_size": 48, "num_key_value_heads": 2, "initializer_range": 0.3}
 KINDS = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
@@ -48,44 +42,14 @@ KINDS = {
 }
 
 
-def train_tokenizer(kind: str) -> PreTrainedTokenizerFast:
-    """Train a tokenizer of bytes (as GPT-2, Qwen, Llama 3) or SentencePiece (as Llama 2)."""
-    if kind == "bytes":
-        tokenizer = Tokenizer(BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=600,
-            special_tokens=["<s>", "</s>"],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        )
-    else:
-        tokenizer = Tokenizer(Unigram() if kind == "unigram" else BPE(unk_token="<unk>"))
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
-        tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
-        kinds = {"unigram": trainers.UnigramTrainer, "pieces": trainers.BpeTrainer}
-        options = {"unk_token": "<unk>"} if kind == "unigram" else {}
-        special = ["<unk>", "<s>", "</s>"]
-        trainer = kinds[kind](vocab_size=600, special_tokens=special, **options)
-    letters = " ".join("ABCDEFGHIJ")
-    tokenizer.train_from_iterator(
-        [SHOTS, letters, f"[INST] {letters} [/INST]\n\n", *OPTIONS] * 4, trainer
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
-    )
-
-
 SHOTS = "Question: What is 1?\nAnswer: one\n\nQuestion: What is 2?\nAnswer: two\n\n"
-OPTIONS = ("naproxen", "rest", "a much longer answer with several words", "A")
+OPTIONS = ("naproxen", "naproxen and rest", "a much longer answer with several words", "A")
 
 
-@pytest.fixture(scope="module", params=["bytes", "pieces", "unigram"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def tokenizer(request):
-    return train_tokenizer(request.param)
+    train, special, _ = FAMILIES[request.param]
+    return PreTrainedTokenizerFast(tokenizer_object=train(), **special)
 
 
 ENDS = ("Answer:", "Answer: ", "[INST] Which? [/INST]", "[INST] Which? [/INST]\n\n")
@@ -113,11 +77,6 @@ def test_scores_of_other_tokenizers_equal_one_forward_per_pair(tokenizer):
     scores = dict(models.score_pairs(llm, pairs, 1000))
     for i, pair in enumerate(pairs):
         assert scores[i] == pytest.approx(reference_score(llm, pair), abs=1e-4)
-
-
-@pytest.fixture(scope="module")
-def llm():
-    return models.load("mini", {"base": ""})["base"]
 
 
 def random_model(kind: str) -> models.LLM:
@@ -181,9 +140,6 @@ def test_scores_of_a_4_bit_base_with_an_adapter_equal_one_forward_per_pair(llm, 
     )  # bitsandbytes uses different kernels for few and for many rows on some CPUs
 
 
-# --------------------------------------------------------------------------- tokens computed
-
-
 def test_letters_cost_one_short_row_and_one_head_row_per_question(llm):
     llm.counts.clear()
     pairs = make_pairs(llm, names=("gout", "mumps"), options="ABCD")
@@ -202,26 +158,8 @@ def test_options_of_several_tokens_branch_from_one_row(llm):
     tails = sum(len(pair.continuation) - 1 for pair in pairs)
     prefix, trunk = llm.counts["prefix_tokens"], len(pairs[0].context)
     assert llm.counts["row_tokens"] == trunk - prefix + tails
-    assert (
-        llm.counts["head_rows"] == 1 + tails
-    )  # the last token of the context is used once for all
-
-
-def test_options_with_the_same_first_tokens_get_different_scores(llm):
-    pairs = make_pairs(llm, options=("naproxen and rest", "naproxen and colchicine", "naproxen"))
-    scores = dict(models.score_pairs(llm, pairs, 100_000))
-    assert scores[0] == pytest.approx(reference_score(llm, pairs[0]), abs=1e-4)
-    assert scores[0] != scores[1]
-
-
-def test_the_prefix_cache_does_not_change_over_batches(llm):
-    pairs = make_pairs(llm, names=[f"condition {i}" for i in range(12)])
-    assert dict(models.score_pairs(llm, pairs, 1)) == pytest.approx(
-        dict(models.score_pairs(llm, pairs, 100_000)), abs=1e-4
-    )
-
-
-# ------------------------------------------------------------------------------ out of memory
+    # the last token of the context is used once for all
+    assert llm.counts["head_rows"] == 1 + tails
 
 
 def test_out_of_memory_halves_the_batch_and_every_pair_is_scored(llm, monkeypatch, caplog):
@@ -242,25 +180,22 @@ def test_out_of_memory_halves_the_batch_and_every_pair_is_scored(llm, monkeypatc
     assert "out of memory with 8 rows" in caplog.text
 
 
-def test_a_single_row_that_does_not_fit_is_an_error(llm, monkeypatch):
-    def full(*_):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory", ("gout",)),  # a single row
+        ("mat1 and mat2 shapes cannot be multiplied", ("gout", "mumps")),
+    ],
+)
+def test_a_single_row_that_does_not_fit_and_other_errors_end_the_scoring(
+    llm, monkeypatch, message, names
+):
+    def fail(*_):
+        raise RuntimeError(message)
 
-    monkeypatch.setattr(scoring, "_score_batch", full)
-    with pytest.raises(RuntimeError, match="allocate"):
-        list(models.score_pairs(llm, make_pairs(llm, names=("gout",)), 100_000))
-
-
-def test_other_errors_do_not_count_as_out_of_memory(llm, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    monkeypatch.setattr(scoring, "_score_batch", broken)
-    with pytest.raises(RuntimeError, match="shapes"):
-        list(models.score_pairs(llm, make_pairs(llm), 100_000))
-
-
-# ------------------------------------------------------------------------------------- errors
+    monkeypatch.setattr(scoring, "_score_batch", fail)
+    with pytest.raises(RuntimeError, match=message):
+        list(models.score_pairs(llm, make_pairs(llm, names=names), 100_000))
 
 
 def test_a_pair_longer_than_the_context_is_rejected(llm):

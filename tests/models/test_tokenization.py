@@ -1,27 +1,16 @@
-"""Tests of models.tokenization: BOS and end tokens, loss mask, reply prefix, scored pairs."""
+"""Tests of models.tokenization: BOS token, loss mask, reply prefix, scored pairs."""
 
 import pytest
+from tests.support.project import make_messages
 
 from clinical_camel import models
 
-TURNS = [
-    {"role": "user", "content": "What treats gout?"},
-    {"role": "assistant", "content": "Naproxen."},
-    {"role": "user", "content": "And then?"},
-    {"role": "assistant", "content": "Rest."},
-]
+TURNS = make_messages("What treats gout?", "Naproxen.", "And then?", "Rest.")
 
 
 @pytest.fixture
 def tokenizer():
     return models.load_tokenizer("mini")
-
-
-def test_a_chat_has_one_bos_and_an_end_token_after_each_assistant_turn(tokenizer):
-    text = models.render_chat(tokenizer, TURNS, generation=False)
-    ids = models.tokenize_text(tokenizer, text)
-    assert ids.count(tokenizer.bos_token_id) == 1
-    assert ids.count(tokenizer.eos_token_id) == 2
 
 
 def test_plain_text_gets_one_bos(tokenizer):
@@ -52,12 +41,6 @@ def test_the_reply_prefix_is_the_white_space_of_the_template(reply, start, prefi
         f"{{% if add_generation_prompt %}}{start}{{% endif %}}"
     )
     assert models.find_reply_prefix(tokenizer) == prefix
-
-
-def test_the_targets_are_the_assistant_turns_with_their_end_tokens(tokenizer):
-    row = models.tokenize_dialogue(tokenizer, TURNS, "assistant")
-    targets = [i for i in row["labels"] if i != models.IGNORE_INDEX]
-    assert tokenizer.decode(targets) == "Naproxen.</s>Rest.</s>"
 
 
 def test_with_loss_on_all_every_token_is_a_target(tokenizer):

@@ -23,7 +23,7 @@ def test_a_note_in_the_journal_is_not_written_twice(llm, monkeypatch):
     first, outputs = write(llm, journal=journal)
     assert first["note"][0]
     assert outputs["text"][0] == first["note"][0]
-    monkeypatch.setattr(models, "generate", lambda llm, prompts, **_: iter(()))
+    monkeypatch.setattr(models, "generate", lambda *_, **__: iter(()))
     second, _ = write(llm, journal=journal)
     pd.testing.assert_frame_equal(first, second)
 
@@ -40,7 +40,9 @@ def test_sampled_notes_do_not_depend_on_order_or_batch(llm):
 def test_the_exemplar_of_a_corpus_is_in_its_prompts(llm, monkeypatch):
     prompts = []
     monkeypatch.setattr(
-        models, "generate", lambda llm, texts, **_: prompts.extend(texts) or [(0, "x", True)]
+        models,
+        "generate",
+        lambda llm, texts, *_, **__: prompts.extend(texts) or [(0, "x", True)],
     )
     write(llm, [GOUT], exemplars={"toy": [COUGH]})
     write(llm, [GOUT], exemplars={"other": [COUGH]})

@@ -7,7 +7,7 @@ import pytest
 from tests.support import two_steps
 from tests.support.project import Project
 
-from clinical_camel.runner import cli
+from clinical_camel import cli
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import pytest
 from tests.support import toy_study
 from tests.support.project import Project
 
-from clinical_camel.runner import cli, jobs
+from clinical_camel import cli
+from clinical_camel.runner import jobs
 
 STEPS = ("01_first", "02_second", "03_third")
 

@@ -14,7 +14,8 @@ from tests.support.two_steps import (
     lose_artefact,
 )
 
-from clinical_camel.runner import cli, state
+from clinical_camel import cli
+from clinical_camel.runner import state
 
 
 def test_a_study_that_has_run_is_complete(done):

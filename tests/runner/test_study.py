@@ -26,8 +26,9 @@ from tests.support.two_steps import (
     run_first,
 )
 
+from clinical_camel import cli
 from clinical_camel.core import files
-from clinical_camel.runner import cli, jobs, state
+from clinical_camel.runner import jobs, state
 
 COMMAND = [sys.executable, "-m", "clinical_camel", "run", "toy"]
 

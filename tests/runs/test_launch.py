@@ -11,9 +11,8 @@ import yaml
 from tests.support.processes import start_two
 from tests.support.project import Project
 
-from clinical_camel import sft_qlora
+from clinical_camel import cli, sft_qlora
 from clinical_camel.core.settings import parameters_cell
-from clinical_camel.runner import cli
 from clinical_camel.runs import launch
 
 # no torch in these kernels: it takes two seconds to import

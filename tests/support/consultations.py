@@ -44,7 +44,7 @@ def repeat_text(text: str, turns: int = 2) -> Consultation:
 def patch_outputs(monkeypatch, *texts: str, ended: bool = True) -> None:
     """Let every model write these texts in turn, whatever its prompts."""
 
-    def generate(llm, prompts, **_):
+    def generate(llm, prompts, decoding, **_):
         return ((i, texts[i % len(texts)], ended) for i in range(len(prompts)))
 
     monkeypatch.setattr(models, "generate", generate)

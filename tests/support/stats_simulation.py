@@ -26,7 +26,11 @@ RESAMPLES = 1_000  # for clusters: 2,000 give 0.1 to 0.2 points more; for items 
 SEEDS = 5  # per pair of counts, so that no single seed decides about a frequent pair
 SEED = 0
 CONDITIONS = np.repeat(np.arange(52), 6)  # as in mini_exam
-UNEQUAL = np.repeat(np.arange(50), np.tile([1, 3, 5, 7, 9], 10))  # 250 questions
+SIZES = {
+    "52 clusters of 6": CONDITIONS,
+    "50 clusters of 1 to 9": np.repeat(np.arange(50), np.tile([1, 3, 5, 7, 9], 10)),
+    "10 clusters of 6": CONDITIONS[:60],
+}
 
 AIMS = {
     "coverage": (0.935, 0.965),
@@ -236,16 +240,16 @@ def designs() -> Iterator[Design]:
 
 
 def clustered_designs() -> Iterator[Design]:
-    for words, clusters, accuracy, icc, note in [
-        ("52 clusters of 6", CONDITIONS, 0.6, 0.1, ""),
-        ("52 clusters of 6", CONDITIONS, 0.6, 0.3, ""),
-        ("50 clusters of 1 to 9", UNEQUAL, 0.6, 0.3, ""),
-        ("10 clusters of 6", CONDITIONS[:60], 0.6, 0.3, ""),
-        ("52 clusters of 6", CONDITIONS, 0.9, 0.1, ""),
-        ("52 clusters of 6", CONDITIONS, 0.95, 0.3, NEAR_ONE),
-        ("10 clusters of 6", CONDITIONS[:60], 0.9, 0.3, FEW),
+    for words, accuracy, icc, note in [
+        ("52 clusters of 6", 0.6, 0.1, ""),
+        ("52 clusters of 6", 0.6, 0.3, ""),
+        ("50 clusters of 1 to 9", 0.6, 0.3, ""),
+        ("10 clusters of 6", 0.6, 0.3, ""),
+        ("52 clusters of 6", 0.9, 0.1, ""),
+        ("52 clusters of 6", 0.95, 0.3, NEAR_ONE),
+        ("10 clusters of 6", 0.9, 0.3, FEW),
     ]:
-        run = partial(clustered, clusters=clusters, accuracy=accuracy, icc=icc)
+        run = partial(clustered, clusters=SIZES[words], accuracy=accuracy, icc=icc)
         design = f"{words}, accuracy {accuracy}, icc {icc}"
         yield Design("coverage", "clustered_interval", design, run, note=note)
     run = partial(clustered, clusters=CONDITIONS, accuracy=0.6, icc=0.3, naive=True)
@@ -264,11 +268,7 @@ def bootstrap_designs() -> Iterator[Design]:
         yield Design("coverage", "paired_bootstrap", design, run, repetitions, resamples)
     shares = {"only_a": 0.17, "only_b": 0.075, "icc": 0.3}
     words = "0.17 and 0.075 discordant, icc 0.3"
-    for size, clusters in [
-        ("52 clusters of 6", CONDITIONS),
-        ("50 clusters of 1 to 9", UNEQUAL),
-        ("10 clusters of 6", CONDITIONS[:60]),
-    ]:
+    for size, clusters in SIZES.items():
         run = partial(clustered_bootstrap, clusters=clusters, **shares)
         method = "paired_bootstrap, clusters"
         note = NARROW * size.startswith("10 ")
@@ -283,14 +283,10 @@ def unpaired_designs() -> Iterator[Design]:
     for setting in [(0.6, 1273, 0.55, 1273), (0.9, 135, 0.8, 500), (0.5, 40, 0.5, 40)]:
         a, n_a, b, n_b = setting
         run = partial(unpaired, setting=setting)
-        yield Design(
-            "coverage", "unpaired, interval", f"{n_a} at {a} and {n_b} at {b}", run, COUNTED
-        )
-    for accuracy, n_a, n_b, note in [
-        (0.6, 1273, 1273, ""),
-        (0.9, 135, 500, ""),
-        (0.5, 40, 40, NOT_EXACT),
-    ]:
+        design = f"{n_a} at {a} and {n_b} at {b}"
+        yield Design("coverage", "unpaired, interval", design, run, COUNTED)
+    for accuracy, n_a, n_b in [(0.6, 1273, 1273), (0.9, 135, 500), (0.5, 40, 40)]:
+        note = NOT_EXACT * (n_a == 40)
         run = partial(unpaired, setting=(accuracy, n_a, accuracy, n_b), test=True)
         design = f"{n_a} and {n_b} at {accuracy}"
         yield Design("error", "unpaired, p", design, run, COUNTED, note=note)
@@ -301,11 +297,7 @@ def paired_test_designs() -> Iterator[Design]:
         run = partial(mcnemar, n=n, only_a=0.125, only_b=0.125)
         yield Design("error", "mcnemar_exact", f"{n} items, a quarter discordant", run, COUNTED)
     words = "a quarter discordant, icc 0.3"
-    for size, clusters in [
-        ("52 clusters of 6", CONDITIONS),
-        ("50 clusters of 1 to 9", UNEQUAL),
-        ("10 clusters of 6", CONDITIONS[:60]),
-    ]:
+    for size, clusters in SIZES.items():
         run = partial(clustered_test, clusters=clusters, icc=0.3)
         design = f"{size}, {words}"
         yield Design("error", "paired_permutation", design, run, resamples=RESAMPLES - 1)
@@ -332,15 +324,10 @@ def simulate(design: Design) -> dict:
     hits = sum(design.simulate(np.random.default_rng(seed), design.repetitions))
     rate, (least, most) = hits / design.repetitions, AIMS[design.kind]
     low, high = stats.wilson_interval(hits, design.repetitions)
-    return {
-        "kind": design.kind,
-        "method": design.method,
-        "design": design.design,
-        "repetitions": design.repetitions,
-        "resamples": design.resamples,
-        "rate": round(rate, 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
+    names = ("kind", "method", "design", "repetitions", "resamples")
+    row = {name: getattr(design, name) for name in names}
+    row |= {"rate": round(rate, 4), "low": round(low, 4), "high": round(high, 4)}
+    return row | {
         "aim": f"{least} to {most}",
         "met": least <= rate <= most,
         "note": design.note,

@@ -1,6 +1,7 @@
 """Runs of the endpoint teacher against the toy server, and an audit of their ledgers."""
 
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
@@ -9,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.toy_teacher import FIXED_BY_RETRY, KEY, TEMPORARY, Response, Server
@@ -34,17 +35,11 @@ def make_settings(base_url: str, **more: object) -> dbke.Synthesis:
     return dbke.Synthesis(teacher=dbke.OpenAI(**(values | more)), language="")
 
 
-def load_articles(count: int) -> list[data.Article]:
-    rows = data.load_articles("mini_articles")
-    return [
-        dataclasses.replace(rows[i % len(rows)], id=f"{rows[i % len(rows)].id}-{i}")
-        for i in range(count)
-    ]
-
-
 def plan_requests(count: int) -> list[dbke.Request]:
     """One request on each of so many articles."""
-    return dbke.plan_requests(load_articles(count), [], 1, 5, seed=0)
+    rows = itertools.islice(itertools.cycle(data.load_articles("mini_articles")), count)
+    articles = [dataclasses.replace(row, id=f"{row.id}-{i}") for i, row in enumerate(rows)]
+    return dbke.plan_requests(articles, [], 1, 5, seed=0)
 
 
 def run(file: Path, count: int, settings: dbke.Synthesis) -> tuple[list[str], list[str], str]:
@@ -100,21 +95,22 @@ class MixedServer(Server):
         return super().respond(body)
 
 
-# ----------------------------------------------------------------------------- killed runs
-
 KILLED = {"concurrency": 16, "request_attempts": 12, "timeout_seconds": 5, "backoff": 0.02}
+CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def _run_in_child(folder: Path, base_url: str, count: int) -> None:
     """In its own process: the run, and its dialogues as `folder`/dialogues.jsonl."""
     marks = os.open(folder / "confirmed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    record_reply = openai.LedgerWriter.record_reply
+    write = openai.LedgerWriter.write
 
-    async def record_and_mark(writer: openai.LedgerWriter, attempt: int, *rest: object) -> None:
-        await record_reply(writer, attempt, *rest)
-        os.write(marks, f"{attempt}\n".encode())
+    async def write_and_mark(writer: openai.LedgerWriter, record: Callable, *row: object) -> object:
+        result = await write(writer, record, *row)
+        if record.__name__ == "record_reply":
+            os.write(marks, f"{row[0]}\n".encode())
+        return result
 
-    openai.LedgerWriter.record_reply = record_and_mark
+    openai.LedgerWriter.write = write_and_mark
     (folder / "started").touch()
     settings = make_settings(base_url, **KILLED)
     dialogues, reasons, stopped = run(folder / "ledger.sqlite", count, settings)
@@ -123,89 +119,63 @@ def _run_in_child(folder: Path, base_url: str, count: int) -> None:
     (folder / "partial").replace(folder / "dialogues.jsonl")
 
 
-class KilledRun:
-    """A folder in which a run is started, killed, and started again."""
-
-    context = multiprocessing.get_context("forkserver")
-
-    def __init__(self, folder: Path, server: Server, count: int) -> None:
-        self.folder, self.server, self.count = folder, server, count
-        folder.mkdir()
-
-    def start(self) -> multiprocessing.Process:
-        (self.folder / "started").unlink(missing_ok=True)
-        arguments = (self.folder, self.server.base_url, self.count)
-        process = self.context.Process(target=_run_in_child, args=arguments)
-        process.start()
-        while process.is_alive() and not (self.folder / "started").exists():
-            time.sleep(0.005)
-        return process
-
-    def result(self) -> str:
-        file = self.folder / "dialogues.jsonl"
-        return file.read_text() if file.exists() else ""
-
-    def count_lost(self) -> int:
-        """Count confirmed attempts without a reply in the ledger; a last line may be torn."""
-        marks = (self.folder / "confirmed").read_text().splitlines()
-        with sqlite3.connect(self.folder / "ledger.sqlite") as db:
-            recorded = {attempt for (attempt,) in db.execute("SELECT attempt FROM replies")}
-        return sum(int(mark) not in recorded for mark in marks[:-1])
+def _start(folder: Path, server: Server, count: int) -> multiprocessing.Process:
+    folder.mkdir(exist_ok=True)
+    (folder / "started").unlink(missing_ok=True)
+    process = CONTEXT.Process(target=_run_in_child, args=(folder, server.base_url, count))
+    process.start()
+    while process.is_alive() and not (folder / "started").exists():
+        time.sleep(0.005)
+    return process
 
 
-@dataclass
-class KillCounts:
-    """Totals over killed runs; `open` replies were in flight at a kill: paid, not received."""
-
-    accepted: int
-    kills: int = 0
-    runs: int = 0
-    same: int = 0
-    attempts: int = 0
-    lost: int = 0
-    paid_twice: int = 0
-    over_cap: int = 0
-    open: int = 0
+def _read_result(folder: Path) -> str:
+    file = folder / "dialogues.jsonl"
+    return file.read_text() if file.exists() else ""
 
 
-def kill_runs(kills: int, folder: Path, count: int) -> KillCounts:
+def _count_lost_confirmed(folder: Path) -> int:
+    """Count confirmed attempts without a reply in the ledger; a last line may be torn."""
+    marks = (folder / "confirmed").read_text().splitlines()
+    with sqlite3.connect(folder / "ledger.sqlite") as db:
+        recorded = {attempt for (attempt,) in db.execute("SELECT attempt FROM replies")}
+    return sum(int(mark) not in recorded for mark in marks[:-1])
+
+
+def kill_runs(kills: int, folder: Path, count: int) -> Counter:
     """Kill runs on `count` articles at random moments until `kills` kills; resume each to its end.
 
+    Returns totals over the runs; `open` replies were in flight at a kill: paid, not received.
     Raises RuntimeError if two undisturbed runs differ.
     """
     os.environ[openai.KEY_VARIABLE] = KEY
-    KilledRun.context.set_forkserver_preload(["clinical_camel.dbke.teachers.openai"])
+    CONTEXT.set_forkserver_preload(["clinical_camel.dbke.teachers.openai"])
     with MixedServer(delay=0.03) as server:
-        first = KilledRun(folder / "first", server, count)
-        first.start().join()
-        started = time.monotonic()
-        second = KilledRun(folder / "second", server, count)
-        second.start().join()
-        seconds, expected = time.monotonic() - started, first.result()
-    if not expected or second.result() != expected:
+        for name in ("first", "second"):
+            started = time.monotonic()
+            _start(folder / name, server, count).join()
+            seconds = time.monotonic() - started
+    expected = _read_result(folder / "first")
+    if not expected or _read_result(folder / "second") != expected:
         raise RuntimeError("two undisturbed runs are not the same")
-    total = KillCounts(sum(line.startswith("{") for line in expected.splitlines()))
+    total = Counter(accepted=sum(line.startswith("{") for line in expected.splitlines()))
     rng = random.Random(0)
-    while total.kills < kills:
+    while total["kills"] < kills:
+        place = folder / f"killed {total['runs']}"
         with MixedServer(delay=0.03) as server:
-            killed = KilledRun(folder / f"killed {total.runs}", server, count)
-            while not killed.result():
-                process = killed.start()
-                if total.kills < kills:
+            while not _read_result(place):
+                process = _start(place, server, count)
+                if total["kills"] < kills:
                     process.join(rng.uniform(0, seconds))
-                if total.kills < kills and process.is_alive():
-                    os.kill(process.pid, signal.SIGKILL)
-                    total.kills += 1
+                    if process.is_alive():
+                        os.kill(process.pid, signal.SIGKILL)
+                        total["kills"] += 1
                 process.join()
                 if process.exitcode not in (0, -signal.SIGKILL):
                     raise RuntimeError(f"exit {process.exitcode}")
-            file = killed.folder / "ledger.sqlite"
+            file = place / "ledger.sqlite"
             paid_twice, over_cap, attempts = audit(file, server, MONEY_CAP, 12)
-            total.lost += killed.count_lost()
-            total.open += count_lost(file, server)
-        total.paid_twice += paid_twice
-        total.over_cap += over_cap
-        total.attempts += attempts
-        total.runs += 1
-        total.same += killed.result() == expected
+            total.update(paid_twice=paid_twice, over_cap=over_cap, attempts=attempts, runs=1)
+            total.update(lost=_count_lost_confirmed(place), open=count_lost(file, server))
+            total.update(same=_read_result(place) == expected)
     return total

@@ -25,6 +25,13 @@ QUESTION = Question(
 UNSUPPORTED_QUESTION = Question(
     id="q2", question="Which planet?", options=["Mars", "Venus"], answer=0
 )
+PREVENTION = Question(
+    id="q",
+    question="Which drug prevents further attacks of gout?",
+    options=["naproxen", "allopurinol", "aspirin"],
+    answer=1,
+)
+PREVENTION_KEY = "Allopurinol prevents further attacks of gout."
 
 
 class ScriptedTeacher(dbke.Teacher):

@@ -92,7 +92,7 @@ def date(seconds: float) -> str:
 
 
 Fault = Callable[[str], Response]
-# The first requests of each prompt fail; the next succeeds.
+# The first request of each prompt fails; the next succeeds.
 TEMPORARY: dict[str, Fault] = {
     "429 with Retry-After": lambda p: error(429, "slow down", Retry_After="0.1"),
     "429 with a date, clocks a day apart": lambda p: error(
@@ -154,15 +154,13 @@ FAULTS = {**TEMPORARY, **FIXED_BY_RETRY, **HARMLESS, **PERMANENT, **STOPPING}
 class Server:
     """The server in its own thread; `base_url` while it runs.
 
-    `fault` names how it fails; a TEMPORARY one affects the first `times` requests of a prompt.
+    `fault` names how it fails; a TEMPORARY one affects the first request of each prompt.
     `sent` are the bodies that left completely, `billed` how many replies were generated, delivered
     or not. Without `record` only numbers are counted.
     """
 
-    def __init__(
-        self, fault: str = "", times: int = 1, delay: float = 0.0, record: bool = True
-    ) -> None:
-        self.fault, self.times, self.delay, self.record = fault, times, delay, record
+    def __init__(self, fault: str = "", delay: float = 0.0, record: bool = True) -> None:
+        self.fault, self.delay, self.record = fault, delay, record
         self.prompts: Counter = Counter()
         self.sent: list[bytes] = []
         self.billed = self.requests = 0
@@ -194,13 +192,10 @@ class Server:
         self.requests += 1
         if self.record:
             self.prompts[prompt] += 1
-        fault = FAULTS.get(self.fault, good)
-        is_retry = "Earlier attempts" in prompt
-        if (self.fault in TEMPORARY and self.prompts[prompt] > self.times) or (
-            self.fault in FIXED_BY_RETRY and is_retry
-        ):
-            fault = good
-        response = fault(prompt)
+        is_fixed = (self.fault in TEMPORARY and self.prompts[prompt] > 1) or (
+            self.fault in FIXED_BY_RETRY and "Earlier attempts" in prompt
+        )
+        response = good(prompt) if is_fixed else FAULTS.get(self.fault, good)(prompt)
         self.billed += response.status == 200
         response.delay += self.delay
         return response

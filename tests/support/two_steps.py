@@ -8,7 +8,8 @@ import json
 
 from tests.support.project import Project
 
-from clinical_camel.runner import cli, jobs, state
+from clinical_camel import cli
+from clinical_camel.runner import jobs, state
 
 # no torch and no seaborn in these kernels: they take two seconds to import
 LIGHT = "import sys\nsys.modules.update(torch=None, seaborn=None)\n"

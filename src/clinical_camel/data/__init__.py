@@ -48,7 +48,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_training_consultations",
             "load_training_questions",
             "load_training_rows",
-            "tabulate_cleaning",
         ],
         "published": ["list_published_systems", "load_published"],
         "sampling": ["sample"],

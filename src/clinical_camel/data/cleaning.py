@@ -1,31 +1,18 @@
 """Clean ShareGPT: which conversations are removed, and why.
 
 People uploaded what a web page showed them: with markup and refusals, truncated anywhere, in every
-language. A conversation stays unchanged or is removed, never repaired, so the counts by reason add
-up. The paper's cleaning is only recalled (other languages and degenerate conversations were
-removed), so these rules are ours; FastChat's cleaning was read for comparison.
+language. A conversation stays unchanged or is removed, never repaired. The paper's cleaning is only
+recalled (other languages and degenerate conversations were removed), so these rules are ours;
+FastChat's cleaning was read for comparison.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
-
-import pandas as pd
 
 from clinical_camel.data import readers
 from clinical_camel.data.shapes import Dialogue, check_row
 
-REASONS = (  # in the order of the checks
-    "not readable",
-    "empty turn",
-    "wrong order",
-    "remnant of a web page",
-    "refusal or boilerplate",
-    "repeats itself",
-    "not English",
-    "duplicate",
-)
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)  # code may contain markup
 _PAGE = re.compile(
     r"</?(?:div|span|p|button|svg|path|br|a|ul|ol|li|table|tbody|tr|td|th|pre|code|strong|em|img"
@@ -45,10 +32,7 @@ OPENING = 2_000  # letters used to detect the language
 
 
 def find_rejection_reason(row: dict[str, Any]) -> str:
-    """Return the first of REASONS that applies to a raw conversation, "" if none does.
-
-    "duplicate" depends on the other conversations and is not checked here.
-    """
+    """Return why a raw conversation is removed, "" if it stays."""
     try:
         dialogue = readers.read_sharegpt(row)
     except ValueError:
@@ -76,33 +60,9 @@ def drop_duplicates(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
     """Return the first of conversations that are equal, ignoring case and white space."""
     first: dict[str, Dialogue] = {}
     for dialogue in dialogues:
-        first.setdefault(_normalize_dialogue(dialogue), dialogue)
+        text = "\n".join(f"{m['role']}: {_normalize(m['content'])}" for m in dialogue.messages)
+        first.setdefault(text, dialogue)
     return list(first.values())
-
-
-def count_removed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Count raw conversations by their first rejection reason, one row for each of REASONS.
-
-    Columns: step, removed, remaining. The first row counts the conversations before cleaning.
-    """
-    removed, seen, remaining = Counter(), set(), 0
-    for row in rows:
-        remaining += 1
-        reason = find_rejection_reason(row)
-        if not reason:
-            text = _normalize_dialogue(readers.read_sharegpt(row))
-            reason = "duplicate" if text in seen else ""
-            seen.add(text)
-        removed[reason] += 1
-    table = [("as published", 0, remaining)]
-    for reason in REASONS:
-        remaining -= removed[reason]
-        table.append((reason, removed[reason], remaining))
-    return pd.DataFrame(table, columns=["step", "removed", "remaining"])
-
-
-def _normalize_dialogue(dialogue: Dialogue) -> str:
-    return "\n".join(f"{m['role']}: {_normalize(m['content'])}" for m in dialogue.messages)
 
 
 def _normalize(text: str) -> str:

@@ -57,22 +57,12 @@ def _advice(pure: PurePosixPath) -> str:
     return "Is the path relative to the project root?"
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a JSON lines file (UTF-8, BOM allowed, .gz unpacked), one per line.
-
-    Raises one DataError that lists every bad line with its number: broken or truncated JSON, not an
-    object, two objects, a blank line, NUL, bad UTF-8, a repeated key, NaN or Infinity.
-    """
-    _, rows, problems = parse_jsonl(path)
-    require_no_problems(path.name, problems)
-    return rows
-
-
 def parse_jsonl(path: Path) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
     """Return the numbers of the good lines, their objects, and (number, problem) of the bad lines.
 
-    The caller can add its own problems, so one message lists both. Raises DataError for a file that
-    is not JSON lines at all.
+    UTF-8 with or without BOM; .gz is unpacked. Bad lines: broken or truncated JSON, not an object,
+    two objects, blank, NUL, bad UTF-8, a repeated key, NaN or Infinity. The caller adds its own
+    problems, so one message lists all. Raises DataError for a file that is not JSON lines at all.
     """
     content = _read_bytes(path).removeprefix(UTF8_BOM)
     if not content.strip():

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
-from clinical_camel.data import cleaning, files, readers, registry
-from clinical_camel.data.sampling import require_share, sample, sample_share, select_lowest_hashes
+from clinical_camel.data import files, registry
+from clinical_camel.data.sampling import sample, sample_share, select_lowest_hashes
 from clinical_camel.data.shapes import (
-    IMAGE_QUESTIONS,
     Article,
     Consultation,
     DataError,
@@ -62,33 +59,20 @@ def load_articles(spec: str, limit: int = 0) -> list[Article]:
     return sample(_load(spec, Article, for_training=True), limit)
 
 
-def load_dialogues(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue]:
-    """Load the training dialogues of a spec, `share` times: see `sample_share`."""
-    require_share(spec, share)
-    return sample_share(_load(spec, Dialogue, for_training=True), share, seed)
-
-
-def tabulate_cleaning(spec: str) -> pd.DataFrame:
-    """Count what `sharegpt_cleaned` removes, by reason: see `cleaning.count_removed`."""
-    parsed = _parse(spec)
-    read = parsed.source and getattr(parsed.source.read, "func", parsed.source.read)
-    if read not in (readers.read_sharegpt, cleaning.read_clean):
-        raise DataError(f"{spec} is not ShareGPT; write sharegpt_cleaned or sharegpt_cleaned@path")
-    if parsed.path or parsed.source.shipped:
-        return cleaning.count_removed(files.read_jsonl(_local_file(parsed)))
-    return cleaning.count_removed(registry.download_rows(parsed.name))
+def load_dialogues(spec: str) -> list[Dialogue]:
+    """Load the training dialogues of a spec."""
+    return _load(spec, Dialogue, for_training=True)
 
 
 def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:
-    """Load one part of a training mixture: dialogues, or articles as plain text.
+    """Load one part of a training mixture, `share` times (see `sample_share`).
 
-    The registered name determines which; a file in our own row shape holds dialogues.
+    The registered name determines whether these are dialogues or articles as plain text; a file in
+    our own row shape holds dialogues.
     """
     source = _parse(spec).source
-    if source is None or source.shape is Dialogue:
-        return load_dialogues(spec, share, seed)
-    require_share(spec, share)
-    return sample_share(load_articles(spec), share, seed)
+    load = load_dialogues if source is None or source.shape is Dialogue else load_articles
+    return sample_share(load(spec), share, seed)
 
 
 def load_sources(spec: str) -> list[Row]:
@@ -118,8 +102,6 @@ def load_questions(spec: str, limit: int = 0, image_questions: str = "in") -> li
 
     `image_questions="out"` first removes questions that seem to refer to an image.
     """
-    if image_questions not in IMAGE_QUESTIONS:
-        raise DataError(f"image_questions: {image_questions!r} is not one of in, out")
     rows = _load(spec, Question, for_training=False)
     if image_questions == "out":
         rows = [row for row in rows if not row.image_suspected]

@@ -6,6 +6,7 @@ of MedMCQA often starts with the answer letter, and `long_answer` of PubMedQA is
 the question asks for. It returns `None` for a row that the source marks as empty.
 """
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -150,12 +151,9 @@ def read_instruction(row: Raw, source: str) -> Dialogue | None:
     instruction, user, reply = (_text(row, name).strip() for name in names)
     if not reply:
         return None
-    system = [{"role": "system", "content": instruction}] if instruction and user else []
-    messages = [
-        *system,
-        {"role": "user", "content": user or instruction},
-        {"role": "assistant", "content": reply},
-    ]
+    system = [("system", instruction)] if instruction and user else []
+    turns = [*system, ("user", user or instruction), ("assistant", reply)]
+    messages = [{"role": role, "content": text} for role, text in turns]
     return Dialogue(id=_text(row, "id"), source=source, messages=messages)
 
 
@@ -188,15 +186,8 @@ def join_pages(articles: list[Article]) -> list[Article]:
     for article in articles:
         pages.setdefault(article.id, []).append(article)
     return [
-        Article(
-            id=first.id,
-            title=first.title,
-            sections=[section for part in parts for section in part.sections],
-            licence=first.licence,
-            group=first.group,
-        )
+        dataclasses.replace(parts[0], sections=[s for part in parts for s in part.sections])
         for parts in pages.values()
-        for first in parts[:1]
     ]
 
 

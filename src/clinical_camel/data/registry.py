@@ -194,7 +194,7 @@ SOURCES: dict[str, Source] = {
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),
     ),
-    # without the conversations that `cleaning` removes; `data.tabulate_cleaning` counts them
+    # without the conversations that `cleaning` removes
     "sharegpt_cleaned": Source(
         shape=Dialogue,
         role="train",

@@ -3,25 +3,15 @@
 import hashlib
 from typing import Any
 
-from clinical_camel.data.shapes import DataError
-
 
 def sample(rows: list[Any], limit: int) -> list[Any]:
     """Return `limit` rows spread over the file, in file order; 0 means all.
 
     Not the first rows: files are sorted by subject (MMLU), institute (MedQuAD) or kind of
     transcript (ACI-Bench), so the first hundred would be another benchmark. Selected are the rows
-    with the smallest sha256 of their id. Raises DataError for a limit below 0.
+    with the smallest sha256 of their id.
     """
-    if limit < 0:
-        raise DataError(f"limit: {limit} is negative; write 0 (all rows) or more")
     return select_lowest_hashes(rows, limit) if limit else rows
-
-
-def require_share(spec: str, share: float) -> None:
-    """Raise DataError for a share below 0, or NaN."""
-    if not share >= 0.0:
-        raise DataError(f"{spec}: share {share} is not allowed; write 0.0 or more (1.0: all rows)")
 
 
 def sample_share(rows: list[Any], share: float, seed: int) -> list[Any]:

@@ -87,22 +87,20 @@ Row = Article | Dialogue | Question | Consultation
 RowT = typing.TypeVar("RowT", Article, Dialogue, Question, Consultation)
 
 
-def to_dict(row: Row) -> dict[str, Any]:
-    """Return the row as plain dicts and lists, ready for JSON."""
-    return _to_plain(row)
+def to_dict(row: Any) -> Any:
+    """Return a row, or a part of it, as plain dicts and lists, ready for JSON.
 
-
-def _to_plain(value: Any) -> Any:
-    """`dataclasses.asdict`, many times faster: asdict copies scalars and inspects types anew."""
-    if isinstance(value, str):  # most are
-        return value
-    if isinstance(value, list | tuple):
-        return type(value)(map(_to_plain, value))
-    if isinstance(value, dict):
-        return {key: _to_plain(item) for key, item in value.items()}
-    if dataclasses.is_dataclass(value):
-        return {name: _to_plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    return value
+    Many times faster than `dataclasses.asdict`, which copies scalars and inspects types anew.
+    """
+    if isinstance(row, str):  # most are
+        return row
+    if isinstance(row, list | tuple):
+        return list(map(to_dict, row))
+    if isinstance(row, dict):
+        return {key: to_dict(item) for key, item in row.items()}
+    if dataclasses.is_dataclass(row):
+        return {name: to_dict(getattr(row, name)) for name in row.__dataclass_fields__}
+    return row
 
 
 def from_dict(shape: type[RowT], values: dict[str, Any]) -> RowT:

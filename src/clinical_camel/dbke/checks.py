@@ -20,10 +20,9 @@ QUOTE_CHARACTERS = 300  # longest quoted sentence in a reason
 
 
 def read_completion(raw: str) -> tuple[str, str]:
-    """Return the text of a chat completion and "", or "" and the rejection reason.
+    """Return the text of a chat completion without its code fence and "", or "" and the reason.
 
-    `raw` is what the server sent and can be anything. A reply that was cut at the token limit is
-    rejected even if it parses: its missing part is unknown.
+    A reply that was cut at the token limit is rejected even if it parses.
     """
     try:
         choice = json.loads(raw)["choices"][0]
@@ -39,20 +38,15 @@ def read_completion(raw: str) -> tuple[str, str]:
         return "", "reply was stopped by a content filter"
     if not isinstance(text, str) or not text.strip():
         return "", "reply is empty"
-    return _strip_code_fence(text), ""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    return fenced[1] if fenced else text, ""
 
 
 def build_completion(text: str, complete: bool) -> str:
     """Return a reply that was generated here as a server would send it."""
-    finish_reason = "stop" if complete else "length"
     message = {"role": "assistant", "content": text}
-    return json.dumps({"choices": [{"message": message, "finish_reason": finish_reason}]})
-
-
-def _strip_code_fence(text: str) -> str:
-    """Return the content of a Markdown code fence that encloses the complete reply."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    return fenced[1] if fenced else text
+    choice = {"message": message, "finish_reason": "stop" if complete else "length"}
+    return json.dumps({"choices": [choice]})
 
 
 def parse_reply(raw: str, request: Request) -> tuple[Dialogue | None, str]:
@@ -82,23 +76,18 @@ def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) ->
     least = 2 if request.question else settings.min_exchanges
     if len(turns) // 2 < least:
         return f"fewer than {least} exchanges"
-    if request.question and (reason := _check_exam_turns(turns, request)):
-        return reason
+    if request.question:
+        question, key = data.format_question(request.question), format_key(request.question)
+        if _normalise(turns[0]) != _normalise(question):
+            return "the first turn is not the exam question"
+        if not _normalise(turns[1]).startswith(_normalise(key)):
+            return "the first answer is not the key"
     if settings.language:
         sample = " ".join(turn[:LANGUAGE_CHARACTERS] for turn in turns)
         detected = grounding.detect_language(sample)
         if detected != settings.language:
             return f"a language other than {settings.language} ({detected})"
     return _check_support(turns[1::2], request, settings.support)
-
-
-def _check_exam_turns(turns: Sequence[str], request: Request) -> str:
-    question, key = data.format_question(request.question), format_key(request.question)
-    if _normalise(turns[0]) != _normalise(question):
-        return "the first turn is not the exam question"
-    if not _normalise(turns[1]).startswith(_normalise(key)):
-        return "the first answer is not the key"
-    return ""
 
 
 def _normalise(text: str) -> str:

@@ -41,16 +41,12 @@ def filter_dialogues(
     }
     unmatched = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
     texts = ["\n".join(m["content"] for m in d.messages) for d in unmatched]
-    threshold = near_duplicate_threshold
-    copies = grounding.find_near_duplicates(texts, threshold) if threshold else {}
-    for later, earlier in copies.items():
-        original = unmatched[earlier].id
-        reasons[unmatched[later].id] = f'nearly the same as an earlier dialogue: "{original}"'
-    rows = [
-        {"id": d.id, "source": d.source, "reason": reasons[d.id]}
-        for d in dialogues
-        if d.id in reasons
-    ]
+    if near_duplicate_threshold:
+        copies = grounding.find_near_duplicates(texts, near_duplicate_threshold)
+        for later, earlier in copies.items():
+            original = unmatched[earlier].id
+            reasons[unmatched[later].id] = f'nearly the same as an earlier dialogue: "{original}"'
+    rows = [(d.id, d.source, reasons[d.id]) for d in dialogues if d.id in reasons]
     filtered = pd.DataFrame(rows, columns=rejected.columns)
     accepted = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
     counts = _count_matches(matches, strong, evaluation_sets)

@@ -22,7 +22,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,6 @@ from clinical_camel.dbke.teachers.registry import load_teacher
 from clinical_camel.dbke.teachers.settings import LanguageModel, OpenAI
 
 STARTS = 3  # of a task whose process is killed, in one run
-
-
-# --------------------------------------------------------------------------------- the blocks
 
 
 class PlanRequests(PipelineStep):
@@ -87,9 +84,6 @@ class QueryTeacher(PipelineStep):
                 text = json.dumps(outcome.dialogue.messages) if outcome.dialogue else ""
                 metadata = {"source": outcome.request.source, "reason": outcome.reason}
                 yield Document(text, outcome.request.id, metadata=metadata)
-
-
-# ------------------------------------------------------------------------------ the executors
 
 
 class Processes(LocalPipelineExecutor):
@@ -137,47 +131,33 @@ class Resources:
     sbatch: dict[str, str] = field(default_factory=dict)
 
 
-def _build_local(blocks: list, logs: str, resources: Resources) -> LocalPipelineExecutor:
-    return Processes(blocks, resources.tasks, resources.workers, logs)
-
-
-def _build_slurm(blocks: list, logs: str, resources: Resources) -> SlurmPipelineExecutor:
-    if not resources.partition:
-        raise ValueError("--partition: missing, and Slurm needs one; `sinfo` lists them")
-    activate = Path(sys.prefix, "bin", "activate")
-    return SlurmPipelineExecutor(
-        blocks,
-        resources.tasks,
-        resources.time,
-        resources.partition,
-        workers=resources.workers,
-        mem_per_cpu_gb=4,
-        job_name="synthesise",
-        qos="",
-        venv_path=str(activate) if activate.exists() else None,
-        sbatch_args=resources.sbatch,
-        logging_dir=logs,
-    )
-
-
-def _build_ray(blocks: list, logs: str, resources: Resources) -> RayPipelineExecutor:
+def _load_executor(executor: str, blocks: list, logs: str, resources: Resources) -> Any:
+    tasks, workers = resources.tasks, resources.workers
+    if executor == "local":
+        return Processes(blocks, tasks, workers, logs)
+    if executor == "slurm":
+        if not resources.partition:
+            raise ValueError("--partition: missing, and Slurm needs one; `sinfo` lists them")
+        activate = Path(sys.prefix, "bin", "activate")
+        return SlurmPipelineExecutor(
+            blocks,
+            tasks,
+            resources.time,
+            resources.partition,
+            workers=workers,
+            mem_per_cpu_gb=4,
+            job_name="synthesise",
+            qos="",
+            venv_path=str(activate) if activate.exists() else None,
+            sbatch_args=resources.sbatch,
+            logging_dir=logs,
+        )
     try:
         import ray
     except ImportError:
         raise ValueError("--executor: Ray is not installed; pip install 'ray[default]'") from None
     ray.init(ignore_reinit_error=True, log_to_driver=False)  # RAY_ADDRESS, or this machine
-    tasks, workers = resources.tasks, resources.workers
     return RayPipelineExecutor(blocks, tasks, workers, logging_dir=logs, mem_per_cpu_gb=1)
-
-
-EXECUTORS: dict[str, Callable[[list, str, Resources], Any]] = {
-    "local": _build_local,
-    "slurm": _build_slurm,
-    "ray": _build_ray,
-}
-
-
-# ---------------------------------------------------------------------------------- together
 
 
 def share_limits(settings: Synthesis, spending: Spending, resources: Resources) -> Synthesis:
@@ -221,7 +201,7 @@ def build_executor(settings: Synthesis, ledger: Path, executor: str, resources: 
     part = share_limits(settings, spending, resources)
     blocks = [PlanRequests(part), QueryTeacher(part, str(ledger.resolve()), job)]
     logs = str(ledger.resolve().with_suffix(".logs") / job)
-    built = EXECUTORS[executor](blocks, logs, resources)
+    built = _load_executor(executor, blocks, logs, resources)
     shards.announce_job(ledger, job)
     return built
 

@@ -31,8 +31,8 @@ RULES = (
     " treatment.",
     "Every statement of the assistant stands in the text. Take the text's own sentences word for"
     " word wherever you can; never change a number, a unit, a dose or a negation.",
-    f'If the text does not answer a question, the assistant says "{NO_ANSWER}" Nothing is added from'
-    " elsewhere, not even what is well known.",
+    f'If the text does not answer a question, the assistant says "{NO_ANSWER}" Nothing is added'
+    " from elsewhere, not even what is well known.",
     "Nobody in the conversation speaks of these rules, of the code, of being a model or of links.",
 )
 REWORDED = (  # replaces the fourth rule if `support` is linked

@@ -1,8 +1,8 @@
 """Tables and figures of notebook 01: articles, dialogues, rejections, support, cost."""
 
 import textwrap
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,11 +22,10 @@ from clinical_camel.dbke.teachers.cache import Ledger, Spending
 
 def tabulate_articles(articles: Sequence[Article]) -> pd.DataFrame:
     """Count articles, sections, sentences and words by licence."""
-    rows: dict[str, Counter] = {}
+    rows = defaultdict(Counter)
     for article in articles:
         text = " ".join(section.text for section in article.sections)
-        counts = rows.setdefault(article.licence or "not stated", Counter())
-        counts.update(
+        rows[article.licence or "not stated"].update(
             articles=1,
             sections=len(article.sections),
             sentences=len(grounding.split_sentences(text)),
@@ -74,17 +73,11 @@ def summarise(
     rows = []
     for source, count in Counter(request.source for request in requests).items():
         accepted = dialogues[dialogues["source"] == source]
-        rows.append(
-            {
-                "source": source,
-                "requested": count,
-                "accepted": len(accepted),
-                "rejected": int((rejected["source"] == source).sum()),
-                "mean_exchanges": accepted["exchanges"].mean(),
-                "mean_assistant_words": accepted["assistant_words"].mean(),
-            }
-        )
-    return pd.DataFrame(rows)
+        counts = (count, len(accepted), (rejected["source"] == source).sum())
+        means = (accepted["exchanges"].mean(), accepted["assistant_words"].mean())
+        rows.append((source, *counts, *means))
+    names = "source requested accepted rejected mean_exchanges mean_assistant_words"
+    return pd.DataFrame(rows, columns=names.split())
 
 
 def tabulate_reasons(rejected: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +106,10 @@ def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request])
     for source in dict.fromkeys(dialogue.source for dialogue in dialogues):
         chosen = [d for d in dialogues if d.source == source]
         unsupported, total = Counter(), 0
-        for group in _group_by_text(chosen, by_id):
+        by_text = defaultdict(list)  # each text is analysed once
+        for dialogue in chosen:
+            by_text[by_id[dialogue.id].source_text].append(dialogue)
+        for group in by_text.values():
             claims = [claim for d in group for claim in list_claims(d, by_id[d.id])]
             sentences = split_source(by_id[group[0].id])
             text = " ".join(sentences)
@@ -128,16 +124,6 @@ def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request])
             rows.append((support, source, len(chosen), total, count, rate, low, high))
     names = "support source dialogues sentences unsupported rate low high"
     return pd.DataFrame(rows, columns=names.split())
-
-
-def _group_by_text(
-    dialogues: Sequence[Dialogue], requests: Mapping[str, Request]
-) -> Iterable[list[Dialogue]]:
-    """Group dialogues on the same text, so that each text is analysed once."""
-    groups: dict[str, list[Dialogue]] = {}
-    for dialogue in dialogues:
-        groups.setdefault(requests[dialogue.id].source_text, []).append(dialogue)
-    return groups.values()
 
 
 def tabulate_cost(teacher: Teacher, ledger: Any) -> pd.DataFrame:

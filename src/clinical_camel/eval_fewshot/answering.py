@@ -255,8 +255,8 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
     times. The last one is the answer; the earlier ones are in the journal as well.
     """
     tokenizer, protocol = run.llm.tokenizer, run.protocol
-    decoding = {"max_new_tokens": 64} | dict(protocol.decoding)
-    max_prompt = run.llm.max_length - decoding["max_new_tokens"]
+    decoding = models.Decoding(**{"max_new_tokens": 64} | dict(protocol.decoding))
+    max_prompt = run.llm.max_length - decoding.max_new_tokens
     pending = []
     for question in run.questions:
         prompt = build_prompt(question, run.exemplars[question.id], protocol, tokenizer)
@@ -264,7 +264,7 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
         if tokens <= max_prompt:
             pending.append((question, prompt, tokens))
         elif not run.is_saved(question.id):
-            yield question, _too_long(question, tokens + decoding["max_new_tokens"])
+            yield question, _too_long(question, tokens + decoding.max_new_tokens)
     for attempt in range(protocol.attempts):
         if not pending:
             return
@@ -274,7 +274,7 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
         replies = models.generate(
             run.llm,
             [prompt for _, prompt, _ in pending],
-            models.Decoding(**decoding),
+            decoding,
             token_budget=run.design.token_budget,
             seed=run.design.seed + attempt,
             skip=unparsed | answered,

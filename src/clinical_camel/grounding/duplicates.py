@@ -15,13 +15,11 @@ def find_near_duplicates(texts: Sequence[str], similarity: float = 0.8) -> dict[
     The similarity is the Jaccard index of shingles of SHINGLE words. MinHash with locality
     sensitive hashing (Broder 1997; datasketch) finds candidates in linear time. Each is compared
     exactly, so there are no false duplicates, but a few just above `similarity` are missed. Case,
-    punctuation and white space do not count. Raises ValueError unless 0 < similarity <= 1.
+    punctuation and white space do not count.
 
     >>> find_near_duplicates(["Does gout hurt? At night.", "No.", "does gout hurt?  at night"])
     {2: 0}
     """
-    if not 0 < similarity <= 1:
-        raise ValueError(f"similarity must be above 0 and at most 1, is {similarity}")
     index = MinHashLSH(threshold=0.9 * similarity, num_perm=PERMUTATIONS)
     blank = MinHash(num_perm=PERMUTATIONS, seed=1)  # its permutations are generated once
     duplicates: dict[int, int] = {}

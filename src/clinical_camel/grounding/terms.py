@@ -108,22 +108,14 @@ def find_terms(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Ter
         length = len(key) if key else 0
         term = terms[key] if key else None
         if length < 2 and (more := _phrase_length(words[start : start + 3])) > length:
-            length, term = more, Term("finding", _normalize_phrase(words[start : start + more]))
+            phrase = " ".join(words[start : start + more])
+            length, term = more, Term("finding", _DIFFICULT.sub("trouble", phrase))
         if not term and is_drug_name(words[start]):
             length, term = 1, Term("medication", words[start])
         if term:
             matches.append((start, start + length, term))
         start += max(1, length)
     return matches
-
-
-def _normalize_phrase(phrase: list[str]) -> str:
-    """Return the finding that a phrase names; difficulty and problem mean trouble.
-
-    >>> _normalize_phrase(["difficulty", "seeing"])
-    'trouble seeing'
-    """
-    return " ".join(_DIFFICULT.sub("trouble", word) for word in phrase)
 
 
 def _phrase_length(words: list[str]) -> int:

@@ -222,9 +222,8 @@ class Writer:
         return f"{self.tokenizer.bos_token}{text}{self.tokenizer.eos_token}"
 
     def write_article(self, fact: material.Fact) -> str:
-        return self.plain(
-            data.format_article(material.write_article(fact, self.rng, material.ATTRIBUTES))
-        )
+        article = material.write_article(fact, self.rng, material.ATTRIBUTES)
+        return self._render_text(data.format_article(article))
 
     def write_lesson(self, fact: material.Fact) -> list[str]:
         """Return one or two sections of an article, their dialogue and their exam questions."""

@@ -30,7 +30,6 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
-from clinical_camel.models.choices import QUANTIZE
 from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
 
 
@@ -78,8 +77,6 @@ def make_quantization_config(quantize: str) -> BitsAndBytesConfig | None:
     "nf4_dequantized" has the values of "nf4", stored in the compute dtype: the same model, as large
     as without quantization, but no time is spent on dequantizing at every pass.
     """
-    if quantize not in QUANTIZE:
-        raise ModelError(f"quantize: {quantize!r} is not one of {', '.join(map(repr, QUANTIZE))}")
     if quantize.startswith("nf4"):
         return BitsAndBytesConfig(
             load_in_4bit=True,
@@ -99,8 +96,7 @@ def locate(name: str) -> str:
         return str(resources.files("clinical_camel") / "mini" / "base")
     folder = root() / name
     if folder.is_dir():
-        weights = list(folder.glob("*.safetensors"))
-        if not weights:
+        if not list(folder.glob("*.safetensors")):
             raise ModelError(f"{name}: has no .safetensors; other weight files are not opened")
         return str(folder)
     if name.count("/") != 1 or name.startswith(("outputs/", "data/")):
@@ -144,10 +140,6 @@ def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBa
     require_no_remote_code(model)
     tokenizer = AutoTokenizer.from_pretrained(locate(model))
     if chat_template:
-        if chat_template not in TEMPLATES:
-            raise ModelError(
-                f"chat_template: {chat_template!r} is not one of {', '.join(TEMPLATES)}"
-            )
         tokenizer.chat_template = TEMPLATES[chat_template]
         _set_end_token(tokenizer, model, chat_template)
     if not tokenizer.chat_template:
@@ -195,10 +187,8 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> 
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
         device_map = {"": gpu}
-    config = AutoConfig.from_pretrained(locate(model))
     base = AutoModelForCausalLM.from_pretrained(
         locate(model),
-        config=config,
         quantization_config=make_quantization_config(quantize),
         dtype=compute_dtype(),
         device_map=device_map,
@@ -310,9 +300,8 @@ def _require_matching_adapter(folder: Path, model: Any, name: str) -> None:
         except AttributeError:
             reason = f"this one has no {match[1]}"
         else:
-            have, side = (
-                (shape[1], "in_features") if match[2] == "A" else (shape[0], "out_features")
-            )
+            side, axis = ("in_features", 1) if match[2] == "A" else ("out_features", 0)
+            have = shape[axis]
             want = getattr(layer, side, have)
             reason = "" if want == have else f"{match[1]} is {want} wide, not {have}"
         if reason:

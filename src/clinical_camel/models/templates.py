@@ -21,12 +21,20 @@ _VICUNA = (
     "A chat between a curious user and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the user's questions."
 )
-_ALPACA = "Below is an instruction that describes a task{}. Write a response that appropriately "
+_ALPACA = "Below is an instruction that describes a task. Write a response that appropriately "
 _ALPACA += "completes the request."
-_PAIRED = ", paired with an input that provides further context"
+_PAIRED = _ALPACA.replace(".", ", paired with an input that provides further context.", 1)
 _INSTRUCTION = "{{- '\\n\\n### Instruction:\\n' ~ (system or m['content'] | trim) -}}"
 _INPUT = "{{- '\\n\\n### Input:\\n' ~ (m['content'] | trim if system else '') -}}"
 _RESPONSE = "{{- '\\n\\n### Response:\\n' -}}"
+_TURN = "{%- if m['role'] == 'assistant' -%}" + _REPLY + "{%- else -%}" + _TEXT
+
+
+def _exchanges(start: str, user: str, reply: str = _REPLY) -> str:
+    """Return a template with `start` once, then these texts for each user and assistant turn."""
+    loop = _SYSTEM + start + "{%- for m in rest -%}{%- if m['role'] == 'user' -%}"
+    return loop + user + "{%- else -%}" + reply + "{%- endif -%}{%- endfor -%}"
+
 
 TEMPLATES = {
     # The shipped base model.
@@ -41,89 +49,47 @@ TEMPLATES = {
     ),
     # Llama 2 chat (generation.py of Meta's repository): each exchange starts with BOS, and a space
     # precedes its end token.
-    "llama2": (
-        _SYSTEM + "{%- for m in rest -%}{%- if m['role'] == 'user' -%}"
-        "{{- bos_token ~ '[INST] ' -}}"
-        "{%- if loop.first and system -%}"
+    "llama2": _exchanges(
+        "",
+        "{{- bos_token ~ '[INST] ' -}}{%- if loop.first and system -%}"
         "{{- '<<SYS>>\\n' ~ system ~ '\\n<</SYS>>\\n\\n' -}}{%- endif -%}"
         + _TEXT
-        + "{{- ' [/INST]' -}}{%- else -%}{{- ' ' -}}"
-        + _REPLY.replace("eos_token", "' ' ~ eos_token")
-        + "{%- endif -%}{%- endfor -%}"
+        + "{{- ' [/INST]' -}}",
+        "{{- ' ' -}}" + _REPLY.replace("eos_token", "' ' ~ eos_token"),
     ),
     # Llama 3 and 3.1 instruct (model cards of Meta).
     "llama3": (
         "{{- bos_token -}}{%- for m in messages -%}"
         "{{- '<|start_header_id|>' ~ m['role'] ~ '<|end_header_id|>\\n\\n' -}}"
-        "{%- if m['role'] == 'assistant' -%}"
-        + _REPLY
-        + "{%- else -%}"
-        + _TEXT
-        + "{{- '<|eot_id|>' -}}{%- endif -%}{%- endfor -%}"
-        "{%- if add_generation_prompt -%}"
+        + _TURN
+        + "{{- '<|eot_id|>' -}}{%- endif -%}{%- endfor -%}{%- if add_generation_prompt -%}"
         "{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}{%- endif -%}"
     ),
     # Vicuna v1.1 (fastchat/conversation.py: separators " " and "</s>"). FastChat uses it for every
     # model with "camel" in its name; the model cards of Clinical Camel name no template.
-    "vicuna_v1.1": (
-        _SYSTEM
-        + '{{- bos_token ~ (system or "'
-        + _VICUNA
-        + "\") ~ ' ' -}}"
-        + "{%- for m in rest -%}{%- if m['role'] == 'user' -%}{{- 'USER: ' -}}"
-        + _TEXT
-        + "{{- ' ASSISTANT:' -}}{%- else -%}{{- ' ' -}}"
-        + _REPLY
-        + "{%- endif -%}{%- endfor -%}"
+    "vicuna_v1.1": _exchanges(
+        '{{- bos_token ~ (system or "' + _VICUNA + "\") ~ ' ' -}}",
+        "{{- 'USER: ' -}}" + _TEXT + "{{- ' ASSISTANT:' -}}",
+        "{{- ' ' -}}" + _REPLY,
     ),
     # Alpaca (tatsu-lab/stanford_alpaca, train.py; followed by alpaca-lora and ClinMED-LLAMA3): the
     # system message is the instruction, the user message its input.
-    "alpaca": (
-        _SYSTEM
-        + "{{- bos_token ~ ('"
-        + _ALPACA.format(_PAIRED)
-        + "' if system else '"
-        + _ALPACA.format("")
-        + "') -}}{%- for m in rest -%}{%- if m['role'] == 'user' -%}"
-        + _INSTRUCTION
-        + "{%- if system -%}"
-        + _INPUT
-        + "{%- endif -%}"
-        + _RESPONSE
-        + "{%- else -%}"
-        + _REPLY
-        + "{%- endif -%}{%- endfor -%}"
+    "alpaca": _exchanges(
+        f"{{{{- bos_token ~ ('{_PAIRED}' if system else '{_ALPACA}') -}}}}",
+        _INSTRUCTION + "{%- if system -%}" + _INPUT + "{%- endif -%}" + _RESPONSE,
     ),
     # MedAlpaca (prompt_templates/medalpaca.json, handler.py): an empty input keeps its heading.
     # MedAlpaca trains without BOS and prompts with it; ours has BOS in both.
-    "medalpaca": (
-        _SYSTEM
-        + "{{- bos_token ~ '"
-        + _ALPACA.format(_PAIRED)
-        + "' -}}{%- for m in rest -%}{%- if m['role'] == 'user' -%}"
-        + _INSTRUCTION
-        + _INPUT
-        + _RESPONSE
-        + "{%- else -%}"
-        + _REPLY
-        + "{%- endif -%}{%- endfor -%}"
+    "medalpaca": _exchanges(
+        f"{{{{- bos_token ~ '{_PAIRED}' -}}}}", _INSTRUCTION + _INPUT + _RESPONSE
     ),
     # ChatML, as in Qwen (model cards); Qwen has no BOS.
     "chatml": (
         "{{- bos_token -}}{%- for m in messages -%}{{- '<|im_start|>' ~ m['role'] ~ '\\n' -}}"
-        "{%- if m['role'] == 'assistant' -%}"
-        + _REPLY
-        + "{%- else -%}"
-        + _TEXT
+        + _TURN
         + "{{- '<|im_end|>' -}}{%- endif -%}{{- '\\n' -}}{%- endfor -%}"
         "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
     ),
     # Text to text, as ClinicalGPT casts every task for BLOOM; its exact wording is not known.
-    "plain": (
-        "{%- for m in messages -%}{%- if m['role'] == 'assistant' -%}"
-        + _REPLY
-        + "{%- else -%}"
-        + _TEXT
-        + "{%- endif -%}{{- '\\n' -}}{%- endfor -%}"
-    ),
+    "plain": "{%- for m in messages -%}" + _TURN + "{%- endif -%}{{- '\\n' -}}{%- endfor -%}",
 }

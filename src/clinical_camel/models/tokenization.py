@@ -57,12 +57,9 @@ def tokenize_dialogue(
     turns = sum(message["role"] == "assistant" for message in messages)
     if starts != turns:  # transformers stops marking, without warning, where no token starts
         raise ModelError(f"chat template marks {starts} of {turns} assistant turns as targets")
-    if loss_on == "all":
-        return {"input_ids": ids, "labels": list(ids)}
-    return {
-        "input_ids": ids,
-        "labels": [i if m else IGNORE_INDEX for i, m in zip(ids, mask, strict=True)],
-    }
+    is_target = [True] * len(ids) if loss_on == "all" else mask
+    labels = [i if m else IGNORE_INDEX for i, m in zip(ids, is_target, strict=True)]
+    return {"input_ids": ids, "labels": labels}
 
 
 def tokenize_document(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, list[int]]:

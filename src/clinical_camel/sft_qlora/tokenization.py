@@ -46,7 +46,7 @@ def tokenize_mixture(
     rows, counts, groups = [], [], []
     for source, items in sources.items():
         source_rows, truncated, dropped, without_loss = [], 0, 0, 0
-        _require_known_words(tokenizer, source, items)
+        _require_no_unknown_tokens(tokenizer, source, items)
         for item in items:
             if isinstance(item, Article):
                 windows = tokenize_windows(tokenizer, item, max_length)
@@ -103,7 +103,7 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
     return validation.tolist()
 
 
-def _require_known_words(
+def _require_no_unknown_tokens(
     tokenizer: PreTrainedTokenizerBase, source: str, items: Sequence[Dialogue | Article]
 ) -> None:
     """Raise ValueError for a word without a token: the model would learn to write "unknown"."""

@@ -11,11 +11,6 @@ import pytest
 from clinical_camel import dbke
 
 
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "l.sqlite"
-
-
 def test_rows_cannot_be_changed_or_deleted(file):
     ledger = dbke.Ledger(file)
     ledger.append("k", {"raw": "{}"})
@@ -43,7 +38,7 @@ def test_a_second_process_cannot_open_the_ledger(file):
     second = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    assert "l.sqlite is in use by another process" in second.stderr
+    assert "ledger.sqlite is in use by another process" in second.stderr
 
 
 def test_the_same_process_reopens_its_own_ledger(file):

@@ -17,13 +17,16 @@ def test_the_dialogues_on_an_article_cover_every_section():
         assert sorted(headings) == ["History", "Symptoms", "Treatment"]
 
 
+WORDINGS = list(extractive.QUESTIONS.values())
+
+
 @pytest.mark.parametrize(
     ("heading", "title", "wordings"),
     [
-        ("Management", "gout", extractive.QUESTIONS[2][1]),
-        ("Risk factors", "gout", extractive.QUESTIONS[3][1]),
-        ("History", "gout", extractive.QUESTIONS[-1][1]),
-        ("Management", "A trial of one drug in many old people", extractive.QUESTIONS[-1][1]),
+        ("Management", "gout", WORDINGS[2]),
+        ("Risk factors", "gout", WORDINGS[3]),
+        ("History", "gout", WORDINGS[-1]),
+        ("Management", "A trial of one drug in many old people", WORDINGS[-1]),
         ("", "gout", extractive.QUESTIONS_WITHOUT_HEADING),
     ],
 )

@@ -12,8 +12,8 @@ def build_synthesizer(file, **values):
     return dbke.Synthesizer(dbke.load_teacher(local), dbke.Ledger(file), settings)
 
 
-def test_a_model_on_this_machine_writes_each_reply_once(tmp_path):
-    synthesizer = build_synthesizer(tmp_path / "l.sqlite", max_new_tokens=16, dialogue_attempts=2)
+def test_a_model_on_this_machine_writes_each_reply_once(file):
+    synthesizer = build_synthesizer(file, max_new_tokens=16, dialogue_attempts=2)
     outcomes = list(synthesizer.run(plan_requests(3)))
     assert [o.dialogue for o in outcomes] == [None] * 3  # expected of a million parameters
     assert {o.reason for o in outcomes} <= UNUSABLE_REPLIES
@@ -23,7 +23,7 @@ def test_a_model_on_this_machine_writes_each_reply_once(tmp_path):
     assert synthesizer.ledger.spending() == expected
 
 
-def test_a_prompt_that_exceeds_the_context_length_is_rejected(tmp_path):
-    synthesizer = build_synthesizer(tmp_path / "l.sqlite", max_new_tokens=4090)
+def test_a_prompt_that_exceeds_the_context_length_is_rejected(file):
+    synthesizer = build_synthesizer(file, max_new_tokens=4090)
     (outcome,) = synthesizer.run(plan_requests(1))
     assert outcome.reason == "prompt is longer than the teacher's context (4096 tokens)"

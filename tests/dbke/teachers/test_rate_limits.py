@@ -5,20 +5,14 @@ import time
 
 import pytest
 from tests.support.teacher_runs import REQUEST_ATTEMPTS, audit, make_settings, run
-from tests.support.toy_teacher import KEY, Server
+from tests.support.toy_teacher import Server
 
 from clinical_camel import dbke
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
 from clinical_camel.dbke.teachers.rate_limits import Budget, RateLimiter, TeacherStop
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-
-
-def test_money_stays_below_its_cap_and_a_higher_cap_resumes_the_run(tmp_path):
-    file, cap = tmp_path / "l.sqlite", 0.012  # eight replies at 0.0015, each at most about 0.006
+def test_money_stays_below_its_cap_and_a_higher_cap_resumes_the_run(file):
+    cap = 0.012  # eight replies at 0.0015, each at most about 0.006
     with Server() as server:
         dialogues, _, stopped = run(file, 12, make_settings(server.base_url, money_cap=cap))
         assert "money_cap: " in stopped
@@ -29,27 +23,24 @@ def test_money_stays_below_its_cap_and_a_higher_cap_resumes_the_run(tmp_path):
         assert more[: len(dialogues)] == dialogues
 
 
-def test_a_money_cap_of_zero_stops_a_priced_teacher_before_the_first_request(tmp_path):
+def test_a_money_cap_of_zero_stops_a_priced_teacher_before_the_first_request(file):
     with Server() as server:
-        settings = make_settings(server.base_url, money_cap=0.0)
-        _, _, stopped = run(tmp_path / "l.sqlite", 2, settings)
+        _, _, stopped = run(file, 2, make_settings(server.base_url, money_cap=0.0))
         assert "money_cap: 0.0000 of 0.0000 is spent" in stopped
         assert server.requests == 0
 
 
-def test_tokens_stay_below_their_cap(tmp_path):
+def test_tokens_stay_below_their_cap(file):
     with Server() as server:
-        settings = make_settings(server.base_url, token_cap=9000)
-        _, _, stopped = run(tmp_path / "l.sqlite", 12, settings)
+        _, _, stopped = run(file, 12, make_settings(server.base_url, token_cap=9000))
         assert "token_cap: " in stopped
         assert 0 < server.requests <= 7
 
 
-def test_requests_per_minute_are_limited(tmp_path):
+def test_requests_per_minute_are_limited(file):
     with Server() as server:
         started = time.monotonic()
-        settings = make_settings(server.base_url, requests_per_minute=600)
-        run(tmp_path / "l.sqlite", 6, settings)
+        run(file, 6, make_settings(server.base_url, requests_per_minute=600))
         assert time.monotonic() - started >= 0.5  # the sixth leaves 0.5 s after the first
 
 
@@ -68,8 +59,8 @@ def test_tokens_per_minute_and_pauses_delay_the_next_request():
     assert after_pause >= 0.7
 
 
-def test_an_open_request_counts_with_its_maximum_until_it_is_closed(tmp_path):
-    ledger = dbke.Ledger(tmp_path / "l.sqlite")
+def test_an_open_request_counts_with_its_maximum_until_it_is_closed(file):
+    ledger = dbke.Ledger(file)
 
     async def reserve():
         budget = Budget(ledger, token_cap=100, money_cap=1.0)

@@ -9,13 +9,13 @@ from tests.support.toy_teacher import Server
 from clinical_camel import data, dbke
 
 
-def test_a_recorded_ledger_gives_the_same_dialogues_without_a_server(tmp_path, monkeypatch):
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+def test_a_recorded_ledger_gives_the_same_dialogues_without_a_server(project, file):
     with Server("an invented sentence") as server:
-        recorded, _, _ = run(tmp_path / "lesson.sqlite", 4, make_settings(server.base_url))
+        lesson = project.root / "lesson.sqlite"
+        recorded, _, _ = run(lesson, 4, make_settings(server.base_url))
     replay = dbke.Replay(ledger="lesson.sqlite", terms="own", dialogue_attempts=DIALOGUE_ATTEMPTS)
     settings = dbke.Synthesis(teacher=replay, language="")
-    teacher, ledger = dbke.load_teacher(replay), dbke.Ledger(tmp_path / "new.sqlite")
+    teacher, ledger = dbke.load_teacher(replay), dbke.Ledger(file)
     outcomes = list(dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(5)))
     accepted = [data.to_dict(o.dialogue) for o in outcomes if o.dialogue]
     assert [json.dumps(row, ensure_ascii=False) for row in accepted] == recorded

@@ -10,8 +10,7 @@ from clinical_camel import dbke
 from clinical_camel.dbke.teachers import shards
 
 
-def test_an_interrupted_merge_can_be_repeated(tmp_path, monkeypatch):
-    file = tmp_path / "ledger.sqlite"
+def test_an_interrupted_merge_can_be_repeated(file, tmp_path, monkeypatch):
     shards.announce_job(file, "job")
     shard = dbke.Ledger(tmp_path / "ledger.shards/00000_of_00001.sqlite")
     shard.append("k", {"raw": "{}"})
@@ -27,8 +26,7 @@ def test_an_interrupted_merge_can_be_repeated(tmp_path, monkeypatch):
     assert not list((tmp_path / "ledger.shards").glob("*.sqlite"))
 
 
-def test_the_ledger_cannot_be_opened_while_a_worker_writes(tmp_path):
-    file = tmp_path / "ledger.sqlite"
+def test_the_ledger_cannot_be_opened_while_a_worker_writes(file, tmp_path):
     shards.announce_job(file, "job")
     place = tmp_path / "ledger.shards/00000_of_00001.sqlite"
     dbke.Ledger(place).append("k", {"raw": "{}"})

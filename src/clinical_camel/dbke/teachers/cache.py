@@ -85,13 +85,9 @@ class Ledger:
             file, timeout=2, isolation_level=None, check_same_thread=False, uri=True
         )
         self._databases = ("main", "earlier") if earlier else ("main",)
+        pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", CHECKPOINT)
         try:
-            for pragma in (
-                "locking_mode=EXCLUSIVE",
-                "journal_mode=WAL",
-                "synchronous=NORMAL",
-                CHECKPOINT,
-            ):
+            for pragma in pragmas:
                 self._db.execute(f"PRAGMA {pragma}").fetchall()
             self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
             if earlier:
@@ -114,23 +110,18 @@ class Ledger:
         return self
 
     def __contains__(self, key: str) -> bool:
-        return self._find_body(key) is not None
+        return self.get(key) is not None
 
     def __getitem__(self, key: str) -> dict[str, str]:
-        reply = self.get(key)
-        if reply is None:
+        if (reply := self.get(key)) is None:
             raise KeyError(key)
         return reply
 
     def get(self, key: str) -> dict[str, str] | None:
-        body = self._find_body(key)
-        return None if body is None else {"raw": body.decode(errors="replace")}
-
-    def _find_body(self, key: str) -> bytes | None:
         for database in self._databases:
             query = f"SELECT body FROM {database}.replies WHERE key = ? AND status = 200"
             if row := self._db.execute(query, (key,)).fetchone():
-                return row[0]
+                return {"raw": row[0].decode(errors="replace")}
         return None
 
     def append(self, key: str, reply: dict[str, str]) -> None:

@@ -11,65 +11,44 @@ from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.retrieval import MAX_ANSWER_WORDS
 from clinical_camel.dbke.synthesis import Teacher
 
-# Questions about a section, by words of its heading; the last entry matches any heading.
-QUESTIONS = (
-    (
-        r"present|symptom|sign|feature|picture",
-        (
-            "How does {title} usually present?",
-            "What would a patient with {title} notice first?",
-            "Which symptoms point to {title}?",
-        ),
+# Questions about a section, by a pattern for its heading; the last matches any heading.
+QUESTIONS = {
+    r"present|symptom|sign|feature|picture": (
+        "How does {title} usually present?",
+        "What would a patient with {title} notice first?",
+        "Which symptoms point to {title}?",
     ),
-    (
-        r"investigat|diagnos|test|imaging|examin|confirm",
-        (
-            "How is {title} confirmed?",
-            "Which investigation do I need for {title}?",
-            "What test would you request for suspected {title}?",
-        ),
+    r"investigat|diagnos|test|imaging|examin|confirm": (
+        "How is {title} confirmed?",
+        "Which investigation do I need for {title}?",
+        "What test would you request for suspected {title}?",
     ),
-    (
-        r"treat|manage|therap|prevent|care",
-        (
-            "How is {title} treated?",
-            "What treatment would you start for {title}?",
-            "What helps a patient with {title}?",
-        ),
+    r"treat|manage|therap|prevent|care": (
+        "How is {title} treated?",
+        "What treatment would you start for {title}?",
+        "What helps a patient with {title}?",
     ),
-    (
-        r"risk|prone|predispos",
-        (
-            "Who is at risk of {title}?",
-            "What raises the risk of {title}?",
-            "Which risk factor for {title} should I ask about?",
-        ),
+    r"risk|prone|predispos": (
+        "Who is at risk of {title}?",
+        "What raises the risk of {title}?",
+        "Which risk factor for {title} should I ask about?",
     ),
-    (
-        r"cause|aetiolog|etiolog|mechanism|pathogen|genetic",
-        (
-            "What causes {title}?",
-            "Why do people get {title}?",
-            "What is the reason for {title}?",
-        ),
+    r"cause|aetiolog|etiolog|mechanism|pathogen|genetic": (
+        "What causes {title}?",
+        "Why do people get {title}?",
+        "What is the reason for {title}?",
     ),
-    (
-        r"complicat|prognos|outlook|outcome|danger",
-        (
-            "What can go wrong in {title}?",
-            "Which complication of {title} should I know?",
-            "What happens if {title} is missed?",
-        ),
+    r"complicat|prognos|outlook|outcome|danger": (
+        "What can go wrong in {title}?",
+        "Which complication of {title} should I know?",
+        "What happens if {title} is missed?",
     ),
-    (
-        r"",
-        (
-            'In "{title}": what is there to know about "{heading}"?',
-            'What is said about "{heading}" in "{title}"?',
-            'Can you tell me about "{heading}", from "{title}"?',
-        ),
+    "": (
+        'In "{title}": what is there to know about "{heading}"?',
+        'What is said about "{heading}" in "{title}"?',
+        'Can you tell me about "{heading}", from "{title}"?',
     ),
-)
+}
 QUESTIONS_WITHOUT_HEADING = ('What does "{title}" say?', 'Can you tell me about "{title}"?')
 MAX_NAME_WORDS = 6  # a longer title is not the name of a condition
 WHY = ("Why is that the answer?", "Can you say why?", "What supports that?")
@@ -102,8 +81,7 @@ class ExtractiveTeacher(Teacher):
 
     def _discuss_article(self, request: Request, rng: random.Random) -> list[str]:
         start = request.variant * request.exchanges
-        end = start + request.exchanges
-        chosen = list(itertools.islice(iter_answers(request), start, end))
+        chosen = list(itertools.islice(iter_answers(request), start, start + request.exchanges))
         rng.shuffle(chosen)
         turns = []
         for heading, answer in dict.fromkeys(chosen):
@@ -146,9 +124,8 @@ def ask_about(heading: str, title: str, rng: random.Random) -> str:
     if not heading:
         return rng.choice(QUESTIONS_WITHOUT_HEADING).format(title=title)
     is_name = len(title.split()) <= MAX_NAME_WORDS
-    groups = QUESTIONS if is_name else QUESTIONS[-1:]
-    wordings = next(texts for pattern, texts in groups if re.search(pattern, heading.lower()))
-    return rng.choice(wordings).format(heading=heading, title=title)
+    matching = (key for key in QUESTIONS if is_name and re.search(key, heading.lower()))
+    return rng.choice(QUESTIONS[next(matching, "")]).format(heading=heading, title=title)
 
 
 def cut_answers(text: str, rng: random.Random) -> list[str]:

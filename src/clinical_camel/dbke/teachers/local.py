@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from clinical_camel import models
 from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.synthesis import Outcome, Query, Reply, Synthesizer, Teacher, advance
@@ -24,8 +25,6 @@ class LocalTeacher(Teacher):
     prompted = True
 
     def __init__(self, settings: Local, seed: int) -> None:
-        from clinical_camel import models  # imports torch: seconds that other teachers do not need
-
         models.require_no_remote_code(settings.model)
         self.settings, self.seed = settings, seed
         self.model, self.terms = settings.model, settings.terms
@@ -33,8 +32,6 @@ class LocalTeacher(Teacher):
     @functools.cached_property
     def llm(self) -> Any:
         """The model (`models.LLM`), loaded for the first query: planning needs no weights."""
-        from clinical_camel import models
-
         return models.load(self.model, {"teacher": ""}, self.settings.quantize)["teacher"]
 
     @property
@@ -56,8 +53,6 @@ class LocalTeacher(Teacher):
 
     def _generate(self, queries: Sequence[Query], ledger: Any) -> list[Reply]:
         """Return the reply to each query, or that its prompt exceeds the context length."""
-        from clinical_camel import models
-
         llm, settings = self.llm, self.settings
         prompts = [models.render_chat(llm.tokenizer, query.messages) for query in queries]
         sizes = [len(models.tokenize_text(llm.tokenizer, prompt)) for prompt in prompts]
@@ -74,10 +69,8 @@ class LocalTeacher(Teacher):
             query = queries[fitting[k]]
             raw = checks.build_completion(text, complete)
             ledger.append(query.key, {"raw": raw, **query.provenance})
-        too_long = {
-            "failed": f"prompt is longer than the teacher's context ({llm.max_length} tokens)"
-        }
-        return [
-            ledger.done[query.key] if i in set(fitting) else too_long
-            for i, query in enumerate(queries)
-        ]
+        reason = f"prompt is longer than the teacher's context ({llm.max_length} tokens)"
+        replies = [{"failed": reason} for _ in queries]
+        for i in fitting:
+            replies[i] = ledger.done[queries[i].key]
+        return replies

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import aiohttp
@@ -49,40 +49,27 @@ _NO_MONEY = re.compile(r"insufficient_quota|billing|payment|exceeded your curren
 
 
 class LedgerWriter:
-    """Writes to a ledger from concurrent requests; one turn of the event loop is one transaction.
-
-    An awaited write is on disk.
-    """
+    """Writes to a ledger from concurrent requests; a turn of the event loop is a transaction."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._waiting: list[asyncio.Future] = []
 
-    async def record_attempt(self, *attempt: Any) -> int:
-        """See `Ledger.record_attempt`; the attempt is on disk when this returns."""
-        number = self._write(self._ledger.record_attempt, attempt)
-        await self._next_commit()
-        return number
-
-    async def record_reply(self, *reply: Any) -> None:
-        """See `Ledger.record_reply`; the reply is on disk when this returns."""
-        self._write(self._ledger.record_reply, reply)
-        await self._next_commit()
-
-    def _write(self, write: Callable[..., Any], row: Sequence[Any]) -> Any:
+    async def write(self, record: Callable[..., Any], *row: Any) -> Any:
+        """Return the result of a `record_` method of the ledger, once its row is on disk."""
         if not self._ledger.in_transaction:
             self._ledger.begin_transaction()
             asyncio.get_running_loop().call_soon(self._commit)  # after all that is ready now
         try:
-            return write(*row)
+            result = record(*row)
         except Exception as error:
             if not self._ledger.in_transaction:  # SQLite rolled back the other writes as well
                 self._notify(error)
             raise
-
-    def _next_commit(self) -> asyncio.Future:
-        self._waiting.append(asyncio.get_running_loop().create_future())
-        return self._waiting[-1]
+        committed = asyncio.get_running_loop().create_future()
+        self._waiting.append(committed)
+        await committed
+        return result
 
     def _commit(self) -> None:
         if not self._ledger.in_transaction:
@@ -133,19 +120,18 @@ class OpenAITeacher(Teacher):
     def sampling(self) -> dict[str, Any]:
         return self.settings.sampling(self.seed)
 
-    # -------------------------------------------------------------- from requests to outcomes
-
     def run_attempts(
         self, requests: Iterable[Request], synthesizer: Synthesizer
     ) -> Iterator[Outcome]:
         """Yield outcomes in order. The event loop has its own thread: a notebook uses its own."""
-        if not isinstance(synthesizer.ledger, Ledger):
+        ledger = synthesizer.ledger
+        if not isinstance(ledger, Ledger):
             raise TypeError("an endpoint needs a Ledger, which records costs; not a journal")
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
         window: deque = deque()
-        self._run(loop, self._open(synthesizer.ledger)).result()
+        self._run(loop, self._open(ledger)).result()
         try:
             remaining, size = iter(requests), -(-self.settings.concurrency // BATCHES)
             while batch := list(itertools.islice(remaining, size)):
@@ -156,7 +142,12 @@ class OpenAITeacher(Teacher):
                 yield from window.popleft().result()
         except TeacherStop as stop:
             self._run(loop, self._wait_for_open_requests()).result()
-            raise TeacherStop(self._add_spending(stop, synthesizer.ledger)) from None
+            total = ledger.spending()
+            raise TeacherStop(
+                f"{stop}. {ledger.file.name} contains {total.replies} replies of {total.attempts} "
+                f"attempts, {total.tokens} tokens, {total.money:.4f} in money; "
+                "none is requested again"
+            ) from None
         finally:
             for future in window:
                 future.cancel()
@@ -187,10 +178,8 @@ class OpenAITeacher(Teacher):
         )
         self._url = settings.base_url.rstrip("/") + "/chat/completions"
 
-    async def _attempt_all(
-        self, synthesizer: Synthesizer, requests: Sequence[Request]
-    ) -> list[Outcome]:
-        return await asyncio.gather(*(self._attempt(synthesizer, request) for request in requests))
+    async def _attempt_all(self, synthesizer: Synthesizer, batch: list[Request]) -> list[Outcome]:
+        return await asyncio.gather(*(self._attempt(synthesizer, request) for request in batch))
 
     async def _attempt(self, synthesizer: Synthesizer, request: Request) -> Outcome:
         attempt, ledger = synthesizer.attempt(request), synthesizer.ledger
@@ -213,15 +202,6 @@ class OpenAITeacher(Teacher):
         """Wait until all open requests have returned: they are paid for."""
         while self._open_requests:
             await asyncio.sleep(0.02)
-
-    def _add_spending(self, stop: TeacherStop, ledger: Ledger) -> str:
-        total = ledger.spending()
-        return (
-            f"{stop}. {ledger.file.name} contains {total.replies} replies of {total.attempts} "
-            f"attempts, {total.tokens} tokens, {total.money:.4f} in money; none is requested again"
-        )
-
-    # ---------------------------------------------------------- one query, one or more requests
 
     async def _request_with_retries(self, query: Query, ledger: Ledger) -> Reply:
         """Return the reply to a query, or why there is none after all attempts."""
@@ -257,24 +237,24 @@ class OpenAITeacher(Teacher):
         self, query: Query, body: bytes, max_tokens: tuple[int, int]
     ) -> tuple[int, Any, bytes]:
         """Record an attempt, send it, record its reply. Status 0: no complete reply arrived."""
-        prices = (self.settings.price_in, self.settings.price_out)
+        prices, ledger = (self.settings.price_in, self.settings.price_out), self._budget.ledger
         money = (max_tokens[0] * prices[0] + max_tokens[1] * prices[1]) / 1e6
         reserved = attempt = 0
         try:
             async with self._slots:
                 reserved = await self._reserve(sum(max_tokens), money)
-                attempt = await self._writer.record_attempt(
-                    query.key, query.provenance, max_tokens, prices
-                )
-                async with self._session.post(
-                    self._url, data=body, allow_redirects=False
-                ) as response:
-                    reply = self._mask_key(await response.read())
+                row = (query.key, query.provenance, max_tokens, prices)
+                attempt = await self._writer.write(ledger.record_attempt, *row)
+                posted = self._session.post(self._url, data=body, allow_redirects=False)
+                async with posted as response:
+                    reply = await response.read()
+                if self._key:  # some endpoints repeat it
+                    reply = reply.replace(self._key.encode(), b"[key]")
                 row = (attempt, query.key, response.status, reply)
                 if response.status != 200:  # a pause or stop precedes the next use of this slot
-                    await self._writer.record_reply(*row)
+                    await self._writer.write(ledger.record_reply, *row)
             if response.status == 200:
-                await self._writer.record_reply(*row)
+                await self._writer.write(ledger.record_reply, *row)
             return response.status, response.headers, reply
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return 0, {}, type(error).__name__.encode()
@@ -296,10 +276,6 @@ class OpenAITeacher(Teacher):
             raise self._stop
         self._open_requests += 1
         return number
-
-    def _mask_key(self, body: bytes) -> bytes:
-        """Remove our key from a body: some endpoints repeat it."""
-        return body.replace(self._key.encode(), b"[key]") if self._key else body
 
     def _may_retry(self, status: int, headers: Any, error: str) -> bool:
         """Return whether an error is temporary. Raises TeacherStop if it concerns every request."""

@@ -51,9 +51,9 @@ class Budget:
 
     async def reserve(self, tokens: int, money: float) -> int:
         """Wait until this cost fits, count it, and return a number for `close`."""
-        while not self._fits(tokens, money):
+        while reason := self._find_exceeded(tokens, money):
             if not self._open:
-                raise TeacherStop(self._explain(tokens, money))
+                raise TeacherStop(reason)
             self._closed.clear()
             await self._closed.wait()
         self._count += 1
@@ -61,23 +61,15 @@ class Budget:
         self.tokens, self.money = self.tokens + tokens, self.money + money
         return self._count
 
-    def _fits(self, tokens: int, money: float) -> bool:
-        tokens_fit = not self.token_cap or self.tokens + tokens <= self.token_cap
-        return tokens_fit and self._money_fits(money)
-
-    def _money_fits(self, money: float) -> bool:
-        return self.money + money <= self.money_cap + 1e-12
-
-    def _explain(self, tokens: int, money: float) -> str:
-        if not self._money_fits(money):
-            return (
-                f"money_cap: {self.money:.4f} of {self.money_cap:.4f} is spent, and the next "
-                f"dialogue may cost {money:.4f}"
-            )
-        return (
-            f"token_cap: {self.tokens} of {self.token_cap} are spent, and the next dialogue may "
-            f"take {tokens}"
-        )
+    def _find_exceeded(self, tokens: int, money: float) -> str:
+        """Return which cap this cost would exceed; "" if it fits."""
+        if self.money + money > self.money_cap + 1e-12:
+            spent = f"money_cap: {self.money:.4f} of {self.money_cap:.4f} is spent"
+            return f"{spent}, and the next dialogue may cost {money:.4f}"
+        if self.token_cap and self.tokens + tokens > self.token_cap:
+            spent = f"token_cap: {self.tokens} of {self.token_cap} are spent"
+            return f"{spent}, and the next dialogue may take {tokens}"
+        return ""
 
     def close(self, number: int, attempt: int) -> None:
         """Replace the maximum cost by the cost in the ledger; attempt 0 was never recorded."""

@@ -5,7 +5,8 @@ from tests.support import bad_params
 from tests.support.bad_params import STEPS, STUDY
 from tests.support.project import Project
 
-from clinical_camel.runner import cli, jobs
+from clinical_camel import cli
+from clinical_camel.runner import jobs
 
 
 @pytest.fixture(scope="module")
