@@ -22,7 +22,6 @@ On a GPU: --size 7b, 13b or 70b, with weights made on the GPU layer by layer, in
 """
 
 import argparse
-import contextlib
 import importlib.util
 import itertools
 import json
@@ -88,10 +87,6 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
 MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 3
 H200 = 989e12  # and H100: bfloat16, dense
-WORKER_OPTIONS = (
-    *("size", "rows", "rank", "max_length", "batch_size"),
-    "gradient_checkpointing_layers",
-)
 
 
 def make_dialogues(count: int, vocabulary: int, max_length: int) -> list[dict[str, list[int]]]:
@@ -227,12 +222,6 @@ def find_shape(options: argparse.Namespace) -> dict[str, Any]:
     return SMALL | {"vocab_size": options.vocabulary}
 
 
-def apply_speedups(trainer: HFTrainer, name: str) -> contextlib.AbstractContextManager:
-    """Return a context in which a subject's trainer uses its speedups."""
-    names = SUBJECTS[name][2]
-    return speedups.apply_speedups(trainer, names) if names else contextlib.nullcontext()
-
-
 def compute_gradient(name: str, trainer: HFTrainer) -> tuple[float, torch.Tensor]:
     """Compute loss and gradients of all rows as one batch, divided by their target tokens."""
     trainer.model.train()
@@ -241,7 +230,7 @@ def compute_gradient(name: str, trainer: HFTrainer) -> tuple[float, torch.Tensor
     total = 0.0
     with (
         models.freeze_quantization(trainer.model),
-        apply_speedups(trainer, name),
+        speedups.apply_speedups(trainer, SUBJECTS[name][2]),
         trainer.compute_loss_context_manager(),
     ):
         for batch in batches:
@@ -272,7 +261,8 @@ def measure_subject(options: argparse.Namespace) -> dict[str, float]:
         batches = count_tokens(trainer)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        with apply_speedups(trainer, name), models.freeze_quantization(trainer.model):
+        used = speedups.apply_speedups(trainer, SUBJECTS[name][2])
+        with used, models.freeze_quantization(trainer.model):
             trainer.train()
     seconds = clock.ticks[-1] - clock.ticks[WARM_UP - 1]
     tokens, targets = (
@@ -341,9 +331,12 @@ def measure_all(options: argparse.Namespace, vocabulary: int) -> Iterator[dict[s
             if name == "Unsloth" and not importlib.util.find_spec("unsloth"):
                 print("Unsloth: not installed here", flush=True)
                 continue
-            values = {"subjects": name, "vocabulary": vocabulary, "parity": parity}
-            values |= {option: getattr(options, option) for option in WORKER_OPTIONS}
-            words = [f"--{option.replace('_', '-')}={value}" for option, value in values.items()]
+            values = vars(options) | {"subjects": name, "vocabulary": vocabulary, "parity": parity}
+            words = [
+                f"--{option.replace('_', '-')}={value}"
+                for option, value in values.items()
+                if option not in ("vocabularies", "worker")
+            ]
             process = subprocess.run(
                 [sys.executable, "-m", "benchmarks.sft_speed", "--worker", *words],
                 capture_output=True,

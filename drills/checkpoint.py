@@ -19,7 +19,6 @@ results/checkpoint.csv; how many signals arrive during a save differs from run t
 of our runs ends in other numbers. Ten minutes on two free cores.
 """
 
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -33,11 +32,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 import torch
-from tests.support.toy_training import toy_recipe
+from tests.support.project import make_messages
+from tests.support.toy_training import DAMAGES, toy_recipe
 from transformers.trainer_utils import get_last_checkpoint
 
 from clinical_camel import models, sft_qlora
@@ -81,15 +82,10 @@ def train(folder: Path, chosen: str, stop_after: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL) if state.global_step == stop_after else None
         )
     tokenizer = models.load_tokenizer("mini")
-    words = [("user", "What helps in case {}?"), ("assistant", "Answer {}: rest, and water.")]
-    rows = [
-        Dialogue(
-            id=str(i),
-            source="drill",
-            messages=[{"role": role, "content": text.format(i)} for role, text in words],
-        )
-        for i in range(16)
-    ]
+    rows = []
+    for i in range(16):
+        messages = make_messages(f"What helps in case {i}?", f"Answer {i}: rest, and water.")
+        rows.append(Dialogue(id=str(i), source="drill", messages=messages))
     tokenized = sft_qlora.tokenize_mixture(tokenizer, {"drill": rows}, "assistant", 256)
     base = models.load_base("mini", "nf4")
     torch.manual_seed(0)
@@ -147,20 +143,6 @@ def _number(checkpoint: Path) -> int:
 
 
 # ----------------------------------------------------------------------------------- damage
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-DAMAGES = {
-    "missing": Path.unlink,
-    "truncated": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
-    "zeroed": lambda file: file.write_bytes(bytes(file.stat().st_size)),
-    "bit flipped": flip,
-}
 
 
 def damage(stopped: Path, place: Path, fault: str, name: str, chosen: str, expected: str) -> Row:
@@ -243,15 +225,11 @@ def kill(
 
 def write_row(new: Row) -> None:
     """Write a row into the table, replacing an earlier one of the same case."""
-    rows = []
+    table, case = pd.DataFrame([new]), ["fault", "file", "chosen"]
     if TABLE.exists():
-        with TABLE.open(newline="", encoding="utf-8") as file:
-            rows = [Row(**row) for row in csv.DictReader(file)]
-    cases = {(row.fault, row.file, row.chosen): row for row in (*rows, new)}
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(cases[case]) for case in sorted(cases))
+        table = pd.concat([pd.read_csv(TABLE, keep_default_na=False), table])
+    table = table.drop_duplicates(case, keep="last").sort_values(case)
+    table.to_csv(TABLE, index=False, lineterminator="\n")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ import random
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,26 +91,21 @@ def run_faults(folder: Path) -> Iterator[Row]:
 
 
 def run_random_faults(folder: Path) -> Iterator[Row]:
-    rng, total, stops = random.Random(0), Row("random", 0, 0, 0, 0, 0, 0, 0, "as many", ""), 0
+    rng, total, same = random.Random(0), Counter(), "as many"
     for i in range(1000):
         file, cap = folder / f"random{i}.sqlite", rng.uniform(0.0, 0.06)
         with MixedServer(random.Random(i)) as server:
             settings = make_settings(server.base_url, money_cap=cap, backoff=0.001)
             dialogues, reasons, stopped = run(file, 6, settings)
             paid_twice, over_cap, sends = audit(file, server, cap, REQUEST_ATTEMPTS)
-            total.lost += count_lost(file, server)
-        stops += bool(stopped)
-        total.requested += 6
-        total.accepted += len(dialogues)
-        total.rejected += len(reasons)
-        total.sends += sends
-        total.paid_twice += paid_twice
-        total.over_cap += over_cap
+            total.update(lost=count_lost(file, server), paid_twice=paid_twice, over_cap=over_cap)
+        total.update(requested=6, accepted=len(dialogues), rejected=len(reasons), sends=sends)
+        total.update(stops=bool(stopped))
         if not stopped and len(dialogues) + len(reasons) != 6:
-            total.dialogues = "fewer"
+            same = "fewer"
         file.unlink()
-    total.message = f"1000 runs, {stops} ended by their money cap"
-    yield total
+    message = f"1000 runs, {total.pop('stops')} ended by their money cap"
+    yield Row("random", **total, dialogues=same, message=message)
 
 
 def run_kills(folder: Path, kills: int, count: int = 300) -> Iterator[Row]:

@@ -150,14 +150,9 @@ def compare_studies(rows: pd.DataFrame) -> pd.DataFrame:
                 sum(accuracy[name, seed] for seed in chosen) / len(chosen)
                 for name in (STUDY, CONTROL)
             )
-            difference, low, high = stats.paired_bootstrap(study, control, seed=0)
-            numbers = {
-                STUDY: study.mean(),
-                CONTROL: control.mean(),
-                "difference": difference,
-                "low": low,
-                "high": high,
-            }
+            columns = (STUDY, CONTROL, "difference", "low", "high")
+            values = (study.mean(), control.mean(), *stats.paired_bootstrap(study, control, seed=0))
+            numbers = dict(zip(columns, values, strict=True))
             row = {"benchmark": benchmark, "protocol": protocol, "seed": label}
             row |= {"conditions": len(study)}
             differences.append(row | {name: round(value, 4) for name, value in numbers.items()})

@@ -91,17 +91,17 @@ def over_seeds(protocol: str) -> pd.Series:
 def test_finding_1_is_the_difference_over_five_seeds():
     row = over_seeds("option_text")
     dialogues, raw = percent(row["mini_camel"]), percent(row["mini_camel_raw"])
-    difference = f"a difference of {percent(row['difference'])} points {interval(row)}"
+    difference = f"{percent(row['difference'])} points {interval(row)}"
     text = flat("README.md")
-    assert f"answers {dialogues} % of the exam questions correctly" in text
-    assert f"tuned on raw articles {raw} %: {difference} (n = 312, five seeds)" in text
+    assert f"answers {dialogues} % correctly, the model tuned on raw articles {raw} % (n = 312," in text
+    assert f"Before rounding, the difference is {difference}." in text
 
 
 def test_finding_2_is_the_difference_in_the_two_other_formats():
     talk, listed = over_seeds("conversation"), over_seeds("chat")
     text = flat("README.md")
-    assert f"It is {percent(talk['difference'])} points {interval(talk)} if the question" in text
-    assert f"and {percent(listed['difference'])} points {interval(listed)} if the prompt" in text
+    assert f"It falls to {percent(talk['difference'])} points {interval(talk)} if the question" in text
+    assert f"and to {percent(listed['difference'])} points {interval(listed)} if that turn" in text
     for study in ("mini_camel", "mini_camel_raw"):
         assert listed[study] == pytest.approx(0.25, abs=0.01)  # near chance
 

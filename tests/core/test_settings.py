@@ -151,5 +151,5 @@ def test_the_parameters_cell_repeats_names_types_defaults_and_descriptions():
         "limit: int = 0  # 0 means all",
         "even: int = 2  # an even number",
         'teacher: dict = {"kind": "rules"}  # kind: rules or model',
-        "seed: int = 0  # every random choice",
+        "seed: int = 0  # fixes every random choice",
     ]

@@ -3,9 +3,14 @@
 import dataclasses
 
 import pytest
-from tests.support.toy_dbke import PREVENTION as QUESTION
-from tests.support.toy_dbke import PREVENTION_KEY as KEY
-from tests.support.toy_dbke import ScriptedTeacher, plan_requests, synthesise, write_json
+from tests.support.toy_dbke import (
+    PREVENTION,
+    PREVENTION_KEY,
+    ScriptedTeacher,
+    plan_requests,
+    synthesise,
+    write_json,
+)
 
 from clinical_camel import data, dbke
 from clinical_camel.data import Article, Section
@@ -81,7 +86,7 @@ def test_a_reworded_sentence_is_accepted_only_with_linked_support():
     ],
 )
 def test_a_reworded_sentence_with_another_fact_is_rejected_and_quoted(sentence, kind):
-    reason = reject_answers(KEY, sentence, support="linked")
+    reason = reject_answers(PREVENTION_KEY, sentence, support="linked")
     assert f'{kind}: "{sentence}" {kind.strip("()")}: ' in reason  # then the details
 
 
@@ -96,15 +101,15 @@ def test_a_dialogue_in_another_language_is_rejected():
 
 def reject_explanation(key, *sentences, question=None, **settings):
     """The reason that rejects a dialogue on the exam question; "" if it is accepted."""
-    request = dbke.plan_requests([ARTICLE], [QUESTION], 0, 2, 0, passages_per_question=5)[0]
-    turns = [question or data.format_question(QUESTION), key, "Why?", " ".join(sentences)]
+    request = dbke.plan_requests([ARTICLE], [PREVENTION], 0, 2, 0, passages_per_question=5)[0]
+    turns = [question or data.format_question(PREVENTION), key, "Why?", " ".join(sentences)]
     return reject(write_json(*turns), request, **settings)
 
 
 @pytest.mark.parametrize("support", dbke.SUPPORT)
 def test_an_explanation_may_support_the_key_and_deny_the_other_options(support):
     denials = ("Naproxen is not the answer.", "aspirin is not the answer.")
-    assert reject_explanation("allopurinol.", KEY, *denials, support=support) == ""
+    assert reject_explanation("allopurinol.", PREVENTION_KEY, *denials, support=support) == ""
 
 
 @pytest.mark.parametrize(
@@ -118,18 +123,18 @@ def test_an_explanation_may_support_the_key_and_deny_the_other_options(support):
 )
 @pytest.mark.parametrize("support", dbke.SUPPORT)
 def test_any_other_sentence_on_an_option_needs_a_passage(sentence, support):
-    assert sentence in reject_explanation("allopurinol.", KEY, sentence, support=support)
+    assert sentence in reject_explanation("allopurinol.", PREVENTION_KEY, sentence, support=support)
 
 
 def test_a_dialogue_on_a_question_starts_with_it_and_gives_its_key():
-    reason = reject_explanation("allopurinol.", KEY, question="Hello?")
+    reason = reject_explanation("allopurinol.", PREVENTION_KEY, question="Hello?")
     assert reason == "the first turn is not the exam question"
-    assert reject_explanation(KEY, KEY) == "the first answer is not the key"
+    assert reject_explanation(PREVENTION_KEY, PREVENTION_KEY) == "the first answer is not the key"
 
 
 def test_a_key_at_the_end_of_a_sentence_does_not_shorten_the_sentence():
     text = "Attacks of gout are prevented by allopurinol."
     article = dataclasses.replace(ARTICLE, sections=[Section(heading="", text=text)])
-    requests = dbke.plan_requests([article], [QUESTION], 0, 2, 0)
+    requests = dbke.plan_requests([article], [PREVENTION], 0, 2, 0)
     dialogues, _ = synthesise(requests)
     assert checks.list_claims(dialogues[0], requests[0]) == [text]

@@ -43,7 +43,7 @@ def test_the_report_has_each_step_the_total_the_error_and_the_sources(monkeypatc
     monkeypatch.setattr(report, "iter_measured_runs", lambda: [measured])
     assert report.print_report(load_jobs("mini_camel_controls"), rate=2.0) == 0
     out = capsys.readouterr().out
-    texts = ("03_eval_fewshot  mini, 1,115,264", "base in NF4", "total", "s 02_a, cpu", "0.50")
+    texts = ("03_eval_fewshot  mini, 1,115,264", "on cpu\n", "base in NF4", "s 02_a, cpu", "0.50")
     assert [text for text in texts if text not in out] == []
     assert "measured: the run.json files" in " ".join(out.split())
 

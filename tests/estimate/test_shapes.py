@@ -30,10 +30,6 @@ def test_a_known_base_model_has_the_published_number_of_parameters(model, total)
     assert find_base(model).parameters == total
 
 
-def test_the_linear_weights_are_those_that_are_quantized():
-    assert find_base("meta-llama/Llama-2-70b-hf").linear_weights == 68_451_041_280
-
-
 def test_an_unknown_base_model_needs_its_config_file(tmp_path):
     with pytest.raises(PlanError, match=r"--config path/to/config.json.*Llama-2-7b-hf"):
         find_base("somebody/unknown")
@@ -48,8 +44,7 @@ def test_an_unknown_base_model_needs_its_config_file(tmp_path):
 
 
 def test_every_model_of_the_table_can_be_built():
-    for model in shapes.SHAPES:
-        assert find_base(model).context >= 2048
+    assert min(find_base(model).context for model in shapes.SHAPES) >= 2048
 
 
 @pytest.mark.parametrize(
@@ -60,11 +55,6 @@ def test_every_model_of_the_table_can_be_built():
 def test_lora_weights_are_counted_on_all_layers(model, weights):
     matrices = list_lora_shapes(find_base(model), 64, ALL)
     assert sum(rows * columns for rows, columns in matrices) == weights
-
-
-def test_lora_on_layers_that_do_not_exist_names_those_that_do():
-    with pytest.raises(PlanError, match=r"lora_targets: query.*q_proj"):
-        list_lora_shapes(find_base("mini"), 8, ("query",))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.support.project import Memory
 
 from clinical_camel import eval_fewshot, models
 from clinical_camel.data import Question
-from clinical_camel.eval_fewshot import PROTOCOLS
+from clinical_camel.eval_fewshot import PROTOCOLS, answering
 
 QUESTION = Question(id="q1", question="Which?", options=["x", "yy"], answer=1, subset="s")
 OTHER = Question(id="q2", question="Where?", options=["here", "there"], answer=0)
@@ -16,31 +16,22 @@ EXEMPLAR = Question(id="e1", question="What?", options=["a", "b"], answer=0)
 LONG = Question(id="long", question="word " * 5000, options=["x", "y"], answer=0)
 
 
-@pytest.fixture(scope="module")
-def llm():
-    return models.load("mini", {"base": ""})["base"]
-
-
 def answer(llm, questions, protocols, num_shots=(0,), journal=None, token_budget=4096):
     """The answers of one model to a toy benchmark."""
-    design = eval_fewshot.Design(
-        protocols=list(protocols), num_shots=list(num_shots), token_budget=token_budget
+    settings = {"num_shots": list(num_shots), "token_budget": token_budget}
+    design = eval_fewshot.Design(protocols=list(protocols), **settings)
+    exam = ({"toy": questions}, {"toy": [EXEMPLAR]})
+    return eval_fewshot.answer_all({"base": llm}, *exam, design, journal or Memory())
+
+
+def test_length_normalisation_divides_by_characters_and_a_letter_has_one():
+    row, letter = (
+        answering.answer_from_logprobs(QUESTION, PROTOCOLS[name], 9, [-1.0, -1.5])
+        for name in ("option_text", "letter")
     )
-    journal = Memory() if journal is None else journal
-    pools = {"toy": [EXEMPLAR]}
-    return eval_fewshot.answer_all({"base": llm}, {"toy": questions}, pools, design, journal)
-
-
-def test_length_normalisation_divides_by_characters():
-    protocol = PROTOCOLS["option_text"]
-    row = eval_fewshot.answer_from_logprobs(QUESTION, protocol, 9, [-1.0, -1.5])
     assert (row["predicted"], row["predicted_norm"]) == (0, 1)  # -1.0 > -1.5, but -0.75 > -1.0
     assert (row["correct"], row["correct_norm"]) == (False, True)
-
-
-def test_letters_are_all_one_character_long():
-    row = eval_fewshot.answer_from_logprobs(QUESTION, PROTOCOLS["letter"], 9, [-1.0, -1.5])
-    assert row["predicted_norm"] == row["predicted"] == 0
+    assert letter["predicted_norm"] == letter["predicted"] == 0
 
 
 def test_a_question_longer_than_the_context_is_counted_and_not_answered(llm):
@@ -115,13 +106,6 @@ def test_replies_of_the_mini_base_do_not_depend_on_the_batch(llm):
 # -------------------------------------------------------------------------------------- resuming
 
 
-def test_an_answer_in_the_journal_is_not_computed_again(llm, monkeypatch):
-    journal = Memory()
-    first = answer(llm, [QUESTION], ["chat"], [1], journal)
-    monkeypatch.setattr(models, "tokenize_pair", lambda *_: pytest.fail("computed again"))
-    pd.testing.assert_frame_equal(first, answer(llm, [QUESTION], ["chat"], [1], journal))
-
-
 @pytest.mark.parametrize("protocol", ["option_text", "chat_letter", "medalpaca"])
 def test_a_killed_run_resumes_to_the_same_table_and_computes_nothing_twice(
     protocol, llm, monkeypatch
@@ -148,20 +132,11 @@ def test_a_killed_run_resumes_to_the_same_table_and_computes_nothing_twice(
 def test_the_key_of_the_journal_depends_on_models_questions_exemplars_and_settings():
     def key(source="base", question=QUESTION, exemplar=EXEMPLAR, **settings):
         llm = models.LLM("m", None, None, 0, source={"model_sha256": source})
-        design = eval_fewshot.Design(**settings)
-        return eval_fewshot.answers_key(
-            {"m": llm}, {"toy": [question]}, {"toy": [exemplar]}, design
-        )
+        exam = ({"toy": [question]}, {"toy": [exemplar]})
+        return eval_fewshot.answers_key({"m": llm}, *exam, eval_fewshot.Design(**settings))
 
-    changes = [
-        {"source": "other"},
-        {"question": OTHER},
-        {"exemplar": OTHER},
-        {"quantize": ""},
-        {"chat_template": "llama3"},
-        {"exemplar_choice": "per_question"},
-        {"seed": 1},
-    ]
+    changes = {"source": "other", "question": OTHER, "exemplar": OTHER, "quantize": "", "seed": 1}
+    changes |= {"chat_template": "llama3", "exemplar_choice": "per_question"}
     assert key() == key()
-    assert all(key(**change) != key() for change in changes)
+    assert all(key(**{name: value}) != key() for name, value in changes.items())
     assert key(num_shots=[0]) == key()  # in the id of each answer

@@ -1,7 +1,11 @@
 """Tables of exam questions that occur in training data. The search is in tests/data."""
 
+import dataclasses
+import math
+
 import pandas as pd
 import pytest
+from tests.support.toy_scores import answers_of
 
 from clinical_camel import data, eval_fewshot
 from clinical_camel.data import Article, Question, Section
@@ -51,40 +55,13 @@ def test_without_training_data_the_tables_are_empty():
     assert text == "no exam question found in the training data"
 
 
-def answers_of(*rows):
-    """One answer per (benchmark, id, correct)."""
-    answers = pd.DataFrame(rows, columns=["benchmark", "id", "correct"])
-    return answers.assign(
-        model="m",
-        variant="as_given",
-        protocol="p",
-        num_shots=0,
-        answer=0,
-        predicted=0,
-        correct_norm=answers["correct"],
-        fits=True,
-        confidence=None,
-    )
-
-
-def exam(*names):
-    questions = [Question(id=i, question="?", options=["x", "y"], answer=0) for i in "123"]
-    return dict.fromkeys(names, questions)
-
-
 def test_a_clean_score_leaves_out_overlapping_questions():
-    answers = answers_of(("a", "1", True), ("a", "2", False), ("a", "3", False), ("b", "1", True))
-    overlaps = pd.DataFrame({"benchmark": ["a", "a", "b"], "id": ["1", "1", "1"]})
-    table = eval_fewshot.compute_clean_scores(answers, exam("a", "b"), overlaps)
-    table = table.set_index("benchmark")
-    assert table.loc["a", ["n", "n_clean", "overlapping"]].tolist() == [3, 2, 1]
-    assert table.loc["a", "accuracy_clean"] == 0.0
-    assert table["accuracy"].tolist() == pytest.approx([1 / 3, 1.0])
-    assert table.loc["b", ["n_clean", "overlapping"]].tolist() == [0, 1]
-    assert table["accuracy_clean"].isna().tolist() == [False, True]
-
-
-def test_without_overlaps_the_clean_score_is_the_score():
-    overlaps = data.search_sources({}, {})
-    row = eval_fewshot.compute_clean_scores(answers_of(("a", "1", True)), exam("a"), overlaps)
-    assert row[["n", "n_clean", "accuracy_clean"]].to_numpy().tolist() == [[1, 1, 1.0]]
+    correct = {"a": [True, False, False], "b": [True], "c": [True]}
+    answers = pd.concat([answers_of(name, base=values) for name, values in correct.items()])
+    questions = dict.fromkeys(correct, [dataclasses.replace(GOUT, id=id) for id in "012"])
+    overlaps = pd.DataFrame({"benchmark": ["a", "a", "b"], "id": "0"})
+    table = eval_fewshot.compute_clean_scores(answers, questions, overlaps)
+    assert table["accuracy"].tolist() == pytest.approx([1 / 3, 1.0, 1.0])
+    assert table["accuracy_clean"].tolist() == pytest.approx([0.0, math.nan, 1.0], nan_ok=True)
+    counts = table[["n", "n_clean", "overlapping"]].to_numpy().tolist()
+    assert counts == [[3, 2, 1], [1, 0, 1], [1, 1, 0]]

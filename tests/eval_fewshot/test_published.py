@@ -5,29 +5,30 @@ from math import ceil, floor
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 from tests.support.toy_scores import published
 
 from clinical_camel import data, eval_fewshot
-from clinical_camel.eval_fewshot.published import find_item_sets, is_possible
+from clinical_camel.eval_fewshot.published import chance_of_fit, find_item_sets, is_possible
 
 
-def test_a_value_is_possible_only_if_some_k_of_n_rounds_to_it():
-    rows = published({"value": 60.0}, {"value": 61.0}, n=5, benchmark="x")
+@pytest.mark.parametrize(
+    ("benchmark", "n", "values", "possible", "rounded_twice"),
+    [
+        ("x", 5, (60.0, 61.0), [True, False], [False, False]),  # 3 of 5, and none
+        # 117 of 144 is 81.25: a tie may be rounded up or down
+        ("mmlu_college_biology", 144, (81.2, 81.3), [True, True], [False, False]),
+        # 65 of 135 is 48.148, rounded to 48.15, to 48.2
+        ("mmlu_anatomy", 135, (48.2, 48.5), [False, False], [True, False]),
+    ],
+)
+def test_a_value_is_possible_if_some_k_of_n_rounds_to_it(
+    benchmark, n, values, possible, rounded_twice
+):
+    rows = published(*({"value": value} for value in values), n=n, benchmark=benchmark)
     table = eval_fewshot.assess_published(rows)
-    assert table["possible"].tolist() == [True, False]  # 3 of 5, and none
-    assert table["nearest"].tolist() == [60.0, 60.0]
-
-
-def test_a_tie_may_be_rounded_up_or_down():
-    rows = published({"value": 81.2}, {"value": 81.3}, n=144, benchmark="mmlu_college_biology")
-    assert eval_fewshot.assess_published(rows)["possible"].all()  # 117 of 144 is 81.25
-
-
-def test_a_value_rounded_twice_is_marked_and_an_impossible_one_is_not():
-    rows = published({"value": 48.2}, {"value": 48.5}, n=135, benchmark="mmlu_anatomy")
-    table = eval_fewshot.assess_published(rows)  # 65 of 135 is 48.148, rounded to 48.15, to 48.2
-    assert table["possible"].tolist() == [False, False]
-    assert table["rounded_twice"].tolist() == [True, False]
+    assert table["possible"].tolist() == possible
+    assert table["rounded_twice"].tolist() == rounded_twice
 
 
 def test_exactly_the_roundings_of_k_of_n_are_possible():
@@ -36,7 +37,7 @@ def test_exactly_the_roundings_of_k_of_n_are_possible():
         exact = [Fraction(1000 * k, n) for k in range(n + 1)]
         half = Fraction(1, 2)
         assert possible == {t for k in exact for t in (floor(k), ceil(k)) if abs(t - k) <= half}
-        assert eval_fewshot.chance_of_fit(n) == len(possible) / 1001
+        assert chance_of_fit(n) == len(possible) / 1001
 
 
 def test_a_value_with_two_decimals_is_rejected():
@@ -86,9 +87,9 @@ def test_most_medalpaca_scores_are_possible_with_counts_that_are_stated_nowhere(
     table = data.load_published()
     for step, count in ((1, 91), (2, 109), (3, 123)):
         values = table.loc[table["benchmark"] == f"usmle_self_assessment_step_{step}", "value"]
-        best = eval_fewshot.rank_item_counts(values.tolist(), 60, 135).iloc[0]
-        assert (best["n"], best["fitting"], best["of"]) == (count, 9, 13)
-        assert best["p_by_chance"] < 1e-5
+        fitting = {n: sum(is_possible(value, n) for value in values) for n in range(60, 136)}
+        assert (max(fitting, key=fitting.get), fitting[count], len(values)) == (count, 9, 13)
+        assert binom.sf(fitting[count] - 1, len(values), chance_of_fit(count)) < 1e-5
 
 
 def test_every_published_count_is_that_of_an_item_set():

@@ -7,17 +7,13 @@ import pytest
 from clinical_camel import eval_fewshot
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import Design
+from clinical_camel.eval_fewshot.questions import require_exemplars
 
 
 def rows(prefix, count):
+    same = {"options": ["a", "b"], "answer": 0}
     return [
-        Question(
-            id=f"{prefix}{i}",
-            question=f"{prefix.upper()}{i}?",
-            options=["a", "b"],
-            answer=0,
-            subset="st"[i % 2],
-        )
+        Question(id=f"{prefix}{i}", question=f"{prefix}{i}?", subset="st"[i % 2], **same)
         for i in range(count)
     ]
 
@@ -85,10 +81,6 @@ def test_a_question_is_never_its_own_exemplar():
     assert all(q.question not in {e.question for e in exemplars[q.id]} for q in QUESTIONS)
 
 
-def test_zero_shots_are_no_exemplars():
-    assert set(chosen("fixed", 0).values()) == set(chosen("per_question", 0).values()) == {()}
-
-
 @pytest.mark.parametrize(
     ("benchmark", "message"),
     [
@@ -107,11 +99,11 @@ def test_a_question_in_the_pool_leaves_one_exemplar_fewer():
 
 
 def test_an_exemplar_that_is_also_a_question_is_rejected_unless_of_another_subject():
-    question = Question(id="x", question="P0?", options=["a", "b"], answer=0, subset="t")
+    question = Question(id="x", question="p0?", options=["a", "b"], answer=0, subset="t")
     design = Design(num_shots=[8])
-    eval_fewshot.require_exemplars("mmlu_medical", [question], POOL, design)
+    require_exemplars("mmlu_medical", [question], POOL, design)
     with pytest.raises(ValueError, match="exemplars.toy: question x is also one of its exemplars"):
-        eval_fewshot.require_exemplars("toy", [question], POOL[:8], design)
+        require_exemplars("toy", [question], POOL[:8], design)
 
 
 # ----------------------------------------------------------------------------------- variants
@@ -135,7 +127,3 @@ def test_none_of_the_above_replaces_the_correct_option():
     variant = eval_fewshot.make_variant(FOUR, "none_of_the_above", 0)
     assert variant.options == ["w", "x", "None of the above", "z"]
     assert variant.answer == 2
-
-
-def test_as_given_is_the_question_itself():
-    assert eval_fewshot.make_variant(FOUR, "as_given", 0) is FOUR

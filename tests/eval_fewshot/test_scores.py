@@ -4,6 +4,7 @@ import dataclasses
 
 import pandas as pd
 import pytest
+from tests.support.toy_scores import answers_of
 
 from clinical_camel import eval_fewshot
 from clinical_camel.data import Question
@@ -11,34 +12,6 @@ from clinical_camel.data import Question
 TOY = {
     "toy": [Question(id=str(i), question="?", options=list("abcd"), answer=0) for i in range(10)]
 }
-
-
-def answers_of(**models):
-    """One answer per question for each model; True if it is correct."""
-    return pd.DataFrame(
-        {
-            "model": model,
-            "benchmark": "toy",
-            "variant": "as_given",
-            "protocol": "option_text",
-            "num_shots": 0,
-            "id": str(i),
-            "subset": "",
-            "content_hash": "",
-            "answer": 0,
-            "predicted": 0 if is_correct else 1,
-            "predicted_norm": 0,
-            "correct": is_correct,
-            "correct_norm": True,
-            "fits": True,
-            "tokens": 1,
-            "logprobs": "-1.0 -2.0 -3.0 -4.0",
-            "reply": "",
-            "confidence": 0.5,
-        }
-        for model, correct in models.items()
-        for i, is_correct in enumerate(correct)
-    )
 
 
 def clustered(size: int) -> dict[str, list[Question]]:
@@ -79,9 +52,7 @@ def test_calibration_is_the_accuracy_per_bin_of_confidence():
 
 def test_published_values_are_joined_by_benchmark_and_shots():
     answers = answers_of(base=[True] * 10)
-    published = pd.DataFrame(
-        {"benchmark": ["toy"] * 2, "num_shots": [0, 5], "published": [0.5, 0.6]}
-    )
+    published = pd.DataFrame({"benchmark": "toy", "num_shots": [0, 5], "published": [0.5, 0.6]})
     joined = eval_fewshot.compute_scores(answers, TOY, published)
     assert joined["published"].tolist() == [0.5]
     assert "published" not in eval_fewshot.compute_scores(answers, TOY)
@@ -100,28 +71,18 @@ def test_published_values_have_their_status():
 
 def test_subgroups_of_a_benchmark_have_scores():
     questions = [
-        Question(
-            id=str(i), question="?" * (i + 1), options=list("ab"), answer=0, subset="st"[i % 2]
-        )
+        dataclasses.replace(TOY["toy"][i], question="?" * (i + 1), subset="st"[i % 2])
         for i in range(6)
     ]
     answers = answers_of(base=[True, False] * 3)
-    table = eval_fewshot.compute_subgroup_scores(answers, {"toy": questions})
+    others = answers.assign(variant="options_only", correct=False)  # only the first variant counts
+    both = pd.concat([answers, others])
+    table = eval_fewshot.compute_subgroup_scores(both, {"toy": questions})
+    assert set(table["variant"]) == {"as_given"}
     table = table.set_index(["grouping", "subgroup"])
     assert table["accuracy"].loc["subset"].to_dict() == {"s": 1.0, "t": 0.0}
     assert table["n"].loc["length"].to_dict() == {"long": 2, "middle": 2, "short": 2}
     assert "image" not in table.index.get_level_values("grouping")  # no image is suspected
-
-
-def test_subgroups_use_the_first_variant_alone():
-    questions = {
-        "toy": [dataclasses.replace(q, subset="ab"[i % 2]) for i, q in enumerate(TOY["toy"])]
-    }
-    answers = answers_of(base=[True] * 10)
-    both = pd.concat([answers, answers.assign(variant="options_only", correct=False)])
-    table = eval_fewshot.compute_subgroup_scores(both, questions)
-    assert set(table["variant"]) == {"as_given"}
-    assert table["accuracy"].tolist() == [1.0] * 5  # two subsets, three lengths
 
 
 # --------------------------------------------------------------------------------- comparison

@@ -24,8 +24,3 @@ from clinical_camel.eval_fewshot import Design
 )
 def test_each_problem_is_named_by_its_key(values, message):
     assert any(message in problem for problem in Design.check(values)), Design.check(values)
-
-
-def test_the_defaults_are_valid():
-    assert Design.check({}) == []
-    assert Design.check({"published_system": "clinical_camel:70b"}) == []

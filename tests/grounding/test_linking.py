@@ -94,11 +94,11 @@ def test_a_judge_decides_instead_of_the_words_but_not_about_a_wrong_fact():
         calls.append((premise, hypothesis))
         return "unsupported"
 
-    source = ["Rest helps.", "Gout hurts."]
+    source = ["Rest helps.", "Gout hurts.", "Give 5 mg."]
     links = grounding.link_sentences(["Gout hurts.", "Give 50 mg."], source, judge)
     assert calls == [("Gout hurts.", "Gout hurts.")]
     assert (links[0].verdict, links[0].reasons) == ("unsupported", ("judge",))
-    assert links[1].verdict == "unsupported"
+    assert links[1].reasons == ("dose: 50 mg, the source has 5 mg",)
 
 
 def test_a_judge_with_another_verdict_is_rejected():

@@ -8,27 +8,23 @@ LOG = "step,fraction,loss,learning_rate,tokens\n"
 SCORES = "benchmark,protocol,num_shots,model,n,accuracy,low,high,chance\n"
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project with a valid log and scores, and a log without two columns."""
-    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+@pytest.fixture(autouse=True)
+def tables(project):
+    """A valid log, valid scores, and a log without two columns."""
     for name, text in (("log", LOG), ("scores", SCORES), ("other", "step,fraction,tokens\n")):
-        (tmp_path / f"{name}.csv").write_text(text)
-    return tmp_path
+        project.file(f"{name}.csv", text)
 
 
-def test_a_log_and_scores_with_all_columns_are_valid(project):
+def test_a_table_has_all_columns_or_is_that_of_a_step_that_has_not_run():
     assert Curves.check({"logs": {"a": "log.csv"}, "scores": {"a": "scores.csv"}}) == []
+    assert Curves.check({"logs": {"mini_camel": "outputs/x/02_sft_qlora/train_log.csv"}}) == []
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"logs": {"a": "other.csv"}}, "logs.a: other.csv has no column loss, learning_rate"),
-        (
-            {"scores": {"mini_camel": "log.csv"}},
-            "scores.mini_camel: log.csv has no column benchmark",
-        ),
+        ({"scores": {"mini_camel": "log.csv"}}, "log.csv has no column benchmark, protocol"),
         ({"logs": {"a": "log.json"}}, 'logs.a: "log.json" is not a table'),
         ({"logs": {"a": "absent.csv"}}, "logs.a: absent.csv does not exist"),
         ({"scores": {"mini_caml": "scores.csv"}}, "scores.mini_caml: logs has no mini_caml"),
@@ -36,10 +32,6 @@ def test_a_log_and_scores_with_all_columns_are_valid(project):
         ({"smoothing": 1.5}, "smoothing: 1.5 is not allowed"),
     ],
 )
-def test_each_problem_is_named_by_its_key(values, message, project):
+def test_each_problem_is_named_by_its_key(values, message):
     problems = Curves.check(values)
     assert any(message in problem for problem in problems), problems
-
-
-def test_a_table_of_a_step_that_has_not_run_may_be_missing(project):
-    assert Curves.check({"logs": {"mini_camel": "outputs/x/02_sft_qlora/train_log.csv"}}) == []

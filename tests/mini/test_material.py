@@ -27,11 +27,6 @@ def list_shingles(text, length=8):
     return {tuple(words[i : i + length]) for i in range(len(words) - length + 1)}
 
 
-def read_readings():
-    with (build.HERE / "readings.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_there_are_120_conditions_of_ten_specialties_with_six_facts_each():
     facts = material.read_facts()
     assert len(facts) >= 120
@@ -42,16 +37,12 @@ def test_there_are_120_conditions_of_ten_specialties_with_six_facts_each():
 
 
 def test_every_fact_was_read_twice_and_the_readings_agreed():
-    verdicts = {(r["condition"], r["attribute"]): r["verdict"] for r in read_readings()}
-    for fact in material.read_facts():
-        assert {verdicts[fact.condition, a] for a in material.ATTRIBUTES} == {"agree"}
-
-
-def test_facts_csv_agrees_with_readings_csv():
-    read = {(r["condition"], r["attribute"]): r["value"] for r in read_readings()}
+    with (build.HERE / "readings.csv").open(encoding="utf-8") as file:
+        readings = {(r["condition"], r["attribute"]): r for r in csv.DictReader(file)}
     for fact in material.read_facts():
         for attribute, value in fact.values.items():
-            assert read[fact.condition, attribute] == value
+            reading = readings[fact.condition, attribute]
+            assert (reading["verdict"], reading["value"]) == ("agree", value)
 
 
 def test_no_value_contains_the_name_of_its_condition():
@@ -65,14 +56,11 @@ def test_no_value_contains_the_name_of_its_condition():
 def test_every_fact_has_one_question_with_four_options(split):
     facts = {fact.condition: fact for fact in material.read_facts(split)}
     questions = load_exam(split)
-    assert len(questions) == len(facts) * len(material.ATTRIBUTES) > 0
+    assert len(questions) == len(facts) * len(material.ATTRIBUTES)
+    assert len(questions) >= 200 or split == "train"
     for q in questions:
         assert q.options[q.answer] == facts[q.group].values[q.subset]
         assert len(set(q.options)) == 4
-
-
-def test_exam_and_development_half_have_200_questions_each():
-    assert min(len(load_exam("exam")), len(load_exam("dev"))) >= 200
 
 
 def test_the_articles_of_a_half_contain_no_condition_of_the_other_half():

@@ -10,7 +10,6 @@ from tests.support.consultations import KNEE, KNEE_AGAIN, WRONG_NOTE
 
 from clinical_camel import grounding, note_synthesis
 from clinical_camel.data import Turn
-from clinical_camel.note_synthesis import faithfulness
 
 CORPORA = {"toy": [KNEE, KNEE_AGAIN]}
 ROOT = Path(__file__).parents[2]
@@ -71,28 +70,16 @@ def test_a_note_without_a_sentence_has_no_rows(text):
 
 def test_a_consultation_is_parsed_once_for_all_its_notes(monkeypatch):
     calls = []
-    original = grounding.link_sentences
+    link = grounding.link_sentences
 
-    def link_sentences(sentences, *rest):
-        calls.append(list(sentences))
-        return original(sentences, *rest)
+    def record(sentences, turns):
+        calls.append(sentences)
+        return link(sentences, turns)
 
-    monkeypatch.setattr(grounding, "link_sentences", link_sentences)
+    monkeypatch.setattr(grounding, "link_sentences", record)
     notes = make_notes(base=KNEE.note, tuned=KNEE.note)
     note_synthesis.measure_faithfulness(notes, {"toy": [KNEE]})
     assert calls == [["Left knee hurts.", "No fever.", "Naproxen 500 mg for two weeks."]]
-
-
-def test_a_judge_decides_on_sentences_whose_facts_are_supported():
-    def judge(*texts):
-        return "unsupported"
-
-    table, _ = note_synthesis.measure_faithfulness(make_notes(), CORPORA, judge)
-    assert set(table["reasons"]) == {"judge"}
-
-
-def test_harmful_kinds_are_checked_and_checked_kinds_are_extracted():
-    assert set(faithfulness.HARMFUL) < set(faithfulness.FACTS) < set(grounding.KINDS)
 
 
 # -------------------------------------------------------------------------------- the summary

@@ -10,32 +10,20 @@ import pytest
 from clinical_camel.note_synthesis import phi
 
 OURS = {"ours": phi.match_patterns}
-PLANTED = [
-    ("email", "write to jo.bell+x@mail.example.org"),
-    ("email", "jo (at) example.org"),
-    ("url", "see https://example.org/p?id=7"),
-    ("ip", "from 192.168.10.254"),
-    ("phone", "call (415) 555-2671"),
-    ("phone", "ring 020 7946 0018"),
-    ("phone", "+33 1 44 55 66 77"),
-    ("ssn", "219-09-9999"),
-    ("card", "4111 1111 1111 1111"),
-    ("record number", "MRN: 00482913"),
-    ("record number", "policy number XK-48291"),
-    ("date", "born 12/03/1961"),
-    ("date", "on 2023-11-05"),
-    ("date", "on the 3rd of May 1961"),
-    ("date", "March 3, 1961"),
-    ("age over 89", "a 94-year-old man"),
-    ("age over 89", "aged 101"),
-    ("name", "Mr. John Perry came"),
-    ("name", "my name is Martha"),
-    ("name", "Patient: Martha Collins"),
-    ("address", "lives at 12 Acacia Avenue"),
-    ("address", "P.O. Box 118"),
-    ("postcode", "London SW1A 1AA"),
-    ("postcode", "Austin, TX 78701"),
-]
+PLANTED = {
+    "email": ("write to jo.bell+x@mail.example.org", "jo (at) example.org"),
+    "url": ("see https://example.org/p?id=7",),
+    "ip": ("from 192.168.10.254",),
+    "phone": ("call (415) 555-2671", "ring 020 7946 0018", "+33 1 44 55 66 77"),
+    "ssn": ("219-09-9999",),
+    "card": ("4111 1111 1111 1111",),
+    "record number": ("MRN: 00482913", "policy number XK-48291"),
+    "date": ("born 12/03/1961", "on 2023-11-05", "on the 3rd of May 1961", "March 3, 1961"),
+    "age over 89": ("a 94-year-old man", "aged 101"),
+    "name": ("Mr. John Perry came", "my name is Martha", "Patient: Martha Collins"),
+    "address": ("lives at 12 Acacia Avenue", "P.O. Box 118"),
+    "postcode": ("London SW1A 1AA", "Austin, TX 78701"),
+}
 CLEAN = [
     "Temperature 38.1, pulse 84, blood pressure 120/80.",
     "Take 500 mg twice a day for 7/7, then 1/2 tablet.",
@@ -47,7 +35,9 @@ CLEAN = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "text"), PLANTED)
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, texts in PLANTED.items() for text in texts]
+)
 def test_an_identifier_with_a_fixed_format_is_matched(kind, text):
     assert kind in {m.kind for m in phi.find_identifiers(f"Well, {text}, he said.", OURS)}
 
@@ -57,20 +47,17 @@ def test_clinical_numbers_are_no_identifiers(text):
     assert phi.find_identifiers(text, OURS) == []
 
 
-def test_a_match_has_its_place_in_the_text():
-    text = "Ring (415) 555-2671 now."
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("my name is Ada Abara", "my name is Ada B. Abara", "my name is Ada O'Neill-Smith"),
+        *("(415) 555-2671", "a@b.example.org"),  # the web address inside it is dropped
+    ],
+)
+def test_a_match_has_its_place_in_the_text(part):
+    text = f"Hello, {part} today."
     (match,) = phi.find_identifiers(text, OURS)
-    assert text[match.start : match.end] == "(415) 555-2671"
-
-
-@pytest.mark.parametrize("name", ["Ada Abara", "Ada B. Abara", "Ada O'Neill-Smith"])
-def test_a_name_is_matched_to_its_end(name):
-    (match,) = phi.find_identifiers(f"Hello, my name is {name} today.", OURS)
-    assert match.end == len(f"Hello, my name is {name}")
-
-
-def test_a_match_inside_another_one_is_dropped():
-    assert [m.kind for m in phi.find_identifiers("mail a@b.example.org", OURS)] == ["email"]
+    assert text[match.start : match.end] == part
 
 
 def test_the_table_has_counts_and_no_words():

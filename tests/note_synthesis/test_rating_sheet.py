@@ -105,10 +105,7 @@ def test_case_white_space_and_delimiter_do_not_count(tmp_path):
 @pytest.mark.parametrize(
     ("ratings", "message"),
     [
-        (
-            ["safe", "", "safe"],
-            r"one\.csv: not rated: n1; write one of safe, minor error, harmful error in rating_1",
-        ),
+        (["safe", "", "safe"], r"one\.csv: not rated: n1; write one of safe, minor error, harmful"),
         (["safe", "good", "bad"], r"one\.csv: unknown rating: n1 'good', n2 'bad'"),
         ([], r"one\.csv: no items"),
         (["safe"] * 2, r"one\.csv, two\.csv: different items: n2; use two copies"),

@@ -18,10 +18,7 @@ from clinical_camel.note_synthesis import DECODINGS, NoteTask
         ({"sections": []}, "sections: is empty; name at least one"),
         ({"consultations": []}, "consultations: is empty; name at least one"),
         ({"other_decodings": ["warm"]}, 'other_decodings[0]: "warm" is not one of greedy, clinmed'),
-        (
-            {"note_exemplars": {"aci": "aci_bench@data/public/aci_bench_train.jsonl"}},
-            "note_exemplars.aci: no corpus of this name; known: mini_consultations",
-        ),
+        ({"note_exemplars": {"aci": "aci_bench@data/a.jsonl"}}, "note_exemplars.aci: no corpus of"),
     ],
 )
 def test_unusable_settings_are_rejected_by_name(values, message):

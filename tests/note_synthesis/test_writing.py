@@ -38,12 +38,7 @@ def test_sampled_notes_do_not_depend_on_order_or_batch(llm):
 
 
 def test_the_exemplar_of_a_corpus_is_in_its_prompts(llm, monkeypatch):
-    prompts = []
-    monkeypatch.setattr(
-        models,
-        "generate",
-        lambda llm, texts, *_, **__: prompts.extend(texts) or [(0, "x", True)],
-    )
+    prompts = patch_outputs(monkeypatch, "x")
     write(llm, [GOUT], exemplars={"toy": [COUGH]})
     write(llm, [GOUT], exemplars={"other": [COUGH]})
     assert ["Any cough?" in prompt for prompt in prompts] == [True, False]

@@ -34,8 +34,9 @@ def test_recalled_values_are_not_marked_as_published():
             assert re.search(rf"(?m)^{name}: .*  # recalled", read_yaml(study)), name
 
 
-def test_the_table_has_every_recipe_and_each_was_trained():
-    assert TABLE["study"].tolist() == toy_recipes.list_studies()
+def test_the_table_has_every_recipe_and_each_was_trained_and_can_be_estimated():
+    assert TABLE["study"].tolist() == (studies := toy_recipes.list_studies())
+    assert {toy_recipes.load_recipe(study).model for study in studies} <= SHAPES.keys()
     assert (TABLE["steps"] >= 4).all()
     assert TABLE["last_loss"].between(0.1, 10).all()
     assert (TABLE["adapter_parameters"] > 0).all()
@@ -49,16 +50,6 @@ def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path):
     assert row["architecture"] == committed["architecture"]
     assert 0 < row["target_share"] <= 1
     assert row["loss_on"] == toy_recipes.load_recipe(study).loss_on
-
-
-@pytest.mark.parametrize("study", toy_recipes.list_studies())
-def test_a_recipe_can_be_estimated_before_its_base_is_downloaded(study):
-    assert toy_recipes.load_recipe(study).model in SHAPES
-
-
-def test_the_message_for_an_unknown_base_says_where_to_add_it():
-    with pytest.raises(LookupError, match="add it to BASES"):
-        toy_recipes.find_base("somebody/model")
 
 
 def test_packing_is_rejected_for_a_base_that_derives_positions_from_the_row(tmp_path):

@@ -1,6 +1,5 @@
 """A merged model has the logits of base model and adapter; an upload is complete and private."""
 
-import json
 import shutil
 
 import pytest
@@ -9,33 +8,32 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from clinical_camel import models, release
+from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
 
-OUTPUTS = root() / "outputs"
+STEP = "outputs/mini_camel/02_sft_qlora"
+ADAPTER = f"{STEP}/adapter"
+WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A project with the records of mini_camel and an adapter created here; its root."""
     for step in ("02_sft_qlora", "03_eval_fewshot"):
-        shutil.copytree(
-            OUTPUTS / "mini_camel" / step,
-            tmp_path / "outputs" / "mini_camel" / step,
-            ignore=shutil.ignore_patterns("adapter", "*.jsonl"),
-        )
-    adapter = tmp_path / "outputs/mini_camel/02_sft_qlora/adapter"
+        folder = f"outputs/mini_camel/{step}"
+        ignore = shutil.ignore_patterns("adapter", "*.jsonl")
+        shutil.copytree(root() / folder, tmp_path / folder, ignore=ignore)
+    adapter = tmp_path / ADAPTER
     torch.manual_seed(0)
     config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     tuned = get_peft_model(models.load_base("mini"), config)
     tuned.save_pretrained(adapter, save_embedding_layers=False)
     models.load_tokenizer("mini").save_pretrained(adapter)
-    record = tmp_path / "outputs/mini_camel/02_sft_qlora/run.json"
-    content = json.loads(record.read_text(encoding="utf-8"))
-    file = "adapter_model.safetensors"
-    content["artefacts"][f"adapter/{file}"] = hash_file(adapter / file)
-    record.write_text(json.dumps(content), encoding="utf-8")
+    content = read_json(tmp_path / STEP / "run.json")
+    content["artefacts"][f"adapter/{WEIGHTS}"] = hash_file(adapter / WEIGHTS)
+    write_json(tmp_path / STEP / "run.json", content)
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
     return tmp_path
 
@@ -45,14 +43,12 @@ def test_a_merged_model_has_the_logits_of_base_model_and_adapter(study):
     assert rows["difference"].max() < 1e-5
     assert rows["same_token"].all()
     merged = AutoModelForCausalLM.from_pretrained(study / "merged", dtype=torch.float32).eval()
-    adapter = study / "outputs/mini_camel/02_sft_qlora/adapter"
-    tuned = PeftModel.from_pretrained(models.load_base("mini"), str(adapter)).eval()
+    tuned = PeftModel.from_pretrained(models.load_base("mini"), str(study / ADAPTER)).eval()
     ids = torch.arange(5, 25)[None]
     with torch.inference_mode():
-        torch.testing.assert_close(merged(ids).logits, tuned(ids).logits, atol=1e-3, rtol=1e-4)
-        assert not torch.allclose(
-            merged(ids).logits, models.load_base("mini")(ids).logits, atol=0.1
-        )
+        logits = merged(ids).logits
+        torch.testing.assert_close(logits, tuned(ids).logits, atol=1e-3, rtol=1e-4)
+        assert not torch.allclose(logits, models.load_base("mini")(ids).logits, atol=0.1)
     assert "Research only" in (study / "merged/README.md").read_text(encoding="utf-8")
     assert (study / "merged/loss.png").is_file()
 
@@ -64,20 +60,17 @@ def test_a_merge_that_changes_the_logits_writes_nothing(study, monkeypatch):
     assert not (study / "merged").exists()
 
 
-def test_a_folder_that_is_not_empty_is_rejected(study):
+def test_a_folder_that_is_not_empty_and_a_missing_adapter_are_rejected(study):
     with pytest.raises(PlanError, match="is not empty; name another folder"):
         release.merge_adapter("mini_camel", study / "outputs")
-
-
-def test_a_missing_adapter_is_not_merged(study):
-    shutil.rmtree(study / "outputs/mini_camel/02_sft_qlora/adapter")
+    shutil.rmtree(study / ADAPTER)
     with pytest.raises(PlanError, match="no adapter on this machine; run 02_sft_qlora here first"):
         release.merge_adapter("mini_camel", study / "merged")
 
 
 def test_an_adapter_that_differs_from_its_record_is_neither_merged_nor_pushed(study):
-    adapter = study / "outputs/mini_camel/02_sft_qlora/adapter/adapter_model.safetensors"
-    adapter.write_bytes(adapter.read_bytes()[:-1])
+    weights = study / ADAPTER / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(PlanError, match="differs from its run record"):
         release.merge_adapter("mini_camel", study / "merged")
     with pytest.raises(PlanError, match="differs from its run record"):
@@ -94,28 +87,20 @@ class Hub:
         return lambda *args, **settings: self.calls.append((name, args, settings))
 
 
-def test_a_push_uploads_adapter_figure_and_card_and_is_private(study):
+def test_a_push_uploads_adapter_figure_and_card_and_is_private_unless_public(study):
     hub = Hub()
     address = release.push_adapter("mini_camel", "somebody/camel", api=hub)
     assert address == "https://huggingface.co/somebody/camel"
     (created, folder, figure, card) = hub.calls
     assert created == ("create_repo", ("somebody/camel",), {"private": True, "exist_ok": True})
-    assert sorted(file.name for file in folder[2]["folder_path"].iterdir()) == [
-        "README.md",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "chat_template.jinja",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ]
+    files = {WEIGHTS, "adapter_config.json", "README.md", "chat_template.jinja"}
+    files |= {"tokenizer.json", "tokenizer_config.json"}
+    assert {file.name for file in folder[2]["folder_path"].iterdir()} == files
     assert figure[2]["path_in_repo"] == "loss.png"
     assert figure[2]["path_or_fileobj"].startswith(b"\x89PNG")
     assert card[2]["path_in_repo"] == "README.md"
     assert b"](loss.png)" in card[2]["path_or_fileobj"]
     assert b"Research only: not for use in care" in card[2]["path_or_fileobj"]
-
-
-def test_only_the_public_option_makes_a_repository_public(study):
     hub = Hub()
     release.push_adapter("mini_camel", "somebody/camel", public=True, api=hub)
     settings = [call for call in hub.calls if call[0] == "update_repo_settings"]
@@ -129,9 +114,8 @@ def test_a_push_needs_a_token_a_name_and_a_commit(study, monkeypatch):
     hub = Hub()
     with pytest.raises(PlanError, match="'camel' is not a hub id; write owner/name"):
         release.push_adapter("mini_camel", "camel", api=hub)
-    record = study / "outputs/mini_camel/02_sft_qlora/run.json"
-    content = json.loads(record.read_text(encoding="utf-8"))
-    record.write_text(json.dumps(content | {"dirty": True}), encoding="utf-8")
+    record = study / STEP / "run.json"
+    write_json(record, read_json(record) | {"dirty": True})
     with pytest.raises(PlanError, match="ran on code that is in no commit"):
         release.push_adapter("mini_camel", "somebody/camel", api=hub)
     assert hub.calls == []

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tests.support import toy_parallel
 from tests.support.processes import start_two
 from tests.support.project import Project
+from tests.support.toy_training import toy_recipe
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.models import loading
@@ -20,8 +21,6 @@ from clinical_camel.sft_qlora import checkpoints
 from clinical_camel.sft_qlora.data_parallel import Launch, check_launch
 
 REPOSITORY = Path(__file__).parents[2]
-
-# ------------------------------------------------------------------- the training is the same
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def two(tmp_path_factory):
 def one(tmp_path_factory):
     """The log and the adapter of one process with the same global batch."""
     folder = tmp_path_factory.mktemp("one")
-    return toy_parallel.train(folder, batch_size=4), load_file(adapter_in(folder))
+    return toy_parallel.train_rank(folder, batch_size=4), load_file(adapter_in(folder))
 
 
 def adapter_in(folder, rank=0):
@@ -77,7 +76,7 @@ def test_a_checkpoint_contains_the_random_state_of_each_process(two):
 
 
 def test_one_process_reports_and_does_not_use_the_checkpoints_of_two(two, capsys):
-    toy_parallel.train(two[0], batch_size=4)
+    toy_parallel.train_rank(two[0], batch_size=4)
     output = capsys.readouterr().out
     assert "checkpoints of another recipe, not used" in output
     assert "processes 2, now 1" in output
@@ -96,8 +95,6 @@ def test_each_process_loads_the_base_to_its_own_gpu(monkeypatch):
     assert options["device_map"] == {"": 3}
     assert devices == [3]
 
-
-# ----------------------------------------------------------------------------------- rejected
 
 SHARED = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
 
@@ -139,13 +136,10 @@ def test_a_training_checks_the_launch_and_the_base_before_it_begins(
 ):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     base = SimpleNamespace(hf_device_map={"model.layers.0": 0, "model.layers.1": 1})
-    recipe = toy_parallel.toy_recipe()
+    recipe = toy_recipe()
     with pytest.raises(ValueError, match="device_map spread the base.*; the launcher's DeepSpeed"):
         sft_qlora.train(base, tokenizer, four_rows, recipe, folder=tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-# ------------------------------------------------------------------------------- the notebook
 
 
 @pytest.mark.notebook

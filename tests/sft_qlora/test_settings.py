@@ -1,6 +1,6 @@
 """The settings of step 02: values that are valid alone but not together."""
 
-import importlib.util
+import sys
 
 import pytest
 
@@ -23,12 +23,7 @@ from clinical_camel.sft_qlora import settings
     ],
 )
 def test_each_problem_is_named_by_its_key(values, message, monkeypatch):
-    original = importlib.util.find_spec
-    monkeypatch.setattr(
-        settings.importlib.util,
-        "find_spec",
-        lambda name, *rest: None if name == "wandb" else original(name, *rest),
-    )
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as if not installed
     assert sft_qlora.Recipe.check({}) == []
     (problem,) = sft_qlora.Recipe.check(values)
     assert problem.startswith(message)

@@ -1,5 +1,6 @@
 """Speedups change the time only: loss and gradients equal those of TRL's trainer."""
 
+import contextlib
 import copy
 
 import pandas as pd
@@ -7,33 +8,16 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from tests.support.toy_training import toy_recipe
-from transformers import (
-    AutoModelForCausalLM,
-    BloomConfig,
-    FalconConfig,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen3Config,
-)
+from tests.support.toy_training import BASES, toy_recipe, train
+from transformers import AutoModelForCausalLM, FalconConfig, GPT2Config
 from trl import SFTConfig
 
-from clinical_camel import models, sft_qlora
+from clinical_camel import models
 from clinical_camel.core.paths import root
 from clinical_camel.models import IGNORE_INDEX
 from clinical_camel.sft_qlora import speedups
 from clinical_camel.sft_qlora.settings import SPEEDUPS
 from clinical_camel.sft_qlora.speedups import Trainer
-
-SMALL = {"vocab_size": 2048, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
-GATED = SMALL | {"intermediate_size": 96, "num_key_value_heads": 2, "initializer_range": 0.1}
-BASES = {
-    "llama": LlamaConfig(**GATED),
-    "mistral": MistralConfig(**GATED, sliding_window=4096),
-    "qwen3": Qwen3Config(**GATED, head_dim=16),
-    "bloom": BloomConfig(vocab_size=2048, n_layer=3, n_head=4, initializer_range=0.1),
-}
 
 
 def make_trainer(base, tokenizer, tokenized, folder, dropout=0.0, **settings):
@@ -115,8 +99,13 @@ def test_loss_and_gradients_are_equal_in_4_bits_with_dropout_and_in_a_packed_row
         assert_parity(packed, SPEEDUPS, batch_of(packed, rows=1))
 
 
-def test_loss_and_gradients_are_equal_with_gradient_checkpointing(tokenizer, tokenized, tmp_path):
-    trainer = make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
+@pytest.fixture
+def trainer(tokenizer, tokenized, tmp_path):
+    """Our trainer on the shipped base in float32."""
+    return make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
+
+
+def test_loss_and_gradients_are_equal_with_gradient_checkpointing(trainer):
     batch = batch_of(trainer)
     plain = loss_and_gradients(trainer, SPEEDUPS, batch)
     speedups.enable_gradient_checkpointing(trainer.model.get_base_model(), 2)
@@ -137,37 +126,28 @@ def test_gradient_checkpointing_recomputes_the_requested_layers(layers, recomput
     assert len(calls) == len(model.model.layers) + recomputed
 
 
-def test_logits_are_computed_for_target_tokens_only(tokenizer, tokenized, tmp_path):
-    trainer = make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
+def test_logits_and_the_last_mlp_are_computed_for_target_tokens_only(trainer):
     batch, shapes = batch_of(trainer), {}
     base = trainer.model.get_base_model()
-    base.lm_head.register_forward_hook(lambda *args: shapes.update(head=args[1][0].shape))
+    for name, module in {"head": base.lm_head, "tail": base.model.layers[-1].mlp}.items():
+        module.register_forward_hook(
+            lambda _, args, out, name=name: shapes.update({name: args[0].shape[:-1]})
+        )
     targets = int((batch["labels"][:, 1:] != IGNORE_INDEX).sum())
     loss_and_gradients(trainer, SPEEDUPS, batch)
-    assert shapes["head"][:2] == (1, targets)
+    assert shapes == {"head": (1, targets), "tail": (targets,)}
     assert targets < batch["labels"].numel() / 2
-    tail = base.model.layers[-1].mlp.register_forward_hook(
-        lambda *args: shapes.update(tail=args[1][0].shape)
-    )
-    loss_and_gradients(trainer, SPEEDUPS, batch)
-    tail.remove()
-    assert shapes["tail"][0] == targets
 
 
-def test_a_batch_without_a_target_token_has_loss_zero_and_no_nan(tokenizer, tokenized, tmp_path):
-    trainer = make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
-    batch = batch_of(trainer) | {"labels": torch.full((3, 4), IGNORE_INDEX)}
-    batch["input_ids"], batch["attention_mask"] = (
-        batch["input_ids"][:, :4],
-        batch["attention_mask"][:, :4],
-    )
+def test_a_batch_without_a_target_token_has_loss_zero_and_no_nan(trainer):
+    batch = {name: value[:, :4] for name, value in batch_of(trainer).items()}
+    batch["labels"] = torch.full((3, 4), IGNORE_INDEX)
     loss, gradients = loss_and_gradients(trainer, SPEEDUPS, batch)
     assert loss == 0.0
     assert not gradients.any()
 
 
-def test_the_model_is_restored_afterwards(tokenizer, tokenized, tmp_path):
-    trainer = make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
+def test_the_model_is_restored_afterwards(trainer):
     ids = torch.tensor([[5, 6, 7]])
     before = trainer.model(input_ids=ids).logits
     with pytest.raises(KeyboardInterrupt), speedups.apply_speedups(trainer, SPEEDUPS):
@@ -175,9 +155,7 @@ def test_the_model_is_restored_afterwards(tokenizer, tokenized, tmp_path):
     assert torch.equal(trainer.model(input_ids=ids).logits, before)
 
 
-def test_a_training_has_the_losses_and_token_counts_of_the_stock_trainer(
-    tokenizer, tokenized, tmp_path
-):
+def test_a_training_has_the_losses_and_token_counts_of_the_stock_trainer(tokenized, tmp_path):
     """With accumulated batches, whose target tokens are counted together, and with validation."""
     logs = []
     for names in ([], list(SPEEDUPS)):
@@ -187,9 +165,7 @@ def test_a_training_has_the_losses_and_token_counts_of_the_stock_trainer(
             lora_dropout=0.0,
             speedups=names,
         )
-        base, folder = models.load_base("mini", "nf4"), tmp_path / str(len(names))
-        torch.manual_seed(0)
-        logs.append(sft_qlora.train(base, tokenizer, tokenized, recipe, folder=folder)[1])
+        logs.append(train(tokenized, recipe, tmp_path / str(len(names)))[1])
     stock, ours = logs
     assert ours["loss"].tolist() == pytest.approx(stock["loss"].tolist(), rel=1e-4)
     assert ours["tokens"].tolist() == stock["tokens"].tolist()
@@ -198,34 +174,18 @@ def test_a_training_has_the_losses_and_token_counts_of_the_stock_trainer(
     assert validation[0]
 
 
-def test_nf4_and_nf4_dequantized_are_the_same_model():
-    nf4, dequantized = (models.load_base("mini", kind) for kind in ("nf4", "nf4_dequantized"))
-    layer = dequantized.model.layers[0].mlp.up_proj
-    assert type(layer) is torch.nn.Linear
-    assert not torch.equal(
-        layer.weight, models.load_base("mini").model.layers[0].mlp.up_proj.weight
-    )
-    ids = torch.arange(5, 45)[None]
-    with models.freeze_quantization(nf4):
-        logits = [model.train()(input_ids=ids).logits for model in (nf4, dequantized)]
-    torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("config", [GPT2Config(n_layer=1), FalconConfig(num_hidden_layers=1)])
 def test_target_tail_is_rejected_exactly_for_a_base_without_mlp(config):
     with torch.device("meta"):
         base = AutoModelForCausalLM.from_config(config)
-    if hasattr(speedups.decoder_layers(base)[-1], "mlp"):
+    has_mlp = hasattr(speedups.decoder_layers(base)[-1], "mlp")
+    rejected = pytest.raises(ValueError, match="have no `mlp`")
+    with contextlib.nullcontext() if has_mlp else rejected:
         speedups.require_supported_speedups(SPEEDUPS, base)
-    else:
-        with pytest.raises(ValueError, match="have no `mlp`"):
-            speedups.require_supported_speedups(SPEEDUPS, base)
 
 
-def test_a_row_padded_in_front_retains_its_padding_mask(tokenizer, tokenized, tmp_path):
-    trainer = make_trainer(models.load_base("mini"), tokenizer, tokenized, tmp_path)
-    padded_behind = batch_of(trainer)
-    has_mask = []
+def test_a_row_padded_in_front_retains_its_padding_mask(trainer):
+    padded_behind, has_mask = batch_of(trainer), []
     trainer.model.get_base_model().register_forward_pre_hook(
         lambda _, args, kwargs: has_mask.append("attention_mask" in kwargs), with_kwargs=True
     )
@@ -236,24 +196,22 @@ def test_a_row_padded_in_front_retains_its_padding_mask(tokenizer, tokenized, tm
     assert has_mask == [False, True]
 
 
-def test_documents_quote_the_table_of_speed_and_no_speed_is_there_without_parity():
+def test_pages_quote_the_table_of_speed_and_no_speed_is_there_without_parity():
     table = pd.read_csv(root() / "benchmarks" / "results" / "sft_speed.csv")
     assert table["parity"].all() == table["ratio"].notna().all()
     assert table["loss_difference"].astype(float).max() <= 1e-5
     ours = table[table["subject"] == "ours"].set_index("vocabulary")["ratio"]
-    for file in ("docs/recipes.md", "benchmarks/README.md", "outputs/LOG.md"):
+    for file in ("benchmarks/README.md", "outputs/LOG.md"):
         text = " ".join((root() / file).read_text(encoding="utf-8").split())
         assert f"{ours[1024]} times" in text
         assert f"{ours[8192]} " in text
 
 
-def test_a_dequantized_base_trains_to_the_losses_of_the_quantized_one(
-    tokenizer, tokenized, tmp_path
-):
+def test_a_dequantized_base_trains_to_the_losses_of_the_quantized_one(tokenized, tmp_path):
     losses, recipe = [], toy_recipe(num_epochs=1.0)
     for quantize in ("nf4", "nf4_dequantized"):
-        base, folder = models.load_base("mini", quantize), tmp_path / quantize
-        torch.manual_seed(0)
-        _, log = sft_qlora.train(base, tokenizer, tokenized, recipe, folder=folder)
+        model, log = train(tokenized, recipe, tmp_path / quantize, quantize)
+        layer = model.get_base_model().model.layers[0].mlp.up_proj.base_layer
+        assert (type(layer) is torch.nn.Linear) == (quantize == "nf4_dequantized")
         losses.append(log["loss"].tolist())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)

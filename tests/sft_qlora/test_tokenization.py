@@ -14,8 +14,6 @@ from clinical_camel.data import Article, Section
 from clinical_camel.models import IGNORE_INDEX
 from clinical_camel.sft_qlora import tokenization
 
-# ------------------------------------------------------------------------------ unknown words
-
 
 def word_tokenizer(*words):
     """A tokenizer whose vocabulary is these words only."""
@@ -36,24 +34,14 @@ def test_words_without_a_token_are_rejected_with_the_first_row():
     with pytest.raises(ValueError, match="toy: .* a word of 2 of 3 rows, first in b: ω, β; remove"):
         sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 64)
     assert len(sft_qlora.tokenize_mixture(tokenizer, {"toy": rows[:1]}, "assistant", 64).rows) == 1
-
-
-def test_a_dialogue_with_an_unknown_word_is_rejected():
     with pytest.raises(ValueError, match="1 of 1 rows, first in gout: Question"):
-        sft_qlora.tokenize_mixture(
-            word_tokenizer("on", "gout"), {"toy": [make_dialogue("gout", 1)]}, "all", 64
-        )
+        sft_qlora.tokenize_mixture(tokenizer, {"toy": [make_dialogue("gout", 1)]}, "all", 64)
 
 
-def test_the_unknown_token_as_text_is_not_an_unknown_word():
-    assert tokenization.find_unknown_words(word_tokenizer("the", "token"), "the token <unk>") == []
-
-
-def test_a_byte_level_tokenizer_has_tokens_for_every_word(tokenizer):
-    assert tokenization.find_unknown_words(tokenizer, "ω β 漢字 ☃") == []
-
-
-# ----------------------------------------------------------------------- truncated and dropped
+def test_only_a_word_without_a_token_is_unknown(tokenizer):
+    find = tokenization.find_unknown_words
+    assert find(word_tokenizer("the", "token"), "the token <unk>") == []
+    assert find(tokenizer, "ω β 漢字 ☃") == []  # bytes
 
 
 def test_a_dialogue_that_is_too_long_loses_complete_exchanges_from_its_end(tokenizer):
@@ -95,13 +83,9 @@ def test_every_token_of_an_article_is_a_target(tokenizer):
     assert max(len(row["input_ids"]) for row in tokenized.rows) == 64
     joined = [i for row in tokenized.rows for i in row["input_ids"]]
     assert tokenizer.decode(joined, skip_special_tokens=True) == data.format_article(article)
-
-
-def test_a_last_window_of_one_token_is_dropped(tokenizer):
-    article = Article(id="a", title="Gout", sections=[Section(heading="", text="It hurts. " * 9)])
-    ids = len(models.tokenize_document(tokenizer, data.format_article(article))["input_ids"])
-    windows = tokenization.tokenize_windows(tokenizer, article, ids - 1)
-    assert [len(window["input_ids"]) for window in windows] == [ids - 1]
+    all_but_one = len(joined) - 1  # a last window of one token is dropped: nothing predicts it
+    (window,) = tokenization.tokenize_windows(tokenizer, article, all_but_one)
+    assert len(window["input_ids"]) == all_but_one
 
 
 def test_the_loss_mask_is_shown_in_brackets(tokenizer):
@@ -111,9 +95,6 @@ def test_the_loss_mask_is_shown_in_brackets(tokenizer):
         "<s><|user|>Question 0 on x?<|end|><|assistant|>[[Answer 0 on x.</s>]]"
         "<|user|>Question 1 on x?<|end|><|assistant|>[[Answer 1 on x.</s>]]"
     )
-
-
-# ------------------------------------------------------------------------------ validation rows
 
 
 def test_validation_rows_share_no_article_with_training_rows():

@@ -4,8 +4,8 @@ import os
 
 import pytest
 import torch
-from tests.support.toy_training import toy_recipe
-from transformers import AutoModelForCausalLM, BloomConfig, LlamaConfig, MistralConfig, Qwen3Config
+from tests.support.toy_training import BASES, toy_recipe, train
+from transformers import AutoModelForCausalLM
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.models import IGNORE_INDEX
@@ -31,7 +31,7 @@ def trainer_of(tokenizer, tokenized, tmp_path, monkeypatch, quantize="nf4", **ch
     return trainers[0]
 
 
-def test_the_trainer_trains_on_every_assistant_turn_and_on_nothing_else(
+def test_the_trainer_trains_a_float32_adapter_on_every_assistant_turn_and_nothing_else(
     tokenizer, tokenized, tmp_path, monkeypatch
 ):
     trainer = trainer_of(tokenizer, tokenized, tmp_path, monkeypatch)
@@ -39,55 +39,40 @@ def test_the_trainer_trains_on_every_assistant_turn_and_on_nothing_else(
     targets = [label for label in row["labels"] if label != IGNORE_INDEX]
     expected = "".join(f"Answer {i} on case 2.</s>" for i in range(3))
     assert tokenizer.decode(targets) == expected
-
-
-def count_labels(rows):
-    return sum(label != IGNORE_INDEX for row in rows for label in row["labels"])
+    kinds = {p.dtype for p in trainer.model.parameters() if p.requires_grad}
+    assert kinds == {torch.float32}
+    layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
+    assert type(layer).__name__ == "Linear4bit"
 
 
 def test_packing_preserves_every_loss_mask(tokenizer, tokenized, tmp_path, monkeypatch):
     trainer = trainer_of(tokenizer, tokenized, tmp_path, monkeypatch, packing=True)
     assert len(trainer.train_dataset) < len(tokenized.rows)
-    assert count_labels(trainer.train_dataset) == count_labels(tokenized.rows)
+    packed, separate = (
+        sum(label != IGNORE_INDEX for row in rows for label in row["labels"])
+        for rows in (trainer.train_dataset, tokenized.rows)
+    )
+    assert packed == separate
 
 
-def test_packed_dialogues_do_not_attend_to_each_other(tokenizer, tokenized, tmp_path, monkeypatch):
-    """The summed loss of all target tokens equals that of separate dialogues.
-
-    In float32: in 4 bits some CPUs multiply few rows and many by different kernels.
-    """
-    trainer = trainer_of(tokenizer, tokenized, tmp_path, monkeypatch, quantize="", packing=True)
-    packed, separate = packed_and_separate(trainer.model.eval(), trainer, tokenized)
-    assert packed == pytest.approx(separate, rel=1e-5)
-
-
-SMALL = {"vocab_size": 2048, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-GATED = SMALL | {"intermediate_size": 96, "num_key_value_heads": 2, "initializer_range": 0.3}
-
-
-@pytest.mark.parametrize(
-    ("config", "differs"),
-    [
-        (LlamaConfig(**GATED), False),
-        (MistralConfig(**GATED, sliding_window=4096), False),
-        (Qwen3Config(**GATED, head_dim=16), False),
-        (BloomConfig(vocab_size=2048, n_layer=2, n_head=4, initializer_range=0.3), True),
-    ],
-    ids=lambda value: getattr(value, "model_type", ""),
-)
+@pytest.mark.parametrize("name", BASES)
 def test_packing_is_correct_exactly_for_bases_that_accept_positions(
-    config, differs, tokenizer, tokenized, tmp_path, monkeypatch
+    name, tokenizer, tokenized, tmp_path, monkeypatch
 ):
     trainer = trainer_of(tokenizer, tokenized, tmp_path, monkeypatch, quantize="", packing=True)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = AutoModelForCausalLM.from_config(BASES[name]).eval()
     packed, separate = packed_and_separate(model, trainer, tokenized)
-    assert models.accepts_position_ids(model) is not differs
-    assert (abs(packed / separate - 1) > 1e-5) is differs  # so `train` rejects packing for BLOOM
+    assert models.accepts_position_ids(model) is (name != "bloom")
+    differs = abs(packed / separate - 1) > 1e-5
+    assert differs is (name == "bloom")  # so `train` rejects packing for BLOOM
 
 
 def packed_and_separate(model, trainer, tokenized):
-    """The summed loss of all target tokens, packed as the trainer does and row by row."""
+    """The summed loss of all target tokens, packed as the trainer does and row by row.
+
+    In float32: in 4 bits some CPUs multiply few rows and many by different kernels.
+    """
     packed, separate = 0.0, 0.0
     with torch.inference_mode():
         for row in trainer.train_dataset:
@@ -127,25 +112,13 @@ def test_padding_with_the_end_token_masks_no_end_token(packing, tokenized, tmp_p
         assert len(set(lengths)) > 1
 
 
-def test_the_adapter_is_trained_in_float32_on_a_4_bit_base(
-    tokenizer, tokenized, tmp_path, monkeypatch
-):
-    trainer = trainer_of(tokenizer, tokenized, tmp_path, monkeypatch)
-    kinds = {p.dtype for p in trainer.model.parameters() if p.requires_grad}
-    assert kinds == {torch.float32}
-    layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
-    assert type(layer).__name__ == "Linear4bit"
-
-
 @pytest.mark.parametrize("validation", [0.0, 0.25])
-def test_a_resumed_run_equals_the_uninterrupted_run(validation, tokenizer, tokenized, tmp_path):
+def test_a_resumed_run_equals_the_uninterrupted_run(validation, tokenized, tmp_path):
     """Validation changes a 4-bit base on some CPUs: see `models.freeze_quantization`."""
     recipe = toy_recipe(validation_fraction=validation)
 
     def run(folder):
-        base = models.load_base("mini", "nf4")
-        torch.manual_seed(0)
-        model, log = sft_qlora.train(base, tokenizer, tokenized, recipe, folder=folder)
+        model, log = train(tokenized, recipe, folder)
         weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
         return log, weights
 

@@ -41,10 +41,13 @@ def repeat_text(text: str, turns: int = 2) -> Consultation:
     return Consultation(id="hostile", turns=rows, note="Plan:\nRest.")
 
 
-def patch_outputs(monkeypatch, *texts: str, ended: bool = True) -> None:
-    """Let every model write these texts in turn, whatever its prompts."""
+def patch_outputs(monkeypatch, *texts: str) -> list[str]:
+    """Let every model write these texts in turn; return the prompts as they are sent."""
+    sent = []
 
     def generate(llm, prompts, decoding, **_):
-        return ((i, texts[i % len(texts)], ended) for i in range(len(prompts)))
+        sent.extend(prompts)
+        return ((i, texts[i % len(texts)], True) for i in range(len(prompts)))
 
     monkeypatch.setattr(models, "generate", generate)
+    return sent

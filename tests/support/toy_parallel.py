@@ -8,38 +8,33 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import torch
-from tests.support.toy_training import toy_recipe
+from tests.support.project import make_messages
+from tests.support.toy_training import toy_recipe, train
 
 from clinical_camel import data, models, sft_qlora
 from clinical_camel.sft_qlora import data_parallel
 
 
-def train(folder: Path, batch_size: int) -> pd.DataFrame:
+def train_rank(folder: Path, batch_size: int) -> pd.DataFrame:
     """Train on 8 rows with the shipped base in NF4; return the log and save the adapter."""
     tokenizer = models.load_tokenizer("mini")
-    rows = [data.Dialogue(id=str(i), source="toy", messages=messages_of(i)) for i in range(8)]
+    rows = []
+    for i in range(8):  # answers of different lengths
+        messages = make_messages(f"Is it {i}?", " ".join(["No."] * (1 + i % 3)))
+        rows.append(data.Dialogue(id=str(i), source="toy", messages=messages))
     tokenized = sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 256)
-    base = models.load_base("mini", "nf4")
     recipe = toy_recipe(
         batch_size=batch_size, lora_dropout=0.0, optimizer="adamw_torch", save_steps=2
     )
-    torch.manual_seed(0)
-    model, log = sft_qlora.train(base, tokenizer, tokenized, recipe, folder=folder)
+    model, log = train(tokenized, recipe, folder)
     model.save_pretrained(folder / f"adapter_{data_parallel.rank()}", save_embedding_layers=False)
     return log
-
-
-def messages_of(i: int) -> list[dict[str, str]]:
-    """Return a question and an answer whose length depends on the number."""
-    answer = " ".join(["No."] * (1 + i % 3))
-    return [{"role": "user", "content": f"Is it {i}?"}, {"role": "assistant", "content": answer}]
 
 
 def main(folder: Path) -> None:
     """Train, delete the last checkpoint as if killed before it, and train again."""
     for attempt in ("complete", "resumed"):
-        log = train(folder, batch_size=2)
+        log = train_rank(folder, batch_size=2)
         if not data_parallel.rank():
             log.to_csv(folder / f"{attempt}.csv", index=False)
         if not data_parallel.rank() and attempt == "complete":

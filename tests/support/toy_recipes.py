@@ -19,7 +19,6 @@ from transformers import (
     AutoModelForCausalLM,
     BloomConfig,
     LlamaConfig,
-    PretrainedConfig,
     Qwen3Config,
 )
 
@@ -57,17 +56,6 @@ def list_studies() -> list[str]:
     return [study for study in studies if load_recipe(study).model != "mini"]
 
 
-def find_base(model: str) -> tuple[PretrainedConfig, str]:
-    """Return the small architecture and the tokenizer family of a base.
-
-    Raises LookupError for an unknown base.
-    """
-    for prefix, base in BASES.items():
-        if model.startswith(prefix):
-            return base
-    raise LookupError(f"{model}: no architecture for this base; add it to BASES")
-
-
 def make_rows(spec: str) -> list[Dialogue]:
     """Return some rows in the shape of this source, its own rows if their licence allows it."""
     if spec == "sharegpt" and (root() / SHAREGPT.partition("@")[2]).is_file():
@@ -91,7 +79,7 @@ def make_rows(spec: str) -> list[Dialogue]:
 def try_recipe(study: str, folder: Path, steps: int = 6, **changes: Any) -> dict[str, Any]:
     """Train about `steps` steps of a study's recipe, and return a row of the table."""
     recipe = load_recipe(study).model_copy(update=changes)
-    config, family = find_base(recipe.model)
+    config, family = next(BASES[p] for p in BASES if recipe.model.startswith(p))
     rows = {spec: make_rows(spec) for spec in recipe.mixture}
     with mock.patch.dict(os.environ, {"CLINICAL_CAMEL_ROOT": str(folder)}):
         write_tokenizer(family, folder / "base")

@@ -125,7 +125,7 @@ class StepSettings(Settings):
     many_processes: ClassVar[bool] = False
 
     study: Text = Field("mini_camel", description="params folder; results go to outputs/<study>/")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="every random choice")  # numpy's limit
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="fixes every random choice")  # of numpy
 
 
 def _names(cls: type[Settings]) -> list[str]:
@@ -247,7 +247,7 @@ def parameters_cell(cls: type[StepSettings]) -> str:
 
     >>> print(parameters_cell(StepSettings))
     study: str = "mini_camel"  # params folder; results go to outputs/<study>/
-    seed: int = 0  # every random choice
+    seed: int = 0  # fixes every random choice
     """
     own = [name for name in cls.model_fields if name not in StepSettings.model_fields]
     fields = {name: cls.model_fields[name] for name in ("study", *own, "seed")}

@@ -18,47 +18,58 @@ class Synthesis(StepSettings):
     articles: list[ArticleSpec] = Field(
         ["mini_articles"],
         min_length=1,
-        description="dataset specs: a registered name, name@path, or a path",
+        description="datasets to rewrite: for each a registered name, a path, or name@path",
     )
     questions: list[TrainingQuestionSpec] = Field(
-        ["mini_exam_train"], description="training questions to explain; may be empty"
+        ["mini_exam_train"], description="datasets of training questions to explain; may be empty"
     )
     exemplar_count: Limit = Field(
-        5, description="questions of each set reserved as few-shot examples for step 03"
+        5, description="questions of each dataset left out here: few-shot examples for step 03"
     )
     teacher: TeacherSettings = Field(
         Extractive(),
-        description="kind: extractive, local, openai or replay; settings of each: docs/teachers.md",
+        description="kind: extractive, local, openai or replay; their settings: docs/teachers.md",
     )
     student: Text = Field(
-        "mini", description="base model that step 02 tunes; the teacher's terms may exclude it"
+        "mini", description="base model for step 02; some teachers' terms of use forbid training it"
     )
     licences: dict[str, Text] = Field(
-        {}, description="licence per source; overrides the article's own"
+        {}, description="source: licence that replaces the licence stated in its articles"
     )
-    dialogues_per_article: Count = Field(5, description="the paper: about five")
-    exchanges_per_dialogue: Count = Field(6, description="the paper: about five on average")
-    min_exchanges: Count = Field(2, description="an article dialogue with fewer is rejected")
+    dialogues_per_article: Count = Field(
+        5, description="dialogues requested for each article; about five in the paper"
+    )
+    exchanges_per_dialogue: Count = Field(
+        6, description="exchanges requested for each dialogue; about five on average in the paper"
+    )
+    min_exchanges: Count = Field(
+        2, description="article dialogues with fewer exchanges are rejected"
+    )
     passages_per_question: Count = Field(
-        5, description="article passages from which a language model may explain the right option"
+        5,
+        description="maximum article passages that a language model receives to explain a question",
     )
     support: Literal[SUPPORT] = Field(
         "verbatim",
-        description="an assistant sentence must be verbatim in the source, or linked (reworded)",
+        description="verbatim: answers must copy source sentences; linked: answers may reword them",
     )
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2})?$")] = Field(
-        "en", description='two-letter code of the dialogues\' language; "" accepts any'
+        "en", description="two-letter code of the required language; empty accepts any language"
     )
     near_duplicate_threshold: Share = Field(
-        0.9, description="Jaccard similarity of 5-word shingles; 0.0 disables the filter"
+        0.9,
+        description="Jaccard similarity of 5-word runs that makes a near-duplicate; 0.0: no filter",
     )
     evaluation_sets: list[EvaluationSpec] = Field(
-        ["mini_exam", "mini_exam_primer"], description="no dialogue may contain their questions"
+        ["mini_exam", "mini_exam_primer"],
+        description="exams of step 03; no dialogue may contain their questions",
     )
     article_limits: dict[str, Limit] = Field(
-        {}, description="most articles per source, by its label; a missing source has no limit"
+        {}, description="source: most articles to use; sources not named here have no limit"
     )
-    question_limit: Limit = Field(0, description="questions of each set; 0 means all")
+    question_limit: Limit = Field(
+        0, description="most questions to use from each dataset; 0 means all"
+    )
 
     def check_together(self) -> Iterator[str]:
         if self.min_exchanges > self.exchanges_per_dialogue:

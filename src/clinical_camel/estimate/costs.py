@@ -45,12 +45,12 @@ def estimate_step(
     settings = job.settings
     if isinstance(settings, dbke.Synthesis):
         if isinstance(settings.teacher, dbke.Local):
-            return _estimate_local_teacher(job, settings, machine, config_file)
+            return _estimate_inference(job, machine, config_file)
         return _estimate_synthesis(job, settings, machine or "cpu")
     if isinstance(settings, sft_qlora.Recipe):
         return _estimate_training(job, settings, machine, config_file, tokens_per_second)
     if isinstance(settings, eval_fewshot.Design | note_synthesis.NoteTask):
-        return _estimate_inference(job, settings, machine, config_file)
+        return _estimate_inference(job, machine, config_file)
     parts = {"libraries": MACHINES["cpu"].libraries["tables"]}
     seconds = {"work": speed.STEP_SECONDS}
     return Cost(
@@ -82,7 +82,7 @@ def _estimate_training(
             f"gradient_checkpointing_layers: {fewest} of {base.layers} are enough on this machine; "
             f"{limit}more take longer"
         )
-    seconds = _estimate_start(base, disk, profile)
+    seconds = _estimate_start(base, disk)
     if tokens_per_second:
         seconds["work"] = done.tokens / tokens_per_second
     else:
@@ -91,45 +91,31 @@ def _estimate_training(
     return Cost(job.study, job.step, name, done, base, parts, disk, seconds, advice)
 
 
-def _estimate_inference(
-    job: Job,
-    settings: eval_fewshot.Design | note_synthesis.NoteTask,
-    machine: str,
-    config_file: str,
-) -> Cost:
-    base = find_base(settings.model, config_file)
+def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
+    """Estimate dialogues by a language model on this machine, scored exams, or notes."""
+    settings, lora_weights, adapter_weights = job.settings, 0, 0
+    loaded = settings.teacher if isinstance(settings, dbke.Synthesis) else settings
+    base = find_base(loaded.model, config_file)
     name = speed.choose_machine(base, machine)
-    tokenizer = work.load_local_tokenizer(settings.model, settings.chat_template)
-    if isinstance(settings, eval_fewshot.Design):
-        count, estimate_memory = work.count_scoring, memory.estimate_scoring
-        evaluations = len(settings.num_shots) * len(settings.protocols)
+    estimate_memory = memory.estimate_generation
+    if isinstance(settings, dbke.Synthesis):
+        done = work.count_dialogues(settings)
+        tables = _estimate_dialogue_tables(settings, done)
     else:
-        count, estimate_memory = work.count_notes, memory.estimate_generation
-        evaluations = 1
-    done = count(settings, tokenizer, base.context)
-    lora_weights = count_lora_weights(settings.adapters, base)
-    adapter_weights = lora_weights * sum(map(bool, settings.adapters.values()))
-    parts = estimate_memory(base, settings, done, MACHINES[name], adapter_weights)
+        count, evaluations = work.count_notes, 1
+        if isinstance(settings, eval_fewshot.Design):
+            count, estimate_memory = work.count_scoring, memory.estimate_scoring
+            evaluations = len(settings.num_shots) * len(settings.protocols)
+        tokenizer = work.load_local_tokenizer(settings.model, settings.chat_template)
+        done = count(settings, tokenizer, base.context)
+        lora_weights = count_lora_weights(settings.adapters, base)
+        adapter_weights = lora_weights * sum(map(bool, settings.adapters.values()))
+        tables = ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)
+    parts = estimate_memory(base, loaded, done, MACHINES[name], adapter_weights)
     disk = _estimate_download(base)
-    disk |= {"tables": ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)}
-    seconds = _estimate_start(base, disk, MACHINES[name])
+    seconds = _estimate_start(base, disk)
     seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, MACHINES[name])
-    return Cost(job.study, job.step, name, done, base, parts, disk, seconds)
-
-
-def _estimate_local_teacher(
-    job: Job, settings: dbke.Synthesis, machine: str, config_file: str
-) -> Cost:
-    """Estimate dialogues by a language model on this machine."""
-    base = find_base(settings.teacher.model, config_file)
-    name = speed.choose_machine(base, machine)
-    done = work.count_dialogues(settings)
-    parts = memory.estimate_generation(base, settings.teacher, done, MACHINES[name])
-    disk = _estimate_download(base)
-    seconds = _estimate_start(base, disk, MACHINES[name])
-    seconds["work"] = speed.estimate_seconds(base, 0, 0.0, done, MACHINES[name])
-    disk |= {"tables": _estimate_dialogue_tables(settings, done)}
-    return Cost(job.study, job.step, name, done, base, parts, disk, seconds)
+    return Cost(job.study, job.step, name, done, base, parts, disk | {"tables": tables}, seconds)
 
 
 def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cost:
@@ -155,11 +141,9 @@ def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cos
     return replace(cost, seconds=seconds, money=prices / 1e6, money_cap=teacher.money_cap)
 
 
-def _estimate_start(
-    base: Base, disk: Mapping[str, int], machine: speed.Machine
-) -> dict[str, float]:
+def _estimate_start(base: Base, disk: Mapping[str, int]) -> dict[str, float]:
     """Return the seconds until a base model is downloaded and loaded."""
-    loading = speed.STEP_SECONDS + base.parameters * WEIGHT_SIZE / machine.read_bytes
+    loading = speed.STEP_SECONDS + base.parameters * WEIGHT_SIZE / speed.READ
     return {"download": disk.get("download", 0) / speed.DOWNLOAD, "loading": loading}
 
 

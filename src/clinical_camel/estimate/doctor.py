@@ -101,50 +101,32 @@ def check_packages() -> Findings:
     if not lock.is_file():
         yield Finding("warning", "packages", "no requirements.lock here", "use a clone")
         return
-    differences = compare_versions(parse_lock(lock.read_text(encoding="utf-8")), list_installed())
-    missing = [text for text in differences if text.endswith("is not installed")]
-    other = sorted(set(differences) - set(missing))
-    for status, texts in (("problem", missing), ("warning", other)):
+    locked = re.findall(
+        r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.!+-]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    file = root() / "pyproject.toml"
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""  # none outside a clone
+    dependencies = tomllib.loads(text).get("project", {}).get("dependencies", [])
+    direct = {_normalize(re.split(r"[=\[ ;<>!~]", line)[0]) for line in dependencies}
+    installed, missing, other = list_installed(), [], []
+    for name, version in locked:
+        current = installed.get(_normalize(name), "")
+        if not current and _normalize(name) in direct:  # one that only extras need may be missing
+            missing.append(f"{name} is not installed")
+        elif current and current.partition("+")[0] != version:  # 2.13.0+cpu counts as 2.13.0
+            other.append(f"{name} {current}, the lock has {version}")
+    for status, texts in (("problem", missing), ("warning", sorted(other))):
         if texts:
             more = f" and {len(texts) - 6} more" if len(texts) > 6 else ""
             remedy = "pip install -r requirements.lock"
             yield Finding(status, "packages", f"{', '.join(texts[:6])}{more}", remedy)
-    if not differences:
+    if not missing and not other:
         yield Finding("ok", "packages", "as in requirements.lock")
-
-
-def parse_lock(text: str) -> dict[str, str]:
-    """Return versions by name, from the lines `name==version` of a lock file."""
-    return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.!+-]+)", text, re.MULTILINE))
 
 
 def list_installed() -> dict[str, str]:
     """Return the version of every installed package, by normalized name."""
     return {_normalize(d.name): d.version for d in importlib.metadata.distributions() if d.name}
-
-
-def compare_versions(locked: dict[str, str], installed: dict[str, str]) -> list[str]:
-    """Return the differences from the lock file; a build such as 2.13.0+cpu counts as 2.13.0.
-
-    A direct dependency must be installed; a package that only extras need may be missing.
-    """
-    names = (re.split(r"[=\[ ;<>!~]", line)[0] for line in _read_dependencies())
-    direct = set(map(_normalize, names))
-    differences = []
-    for name, version in locked.items():
-        current = installed.get(_normalize(name))
-        if current is None and _normalize(name) in direct:
-            differences.append(f"{name} is not installed")
-        elif current is not None and current.partition("+")[0] != version:
-            differences.append(f"{name} {current}, the lock has {version}")
-    return differences
-
-
-def _read_dependencies() -> list[str]:
-    """Return the dependencies in pyproject.toml; [] outside a clone."""
-    file = root() / "pyproject.toml"
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return tomllib.loads(text).get("project", {}).get("dependencies", [])
 
 
 def _normalize(name: str) -> str:
@@ -174,7 +156,10 @@ def check_gpus() -> Findings:
         remedy = "enough for the embedded study; larger ones need a GPU, its driver, torch for CUDA"
         yield Finding("warning", "GPU", f"none that torch can use ({build})", remedy)
         return
-    yield from check_gpu_count(torch.cuda.device_count())
+    if (count := torch.cuda.device_count()) > 1:  # transformers' Trainer would use DataParallel
+        remedy = "choose one: export CUDA_VISIBLE_DEVICES=0 before the runner or JupyterLab starts"
+        text = f"{count} are visible: the trainer would split every batch over all of them"
+        yield Finding("problem", "GPUs", text, remedy)
     free, total = torch.cuda.mem_get_info(0)
     major, minor = torch.cuda.get_device_capability(0)
     name = torch.cuda.get_device_name(0)
@@ -186,14 +171,6 @@ def check_gpus() -> Findings:
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         remedy = "computations use float16, which may overflow; use an A100 or newer"
         yield Finding("warning", "bfloat16", "not supported by this GPU", remedy)
-
-
-def check_gpu_count(count: int) -> Findings:
-    """Yield a problem for several visible GPUs: transformers' Trainer would use DataParallel."""
-    if count > 1:
-        remedy = "choose one: export CUDA_VISIBLE_DEVICES=0 before the runner or JupyterLab starts"
-        text = f"{count} are visible: the trainer would split every batch over all of them"
-        yield Finding("problem", "GPUs", text, remedy)
 
 
 def find_gpu() -> tuple[str, int]:
@@ -247,9 +224,8 @@ def check_template(model: str, chat_template: str) -> Findings:
         yield Finding("problem", "template", str(error))
         return
     except OSError:
-        yield Finding(
-            "warning", "template", f"not checked: no tokenizer of {model} on this machine"
-        )
+        text = f"not checked: no tokenizer of {model} on this machine"
+        yield Finding("warning", "template", text)
         return
     problems = list(check_loss_mask(tokenizer, row))
     for problem in problems:
@@ -331,13 +307,14 @@ def check_hub(bases: list[str], offline: bool = False) -> Findings:
     if offline:
         yield Finding("ok", "hub", "not checked: HF_HUB_OFFLINE is set")
         return
-    if not request_status(HUB):
+    token = get_token() or ""
+    if not send_request("HEAD", HUB, token)[0]:
         remedy = f"needed for {', '.join(wanted)}" if wanted else ""
         yield Finding("warning" if wanted else "ok", "hub", "not checked: no network", remedy)
         return
     yield Finding("ok", "hub", f"{HUB} answers")
     for base in wanted:
-        status = request_status(f"{HUB}/{base}/resolve/main/config.json")
+        status, _ = send_request("HEAD", f"{HUB}/{base}/resolve/main/config.json", token)
         yield interpret_access(base, status)
 
 
@@ -360,11 +337,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
-
-
-def request_status(address: str) -> int:
-    """Return the status of a HEAD request with the stored token, if any; 0 without a network."""
-    return send_request("HEAD", address, get_token() or "")[0]
 
 
 def send_request(method: str, address: str, token: str) -> tuple[int, bytes]:

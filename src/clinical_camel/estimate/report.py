@@ -95,23 +95,21 @@ def _format_parts(sizes: Mapping[str, int]) -> str:
 
 def format_total(costs: Sequence[Cost], rate: float) -> list[str]:
     """Return the table of the study; its last row is the total."""
+
+    def format_row(name: str, part: Sequence[Cost], tokens: str, steps: str) -> tuple[str, ...]:
+        hours = sum(sum(cost.seconds.values()) for cost in part) / 3600
+        memory = _format_gb(max(sum(cost.memory.values()) for cost in part))
+        disk = _format_gb(sum(sum(cost.disk.values()) for cost in part))
+        money = hours * rate + sum(cost.money for cost in part)
+        at_least = "at least " * any(cost.work.unknown for cost in part)
+        time = f"{at_least}{hours:.2f}"
+        return name, tokens, steps, memory, disk, time, f"{money:,.2f}" if money else ""
+
     rows = [("step", "tokens", "steps", "memory GB", "disk GB", "hours", "cost")]
     for cost in costs:
-        hours = sum(cost.seconds.values()) / 3600
-        tokens, steps = (
-            f"{n:,}" if n else "" for n in (cost.work.tokens, cost.work.optimizer_steps)
-        )
-        sizes = (_format_gb(sum(cost.memory.values())), _format_gb(sum(cost.disk.values())))
-        money = _format_money(hours * rate + cost.money)
-        hours = _format_hours(hours, bool(cost.work.unknown))
-        rows.append((cost.step, tokens, steps, *sizes, hours, money))
-    hours = sum(sum(cost.seconds.values()) for cost in costs) / 3600
-    largest = max(sum(cost.memory.values()) for cost in costs)
-    disk = sum(sum(cost.disk.values()) for cost in costs)
-    money = _format_money(hours * rate + sum(cost.money for cost in costs))
-    hours = _format_hours(hours, any(cost.work.unknown for cost in costs))
-    rows.append(("total", "", "", _format_gb(largest), _format_gb(disk), hours, money))
-    return _format_table(rows)
+        counts = (cost.work.tokens, cost.work.optimizer_steps)
+        rows.append(format_row(cost.step, [cost], *(f"{n:,}" if n else "" for n in counts)))
+    return _format_table([*rows, format_row("total", costs, "", "")])
 
 
 def format_errors(runs: Sequence[Measured]) -> list[str]:
@@ -163,11 +161,3 @@ def _format_time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _format_hours(hours: float, is_minimum: bool) -> str:
-    return f"{'at least ' * is_minimum}{hours:.2f}"
-
-
-def _format_money(money: float) -> str:
-    return f"{money:,.2f}" if money else ""

@@ -118,15 +118,13 @@ def find_base(model: str, config_file: str = "") -> Base:
 
 
 def _load_config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
-    if config_file:
-        if not Path(config_file).is_file():
-            raise PlanError(f"--config: no file {config_file}; name a model's config.json")
-        values = json.loads(Path(config_file).read_text(encoding="utf-8"))
-        return _make_config(values, f"--config {config_file}"), config_file
-    file = Path(models.locate(model)) / "config.json"
+    file = Path(config_file or Path(models.locate(model)) / "config.json")
+    if config_file and not file.is_file():
+        raise PlanError(f"--config: no file {config_file}; name a model's config.json")
     if file.is_file():
         values = json.loads(file.read_text(encoding="utf-8"))
-        return _make_config(values, f"model: {model}"), "config.json"
+        where = f"--config {config_file}" if config_file else f"model: {model}"
+        return _make_config(values, where), config_file or "config.json"
     if model in SHAPES:
         return _make_config(SHAPES[model], model), "table of shapes"
     raise PlanError(

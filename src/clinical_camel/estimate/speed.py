@@ -4,7 +4,7 @@ measured: in a run.json of this repository. published: in the named source. calc
 published figures. assumed: not measured; use your own number instead.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clinical_camel.estimate.shapes import Base
 from clinical_camel.estimate.work import Work
@@ -12,23 +12,6 @@ from clinical_camel.estimate.work import Work
 GB = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A machine profile. A decoding step takes `layer_seconds` per layer, and reads all weights."""
-
-    memory: int  # bytes; 0: unknown
-    flops: float  # operations per second that a run reaches
-    layer_seconds: float
-    weights_per_second: float  # NF4 weights unpacked per second
-    read_bytes: float  # per second, from the disk
-    number_size: int  # bytes of an unquantized number
-    logit_tiles: int  # copies of a tile of logits in a training step
-    libraries: dict[str, int]  # bytes before a model is loaded, by kind of work
-    sources: tuple[str, ...]
-
-
-_NF4_TRAFFIC = 0.516 + 2 + 2  # bytes per weight: NF4 read, bfloat16 written and read again
-_UTILISATION = 0.33  # share of the peak
 _GPU_SOURCES = (
     "training: 33 % of the bfloat16 peak (calculated: 786 tokens/s for a 70B QLoRA on an H100, "
     "published in AnswerDotAI/fsdp_qlora benchmarks_03_2024.md; others reach 20 to 40 %)",
@@ -37,30 +20,34 @@ _GPU_SOURCES = (
     "gives 7 tokens/s for 70B; published: 8 on an A100 (litgpt, tutorials/resource-tables.md)",
     "loading 1 GB/s, download 0.1 GB/s (assumed)",
 )
-_CUDA = {"training": GB, "inference": GB}  # context and workspaces: assumed
+_NF4_TRAFFIC = 0.516 + 2 + 2  # bytes per weight: NF4 read, bfloat16 written and read again
+_UTILISATION = 0.33  # share of the peak
 
 
-def _gpu(memory: float, peak: float, bandwidth: float) -> Machine:
-    return Machine(
-        memory=round(memory * GB),
-        flops=_UTILISATION * peak,
-        layer_seconds=0.7e-3,
-        weights_per_second=bandwidth / _NF4_TRAFFIC,
-        read_bytes=GB,
-        number_size=2,
-        logit_tiles=2,
-        libraries=_CUDA,
-        sources=_GPU_SOURCES,
-    )
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine profile; the defaults are those of a GPU.
+
+    A decoding step takes `layer_seconds` per layer, and reads all weights.
+    """
+
+    memory: int  # bytes; 0: unknown
+    flops: float  # operations per second that a run reaches
+    weights_per_second: float  # NF4 weights unpacked per second
+    layer_seconds: float = 0.7e-3
+    number_size: int = 2  # bytes of an unquantized number
+    logit_tiles: int = 2  # copies of a tile of logits in a training step
+    # bytes before a model is loaded, by kind of work; on a GPU context and workspaces: assumed
+    libraries: dict[str, int] = field(default_factory=lambda: {"training": GB, "inference": GB})
+    sources: tuple[str, ...] = _GPU_SOURCES
 
 
 MACHINES = {
     "cpu": Machine(
         memory=0,
         flops=15e9,
-        layer_seconds=7e-3,
         weights_per_second=0.35e9,
-        read_bytes=GB,
+        layer_seconds=7e-3,
         number_size=4,
         logit_tiles=13,
         libraries={"training": 650 * 2**20, "inference": 620 * 2**20, "tables": 230 * 2**20},
@@ -74,18 +61,18 @@ MACHINES = {
         ),
     ),
     # dense bfloat16 peak and memory bandwidth: NVIDIA's data sheets
-    "a100": _gpu(80, 312e12, 2.0e12),
-    "h100": _gpu(80, 989e12, 3.35e12),
-    "h200": _gpu(141, 989e12, 4.8e12),
+    "a100": Machine(80 * GB, _UTILISATION * 312e12, 2.0e12 / _NF4_TRAFFIC),
+    "h100": Machine(80 * GB, _UTILISATION * 989e12, 3.35e12 / _NF4_TRAFFIC),
+    "h200": Machine(141 * GB, _UTILISATION * 989e12, 4.8e12 / _NF4_TRAFFIC),
 }
-DOWNLOAD = 0.1 * GB  # bytes per second: assumed
+DOWNLOAD, READ = 0.1 * GB, GB  # bytes per second, from the hub and from the disk: assumed
 STEP_SECONDS = 2.0  # of a step without a model, and the start of any step: measured, mini_camel
 DIALOGUE_SECONDS = 0.002  # per dialogue of the rule-based teacher: measured, mini_camel 01
 
 
-def choose_machine(base: Base | None, name: str = "") -> str:
+def choose_machine(base: Base, name: str = "") -> str:
     """Return the named machine, else cpu for a base model below half a billion parameters."""
-    return name or ("cpu" if base is None or base.parameters < 0.5 * GB else "h100")
+    return name or ("cpu" if base.parameters < 0.5 * GB else "h100")
 
 
 def count_training_flops(base: Base, lora_weights: int, recomputed: float) -> float:

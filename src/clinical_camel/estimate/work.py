@@ -105,7 +105,9 @@ def count_dialogues(settings: dbke.Synthesis, sample: int = ROWS) -> Work:
     count = len(requests) + sum(filter(None, not_local.values()))
     if not isinstance(teacher, dbke.LanguageModel):
         return Work(rows=count, unknown=tuple(unknown))
-    lengths = [_count_prompt(r, settings.support) for r in _sample_evenly(requests, sample)]
+    sampled = _sample_evenly(requests, sample)
+    messages = (dbke.build_messages(request, support=settings.support) for request in sampled)
+    lengths = [sum(len(m["content"]) for m in dialogue) // CHARACTERS for dialogue in messages]
     prompts = _stretch(lengths, len(requests))
     if len(prompts) < count:
         unknown.append(f"{count - len(prompts):,} prompts: their texts are not on this machine")
@@ -150,11 +152,6 @@ def _count_remote_requests(settings: dbke.Synthesis) -> dict[str, int | None]:
         "articles": None if 0 in articles else sum(articles) * settings.dialogues_per_article,
         "questions": None if 0 in questions else sum(questions),
     }
-
-
-def _count_prompt(request: dbke.Request, support: str) -> int:
-    messages = dbke.build_messages(request, support=support)
-    return sum(len(message["content"]) for message in messages) // CHARACTERS
 
 
 # -------------------------------------------------------------------------------- 02: training
@@ -286,59 +283,62 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
             varied = [eval_fewshot.make_variant(q, variant, design.seed) for q in read]
             for protocol in design.protocols:
                 protocol = eval_fewshot.PROTOCOLS[protocol].for_benchmark(name)
-                evaluation = _Evaluation(varied, exemplars, protocol, tokenizer, scale)
-                total += evaluation.count(design.token_budget)
+                part = (varied, exemplars, protocol, tokenizer, scale)
+                if protocol.answer_type == "reply":
+                    total += _count_replies(*part, design.token_budget)
+                else:
+                    total += _count_options(*part)
     return dataclasses.replace(total, rows=len(questions))
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    """A sample of questions in one protocol; `scale` is the number of questions for each."""
+def _count_replies(
+    questions: Sequence[Question],
+    exemplars: Mapping[str, Sequence[Question]],
+    protocol: eval_fewshot.Protocol,
+    tokenizer: Any,
+    scale: float,
+    token_budget: int,
+) -> Work:
+    """Count replies to a sample of questions; `scale` is the number of questions for each."""
+    prompts = [
+        eval_fewshot.build_prompt(q, exemplars[q.id], protocol, tokenizer) for q in questions
+    ]
+    lengths = [len(models.tokenize_text(tokenizer, prompt)) for prompt in prompts]
+    new = int(protocol.decoding.get("max_new_tokens", 64))
+    return _count_generation(lengths, new, token_budget, scale)
 
-    questions: Sequence[Question]
-    exemplars: Mapping[str, Sequence[Question]]
-    protocol: eval_fewshot.Protocol
-    tokenizer: Any
-    scale: float
 
-    def count(self, token_budget: int) -> Work:
-        if self.protocol.answer_type == "reply":
-            return self._count_replies(token_budget)
-        return self._count_options()
-
-    def _count_replies(self, token_budget: int) -> Work:
-        prompts = [
-            eval_fewshot.build_prompt(q, self.exemplars[q.id], self.protocol, self.tokenizer)
-            for q in self.questions
+def _count_options(
+    questions: Sequence[Question],
+    exemplars: Mapping[str, Sequence[Question]],
+    protocol: eval_fewshot.Protocol,
+    tokenizer: Any,
+    scale: float,
+) -> Work:
+    """Count scored options of a sample of questions; `scale` as in `_count_replies`."""
+    reply_prefix = models.find_reply_prefix(tokenizer) if protocol.chat else ""
+    prefixes = row_tokens = logits = longest_row = longest_prefix = 0
+    for group in eval_fewshot.group_by_prefix(questions, exemplars, protocol):
+        pairs = [
+            pair
+            for q in group
+            for pair in eval_fewshot.tokenize_options(
+                tokenizer, q, exemplars[q.id], protocol, reply_prefix
+            )
         ]
-        lengths = [len(models.tokenize_text(self.tokenizer, prompt)) for prompt in prompts]
-        new = int(self.protocol.decoding.get("max_new_tokens", 64))
-        return _count_generation(lengths, new, token_budget, self.scale)
-
-    def _count_options(self) -> Work:
-        reply_prefix = models.find_reply_prefix(self.tokenizer) if self.protocol.chat else ""
-        prefixes = row_tokens = logits = longest_row = longest_prefix = 0
-        for group in eval_fewshot.group_by_prefix(self.questions, self.exemplars, self.protocol):
-            pairs = [
-                pair
-                for q in group
-                for pair in eval_fewshot.tokenize_options(
-                    self.tokenizer, q, self.exemplars[q.id], self.protocol, reply_prefix
-                )
-            ]
-            shared, rows = models.plan_batches(pairs)
-            prefixes += shared
-            row_tokens += sum(map(len, rows))
-            logits += sum(len({at for _, steps in row.targets for at, _ in steps}) for row in rows)
-            longest_row = max(longest_row, shared + len(rows[0]))
-            longest_prefix = max(longest_prefix, shared)
-        tokens = row_tokens * self.scale + prefixes
-        return Work(
-            forward_tokens=tokens,
-            longest_row=longest_row,
-            shared_prefix=longest_prefix,
-            logit_share=logits * self.scale / tokens,
-        )
+        shared, rows = models.plan_batches(pairs)
+        prefixes += shared
+        row_tokens += sum(map(len, rows))
+        logits += sum(len({at for _, steps in row.targets for at, _ in steps}) for row in rows)
+        longest_row = max(longest_row, shared + len(rows[0]))
+        longest_prefix = max(longest_prefix, shared)
+    tokens = row_tokens * scale + prefixes
+    return Work(
+        forward_tokens=tokens,
+        longest_row=longest_row,
+        shared_prefix=longest_prefix,
+        logit_share=logits * scale / tokens,
+    )
 
 
 def _count_generation(

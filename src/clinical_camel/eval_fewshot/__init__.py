@@ -17,37 +17,18 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "answering": [
-            "answer_all",
-            "answer_from_logprobs",
-            "answers_key",
-            "group_by_prefix",
-            "tokenize_options",
-        ],
-        "audit": ["compare_with_published", "find_comparable_protocols", "split_mmlu_subjects"],
+        "answering": ["answer_all", "answers_key", "group_by_prefix", "tokenize_options"],
+        "audit": ["compare_with_published", "split_mmlu_subjects"],
         "contamination": ["compute_clean_scores", "count_overlaps", "format_closest_pairs"],
         "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],
         "harness": ["export_results", "export_tasks"],
-        "protocols": [
-            "PROTOCOLS",
-            "Protocol",
-            "build_prompt",
-            "list_continuations",
-            "parse_letter",
-            "parse_medalpaca",
-        ],
-        "published": [
-            "assess_published",
-            "chance_of_fit",
-            "match_item_sets",
-            "rank_item_counts",
-        ],
+        "protocols": ["PROTOCOLS", "Protocol", "build_prompt", "list_continuations"],
+        "published": ["assess_published", "match_item_sets"],
         "questions": [
             "choose_exemplars",
             "load_benchmark",
             "load_exam",
             "make_variant",
-            "require_exemplars",
             "reserve_exemplars",
         ],
         "scores": [

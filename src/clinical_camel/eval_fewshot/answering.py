@@ -178,9 +178,8 @@ def group_by_prefix(
     for question in questions:
         subset = question.subset if protocol.preamble else ""
         groups[subset, *(e.id for e in exemplars[question.id])].append(question)
-    if len(groups) > max(
-        8, len(questions) // 4
-    ):  # too few share a prefix: larger batches are better
+    # too few share a prefix: larger batches are better
+    if len(groups) > max(8, len(questions) // 4):
         return [list(questions)]
     return list(groups.values())
 

@@ -22,10 +22,7 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     benchmarks = list(scores["benchmark"].unique())
     names = ["variant", "protocol", "num_shots"]
     counts = scores.groupby("benchmark")[names].apply(lambda rows: len(rows.drop_duplicates()))
-    size = (
-        len(benchmarks) * max(3.4, 1.1 * counts.max()),
-        3.6,
-    )  # a tick label is about 1 inch wide
+    size = (len(benchmarks) * max(3.4, 1.1 * counts.max()), 3.6)  # a tick label is about 1 inch
     figure, axes = plt.subplots(
         1, len(benchmarks), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )

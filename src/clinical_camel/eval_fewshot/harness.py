@@ -47,16 +47,17 @@ def export_tasks(
             raise ValueError(
                 f"{task}: exemplars differ between questions; set exemplar_choice: fixed"
             )
+        data_files, few_shot = {"test": f"{task}.jsonl"}, {}
+        if shared:
+            data_files["fewshot"] = f"{task}_fewshot.jsonl"
+            few_shot = {"fewshot_split": "fewshot", "fewshot_config": {"sampler": "first_n"}}
         files[f"{task}.jsonl"] = _format_rows(rows, protocol)
         files[f"{task}_fewshot.jsonl"] = _format_rows(shared, protocol)
         files[f"{task}.yaml"] = yaml.safe_dump(
             {
                 "task": task,
                 "dataset_path": "json",
-                "dataset_kwargs": {
-                    "data_files": {"test": f"{task}.jsonl"}
-                    | ({"fewshot": f"{task}_fewshot.jsonl"} if shared else {})
-                },
+                "dataset_kwargs": {"data_files": data_files},
                 "output_type": "multiple_choice",
                 "test_split": "test",
                 "num_fewshot": len(shared),
@@ -70,11 +71,7 @@ def export_tasks(
                     {"metric": m, "aggregation": "mean", "higher_is_better": True} for m in METRICS
                 ],
             }
-            | (
-                {"fewshot_split": "fewshot", "fewshot_config": {"sampler": "first_n"}}
-                if shared
-                else {}
-            ),
+            | few_shot,
             sort_keys=False,
         )
     return files

@@ -32,7 +32,6 @@ LAYOUTS = {
 MMLU_PREAMBLE = "The following are multiple choice questions (with answers) about {subset}.\n\n"
 ASK_FOR_REASONING = "Think step by step, then end with one line: Answer: and the letter."
 ASK_FOR_LETTER = "Reply with the letter of the right option."
-ANSWER_TYPES = ("text", "letter", "reply")
 _open_text = {"layout": "open", "answer_type": "text"}
 _choices = {"layout": "choices"}
 
@@ -194,15 +193,9 @@ def parse_letter(reply: str, options: Sequence[str]) -> int:
     if len(letters) == 1:
         index = string.ascii_uppercase.index(letters.pop())
         return index if index < len(options) else -1
-    text = _normalize(reply)
-    named = [i for i, option in enumerate(options) if f" {_normalize(option)} " in f" {text} "]
-    contained = {
-        i
-        for i in named
-        for j in named
-        if i != j and _normalize(options[i]) in _normalize(options[j])
-    }
-    named = [i for i in named if i not in contained]
+    text, texts = f" {_normalize(reply)} ", list(map(_normalize, options))
+    named = [i for i, option in enumerate(texts) if f" {option} " in text]
+    named = [i for i in named if not any(texts[i] in texts[j] for j in named if j != i)]
     return named[0] if len(named) == 1 and not letters else -1
 
 

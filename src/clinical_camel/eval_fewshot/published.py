@@ -204,11 +204,8 @@ def _match(item_set: ItemSet, rows: Sequence[dict]) -> dict:
     fitting = sum(is_possible(row["value"], n) for row in sourced)
     share = chance_of_fit(n)
     p_by_chance = float(binom.sf(fitting - 1, len(sourced), share))
-    strength = (
-        "as any value does"
-        if share == 1
-        else (f"random values as often with p = {p_by_chance:.2g}")
-    )
+    random_values = f"random values as often with p = {p_by_chance:.2g}"
+    strength = "as any value does" if share == 1 else random_values
     values = f"{len(proof)} values" if len(proof) > 2 else " and ".join(proof)
     finding = f"{values} cannot come from these {n:,} items; " if proof else ""
     return {
@@ -230,18 +227,3 @@ def _format_value(row: dict, n: int) -> str:
     if is_possible(value, n, rounded_twice=True) and not is_possible(value, n):
         marks.append("rounded twice")
     return f"{name_system(row)} {value}" + (f" ({', '.join(marks)})" if marks else "")
-
-
-def rank_item_counts(values: Sequence[float], smallest: int, largest: int) -> pd.DataFrame:
-    """Return how many of the values are possible with each number of items, best first.
-
-    For a set of unknown size. `p_by_chance` is the probability that as many random values are
-    possible with that number. Many numbers are tried, so the best one is a guess unless
-    `p_by_chance` is far below 1 / (numbers tried).
-    """
-    rows = []
-    for n in range(smallest, largest + 1):
-        fitting = sum(is_possible(value, n) for value in values)
-        p_by_chance = float(binom.sf(fitting - 1, len(values), chance_of_fit(n)))
-        rows.append({"n": n, "fitting": fitting, "of": len(values), "p_by_chance": p_by_chance})
-    return pd.DataFrame(rows).sort_values(["fitting", "n"], ascending=[False, True])

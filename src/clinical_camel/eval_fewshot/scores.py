@@ -259,11 +259,18 @@ def format_failures(answers: pd.DataFrame, questions: Benchmarks, model: str, co
 
 
 def format_headline(scores: pd.DataFrame) -> str:
-    """Return the first evaluation in one line: accuracy of each model with interval, n, chance."""
-    first = scores[(scores[KEY_COLUMNS[:-1]] == scores[KEY_COLUMNS[:-1]].iloc[0]).all(axis=1)]
+    """Return the first evaluation in one line: accuracy of each model with interval, n, chance.
+
+    With several variants of the questions: the last model, in each variant.
+    """
+    keys = [name for name in KEY_COLUMNS[:-1] if name != "variant"]
+    first = scores[(scores[keys] == scores[keys].iloc[0]).all(axis=1)]
+    name = "model"
+    if first["variant"].nunique() > 1:
+        first, name = first[first["model"] == first["model"].iloc[-1]], "variant"
     accuracies = ", ".join(
-        f"{row.model} {row.accuracy:.1%} [{row.low:.1%}, {row.high:.1%}]"
-        for row in first.itertuples()
+        f"{row[name]} {row['accuracy']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+        for row in first.to_dict("records")
     )
     row = first.iloc[0]
     evaluation = f"{row['benchmark']}, {row['protocol']}, {row['num_shots']}-shot"

@@ -44,29 +44,34 @@ class Design(StepSettings):
     )
     exemplars: dict[str, OptionalTrainingQuestionSpec] = Field(
         {"mini_exam": "mini_exam_train", "mini_exam_primer": "mini_exam_train"},
-        description="benchmark: training set of its exemplars; empty: own questions, not scored",
+        description="benchmark: set that supplies its exemplars; empty: some of its own questions, "
+        "which are then not scored",
     )
     protocols: list[Literal[tuple(PROTOCOLS)]] = Field(
         ["option_text", "conversation", "chat"],
         min_length=1,
-        description="names in eval_fewshot.PROTOCOLS",
+        description="how questions are asked and answered; names listed in docs/exams.md",
     )
     num_shots: list[Annotated[int, Field(ge=0, le=MAX_SHOTS)]] = Field(
-        [0, 5], min_length=1, description="few-shot examples before each question"
+        [0, 5], min_length=1, description="numbers of exemplars to place before each question"
     )
     exemplar_choice: Literal["fixed", "per_question"] = Field(
-        "fixed", description="fixed: same examples for all questions; per_question: drawn for each"
+        "fixed", description="fixed: same exemplars for all questions; per_question: drawn for each"
     )
     variants: list[Literal["as_given", "shuffled", "options_only", "none_of_the_above"]] = Field(
         ["as_given"],
         min_length=1,
-        description="as_given, shuffled, options_only, none_of_the_above",
+        description="as_given: unchanged; shuffled: options reordered; "
+        "options_only: without the question; "
+        "none_of_the_above: this phrase replaces the correct option",
     )
     question_limit: Limit = Field(0, description="questions of each benchmark; 0 means all")
     image_questions: Literal[data.IMAGE_QUESTIONS] = Field(
-        "in", description="out: leave out questions that refer to an image"
+        "in", description="in or out: whether to keep questions that seem to refer to an image"
     )
-    token_budget: Count = Field(16384, description="most tokens in one batch; bounds the memory")
+    token_budget: Count = Field(
+        16384, description="maximum number of tokens per batch; limits memory use"
+    )
     training_sources: list[TrainingSourceSpec] = Field(
         [
             "outputs/mini_camel/01_dbke/dialogues.jsonl",
@@ -75,7 +80,7 @@ class Design(StepSettings):
         description="training data of the tuned model, searched for exam questions",
     )
     published_system: str = Field(
-        "", description="system:size in published.csv to compare with; empty for none"
+        "", description="published model to compare with: system:size in published.csv; empty: none"
     )
 
     def check_together(self) -> Iterator[str]:

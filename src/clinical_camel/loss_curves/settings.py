@@ -20,11 +20,11 @@ class Curves(StepSettings):
     logs: dict[str, Text] = Field(
         {"mini_camel": "outputs/mini_camel/02_sft_qlora/train_log.csv"},
         min_length=1,
-        description="study: its training log",
+        description="name of a study: its training log",
     )
     scores: dict[str, Text] = Field(
         {"mini_camel": "outputs/mini_camel/03_eval_fewshot/scores.csv"},
-        description="study: its exam scores; may be empty",
+        description="name of a study: its exam scores; may be empty",
     )
     smoothing: Float = Field(
         0.05, gt=0, le=1, description="window of the running mean, as a share of the run"

@@ -24,57 +24,31 @@ ALLERGIES = ("penicillin", "latex", "nuts", "no known allergies")
 REVIEWS = ("two days", "one week", "two weeks", "a month", "three months")
 # A question of the doctor, then two possible answers, each with its words in the note.
 HISTORY = (
-    (
-        "Did it begin slowly or all at once?",
-        ("Slowly.", "Began slowly"),
-        ("All at once.", "Began suddenly"),
-    ),
-    (
-        "Is it getting better or worse?",
-        ("Worse.", "Getting worse"),
-        ("About the same.", "Unchanged since"),
-    ),
-    (
-        "Does it stop you from working?",
-        ("Yes, I stayed at home.", "Off work"),
-        ("No, I manage.", "Still at work"),
-    ),
-    (
-        "Do you smoke?",
-        ("Yes, ten a day.", "Smokes ten a day"),
-        ("No, never.", "Has never smoked"),
-    ),
-    (
-        "Do you drink alcohol?",
-        ("A glass of wine on Sundays.", "A glass of wine on Sundays"),
-        ("None at all.", "No alcohol"),
-    ),
-    (
-        "Have you been in hospital before?",
-        ("Once, for a broken arm.", "Once in hospital for a broken arm"),
-        ("No, this is new to me.", "Never in hospital"),
-    ),
-    (
-        "Is there an illness in your family?",
-        ("My father had heart trouble.", "Father had heart trouble"),
-        ("Nothing that I know of.", "No family illness known"),
-    ),
-    (
-        "Who is at home with you?",
-        ("I live with my wife and son.", "Lives with wife and son"),
-        ("I live alone.", "Lives alone"),
-    ),
-    (
-        "What work do you do?",
-        ("I drive a bus.", "Drives a bus"),
-        ("I teach at a school.", "Teaches at a school"),
-    ),
-    (
-        "Have you travelled lately?",
-        ("I came back from Spain in May.", "Back from Spain in May"),
-        ("No, not for years.", "No recent travel"),
-    ),
-)
+    ("Did it begin slowly or all at once?",
+     ("Slowly.", "Began slowly"), ("All at once.", "Began suddenly")),
+    ("Is it getting better or worse?",
+     ("Worse.", "Getting worse"), ("About the same.", "Unchanged since")),
+    ("Does it stop you from working?",
+     ("Yes, I stayed at home.", "Off work"), ("No, I manage.", "Still at work")),
+    ("Do you smoke?", ("Yes, ten a day.", "Smokes ten a day"), ("No, never.", "Has never smoked")),
+    ("Do you drink alcohol?",
+     ("A glass of wine on Sundays.", "A glass of wine on Sundays"),
+     ("None at all.", "No alcohol")),
+    ("Have you been in hospital before?",
+     ("Once, for a broken arm.", "Once in hospital for a broken arm"),
+     ("No, this is new to me.", "Never in hospital")),
+    ("Is there an illness in your family?",
+     ("My father had heart trouble.", "Father had heart trouble"),
+     ("Nothing that I know of.", "No family illness known")),
+    ("Who is at home with you?",
+     ("I live with my wife and son.", "Lives with wife and son"),
+     ("I live alone.", "Lives alone")),
+    ("What work do you do?",
+     ("I drive a bus.", "Drives a bus"), ("I teach at a school.", "Teaches at a school")),
+    ("Have you travelled lately?",
+     ("I came back from Spain in May.", "Back from Spain in May"),
+     ("No, not for years.", "No recent travel")),
+)  # fmt: skip
 REMARKS = (
     ("May I ask a few more questions?", "Of course."),
     ("I see. That must be tiring.", "It is, to be honest."),

@@ -3,8 +3,7 @@
 Two checks by rules (`clinical_camel.grounding`). A sentence of a note is supported, contradicted or
 unsupported by the turns of the consultation. A fact of the consultation is covered by the note or
 omitted. The reference note is checked too: most of its flagged sentences are false alarms.
-benchmarks/results/grounding.csv has the share of planted errors that the check detects. A model of
-entailment or an LLM judge can replace the word overlap: see `judge` in `grounding.link_sentences`.
+benchmarks/results/grounding.csv has the share of planted errors that the check detects.
 """
 
 import re
@@ -27,7 +26,7 @@ HARMFUL = ("medication", "dose", "frequency", "side")  # an error here can harm 
 
 
 def measure_faithfulness(
-    notes: pd.DataFrame, corpora: Corpora, judge: grounding.Judge | None = None
+    notes: pd.DataFrame, corpora: Corpora
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return two tables: every sentence of every note, and every fact of every consultation.
 
@@ -50,7 +49,7 @@ def measure_faithfulness(
             split = {name: grounding.split_note(text) for name, text in written.items()}
             split = {name: lines for name, lines in split.items() if lines}
             shared = {"corpus": corpus, "id": row.id, "encounter": hash_encounter(row)}
-            checked += [shared | line for line in _check_sentences(row, split, judge)]
+            checked += [shared | line for line in _check_sentences(row, split)]
             covered += [shared | line for line in _check_facts(row, split)]
         sentences += sorted(checked, key=lambda line: order.index(line["model"]))
         facts += sorted(covered, key=lambda line: order.index(line["model"]))
@@ -61,11 +60,9 @@ def measure_faithfulness(
     )
 
 
-def _check_sentences(
-    row: Consultation, notes: Mapping[str, list[str]], judge: grounding.Judge | None
-) -> Iterator[dict]:
+def _check_sentences(row: Consultation, notes: Mapping[str, list[str]]) -> Iterator[dict]:
     unique = list(dict.fromkeys(sentence for lines in notes.values() for sentence in lines))
-    links = {link.sentence: link for link in grounding.link_sentences(unique, row.turns, judge)}
+    links = {link.sentence: link for link in grounding.link_sentences(unique, row.turns)}
     for model, lines in notes.items():
         for link in map(links.get, lines):
             yield {

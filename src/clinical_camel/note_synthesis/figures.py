@@ -87,11 +87,9 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
     lines = list(dict.fromkeys(names))
     size = (8, 0.5 * len(lines) + 1.5)
     figure, (scores, shares) = plt.subplots(1, 2, figsize=size, sharey=True)
+    places = pd.Series([lines.index(name) for name in names], table.index)
     for k, (decoding, rows) in enumerate(table.groupby("decoding", sort=False)):
-        y = [
-            lines.index(escape_label(f"{r.corpus}, {r.model}")) + 0.18 * k
-            for r in rows.itertuples()
-        ]
+        y = places[rows.index] + 0.18 * k
         lengths = _error_lengths(rows[metric], rows[f"{metric}_low"], rows[f"{metric}_high"])
         style = {"fmt": MARKERS[k % 5], "capsize": 3, "label": escape_label(decoding)}
         scores.errorbar(rows[metric], y, xerr=lengths, **style)

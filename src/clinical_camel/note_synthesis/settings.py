@@ -37,37 +37,45 @@ class NoteTask(StepSettings):
         description="dataset specs: a registered name, name@path, or a path",
     )
     note_exemplars: dict[str, TrainingConsultationSpec] = Field(
-        {}, description="corpus: training consultations for a one-shot example; empty: zero-shot"
+        {},
+        description="corpus: training consultations for its one-shot example; empty: zero-shot",
     )
     prompt: Literal[tuple(PROMPTS)] = Field(
-        "plain", description="wording: a name in note_synthesis.PROMPTS"
+        "plain", description="wording of the prompt: a name in note_synthesis.PROMPTS"
     )
     headings: Literal["sections", "reference"] = Field(
-        "sections", description="request the sections below, or those of the reference note"
+        "sections",
+        description="sections: request the list below; reference: those of the reference note",
     )
     sections: list[Text] = Field(
         ["Subjective", "Objective", "Assessment", "Plan"],
         min_length=1,
-        description="headings of the note",
+        description="headings that the note should have",
     )
     unit: Literal["note", "section"] = Field(
-        "note", description="one prompt for the note, or one for each section"
+        "note", description="note: one prompt for the complete note; section: one per section"
     )
     consultation_limit: Limit = Field(0, description="consultations of each set; 0 means all")
     max_new_tokens: Count = Field(256, description="longest note, in tokens")
     too_long: Literal["skip", "truncate", "windows"] = Field(
-        "skip", description="a transcript beyond the context: skip, truncate (keep end) or windows"
+        "skip",
+        description="transcript exceeds the context: skip, truncate (keep its end), or windows",
     )
     temperature: Float = Field(0.0, ge=0, description="sampling temperature; 0.0 is greedy")
-    top_p: Float = Field(1.0, gt=0, le=1, description="nucleus sampling: total probability")
-    top_k: Limit = Field(0, description="sample among this many tokens; 0 means all")
+    top_p: Float = Field(
+        1.0, gt=0, le=1, description="sample from the likeliest tokens with this total probability"
+    )
+    top_k: Limit = Field(0, description="sample from this many likeliest tokens; 0 means all")
     repetition_penalty: Float = Field(
-        1.0, gt=0, description="above 1 makes tokens already written less likely"
+        1.0, gt=0, description="above 1, tokens that occurred before become less likely"
     )
     other_decodings: list[Literal[tuple(DECODINGS)]] = Field(
-        ["clinmed_llama3"], description="names in note_synthesis.DECODINGS to compare with"
+        ["clinmed_llama3"],
+        description="decodings to compare with: names in note_synthesis.DECODINGS",
     )
-    token_budget: Count = Field(16384, description="most tokens in one batch; bounds the memory")
+    token_budget: Count = Field(
+        16384, description="maximum number of tokens per batch; limits memory use"
+    )
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)

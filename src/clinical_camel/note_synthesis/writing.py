@@ -65,24 +65,15 @@ def write_notes(
             for corpus, rows in corpora.items()
             for row in rows
         ]
-        _generate(
-            name, llm, [prompt for _, _, prompts in plans for prompt in prompts], task, journal
-        )
+        every_prompt = [prompt for _, _, prompts in plans for prompt in prompts]
+        _generate(name, llm, every_prompt, task, journal)
         for corpus, row, prompts in plans:
             done = [(prompt, journal.done[f"{name}/{prompt.id}"]) for prompt in prompts]
-            outputs += [
-                {
-                    "corpus": corpus,
-                    "model": name,
-                    "id": row.id,
-                    "window": prompt.window,
-                    "headings": "; ".join(prompt.headings),
-                    **output,
-                }
-                for prompt, output in done
-            ]
             shared = {"corpus": corpus, "model": name, **describe_consultation(row, task)}
             notes.append(shared | _merge_note(row, done, task))
+            for prompt, output in done:
+                unit = {"window": prompt.window, "headings": "; ".join(prompt.headings)}
+                outputs.append(shared | unit | output)
     return (
         pd.DataFrame(notes, columns=NOTE_COLUMNS),
         pd.DataFrame(outputs, columns=OUTPUT_COLUMNS),
@@ -143,11 +134,7 @@ def _generate(name: str, llm: LLM, prompts: Sequence[NotePrompt], task: NoteTask
         llm,
         [prompt.text for prompt in prompts],
         models.Decoding(
-            task.max_new_tokens,
-            task.temperature,
-            task.top_p,
-            task.top_k,
-            task.repetition_penalty,
+            task.max_new_tokens, task.temperature, task.top_p, task.top_k, task.repetition_penalty
         ),
         token_budget=task.token_budget,
         seed=task.seed,

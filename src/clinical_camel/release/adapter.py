@@ -44,7 +44,9 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
         raise PlanError(f"{folder}: is not empty; name another folder")
     adapter = require_adapter(study)
     tokenizer = models.load_tokenizer(str(adapter.relative_to(root())))
-    prompts = [_tokenize_prompt(tokenizer, question) for question in QUESTIONS]
+    dialogues = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    texts = [models.render_chat(tokenizer, messages) for messages in dialogues]
+    prompts = [models.tokenize_text(tokenizer, text) for text in texts]
     quantized = _load_tuned(params["model"], params["quantize"], adapter)
     quantized_logits = [_predict_next(quantized, prompt) for prompt in prompts]
     del quantized
@@ -129,11 +131,6 @@ def push_adapter(
 
 def _load_tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
     return PeftModel.from_pretrained(models.load_base(model, quantize), str(adapter)).eval()
-
-
-def _tokenize_prompt(tokenizer, question: str) -> list[int]:
-    messages = [{"role": "user", "content": question}]
-    return models.tokenize_text(tokenizer, models.render_chat(tokenizer, messages))
 
 
 @torch.inference_mode()

@@ -35,13 +35,8 @@ def format_settings(settings: Mapping[str, Any]) -> str:
     | a | none |
     | b | x, y |
     """
-
-    def format_value(value: Any) -> str:
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-    return format_table(
-        [{"setting": k, "value": format_value(v) or "none"} for k, v in settings.items()]
-    )
+    values = {k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in settings.items()}
+    return format_table([{"setting": k, "value": str(v) or "none"} for k, v in values.items()])
 
 
 def format_device(record: Mapping[str, Any]) -> str:

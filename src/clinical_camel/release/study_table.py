@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from clinical_camel.core.files import read_json, write_bytes
 from clinical_camel.core.paths import root
@@ -64,19 +63,15 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     if len(records) < len(files):
         state += f", {len(records)} of {len(files)} steps"
     seconds = sum(record["seconds"] for record in records.values())
+    peaks = (r.get("peak_gpu_memory_mb", r["peak_memory_mb"]) for r in records.values())
     main = next((step for step in (EXAM, NOTES) if step in records), next(iter(records)))
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
         "minutes": f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}",
-        "peak memory (GB)": f"{max(map(_peak_memory, records.values())):.1f}",
+        "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
     }
-
-
-def _peak_memory(record: dict[str, Any]) -> float:
-    """Return the peak memory of a run in GB: of its GPU, if it used one."""
-    return record.get("peak_gpu_memory_mb", record["peak_memory_mb"]) * 2**20 / 10**9
 
 
 def read_purpose(file: Path) -> str:

@@ -77,11 +77,7 @@ def name_folder(fingerprint: Fingerprint) -> str:
 
 
 def describe_differences(before: Fingerprint, now: Fingerprint) -> str:
-    """Return where two fingerprints differ, as text; "" if they are equal.
-
-    >>> describe_differences({"seed": 0, "trl": "1.15.0"}, {"seed": 0, "trl": "1.16.0"})
-    'trl 1.15.0, now 1.16.0'
-    """
+    """Return where two fingerprints differ, as text; "" if they are equal."""
     names = [name for name in now | before if now.get(name) != before.get(name)]
     return "; ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in names)
 

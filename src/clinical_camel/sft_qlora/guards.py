@@ -33,9 +33,6 @@ def check_step(logs: Mapping[str, float], skips_overflow: bool = False) -> str:
 
     `skips_overflow` is for float16: its loss scaling skips steps whose gradients overflow, so only
     the loss is checked.
-
-    >>> check_step({"loss": 0.0, "grad_norm": 0.0})
-    'loss is exactly 0: no token had loss, or the base was loaded wrongly; check the loss mask'
     """
     for name in ("loss", "eval_loss", "grad_norm"):
         value = logs.get(name, 1.0)

@@ -34,13 +34,14 @@ class Recipe(StepSettings):
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     quantize: Quantize = Field(
         "nf4",
-        description="nf4 (4 bit, double quantization), nf4_dequantized, int8 or empty",
+        description="nf4 (4 bits), nf4_dequantized (its values, unpacked), int8, or empty for none",
     )
     attn_implementation: Attention = Field(
-        "", description="sdpa, eager, flex_attention or flash_attention_2; empty: model's default"
+        "",
+        description="sdpa, eager, flex_attention, flash_attention_2; empty for the model's default",
     )
     chat_template: ChatTemplate = Field(
-        "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
+        "", description="name of a template, such as chatml; empty for the tokenizer's own"
     )
     mixture: dict[MixtureSpec, Ratio] = Field(
         {
@@ -49,48 +50,58 @@ class Recipe(StepSettings):
             "outputs/mini_camel/01_dbke/exam_dialogues.jsonl": 1.0,
         },
         min_length=1,
-        description="dataset: fraction of it to use",
+        description="dataset: fraction of its rows to use",
     )
     loss_on: Literal[LOSS_ON] = Field(
-        "assistant", description="assistant: its turns with their end tokens; all: every token"
+        "assistant",
+        description="tokens with loss; assistant: its turns with end tokens; all: every token",
     )
     max_length: Count = Field(
-        1024, description="tokens; longer dialogues lose complete exchanges from the end"
+        1024, description="maximum tokens per dialogue; longer ones lose exchanges from their end"
     )
     packing: bool = Field(
-        False, description="pack several dialogues into one row; none attends to another"
+        False, description="pack several dialogues into one row, without attention between them"
     )
     lora_rank: Count = Field(64, description="rank of the LoRA matrices")
-    lora_alpha: Count = Field(64, description="LoRA scale is lora_alpha / lora_rank")
+    lora_alpha: Count = Field(
+        64, description="the LoRA update BA is scaled by lora_alpha / lora_rank"
+    )
     lora_dropout: Float = Field(0.0, ge=0, lt=1, description="dropout on LoRA inputs")
     lora_targets: list[Text] = Field(
-        ["all-linear"], min_length=1, description="layers that get an adapter"
+        ["all-linear"], min_length=1, description="layers that get LoRA matrices"
     )
     learning_rate: Float = Field(4.0e-3, gt=0, le=1, description="peak learning rate")
     lr_scheduler: Literal[LR_SCHEDULERS] = Field(
         "cosine", description="cosine, linear, constant or constant_with_warmup"
     )
-    warmup_steps: Float = Field(0.03, ge=0, description="warm-up steps; below 1 a share of all")
+    warmup_steps: Float = Field(
+        0.03, ge=0, description="warm-up steps; a value below 1 is a share of all steps"
+    )
     weight_decay: Share = Field(0.0, description="AdamW weight decay")
-    max_grad_norm: Float = Field(1.0, gt=0, description="gradient clipping norm")
+    max_grad_norm: Float = Field(1.0, gt=0, description="larger gradients are clipped to this norm")
     num_epochs: Float = Field(6.0, gt=0, description="passes over the data")
     batch_size: Count = Field(4, description="rows per device and forward pass")
     gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
     optimizer: Literal[OPTIMIZERS] = Field(
-        "paged_adamw_32bit", description="paged on a GPU, plain on a CPU"
+        "paged_adamw_32bit",
+        description="name in transformers; a paged optimizer is paged only on a GPU",
     )
     gradient_checkpointing_layers: int = Field(
         0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
     )
     group_by_length: bool = Field(
-        False, description="batch rows of similar length: less padding, different order"
+        False, description="batch rows of similar length: less padding, but another order of rows"
     )
     validation_fraction: Float = Field(
-        0.0, ge=0, lt=1, description="share of articles held out; the best checkpoint is used"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of articles held out; above 0, the best checkpoint becomes the result",
     )
     save_steps: Count = Field(200, description="optimizer steps between checkpoints")
     speedups: list[Literal[SPEEDUPS]] = Field(
-        list(SPEEDUPS), description="computations skipped because no loss needs them; same numbers"
+        list(SPEEDUPS),
+        description="faster computations of the same loss and gradients",
     )
     report_to: Literal[REPORT_TO] = Field(
         "none", description="also log to tensorboard, wandb or trackio"

@@ -66,7 +66,9 @@ class Local(LanguageModel):
 
     kind: Literal["local"] = "local"
     quantize: Quantize = Field("", description="nf4, int8, or empty for none")
-    token_budget: Count = Field(8192, description="most tokens in one batch; bounds the memory")
+    token_budget: Count = Field(
+        8192, description="maximum number of tokens per batch; limits memory use"
+    )
 
 
 class OpenAI(LanguageModel):
