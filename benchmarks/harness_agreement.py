@@ -12,6 +12,7 @@ difference of log-likelihoods. Only questions that fit the context are scored. R
 """
 
 import argparse
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -133,11 +134,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=320)
     args = parser.parse_args()
     llm = models.load("mini", {"base": ""})["base"]
-    for name in args.sets:
-        for protocol in args.protocols:
-            for shots in args.shots:
-                for row in compare(name, protocol, shots, args.rows, llm):
-                    append("harness_agreement", row)
+    for name, protocol, shots in itertools.product(args.sets, args.protocols, args.shots):
+        for row in compare(name, protocol, shots, args.rows, llm):
+            append("harness_agreement", row)
 
 
 if __name__ == "__main__":

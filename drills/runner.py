@@ -131,7 +131,7 @@ def between_steps(toy: Toy, process: subprocess.Popen) -> None:
 
 
 def install_deleted_kernelspec(toy: Toy) -> None:
-    toy.write(
+    toy.file(
         "../home/.local/share/jupyter/kernels/python3/kernel.json",
         '{"argv": ["/gone/bin/python", "-f", "{connection_file}"], "display_name": "Python 3"}',
     )
@@ -139,7 +139,7 @@ def install_deleted_kernelspec(toy: Toy) -> None:
 
 def name_unknown_kernelspec(toy: Toy) -> None:
     params, cells = NOTEBOOKS[STEPS[0]]
-    toy.write_notebook(STEPS[0], params, *cells, kernel="my-env")
+    toy.notebook(STEPS[0], params, *cells, kernel="my-env")
 
 
 def repair(toy: Toy) -> None:
@@ -229,16 +229,16 @@ def run_two(variant: str, toy: Toy) -> Row:
 
 
 def change_input(toy: Toy) -> None:
-    toy.write("data/questions.txt", "\n".join(f"p{i}" for i in range(QUESTIONS)))
+    toy.file("data/questions.txt", "\n".join(f"p{i}" for i in range(QUESTIONS)))
 
 
 def change_params(toy: Toy) -> None:
-    toy.write(f"params/toy/{STEPS[0]}.yaml", PARAMS[STEPS[0]].replace("seed: 0", "seed: 1"))
+    toy.params("toy", STEPS[0], PARAMS[STEPS[0]].replace("seed: 0", "seed: 1"))
 
 
 def change_code(toy: Toy) -> None:
     params, cells = NOTEBOOKS[STEPS[0]]
-    toy.write_notebook(STEPS[0], params, *cells[:-2], cells[-2].replace("six", "6"), cells[-1])
+    toy.notebook(STEPS[0], params, *cells[:-2], cells[-2].replace("six", "6"), cells[-1])
 
 
 def edit_result(toy: Toy) -> None:
@@ -351,7 +351,6 @@ class Drill:
         self.count += 1
         template = self.templates[launcher]
         toy = Toy(template.folder / f"case_{self.count}", launcher)
-        toy.disk.mkdir()
         if self.real:
             mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(toy.disk)]
             subprocess.run(mount, check=True)

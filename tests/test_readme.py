@@ -93,14 +93,16 @@ def test_finding_1_is_the_difference_over_five_seeds():
     dialogues, raw = percent(row["mini_camel"]), percent(row["mini_camel_raw"])
     difference = f"{percent(row['difference'])} points {interval(row)}"
     text = flat("README.md")
-    assert f"answers {dialogues} % correctly, the model tuned on raw articles {raw} % (n = 312," in text
+    both = f"answers {dialogues} % correctly, the model tuned on raw articles {raw} %"
+    assert f"{both} (n = 312, five seeds)" in text
     assert f"Before rounding, the difference is {difference}." in text
 
 
 def test_finding_2_is_the_difference_in_the_two_other_formats():
     talk, listed = over_seeds("conversation"), over_seeds("chat")
     text = flat("README.md")
-    assert f"It falls to {percent(talk['difference'])} points {interval(talk)} if the question" in text
+    falls = f"It falls to {percent(talk['difference'])} points {interval(talk)}"
+    assert f"{falls} if the question" in text
     assert f"and to {percent(listed['difference'])} points {interval(listed)} if that turn" in text
     for study in ("mini_camel", "mini_camel_raw"):
         assert listed[study] == pytest.approx(0.25, abs=0.01)  # near chance

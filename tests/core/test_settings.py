@@ -59,12 +59,6 @@ MODEL = {"kind": "model", "name": "m"}
     ("values", "problem"),
     [
         ({"rate": 1}, "rate: 1 is int, not float; write 1.0"),
-        ({"rate": float("nan")}, "rate: nan is not a finite number"),
-        (
-            {"rate": 0.0},
-            "rate: 0.0 is not allowed; write a number that is above 0 and at most 1",
-        ),
-        ({"rat": 0.1}, "rat: not a setting; did you mean rate?"),
         ({"shots": 5}, "shots: 5 is not a list; write [5]"),
         ({"shots": []}, "shots: is empty; name at least one"),
         (
@@ -82,16 +76,11 @@ MODEL = {"kind": "model", "name": "m"}
         ({"shares": {1: 1.0}}, 'shares (a key): 1 is int, not str; write it in quotes, "1"'),
         ({"shares": {"/x": 1.0}}, 'shares (a key): "/x" is an absolute path; write it from the'),
         ({"mode": "slow"}, 'mode: "slow" is not one of "", fast'),
-        ({"mode": 3}, 'mode: 3 is int, not str; write it in quotes, "3"'),
         ({"mode": " fast"}, 'mode: " fast" has white space at an end; write "fast"'),
-        ({"packing": 0}, "packing: 0 is int, not bool; write true or false"),
-        ({"limit": -1}, "limit: -1 is not allowed; write a number that is 0 or more"),
         ({"study": ""}, "study: is empty; write a name"),
         ({"even": 3}, "even: write an even number"),
         ({"teacher": "rules"}, 'teacher: "rules" is not a mapping; write {kind: rules}'),
         ({"teacher": 3}, "teacher: 3 is not a mapping; write {kind: name, ...}"),
-        ({"teacher": {}}, "teacher.kind: missing; write one of rules, model"),
-        ({"teacher": {"kind": ""}}, 'teacher.kind: "" is not one of rules, model'),
         ({"teacher": {"kind": "model"}}, "teacher.name: missing; kind model needs it"),
         ({"teacher": MODEL | {"name": ""}}, "teacher.name: is empty; write a name"),
         (
@@ -101,10 +90,6 @@ MODEL = {"kind": "model", "name": "m"}
         (
             {"teacher": {"kind": "rules", "name": "m"}},
             "teacher.name: not a setting of kind rules; known: none",
-        ),
-        (
-            {"teacher": MODEL | {"nam": "m"}},
-            "teacher.nam: not a setting of kind model; did you mean name?",
         ),
     ],
 )

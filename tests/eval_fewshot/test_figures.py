@@ -1,5 +1,7 @@
 """The figures of step 03: what is drawn, and that labels do not overlap."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,13 +12,10 @@ from clinical_camel import eval_fewshot
 
 
 def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
-    rows = [
-        {"benchmark": name, "protocol": protocol, "variant": "as_given", "model": model}
-        for name in ("a", "b")
-        for protocol in ("letter", "chat")
-        for model in ("base", "tuned")
-    ]
-    figure = eval_fewshot.plot_scores(scores(*rows))
+    keys = ("benchmark", "protocol", "model")
+    rows = itertools.product(("a", "b"), ("letter", "chat"), ("base", "tuned"))
+    table = scores(*(dict(zip(keys, row, strict=True)) for row in rows), variant="as_given")
+    figure = eval_fewshot.plot_scores(table)
     assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["letter\n5-shot\nn = 1273", "chat\n5-shot\nn = 1273"]

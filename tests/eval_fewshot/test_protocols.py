@@ -106,8 +106,8 @@ LETTERS = {
     ),
     2: (
         *("The correct answer is: C", "The correct option is C.", "Option C", "Option C is right."),
-        *("The answer is A? No: it bleeds.\nAnswer: C", "I would give warfarin."),
-        *("Answer: warfarin",),
+        *("The answer is A? No: it bleeds.\nAnswer: C", "Answer: warfarin"),
+        "I would give warfarin.",
     ),
     3: (
         *("My choice would be D", "I think that the answer is D, low-dose aspirin."),

@@ -1,7 +1,5 @@
 """Loading an exam, few-shot exemplars, variants of a question."""
 
-import collections
-
 import pytest
 
 from clinical_camel import eval_fewshot
@@ -32,17 +30,12 @@ def test_an_exam_has_questions_and_exemplars_of_each_benchmark():
     assert min(map(len, exemplar_pools.values())) >= 5
 
 
-def test_zero_shot_needs_no_exemplars():
-    design = Design(num_shots=[0], benchmarks=["mini_exam"], exemplars={}, question_limit=3)
-    assert eval_fewshot.load_benchmark("mini_exam", design)[1] == []
-
-
 def test_without_a_training_set_some_questions_become_exemplars_and_are_not_scored():
     design = Design(num_shots=[0, 2], benchmarks=["mini_exam"], exemplars={"mini_exam": ""})
     zero_shot = Design(num_shots=[0], benchmarks=["mini_exam"], exemplars={})
     questions, exemplars = eval_fewshot.load_benchmark("mini_exam", design)
-    everything, _ = eval_fewshot.load_benchmark("mini_exam", zero_shot)
-    assert len(exemplars) == 2
+    everything, none = eval_fewshot.load_benchmark("mini_exam", zero_shot)
+    assert (len(exemplars), none) == (2, [])
     assert {q.id for q in questions} | {e.id for e in exemplars} == {q.id for q in everything}
     assert not {q.id for q in questions} & {e.id for e in exemplars}
 
@@ -55,19 +48,14 @@ def chosen(choice, num_shots=4, benchmark="mmlu_medical", pool=POOL, questions=Q
     return eval_fewshot.choose_exemplars(benchmark, questions, pool, num_shots, design)
 
 
-def test_fixed_exemplars_are_the_same_for_all_questions():
-    exemplars = chosen("fixed", 12, "toy")
-    assert len({tuple(e.id for e in each) for each in exemplars.values()}) == 1
-    assert len(exemplars["a0"]) == 12
-
-
-def test_in_mmlu_fixed_exemplars_are_the_same_within_a_subject():
-    sets = collections.defaultdict(set)
+@pytest.mark.parametrize("benchmark", ["toy", "mmlu_medical"])
+def test_fixed_exemplars_are_the_same_for_all_questions_in_mmlu_of_a_subject(benchmark):
+    exemplars = chosen("fixed", 8, benchmark)
     for question in QUESTIONS:
-        exemplars = chosen("fixed")[question.id]
-        sets[question.subset].add(tuple(e.id for e in exemplars))
-        assert {e.subset for e in exemplars} == {question.subset}
-    assert [len(s) for s in sets.values()] == [1, 1]
+        others = "a0" if benchmark == "toy" else f"a{question.subset == 't':d}"
+        assert exemplars[question.id] == exemplars[others]
+        subsets = {exemplar.subset for exemplar in exemplars[question.id]}
+        assert subsets == ({"s", "t"} if benchmark == "toy" else {question.subset})
 
 
 def test_exemplars_per_question_differ_and_depend_on_the_seed():
@@ -81,19 +69,11 @@ def test_a_question_is_never_its_own_exemplar():
     assert all(q.question not in {e.question for e in exemplars[q.id]} for q in QUESTIONS)
 
 
-@pytest.mark.parametrize(
-    ("benchmark", "message"),
-    [
-        ("toy", "num_shots: 21 exemplars needed, but the pool of toy has 20;"),
-        ("mmlu_medical", "the pool of mmlu_medical, [st] has 10;"),
-    ],
-)
-def test_more_shots_than_exemplars_are_rejected(benchmark, message):
-    with pytest.raises(ValueError, match=message):
-        chosen("fixed", 21, benchmark)
-
-
-def test_a_question_in_the_pool_leaves_one_exemplar_fewer():
+def test_more_shots_than_exemplars_are_rejected():
+    with pytest.raises(ValueError, match="num_shots: 21 .* needed, but the pool of toy has 20;"):
+        chosen("fixed", 21, "toy")
+    with pytest.raises(ValueError, match="the pool of mmlu_medical, [st] has 10;"):
+        chosen("fixed", 21)
     with pytest.raises(ValueError, match="the pool of toy without question .* has 3;"):
         chosen("per_question", 4, "toy", QUESTIONS[:4], QUESTIONS[:4])
 
@@ -117,13 +97,11 @@ def test_shuffling_moves_the_correct_option_with_its_text():
     assert {q.answer for q in shuffled} == {0, 1, 2, 3}
 
 
-def test_options_only_hides_the_question_and_its_context():
-    variant = eval_fewshot.make_variant(FOUR, "options_only", 0)
-    assert (variant.options, variant.answer, variant.context) == (FOUR.options, 2, "")
-    assert "Which?" not in variant.question
-
-
-def test_none_of_the_above_replaces_the_correct_option():
-    variant = eval_fewshot.make_variant(FOUR, "none_of_the_above", 0)
-    assert variant.options == ["w", "x", "None of the above", "z"]
-    assert variant.answer == 2
+def test_a_variant_hides_the_question_or_replaces_the_correct_option():
+    hidden, replaced = (
+        eval_fewshot.make_variant(FOUR, variant, 0)
+        for variant in ("options_only", "none_of_the_above")
+    )
+    assert (hidden.options, hidden.answer, hidden.context) == (FOUR.options, 2, "")
+    assert "Which?" not in hidden.question
+    assert (replaced.options, replaced.answer) == (["w", "x", "None of the above", "z"], 2)

@@ -9,15 +9,9 @@ from tests.support.toy_scores import answers_of
 from clinical_camel import eval_fewshot
 from clinical_camel.data import Question
 
-TOY = {
-    "toy": [Question(id=str(i), question="?", options=list("abcd"), answer=0) for i in range(10)]
-}
-
-
-def clustered(size: int) -> dict[str, list[Question]]:
-    """The toy questions in groups of this size."""
-    rows = enumerate(TOY["toy"])
-    return {"toy": [dataclasses.replace(q, group=f"condition {i // size}") for i, q in rows]}
+SAME = {"question": "?", "options": list("abcd"), "answer": 0}
+TOY = {"toy": [Question(id=str(i), **SAME) for i in range(10)]}
+CLUSTERED = {"toy": [dataclasses.replace(q, group="ab"[i // 5]) for i, q in enumerate(TOY["toy"])]}
 
 
 # ------------------------------------------------------------------------------------- scores
@@ -34,7 +28,7 @@ def test_accuracy_has_its_interval_and_chance():
 
 def test_clusters_are_counted_and_widen_the_interval():
     answers = answers_of(base=[True] * 5 + [False] * 5)
-    grouped = eval_fewshot.compute_scores(answers, clustered(5)).iloc[0]
+    grouped = eval_fewshot.compute_scores(answers, CLUSTERED).iloc[0]
     independent = eval_fewshot.compute_scores(answers, TOY).iloc[0]
     assert (grouped["clusters"], independent["clusters"]) == (2, 10)
     assert grouped["cluster_low"] < 0.01  # two clusters carry no information
@@ -100,7 +94,7 @@ def test_clustered_questions_are_compared_by_cluster():
     answers = answers_of(base=[False] * 10, tuned=[True] * 5 + [False] * 5)
     (independent, grouped) = (
         eval_fewshot.compare_models(answers, questions, "base", seed=0).iloc[0]
-        for questions in (TOY, clustered(5))
+        for questions in (TOY, CLUSTERED)
     )
     assert (independent["clusters"], grouped["clusters"]) == (10, 2)
     assert independent["p"] == pytest.approx(2 * 0.5**5)  # five coins
@@ -146,3 +140,10 @@ def test_the_headline_has_every_model_with_its_interval():
     scores = eval_fewshot.compute_scores(answers_of(base=[True] * 8 + [False] * 2), TOY)
     line = "toy, option_text, 0-shot, n = 10, chance 25%: base 80.0% [49.0%, 94.3%]"
     assert eval_fewshot.format_headline(scores) == line
+
+
+def test_the_headline_of_several_variants_has_the_last_model_in_each():
+    scores = eval_fewshot.compute_scores(answers_of(base=[False] * 10, tuned=[True] * 10), TOY)
+    shuffled = scores.assign(variant="shuffled", accuracy=0.5)
+    line = eval_fewshot.format_headline(pd.concat([scores, shuffled], ignore_index=True))
+    assert "as_given 100.0% [72.2%, 100.0%], shuffled 50.0% [72.2%, 100.0%]" in line

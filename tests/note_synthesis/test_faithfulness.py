@@ -135,28 +135,28 @@ def test_the_numbers_in_the_prose_are_those_of_the_benchmark():
     cells = nbformat.read(ROOT / "notebooks/04_note_synthesis.ipynb", 4).cells
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
     page = " ".join((ROOT / "docs/notes.md").read_text(encoding="utf-8").split())
-    assert "most changed doses, numbers and ages and most invented drugs" in prose
+    for phrase in (
+        "most changed doses, numbers and ages and most invented drugs",
+        "misses about four in ten flipped negations",
+        "flags about one sentence in three",
+        "calls about one in eleven contradicted",
+    ):
+        assert phrase in prose
+    assert "misses about four in ten flipped negations" in page
+    assert "it flags one sentence in three of real reference notes" in page
     for kind in ("dose", "number", "patient's age", "invented medication"):
         assert share_detected(kind) > 0.75
-    assert "misses about four in ten flipped negations" in prose
-    assert "misses about four in ten flipped negations" in page
     assert round(10 * (1 - share_detected("negated finding"))) == 4
-    assert "flags about one sentence in three of the reference notes" in prose
-    assert "it flags one sentence in three of real reference notes" in page
     assert round(1 / share_detected("alarm: any")) == 3
-    assert "calls about one in eleven contradicted" in prose
     assert round(1 / share_detected("alarm: contradicted")) == 11
 
 
 # -------------------------------------------------------------------- hallucinations, omissions
 
 
-def test_raters_see_the_flagged_sentences(tables):
-    notes = make_notes(base=WRONG_NOTE, tuned=KNEE.note)
-    flagged = note_synthesis.list_flagged(tables[0])
-    sheet, key = note_synthesis.make_rating_sheet(notes, CORPORA, 0, flagged)
-    by_model = dict(zip(key["model"], sheet["flagged"], strict=True))
-    assert by_model == {"base": "Naproxen 50 mg for two weeks.\nMorphine.", "tuned": ""}
+def test_flagged_sentences_are_listed_by_note(tables):
+    sentences = ["Naproxen 50 mg for two weeks.", "Morphine."]
+    assert note_synthesis.list_flagged(tables[0]) == {("toy", "base", "v1"): sentences}
 
 
 def make_sentence(id_: str, verdict: str, reasons: str, model: str = "base") -> dict:

@@ -49,11 +49,11 @@ def test_the_sheet_hides_the_model_and_the_key_restores_it():
 
 def test_both_raters_have_blank_columns_and_see_the_flagged_sentences():
     where = ("mini", "tuned", CORPORA["mini"][0].id)
-    sheet, key = make_rating_sheet(NOTES, CORPORA, 0, {where: ["He has gout.", "- 5 mg"]})
+    sheet, key = make_rating_sheet(NOTES, CORPORA, 0, {where: ["- 5 mg", "He has gout."]})
     assert (sheet[["rating_1", "comment_1", "rating_2", "comment_2"]] == "").all(axis=None)
     item = key[(key["model"] == "tuned") & (key["id"] == where[2])]["item"].item()
     flagged = sheet.set_index("item")["flagged"]
-    assert flagged[item] == "He has gout.\n- 5 mg"
+    assert flagged[item] == "'- 5 mg\nHe has gout."
     assert (flagged.drop(item) == "").all()
 
 
@@ -64,14 +64,8 @@ def test_an_empty_note_is_not_rated():
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " =", "\n@", "＝"])
 def test_no_cell_is_a_formula(start):
-    assert rating_sheet.escape_cell(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
-
-
-def test_no_cell_of_a_sheet_begins_like_a_formula():
-    sheet, _ = make_rating_sheet(NOTES, CORPORA, 0)
-    cells = [str(cell) for cell in sheet.to_numpy().ravel()]
-    assert sum(cell.startswith("'=") for cell in cells) == 3
-    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    sheet, _ = make_rating_sheet(NOTES.assign(note=f"{start}HYPERLINK(1)"), CORPORA, 0)
+    assert set(sheet["note"]) == {f"'{start}HYPERLINK(1)"}
 
 
 # ----------------------------------------------------------------------------- agreement
@@ -117,12 +111,12 @@ def test_a_wrongly_filled_sheet_is_rejected_by_file_and_item(tmp_path, ratings, 
 
 
 def test_a_duplicate_item_a_missing_column_and_another_encoding_are_rejected(tmp_path):
-    first, second = fill_both(tmp_path, ["safe"], ["safe"])
-    with pytest.raises(ValueError, match=r"two\.csv: no column rating_1"):
-        measure_agreement(second, second)
-    first.write_text("item,rating_1\na,safe\na,safe\n")
-    with pytest.raises(ValueError, match="duplicate item: a"):
-        measure_agreement(first, second)
-    first.write_bytes("item,rating_1\na,sûr\n".encode("cp1252"))
-    with pytest.raises(ValueError, match="not UTF-8; save it as CSV UTF-8"):
-        measure_agreement(first, second)
+    sheet = tmp_path / "one.csv"
+    for text, message in {
+        "item,rating_2\na,safe\n": r"one\.csv: no column rating_1",
+        "item,rating_1\na,safe\na,safe\n": "duplicate item: a",
+        "item,rating_1\na,sûr\n": "not UTF-8; save it as CSV UTF-8",
+    }.items():
+        sheet.write_text(text, encoding="cp1252")
+        with pytest.raises(ValueError, match=message):
+            measure_agreement(sheet, sheet)

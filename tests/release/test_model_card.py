@@ -20,7 +20,7 @@ def test_the_committed_card_is_that_of_the_committed_runs():
     assert release.format_model_card("mini_camel") == committed
 
 
-def test_a_card_has_its_warning_its_data_and_every_score_with_n_and_interval():
+def test_a_card_has_warning_data_loss_energy_and_every_score_with_n_and_interval():
     card = release.format_model_card("mini_camel")
     record = json.loads((OUTPUTS / "mini_camel/02_sft_qlora/run.json").read_text(encoding="utf-8"))
     assert "**Research only: not for use in care.**" in card
@@ -29,11 +29,7 @@ def test_a_card_has_its_warning_its_data_and_every_score_with_n_and_interval():
     scores = [line for line in card.splitlines() if "-shot | " in line]
     assert all(line.count("[") == 2 and line.endswith("25% |") for line in scores)
     assert len(scores) == 12
-
-
-def test_a_card_has_the_loss_from_start_to_end_and_the_energy():
     log = pd.read_csv(OUTPUTS / "mini_camel/02_sft_qlora/train_log.csv")
-    card = release.format_model_card("mini_camel")
     first, last = (log["loss"].iloc[part].mean() for part in (slice(39), slice(-39, None)))
     assert f"| {first:.3f} |" in card
     assert f"| {last:.3f} |" in card

@@ -95,15 +95,3 @@ def test_home_and_project_folders_are_removed_from_results_and_errors(project):
     first, second = clean_outputs(result, error)
     assert first.data["text/plain"] == "~/x y"
     assert (second.evalue, second.traceback) == ("~/x", ["~/x"])
-
-
-def test_only_the_cell_of_injected_parameters_is_collapsed():
-    cells = [
-        nbformat.v4.new_code_cell("seed = 1", metadata={"tags": [tag]})
-        for tag in ("parameters", "injected-parameters")
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    execution.clean(notebook, "notebooks/x.ipynb", "outputs/x.ipynb")
-    nbformat.validate(notebook)
-    assert "jupyter" not in notebook.cells[0].metadata
-    assert notebook.cells[1].metadata.jupyter == {"source_hidden": True}

@@ -127,18 +127,24 @@ def test_a_step_for_one_process_is_rejected_by_the_main_process_alone(toy, monke
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_launcher_that_started_one_process_instead_of_two_is_rejected(toy, monkeypatch, capsys):
-    """accelerate launch --cpu --num_processes 2 sets these variables, and no RANK."""
-    set_environment(monkeypatch, ACCELERATE_MIXED_PRECISION="no", MASTER_PORT="29500")
-    assert cli.main(["run", "toy", "01"]) == 2
-    assert "starts one process on a CPU" in capsys.readouterr().err
-
-
-def test_processes_without_a_common_store_are_rejected(toy, monkeypatch):
-    set_environment(monkeypatch, WORLD_SIZE="2", RANK="0")
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        # accelerate launch --cpu --num_processes 2 sets these variables, and no RANK
+        (
+            {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_PORT": "29500"},
+            "starts one process on a CPU",
+        ),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "only accelerate launch and torchrun"),
+    ],
+)
+def test_processes_that_cannot_communicate_are_rejected(
+    variables, expected, toy, monkeypatch, capsys
+):
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
-    (problem,) = launch.check_launch(["01_sft_qlora"])
-    assert "accelerate launch and torchrun" in problem
+    set_environment(monkeypatch, **variables)
+    assert cli.main(["run", "toy", "01"]) == 2
+    assert expected in capsys.readouterr().err
 
 
 def test_without_a_launcher_there_is_only_the_main_process(project, monkeypatch):

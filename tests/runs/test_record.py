@@ -28,14 +28,6 @@ def start(**params) -> runs.Run:
     return runs.start("toy", "01_first", 7, params=params)
 
 
-def test_a_result_appears_at_finish_and_not_before(step):
-    run = start()
-    run.save_table(pd.DataFrame({"a": [1]}), "t")
-    assert not (step.root / "outputs/toy/01_first").exists()
-    run.finish("one row")
-    assert (step.root / "outputs/toy/01_first/t.csv").read_text() == "a\n1\n"
-
-
 def test_run_json_records_the_run(step):
     run = start(seed=7)
     run.note(device="cpu", rows=3)
@@ -53,6 +45,7 @@ def test_run_json_records_the_run(step):
 def test_an_unfinished_run_does_not_change_the_earlier_result(step):
     first = start()
     first.save_rows([1], "rows")
+    assert not (step.root / "outputs/toy/01_first").exists()
     first.finish("first")
     second = start()
     second.save_rows([2], "rows")
@@ -62,23 +55,15 @@ def test_an_unfinished_run_does_not_change_the_earlier_result(step):
     assert (step.root / "outputs/toy/01_first/rows.jsonl").read_text() == "2\n"
 
 
-def test_an_interrupted_run_resumes_with_its_journal_and_checkpoints(step):
+@pytest.mark.parametrize("depth", [1, 2])
+def test_only_a_run_of_the_same_parameters_resumes_from_the_checkpoints(depth, step, capsys):
     run = start(depth=1)
     run.journal("answers", 1).append("q1", "a")
     (run.dir / "checkpoint-4").mkdir()
-    resumed = start(depth=1)
-    assert resumed.journal("answers", 1).done == {"q1": "a"}
-    assert (resumed.dir / "checkpoint-4").exists()
-
-
-def test_a_run_with_other_parameters_does_not_resume_from_the_checkpoints(step, capsys):
-    run = start(depth=1)
-    run.journal("answers", 1).append("q1", "a")
-    (run.dir / "checkpoint-4").mkdir()
-    resumed = start(depth=2)
-    assert not (resumed.dir / "checkpoint-4").exists()
+    resumed = start(depth=depth)
+    assert (resumed.dir / "checkpoint-4").exists() == (depth == 1)
     assert resumed.journal("answers", 1).done == {"q1": "a"}  # valid by its own key
-    assert "depth" in capsys.readouterr().out
+    assert ("depth" in capsys.readouterr().out) == (depth == 2)
 
 
 def test_the_time_of_an_interrupted_attempt_is_that_of_its_last_file(step):
@@ -124,15 +109,17 @@ def test_a_table_is_written_the_same_on_every_machine(step):
     assert (run.dir / "t.csv").read_bytes() == 'x,name\n0.3333333333,é\n,"a,b"\n'.encode()
 
 
-@pytest.mark.parametrize("name", ["../x", "a b", "Scores", ""])
-def test_a_table_name_with_other_characters_is_rejected(name, step):
-    with pytest.raises(ValueError, match="name "):
-        start().save_rows([], name)
-
-
-def test_a_table_without_columns_is_rejected(step):
-    with pytest.raises(ValueError, match="has no columns"):
-        start().save_table(pd.DataFrame(), "t")
+@pytest.mark.parametrize(
+    ("save", "value", "options", "problem"),
+    [
+        *(("save_rows", [], {"name": name}, "name ") for name in ("../x", "a b", "Scores", "")),
+        ("save_table", pd.DataFrame(), {"name": "t"}, "has no columns"),
+        ("save_figure", None, {"name": "f", "alt": " "}, "needs a description"),
+    ],
+)
+def test_a_result_that_cannot_be_named_or_read_is_rejected(save, value, options, problem, step):
+    with pytest.raises(ValueError, match=problem):
+        getattr(start(), save)(value, **options)
 
 
 def test_the_same_figure_gives_the_same_bytes(step):
@@ -145,11 +132,6 @@ def test_the_same_figure_gives_the_same_bytes(step):
         run.save_figure(axes, name, alt="a rising line")
     assert (run.dir / "one.png").read_bytes() == (run.dir / "two.png").read_bytes()
     assert plt.get_fignums() == open_before
-
-
-def test_a_figure_without_a_description_is_rejected(step):
-    with pytest.raises(ValueError, match="needs a description"):
-        start().save_figure(None, "f", alt=" ")
 
 
 def test_rows_may_be_dataclasses_and_are_counted(step):
@@ -194,20 +176,18 @@ def test_the_same_seed_gives_the_same_random_numbers(step):
     assert numbers[0] == numbers[1]
 
 
-def test_start_checks_the_variables_of_the_running_notebook(step, monkeypatch):
-    main = sys.modules["__main__"]
-    monkeypatch.setattr(main, "study", "toy", raising=False)
-    monkeypatch.setattr(main, "seed", "7", raising=False)
-    with pytest.raises(runs.ParamsError, match="seed: .* not int; write 7"):
-        runs.start("toy", "01_first", 7)
-
-
-def test_start_finds_an_unknown_name_that_papermill_injected(step, monkeypatch):
-    main = sys.modules["__main__"]
-    monkeypatch.setattr(main, "study", "toy", raising=False)
-    monkeypatch.setattr(main, "seed", 7, raising=False)
-    monkeypatch.setattr(main, "In", ["", "# Parameters\nsede = 9\n"], raising=False)
-    with pytest.raises(runs.ParamsError, match="sede: not a parameter .* did you mean seed"):
+@pytest.mark.parametrize(
+    ("seed", "cells", "problem"),
+    [
+        ("7", [], "seed: .* not int; write 7"),
+        # papermill injects unknown names without an error
+        (7, ["", "# Parameters\nsede = 9\n"], "sede: not a parameter .* did you mean seed"),
+    ],
+)
+def test_start_checks_the_variables_of_the_notebook(seed, cells, problem, step, monkeypatch):
+    for name, value in {"study": "toy", "seed": seed, "In": cells}.items():
+        monkeypatch.setattr(sys.modules["__main__"], name, value, raising=False)
+    with pytest.raises(runs.ParamsError, match=problem):
         runs.start("toy", "01_first", 7)
 
 

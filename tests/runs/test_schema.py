@@ -40,14 +40,6 @@ def test_a_step_named_like_a_module_without_settings_has_its_cell(name, project)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_each_step_of_the_project_has_one_settings_class(step):
-    cls = schema.settings_class(step)
-    assert issubclass(cls, StepSettings)
-    names = [line.partition(":")[0] for line in parameters_cell(cls).splitlines()]
-    assert sorted(names) == sorted(cls.model_fields)
-
-
-@pytest.mark.parametrize("step", STEPS)
 def test_every_number_has_a_lower_limit(step):
     cls = schema.settings_class(step)
     for line in parameters_cell(cls).splitlines():

@@ -11,22 +11,22 @@ import pytest
 class Project:
     """A small project folder: notebooks and params files written as text."""
 
+    title = "# {} A step\n\nResearch only: not for use in care."  # "": no markdown cell
+
     def __init__(self, root: Path) -> None:
         self.root = root
         for folder in ("notebooks", "params", "outputs"):
             (root / folder).mkdir(parents=True, exist_ok=True)
 
-    def notebook(self, step: str, params: str, *cells: str) -> Path:
+    def notebook(self, step: str, params: str, *cells: str, kernel: str = "python3") -> Path:
         """Write a notebook with a title, one tagged parameters cell and these code cells."""
         v4 = nbformat.v4
-        title = f"# {step[:2]} A step\n\nResearch only: not for use in care."
+        first = [v4.new_markdown_cell(self.title.format(step[:2]))] if self.title else []
+        tagged = v4.new_code_cell(params, metadata={"tags": ["parameters"]})
+        kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
         notebook = v4.new_notebook(
-            cells=[
-                v4.new_markdown_cell(title),
-                v4.new_code_cell(params, metadata={"tags": ["parameters"]}),
-                *[v4.new_code_cell(cell) for cell in cells],
-            ],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            cells=[*first, tagged, *map(v4.new_code_cell, cells)],
+            metadata={"kernelspec": kernelspec},
         )
         file = self.root / "notebooks" / f"{step}.ipynb"
         nbformat.write(notebook, file)

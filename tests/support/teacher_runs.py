@@ -152,8 +152,9 @@ def kill_runs(kills: int, folder: Path, count: int) -> Counter:
     CONTEXT.set_forkserver_preload(["clinical_camel.dbke.teachers.openai"])
     with MixedServer(delay=0.03) as server:
         for name in ("first", "second"):
+            process = _start(folder / name, server, count)
             started = time.monotonic()
-            _start(folder / name, server, count).join()
+            process.join()
             seconds = time.monotonic() - started
     expected = _read_result(folder / "first")
     if not expected or _read_result(folder / "second") != expected:

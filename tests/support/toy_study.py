@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from tests.support.project import Project
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = ("01_ask", "02_count")
@@ -61,50 +62,28 @@ PARAMS = {
 }
 
 
-class Toy:
+class Toy(Project):
     """A folder with the toy project and its ledger, for one launcher."""
 
+    title = ""
+
     def __init__(self, folder: Path, launcher: str) -> None:
-        folder.mkdir(parents=True)
         self.folder, self.launcher = folder, launcher
-        self.disk = (
-            folder / "disk"
-        )  # project, HOME and temporary files: the disk of a rented machine
-        self.root = self.disk / "project"
+        self.disk = folder / "disk"  # of a rented machine: project, HOME and temporary files
+        super().__init__(self.disk / "project")
         self.ledger = folder / "ledger"
         self.round = 0
 
     def build(self) -> None:
         """Write the notebooks, the params files and the questions."""
         for step, (params, cells) in NOTEBOOKS.items():
-            self.write(f"params/toy/{step}.yaml", PARAMS[step])
-            self.write_notebook(step, params, *cells)
-        self.write("data/questions.txt", "\n".join(f"q{i}" for i in range(QUESTIONS)))
+            self.params("toy", step, PARAMS[step])
+            self.notebook(step, params, *cells)
+        self.file("data/questions.txt", "\n".join(f"q{i}" for i in range(QUESTIONS)))
         for folder in ("home", "tmp", "project/outputs/toy"):
             (self.disk / folder).mkdir(parents=True, exist_ok=True)
-        self.write(
-            "../python/sitecustomize.py",
-            "from tests.support import toy_faults\n\ntoy_faults.install()\n",
-        )
-
-    def write(self, path: str, text: str) -> None:
-        """Write a text file by its root-relative path."""
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-
-    def write_notebook(self, step: str, params: str, *cells: str, kernel: str = "python3") -> None:
-        """Write a notebook of one parameters cell and these code cells."""
-        v4 = nbformat.v4
-        tagged = v4.new_code_cell(params, metadata={"tags": ["parameters"]})
-        kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
-        notebook = v4.new_notebook(
-            cells=[tagged, *map(v4.new_code_cell, cells)], metadata={"kernelspec": kernelspec}
-        )
-        for i, cell in enumerate(notebook.cells):
-            cell["id"] = f"{step}-{i}"
-        (self.root / "notebooks").mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, self.root / f"notebooks/{step}.ipynb")
+        code = "from tests.support import toy_faults\n\ntoy_faults.install()\n"
+        self.file("../python/sitecustomize.py", code)
 
     def make_environment(self, **changes: str) -> dict[str, str]:
         own = {k: v for k, v in os.environ.items() if not k.startswith(("TOY_", "JUPYTER_"))}

@@ -243,12 +243,7 @@ def _iter_constraints(annotation: Any) -> Iterator[Any]:
 
 
 def parameters_cell(cls: type[StepSettings]) -> str:
-    """Return the parameters cell that the step's notebook must have: one line per setting.
-
-    >>> print(parameters_cell(StepSettings))
-    study: str = "mini_camel"  # params folder; results go to outputs/<study>/
-    seed: int = 0  # fixes every random choice
-    """
+    """Return the parameters cell that the step's notebook must have: one line per setting."""
     own = [name for name in cls.model_fields if name not in StepSettings.model_fields]
     fields = {name: cls.model_fields[name] for name in ("study", *own, "seed")}
     return "\n".join(
@@ -259,11 +254,7 @@ def parameters_cell(cls: type[StepSettings]) -> str:
 
 
 def _plain_annotation(annotation: Any) -> str:
-    """Return an annotation without constraints and choices, as a parameters cell writes it.
-
-    >>> _plain_annotation(dict[str, Share]), _plain_annotation(Literal["a", "b"])
-    ('dict[str, float]', 'str')
-    """
+    """Return an annotation without constraints and choices, as a parameters cell writes it."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _plain_annotation(parts[0])

@@ -24,7 +24,8 @@ class Synthesis(StepSettings):
         ["mini_exam_train"], description="datasets of training questions to explain; may be empty"
     )
     exemplar_count: Limit = Field(
-        5, description="questions of each dataset left out here: few-shot examples for step 03"
+        5,
+        description="number of questions of each dataset reserved as few-shot examples for step 03",
     )
     teacher: TeacherSettings = Field(
         Extractive(),
@@ -34,7 +35,10 @@ class Synthesis(StepSettings):
         "mini", description="base model for step 02; some teachers' terms of use forbid training it"
     )
     licences: dict[str, Text] = Field(
-        {}, description="source: licence that replaces the licence stated in its articles"
+        {},
+        description=(
+            "for a source (key), the licence (value) that replaces the one stated in its articles"
+        ),
     )
     dialogues_per_article: Count = Field(
         5, description="dialogues requested for each article; about five in the paper"
@@ -58,17 +62,24 @@ class Synthesis(StepSettings):
     )
     near_duplicate_threshold: Share = Field(
         0.9,
-        description="Jaccard similarity of 5-word runs that makes a near-duplicate; 0.0: no filter",
+        description=(
+            "two dialogues are near-duplicates from this Jaccard similarity of their 5-word"
+            " sequences; 0.0 turns the filter off"
+        ),
     )
     evaluation_sets: list[EvaluationSpec] = Field(
         ["mini_exam", "mini_exam_primer"],
         description="exams of step 03; no dialogue may contain their questions",
     )
     article_limits: dict[str, Limit] = Field(
-        {}, description="source: most articles to use; sources not named here have no limit"
+        {},
+        description=(
+            "for a source (key), the maximum number of articles (value); other sources have no"
+            " limit"
+        ),
     )
     question_limit: Limit = Field(
-        0, description="most questions to use from each dataset; 0 means all"
+        0, description="maximum number of questions of each dataset; 0: all"
     )
 
     def check_together(self) -> Iterator[str]:

@@ -283,15 +283,13 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
             varied = [eval_fewshot.make_variant(q, variant, design.seed) for q in read]
             for protocol in design.protocols:
                 protocol = eval_fewshot.PROTOCOLS[protocol].for_benchmark(name)
-                part = (varied, exemplars, protocol, tokenizer, scale)
-                if protocol.answer_type == "reply":
-                    total += _count_replies(*part, design.token_budget)
-                else:
-                    total += _count_options(*part)
+                total += _count_evaluation(
+                    varied, exemplars, protocol, tokenizer, scale, design.token_budget
+                )
     return dataclasses.replace(total, rows=len(questions))
 
 
-def _count_replies(
+def _count_evaluation(
     questions: Sequence[Question],
     exemplars: Mapping[str, Sequence[Question]],
     protocol: eval_fewshot.Protocol,
@@ -299,23 +297,14 @@ def _count_replies(
     scale: float,
     token_budget: int,
 ) -> Work:
-    """Count replies to a sample of questions; `scale` is the number of questions for each."""
-    prompts = [
-        eval_fewshot.build_prompt(q, exemplars[q.id], protocol, tokenizer) for q in questions
-    ]
-    lengths = [len(models.tokenize_text(tokenizer, prompt)) for prompt in prompts]
-    new = int(protocol.decoding.get("max_new_tokens", 64))
-    return _count_generation(lengths, new, token_budget, scale)
-
-
-def _count_options(
-    questions: Sequence[Question],
-    exemplars: Mapping[str, Sequence[Question]],
-    protocol: eval_fewshot.Protocol,
-    tokenizer: Any,
-    scale: float,
-) -> Work:
-    """Count scored options of a sample of questions; `scale` as in `_count_replies`."""
+    """Count a sample of questions in one protocol; `scale` is the number of questions for each."""
+    if protocol.answer_type == "reply":
+        prompts = [
+            eval_fewshot.build_prompt(q, exemplars[q.id], protocol, tokenizer) for q in questions
+        ]
+        lengths = [len(models.tokenize_text(tokenizer, prompt)) for prompt in prompts]
+        new = int(protocol.decoding.get("max_new_tokens", 64))
+        return _count_generation(lengths, new, token_budget, scale)
     reply_prefix = models.find_reply_prefix(tokenizer) if protocol.chat else ""
     prefixes = row_tokens = logits = longest_row = longest_prefix = 0
     for group in eval_fewshot.group_by_prefix(questions, exemplars, protocol):

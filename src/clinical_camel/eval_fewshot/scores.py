@@ -266,7 +266,7 @@ def format_headline(scores: pd.DataFrame) -> str:
     keys = [name for name in KEY_COLUMNS[:-1] if name != "variant"]
     first = scores[(scores[keys] == scores[keys].iloc[0]).all(axis=1)]
     name = "model"
-    if first["variant"].nunique() > 1:
+    if len(set(first["variant"])) > 1:
         first, name = first[first["model"] == first["model"].iloc[-1]], "variant"
     accuracies = ", ".join(
         f"{row[name]} {row['accuracy']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"

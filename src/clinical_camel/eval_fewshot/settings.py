@@ -32,7 +32,9 @@ class Design(StepSettings):
         "base", description="the model that the others are compared with, question by question"
     )
     quantize: Quantize = Field(
-        "nf4", description="nf4 (4 bit, double quantisation), nf4_dequantized, int8 or empty"
+        "nf4",
+        description="nf4 (4 bits), nf4_dequantized (nf4 values stored as ordinary floats), "
+        "int8 (8 bits); empty: not quantized",
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
@@ -40,12 +42,13 @@ class Design(StepSettings):
     benchmarks: list[EvaluationSpec] = Field(
         ["mini_exam", "mini_exam_primer"],
         min_length=1,
-        description="dataset specs: a registered name, name@path, or a path",
+        description="exams: a registered name, a path, "
+        "or name@path (a local file in the format of the named exam)",
     )
     exemplars: dict[str, OptionalTrainingQuestionSpec] = Field(
         {"mini_exam": "mini_exam_train", "mini_exam_primer": "mini_exam_train"},
-        description="benchmark: set that supplies its exemplars; empty: some of its own questions, "
-        "which are then not scored",
+        description="for each benchmark, the set of its exemplars; "
+        "if empty, some of its own questions become exemplars and are not scored",
     )
     protocols: list[Literal[tuple(PROTOCOLS)]] = Field(
         ["option_text", "conversation", "chat"],
@@ -80,7 +83,9 @@ class Design(StepSettings):
         description="training data of the tuned model, searched for exam questions",
     )
     published_system: str = Field(
-        "", description="published model to compare with: system:size in published.csv; empty: none"
+        "",
+        description="published model to compare with, as system:size (see published.csv); "
+        "empty means none",
     )
 
     def check_together(self) -> Iterator[str]:

@@ -26,7 +26,8 @@ class NoteTask(StepSettings):
         description="name: adapter folder; empty is the base model alone",
     )
     quantize: Quantize = Field(
-        "nf4", description="nf4 (4 bit, double quantisation), nf4_dequantized, int8 or empty"
+        "nf4",
+        description="nf4 (4 bits), nf4_dequantized (its values, unpacked), int8, or empty for none",
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
@@ -34,18 +35,18 @@ class NoteTask(StepSettings):
     consultations: list[ConsultationSpec] = Field(
         ["mini_consultations"],
         min_length=1,
-        description="dataset specs: a registered name, name@path, or a path",
+        description="datasets of consultations: for each a registered name, a path, or name@path",
     )
     note_exemplars: dict[str, TrainingConsultationSpec] = Field(
         {},
-        description="corpus: training consultations for its one-shot example; empty: zero-shot",
+        description="dataset name: training set that supplies its one-shot example; empty: none",
     )
     prompt: Literal[tuple(PROMPTS)] = Field(
         "plain", description="wording of the prompt: a name in note_synthesis.PROMPTS"
     )
     headings: Literal["sections", "reference"] = Field(
         "sections",
-        description="sections: request the list below; reference: those of the reference note",
+        description="sections: the list below; reference: the headings of the reference note",
     )
     sections: list[Text] = Field(
         ["Subjective", "Objective", "Assessment", "Plan"],

@@ -3,7 +3,6 @@
 A text such as `outputs/<study>/<step>/dialogues.jsonl`, anywhere in a params value, is an input.
 """
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,20 +108,14 @@ def sort_jobs(jobs: list[Job]) -> list[Job]:
         job.step: {step for study, step in job.find_dependencies() if study == job.study}
         for job in jobs
     }
-    ready = [step for step, needs in waiting.items() if not needs]
-    heapq.heapify(ready)
     ordered = []
-    while ready:
-        done = heapq.heappop(ready)
-        ordered.append(by_step[done])
-        for step, needs in waiting.items():
-            if done in needs:
-                needs.discard(done)
-                if not needs:
-                    heapq.heappush(ready, step)
-    if len(ordered) < len(jobs):
-        cycle = ", ".join(sorted(step for step, needs in waiting.items() if needs))
-        raise PlanError(f"params/{jobs[0].study}: these steps depend on each other: {cycle}")
+    while waiting:
+        ready = [step for step, needs in waiting.items() if not needs & waiting.keys()]
+        if not ready:
+            cycle = ", ".join(sorted(waiting))
+            raise PlanError(f"params/{jobs[0].study}: these steps depend on each other: {cycle}")
+        ordered.append(by_step[min(ready)])
+        del waiting[min(ready)]
     return ordered
 
 

@@ -64,6 +64,7 @@ def record_path(job: Job) -> Path:
 
 def open_record(job: Job, started: str) -> dict[str, Any]:
     """Write the record of a step that starts, `running` in this process, and return it."""
+    cache = HashCache(read_json(record_path(job)).get("hashes"))
     record = {
         "study": job.study,
         "step": job.step,
@@ -78,13 +79,10 @@ def open_record(job: Job, started: str) -> dict[str, Any]:
         "params_hash": key_hash(job.params),
         "notebook_hash": hash_code(read_cells(notebook_path(job.step))),
         "source_hash": hash_source(),
-        "inputs": {},
+        "inputs": {text: cache.hash(text) for text in job.inputs},
         "artefacts": {},
-        "hashes": {},
+        "hashes": cache.entries,
     }
-    cache = HashCache(read_json(record_path(job)).get("hashes"))
-    record["inputs"] = {text: cache.hash(text) for text in job.inputs}
-    record["hashes"] = cache.entries
     write_json(record_path(job), record)
     return record
 

@@ -34,10 +34,6 @@ def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
 
 
 def _format_seconds(seconds: float) -> str:
-    """
-    >>> _format_seconds(3725)
-    '1 h 2 min 5 s'
-    """
     hours, rest = divmod(round(seconds), 3600)
     minutes, rest = divmod(rest, 60)
     parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes)

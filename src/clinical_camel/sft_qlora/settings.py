@@ -34,7 +34,8 @@ class Recipe(StepSettings):
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     quantize: Quantize = Field(
         "nf4",
-        description="nf4 (4 bits), nf4_dequantized (its values, unpacked), int8, or empty for none",
+        description="nf4 (4 bits), nf4_dequantized (nf4 values stored as ordinary floats), "
+        "int8, or empty for none",
     )
     attn_implementation: Attention = Field(
         "",
@@ -54,7 +55,8 @@ class Recipe(StepSettings):
     )
     loss_on: Literal[LOSS_ON] = Field(
         "assistant",
-        description="tokens with loss; assistant: its turns with end tokens; all: every token",
+        description="tokens with loss; assistant: the assistant's turns and their end tokens; "
+        "all: every token",
     )
     max_length: Count = Field(
         1024, description="maximum tokens per dialogue; longer ones lose exchanges from their end"
@@ -84,7 +86,7 @@ class Recipe(StepSettings):
     gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
     optimizer: Literal[OPTIMIZERS] = Field(
         "paged_adamw_32bit",
-        description="name in transformers; a paged optimizer is paged only on a GPU",
+        description="name in transformers; paged ones can move their state from GPU to CPU memory",
     )
     gradient_checkpointing_layers: int = Field(
         0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
@@ -96,7 +98,8 @@ class Recipe(StepSettings):
         0.0,
         ge=0,
         lt=1,
-        description="share of articles held out; above 0, the best checkpoint becomes the result",
+        description="share of source articles held out for validation; above 0, the result is the "
+        "checkpoint with the lowest validation loss",
     )
     save_steps: Count = Field(200, description="optimizer steps between checkpoints")
     speedups: list[Literal[SPEEDUPS]] = Field(
