@@ -95,7 +95,7 @@ def test_finding_1_is_the_difference_over_five_seeds():
     text = flat("README.md")
     both = f"answers {dialogues} % correctly, the model tuned on raw articles {raw} %"
     assert f"{both} (n = 312, five seeds)" in text
-    assert f"Before rounding, the difference is {difference}." in text
+    assert f"The difference is {difference}, computed from unrounded scores." in text
 
 
 def test_finding_2_is_the_difference_in_the_two_other_formats():
@@ -121,7 +121,8 @@ def test_finding_3_is_the_score_on_invented_diseases_before_and_after():
         for model in ("base", "tuned")
     )
     before, after = (f"{percent(r['accuracy'])} % {interval(r)}" for r in (base, tuned))
-    assert f"falls from {before} to {after} (n = {base['n']}, one seed)" in flat("README.md")
+    falls = f"plain-text score falls from {before} to {after}"
+    assert f"{falls} (n = {base['n']}, one seed)" in flat("README.md")
     assert base["chance"] == tuned["chance"] == 0.25
 
 
@@ -150,8 +151,8 @@ def test_the_figure_shows_what_its_caption_says():
 def test_the_minutes_of_make_study_are_those_of_its_run_records():
     files = (OUTPUTS / "mini_camel").glob("*/run.json")
     minutes = sum(json.loads(file.read_text())["seconds"] for file in files) / 60
-    assert "(10 to 12 minutes)" in read("README.md")
-    assert 9.5 < minutes < 12.5
+    assert "(6 to 12 minutes)" in read("README.md")
+    assert 5.5 < minutes < 12.5
 
 
 # ------------------------------------------------------------------------- numbers in docs

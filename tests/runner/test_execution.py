@@ -29,27 +29,19 @@ def sent(monkeypatch) -> list[int]:
     return numbers
 
 
-def test_the_end_of_an_ssh_session_stops_a_run_like_sigterm(sent):
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+@pytest.mark.parametrize(
+    ("handler", "result"),
+    [(signal.SIG_DFL, ("SIGHUP", [signal.SIGTERM])), (signal.SIG_IGN, ("", []))],  # nohup ignores
+)
+def test_the_end_of_an_ssh_session_stops_a_run_except_under_nohup(handler, result, sent):
+    before = signal.signal(signal.SIGHUP, handler)
     try:
         with execution.SignalForwarder() as signals:
             os.kill(os.getpid(), signal.SIGHUP)
             assert signals.forward()
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert signals.name == "SIGHUP"
-    assert sent == [signal.SIGTERM]
-
-
-def test_under_nohup_the_end_of_a_session_stops_nothing(sent):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with execution.SignalForwarder() as signals:
-            os.kill(os.getpid(), signal.SIGHUP)
-            signals.forward()
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    assert (signals.name, sent) == ("", [])
+    assert (signals.name, sent) == result
 
 
 def test_a_second_signal_kills_the_kernel(sent):

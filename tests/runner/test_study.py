@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import pytest
 from tests.support.two_steps import (
     FINISH,
     FIRST,
@@ -17,7 +18,6 @@ from tests.support.two_steps import (
     change_params,
     find_states,
     find_status,
-    lose_artefact,
     read_ledger,
     read_outputs,
     read_published,
@@ -77,18 +77,13 @@ def test_a_complete_and_unchanged_step_is_not_run_again(done, capsys):
 
 
 def test_a_step_whose_inputs_are_not_complete_is_rejected(done, capsys):
-    change_params(done)
-    assert cli.main(["run", "toy", "02"]) == 2
-    message = capsys.readouterr().err
-    assert "needs 01_first of toy, which is stale (params changed: seed)" in message
-    assert "python -m clinical_camel run toy 01_first" in message
-
-
-def test_a_step_of_another_study_must_be_complete_too(done, capsys):
     done.params("other", "02_second", "study: other\nrows: outputs/toy/01_first/rows.jsonl\n")
-    lose_artefact(done)
-    assert cli.main(["run", "other"]) == 2
-    assert "needs 01_first of toy, which is stale" in capsys.readouterr().err
+    change_params(done)
+    for study in ("toy", "other"):
+        assert cli.main(["run", study, "02"]) == 2
+        message = capsys.readouterr().err
+        assert "needs 01_first of toy, which is stale (params changed: seed)" in message
+        assert "python -m clinical_camel run toy 01_first" in message
 
 
 def test_the_list_counts_complete_steps(done, capsys):
@@ -99,39 +94,27 @@ def test_the_list_counts_complete_steps(done, capsys):
 # ------------------------------------------------------------------------------- what can fail
 
 
-def test_a_failing_cell_is_named_and_the_earlier_result_stays(done, capsys):
-    before = read_published(done)
-    assert run_cells(done, *FIRST[:4], "raise ValueError('no such thing')", FINISH) == 1
+@pytest.mark.parametrize(
+    ("cell", "code", "message"),
+    [
+        ("raise ValueError('no such thing')", 1, "In [7]: ValueError: no such thing; see"),
+        ("run.finish('x'); raise ValueError('too late')", 1, "In [7]: ValueError: too late; see"),
+        ("import sys; sys.exit(0)", 1, "stopped before run.finish(), in In [7]"),
+        ("import os; os._exit(137)", 3, "kernel died"),
+    ],
+)
+def test_a_failure_is_named_and_the_earlier_result_stays(cell, code, message, done, capsys):
+    before = read_result(done)
+    assert run_cells(done, *FIRST[:4], cell, FINISH) == code
     printed = capsys.readouterr().out
-    assert "In [7]: ValueError: no such thing; see outputs/toy/.01_first.failed.ipynb" in printed
+    assert message in printed
     assert "02_second  not started" in printed
-    assert read_published(done) == before
-    assert (done.root / "outputs/toy/01_first/run.json").exists()
-    assert find_status() == "failed"
-
-
-def test_an_error_after_finish_restores_the_earlier_result(done):
-    record = done.root / "outputs/toy/01_first/run.json"
-    before = record.read_text()
-    assert run_cells(done, *FIRST, "raise ValueError('too late')") == 1
-    assert record.read_text() == before
-
-
-def test_a_notebook_that_exits_early_without_an_error_has_failed(done, capsys):
-    before = read_published(done)
-    assert run_cells(done, *FIRST[:4], "import sys; sys.exit(0)", FINISH) == 1
-    assert "stopped before run.finish(), in In [7]" in capsys.readouterr().out
-    assert read_published(done) == before
-
-
-def test_a_killed_kernel_is_not_reported_as_a_failed_cell(done, capsys):
-    before = read_published(done)
-    assert run_cells(done, *FIRST[:4], "import os; os._exit(137)", FINISH) == 3
-    assert "kernel died" in capsys.readouterr().out
-    assert read_published(done) == before
+    assert read_result(done) == before
+    assert find_status() == {1: "failed", 3: "kernel died"}[code]
     failed = nbformat.read(done.root / "outputs/toy/.01_first.failed.ipynb", as_version=4)
-    statuses = [c.metadata.papermill.status for c in failed.cells if c.cell_type == "code"]
-    assert statuses[-2:] == ["failed", "pending"]  # papermill marks both as completed
+    if code == 3:
+        statuses = [c.metadata.papermill.status for c in failed.cells if c.cell_type == "code"]
+        assert statuses[-2:] == ["failed", "pending"]  # papermill marks both as completed
 
 
 def test_sigterm_reaches_the_kernel_and_the_step_can_resume(done, capsys):

@@ -54,18 +54,12 @@ def test_a_complete_params_file_is_read_in_its_order(one_step):
 
 # more kinds, in every step: tests/support/bad_params.py
 WRONG = {
-    "yes for text": (
-        replaced("{}", "{base: no}"),
-        ["folders.base: false is bool", 'quotes, "no"'],
-    ),
+    "yes for text": (replaced("{}", "{base: no}"), ["folders.base: false is bool", 'quotes, "no"']),
     "date": (replaced("{}", "{base: 2023-05-19}"), ["line 4: folders.base", "read as a date"]),
     "null": (replaced("false", ""), ["line 5: packing: empty", '""']),
     "duplicate": (GOOD + "packing: true\n", ["line 7: packing: a duplicate key (first in line 5)"]),
     "duplicate inside": (replaced("{}", "{a: x, a: y}"), ["line 4: folders.a: a duplicate key"]),
-    "tab": (
-        replaced("folders: {}", "folders:\n\tbase: x"),
-        ["line 5: a tab; indent with spaces"],
-    ),
+    "tab": (replaced("folders: {}", "folders:\n\tbase: x"), ["line 5: a tab; indent with spaces"]),
     "broken": (replaced("[0]", "[0"), ["line 4: "]),
     "key read as bool": (GOOD + "on: x\n", ["line 7: the key on is not text"]),
     "base 60": (replaced("100", "1:40"), ["line 6: token_budget: 1:40 is read in base 60"]),

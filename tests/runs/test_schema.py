@@ -91,17 +91,3 @@ def test_checking_a_study_imports_no_torch():
         "jobs.load_jobs('mini_camel'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_package_with_two_settings_classes_is_an_error(monkeypatch):
-    class Second(StepSettings):
-        pass
-
-    Second.__module__ = "clinical_camel.loss_curves.settings"
-    schema._package_class.cache_clear()
-    try:
-        with pytest.raises(TypeError, match="2 subclasses of StepSettings"):
-            schema.settings_class("05_loss_curves")
-    finally:
-        Second.__module__ = "tests"
-        schema._package_class.cache_clear()

@@ -37,7 +37,7 @@ class Synthesis(StepSettings):
     licences: dict[str, Text] = Field(
         {},
         description=(
-            "for a source (key), the licence (value) that replaces the one stated in its articles"
+            "for a dataset of articles (key), the licence (value) to use instead of the stated one"
         ),
     )
     dialogues_per_article: Count = Field(
@@ -63,8 +63,8 @@ class Synthesis(StepSettings):
     near_duplicate_threshold: Share = Field(
         0.9,
         description=(
-            "two dialogues are near-duplicates from this Jaccard similarity of their 5-word"
-            " sequences; 0.0 turns the filter off"
+            "two dialogues count as near-duplicates if the Jaccard similarity of their 5-word"
+            " sequences is at least this value; 0.0 turns the filter off"
         ),
     )
     evaluation_sets: list[EvaluationSpec] = Field(

@@ -27,7 +27,7 @@ class NoteTask(StepSettings):
     )
     quantize: Quantize = Field(
         "nf4",
-        description="nf4 (4 bits), nf4_dequantized (its values, unpacked), int8, or empty for none",
+        description="nf4 (4 bits), nf4_dequantized (nf4 as floats), int8, or empty",
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
@@ -35,11 +35,11 @@ class NoteTask(StepSettings):
     consultations: list[ConsultationSpec] = Field(
         ["mini_consultations"],
         min_length=1,
-        description="datasets of consultations: for each a registered name, a path, or name@path",
+        description="each entry is a registered name, a path, or both (name@path)",
     )
     note_exemplars: dict[str, TrainingConsultationSpec] = Field(
         {},
-        description="dataset name: training set that supplies its one-shot example; empty: none",
+        description="for each dataset, the training set with its example note; {} means none",
     )
     prompt: Literal[tuple(PROMPTS)] = Field(
         "plain", description="wording of the prompt: a name in note_synthesis.PROMPTS"

@@ -16,7 +16,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,14 @@ def wait_for(key: str, give_up: Callable[[], bool]) -> str:
     return ""
 
 
-@cache
-def _store() -> Any:
-    from torch.distributed import PrefixStore, TCPStore  # imported late: it takes two seconds
+_stores: list[Any] = []
 
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return PrefixStore(f"clinical_camel/{restart}", TCPStore(address, port))
+
+def _store() -> Any:
+    if not _stores:
+        from torch.distributed import PrefixStore, TCPStore  # imported late: it takes two seconds
+
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        _stores.append(PrefixStore(f"clinical_camel/{restart}", TCPStore(address, port)))
+    return _stores[0]

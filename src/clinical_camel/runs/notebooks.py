@@ -1,10 +1,8 @@
 """The notebooks of the project: their cells, and the parameters that they declare."""
 
 import ast
-import io
 import json
 import re
-import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,10 @@ def require_valid(problems: list[str], source: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One line of a parameters cell: annotation as text, default as value, trailing comment."""
+    """One line of a parameters cell: annotation as text, default as value."""
 
     annotation: str
     default: Any
-    comment: str
-    line: int
 
 
 def list_steps() -> list[str]:
@@ -63,7 +59,7 @@ def is_parameters(cell: dict[str, Any]) -> bool:
 
 
 def read_parameters_cell(notebook: Path) -> dict[str, Param]:
-    """Return names, annotations, defaults and comments of the cell tagged `parameters`.
+    """Return names, annotations and defaults of the cell tagged `parameters`.
 
     Parsed with `ast`: papermill's inspector drops `int | None` and is confused by `#` or `=` in a
     string. Raises ParamsError unless there is exactly one such cell, and each of its lines is
@@ -80,23 +76,17 @@ def read_parameters_cell(notebook: Path) -> dict[str, Param]:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise ParamsError(f"{name}: parameters cell, line {error.lineno}: {error.msg}") from None
-    comments = _read_comments(source)
     declared: dict[str, Param] = {}
     for node in tree.body:
         where = f"{name}: parameters cell, line {node.lineno}"
-        param_name, param = _read_line(node, where, comments)
+        param_name, param = _read_line(node, where)
         if param_name in declared:
             raise ParamsError(f"{where}: {param_name} is declared twice")
         declared[param_name] = param
     return declared
 
 
-def _read_comments(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
-
-
-def _read_line(node: ast.stmt, where: str, comments: dict[int, str]) -> tuple[str, Param]:
+def _read_line(node: ast.stmt, where: str) -> tuple[str, Param]:
     is_declaration = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     if not is_declaration or node.value is None:
         raise ParamsError(f"{where}: only `name: annotation = value  # comment` is allowed here")
@@ -112,8 +102,7 @@ def _read_line(node: ast.stmt, where: str, comments: dict[int, str]) -> tuple[st
         raise ParamsError(f"{where}: {node.target.id}: the default must be a literal") from None
     if annotation in SCALARS and (problem := check_type(default, annotation)):
         raise ParamsError(f"{where}: {node.target.id}: {problem}")
-    comment = comments.get(node.end_lineno) or comments.get(node.lineno, "")
-    return node.target.id, Param(annotation, default, comment, node.lineno)
+    return node.target.id, Param(annotation, default)
 
 
 def _is_allowed(node: ast.expr, depth: int) -> bool:

@@ -33,10 +33,7 @@ def _package_class(step: str) -> type[StepSettings] | None:
         if error.name and name.startswith(error.name):
             return None
         raise
-    classes = [cls for cls in StepSettings.__subclasses__() if cls.__module__ == module.__name__]
-    if len(classes) != 1:
-        raise TypeError(f"{name}: {len(classes)} subclasses of StepSettings, not one")
-    return classes[0]
+    return next(c for c in StepSettings.__subclasses__() if c.__module__ == module.__name__)
 
 
 def _cell_class(notebook: Path) -> type[Settings]:

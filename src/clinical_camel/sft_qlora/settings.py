@@ -59,7 +59,7 @@ class Recipe(StepSettings):
         "all: every token",
     )
     max_length: Count = Field(
-        1024, description="maximum tokens per dialogue; longer ones lose exchanges from their end"
+        1024, description="maximum tokens; a longer dialogue loses its last exchanges"
     )
     packing: bool = Field(
         False, description="pack several dialogues into one row, without attention between them"
@@ -86,19 +86,19 @@ class Recipe(StepSettings):
     gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
     optimizer: Literal[OPTIMIZERS] = Field(
         "paged_adamw_32bit",
-        description="name in transformers; paged ones can move their state from GPU to CPU memory",
+        description="its name in transformers; a paged optimizer can move its state to CPU memory",
     )
     gradient_checkpointing_layers: int = Field(
         0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
     )
     group_by_length: bool = Field(
-        False, description="batch rows of similar length: less padding, but another order of rows"
+        False, description="put rows of similar length into one batch: less padding, another order"
     )
     validation_fraction: Float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of source articles held out for validation; above 0, the result is the "
+        description="share of the articles held out for validation; if above 0, the result is the "
         "checkpoint with the lowest validation loss",
     )
     save_steps: Count = Field(200, description="optimizer steps between checkpoints")
