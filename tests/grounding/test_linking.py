@@ -87,25 +87,6 @@ def test_numbers_polarity_and_sides_are_compared_in_context(sentence, source, ex
     assert grounding.link_sentences([sentence], source)[0].verdict == expected
 
 
-def test_a_judge_decides_instead_of_the_words_but_not_about_a_wrong_fact():
-    calls = []
-
-    def judge(premise: str, hypothesis: str) -> str:
-        calls.append((premise, hypothesis))
-        return "unsupported"
-
-    source = ["Rest helps.", "Gout hurts.", "Give 5 mg."]
-    links = grounding.link_sentences(["Gout hurts.", "Give 50 mg."], source, judge)
-    assert calls == [("Gout hurts.", "Gout hurts.")]
-    assert (links[0].verdict, links[0].reasons) == ("unsupported", ("judge",))
-    assert links[1].reasons == ("dose: 50 mg, the source has 5 mg",)
-
-
-def test_a_judge_with_another_verdict_is_rejected():
-    with pytest.raises(ValueError, match="judge: 'maybe' is not one of supported"):
-        grounding.link_sentences(["Gout hurts."], ["Gout hurts."], lambda *_: "maybe")
-
-
 def test_facts_that_a_note_omits_are_not_covered():
     facts = grounding.extract_facts(VISIT)
     note = ["Cough x 2 weeks, left knee pain.", "No fever.", "Naproxen 500 mg twice daily."]

@@ -24,7 +24,6 @@ A file is read completely or not at all: one `DataError` lists every problem by 
     shapes          the row shapes and their rules
     files           strict JSON lines
     sampling        reproducible subsets of rows
-    cleaning        filters for ShareGPT
     contamination   exam questions in training data
     published       published scores of other systems
 """

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clinical_camel.data import cleaning, readers
+from clinical_camel.data import readers
 from clinical_camel.data.shapes import Article, Consultation, DataError, Dialogue, Question
 
 MMLU_SUBJECTS = (
@@ -190,16 +190,6 @@ SOURCES: dict[str, Source] = {
         shape=Dialogue,
         role="train",
         read=readers.read_sharegpt,
-        licence="Apache-2.0 (hub card)",
-        hub="Aeala/ShareGPT_Vicuna_unfiltered",
-        splits=("train",),
-    ),
-    # without the conversations that `cleaning` removes
-    "sharegpt_cleaned": Source(
-        shape=Dialogue,
-        role="train",
-        read=cleaning.read_clean,
-        join=cleaning.drop_duplicates,
         licence="Apache-2.0 (hub card)",
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),

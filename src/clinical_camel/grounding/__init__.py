@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "duplicates": ["find_near_duplicates"],
         "facts": ["Fact", "KINDS", "extract_facts"],
         "language": ["detect_language"],
-        "linking": ["Judge", "Link", "VERDICTS", "find_covered", "link_sentences"],
+        "linking": ["Link", "VERDICTS", "find_covered", "link_sentences"],
         "verbatim": ["find_support", "find_unsupported", "split_note", "split_sentences"],
     },
 )

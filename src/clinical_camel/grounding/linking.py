@@ -11,7 +11,7 @@ and what they miss.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clinical_camel.grounding.facts import Clause, Fact, SpokenTurn, extract_clauses
@@ -24,7 +24,6 @@ MOST = 4  # sources of one sentence
 SHORT = 4  # a clause of at most this many stems is an answer: "on the left side"
 REACH = 2  # turns between a fact and the words that it belongs to
 
-Judge = Callable[[str, str], str]
 _QUANTITY = re.compile(rf"([\d.]+|{VAGUE}) ?(.*)")
 # Formulas of notes, true of any patient: they need no source.
 _FORMULAS = (
@@ -45,25 +44,19 @@ class Link:
     reasons: tuple[str, ...] = ()
 
 
-def link_sentences(
-    written: Sequence[str], source: Sequence[str | SpokenTurn], judge: Judge | None = None
-) -> list[Link]:
+def link_sentences(written: Sequence[str], source: Sequence[str | SpokenTurn]) -> list[Link]:
     """Link each written sentence to the source sentences or turns that support it.
 
     supported: its sources contain at least COVERAGE of its words, and all its facts. contradicted:
     a source has another value of the same fact (dose, side, sex), or the opposite. unsupported: a
     fact or too many words are missing. Sources are in the order in which they add words.
 
-    `judge(premise, hypothesis)`, if given, returns one of VERDICTS, like an entailment model or an
-    LLM as a judge. It decides, instead of the words, on sentences whose facts are all in the
-    source; it cannot overrule a fact. Raises ValueError if it returns anything else.
-
     >>> written, source = ["Naproxen 50 mg helps gout."], ["In gout, naproxen 500 mg is of help."]
     >>> link_sentences(written, source)[0].reasons
     ('dose: 50 mg, the source has 500 mg',)
     """
     index = _Source(source)
-    return [_link(sentence, index, judge) for sentence in written]
+    return [_link(sentence, index) for sentence in written]
 
 
 def find_covered(facts: Sequence[Fact], written: Sequence[str]) -> list[bool]:
@@ -122,25 +115,15 @@ class _Source:
         count = len(self.units_by_stem.get(stem, ()))
         return math.log(1 + (len(self.units) - count + 0.5) / (count + 0.5))
 
-    def text(self, i: int) -> str:
-        unit = self.units[i]
-        return unit if isinstance(unit, str) else f"{unit.speaker}: {unit.text}"
 
-
-def _link(sentence: str, source: _Source, judge: Judge | None) -> Link:
+def _link(sentence: str, source: _Source) -> Link:
     clauses = extract_clauses([sentence])
     stems = frozenset().union(*(clause.stems for clause in clauses)) - _FORMULA_STEMS
     sources, coverage = _select_sources(stems, source)
     problems = list(dict.fromkeys(_check_facts(clauses, sources, source)))
     verdict = min((verdict for verdict, _ in problems), default="supported")  # contradicted first
     reasons = tuple(reason for _, reason in problems)
-    if not problems and judge:
-        premise = "\n".join(source.text(i) for i in sorted(sources))
-        verdict = judge(premise, sentence)
-        if verdict not in VERDICTS:
-            raise ValueError(f"judge: {verdict!r} is not one of {', '.join(VERDICTS)}")
-        reasons = () if verdict == "supported" else ("judge",)
-    elif not problems and coverage < COVERAGE:
+    if not problems and coverage < COVERAGE:
         verdict = "unsupported"
         reasons = (f"words: {coverage:.0%} of them, by weight, are in the source",)
     return Link(sentence, verdict, tuple(sources), reasons)
