@@ -32,7 +32,8 @@ class Synthesis(StepSettings):
         description="kind: extractive, local, openai or replay; their settings: docs/teachers.md",
     )
     student: Text = Field(
-        "mini", description="base model for step 02; some teachers' terms of use forbid training it"
+        "mini",
+        description="base model for step 02; some teachers' terms forbid training it on their output",
     )
     licences: dict[str, Text] = Field(
         {},

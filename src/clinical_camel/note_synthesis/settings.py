@@ -27,7 +27,7 @@ class NoteTask(StepSettings):
     )
     quantize: Quantize = Field(
         "nf4",
-        description="nf4 (4 bits), nf4_dequantized (nf4 as floats), int8, or empty",
+        description="nf4 (4 bits), nf4_dequantized (nf4 values as floats), int8, or empty",
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
@@ -39,7 +39,7 @@ class NoteTask(StepSettings):
     )
     note_exemplars: dict[str, TrainingConsultationSpec] = Field(
         {},
-        description="for each dataset, the training set with its example note; {} means none",
+        description="for each dataset, the training set that supplies the example; {} means none",
     )
     prompt: Literal[tuple(PROMPTS)] = Field(
         "plain", description="wording of the prompt: a name in note_synthesis.PROMPTS"

@@ -39,7 +39,7 @@ class Recipe(StepSettings):
     )
     attn_implementation: Attention = Field(
         "",
-        description="sdpa, eager, flex_attention, flash_attention_2; empty for the model's default",
+        description="attention code: sdpa, eager, flex_attention, flash_attention_2; empty: the default",
     )
     chat_template: ChatTemplate = Field(
         "", description="name of a template, such as chatml; empty for the tokenizer's own"
@@ -86,19 +86,20 @@ class Recipe(StepSettings):
     gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
     optimizer: Literal[OPTIMIZERS] = Field(
         "paged_adamw_32bit",
-        description="its name in transformers; a paged optimizer can move its state to CPU memory",
+        description="optimizer, by its name in the transformers library; paged: state may move to the CPU",
     )
     gradient_checkpointing_layers: int = Field(
         0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
     )
     group_by_length: bool = Field(
-        False, description="put rows of similar length into one batch: less padding, another order"
+        False,
+        description="put rows of similar length into one batch: less padding, but another training order",
     )
     validation_fraction: Float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of the articles held out for validation; if above 0, the result is the "
+        description="share of source articles whose dialogues are held out; if above 0, the result is the "
         "checkpoint with the lowest validation loss",
     )
     save_steps: Count = Field(200, description="optimizer steps between checkpoints")
