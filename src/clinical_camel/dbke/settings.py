@@ -33,7 +33,9 @@ class Synthesis(StepSettings):
     )
     student: Text = Field(
         "mini",
-        description="base model for step 02; some teachers' terms forbid training it on their output",
+        description=(
+            "base model for step 02; a teacher's terms may forbid training it on its output"
+        ),
     )
     licences: dict[str, Text] = Field(
         {},

@@ -39,7 +39,9 @@ class Recipe(StepSettings):
     )
     attn_implementation: Attention = Field(
         "",
-        description="attention code: sdpa, eager, flex_attention, flash_attention_2; empty: the default",
+        description=(
+            "attention code: sdpa, eager, flex_attention, flash_attention_2; empty: default"
+        ),
     )
     chat_template: ChatTemplate = Field(
         "", description="name of a template, such as chatml; empty for the tokenizer's own"
@@ -55,8 +57,10 @@ class Recipe(StepSettings):
     )
     loss_on: Literal[LOSS_ON] = Field(
         "assistant",
-        description="tokens with loss; assistant: the assistant's turns and their end tokens; "
-        "all: every token",
+        description=(
+            "tokens that count in the loss; assistant: the assistant's turns and "
+            "their end tokens; all: every token"
+        ),
     )
     max_length: Count = Field(
         1024, description="maximum tokens; a longer dialogue loses its last exchanges"
@@ -86,21 +90,25 @@ class Recipe(StepSettings):
     gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
     optimizer: Literal[OPTIMIZERS] = Field(
         "paged_adamw_32bit",
-        description="optimizer, by its name in the transformers library; paged: state may move to the CPU",
+        description=(
+            "its name in the transformers library; with paged_, its state may move to the CPU"
+        ),
     )
     gradient_checkpointing_layers: int = Field(
         0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
     )
     group_by_length: bool = Field(
         False,
-        description="put rows of similar length into one batch: less padding, but another training order",
+        description="put rows of similar length into one batch: less padding, another order",
     )
     validation_fraction: Float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of source articles whose dialogues are held out; if above 0, the result is the "
-        "checkpoint with the lowest validation loss",
+        description=(
+            "share of source articles whose dialogues are used for validation; if "
+            "above 0, the saved adapter is the checkpoint with the lowest validation loss"
+        ),
     )
     save_steps: Count = Field(200, description="optimizer steps between checkpoints")
     speedups: list[Literal[SPEEDUPS]] = Field(
