@@ -139,7 +139,7 @@ def test_the_numbers_in_the_prose_are_those_of_the_benchmark():
         "most changed doses, numbers and ages and most invented drugs",
         "misses about four in ten flipped negations",
         "flags about one sentence in three",
-        "calls about one in eleven contradicted",
+        "about one in eleven is called contradicted",
     ):
         assert phrase in prose
     assert "misses about four in ten flipped negations" in page
