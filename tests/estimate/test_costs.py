@@ -118,5 +118,6 @@ def test_the_estimate_of_training_is_close_to_the_committed_run():
     runs = {run.cost.step: run for run in costs.iter_measured_runs() if run.cost.study[-1] == "l"}
     training = runs["02_sft_qlora"]
     assert 0.75 < training.memory_ratio < 1.33
-    assert 0.6 < training.seconds_ratio < 1.6
+    # machines of this kind have taken 243 to 718 s for this step, the second beside other work
+    assert 0.4 < training.seconds_ratio < 2.5
     assert 0.7 < runs["03_eval_fewshot"].memory_ratio < 1.4
