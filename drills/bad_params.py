@@ -15,10 +15,8 @@ import time
 from pathlib import Path
 
 from tests.support.bad_params import (
-    KINDS,
     REPOSITORY,
     STUDY,
-    TEACHER_KINDS,
     Kind,
     copy_project,
     damage,
@@ -35,9 +33,12 @@ def run_case(root: Path, name: str, step: str, kind: Kind) -> dict[str, str | bo
     good = file.read_bytes()
     expected = damage(file, kind)
     paths = os.pathsep.join(map(str, (REPOSITORY / "src", REPOSITORY)))
+    # some cases are wrong only on a machine without a GPU, or without the hub
+    machine = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    places = {"CLINICAL_CAMEL_ROOT": str(root), "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, "-m", "clinical_camel", "run", STUDY, step],
-        env={**os.environ, "CLINICAL_CAMEL_ROOT": str(root), "PYTHONPATH": paths},
+        env={**os.environ, **machine, **places},
         capture_output=True,
         text=True,
         check=False,
@@ -72,7 +73,7 @@ def main() -> int:
             if not (row["rejected"] and row["names_key"]):
                 print(f"{row['kind']}, {row['notebook']}: {row['message']}")
     rejected = sum(bool(row["rejected"] and row["names_key"]) for row in rows)
-    kinds = len(KINDS) + len(TEACHER_KINDS)
+    kinds = len({row["kind"] for row in rows})
     print(f"{kinds} kinds, {len(rows)} cases, {rejected} rejected by file and key")
     print(f"slowest: {slowest:.1f} s on the clock, {most_work:.1f} s of processor time")
     return 0 if rejected == len(rows) else 1

@@ -12,10 +12,10 @@ study. A request has at most three attempts, a dialogue two.
   end. Their dialogues must be those of an undisturbed run, byte for byte.
 
 `lost` counts replies that the ledger had confirmed and does not contain. `paid_twice` counts
-dialogues with two replies to one prompt. `over_cap` counts runs that exceeded a cap: the ledger
-exceeded the money cap, the bill exceeded the ledger, or a prompt was sent too often. An attempt
-without a reply counts with its maximum cost. Writes results/teacher.csv and fails if one of the
-three is not 0 or the dialogues differ.
+dialogues with two replies to one prompt. `over_cap` counts runs that exceeded a cap: the ledger or
+the bill exceeded the money cap, the bill for what was delivered exceeded the ledger, or a prompt
+was sent too often in one run. Writes results/teacher.csv and fails if one of the three is not 0 or
+the dialogues differ.
 
 A reply in flight at a kill is paid for and never arrives. Their number, and the requests and
 dialogues of the last two rows, differ from run to run.
@@ -42,9 +42,9 @@ from tests.support.teacher_runs import (
     make_settings,
     run,
 )
-from tests.support.toy_teacher import FAULTS, FIXED_BY_RETRY, KEY, Server
+from tests.support.toy_teacher import FAULTS, FIXED_BY_RETRY, FORMS, KEY, Server
 
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
 
 TABLE = Path(__file__).with_name("results") / "teacher.csv"
 
@@ -75,7 +75,7 @@ def run_fault(fault: str, file: Path, undisturbed: list[str]) -> Row:
     same = "others" if dialogues else "none"
     if set(dialogues) == set(undisturbed):
         same = "the same"
-    if fault in FIXED_BY_RETRY:  # the retry has another prompt: other sentences, as many dialogues
+    if fault in (*FIXED_BY_RETRY, *FORMS):  # another prompt: other sentences, as many dialogues
         same = "as many" if len(dialogues) == 12 else "fewer"
     reason = re.sub(r"http://\S+", "http://...", stopped.partition(". fault.sqlite")[0])
     message = f"stops: {reason}" if stopped else "; ".join(sorted(set(reasons)))
@@ -86,7 +86,7 @@ def run_fault(fault: str, file: Path, undisturbed: list[str]) -> Row:
 def run_faults(folder: Path) -> Iterator[Row]:
     with Server() as server:
         undisturbed, _, _ = run(folder / "good.sqlite", 12, make_settings(server.base_url))
-    for fault in ("", *FAULTS):
+    for fault in ("", *FAULTS, *FORMS):
         yield run_fault(fault, folder / "fault.sqlite", undisturbed)
 
 

@@ -1,12 +1,18 @@
 """The command line: wrong params files of every kind are rejected before a kernel starts."""
 
+import shutil
+import time
+
 import pytest
 from tests.support import bad_params
-from tests.support.bad_params import STEPS, STUDY
+from tests.support.bad_params import STEPS, STUDY, iter_step_cases
 from tests.support.project import Project
 
 from clinical_camel import cli
-from clinical_camel.runner import jobs
+from clinical_camel.runner import consistency, jobs, places, study
+from clinical_camel.runs.params_files import list_studies
+
+STEP_CASES = {f"{step[:2]} {name}": (step, kind) for name, step, kind in iter_step_cases()}
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +26,11 @@ def copy(tmp_path_factory):
 def params_folder(copy, monkeypatch):
     """The params folder of the embedded study in a copy, restored after the test."""
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(copy))
+    monkeypatch.setattr(study, "_run_jobs", lambda *_: pytest.fail("a kernel would have started"))
     folder = copy / "params" / STUDY
     good = {file: file.read_bytes() for file in folder.glob("*.yaml")}
     yield folder
+    shutil.rmtree(copy / "outputs", ignore_errors=True)
     for file, content in good.items():
         file.write_bytes(content)
 
@@ -35,6 +43,7 @@ def test_the_number_of_cases_does_not_shrink():
     assert len(STEPS) == 5
     assert len(bad_params.KINDS) >= 89
     assert len(bad_params.TEACHER_KINDS) >= 12
+    assert len(STEP_CASES) >= 140
 
 
 def require_rejection(folder, kind, steps, capsys) -> None:
@@ -57,6 +66,15 @@ def test_a_wrong_params_file_is_rejected_in_every_step(name, params_folder, caps
 @pytest.mark.parametrize("name", bad_params.TEACHER_KINDS)
 def test_a_wrong_teacher_is_rejected(name, params_folder, capsys):
     require_rejection(params_folder, bad_params.TEACHER_KINDS[name], STEPS[:1], capsys)
+
+
+@pytest.mark.parametrize("name", STEP_CASES)
+def test_a_value_that_no_run_could_use_is_rejected(name, params_folder, capsys, monkeypatch):
+    monkeypatch.setattr(places, "has_gpu", lambda: False)
+    step, kind = STEP_CASES[name]
+    started = time.process_time()
+    require_rejection(params_folder, kind, [step], capsys)
+    assert time.process_time() - started < 3
 
 
 # ------------------------------------------------------------------------------- the arguments
@@ -86,3 +104,52 @@ def test_a_relative_root_is_made_absolute_for_kernels(one_step, monkeypatch):
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", one_step.root.name)
     assert cli.main(["list"]) == 0
     assert cli.os.environ["CLINICAL_CAMEL_ROOT"] == str(one_step.root)
+
+
+@pytest.mark.parametrize("command", [["run", "toy"], ["plan", "toy"]])
+@pytest.mark.parametrize("rate", ["nan", "inf", "-5", "-inf", "free", "1e400"])
+def test_a_rate_that_is_no_price_is_rejected(rate, command, one_step, capsys):
+    with pytest.raises(SystemExit) as error:
+        cli.main([*command, f"--rate={rate}"])
+    assert error.value.code == 2
+    assert f"'{rate}' is not a number of 0 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "status", "plan", "doctor", "card", "synthesise"])
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ("toi", "params/toi: no such study; did you mean toy?"),
+        ("../toy", "params/../toy: no such study"),
+        ("bad name", "params/bad name: not a name for a study; rename the folder"),
+        ("ending", "params/ending/01_first.yml: rename it to 01_first.yaml"),
+    ],
+)
+def test_a_name_of_no_study_is_rejected_at_once(study, message, command, one_step, capsys):
+    one_step.params("bad name", "01_first", "study: bad name\n")
+    one_step.file("params/ending/01_first.yml", "study: ending\n")
+    one_step.file("params/toy/01_first.yaml~", "a backup of an editor")
+    assert cli.main([command, study]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["merge", "toy", "out"], "folder"),
+        (["plan", "toy", "--config", "out"], "config"),
+    ],
+)
+def test_a_path_is_relative_to_the_folder_of_the_caller(command, name, one_step, monkeypatch):
+    folder = one_step.root / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    seen = []
+    monkeypatch.setattr(cli, f"_{command[0]}", lambda options: seen.append(options) or 0)
+    assert cli.main(command) == 0
+    assert str(getattr(seen[0], name)) == str(folder / "out")
+
+
+@pytest.mark.parametrize("study", list_studies())
+def test_the_studies_of_this_project_contradict_nothing(study):
+    assert list(consistency.check_study(jobs.load_jobs(study))) == []

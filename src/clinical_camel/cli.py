@@ -5,23 +5,28 @@ Commands import what needs torch when they are called, so that `list` and `statu
 
 import argparse
 import contextlib
+import io
+import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from clinical_camel.core.paths import root
-from clinical_camel.core.settings import SettingsError
-from clinical_camel.runner.jobs import PlanError, load_job, load_jobs, sort_jobs
+from clinical_camel.core.settings import RETRY_VARIABLE, SettingsError
+from clinical_camel.runner.jobs import PlanError, load_job
 from clinical_camel.runner.study import (
     BAD_INPUT,
     COMMAND,
     FAILED,
     echo,
+    load_study,
     run_study,
     show_list,
     show_status,
 )
+from clinical_camel.runs import launch
+from clinical_camel.runs.params_files import list_params_files
 from clinical_camel.runs.record import persistent_path
 
 STUDY = "a folder of params/"
@@ -30,6 +35,7 @@ STUDY = "a folder of params/"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    _prepare_streams()
     parser = _parser()
     options, extra = parser.parse_known_args(arguments)
     if extra and options.command == "run" and not any(text.startswith("-") for text in extra):
@@ -38,6 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     if "CLINICAL_CAMEL_ROOT" in os.environ:  # a relative path would not hold in kernels
         os.environ["CLINICAL_CAMEL_ROOT"] = str(root())
+    for name in ("folder", "config"):  # relative to the caller's folder, not to the project
+        if text := getattr(options, name, ""):
+            setattr(options, name, type(text)(Path(text).absolute()))
+    if note := launch.ignore_foreign_variables():
+        echo(note, file=sys.stderr)
     try:
         with contextlib.chdir(root()):
             return options.function(options)
@@ -47,6 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder without permission
         echo(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
+
+
+def _prepare_streams() -> None:
+    """Print "?" for a letter that the terminal's encoding lacks, instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,20 +84,23 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("study", help=STUDY)
     run.add_argument("steps", nargs="*", help="such as 03_eval_fewshot or 03; default: all")
     run.add_argument("--force", action="store_true", help="run complete steps again")
-    run.add_argument("--rate", type=float, default=0.0, help="price of the machine per hour")
+    run.add_argument(
+        "--retry-failed", action="store_true", help="step 01: request rejected dialogues again"
+    )
+    run.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
     status = add("status", lambda options: show_status(options.study), "show what is complete")
     status.add_argument("study", help=STUDY)
     add("list", lambda _: show_list(), "list the studies and how many steps are complete")
     plan = add("plan", _plan, "estimate memory, time and cost of a study before you run it")
     plan.add_argument("study", help=STUDY)
-    plan.add_argument("--rate", type=float, default=0.0, help="price of the machine per hour")
+    plan.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
     plan.add_argument("--machine", default="", help="cpu, a100, h100 or h200")
     plan.add_argument(
         "--config", default="", help="path to config.json, for a base model not in our list"
     )
     plan.add_argument(
         "--tokens-per-second",
-        type=float,
+        type=_price,
         default=0.0,
         help="training throughput; overrides our estimate",
     )
@@ -120,6 +141,16 @@ def _add_synthesise(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
+def _price(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more, such as 2.5")
+    return number
+
+
 def _name_and_value(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not name or not separator:
@@ -128,11 +159,12 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    os.environ[RETRY_VARIABLE] = str(int(options.retry_failed))  # for the kernel of step 01
     return run_study(options.study, options.steps, options.force, options.rate)
 
 
 def _plan(options: argparse.Namespace) -> int:
-    jobs = sort_jobs(load_jobs(options.study))
+    jobs = load_study(options.study)
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
     from clinical_camel import estimate
 
@@ -142,7 +174,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    jobs = sort_jobs(load_jobs(options.study)) if options.study else []
+    jobs = load_study(options.study) if options.study else []
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files can be downloaded, fetches none
     from clinical_camel.estimate import doctor
@@ -169,6 +201,7 @@ def _synthesise(options: argparse.Namespace) -> int:
 
 
 def _card(options: argparse.Namespace) -> int:
+    list_params_files(options.study)  # before the slow imports
     from clinical_camel import release
 
     write = release.write_dataset_card if options.dialogues else release.write_model_card
@@ -177,6 +210,7 @@ def _card(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
+    list_params_files(options.study)
     from clinical_camel import release
 
     print(release.merge_adapter(options.study, options.folder).to_string(index=False))
@@ -184,6 +218,7 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _push(options: argparse.Namespace) -> int:
+    list_params_files(options.study)
     from clinical_camel import release
 
     print(release.push_adapter(options.study, options.repository, options.public))

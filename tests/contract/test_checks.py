@@ -6,10 +6,11 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from tests.contract import checks
-from tests.contract.checks import CHECKS, name_of, results
+from tests.contract import checks, results
+from tests.contract.checks import CHECKS
 from tests.support.project import Project
 
+from clinical_camel.core.hashing import hash_file
 from clinical_camel.runs.notebooks import hash_code, read_cells
 
 # ------------------------------------------------------- each check is seen to fail, on a toy
@@ -49,9 +50,20 @@ def toy(project) -> Project:
     content = json.loads(notebook.read_text())
     for i, cell in enumerate(content["cells"][1:], start=1):
         cell["execution_count"] = i
-    content["metadata"]["papermill"] = {"parameters": {"study": "big", "seed": 0}}
+    content["metadata"]["papermill"] = {
+        "parameters": {"study": "big", "seed": 0},
+        "start_time": "2026-11-28T10:00:00+00:00",
+        "end_time": "2026-11-28T10:01:00+00:00",
+    }
     project.file("outputs/big/01_first.ipynb", json.dumps(content))
+    table = project.file("outputs/big/01_first/scores.csv", "accuracy\n0.5\n")
+    exam = project.file("src/clinical_camel/mini/exam.jsonl", "{}\n")
+    project.file("src/clinical_camel/mini/build.json", '{"weights_sha256": "ab"}')
     record = {"status": "complete", "dirty": False, "commit": COMMIT}
+    record["started"] = "2026-11-28T10:00:30+00:00"
+    record["artefacts"] = {"scores.csv": hash_file(table)}
+    shipped = {"path": "exam.jsonl", "rows_from": "shipped", "sha256": hash_file(exam)}
+    record["notes"] = {"sources": [shipped], "models": {"base": {"model_sha256": "ab"}}}
     record["params"] = {"study": "big", "seed": 0}
     record["notebook_hash"] = hash_code(read_cells(notebook))
     project.file("outputs/big/01_first/run.json", json.dumps(record))
@@ -88,6 +100,15 @@ def cells(*sources: str) -> Callable[[Project], object]:
     return lambda toy: toy.notebook("01_first", PARAMS_CELL, CODE, *sources)
 
 
+def note(text: str) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        content = json.loads((toy.root / NOTEBOOK).read_text())
+        content["cells"][0]["source"] += f"\n{text}\n"
+        toy.file(NOTEBOOK, json.dumps(content))
+
+    return change
+
+
 def command(words: str) -> Callable[[Project], object]:
     def change(toy: Project) -> None:
         content = json.loads((toy.root / NOTEBOOK).read_text())
@@ -107,12 +128,11 @@ def with_output(**output: object) -> Callable[[Project], object]:
     return change
 
 
-argue, whole = checks.check_notebooks_argue, checks.check_results_are_whole
+argue, whole = checks.check_notebooks_argue, results.check_results_are_whole
 stem, layer = checks.check_one_stem_per_step, checks.check_layers
 families = checks.check_validation_has_two_families
 commands = checks.check_papermill_commands_work
-traceable = checks.check_results_are_traceable
-bare = checks.check_tables_without_a_notebook_are_traceable
+traceable = results.check_results_are_traceable
 NOTEBOOK, RESULT = "notebooks/01_first.ipynb", "outputs/big/01_first.ipynb"
 RECORD = "outputs/big/01_first/run.json"
 STALE = f"- big/01_first: {COMMIT[:7]} no GPU at hand\n"
@@ -279,16 +299,32 @@ BROKEN = [
     (swap("params/big/01_first.yaml", "0", "1"), traceable, "other parameters"),
     (swap(RECORD, '"seed": 0', '"seed": 1'), traceable, "other parameters"),
     (cells("print(seed + 1)"), traceable, "other code cells"),
-    (write("outputs/STALE.md", STALE), traceable, "in sync; delete its line"),
+    (
+        write("outputs/big/01_first/scores.csv", "accuracy\n0.99\n"),
+        traceable,
+        "is not the file that",
+    ),
+    (write("outputs/big/01_first/more.csv", "a\n"), traceable, "more.csv is not the file that"),
+    (swap(RESULT, "11-28T10:00:00", "11-28T10:00:45"), traceable, "of another run"),
+    (swap(RESULT, '"seed": 0}', '"seed": 1}'), traceable, "than its run.json says"),
+    (write(f"{SOURCE}/mini/exam.jsonl", "[]"), traceable, "its input exam.jsonl has changed"),
+    (swap(f"{SOURCE}/mini/build.json", "ab", "cd"), traceable, "its base model has changed"),
+    (
+        swap(RECORD, '"notes"', '"inputs": {"outputs/big/01_first/scores.csv": "0"}, "notes"'),
+        traceable,
+        "its input outputs/big/01_first/scores.csv was made again",
+    ),
+    (note("see [the table](../tables/x.csv)"), results.check_links_of_notebooks, "link to nothing"),
+    (write("outputs/STALE.md", STALE), traceable, "in step; delete its line"),
     (
         write("outputs/STALE.md", STALE.replace("big", "gone")),
         traceable,
         "in outputs/STALE.md, but absent",
     ),
     (write("outputs/STALE.md", "- big/01_first: later\n"), traceable, "a line is not"),
-    (both(delete(RESULT), swap(RECORD, '"seed": 0', '"seed": 1')), bare, "other parameters"),
-    (both(delete(RESULT), cells("print(seed + 1)")), bare, "other code cells"),
-    (both(delete(RESULT), swap(RECORD, "false", "true")), bare, "the tree was not clean"),
+    (both(delete(RESULT), swap(RECORD, '"seed": 0', '"seed": 1')), traceable, "other parameters"),
+    (both(delete(RESULT), cells("print(seed + 1)")), traceable, "other code cells"),
+    (both(delete(RESULT), swap(RECORD, "false", "true")), whole, "the tree was not clean"),
     (delete("environment.yml"), checks.check_pins_agree, "environment.yml: missing"),
     (
         swap("environment.yml", "2.13.0", "2.12.0"),
@@ -344,24 +380,26 @@ def test_a_check_sees_what_it_is_for(change, check, message, toy):
 def test_a_stale_result_with_its_commit_is_legal(toy):
     cells("print(seed + 1)")(toy)
     toy.file("outputs/STALE.md", f"# Not run again\n\n{STALE}")
-    assert list(checks.check_results_are_traceable(toy.root)) == []
+    assert list(results.check_results_are_traceable(toy.root)) == []
 
 
 def test_a_stale_line_with_another_commit_is_not(toy):
     cells("print(seed + 1)")(toy)
     toy.file("outputs/STALE.md", STALE.replace(COMMIT[:7], "fedcba9"))
-    assert "another commit" in "\n".join(checks.check_results_are_traceable(toy.root))
+    assert "another commit" in "\n".join(results.check_results_are_traceable(toy.root))
 
 
 def test_prose_and_layout_of_a_notebook_may_change_under_a_result(toy):
     toy.notebook("01_first", PARAMS_CELL, CODE.replace("seed)", "\n    seed,  # shown\n)"))
-    assert list(checks.check_results_are_traceable(toy.root)) == []
+    assert list(results.check_results_are_traceable(toy.root)) == []
 
 
 def test_only_what_git_tracks_counts_as_a_committed_result(toy):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(toy.root)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     subprocess.run([*git, "init", "-q"], check=True, env=environment)
-    assert results(toy.root) == []
+    assert results.list_notebooks(toy.root) == []
     subprocess.run([*git, "add", "outputs"], check=True, env=environment)
-    assert [name_of(result) for result in results(toy.root)] == ["big/01_first"]
+    assert [results.name_of(result) for result in results.list_notebooks(toy.root)] == [
+        "big/01_first"
+    ]

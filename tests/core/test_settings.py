@@ -103,7 +103,7 @@ def test_all_problems_come_at_once_and_contradictions_only_alone():
     assert Toy.check(values) == ["packing: needs limit 0", "limit: needs packing false"]
     assert Toy.check(values | {"rate": 2.0, "mode": "x", "seed": "~/x"}) == [
         'seed: "~/x" is an absolute path; write it from the project\'s root, as in outputs/...',
-        "rate: 2.0 is not allowed; write a number that is above 0 and at most 1",
+        "rate: 2.0 is not allowed; write a number that is above 0 and at most 1 (peak rate)",
         'mode: "x" is not one of "", fast',
     ]
 

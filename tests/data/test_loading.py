@@ -7,7 +7,7 @@ import pytest
 from tests.support.rows import ARTICLE, LETTERED, QUESTION, SHAPES, number_rows, write_rows
 
 from clinical_camel import data
-from clinical_camel.data import registry
+from clinical_camel.data import loading, registry
 
 
 def test_a_name_of_another_shape_is_rejected_with_the_names_that_fit():
@@ -33,7 +33,7 @@ DAMAGED_LINES = {  # a damage, and the reported problem
     "torn": (lambda line: line[:-9], "broken JSON"),
     "a missing field": (lambda line: change_line(line, id=None), "field id is missing"),
     "an extra field": (lambda line: change_line(line, more="x"), "field more is not part of"),
-    "a wrong type": (lambda line: change_line(line, id=7), "id should be text, is 7"),
+    "a wrong type": (lambda line: change_line(line, id=7.5), "id should be text, is 7.5"),
     "an empty id": (lambda line: change_line(line, id=" "), "id is empty"),
     "a repeated id": (lambda line: change_line(line, id="row 1"), "is also that of line 1"),
 }
@@ -69,13 +69,16 @@ def test_torn_lines_and_unusable_rows_are_reported_together_in_order(root):
     assert report[3].endswith("truncated file?)")
 
 
-def test_check_spec_reads_the_first_row_only(root):
+def test_check_spec_reads_a_small_file_and_the_first_row_of_a_large_one(root, monkeypatch):
     lines = six_lines(QUESTION)
     (root / "my.jsonl").write_bytes(b"\n".join([*lines[:3], b"{", b""]))
+    (problem,) = data.check_spec("my.jsonl", ("Question",), for_training=False)
+    assert "line 4: broken JSON" in problem
+    monkeypatch.setattr(loading, "QUICK_BYTES", 10)
     assert data.check_spec("my.jsonl", ("Question",), for_training=False) == []
     (root / "my.jsonl").write_bytes(b"\n".join([change_line(lines[0], answer=9), *lines[1:]]))
-    problems = data.check_spec("my.jsonl", ("Question",), for_training=False)
-    assert problems == ["my.jsonl: line 1: answer 9 is not an index of the 2 options"]
+    (problem,) = data.check_spec("my.jsonl", ("Question",), for_training=False)
+    assert "line 1: answer 9 is not an index of the 2 options" in problem
 
 
 @pytest.mark.parametrize("place", ["data/public/x.jsonl", "outputs/toy/01_dbke/x.jsonl"])
@@ -147,7 +150,7 @@ def test_training_sources_may_have_any_shape():
 def test_an_evaluation_set_of_the_hub_is_never_shortened(hub):
     good = {"id": "1", "question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 0}
     hub["", "validation"] = [good, good | {"id": "2", "cop": -1}]
-    with pytest.raises(data.DataError, match="line 2: answer -1 is not an index"):
+    with pytest.raises(data.DataError, match="row 2: answer -1 is not an index"):
         data.load_questions("medmcqa")
 
 

@@ -69,7 +69,10 @@ def test_pubmedqa_joins_the_abstract_and_drops_the_conclusion():
         "final_decision": "maybe",
     }
     question = readers.read_pubmedqa(row)
-    assert question.context == "BACKGROUND: Why.\nMETHODS: How."
+    assert question.context == "Why.\nHow."  # without labels, as in lm-evaluation-harness
+    lettered = {"options": {"A": "yes", "B": "no", "C": "maybe"}, "answer": "C"}
+    row_of_ours = {"id": "42", "question": "Q", "context": "BACKGROUND: Why.\nMETHODS: How."}
+    assert readers.read_pubmedqa(row_of_ours | lettered).context == question.context
     assert (question.id, question.options, question.answer) == ("42", ["yes", "no", "maybe"], 2)
     assert "SECRET" not in json.dumps(data.to_dict(question))
 
@@ -123,24 +126,6 @@ def test_rows_of_a_file_in_the_schema_of_the_hub_get_ids(root):
     assert ids == ["anatomy-000", "anatomy-001"]
 
 
-def test_sharegpt_speakers_become_roles():
-    turns = [{"from": name, "value": "Hi"} for name in ("system", "human", "gpt")]
-    dialogue = readers.read_sharegpt({"id": "1", "conversations": turns})
-    roles = [message["role"] for message in dialogue.messages]
-    assert roles == ["system", "user", "assistant"]
-
-
-def test_an_instruction_row_becomes_one_exchange(hub):
-    rows = [("Be truthful", "What is gout?", "A"), ("Name a bone.", "", "The tibia.")]
-    rows.append(("Name a bone.", "", " "))
-    names = ("instruction", "input", "output")
-    hub["", "train"] = [dict(zip(names, row, strict=True)) for row in rows]
-    first, second = data.load_dialogues("medical_meadow_mediqa")
-    assert [m["role"] for m in first.messages] == ["system", "user", "assistant"]
-    assert [m["content"] for m in second.messages] == ["Name a bone.", "The tibia."]
-    assert first.id == "mediqa-000000"
-
-
 def medquad(number, question, answer="A", **more):
     return {
         "document_id": number,
@@ -177,44 +162,3 @@ def test_openstax_is_split_at_its_headings():
     assert pairs == [("Introduction", "Before."), ("One", "First."), ("Two", "Second.")]
     with pytest.raises(ValueError, match="heading 'Three' is not a line"):
         readers.read_openstax(row | {"sections": ["Introduction", "One", "Two", "Three"]})
-
-
-def test_aci_bench_lines_become_turns_and_a_line_without_a_speaker_continues_one():
-    lines = "[doctor] hi .\nstill here .\n[patient_guest] hello"
-    row = {"id": "1", "dataset": "aci", "dialogue": lines, "note": "N"}
-    turns = [(turn.speaker, turn.text) for turn in readers.read_aci_bench(row).turns]
-    assert turns == [("doctor", "hi . still here ."), ("other", "hello")]
-
-
-MTS = {"id": "mts-test1-96", "section_header": "GENHX", "section_text": "Cough."}
-MTS |= {"dialogue": "Doctor: Hi"}
-
-
-@pytest.mark.parametrize(
-    ("name", "speaker"),
-    [
-        ("Doctor", "doctor"),
-        ("Docotr_2", "doctor"),
-        ('"Doctor', "doctor"),
-        ("Patient", "patient"),
-        ("Guest_family", "other"),
-        ("Gest_family", "other"),
-        ("Guest_clinican", "other"),
-        ("Guest_family2", "other"),
-    ],
-)
-def test_mts_speakers_are_recognised_in_every_spelling(name, speaker):
-    (turn,) = readers.read_mts_dialog(MTS | {"dialogue": f"{name}: Hi"}).turns
-    assert (turn.speaker, turn.text) == (speaker, "Hi")
-
-
-def test_an_mts_note_has_its_heading_in_words_and_rows_of_a_test_set_are_dropped():
-    assert readers.read_mts_dialog(MTS).note == "HISTORY OF PRESENT ILLNESS:\nCough."
-    assert readers.read_mts_dialog(MTS | {"id": "mts-train-901"}) is None
-
-
-def test_primock_marks_and_inaudible_turns_are_removed():
-    lines = "[doctor] <UNSURE>Hello</UNSURE> you <UNIN/>.\n[patient] <INAUDIBLE_SPEECH/>."
-    visit = readers.read_primock57({"id": "1", "dialogue": lines, "note": "N"})
-    turns = [(turn.speaker, turn.text) for turn in visit.turns]
-    assert turns == [("doctor", "Hello you .")]

@@ -32,7 +32,7 @@ def test_a_dialogue_that_contains_a_question_of_an_evaluation_set_is_rejected():
     copy = talk("copy", data.format_question(LONG).upper(), "allopurinol.")
     accepted, rejected, counts = filter_exam([PLAIN, copy], LONG)
     assert accepted == [PLAIN]
-    assert list(rejected["reason"]) == ['holds a question of exam (question and answer): "long"']
+    assert list(rejected["reason"]) == ['contains a question of exam (question and answer): "long"']
     assert counts["rejected"].sum() == 1
 
 
@@ -52,5 +52,5 @@ def test_of_near_duplicates_the_first_is_accepted_and_none_is_lost():
     accepted, rejected, _ = dbke.filter_dialogues([first, second, PLAIN], earlier, 0.9, {})
     assert accepted == [first, PLAIN]
     assert list(rejected["id"]) == ["z", "b"]
-    assert rejected["reason"][1] == 'nearly the same as an earlier dialogue: "a"'
+    assert rejected["reason"][1] == 'near-duplicate of an earlier dialogue: "a"'
     assert dbke.filter_dialogues([first, second], earlier, 0.0, {})[0] == [first, second]

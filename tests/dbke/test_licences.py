@@ -48,7 +48,8 @@ REMOTE, LOCAL = "https://a.org/v1", "http://127.0.0.1:8000/v1"
 
 
 def require_terms(model, base_url, terms, student, licence):
-    settings = dbke.OpenAI(model=model, base_url=base_url, terms=terms, money_cap=0.0)
+    caps = {"money_cap": 0.0, "token_cap": 9}
+    settings = dbke.OpenAI(model=model, base_url=base_url, terms=terms, **caps)
     licences.require_terms(dbke.load_teacher(settings), student, [licence])
 
 

@@ -24,7 +24,9 @@ def test_exemplars_of_step_03_are_not_among_the_questions():
 
 
 def test_a_restricted_source_and_a_remote_teacher_are_rejected():
-    teacher = dbke.OpenAI(model="m", base_url="https://a.org/v1", terms="open", money_cap=1.0)
+    teacher = dbke.OpenAI(
+        model="m", base_url="https://a.org/v1", terms="open", money_cap=1.0, token_cap=9
+    )
     settings = dbke.Synthesis(**SMALL, teacher=teacher, licences={"mini_articles": "restricted"})
     with pytest.raises(ValueError, match="restricted and must not leave this machine"):
         dbke.prepare(settings)

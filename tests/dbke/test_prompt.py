@@ -30,10 +30,12 @@ def test_an_exam_question_is_sent_with_its_key_its_passages_and_a_denial_of_othe
     )
     assert "(B) allopurinol" in sent
     assert 'first turn is "allopurinol."' in sent
-    assert 'Of another option the assistant may also say "naproxen is not the answer."' in sent
+    assert (
+        'About any other option, the assistant may also say "naproxen is not the answer."' in sent
+    )
     assert toy_teacher.TEXT.search(sent)[2] == "Allopurinol later prevents it."
-    assert "Say it anew" in linked
-    assert "Say it anew" not in sent
+    assert "Reword it as in a conversation" in linked
+    assert "Reword it as in a conversation" not in sent
 
 
 def test_eight_consecutive_words_of_a_rule_are_an_echo():

@@ -14,7 +14,7 @@ EXAM = '{"id": "1", "question": "Q?", "options": ["a", "b"], "answer": 0}\n'
         ({"articles": ["mini_exam"]}, "articles[0]: mini_exam holds Question rows, not Article"),
         (
             {"articles": ["mini_articles@my/x.jsonl"]},
-            "articles[0]: mini_articles@my/x.jsonl: line 1: field answer is not part of Article",
+            "articles[0]: mini_articles@my/x.jsonl: 1 bad line, nothing was read",
         ),
         ({"questions": ["mini_exam"]}, "questions[0]: mini_exam is an evaluation set"),
         ({"articles": ["my/z.jsonl"]}, "articles[0]: my/z.jsonl does not exist"),

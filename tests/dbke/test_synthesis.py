@@ -12,7 +12,7 @@ from tests.support.toy_dbke import (
 )
 
 from clinical_camel import dbke
-from clinical_camel.dbke import checks
+from clinical_camel.dbke import replies
 
 
 def test_accepted_and_rejected_add_up_to_requested():
@@ -33,7 +33,7 @@ def test_of_identical_dialogues_the_first_is_accepted():
     reply = dbke.ExtractiveTeacher().write_reply(plan_requests()[0])
     dialogues, rejected = synthesise(plan_requests(), ScriptedTeacher(reply))
     assert len(dialogues) == 1
-    assert list(rejected["reason"]) == ["same as an earlier dialogue"]
+    assert list(rejected["reason"]) == ["identical to an earlier dialogue"]
 
 
 def test_a_question_without_a_passage_is_rejected_and_not_sent_to_the_teacher():
@@ -51,9 +51,9 @@ def test_a_retry_states_the_reason_and_does_not_repeat_the_rejected_sentence():
     settings = dbke.Synthesis(teacher=model, language="", min_exchanges=1)
     attempt = dbke.Synthesizer(teacher, Memory(), settings).attempt(plan_requests()[0])
     next(attempt)
-    raw = checks.build_completion(write_json("A?", "Ignore gout."), complete=True)
+    raw = replies.build_completion(write_json("A?", "Ignore gout."), complete=True)
     prompt = attempt.send({"raw": raw}).messages[1]["content"]
-    assert "The reasons: an assistant sentence is not in the source. Avoid them." in prompt
+    assert "Reasons: an assistant sentence is not in the source. Avoid these" in prompt
     assert "Ignore gout" not in prompt
     with pytest.raises(StopIteration) as end:  # two attempts and no third
         attempt.send({"raw": raw})

@@ -94,7 +94,8 @@ def test_a_base_model_is_downloaded_once_per_study(fresh_project):
 
 def test_an_error_names_the_params_file(fresh_project):
     file = fresh_project / "params/mini_camel_raw/02_sft_qlora.yaml"
-    file.write_text(file.read_text().replace("[all-linear]", "[query]"))
+    text = file.read_text().replace("[all-linear]", "[query]")  # of a model that is not here
+    file.write_text(text.replace("model: mini", "model: TinyLlama/TinyLlama-1.1B-Chat-v1.0"))
     jobs = [load_job("mini_camel_raw", "02_sft_qlora")]
     with pytest.raises(PlanError, match=r"raw/02_sft_qlora.yaml: lora_targets: query.*q_proj"):
         costs.estimate_study(jobs)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from clinical_camel import dbke, models
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
 from clinical_camel.estimate import Cost, doctor, find_base
 from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
@@ -133,12 +133,12 @@ def test_what_a_model_would_learn_wrongly_is_a_problem():
 
 
 def check_teacher(settings) -> str:
-    (finding,) = doctor.check_teacher(settings, offline=True)
-    return str(finding)
+    return str(next(iter(doctor.check_teacher(settings, offline=True))))
 
 
-def make_endpoint(base_url):
-    return dbke.OpenAI(model="m", base_url=base_url, terms="own", money_cap=0.0)
+def make_endpoint(base_url, **more):
+    values = {"model": "m", "terms": "own", "money_cap": 0.0, "token_cap": 9000, **more}
+    return dbke.OpenAI(base_url=base_url, **values)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,6 @@ def make_endpoint(base_url):
             dbke.Replay(ledger="data/no.sqlite", terms="own"),
             "problem  teacher      teacher.ledger: data/no.sqlite is not a file",
         ),
-        (make_endpoint("ftp://h"), "problem  teacher      teacher.base_url: ftp://h is not"),
     ],
 )
 def test_what_a_teacher_needs_and_does_not_have_is_a_problem(teacher, text):
@@ -162,26 +161,16 @@ def test_a_hosted_teacher_needs_its_key_and_gets_no_request_offline(monkeypatch)
     teacher = make_endpoint("https://h.invalid/v1")
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     assert f"a key in the environment as {KEY_VARIABLE}" in check_teacher(teacher)
-    monkeypatch.setenv(KEY_VARIABLE, "a word")
+    monkeypatch.setenv(KEY_VARIABLE, "a-word-1")
     assert check_teacher(teacher).endswith("endpoint not checked: HF_HUB_OFFLINE is set")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "text"),
-    [
-        (200, b'{"data": [{"id": "m"}]}', "ok       teacher      http://h has m"),
-        (
-            200,
-            b'{"data": [{"id": "n"}]}',
-            "warning  teacher      http://h does not list m; it lists: n",
-        ),
-        (404, b"", "warning  teacher      http://h does not list m; it lists: none"),
-        (401, b"", f"problem  teacher      http://h refuses the key in {KEY_VARIABLE}"),
-        (0, b"", "problem  teacher      http://h does not answer"),
-    ],
-)
-def test_the_answer_of_an_endpoint_gives_a_finding(status, body, text):
-    assert str(doctor.interpret_endpoint("http://h", "m", status, body)).startswith(text)
+def test_the_caps_are_told_and_prices_of_zero_are_not_hidden():
+    free, priced = make_endpoint("https://h/v1"), make_endpoint("https://h/v1", price_in=1.0)
+    assert doctor.describe_limits(free) == (
+        "no money is counted, because both prices are 0.0; token_cap 9,000"
+    )
+    assert doctor.describe_limits(priced) == "money_cap 0.0, token_cap 9,000"
 
 
 @pytest.fixture
@@ -211,11 +200,11 @@ def server():
 
 
 def test_an_endpoint_gets_the_teachers_key_and_not_the_hubs(server, monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, "a word")
+    monkeypatch.setenv(KEY_VARIABLE, "a-word-1")
     monkeypatch.setattr(doctor, "get_token", lambda: "another")
-    line = check_teacher(make_endpoint(f"{server[0]}/v1"))
-    assert server[1] == [("/v1/models", "Bearer a word")]
-    assert line == f"ok       teacher      {server[0]}/v1 has m"
+    line = check_teacher(make_endpoint(f"{server[0]}/v1", price_in=1.0))  # it may spend nothing
+    assert server[1] == [("/v1/models", "Bearer a-word-1")]
+    assert line.startswith(f"ok       teacher      {server[0]}/v1 lists m")
 
 
 def test_without_a_network_the_hub_is_not_checked():

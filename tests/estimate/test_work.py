@@ -11,7 +11,9 @@ from clinical_camel.core.paths import root
 from clinical_camel.estimate import work
 from clinical_camel.runner.jobs import load_job
 
-ENDPOINT = dbke.OpenAI(model="m", base_url="https://h.invalid/v1", terms="own", money_cap=0.0)
+ENDPOINT = dbke.OpenAI(
+    model="m", base_url="https://h.invalid/v1", terms="own", money_cap=0.0, token_cap=9
+)
 LOCAL_ENDPOINT = {"base_url": "http://localhost/v1"}  # needs no key
 
 

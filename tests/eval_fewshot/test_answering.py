@@ -34,6 +34,20 @@ def test_length_normalisation_divides_by_characters_and_a_letter_has_one():
     assert letter["predicted_norm"] == letter["predicted"] == 0
 
 
+def test_outer_white_space_of_an_option_counts_as_characters_as_in_the_harness():
+    spaced = dataclasses.replace(QUESTION, options=["x  ", "yy"])
+    row = answering.answer_from_logprobs(spaced, PROTOCOLS["option_text"], 9, [-1.5, -1.1])
+    assert row["predicted_norm"] == 0  # -1.5 / 3 > -1.1 / 2
+
+
+def test_an_answer_states_whether_it_is_the_shortest_option():
+    answers = [
+        answering.answer_from_logprobs(QUESTION, PROTOCOLS["option_text"], 9, logprobs)
+        for logprobs in ([-1.0, -2.0], [-2.0, -1.0])
+    ]
+    assert [row["picked_shortest"] for row in answers] == [True, False]
+
+
 def test_a_question_longer_than_the_context_is_counted_and_not_answered(llm):
     answers = answer(llm, [QUESTION, LONG], ["option_text"])
     scores = eval_fewshot.compute_scores(answers, {"toy": [QUESTION, LONG]})
@@ -97,7 +111,7 @@ def test_a_reply_that_is_never_parsed_is_counted(llm, monkeypatch):
 def test_replies_of_the_mini_base_do_not_depend_on_the_batch(llm):
     first, second = (
         answer(llm, [QUESTION, OTHER], ["medalpaca", "chat_reply"], token_budget=budget)
-        for budget in (4096, 1)
+        for budget in (4096, 64)
     )
     assert first["fits"].all()
     assert first["reply"].tolist() == second["reply"].tolist()
@@ -136,7 +150,16 @@ def test_the_key_of_the_journal_depends_on_models_questions_exemplars_and_settin
         return eval_fewshot.answers_key({"m": llm}, *exam, eval_fewshot.Design(**settings))
 
     changes = {"source": "other", "question": OTHER, "exemplar": OTHER, "quantize": "", "seed": 1}
-    changes |= {"chat_template": "llama3", "exemplar_choice": "per_question"}
+    changes |= {"chat_template": "plain", "exemplar_choice": "per_question"}
     assert key() == key()
     assert all(key(**{name: value}) != key() for name, value in changes.items())
     assert key(num_shots=[0]) == key()  # in the id of each answer
+
+
+def test_the_key_of_the_journal_depends_on_the_prompts_and_parsers(monkeypatch):
+    llm = models.LLM("m", None, None, 0, source={})
+    arguments = ({"m": llm}, {}, {}, eval_fewshot.Design())
+    before = eval_fewshot.answers_key(*arguments)
+    changed = dataclasses.replace(PROTOCOLS["chat_reply"], parser="medalpaca")
+    monkeypatch.setitem(PROTOCOLS, "chat_reply", changed)
+    assert eval_fewshot.answers_key(*arguments) != before

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
-from tests.support.toy_scores import published, scores
+from tests.support.toy_scores import answers_of, published, scores
 
 from clinical_camel import eval_fewshot
 
@@ -19,7 +19,7 @@ def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
     assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["letter\n5-shot\nn = 1273", "chat\n5-shot\nn = 1273"]
-    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert set(legend) == {"base", "tuned", "chance"}
 
 
@@ -30,7 +30,22 @@ def test_calibration_has_the_diagonal_and_a_line_per_model():
     )
     axis = eval_fewshot.plot_calibration(table).axes[0]
     texts = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert texts == ["perfect calibration", "base, n = 10", "tuned, n = 9"]
+    assert texts == ["perfectly calibrated", "base, n = 10", "tuned, n = 9"]
+    assert [text.get_text() for text in axis.texts] == ["5", "5", "9"]  # n of each bin
+
+
+def test_calibration_of_replies_says_that_there_is_none():
+    empty = eval_fewshot.compute_calibration(answers_of(base=[True]).assign(confidence=None))
+    axis = eval_fewshot.plot_calibration(empty).axes[0]
+    assert axis.get_title() == "a written reply has no confidence"
+
+
+def test_ten_protocols_differ_in_colour_and_in_marker():
+    rows = [{"protocol": f"protocol_{k}"} for k in range(10)]
+    axis = eval_fewshot.plot_protocols(scores(*rows)).axes[0]
+    lines = [container.lines[0] for container in axis.containers]
+    assert len({line.get_color() for line in lines}) == 10
+    assert len({line.get_marker() for line in lines}) == 10
 
 
 def test_a_recalled_value_is_drawn_hollow():

@@ -96,3 +96,15 @@ def test_every_published_count_is_that_of_an_item_set():
     table = data.load_published()
     for row in table[table["metric"].eq("accuracy") & table["n"].notna()].itertuples():
         assert row.n in {item_set.n for item_set in find_item_sets(row.benchmark)}
+
+
+def test_the_findings_are_in_sentences():
+    findings = eval_fewshot.describe_findings(eval_fewshot.match_item_sets(data.load_published()))
+    text = "\n".join(findings)
+    assert "`pubmedqa`, 5-shot, 4 percentages: 3 fit the 500 questions (test split), and " in text
+    assert "clinical_camel:70b 77.9 cannot come from them" in text
+    step_1 = "2 fit the 92 questions (without pictures, as stated); 9 fit the 91 questions"
+    assert step_1 in text  # MedAlpaca
+    assert "1 fit the 121 questions (released); 6 fit the 122 questions" in text  # Camel v1
+    assert findings[-1].startswith("Every percentage is possible: ")
+    assert "recalled" not in text

@@ -105,3 +105,10 @@ def test_a_variant_hides_the_question_or_replaces_the_correct_option():
     assert (hidden.options, hidden.answer, hidden.context) == (FOUR.options, 2, "")
     assert "Which?" not in hidden.question
     assert (replaced.options, replaced.answer) == (["w", "x", "None of the above", "z"], 2)
+
+
+def test_every_variant_is_explained():
+    design = Design(variants=["shuffled", "none_of_the_above"])
+    first, second = eval_fewshot.explain_variants(design).splitlines()
+    assert first.startswith("- `shuffled`: the options are in another order.")
+    assert '"None of the above" replaces the correct option' in second

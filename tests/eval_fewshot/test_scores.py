@@ -31,9 +31,23 @@ def test_clusters_are_counted_and_widen_the_interval():
     grouped = eval_fewshot.compute_scores(answers, CLUSTERED).iloc[0]
     independent = eval_fewshot.compute_scores(answers, TOY).iloc[0]
     assert (grouped["clusters"], independent["clusters"]) == (2, 10)
-    assert grouped["cluster_low"] < 0.01  # two clusters carry no information
-    assert grouped["cluster_high"] > 0.99
-    assert pd.isna(independent["cluster_low"])
+    assert grouped["low"] < 0.01  # two clusters carry no information
+    assert grouped["high"] > 0.99
+    assert (round(independent["low"], 3), round(independent["high"], 3)) == (0.237, 0.763)
+
+
+def test_above_chance_is_tested_by_question_or_by_cluster():
+    answers = answers_of(base=[True] * 7 + [False] * 3)
+    independent = eval_fewshot.compute_scores(answers, TOY)["p_chance"].iloc[0]
+    assert independent == pytest.approx(0.0035, abs=1e-4)  # 7 or more of 10 at 1/4
+    assert eval_fewshot.compute_scores(answers, CLUSTERED)["p_chance"].iloc[0] > 0.05
+    none = eval_fewshot.compute_scores(answers_of(base=[False] * 10), CLUSTERED)
+    assert none["p_chance"].tolist() == [1.0]
+
+
+def test_the_share_of_shortest_answers_is_a_column():
+    answers = answers_of(base=[True] * 4).assign(picked_shortest=[True, True, True, False])
+    assert eval_fewshot.compute_scores(answers, TOY)["shortest"].tolist() == [0.75]
 
 
 def test_calibration_is_the_accuracy_per_bin_of_confidence():
@@ -85,7 +99,7 @@ def test_subgroups_of_a_benchmark_have_scores():
 def test_models_are_compared_on_the_same_questions():
     answers = answers_of(base=[True, False, False, False], tuned=[True, True, True, True])
     row = eval_fewshot.compare_models(answers, TOY, "base", seed=0).iloc[0]
-    assert (row["only_model_correct"], row["only_baseline_correct"]) == (3, 0)
+    assert (row["only_model_correct"], row["only_reference_correct"]) == (3, 0)
     assert row["difference"] == 0.75
     assert row["p"] == pytest.approx(0.25)  # exact: 2 * (1/2) ** 3
 
@@ -108,42 +122,8 @@ def test_p_values_are_adjusted_for_several_comparisons():
     assert table["p_holm"].tolist() == pytest.approx([2 * p for p in table["p"]])
 
 
-@pytest.mark.parametrize("baseline", ["base", "tuned"])
-def test_a_single_model_gives_an_empty_comparison_with_all_columns(baseline):
-    table = eval_fewshot.compare_models(answers_of(tuned=[True]), TOY, baseline, seed=0)
+@pytest.mark.parametrize("reference", ["base", "tuned"])
+def test_a_single_model_gives_an_empty_comparison_with_all_columns(reference):
+    table = eval_fewshot.compare_models(answers_of(tuned=[True]), TOY, reference, seed=0)
     assert (len(table), {"difference", "low", "p_holm"} <= set(table)) == (0, True)
-    assert len(eval_fewshot.format_table(table)) == 0
-
-
-# ---------------------------------------------------------------------------- for the notebook
-
-
-def test_a_formatted_table_has_percent_one_column_per_interval_and_no_constant_column():
-    answers = answers_of(base=[True] * 8 + [False] * 2, tuned=[True] * 10)
-    scores = eval_fewshot.compute_scores(answers, TOY)
-    page = eval_fewshot.format_table(scores)
-    assert list(page)[:6] == ["benchmark", "model", "n", "accuracy", "95 %", "chance"]
-    row = ["toy", "base", 10, 80.0, "49.0\xa0to\xa094.3", 25.0]  # no line break in an interval
-    assert page.iloc[0, :6].tolist() == row
-    assert not {"variant", "too long", "low", "high", "cluster low"} & set(page)
-    assert set(eval_fewshot.format_table(scores.head(1))) > {"variant", "too long"}
-
-
-def test_a_failure_marks_the_correct_and_the_predicted_option():
-    text = eval_fewshot.format_failures(answers_of(base=[True, False]), TOY, "base", 3)
-    assert text.count("toy, option_text") == 1
-    assert "(A) a" in text
-    assert text.index("correct") < text.index("predicted")
-
-
-def test_the_headline_has_every_model_with_its_interval():
-    scores = eval_fewshot.compute_scores(answers_of(base=[True] * 8 + [False] * 2), TOY)
-    line = "toy, option_text, 0-shot, n = 10, chance 25%: base 80.0% [49.0%, 94.3%]"
-    assert eval_fewshot.format_headline(scores) == line
-
-
-def test_the_headline_of_several_variants_has_the_last_model_in_each():
-    scores = eval_fewshot.compute_scores(answers_of(base=[False] * 10, tuned=[True] * 10), TOY)
-    shuffled = scores.assign(variant="shuffled", accuracy=0.5)
-    line = eval_fewshot.format_headline(pd.concat([scores, shuffled], ignore_index=True))
-    assert "as_given 100.0% [72.2%, 100.0%], shuffled 50.0% [72.2%, 100.0%]" in line
+    assert len(eval_fewshot.format_comparison(table)) == 0

@@ -14,7 +14,7 @@ def find_facts(text: str) -> list[tuple[str, str]]:
     ("text", "expected"),
     [
         ("twenty M G", ("dose", "20 mg")),
-        ("0.5 g", ("dose", "500 mg")),
+        ("0.5 g", ("dose", "0.5 g")),
         ("every six hours", ("frequency", "4/day")),
         ("b.i.d.", ("frequency", "2/day")),
         ("x6/day", ("frequency", "6/day")),

@@ -73,7 +73,7 @@ SIDES = ["The left knee is swollen.", "The right knee is swollen.", "The left hi
         ("Denies fever.", QUESTION, "supported"),
         ("Fever.", QUESTION, "contradicted"),
         ("Come back if fever.", WARNING, "supported"),
-        ("No fever.", WARNING, "supported"),
+        ("No fever.", WARNING, "unsupported"),
         (GENES[0], GENES, "supported"),
         ("The disease is caused by changes in any of 10 genes.", GENES, "contradicted"),
         ("In acute gout, naproxen is recommended.", GOUT, "supported"),

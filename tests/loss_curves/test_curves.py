@@ -1,9 +1,8 @@
-"""Training logs and exam scores of several studies."""
+"""Tests of loss_curves.curves: stacked logs, the table and the figure of the losses."""
 
 import pandas as pd
 
 from clinical_camel import loss_curves
-from clinical_camel.loss_curves.settings import SCORE_COLUMNS
 
 LOG = pd.DataFrame({"step": [1, 2, 3, 4], "loss": [4.0, 3.0, 2.0, 1.0], "learning_rate": 0.1})
 LOG = LOG.assign(fraction=LOG["step"] / 4, tokens=10 * LOG["step"])
@@ -18,15 +17,6 @@ def test_the_loss_at_a_fraction_is_that_of_the_last_step_within_it():
     table = loss_curves.tabulate_losses(loss_curves.stack_logs({"a": LOG}, 0.25))
     assert list(table) == ["study", "0 %", "10 %", "20 %", "50 %", "80 %", "100 %"]
     assert table.iloc[0].tolist() == ["a", 4.0, 4.0, 4.0, 3.0, 2.0, 1.0]
-
-
-def test_a_study_without_scores_has_one_row():
-    stacked = loss_curves.stack_logs({"a": LOG, "b": LOG}, 0.25)
-    row = ("exam", "letter", 0, "tuned", 5, 0.4, 0.1, 0.8, 0.25)
-    scores = pd.DataFrame([row], columns=SCORE_COLUMNS)
-    table = loss_curves.summarize_studies(stacked, {"a": scores}).set_index("study")
-    assert table.loc["a", "accuracy"] == 0.4
-    assert table.loc["b", ["steps", "tokens", "last_loss"]].tolist() == [4, 40, 1.0]
 
 
 def test_curves_have_a_line_per_study_and_the_learning_rate_below():

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from clinical_camel import data
+from clinical_camel.data import registry
 from clinical_camel.mini import build, material
 
 EXAMS = {"exam": "mini_exam", "dev": "mini_exam_dev", "train": "mini_exam_train"}
@@ -117,3 +118,10 @@ def test_the_wording_of_articles_varies():
     texts = [data.format_article(a) for a in load_all_articles()]
     shares = [sum(start in text for text in texts) / len(texts) for start in first if start]
     assert max(shares) < 0.5  # five wordings per section: no opening is in half of them
+
+
+def test_a_shipped_source_has_one_licence():
+    for name, source in registry.SOURCES.items():
+        if name.startswith("mini_"):
+            assert source.licence == material.LICENCE
+    assert {article.licence for article in load_all_articles()} == {material.LICENCE}

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tests.support.project import make_messages
+from transformers import GenerationConfig
 
 from clinical_camel import models
 from clinical_camel.models.generation import _Gumbel
@@ -49,3 +50,31 @@ def test_samples_follow_the_probabilities():
     samples = _Gumbel(range(4000))(None, expected.log().repeat(4000, 1)).argmax(-1)
     shares = torch.bincount(samples, minlength=3) / 4000
     assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.03)  # four standard errors
+
+
+def test_the_generation_settings_of_a_model_have_no_influence(llm, prompts, monkeypatch):
+    own = GenerationConfig(min_length=40, num_beams=3, suppress_tokens=[300, 301], do_sample=True)
+    decodings = (models.Decoding(12), models.Decoding(12, temperature=1.0, top_k=5))
+    expected = [generate_first(llm, prompts, decoding) for decoding in decodings]
+    monkeypatch.setattr(llm.model, "generation_config", own)
+    assert [generate_first(llm, prompts, decoding) for decoding in decodings] == expected
+
+
+def test_nan_logits_are_an_error_and_not_an_empty_text(llm, prompts, monkeypatch):
+    weight = llm.model.model.norm.weight
+    with torch.no_grad():
+        before = weight[0].item()
+        weight[0] = torch.nan
+        try:
+            with pytest.raises(models.ModelError, match="NaN"):
+                generate_first(llm, prompts, models.Decoding(4))
+        finally:
+            weight[0] = before
+
+
+def test_new_tokens_beyond_the_context_are_an_error(llm, prompts):
+    with pytest.raises(models.ModelError, match="max_new_tokens: a prompt of .* context of 4096"):
+        generate_first(llm, prompts, models.Decoding(llm.max_length))
+    with pytest.raises(models.ModelError, match="max_new_tokens: 4096 new tokens leave no room"):
+        models.require_room(llm, llm.max_length)
+    models.require_room(llm, llm.max_length - 1)

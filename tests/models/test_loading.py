@@ -5,10 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
+from tests.support.hostile_models import edit, edit_text, make_adapter, set_first, tensors
 from tests.support.project import make_messages
 
 from clinical_camel import models
@@ -27,15 +27,6 @@ def copy_of_mini(project):
     folder = project.root / "my_model"
     shutil.copytree(models.locate("mini"), folder)
     return folder
-
-
-def lora_matrices(width=128, layer=0):
-    """The two matrices of one adapted layer, for a base of this width."""
-    name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
-    return {
-        f"{name}.lora_A.weight": torch.zeros(4, width),
-        f"{name}.lora_B.weight": torch.zeros(width, 4),
-    }
 
 
 @pytest.mark.parametrize(("quantize", "kind"), [("nf4", "Linear4bit"), ("int8", "Linear8bitLt")])
@@ -62,33 +53,51 @@ def test_a_missing_or_pickled_model_is_rejected_by_name(name, message, project):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("folder", "remedy"),
     [
-        (None, "has no adapter_model.safetensors; other weight files are not opened"),
-        (b"torn", "is damaged"),
-        (lora_matrices(width=64), "was made for another base: .*q_proj is 128 wide, not 64"),
-        (lora_matrices(layer=99), "was made for another base: this one has no model.layers.99"),
-        # PEFT loads such a file with a warning, and the base is scored as the tuned model
-        ({"x": torch.zeros(1)}, r"has no LoRA matrix \(\d+ bytes"),
+        ("my_adapter", "other weight files are not opened"),
+        (
+            "outputs/mini_camel/02_sft_qlora/adapter",
+            "make it: python -m clinical_camel run mini_camel 02",
+        ),
     ],
 )
-def test_an_adapter_that_does_not_fit_is_rejected_before_weights_are_read(
-    content, message, project, no_weights
-):
-    file = project.file("adapter/adapter_model.bin", "").with_suffix(".safetensors")
-    if isinstance(content, dict):
-        save_file(content, file)
-    elif content:
-        file.write_bytes(content)
-    with pytest.raises(models.ModelError, match=f"adapters: tuned: adapter {message}"):
-        models.load("mini", {"base": "", "tuned": "adapter"})
+def test_a_missing_adapter_is_rejected_with_the_way_to_make_it(folder, remedy, project, no_weights):
+    with pytest.raises(models.ModelError, match=f"adapters: tuned: {folder}: has no .*; {remedy}"):
+        models.load("mini", {"base": "", "tuned": folder})
 
 
-def test_an_adapter_of_the_base_itself_fits(project, no_weights):
-    (project.root / "adapter").mkdir()
-    save_file(lora_matrices(), project.root / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(pytest.fail.Exception, match="the base was loaded"):
-        models.load("mini", {"tuned": "adapter"})
+@pytest.mark.parametrize(
+    "name", ["tuned_v1.1", "forward", "weight", "0.6B", "step.500", "lora_A", "tuned v2", "é/2"]
+)
+def test_an_adapter_may_have_any_name(name, project):
+    """PEFT takes a name for a module: `a.b` and `forward` are errors there."""
+    make_adapter(Path(models.locate("mini")), project.root / "adapter")
+    llms = models.load("mini", {"base": "", name: "adapter", f"{name}2": "adapter"})
+    pairs = [models.tokenize_pair(llms["base"].tokenizer, "Answer:", " x")]
+    scores = [dict(models.score_pairs(llm, pairs, 1000))[0] for llm in llms.values()]
+    assert list(llms) == ["base", name, f"{name}2"]
+    assert scores[1] == scores[2] != scores[0]
+
+
+def test_the_source_names_everything_that_decides_an_output(copy_of_mini, project):
+    """Journals are keyed by it: a changed template must not continue the answers of the old one."""
+    before = models.load("my_model", {"base": ""})["base"].source
+    changes = {
+        "config_sha256": lambda: edit("config.json", rms_norm_eps=1e-5),
+        "template_sha256": lambda: edit_text("chat_template.jinja", "<|end|>", "<|end|> "),
+        "tokenizer_sha256": lambda: edit_text(
+            "tokenizer.json", '"lstrip": false', '"lstrip": true'
+        ),
+        "model_sha256": lambda: tensors("model.safetensors", set_first(0.5)),
+    }
+    for key, change in changes.items():
+        change()(copy_of_mini)
+        after = models.load("my_model", {"base": ""})["base"].source
+        assert {k for k in before if before[k] != after[k]} == {key}
+        before = after
+    (copy_of_mini / "generation_config.json").unlink()  # has no influence on outputs
+    assert models.load("my_model", {"base": ""})["base"].source == before
 
 
 def test_a_model_without_a_template_is_rejected_with_the_choices(copy_of_mini, no_weights):

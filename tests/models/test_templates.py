@@ -4,13 +4,15 @@ The target tokens are exactly the replies with their end tokens. A prompt has ex
 tokens of its training row.
 """
 
+import shutil
+
 import pytest
 from tests.support.toy_tokenizers import FAMILIES, TURNS, write_tokenizer
 from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerFast
 
 from clinical_camel import models
 from clinical_camel.estimate import doctor
-from clinical_camel.models import loading
+from clinical_camel.models import folders
 from clinical_camel.models.templates import TEMPLATES
 
 REPLIES = [m["content"] for m in TURNS if m["role"] == "assistant"]
@@ -34,7 +36,7 @@ def tokenizer(request, root, monkeypatch):
     family, name = request.param
     if family == "mini":
         return models.load_tokenizer("mini")
-    monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
+    monkeypatch.setattr(folders, "locate", lambda model: folder_of(model, root))
     return models.load_tokenizer(family, name)
 
 
@@ -145,7 +147,7 @@ def test_without_a_system_message_alpaca_has_no_input_and_medalpaca_an_empty_one
 def test_a_template_that_does_not_fit_the_tokenizer_is_rejected(
     family, name, message, root, monkeypatch
 ):
-    monkeypatch.setattr(loading, "locate", lambda model: folder_of(model, root))
+    monkeypatch.setattr(folders, "locate", lambda model: folder_of(model, root))
     with pytest.raises(models.ModelError, match=message):
         models.load_tokenizer(family, name)
 
@@ -156,3 +158,16 @@ def test_an_assistant_turn_without_a_mark_is_rejected(root):
     tokenizer.chat_template = TEMPLATES["llama3"].replace("{%- generation -%}", lead)
     with pytest.raises(models.ModelError, match="marks 2 of 3 assistant turns"):
         models.tokenize_dialogue(tokenizer, TURNS, "assistant")
+
+
+def test_a_template_that_writes_the_date_is_the_same_on_every_day(project):
+    shutil.copytree(models.locate("mini"), project.root / "base")
+    file = project.root / "base" / "chat_template.jinja"
+    file.write_text(
+        file.read_text().replace("messages -%}", "messages -%}{{ strftime_now('%Y') }}", 1)
+    )
+    tokenizer = models.load_tokenizer("base")
+    text = models.render_chat(tokenizer, TURNS[1:2])
+    assert text == "<s>26 Jul 2024<|user|>My toe is hot and swollen. Why?<|end|><|assistant|>"
+    tokenizer.save_pretrained(project.root / "base")
+    assert models.load_tokenizer("base").chat_template == tokenizer.chat_template

@@ -1,9 +1,68 @@
-"""Figures: names are escaped. The notebook test draws them all."""
+"""Figures: what is drawn, from which row, and that names are escaped."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import pytest
+from tests.support.consultations import KNEE, KNEE_AGAIN
 from tests.support.project import SCRIPT
 
-from clinical_camel.note_synthesis import figures
+from clinical_camel import note_synthesis
+from clinical_camel.note_synthesis import NoteTask, figures
+
+CORPORA = {"toy": [KNEE, KNEE_AGAIN]}
+LOOP = "Plan:\n" + "Morphine. " * 56
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def notes():
+    """A model that wrote a note of the first visit and a loop about the second."""
+    baselines = note_synthesis.write_baselines(CORPORA, NoteTask())
+    texts = ["Subjective:\nLeft knee hurts. Morphine.", LOOP]
+    model = baselines.head(2).assign(model="m", note=texts, status=["ok", "looping"])
+    return pd.concat([model, baselines], ignore_index=True)
+
+
+def test_the_verdicts_of_a_writer_are_one_stacked_bar_and_loops_are_another(notes):
+    tables = note_synthesis.measure_faithfulness(notes, CORPORA)
+    summary = note_synthesis.summarise_faithfulness(*tables, seed=0)
+    bars, table = note_synthesis.plot_faithfulness(summary).axes
+    names = [label.get_text() for label in bars.get_yticklabels()]
+    assert names[:3] == ["reference (n = 2)", "m (n = 1)", "m, looping (n = 1)"]
+    ends: dict[float, list[tuple[float, float]]] = {}
+    for patch in bars.patches:
+        ends.setdefault(patch.get_y(), []).append((patch.get_x(), patch.get_width()))
+    for parts in ends.values():
+        assert sum(width for _, width in parts) == pytest.approx(1)
+        starts = [start for start, _ in parts]
+        assert starts == sorted(starts)
+    kinds = [label.get_text().partition(" (")[0] for label in table.get_yticklabels()]
+    assert "medication" in kinds
+    assert "age" not in kinds  # no visit states one
+
+
+def test_parts_show_n_and_how_many_are_missing(notes):
+    summary = note_synthesis.summarise_scores(note_synthesis.score_notes(notes, CORPORA), 0)
+    (axes,) = note_synthesis.plot_parts(summary).axes
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert ticks == ["whole\nn = 2", "subjective\nn = 2", "objective\nn = 0",
+                     "assessment and plan\nn = 2"]  # fmt: skip
+    texts = [text.get_text().strip() for text in axes.texts]
+    missing = summary[(summary["missing"] > 0) & summary["rougeL"].notna()]["missing"]
+    assert sorted(texts) == sorted(f"{count} missing" for count in missing)
+    assert axes.get_ylim()[0] == 0
+
+
+def test_the_axis_of_the_scores_by_decoding_starts_at_zero(notes):
+    table = note_synthesis.score_decodings({"as set": notes, "warm": notes}, CORPORA, 0)
+    scores, shares = note_synthesis.plot_decodings(table).axes
+    assert scores.get_xlim()[0] == 0
+    assert shares.get_xlim()[0] < 0.01
 
 
 def test_a_hostile_id_or_corpus_name_is_escaped_in_tables_and_figures():

@@ -2,58 +2,90 @@
 
 import dataclasses
 import random
+import re
 
 import pytest
 from tests.support.consultations import KNEE
 
 from clinical_camel import grounding, note_synthesis
 from clinical_camel.data import Turn
-from clinical_camel.note_synthesis import planted
+from clinical_camel.note_synthesis import inventions, planted
 
 
-def test_a_seed_changes_one_sentence_and_always_the_same(mini_consultations):
-    kinds = set()
+@pytest.fixture(scope="module")
+def visits(mini_consultations):
+    return [*mini_consultations, *note_synthesis.load_exercise_visits()]
+
+
+def test_a_seed_changes_one_sentence_and_always_the_same(visits):
     for seed in range(12):
-        error = note_synthesis.plant_error(mini_consultations, seed)
+        error = note_synthesis.plant_error(visits, seed)
         before, after = map(grounding.split_note, (error.consultation.note, error.note))
         differ = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
         assert differ == [(error.original, error.changed)]
-        kinds.add(error.kind)
-    assert len(kinds) == 4  # no embedded consultation has a dose or a side
-    assert note_synthesis.plant_error(mini_consultations, 11) == error
+    assert note_synthesis.plant_error(visits, 11) == error
+
+
+def test_every_kind_of_error_can_be_drawn(visits):
+    kinds = {note_synthesis.plant_error(visits, seed).kind for seed in range(60)}
+    assert kinds == set(planted.EDITS)
+
+
+def test_no_reference_note_of_an_exercise_is_wrong_by_itself():
+    for visit in note_synthesis.load_exercise_visits():
+        text = " ".join(turn.text for turn in visit.turns)
+        for number in re.findall(r"\d+", visit.note):
+            assert number in text
 
 
 @pytest.mark.parametrize(
     ("kind", "sentence", "changed"),
     [
         ("another dose", "Naproxen 500 mg.", {"Naproxen 250 mg.", "Naproxen 1000 mg.",
-                                              "Naproxen 5000 mg."}),
-        ("another dose", "Digoxin 0.125 mg.", {""}),
+                                              "Naproxen 125 mg.", "Naproxen 1500 mg.",
+                                              "Naproxen 2000 mg."}),
         ("the other side", "Pain in the left knee.", {"Pain in the right knee."}),
         ("a flipped negation", "Denies fever.", {"Does report fever."}),
-        ("a flipped negation", "No alcohol.", {"Alcohol."}),
+        ("a flipped negation", "Has never smoked.", {"Smokes."}),
+        ("a flipped negation", "Smokes ten a day.", {"Has never smoked."}),
+        ("a flipped negation", "No alcohol.", {"Drinks alcohol."}),
+        ("a flipped negation", "Never in hospital.", {"Was in hospital once."}),
+        ("a flipped negation", "Also some dizziness.", {"No dizziness."}),
         ("a dropped medication", "Start rifampicin and naproxen.", {"Start rifampicin."}),
+        ("a dropped medication", "Start rifampicin, isoniazid and ethambutol.",
+         {"Start rifampicin and ethambutol."}),
         ("a dropped medication", "Start rifampicin.", {""}),
         ("an invented symptom", "Lives alone.", {""}),
         ("another patient's age", "A man.", {""}),
+        ("a relative's illness", "Father had heart trouble.", {"Had heart trouble."}),
+        ("a relative's illness", "Has a father.", {""}),
     ],
 )  # fmt: skip
 def test_each_kind_of_error_makes_its_change(kind, sentence, changed):
-    assert planted.EDITS[kind](sentence, KNEE, random.Random(0)) in changed
+    assert planted.EDITS[kind](sentence, "a knee", random.Random(0)) in changed
 
 
 def test_an_invented_symptom_is_not_in_the_transcript():
-    rng = random.Random(0)
-    turns = [Turn(speaker="patient", text=" ".join(planted.SYMPTOMS[:-1]))]
-    consultation = dataclasses.replace(KNEE, turns=turns)
-    for _ in range(5):
-        changed = planted.EDITS["an invented symptom"]("Also cough.", consultation, rng)
-        assert changed == f"Also cough and {planted.SYMPTOMS[-1]}."
+    source = " ".join(inventions.SYMPTOMS[1:])
+    for seed in range(5):
+        rng = random.Random(seed)
+        changed = planted.EDITS["an invented symptom"]("Also cough.", source, rng)
+        assert changed == f"Also cough and {inventions.SYMPTOMS[0]}."
+    everything = " ".join(inventions.SYMPTOMS)
+    assert planted.EDITS["an invented symptom"]("Also cough.", everything, rng) == ""
 
 
-def test_grading_reveals_nothing_early_and_distinguishes_right_from_wrong(mini_consultations):
-    error = note_synthesis.plant_error(mini_consultations, 1)
-    assert error.kind == "a dropped medication"
+def test_grading_reveals_nothing_early_and_distinguishes_right_from_wrong():
+    note = "Plan:\nNaproxen 500 mg and ramipril for two weeks. Left knee hurts."
+    turns = [Turn(speaker="doctor", text="Take naproxen 500 mg and ramipril for two weeks.")]
+    changed = "Naproxen 500 mg for two weeks."
+    error = planted.PlantedError(
+        dataclasses.replace(KNEE, note=note, turns=turns),
+        note.replace(" and ramipril", ""),
+        "a dropped medication",
+        "Naproxen 500 mg and ramipril for two weeks.",
+        changed,
+    )
     no_answer = note_synthesis.grade_answer(error, " ")
     assert error.changed not in no_answer
     assert error.kind not in no_answer
@@ -62,7 +94,7 @@ def test_grading_reveals_nothing_early_and_distinguishes_right_from_wrong(mini_c
     assert "copy one" in note_synthesis.grade_answer(error, "The moon is made of cheese.")
     right = note_synthesis.grade_answer(error, f"  {error.changed.upper().rstrip('.')} ")
     assert right.startswith(f"Right: {error.kind}. The original: {error.original}")
-    assert "omitted: fludrocortisone" in right
+    assert "omitted: ramipril" in right
 
 
 def test_notes_that_allow_no_error_are_rejected():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from clinical_camel import data, note_synthesis
+from clinical_camel.core.settings import Incomplete
 from clinical_camel.note_synthesis import NoteTask, scores, structure
 from clinical_camel.note_synthesis.scores import METRICS, score_note
 
@@ -48,9 +49,10 @@ def test_a_pair_is_scored_once_and_each_caller_gets_a_copy(monkeypatch):
     assert second is not first
 
 
-def test_a_text_without_a_word_has_a_missing_score_not_zero():
-    assert all(math.isnan(value) for value in score_note("...", "Gout.").values())
-    assert all(math.isnan(value) for value in score_note("Gout.", "").values())
+@pytest.mark.parametrize("note", ["", "...", " \n"])
+def test_a_note_without_a_word_scores_zero_and_without_a_reference_there_is_no_score(note):
+    assert set(score_note(note, "Gout.").values()) == {0}
+    assert all(math.isnan(value) for value in score_note("Gout.", note).values())
 
 
 def test_in_another_script_rouge_is_missing_and_chrf_is_not():
@@ -60,6 +62,7 @@ def test_in_another_script_rouge_is_missing_and_chrf_is_not():
     mixed = score_note("Cough for three days", "患者咳嗽三天")
     assert math.isnan(mixed["rougeL"])
     assert mixed["chrf"] == 0
+    assert score_note("患者咳嗽三天", "Cough for three days")["rougeL"] == 0  # no word is shared
 
 
 def test_the_signatures_of_bleu_and_chrf_have_their_version():
@@ -71,10 +74,10 @@ def test_the_signatures_of_bleu_and_chrf_have_their_version():
 # ------------------------------------------------------------------------ tables and intervals
 
 
-def make_scores(model: str, values: list[float], encounters=None) -> pd.DataFrame:
+def make_scores(model: str, values: list[float], encounters=None, missing=()) -> pd.DataFrame:
     table = pd.DataFrame({"id": [str(i) for i in range(len(values))]})
     table["encounter"] = encounters or table["id"]
-    table["in_note"] = [not math.isnan(value) for value in values]
+    table["in_note"] = ~table.index.isin(missing)
     columns = {"corpus": "c", "model": model, "part": "whole", "in_reference": True}
     return table.assign(**columns, **dict.fromkeys(METRICS, values))
 
@@ -90,7 +93,7 @@ def test_each_division_is_scored_without_its_headings():
     assert result["rougeL"] == pytest.approx(score_note(plan, expected)["rougeL"])
     assert (result["in_reference"], result["in_note"]) == (True, True)
     assert (missing["in_reference"], missing["in_note"]) == (True, False)
-    assert math.isnan(missing["rouge1"])
+    assert missing["rouge1"] == 0
 
 
 def test_a_consultation_without_a_reference_is_counted_and_has_no_score():
@@ -100,12 +103,30 @@ def test_a_consultation_without_a_reference_is_counted_and_has_no_score():
     assert scored["rouge1"].isna().all()
     assert not scored["in_reference"].any()
     assert note_synthesis.summarise_scores(scored, 0)["n"].sum() == 0
+    assert note_synthesis.format_scores(note_synthesis.summarise_scores(scored, 0)).size
 
 
-def test_the_summary_counts_missing_scores_and_averages_the_others():
-    row = note_synthesis.summarise_scores(make_scores("m", [0.5, 0.7, math.nan]), 0).iloc[0]
-    assert (row["references"], row["n"], row["missing"]) == (3, 2, 1)
-    assert row["rougeL"] == pytest.approx(0.6)
+def test_a_missing_part_counts_zero_and_the_mean_of_the_others_is_shown_next_to_it():
+    summary = note_synthesis.summarise_scores(make_scores("m", [0.5, 0.7, 0.0], missing=[2]), 0)
+    row = summary.iloc[0]
+    assert (row["n"], row["missing"]) == (3, 1)
+    assert row["rougeL"] == pytest.approx(0.4)
+    assert row["rougeL_if_present"] == pytest.approx(0.6)
+    table = note_synthesis.format_scores(summary).iloc[0]
+    assert table["ROUGE-L, missing = 0"].startswith("0.400 [")
+    assert table["ROUGE-L, written parts only"] == 0.6
+
+
+def test_who_leaves_out_what_it_cannot_write_does_not_win():
+    complete = make_scores("complete", [0.7, 0.7, 0.7])
+    selective = make_scores("selective", [0.8, 0.8, 0.0], missing=[2])
+    both = pd.concat([complete, selective])
+    means = note_synthesis.summarise_scores(both, 0).set_index("model")
+    assert means.loc["selective", "rougeL_if_present"] > means.loc["complete", "rougeL"]
+    assert means.loc["selective", "rougeL"] < means.loc["complete", "rougeL"]
+    table = note_synthesis.compare_models(both, "complete", "selective", 0)
+    assert (table["difference"] < 0).all()
+    assert set(table["n"]) == {3}
 
 
 def test_an_interval_over_two_encounters_is_wider_than_over_twenty_notes():
@@ -121,7 +142,7 @@ def test_an_interval_over_two_encounters_is_wider_than_over_twenty_notes():
 
 
 def test_models_are_compared_on_consultations_that_both_have_scores_for():
-    values = {"base": [0.1, 0.2, math.nan, 0.4], "tuned": [0.3, 0.4, 0.9, 0.6]}
+    values = {"base": [0.1, 0.2, math.nan, 0.4], "tuned": [0.3, 0.4, 0.9, 0.6]}  # NaN: undefined
     both = pd.concat([make_scores(model, scores) for model, scores in values.items()])
     table = note_synthesis.compare_models(both, "base", "tuned", 0).set_index("metric")
     assert (table["n"] == 3).all()
@@ -143,6 +164,31 @@ def test_statuses_truncated_and_merged_notes_and_missing_sections_are_counted():
     missing = note_synthesis.count_missing_sections(notes)
     rows = missing[["section", "requested", "missing"]].to_numpy().tolist()
     assert rows == [["Plan", 3, 1], ["Diet", 3, 2]]
+
+
+def make_statuses(*statuses: str) -> pd.DataFrame:
+    return pd.DataFrame({"status": statuses}).assign(corpus="c", model="m")
+
+
+@pytest.mark.parametrize("statuses", [["ok", "empty"], ["looping"], ["ok", "ok", "too long"]])
+def test_bad_notes_are_a_result_as_long_as_half_of_them_have_words(statuses):
+    scores.require_notes(make_statuses(*statuses))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "reason"),
+    [
+        (["empty"] * 3, "m on c: of 3 notes, 3 have no words .*max_new_tokens"),
+        (["ok", "too long", "too long"], "2 had no room in the context .*windows"),
+        (["ok", "empty", "too long"], "1 have no words .* and 1 had no room"),
+    ],
+)
+def test_a_step_with_hardly_a_note_fails_with_the_reason(statuses, reason):
+    with pytest.raises(Incomplete, match=reason):
+        scores.require_notes(make_statuses(*statuses))
+    mixed = pd.concat([make_statuses(*statuses), make_statuses("ok", "ok").assign(model="other")])
+    with pytest.raises(Incomplete, match=reason):
+        scores.require_notes(mixed)
 
 
 def test_decodings_are_listed_with_statuses_and_scores():

@@ -14,7 +14,8 @@ TAGS, ATTRIBUTES = {"div", "p", "b", "span"}, {"class", "style", "title"}
 
 
 def annotate(model: str) -> dict:
-    notes = pd.DataFrame([{"corpus": "toy", "model": model, "id": "v1", "note": WRONG_NOTE}])
+    row = {"corpus": "toy", "model": model, "id": "v1", "status": "ok", "note": WRONG_NOTE}
+    notes = pd.DataFrame([row])
     tables = note_synthesis.measure_faithfulness(notes, {"toy": [KNEE]})
     return note_synthesis.annotate_notes(*tables, "toy", "v1", model)
 

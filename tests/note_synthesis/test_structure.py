@@ -59,6 +59,34 @@ def test_every_output_has_a_status(note, ended, status):
     assert structure.classify_output(note, ended, SECTIONS) == status
 
 
+SUBJECTIVE = "Subjective: A man of 40. Also low energy. Still at work. Lives alone. Never smoked. "
+REPEATED = {  # what a note of 28 sentences adds to the five above
+    "a sentence 13 times": ["No family illness."] * 13 + [f"Detail {i} of it." for i in range(10)],
+    "two sentences in turn": ["No alcohol.", "No family illness."] * 7,
+    "three words in a row": ["Start a cream and cream and cream and cream and more."],
+}
+
+
+@pytest.mark.parametrize("sentences", REPEATED.values(), ids=REPEATED)
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_note_that_repeats_itself_is_looping_whether_it_ended_or_not(sentences, ended):
+    note = SUBJECTIVE + " ".join(sentences)
+    assert structure.classify_output(note, ended, SECTIONS) == "looping"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        (SUBJECTIVE + "\n") * 2,  # pasted twice, as two notes of PriMock57
+        "Subjective: Pain. No pain. No pain at night.",
+        "Subjective: " + " ".join(f"Finding {i} is normal." for i in range(20)) + " Calm." * 3,
+        "Subjective: 5, 5, 5 and 6 tablets.",
+    ],
+)
+def test_a_note_that_repeats_little_is_no_loop(note):
+    assert not structure.is_looping(note)
+
+
 def test_every_embedded_reference_note_is_ok(mini_consultations):
     for row in mini_consultations:
         assert structure.classify_output(row.note, True, note_synthesis.SECTIONS) == "ok"

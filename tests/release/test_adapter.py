@@ -1,6 +1,8 @@
 """A merged model has the logits of base model and adapter; an upload is complete and private."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
 
 STEP = "outputs/mini_camel/02_sft_qlora"
+EXAM = "outputs/mini_camel/03_eval_fewshot"
 ADAPTER = f"{STEP}/adapter"
 WEIGHTS = "adapter_model.safetensors"
 
@@ -21,7 +24,9 @@ WEIGHTS = "adapter_model.safetensors"
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A project with the records of mini_camel and an adapter created here; its root."""
-    for step in ("02_sft_qlora", "03_eval_fewshot"):
+    for folder in ("notebooks", "params"):
+        shutil.copytree(root() / folder, tmp_path / folder)
+    for step in ("01_dbke", "02_sft_qlora", "03_eval_fewshot"):
         folder = f"outputs/mini_camel/{step}"
         ignore = shutil.ignore_patterns("adapter", "*.jsonl")
         shutil.copytree(root() / folder, tmp_path / folder, ignore=ignore)
@@ -32,8 +37,11 @@ def study(tmp_path, monkeypatch):
     tuned.save_pretrained(adapter, save_embedding_layers=False)
     models.load_tokenizer("mini").save_pretrained(adapter)
     content = read_json(tmp_path / STEP / "run.json")
-    content["artefacts"][f"adapter/{WEIGHTS}"] = hash_file(adapter / WEIGHTS)
+    content["artefacts"] |= {f"adapter/{f.name}": hash_file(f) for f in adapter.iterdir()}
     write_json(tmp_path / STEP / "run.json", content)
+    exam = read_json(tmp_path / EXAM / "run.json")
+    exam["notes"]["models"]["tuned"]["adapter_sha256"] = models.hash_weights(adapter)
+    write_json(tmp_path / EXAM / "run.json", exam)
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
     return tmp_path
 
@@ -68,13 +76,81 @@ def test_a_folder_that_is_not_empty_and_a_missing_adapter_are_rejected(study):
         release.merge_adapter("mini_camel", study / "merged")
 
 
-def test_an_adapter_that_differs_from_its_record_is_neither_merged_nor_pushed(study):
+def shorten_weights(study):
     weights = study / ADAPTER / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(PlanError, match="differs from its run record"):
+
+
+def add_file(study):
+    (study / ADAPTER / ".env.txt").write_text("TOKEN=x")
+
+
+def change(file: str, *keys: str, value) -> Callable[[Path], None]:
+    def damage(study):
+        content = part = read_json(study / file)
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = value
+        write_json(study / file, content)
+
+    return damage
+
+
+def edit_scores(study):
+    file = study / EXAM / "scores.csv"
+    file.write_text(file.read_text().replace("0.6", "0.9"))
+
+
+def empty_scores(study):
+    (study / EXAM / "scores.csv").write_text("")
+
+
+def damage_record(study):
+    (study / EXAM / "run.json").write_text('{"status": "complete"}')
+
+
+def change_params(study):
+    file = study / "params/mini_camel/02_sft_qlora.yaml"
+    file.write_text(file.read_text().replace("seed: 0", "seed: 1"))
+
+
+FOREIGN = {  # what was changed after the runs, and what is said of it
+    "weights": (shorten_weights, f"adapter/{WEIGHTS} differs from its run record"),
+    "another file": (add_file, "did not write adapter/.env.txt"),
+    "a training run again": (
+        change(f"{EXAM}/run.json", "notes", "models", "tuned", "adapter_sha256", value="0" * 16),
+        "03_eval_fewshot scored another adapter than 02_sft_qlora made; run the step again",
+    ),
+    "another base": (
+        change(f"{EXAM}/run.json", "notes", "models", "tuned", "model_sha256", value="0" * 16),
+        "03_eval_fewshot scored with another base, model_sha256",
+    ),
+    "an exam of other models": (
+        change(f"{EXAM}/run.json", "notes", "models", value={}),
+        "has no score of outputs/mini_camel/02_sft_qlora/adapter",
+    ),
+    "scores by hand": (edit_scores, "scores.csv differs from its run record"),
+    "no scores": (empty_scores, "scores.csv differs from its run record"),
+    "a record of one key": (damage_record, "03_eval_fewshot/run.json is damaged"),
+    "changed params": (change_params, "02_sft_qlora ran with other values of seed"),
+    "other dialogues": (
+        change("outputs/mini_camel/01_dbke/run.json", "artefacts", "dialogues.jsonl", value="0"),
+        "01_dbke has written another dialogues.jsonl since",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_does_not_belong_together_is_neither_merged_nor_pushed(case, study):
+    damage, problem = FOREIGN[case]
+    damage(study)
+    with pytest.raises(PlanError, match=problem):
         release.merge_adapter("mini_camel", study / "merged")
-    with pytest.raises(PlanError, match="differs from its run record"):
-        release.push_adapter("mini_camel", "somebody/camel", api=Hub())
+    assert not (study / "merged").exists()
+    hub = Hub()
+    with pytest.raises(PlanError, match=problem):
+        release.push_adapter("mini_camel", "somebody/camel", api=hub)
+    assert hub.calls == []
 
 
 class Hub:

@@ -1,30 +1,39 @@
 """The card of a study's dialogues comes from the run record and tables of step 01."""
 
+import hashlib
 import json
+import shutil
 
 import pytest
+import yaml
 
-from clinical_camel import release
+from clinical_camel import dbke, release
+from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
 
-SOURCE = {"spec": "pages@data/p.jsonl", "label": "pages", "licence": "CC BY", "sha256": "ab" * 9}
+NOTEBOOKS = root() / "notebooks"
+SOURCE = {"spec": "mini_articles", "label": "mini_articles", "licence": "CC BY"}
+SETTINGS = dbke.Synthesis(
+    study="small",
+    licences={"mini_articles": "own"},
+    support="linked",
+    teacher={"kind": "local", "model": "some/model", "terms": "open", "dialogue_attempts": 3},
+)
 RECORD = {
+    "study": "small",
+    "step": "01_dbke",
     "status": "complete",
+    "headline": "9 dialogues",
+    "seconds": 1.0,
+    "attempts": [],
+    "peak_memory_mb": 100,
+    "device": {},
     "commit": "c0ffee",
-    "params": {
-        "licences": {"pages": "own"},
-        "support": "linked",
-        "language": "en",
-        "min_exchanges": 2,
-        "near_duplicate_threshold": 0.9,
-        "evaluation_sets": ["mini_exam"],
-        "teacher": {"kind": "local", "dialogue_attempts": 3},
-    },
+    "params": SETTINGS.model_dump(),
     "notes": {
-        "sources": [SOURCE],
+        "sources": [SOURCE | {"sha256": "ab" * 9}],
         "teacher": {"name": "local", "model": "some/model", "terms": "permits it"},
     },
-    "artefacts": {"dialogues.jsonl": "d1" * 32, "exam_dialogues.jsonl": "e2" * 32},
 }
 TABLES = {
     "summary": "source,requested,accepted,rejected\narticle,9,7,2\n",
@@ -34,23 +43,32 @@ TABLES = {
     "linked,article,7,50,1,0.02,0.0035,0.105\n",
     "exam_questions": "benchmark,n,kind,questions,dialogues,rejected\nmini_exam,9,x,1,0,0\n",
 }
+FILES = {f"{name}.csv": text for name, text in TABLES.items()}
+FILES |= {"dialogues.jsonl": "{}\n", "exam_dialogues.jsonl": ""}
 FOLDER = "outputs/small/01_dbke"
 
 
-def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(project):
-    project.file(f"{FOLDER}/run.json", json.dumps(RECORD))
-    with pytest.raises(PlanError, match=r"01_dbke has no summary.csv; run the step again"):
-        release.format_dataset_card("small")
-    for name, text in TABLES.items():
-        project.file(f"{FOLDER}/{name}.csv", text)
+@pytest.fixture
+def study(project):
+    """A project with the result of step 01 and its run record."""
+    shutil.copytree(NOTEBOOKS, project.root / "notebooks", dirs_exist_ok=True)
+    project.params("small", "01_dbke", yaml.safe_dump(SETTINGS.model_dump()))
+    for name, text in FILES.items():
+        project.file(f"{FOLDER}/{name}", text)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    project.file(f"{FOLDER}/run.json", json.dumps(RECORD | {"artefacts": hashes}))
+    return project
+
+
+def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(study):
     card = release.write_dataset_card("small").read_text(encoding="utf-8")
     for part in (
         "Research only",
         "c0ffee",
         "9 were requested, 2 rejected",
-        "| dialogues.jsonl | 7 | d1d1d1d1d1d1d1d1 |",
-        "| exam_dialogues.jsonl | 0 | e2e2e2e2e2e2e2e2 |",
-        "| pages@data/p.jsonl | own | abababababababab |",
+        "| dialogues.jsonl | 7 | ca3d163bab055381 |",
+        "| exam_dialogues.jsonl | 0 | e3b0c44298fc1c14 |",
+        "| mini_articles | own | abababababababab |",
         "| own | 3 |",
         "local some/model; terms: permits it.",
         "| support | linked |",
@@ -61,3 +79,32 @@ def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(proje
     ):
         assert part in card
     assert "secret" not in card  # an example may quote a text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_not_as_the_run_wrote_it_gives_no_card(name, study):
+    file = study.root / FOLDER / name
+    file.write_text("edited\n")
+    with pytest.raises(PlanError, match=f"{name} differs from its run record.*; run the step ag"):
+        release.format_dataset_card("small")
+    file.unlink()
+    with pytest.raises(PlanError, match=f"small: 01_dbke has no {name}"):
+        release.format_dataset_card("small")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"status": "complete"}', "01_dbke/run.json is damaged"),
+        ("", "01_dbke/run.json is damaged"),
+        (json.dumps(RECORD | {"artefacts": {}, "status": "failed"}), "is not complete"),
+        (
+            json.dumps(RECORD | {"artefacts": {}, "params": {"support": "verbatim"}}),
+            "ran with other values of support",
+        ),
+    ],
+)
+def test_a_damaged_or_other_run_record_gives_no_card(content, problem, study):
+    study.file(f"{FOLDER}/run.json", content)
+    with pytest.raises(PlanError, match=problem):
+        release.format_dataset_card("small")

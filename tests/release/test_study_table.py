@@ -11,7 +11,8 @@ from clinical_camel.release.study_table import BEGIN, END, read_purpose
 from clinical_camel.runner.jobs import PlanError
 
 RECORD = {"status": "complete", "seconds": 90.0, "peak_memory_mb": 2000, "headline": "ROUGE-L 0.5"}
-RECORD |= {"device": {"cpu": "A chip", "threads": 1}}
+RECORD |= {"device": {"cpu": "A chip", "threads": 1}, "study": "a", "step": "x", "attempts": []}
+RECORD |= {"params": {}, "notes": {}, "artefacts": {}}
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_a_row_has_state_machine_time_memory_and_headline(study):
     for step in ("01_dbke", "04_note_synthesis"):
         study.file(f"outputs/a/{step}.ipynb", "{}")
     assert read_cells(release.format_study_table(), 0)[2] == "[results](outputs/a)"
+
+
+def test_a_result_that_was_edited_is_named_and_gives_no_row(study):
+    hashes = {"artefacts": {"scores.csv": "0" * 64}}
+    study.file("outputs/a/04_note_synthesis/run.json", json.dumps(RECORD | hashes))
+    assert "ROUGE-L" in release.format_study_table()  # a file that is not in the clone
+    study.file("outputs/a/04_note_synthesis/scores.csv", "x\n")
+    with pytest.raises(PlanError, match=r"a: 04_note_synthesis scores.csv differs from its run"):
+        release.format_study_table()
 
 
 def test_an_incomplete_study_has_the_number_of_its_steps(study):

@@ -87,3 +87,21 @@ def test_home_and_project_folders_are_removed_from_results_and_errors(project):
     first, second = clean_outputs(result, error)
     assert first.data["text/plain"] == "~/x y"
     assert (second.evalue, second.traceback) == ("~/x", ["~/x"])
+
+
+@pytest.mark.parametrize(
+    ("link", "moved"),
+    [
+        ("../docs/exams.md", "../../docs/exams.md"),
+        ("../docs/exams.md#protocols", "../../docs/exams.md#protocols"),
+        ("02_sft_qlora.ipynb", "../../notebooks/02_sft_qlora.ipynb"),
+        ("../outputs/x/figure.png", "../x/figure.png"),
+        ("https://arxiv.org/abs/2305.12031", "https://arxiv.org/abs/2305.12031"),
+        ("mailto:a@b.org", "mailto:a@b.org"),
+        ("#the-source", "#the-source"),
+    ],
+)
+def test_a_link_of_the_executed_copy_leads_where_the_notebook_says(link, moved):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"See [x]({link}).")])
+    execution.clean(notebook, "notebooks/01_x.ipynb", "outputs/study/01_x.ipynb")
+    assert notebook.cells[0].source == f"See [x]({moved})."

@@ -10,7 +10,8 @@ import psutil
 import pytest
 from tests.support.two_steps import find_status, read_ledger, read_result, run_first
 
-from clinical_camel.runner import state, study
+from clinical_camel.runner import jobs, recovery, state, study
+from clinical_camel.runs.machine import describe_process
 
 
 def test_a_run_after_sigkill_ends_the_orphaned_kernel_and_pays_nothing_twice(done, capsys):
@@ -45,6 +46,33 @@ def test_a_kernel_of_jupyterlab_is_not_ended(done):
     assert other.poll() is None
     other.kill()
     other.wait()
+
+
+def test_only_the_result_of_the_failed_attempt_is_moved(done, monkeypatch):
+    """Clocks may jump, so an attempt is recognized by its name, not by its time."""
+    monkeypatch.chdir(done.root)
+    job, final = jobs.load_job("toy", "01_first"), done.root / "outputs/toy/01_first"
+    attempt = json.loads((final / "run.json").read_text())["attempt"]
+    for other in ("", "another"):
+        recovery.restore_result(job, other)
+        assert final.exists()
+    recovery.restore_result(job, attempt)
+    assert not final.exists()
+    assert final.with_name(".01_first.partial").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"runner": "1"}', '{"runner": "1", "pid": "x"}'])
+def test_a_damaged_lock_file_ends_no_process(content, done, monkeypatch):
+    monkeypatch.chdir(done.root)
+    done.file("outputs/toy/.01_first.lock.json", content)
+    job = jobs.load_job("toy", "01_first")
+    assert recovery.clean_up(job, done.root / "no.ipynb") == ""
+
+
+def test_a_later_process_with_the_same_number_is_another_one():
+    process = describe_process(psutil.Process())
+    assert state.is_alive(process)
+    assert not state.is_alive(process | {"process_started": process["process_started"] - 60})
 
 
 class Killed(BaseException):

@@ -1,5 +1,6 @@
 """What is complete, stale, interrupted or not run, and why."""
 
+import json
 import shutil
 
 import pytest
@@ -13,8 +14,8 @@ from tests.support.two_steps import (
     lose_artefact,
 )
 
-from clinical_camel import cli
-from clinical_camel.runner import state
+from clinical_camel import cli, data
+from clinical_camel.runner import jobs, recovery, state
 
 
 def test_an_untouched_copy_on_another_machine_is_not_complete(done):
@@ -65,3 +66,37 @@ def test_a_changed_package_is_noted_but_needs_no_new_run(done, monkeypatch, caps
 def test_a_file_of_unchanged_size_and_time_is_hashed_once(done, monkeypatch):
     monkeypatch.setattr(state, "hash_file", lambda file: pytest.fail(f"{file} was read"))
     assert find_status() == "complete"
+
+
+DAMAGED = ["", "[]", "\0", '{"status": "complete"}', '{"status": "running", "pid": "x"}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_record_is_named_and_the_step_can_run(content, done, capsys):
+    file = done.file("outputs/toy/.records/01_first.json", content)
+    reason = "its record is damaged: outputs/toy/.records/01_first.json"
+    assert find_states()["01_first"] == ("not run", reason)
+    assert cli.main(["status", "toy"]) == 1
+    assert cli.main(["list"]) == 0
+    assert "1/2 complete" in capsys.readouterr().out
+    job = jobs.load_jobs("toy")[0]
+    recovery.clean_up(job, file.with_name("no.ipynb"))
+    assert state.open_record(job, "a")["status"] == "running"
+
+
+@pytest.mark.parametrize("entry", [1, None, [], ["x"], {"a": 1}])
+def test_a_damaged_hash_is_computed_again(entry, done):
+    file = done.root / "outputs/toy/.records/01_first.json"
+    record = json.loads(file.read_text())
+    record["hashes"] = dict.fromkeys(record["hashes"], entry)
+    file.write_text(json.dumps(record))
+    assert find_status() == "complete"
+
+
+@pytest.mark.parametrize("text", ["", "{damaged"])
+def test_a_damaged_file_of_a_step_is_stale_and_locks_nothing(text, done):
+    """`run` can repeat the step: the content of its files is not checked as if it were a param."""
+    change_input(done)
+    done.file("outputs/toy/01_first/rows.jsonl", text)
+    assert find_states()["01_first"][0] == "stale"
+    assert data.check_spec("outputs/toy/01_first/rows.jsonl", ["Dialogue"], True) == []

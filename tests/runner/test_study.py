@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -117,12 +118,72 @@ def test_a_failure_is_named_and_the_earlier_result_stays(cell, code, message, do
         assert statuses[-2:] == ["failed", "pending"]  # papermill marks both as completed
 
 
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("run.finish('x', ['2 of 9 answers are missing'])", "2 of 9 answers are missing; see"),
+        (
+            "run.save_rows([], 'rows'); run.finish('x')",
+            "outputs/toy/01_first/rows.jsonl is empty, and 02_second needs it; see",
+        ),
+    ],
+)
+def test_a_step_without_the_result_that_was_requested_is_incomplete(cell, reason, done, capsys):
+    before = read_result(done)
+    assert run_cells(done, *FIRST[:4], cell) == 1
+    printed = capsys.readouterr().out
+    assert "01_first  incomplete" in printed
+    assert reason in printed
+    assert "02_second  not started" in printed
+    assert (read_result(done), find_status()) == (before, "incomplete")
+
+
+def test_a_clock_that_is_set_back_between_runner_and_kernel_changes_nothing(done):
+    clock = (
+        "from clinical_camel.runs import record\nrecord.now = lambda: '1999-12-31T00:00:00+00:00'"
+    )
+    assert run_cells(done, clock, *FIRST) == 0
+    assert find_status() == "complete"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp437"])
+def test_a_terminal_without_our_letters_gets_question_marks(encoding, done):
+    status = "import sys; from clinical_camel import cli; sys.exit(cli.main(['status', 'toy']))"
+    letter = "from clinical_camel import cli; cli.main(['list']); print('a … b')"
+    for code in (status, letter):
+        process = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout.splitlines()[-1] == b"a ? b"
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_stop_a_command(streams, done):
+    command = f"{sys.executable} -m clinical_camel status toy {streams}"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_in_is_named_before_a_kernel_starts(
+    done, monkeypatch, capsys
+):
+    change_params(done)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(done.file("file", "") / "runtime"))
+    assert cli.main(["run", "toy"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"{done.root}/file/runtime: cannot be written in (Not a directory)")
+    assert "set JUPYTER_RUNTIME_DIR to another folder" in message
+
+
 def test_sigterm_reaches_the_kernel_and_the_step_can_resume(done, capsys):
     wait = (
         "import time\nrun.journal('answers', 1).append('q1', 'paid for')\n"
         "try:\n    time.sleep(60)\nfinally:\n    run.save_rows(['closed'], 'last')"
     )
-    done.notebook("01_first", FIRST_PARAMS, START, wait, FINISH)
+    done.notebook("01_first", FIRST_PARAMS, START, wait, "run.save_rows([], 'rows')", FINISH)
     process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     partial = done.root / "outputs/toy/.01_first.partial"
     deadline = time.monotonic() + 60

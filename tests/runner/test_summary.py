@@ -10,6 +10,8 @@ from clinical_camel.runner.summary import summarize
 
 def write_record(project, step, **changes):
     record = {"status": "complete", "seconds": 60.0, "attempts": [{}], "peak_memory_mb": 700}
+    record |= {"study": "toy", "step": step, "headline": "", "artefacts": {}}
+    record |= {"params": {}, "device": {}, "notes": {}}
     project.file(f"outputs/toy/{step}/run.json", json.dumps(record | changes))
     return SimpleNamespace(study="toy", step=step)
 

@@ -14,6 +14,7 @@ from tests.support.project import Project
 from clinical_camel import cli, sft_qlora
 from clinical_camel.core.settings import parameters_cell
 from clinical_camel.runs import launch
+from clinical_camel.runs.record import persistent_path
 
 # no torch in these kernels: it takes two seconds to import
 START = """\
@@ -153,3 +154,45 @@ def test_without_a_launcher_there_is_only_the_main_process(project, monkeypatch)
     assert (launch.rank(), launch.world_size()) == (0, 1)
     assert launch.wait_for("failure", give_up=lambda: False) == ""
     assert launch.results_folder("toy") == project.root / "outputs/toy"
+
+
+FOREIGN = [
+    ({"RANK": "1"}, "RANK: ignored"),
+    ({"RANK": "1", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, "RANK, WORLD_SIZE, LOCAL_RANK: ignored"),
+    ({"RANK": "abc"}, "RANK: ignored"),
+    ({"RANK": "", "WORLD_SIZE": ""}, "RANK, WORLD_SIZE: ignored"),
+]
+
+
+@pytest.mark.parametrize(("variables", "message"), FOREIGN)
+def test_variables_that_no_launcher_set_make_no_worker(
+    variables, message, project, monkeypatch, capsys
+):
+    for name in (*launch.VARIABLES, "TORCHELASTIC_USE_AGENT_STORE"):
+        monkeypatch.setenv(name, "")  # so that they are restored
+        monkeypatch.delenv(name)
+    set_environment(monkeypatch, **variables)
+    assert cli.main(["list"]) == 0
+    assert message in capsys.readouterr().err
+    assert not set(launch.VARIABLES) & os.environ.keys()  # kernels would wait for the others
+    assert (launch.rank(), launch.world_size()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "runner", "study", "folder"),
+    [
+        ([], "", "toy", "outputs/scratch/toy"),
+        ([], "", "scratch", "outputs/scratch"),
+        ([], "123", "toy", "outputs/toy"),
+        (["", "# Parameters\nseed = 1\n"], "", "toy", "outputs/toy"),
+    ],
+)
+def test_jupyterlab_writes_beside_the_results_of_the_runner(
+    cells, runner, study, folder, project, monkeypatch
+):
+    monkeypatch.setitem(launch.sys.modules, "ipykernel", launch)
+    monkeypatch.setattr(launch.sys.modules["__main__"], "In", cells, raising=False)
+    set_environment(monkeypatch, **({launch.RUNNER: runner} if runner else {}))
+    assert launch.results_folder(study) == project.root / folder
+    ledger = persistent_path(study, "01_first", "ledger")  # no reply is paid for twice
+    assert ledger == project.root / f"outputs/{study}/.01_first.persistent/ledger.sqlite"

@@ -14,7 +14,7 @@ import pytest
 from tests.support.project import Project
 
 from clinical_camel import runs
-from clinical_camel.core.settings import SettingsError, StepSettings
+from clinical_camel.core.settings import Incomplete, SettingsError, StepSettings
 from clinical_camel.runs import record
 
 
@@ -94,6 +94,39 @@ def test_a_kill_between_the_two_renames_loses_no_result(step):
     final.replace(step.root / "outputs/toy/.01_first.previous")
     start()
     assert (final / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("headline", "problems", "reason"),
+    [
+        (
+            "0 dialogues",
+            ["0 of 4 dialogues were accepted", "3 too\nshort"],
+            "0 of 4 .*; 3 too short",
+        ),
+        ("ROUGE-L base nan", [], "no number: ROUGE-L base nan"),
+        ("rate inf", (), "no number"),
+    ],
+)
+def test_a_result_that_is_not_what_was_requested_is_not_published(headline, problems, reason, step):
+    start().finish("first, from Nanjing")
+    run = start()
+    run.save_rows([2], "rows")
+    with pytest.raises(Incomplete, match=reason):
+        run.finish(headline, problems)
+    folder = step.root / "outputs/toy"
+    assert json.loads((folder / "01_first/run.json").read_text())["headline"].startswith("first")
+    assert json.loads((folder / ".01_first.partial/run.json").read_text())["status"] == "incomplete"
+    assert (folder / ".01_first.partial/rows.jsonl").exists()
+    start().finish("resumed")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"params": 1, "attempts": [{}]}', "\0"])
+def test_a_damaged_record_of_an_interrupted_run_is_passed_over(content, step):
+    run = start()
+    (run.dir / "run.json").write_text(content)
+    start().finish("done")
+    assert (step.root / "outputs/toy/01_first/run.json").exists()
 
 
 def test_nothing_is_written_after_finish(step):
@@ -189,30 +222,6 @@ def test_start_checks_the_variables_of_the_notebook(seed, cells, problem, step, 
         monkeypatch.setattr(sys.modules["__main__"], name, value, raising=False)
     with pytest.raises(runs.ParamsError, match=problem):
         runs.start("toy", "01_first", 7)
-
-
-def test_a_table_is_collected_over_all_studies_with_the_study_first(project):
-    for study, value in (("b", "NA"), ("a", "None"), ("scratch", "9")):
-        project.file(f"outputs/{study}/01_first/t.csv", f"x\n{value}\n")
-    table = runs.collect_table("01_first", "t")
-    assert table.to_dict("list") == {"study": ["a", "b"], "x": ["None", "NA"]}
-
-
-def test_collecting_a_missing_table_names_the_step_to_run(project):
-    with pytest.raises(FileNotFoundError, match="run 01_first first"):
-        runs.collect_table("01_first", "t")
-
-
-def test_costs_are_collected_from_the_records_of_complete_steps(project):
-    record = {"study": "big", "step": "01_first", "seconds": 3.5, "peak_memory_mb": 700}
-    record |= {"status": "complete", "device": {"cpu": "one", "threads": 1}}
-    project.file("outputs/big/01_first/run.json", json.dumps(record))
-    project.file("outputs/big/02_second/run.json", json.dumps(record | {"status": "running"}))
-    project.file("outputs/scratch/01_first/run.json", json.dumps(record))
-    project.file("outputs/big/.01_first.previous/run.json", json.dumps(record))
-    assert runs.collect_costs().to_dict("records") == [
-        {"study": "big", "step": "01_first", "seconds": 3.5, "peak_memory_mb": 700, "device": "one"}
-    ]
 
 
 def test_a_persistent_file_outlives_the_result(step):

@@ -62,7 +62,12 @@ def test_every_number_has_a_lower_limit(step):
         ("02_sft_qlora", "warmup_steps", [0.0, 0.99, 100.0], [-1.0]),
         ("02_sft_qlora", "max_grad_norm", [0.01], [0.0]),
         ("03_eval_fewshot", "num_shots", [[0], [8]], [[-1], [9]]),
-        ("04_note_synthesis", "top_p", [0.01, 1.0], [0.0, 1.01]),
+        ("01_dbke", "dialogues_per_article", [1, 100], [0, 101]),
+        ("02_sft_qlora", "lora_rank", [1, 1024], [0, 1025]),
+        ("02_sft_qlora", "max_length", [64, 4096], [63, 131073]),
+        ("02_sft_qlora", "validation_fraction", [0.0, 0.5], [-0.01, 0.51]),
+        ("03_eval_fewshot", "token_budget", [64, 10**6], [63, 10**6 + 1]),
+        ("04_note_synthesis", "repetition_penalty", [0.5, 5.0], [0.49, 5.01]),
     ],
 )
 def test_a_range_includes_its_limits_as_declared(step, name, inside, outside):

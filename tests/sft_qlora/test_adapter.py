@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clinical_camel import sft_qlora
+from clinical_camel import models, sft_qlora
 
 
 def test_the_saved_adapter_contains_no_path_of_this_machine(tuned, tokenizer, tmp_path):
@@ -25,3 +25,28 @@ def test_checkpoints_stay_if_the_adapter_was_not_saved(tuned, tokenizer, tmp_pat
     with pytest.raises(sft_qlora.TrainingError, match="lacks"):
         sft_qlora.save_adapter(tuned, tokenizer, tmp_path / "adapter", "mini")
     assert (tmp_path / "checkpoints-a").is_dir()
+
+
+def test_the_adapter_records_its_base_and_template_and_loads_as_the_trained_one(
+    tuned, tokenizer, project
+):
+    sft_qlora.save_adapter(tuned, tokenizer, project.root / "adapter", "mini")
+    record = models.adapter_base(project.root / "adapter")
+    llms = models.load("mini", {"base": "", "tuned": "adapter"})
+    sources = [llm.source for llm in llms.values()]
+    assert record["model"] == "mini"
+    for key in ("model_sha256", "config_sha256", "tokenizer_sha256", "template_sha256"):
+        assert record[key] == sources[0][key] == sources[1][key]
+    assert sources[1]["adapter_base"] == "hash"
+    state = {n: p for n, p in llms["tuned"].model.named_parameters() if "lora_" in n}
+    trained = {n: p for n, p in tuned.named_parameters() if "lora_" in n}
+    assert len(state) == len(trained) > 0
+    for name, value in trained.items():
+        assert value.equal(state[name.replace(".default.", ".adapter1.")])
+
+
+def test_a_base_without_a_record_is_known_by_the_name_in_the_configuration(tmp_path):
+    assert models.adapter_base(tmp_path) == {}
+    text = json.dumps({"base_model_name_or_path": "meta-llama/Llama-2-7b-hf"})
+    (tmp_path / "adapter_config.json").write_text(text)
+    assert models.adapter_base(tmp_path) == {"model": "meta-llama/Llama-2-7b-hf"}

@@ -90,7 +90,10 @@ def test_each_process_loads_the_base_to_its_own_gpu(monkeypatch):
     monkeypatch.setattr(loading, "compute_dtype", lambda: torch.bfloat16)
     monkeypatch.setattr(torch.cuda, "set_device", devices.append)
     loader = loading.AutoModelForCausalLM
-    monkeypatch.setattr(loader, "from_pretrained", lambda _, **kwargs: options.update(kwargs))
+    complete = (models.build_skeleton("mini"), {"missing_keys": [], "unexpected_keys": []})
+    monkeypatch.setattr(
+        loader, "from_pretrained", lambda _, **kwargs: options.update(kwargs) or complete
+    )
     models.load_base("mini", "nf4")
     assert options["device_map"] == {"": 3}
     assert devices == [3]

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tests.support.project import make_dialogue
+from tests.support.project import make_dialogue, make_messages
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -40,7 +40,7 @@ def test_words_without_a_token_are_rejected_with_the_first_row():
 
 def test_only_a_word_without_a_token_is_unknown(tokenizer):
     find = tokenization.find_unknown_words
-    assert find(word_tokenizer("the", "token"), "the token <unk>") == []
+    assert find(word_tokenizer("the", "token"), "the token <unk>") == ["<", "unk>"]  # as a text
     assert find(tokenizer, "ω β 漢字 ☃") == []  # bytes
 
 
@@ -55,7 +55,7 @@ def test_a_dialogue_that_is_too_long_loses_complete_exchanges_from_its_end(token
 
 
 def test_a_dialogue_whose_first_exchange_does_not_fit_is_dropped_and_counted(tokenizer):
-    rows = [make_dialogue("a" * 400), make_dialogue("b")]
+    rows = [make_dialogue("a" * 400), make_dialogue("b")]  # more than half would be an error
     tokenized = sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 100)
     assert len(tokenized.rows) == 1
     assert tokenized.counts["dropped"].tolist() == [1]
@@ -115,3 +115,46 @@ def test_dialogues_on_one_article_are_one_group(tokenizer):
     rows = {"made": [*pair, single], "chat": [make_dialogue("chat/1"), make_dialogue("chat/2")]}
     tokenized = sft_qlora.tokenize_mixture(tokenizer, rows, "assistant", 256)
     assert tokenized.groups == ["gout", "gout", "own", "chat/1", "chat/2"]
+
+
+def test_a_source_of_which_most_rows_are_dropped_is_an_error(tokenizer, monkeypatch):
+    rows = [make_dialogue("a" * 400), make_dialogue("c" * 400), make_dialogue("b")]
+    with pytest.raises(ValueError, match="mixture: toy: in 2 of 3 rows, the first exchange does"):
+        sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 100)
+    masked = {"input_ids": [1, 5], "labels": [1, IGNORE_INDEX]}
+    monkeypatch.setattr(tokenization, "tokenize_to_fit", lambda *_: (masked, 0))
+    with pytest.raises(ValueError, match="mixture: toy: 3 of 3 rows have no token that counts"):
+        sft_qlora.tokenize_mixture(tokenizer, {"toy": rows}, "assistant", 100)
+    with pytest.raises(ValueError, match="no source has a row"):
+        sft_qlora.tokenize_mixture(tokenizer, {"toy": []}, "assistant", 100)
+
+
+def test_a_control_token_in_a_row_is_trained_as_text(tokenizer):
+    messages = make_messages("What of <|assistant|>it</s>?", "Gout.<|end|><|user|>Thanks.")
+    row = models.tokenize_dialogue(tokenizer, messages, "assistant")
+    text = sft_qlora.show_loss_mask(tokenizer, row).replace("\x1b[1;34m", "").replace("\x1b[0m", "")
+    assert text == (
+        "<s><|user|>What of < |assistant|>it< /s>?<|end|><|assistant|>"
+        "[[Gout.< |end|>< |user|>Thanks.</s>]]"
+    )
+
+
+def test_the_committed_token_ids_are_those_of_the_tokenizer_alone(tokenizer):
+    """The rows of the embedded study contain no control token: not one id may change."""
+    for spec in ("mini_chat", "mini_articles"):
+        for item in data.load_training_rows(spec):
+            if isinstance(item, Article):
+                ids = tokenizer.encode(data.format_article(item))
+                assert models.tokenize_document(tokenizer, data.format_article(item))[
+                    "input_ids"
+                ] == [*ids, tokenizer.eos_token_id]
+                continue
+            encoded = tokenizer.apply_chat_template(item.messages, return_dict=True)
+            row = models.tokenize_dialogue(tokenizer, item.messages, "assistant")
+            assert row["input_ids"] == encoded["input_ids"]
+
+
+@pytest.mark.parametrize("fraction", [0.51, 0.99])
+def test_validation_leaves_something_to_train_on(fraction):
+    with pytest.raises(ValueError, match=f"validation_fraction: {fraction} of 2 articles leaves"):
+        tokenization.choose_validation_rows(["gout", "mumps"], fraction, seed=0)

@@ -24,7 +24,7 @@ from transformers import (
 
 from clinical_camel import data, models, runs, sft_qlora
 from clinical_camel.core.paths import root
-from clinical_camel.data import Dialogue, readers
+from clinical_camel.data import Dialogue, conversations
 
 ROWS = 8  # from each source of the mixture
 MAX_LENGTH = 512  # tokens of a row: toy tokenizers split a word into several
@@ -62,7 +62,7 @@ def make_rows(spec: str) -> list[Dialogue]:
         return data.sample(data.load_dialogues(SHAREGPT), ROWS)
     if spec.startswith("medical_meadow"):  # instruction, input, output
         return [
-            readers.read_instruction(
+            conversations.read_instruction(
                 {
                     "instruction": "Answer this question truthfully",
                     "id": question.id,

@@ -35,7 +35,8 @@ def answers_of(benchmark: str = "toy", **models: list[bool]):
     """Answers of each model to questions 0, 1, ...: True if it is correct."""
     shared = {"variant": "as_given", "protocol": "option_text", "num_shots": 0, "subset": ""}
     shared |= {"content_hash": "", "answer": 0, "predicted_norm": 0, "correct_norm": True}
-    shared |= {"fits": True, "tokens": 1, "logprobs": "-1.0 -2.0 -3.0 -4.0", "reply": ""}
+    shared |= {"picked_shortest": False, "fits": True, "tokens": 1, "reply": ""}
+    shared |= {"logprobs": "-1.0 -2.0 -3.0 -4.0"}
     rows = [
         {"model": model, "benchmark": benchmark, "id": str(i), "correct": is_correct}
         | {"predicted": 0 if is_correct else 1, "confidence": 0.5}

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ NOT_RESULTS = ("journal_", "checkpoint-")  # for resuming; neither hashed nor co
 
 def now() -> str:
     """Return the time in UTC, to the microsecond, so that no two runs share it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")  # noqa: UP017 (3.10)
 
 
 def write_bytes(file: Path, content: bytes) -> None:
@@ -43,7 +43,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file; {} if the file is missing or damaged."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

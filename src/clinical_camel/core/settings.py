@@ -33,9 +33,21 @@ from clinical_camel.core.values import (
     show,
 )
 
+# 1: a further round for each rejected dialogue of step 01; set by `run --retry-failed`
+RETRY_VARIABLE = "CLINICAL_CAMEL_RETRY_FAILED"
+MAX_KEYS, MAX_ITEMS = 100, 200  # a step has about 25 settings; each is compared with all names
+
 
 class SettingsError(ValueError):
     """Settings that cannot be used; the message has one line per problem."""
+
+
+class Incomplete(RuntimeError):
+    """A step that ended without the result that was requested; the message says what is missing.
+
+    Raised by `runs.Run.finish` or by a step. The runner reports it as incomplete, publishes
+    nothing, and resumes at the next run.
+    """
 
 
 def valid_by(check: Callable[[Any], str]) -> BeforeValidator:
@@ -53,8 +65,8 @@ def valid_by(check: Callable[[Any], str]) -> BeforeValidator:
 Float = Annotated[float, valid_by(lambda value: check_type(value, "float"))]
 Text = Annotated[str, StringConstraints(min_length=1)]  # a plain `str` may be empty: "" means none
 Share = Annotated[Float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Limit = Annotated[int, Field(ge=0)]  # 0 means no limit
+Count = Annotated[int, Field(ge=1, le=10**6)]
+Limit = Annotated[int, Field(ge=0, le=10**12)]  # 0 means no limit
 
 
 class Settings(BaseModel):
@@ -65,7 +77,7 @@ class Settings(BaseModel):
     >>> Recipe.check({"rate": 2})
     ['rate: 2 is int, not float; write 2.0']
     >>> Recipe.check({"rate": 2.0})
-    ['rate: 2.0 is not allowed; write a number that is above 0 and at most 1']
+    ['rate: 2.0 is not allowed; write a number that is above 0 and at most 1 (peak learning rate)']
     >>> Recipe.check({"rat": 0.1})
     ['rat: not a setting; did you mean rate?']
     """
@@ -80,6 +92,8 @@ class Settings(BaseModel):
         setting must be written out: a params file must not fall back on defaults unnoticed.
         """
         problems, safe = [], {}
+        if problem := _check_size(values):
+            return [problem]
         if complete:
             missing = [name for name in _names(cls) if name not in values]
             problems = [f"{name}: missing; {where} declares it" for name in missing]
@@ -135,6 +149,16 @@ def _names(cls: type[Settings]) -> list[str]:
 # ------------------------------------------------------------------------------ the messages
 
 
+def _check_size(values: dict[str, Any]) -> str:
+    """Return why there are too many values to check them one by one; "" if there are not."""
+    if len(values) > MAX_KEYS:
+        return f"{len(values)} keys, more than {MAX_KEYS}; write the settings of one step"
+    for name, value in values.items():
+        if isinstance(value, dict | list) and len(value) > MAX_ITEMS:
+            return f"{name}: {len(value)} entries, more than {MAX_ITEMS}; write fewer"
+    return ""
+
+
 def _check_texts(name: str, value: Any) -> Iterator[str]:
     """Yield problems: white space at an end, an empty key, an item listed twice."""
     for at, _, text in iter_texts(value, name):
@@ -184,7 +208,9 @@ def _describe(cls: type[Settings], detail: dict[str, Any], where: str) -> str:
         case "too_short":
             return f"{at}: is empty; name at least one"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            return f"{at}: {value} is not allowed; write a number that is {_describe_range(field)}"
+            why = f" ({field.description})" if field.description else ""
+            wanted = _describe_range(field)
+            return f"{at}: {show(value)} is not allowed; write a number that is {wanted}{why}"
         case "setting":
             return f"{at}: {context['problem']}"
     return f"{at}: {show(value)}: {detail['msg']}"
@@ -227,7 +253,11 @@ def _describe_range(field: FieldInfo) -> str:
     """Return the range of a number in words, from the constraints of its field or its items."""
     words = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "at most {}"}
     constraints = [*field.metadata, *_iter_constraints(field.annotation)]
-    limits = {name: getattr(c, name) for c in constraints for name in words if hasattr(c, name)}
+    limits: dict[str, float] = {}
+    for name in words:
+        values = [getattr(c, name) for c in constraints if getattr(c, name, None) is not None]
+        if values:  # the tightest
+            limits[name] = max(values) if name[0] == "g" else min(values)
     return " and ".join(text.format(limits[name]) for name, text in words.items() if name in limits)
 
 

@@ -21,7 +21,10 @@ SECRET_VALUE = re.compile(
     r"\bsk-(?=[\w-]*\d)[\w-]{8,}|\bsk-[\w-]{20,}|(?<![\w/])hf_[A-Za-z0-9]{12,}(?![\w/.-])"
     r"|\bgh[opsu]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bnvapi-[\w-]{16,}"
     r"|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\beyJ[\w-]{10,}\.[\w-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\b[Bb]earer\s+[\w.-]{12,}|://[^/\s:@]+:[^/\s@]+@"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\b[Bb]earer\s+[\w.-]{12,}|://[^/\s@]+@"
+    r"|\b(?:gsk_|npm_|[sr]k_(?:live|test)_|pypi-|dop_v1_)[A-Za-z0-9_-]{12,}"
+    r"|\b(?:xai|pplx|tvly)-[\w-]{10,}|(?<![\w/])r8_[A-Za-z0-9]{12,}(?![\w/.-])"
+    r"|\bya29\.[\w-]{10,}|(?<![\w/@.-])(?=[a-f]*\d)(?:[0-9a-f]{32,}|[0-9A-F]{32,})(?![\w/.-])"
 )
 
 
@@ -43,6 +46,8 @@ def check_path(text: str) -> str:
 def nearest(name: str, choices: Any) -> str:
     """Return the end of a message: the most similar choice, or all choices if none is similar."""
     names = list(choices)
+    if len(str(name)) > 200:  # comparing takes long
+        return ""
     for spelling in (str(name), str(name).strip().lower().replace("-", "_")):
         if close := difflib.get_close_matches(spelling, names, n=1, cutoff=0.6):
             hint = "" if str(name).isascii() else " (a letter here only looks like a Latin one)"
@@ -131,6 +136,8 @@ def check_safety(name: str, value: Any) -> Iterator[str]:
     for at, key, text in iter_texts(value, name):
         if SECRET_NAME.search(key) and text or SECRET_VALUE.search(text):
             yield f"{at}: looks like a secret; {remedy}"
+        elif re.match(r"\w+://[^?#]*[?#]", text):
+            yield f"{at}: an address with ? or # may contain a key; write it without; {remedy}"
         elif problem := check_path(text) or check_path(text.rpartition("@")[2]):
             yield f"{at}: {show(text)} {problem}"
         if any(unicodedata.category(c) in INVISIBLE for c in text if c not in "\n\t"):

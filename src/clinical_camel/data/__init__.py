@@ -15,14 +15,24 @@ A dataset is named by one string, its *spec*, the same in every params file:
 Paths are relative to the project root. Training and evaluation data have different functions:
 `load_dialogues` and `load_training_questions` reject evaluation sets and rows of a test split.
 
-A file is read completely or not at all: one `DataError` lists every problem by line.
+A file is read completely or not at all: one `DataError` lists every problem by line. The texts of a
+user's own file are cleaned, those of a published set stay as published (see `texts`).
 
     specs           dataset specs as types for settings
     loading         rows of a spec; checks of what a spec may be used for
     registry        the registered names and their sources
-    readers         one reader per published schema
+    readers         exams and articles, one reader per published schema
+    conversations   training conversations: ShareGPT, Alpaca
+    consultations   consultations, one reader per published schema; a user's transcripts
+    transcripts     turns of a transcript: lines, WebVTT, SRT
+    answers         answer letters; files whose answers count from 1
+    texts           what a text must not hold
+    markup          entities and tags in a text
+    fields          typed fields of a raw row; no field that nobody knows
     shapes          the row shapes and their rules
-    files           strict JSON lines
+    files           files read completely or not at all
+    json_lines      strict JSON
+    containers      other containers: Parquet, JSON by id; what is refused
     sampling        reproducible subsets of rows
     contamination   exam questions in training data
     published       published scores of other systems

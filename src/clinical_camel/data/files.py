@@ -1,30 +1,44 @@
-"""Strict reading of JSON lines.
+"""Find and read dataset files: JSON lines, a JSON array, JSON by id, Parquet; packed with gzip.
 
-`datasets` and `pandas` accept many errors of a hand-made or half-downloaded file: a missing field
-becomes `None`, `NaN` stays, a repeated key overwrites the first silently, and a broken line is
-reported without its number. The result would be another dataset than intended. Here a file is read
-completely or not at all, and one message names every bad line.
+`datasets` and `pandas` accept many errors of a hand-made or half-downloaded file, and the result
+would be another dataset than intended. Here a file is read completely or not at all, and one
+message names every bad line. What other containers are, and what to do, is in `containers`.
 """
 
-import codecs
 import gzip
-import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from clinical_camel.core.paths import root
 from clinical_camel.core.values import check_path
+from clinical_camel.data import containers
+from clinical_camel.data.json_lines import parse_line, parse_value
 from clinical_camel.data.shapes import DataError
 
 MAX_SHOWN = 20  # bad lines in one message with their problem
 MAX_NUMBERS = 200  # further lines by number only; the rest are counted
+MAX_GIB = 1  # of a file, unpacked: its rows take several times as much memory
+MAX_BYTES = MAX_GIB << 30
+BLOCK = 1 << 20
 UTF8_BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
 
 
-class _BadValue(ValueError):
-    """JSON that Python's parser accepts and this module rejects."""
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """The objects of a file, their numbers, and (number, problem) of the bad ones.
+
+    `unit` is what the numbers count: "line" of JSON lines, "row" of every other container.
+    """
+
+    numbers: list[int]
+    rows: list[dict[str, Any]]
+    problems: list[tuple[int, str]]
+    unit: str = "row"
 
 
 def locate_file(relative: str) -> Path:
@@ -57,42 +71,117 @@ def _advice(pure: PurePosixPath) -> str:
     return "Is the path relative to the project root?"
 
 
-def parse_jsonl(path: Path) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
-    """Return the numbers of the good lines, their objects, and (number, problem) of the bad lines.
+def read_rows(path: Path) -> RawRows:
+    """Return the rows of a file: JSON lines, a JSON array, one JSON object by id, or Parquet.
 
-    UTF-8 with or without BOM; .gz is unpacked. Bad lines: broken or truncated JSON, not an object,
-    two objects, blank, NUL, bad UTF-8, a repeated key, NaN or Infinity. The caller adds its own
-    problems, so one message lists all. Raises DataError for a file that is not JSON lines at all.
+    UTF-8 with or without BOM; gzip is unpacked; blank lines at the end do not count. Bad lines are
+    those of `json_lines.parse_line`. The caller adds its own problems, so one message lists all.
+    Raises DataError for another container, or for more than MAX_GIB unpacked.
     """
-    content = _read_bytes(path).removeprefix(UTF8_BOM)
-    if not content.strip():
-        raise DataError(f"{path.name} is empty")
+    with _reporting(path):
+        require_size(path)
+        if containers.is_parquet(_read_start(path)):
+            return number_rows(containers.read_parquet(path, MAX_BYTES))
+        with _open(path) as stream:
+            content = stream.read().removeprefix(UTF8_BOM)
+        if not content.strip():
+            raise DataError(f"{path.name} is empty")
+        return _read_text(path.name, content.rstrip(), ends_well=content.endswith(b"\n"))
+
+
+def read_first_row(path: Path) -> dict[str, Any] | None:
+    """Return the first row of a file of any size, None if only a complete read can tell.
+
+    Raises DataError as `read_rows`, for what the first MiB shows.
+    """
+    with _reporting(path):
+        start = _read_start(path)
+        if containers.is_parquet(start):
+            return next(iter(containers.read_parquet(path, MAX_BYTES, first=True)), None)
+        if not start.strip():
+            raise DataError(f"{path.name} is empty")
+        line, end, _ = start.lstrip().partition(b"\n")
+        if not end or not line.startswith(b"{") or len(line.strip()) == 1:
+            return None
+    rows, problems = convert_items([line], parse_line)
+    require_no_problems(path.name, problems)
+    is_collection = containers.is_keyed(rows[0]) or containers.find_wrapper(rows[0])
+    return None if is_collection else rows[0]
+
+
+def require_size(path: Path) -> int:
+    """Return the size of a file in bytes, unpacked.
+
+    Raises DataError above MAX_GIB, and for a container that is not read. A small gzip file may hold
+    many GiB, so it is counted in blocks, and only up to the limit.
+    """
+    with _reporting(path):
+        _read_start(path)
+    with _reporting(path), _open(path) as stream:
+        size = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+        while size <= MAX_BYTES and isinstance(stream, gzip.GzipFile):
+            block = stream.read(BLOCK)
+            size += len(block)
+            if not block:
+                return size
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{path.name} has more than {MAX_GIB} GiB unpacked, the limit; split it into files"
+        )
+    return size
+
+
+def _read_text(name: str, content: bytes, ends_well: bool) -> RawRows:
+    """Return the rows of a text: JSON lines, an array, or one object whose values are the rows."""
+    first, _, rest = content.partition(b"\n")
+    one_value = not rest or not _parses(first)
+    is_list = content.startswith(b"[") and one_value
+    is_object = first.strip() == b"{" or (content.startswith(b"{") and one_value)
+    if is_list or (is_object and _holds_rows(first, content)):
+        return _read_value(name, content)
     lines = content.split(b"\n")
-    ends_well = lines[-1] == b""
-    if ends_well:
-        lines.pop()
-    rows, problems = convert_items(lines, _parse_line)
+    rows, problems = convert_items(lines, parse_line)
     bad = {number for number, _ in problems}
-    if problems and not ends_well and len(lines) in bad:
+    if not ends_well and len(lines) in bad:
         text = f"{problems[-1][1]} (the last line has no line end: truncated file?)"
         problems[-1] = (len(lines), text)
-    return [number for number in range(1, len(lines) + 1) if number not in bad], rows, problems
+    numbers = [number for number in range(1, len(lines) + 1) if number not in bad]
+    return RawRows(numbers, rows, problems, "line")
 
 
-def read_first_row(path: Path) -> dict[str, Any]:
-    """Return the object in the first line of a JSON lines file. Raises DataError."""
+def _holds_rows(first: bytes, content: bytes) -> bool:
+    """Return whether the content is one object of rows, or begins with one on several lines."""
+    value = _parse_or_none(content)
+    is_collection = containers.is_keyed(value) or containers.find_wrapper(value)
+    return bool(first.strip() == b"{" or is_collection)
+
+
+def _read_value(name: str, content: bytes) -> RawRows:
     try:
-        with path.open("rb") as stream:
-            _require_text_data(path.name, stream.read(200))
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
-            line = stream.readline().removeprefix(UTF8_BOM)
-    except (EOFError, zlib.error, OSError) as error:
-        raise DataError(f"{path.name} cannot be read ({error})") from error
-    if not line:
-        raise DataError(f"{path.name} is empty")
-    rows, problems = convert_items([line.removesuffix(b"\n")], _parse_line)
-    require_no_problems(path.name, problems)
-    return rows[0]
+        rows = containers.list_rows(name, parse_value(content))
+    except DataError:
+        raise
+    except ValueError as error:
+        several = content.startswith(b"{") and str(error).startswith("more than one value")
+        remedy = "; write each object on one line (jq -c . does) or all as one JSON array"
+        raise DataError(f"{name}: {error}{remedy if several else ''}") from None
+    return number_rows(rows)
+
+
+def _parses(line: bytes) -> bool:
+    return _parse_or_none(line) is not None
+
+
+def _parse_or_none(content: bytes) -> Any:
+    try:
+        return parse_value(content)
+    except ValueError:
+        return None
+
+
+def number_rows(rows: list[dict[str, Any]]) -> RawRows:
+    """Return rows with their numbers from 1."""
+    return RawRows(list(range(1, len(rows) + 1)), rows, [])
 
 
 def convert_items(
@@ -108,103 +197,43 @@ def convert_items(
     return converted, problems
 
 
-def require_no_problems(name: str, problems: list[tuple[int, str]]) -> None:
-    """Raise one DataError for all problems (line, text), the first 20 with their text."""
+def require_no_problems(name: str, problems: list[tuple[int, str]], unit: str = "line") -> None:
+    """Raise one DataError for all problems (number, text), the first 20 with their text."""
     if not problems:
         return
-    shown = [f"  line {number}: {text}" for number, text in problems[:MAX_SHOWN]]
+    shown = [f"  {unit} {number}: {text}" for number, text in problems[:MAX_SHOWN]]
     if rest := [str(number) for number, _ in problems[MAX_SHOWN:]]:
         end = ", ..." if len(rest) > MAX_NUMBERS else ""
-        shown.append(f"  and {len(rest)} more: lines {', '.join(rest[:MAX_NUMBERS])}{end}")
-    count = f"{len(problems)} bad line{'s' if len(problems) > 1 else ''}"
+        shown.append(f"  and {len(rest)} more: {unit}s {', '.join(rest[:MAX_NUMBERS])}{end}")
+    count = f"{len(problems)} bad {unit}{'s' if len(problems) > 1 else ''}"
     raise DataError(f"{name}: {count}, nothing was read\n" + "\n".join(shown))
 
 
-def _read_bytes(path: Path) -> bytes:
+def _open(path: Path) -> BinaryIO:
+    """Open a file to read it unpacked; gzip is known by its first bytes or its name."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == GZIP
+    return gzip.open(path) if packed or path.name.endswith(".gz") else path.open("rb")
+
+
+def _read_start(path: Path) -> bytes:
+    """Return the first MiB, unpacked and without BOM; DataError for another container."""
+    with path.open("rb") as stream:
+        start = stream.read(BLOCK)
+    if not start.startswith(GZIP):
+        containers.require_readable(path.name, start)
+    with _open(path) as stream:
+        start = stream.read(BLOCK)
+    containers.require_readable(path.name, start)
+    return start.removeprefix(UTF8_BOM)
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """Raise what goes wrong while a file is read as a DataError with its name."""
     try:
-        content = path.read_bytes()
-        _require_text_data(path.name, content)
-        content = gzip.decompress(content) if path.name.endswith(".gz") else content
-        _require_text_data(path.name, content)
-        return content
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path.name} is not a complete gzip file ({error})") from error
     except OSError as error:
-        raise DataError(f"{path.name} cannot be read ({error.strerror})") from error
-
-
-def _require_text_data(name: str, content: bytes) -> None:
-    """Raise DataError, with the remedy, for files often saved under a dataset's name by mistake."""
-    start = content[:200].removeprefix(UTF8_BOM).lstrip().lower()
-    if start.startswith(b"version https://git-lfs.github.com/"):
-        raise DataError(f"{name} is a git-lfs pointer, not the file itself; run git lfs pull")
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise DataError(f"{name} is a web page, not a dataset; download the file itself")
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{name} is UTF-16 text; save it as UTF-8")
-
-
-def _parse_line(line: bytes) -> dict[str, Any]:
-    if not line.strip():
-        raise _BadValue("blank line")
-    if b"\x00" in line:
-        raise _BadValue(f"NUL byte at byte {line.index(0) + 1}")
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _BadValue(f"not UTF-8 at byte {error.start + 1}") from error
-    if text.startswith("\ufeff"):
-        raise _BadValue("a byte order mark inside the file (two files joined?)")
-    value = _parse_json(text)
-    if not isinstance(value, dict):
-        raise _BadValue(f"not a JSON object but {type(value).__name__}")
-    if "\\u" in text:
-        _require_clean_escapes(value)
-    return value
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique_keys,
-            parse_constant=_reject_constant,
-            parse_float=_parse_finite,
-        )
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            raise _BadValue(f"more than one value on the line (column {error.colno})") from error
-        raise _BadValue(f"broken JSON at column {error.colno}: {error.msg}") from error
-    except RecursionError as error:
-        raise _BadValue("nested too deeply") from error
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise _BadValue(f"key {repeated!r} occurs twice in one object")
-    return values
-
-
-def _reject_constant(name: str) -> None:
-    raise _BadValue(f"{name} is not JSON")
-
-
-def _parse_finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise _BadValue(f"{text} is too large for a number")
-    return value
-
-
-def _require_clean_escapes(value: dict[str, Any]) -> None:
-    r"""Reject "\u0000" and lone surrogates: valid JSON that no tokenizer or CSV can store."""
-    text = json.dumps(value, ensure_ascii=False)
-    if "\\u0000" in text:
-        raise _BadValue("NUL character in a text")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise _BadValue("half of a surrogate pair in a text") from error
+        raise DataError(f"{path.name} cannot be read ({error.strerror or error})") from error

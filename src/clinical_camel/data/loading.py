@@ -9,6 +9,8 @@ from typing import Any
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.data import files, registry
+from clinical_camel.data.answers import check_index_base, read_letter
+from clinical_camel.data.fields import find_unknown, require_listed_fields
 from clinical_camel.data.sampling import sample, sample_share, select_lowest_hashes
 from clinical_camel.data.shapes import (
     Article,
@@ -21,7 +23,10 @@ from clinical_camel.data.shapes import (
     check_row,
     from_dict,
 )
+from clinical_camel.data.texts import clean_row, count_oddities
 
+SUFFIXES = (".jsonl", ".json", ".parquet")  # of files that are read, packed with gzip or not
+QUICK_BYTES = 4 << 20  # a file up to this size is checked completely before a kernel starts
 HELD_OUT = ("test", "valid")  # prefixes of the splits that no model may train on
 SHAPES = {shape.__name__: shape for shape in (Article, Consultation, Dialogue, Question)}
 
@@ -51,7 +56,12 @@ def label(spec: str) -> str:
     ('medqa_us', 'questions')
     """
     parsed = _parse(spec)
-    return parsed.name or Path(parsed.path).name.removesuffix(".gz").removesuffix(".jsonl")
+    return parsed.name or _stem(parsed.path)
+
+
+def _stem(path: str) -> str:
+    name = Path(path).name.removesuffix(".gz")
+    return next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
 
 
 def load_articles(spec: str, limit: int = 0) -> list[Article]:
@@ -128,9 +138,10 @@ def load_training_consultations(spec: str) -> list[Consultation]:
 def check_spec(spec: str, shapes: Sequence[str], for_training: bool) -> list[str]:
     """Return why a spec cannot be read as one of these row shapes; [] if a quick check passes.
 
-    For params files: the check covers the name, its allowed use, and the first row of a file. A
-    file under data/ or outputs/ may be missing: it is downloaded, or an earlier step writes it. A
-    file in our own row shape is read as the first of `shapes`.
+    For params files: the check covers the name, its allowed use, and a file: completely up to
+    QUICK_BYTES, else its first row. A file under data/ may be missing: it is downloaded. One under
+    outputs/ is not opened: a step of a study writes it, and may write it anew. A file in our own
+    row shape is read as the first of `shapes`.
     """
     try:
         parsed = _parse(spec)
@@ -141,17 +152,23 @@ def check_spec(spec: str, shapes: Sequence[str], for_training: bool) -> list[str
         if not parsed.path:
             if not source.shipped:
                 registry.require_on_hub(parsed.name)
-            return []
-        path = root() / parsed.path
-        if path.is_file() or not parsed.path.startswith(("data/", "outputs/")):
-            raw = files.read_first_row(files.locate_file(parsed.path))
-            raw = registry.number_rows(source, [raw])[0] if source else raw
-            read = _choose_reader(source, shape)
-            _, problems = files.convert_items([raw], lambda row: _read_row(1, row, read))
-            return [f"{spec}: line 1: {text}" for _, text in problems]
+        elif not parsed.path.startswith("outputs/"):
+            _check_file(spec, parsed, shape, for_training)
     except DataError as error:
         return [" ".join(str(error).split())]
     return []
+
+
+def _check_file(spec: str, parsed: _Spec, shape: type, for_training: bool) -> None:
+    """Raise DataError if the file of a spec, or the first row of a large one, cannot be used."""
+    if parsed.path.startswith("data/") and not (root() / parsed.path).exists():
+        return
+    path = files.locate_file(parsed.path)
+    if files.require_size(path) <= QUICK_BYTES:
+        _read(spec, parsed, shape, for_training)
+    elif raw := files.read_first_row(path):
+        _, problems, _ = _convert(parsed, shape, files.RawRows([1], [raw], []))
+        files.require_no_problems(spec, problems)
 
 
 def describe(spec: str) -> dict[str, Any]:
@@ -183,7 +200,7 @@ def _parse(spec: str) -> _Spec:
     name, at, path = spec.partition("@")
     if at and path:
         return _Spec(name, registry.find_source(name), path)
-    if "/" in spec or spec.endswith((".jsonl", ".jsonl.gz")):
+    if "/" in spec or spec.removesuffix(".gz").endswith(SUFFIXES):
         return _Spec("", None, spec)
     return _Spec(spec, registry.find_source(spec), "")
 
@@ -197,76 +214,137 @@ def _local_file(parsed: _Spec) -> Path:
 def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
     """Return the checked rows of a spec; `for_training` rejects what is for evaluation only."""
     parsed = _parse(spec)
-    source = parsed.source
-    _require_allowed_use(spec, source, shape, for_training)
-    from_hub = not parsed.path and not source.shipped
-    bad_lines: list[tuple[int, str]] = []
+    _require_allowed_use(spec, parsed.source, shape, for_training)
+    rows, remarks = _read(spec, parsed, shape, for_training)
+    if parsed.source and parsed.source.verbatim:
+        remarks += _describe_oddities(rows)
+    for remark in remarks:
+        warnings.warn(f"{spec}: {remark}", stacklevel=3)
+    return rows
+
+
+def _read(
+    spec: str, parsed: _Spec, shape: type[RowT], for_training: bool
+) -> tuple[list[RowT], list[str]]:
+    """Return the rows of a spec, and remarks on what was dropped."""
+    from_hub = not parsed.path and not parsed.source.shipped
     if from_hub:
-        raw = registry.download_rows(parsed.name)
-        numbers = range(1, len(raw) + 1)
+        raw = files.number_rows(registry.download_rows(parsed.name))
     else:
         path = _local_file(parsed)
-        numbers, raw, bad_lines = files.parse_jsonl(path)
-        raw = registry.number_rows(source, raw) if source else raw
+        raw = files.read_rows(path)
         if for_training:
             _require_no_shipped_exam(spec, path)
     if for_training:
-        _require_no_held_out_rows(spec, raw, shape)
-    read = _choose_reader(source, shape)
-    numbered = list(zip(numbers, raw, strict=True))
-    converted, bad_rows = files.convert_items(numbered, lambda pair: _read_row(*pair, read))
-    problems = bad_lines + [(numbers[i - 1], text) for i, text in bad_rows]
-    rows = [(number, row) for number, row in converted if row is not None]
+        _require_no_held_out_rows(spec, raw.rows, shape)
+    if shape is Question and (problem := check_index_base(raw.rows)):
+        raise DataError(f"{spec}: {problem}")
+    rows, problems, remarks = _convert(parsed, shape, raw, from_hub)
+    may_drop = from_hub and for_training
+    valid, more = _require_valid_rows(spec, rows, problems, may_drop, raw.unit)
+    return valid, remarks + more
+
+
+def _convert(
+    parsed: _Spec, shape: type, raw: files.RawRows, from_hub: bool = False
+) -> tuple[list[tuple[int, Any]], list[tuple[int, str]], list[str]]:
+    """Return (number, row) of the good rows, (number, problem) of all others, and remarks."""
+    source = parsed.source
+    remarks = _remark_unknown_fields(source, raw.rows) if from_hub else []
+    stem = parsed.name if from_hub else _stem(parsed.path)
+    read = _choose_reader(source, shape, from_hub)
+    numbered = registry.number_rows(None if from_hub else source, stem, raw.rows)
+    converted, bad_rows = files.convert_items(numbered, read)
+    bad = {i for i, _ in bad_rows}
+    numbers = [number for i, number in enumerate(raw.numbers, 1) if i not in bad]
+    problems = raw.problems + [(raw.numbers[i - 1], text) for i, text in bad_rows]
+    rows = [pair for pair in zip(numbers, converted, strict=True) if pair[1] is not None]
     if source and source.join:
         rows = list(enumerate(source.join([row for _, row in rows]), 1))
-    return _require_valid_rows(spec, rows, problems, may_drop=from_hub and for_training)
+    return rows, problems, remarks
 
 
-def _choose_reader(source: registry.Source | None, shape: type) -> Callable[[dict], Any]:
-    return (source and source.read) or (lambda row: from_dict(shape, row))
+def _remark_unknown_fields(source: registry.Source, rows: list[dict[str, Any]]) -> list[str]:
+    """Return a remark on fields of the hub that our reader does not know."""
+    unknown = sorted({name for row in rows for name in find_unknown(row, source.read)})
+    return [f"fields of the hub that are not read: {', '.join(unknown)}"] if unknown else []
 
 
-def _read_row(number: int, raw: dict[str, Any], read: Callable[[dict], Any]) -> tuple[int, Any]:
-    row = read(raw)
+def _describe_oddities(rows: list[Any]) -> list[str]:
+    """Return one remark on what stays in the texts of a published set; [] if there is nothing."""
+    counts = [f"{len(ids)} {kind} (first: {ids[0]})" for kind, ids in count_oddities(rows).items()]
+    if not counts:
+        return []
+    return [f"texts of a published set are not changed; of {len(rows)} rows: {'; '.join(counts)}"]
+
+
+def _choose_reader(
+    source: registry.Source | None, shape: type, from_hub: bool
+) -> Callable[[dict[str, Any]], Any]:
+    """Return the function that makes a checked, clean row of a raw one, or None of an empty one."""
+    own = source is None or source.read is None
+    verbatim = source is not None and source.verbatim
+
+    def read(raw: dict[str, Any]) -> Any:
+        if not (own or from_hub):
+            require_listed_fields(raw, source.read)
+        row = from_dict(shape, _read_own(raw)) if own else source.read(raw)
+        if row is None or verbatim:
+            return _require_usable(row)
+        return _require_usable(clean_row(_require_usable(row)))
+
+    return read
+
+
+def _read_own(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of our own shape with an answer letter as an index."""
+    is_question = isinstance(raw.get("options"), list)
+    return {**raw, "answer": read_letter(raw.get("answer"))} if is_question else raw
+
+
+def _require_usable(row: Any) -> Any:
     if row is not None and (problems := check_row(row)):
         raise DataError("; ".join(problems))
-    return number, row
+    return row
 
 
-def _check_ids(rows: list[tuple[int, Any]]) -> list[tuple[int, str]]:
-    """Return (line, problem) for every row whose id occurred before."""
+def _check_ids(rows: list[tuple[int, Any]], unit: str) -> list[tuple[int, str]]:
+    """Return (number, problem) for every row whose id occurred before."""
     first: dict[str, int] = {}
     return [
-        (number, f"id {row.id!r} is also that of line {first[row.id]}")
+        (number, f"id {row.id!r} is also that of {unit} {first[row.id]}")
         for number, row in rows
         if first.setdefault(row.id, number) != number
     ]
 
 
 def _require_valid_rows(
-    spec: str, rows: list[tuple[int, Any]], problems: list[tuple[int, str]], may_drop: bool
-) -> list[Any]:
-    """Return all rows or raise DataError; with `may_drop`, drop bad rows and warn.
+    spec: str,
+    rows: list[tuple[int, Any]],
+    problems: list[tuple[int, str]],
+    may_drop: bool,
+    unit: str,
+) -> tuple[list[Any], list[str]]:
+    """Return all rows or raise DataError; with `may_drop`, drop bad rows and remark on them.
 
     Only training rows of the hub may be dropped: a user can correct a file, but not 100,000 rows of
     another's dataset. An evaluation set is never shortened: its size is part of the result.
     """
-    repeated = _check_ids(rows)
+    repeated = _check_ids(rows, unit)
     problems = sorted(problems + repeated)
     repeated_numbers = {number for number, _ in repeated}
     valid = [row for number, row in rows if number not in repeated_numbers]
     if not may_drop or not valid:
-        files.require_no_problems(spec, problems)
+        files.require_no_problems(spec, problems, unit)
     if not valid:
         raise DataError(f"{spec} has no usable row")
-    if problems:
-        number, text = problems[0]
-        warnings.warn(
-            f"{spec}: {len(problems)} rows of the hub are unusable and dropped, {len(valid)} "
-            f"remain; the first is row {number}: {text}",
-            stacklevel=4,
-        )
-    return valid
+    if not problems:
+        return valid, []
+    number, text = problems[0]
+    return valid, [
+        f"{len(problems)} rows of the hub are unusable and dropped, {len(valid)} remain; the first "
+        f"is row {number}: {text}"
+    ]
 
 
 def _require_allowed_use(

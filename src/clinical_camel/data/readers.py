@@ -1,4 +1,4 @@
-"""One reader per published schema: it converts a raw row into one of our row shapes.
+"""Readers of exams and articles, one per published schema: raw rows become questions and articles.
 
 A reader accepts the schema of the hub and that of the files in data/public. It raises ValueError
 for a required field that is missing or mistyped. It never reads fields that leak the answer: `exp`
@@ -8,15 +8,34 @@ the question asks for. It returns `None` for a row that the source marks as empt
 
 import dataclasses
 import functools
-import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from clinical_camel.data.shapes import Article, Consultation, Dialogue, Question, Section, Turn
+from clinical_camel.data.answers import read_letter
+from clinical_camel.data.fields import (
+    Raw,
+    get_number,
+    get_optional_text,
+    get_text,
+    get_texts,
+    get_value,
+    hash_text,
+    reads_fields,
+)
+from clinical_camel.data.shapes import Article, Question, Section
 
-Raw = dict[str, Any]
+EXAM = "question options answer"
+EXAM_UNUSED = "subset image_suspected answer_text subject subject_name meta_info year"
+PUBMEDQA = f"{EXAM} context pubid final_decision"
+PUBMEDQA_UNUSED = (
+    f"{EXAM_UNUSED} long_answer meshes reasoning_required_pred reasoning_free_pred "
+    "in_450_train_fold"
+)
+MEDQUAD_UNUSED = (
+    "qid source semantic_group qtype category umls_cui umls_semantic_types umls_semantic_group "
+    "synonyms question_id question_type"
+)
+PLOS_UNUSED = "article_type authors year journal licence_statement copyright words"
 
 # Questions that refer to an image, which no text dataset has; used for rows without a mark of their
 # source. On 1,910 rows of MedQA it marks 165, including 160 of the 162 marked by others.
@@ -28,78 +47,63 @@ _IMAGE = re.compile(
     r"|\bsee (?:the )?(?:image|figure|exhibit|photograph|picture)\b|如图|图示|见图|下图|图中",
     re.IGNORECASE,
 )
+# The label of a section in our files of PubMedQA, at the start of a line.
+_SECTION_LABEL = re.compile(r"^[A-Z][^a-z:\n]*: ", re.MULTILINE)
 
-# Training rows of MTS-Dialog whose dialogue or note is also in its validation set (56, 284) or a
-# test set (the others): with them, scores on those sets would partly measure memory.
-MTS_OVERLAPS = frozenset(
-    f"mts-train-{n}" for n in (56, 210, 241, 284, 318, 901, 926, 989, 1007, 1027, 1069)
+
+@reads_fields(
+    f"{EXAM} answer_idx meta_info",
+    unused=f"{EXAM_UNUSED} metamap_phrases context_sentences final_question",
 )
-# Training rows in which only the doctor speaks, one sentence: not a conversation.
-MTS_MONOLOGUES = frozenset({"mts-train-700", "mts-train-1013"})
-# The section codes of MTS-Dialog, as its README spells them out.
-MTS_HEADINGS = {
-    "ALLERGY": "ALLERGIES",
-    "ASSESSMENT": "ASSESSMENT",
-    "CC": "CHIEF COMPLAINT",
-    "DIAGNOSIS": "DIAGNOSIS",
-    "DISPOSITION": "DISPOSITION",
-    "EDCOURSE": "EMERGENCY DEPARTMENT COURSE",
-    "EXAM": "PHYSICAL EXAMINATION",
-    "FAM/SOCHX": "FAMILY AND SOCIAL HISTORY",
-    "GENHX": "HISTORY OF PRESENT ILLNESS",
-    "GYNHX": "GYNECOLOGIC HISTORY",
-    "IMAGING": "IMAGING",
-    "IMMUNIZATIONS": "IMMUNIZATIONS",
-    "LABS": "LABORATORY RESULTS",
-    "MEDICATIONS": "MEDICATIONS",
-    "OTHER_HISTORY": "OTHER HISTORY",
-    "PASTMEDICALHX": "PAST MEDICAL HISTORY",
-    "PASTSURGICAL": "PAST SURGICAL HISTORY",
-    "PLAN": "PLAN",
-    "PROCEDURES": "PROCEDURES",
-    "ROS": "REVIEW OF SYSTEMS",
-}
-SHAREGPT_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "system": "system"}
-
-
 def read_medqa(row: Raw) -> Question:
     """MedQA: the answer letter is `answer_idx` on the hub (GBaker) and `answer` in a file."""
-    letter = _text(row, "answer_idx" if "answer_idx" in row else "answer")
-    return _lettered(row, letter, subset=row.get("meta_info") or "")
+    letter = get_text(row, "answer_idx" if "answer_idx" in row else "answer")
+    return _lettered(row, letter, subset=get_optional_text(row, "meta_info"))
 
 
+@reads_fields(
+    f"{EXAM} opa opb opc opd cop subject_name", unused=f"{EXAM_UNUSED} choice_type topic_name exp"
+)
 def read_medmcqa(row: Raw) -> Question:
     """MedMCQA: hub (opa .. opd; `cop` counts from 0, -1 if hidden) or a file; never `exp`."""
-    subset = row.get("subject_name") or ""
+    subset = get_optional_text(row, "subject_name")
     if "opa" not in row:
-        return _lettered(row, _text(row, "answer"), subset=subset)
-    options = [_text(row, name) for name in ("opa", "opb", "opc", "opd")]
-    return _question(row, options, _number(row, "cop"), subset=subset)
+        return _lettered(row, get_text(row, "answer"), subset=subset)
+    options = [get_text(row, name) for name in ("opa", "opb", "opc", "opd")]
+    return _question(row, options, get_number(row, "cop"), subset=subset)
 
 
+@reads_fields(
+    f"{EXAM} choices subject", unused=f"{EXAM_UNUSED} cot_target verified_against_flan_cot"
+)
 def read_mmlu(row: Raw) -> Question:
     """MMLU: hub cais/mmlu (`choices`, `answer` as an index) or a file; `subset` is the subject."""
-    subject = _text(row, "subject")
+    subject = get_text(row, "subject")
     if "choices" not in row:
-        return _lettered(row, _text(row, "answer"), subset=subject)
-    return _question(row, _texts(row, "choices"), _number(row, "answer"), subset=subject)
+        return _lettered(row, get_text(row, "answer"), subset=subject)
+    return _question(row, get_texts(row, "choices"), get_number(row, "answer"), subset=subject)
 
 
+@reads_fields(PUBMEDQA, unused=PUBMEDQA_UNUSED)
 def read_pubmedqa(row: Raw) -> Question:
-    """PubMedQA: `context` is the abstract without its conclusion; never `long_answer`."""
+    """PubMedQA: `context` is the abstract without its conclusion; never `long_answer`.
+
+    The sections lose their labels ("METHODS: "), as in the prompts of lm-evaluation-harness: with
+    labels, a real model chose another answer to 28 of 251 questions.
+    """
     if "final_decision" not in row:
-        return _lettered(row, _text(row, "answer"), context=_text(row, "context"))
-    parts = _value(row, "context", dict)
-    pairs = zip(_texts(parts, "labels"), _texts(parts, "contexts"), strict=True)
+        context = _SECTION_LABEL.sub("", get_text(row, "context"))
+        return _lettered(row, get_text(row, "answer"), context=context)
+    texts = get_texts(get_value(row, "context", dict), "contexts")
     options = ["yes", "no", "maybe"]
-    decision = _text(row, "final_decision")
+    decision = get_text(row, "final_decision")
     if decision not in options:
         raise ValueError(f"final_decision should be yes, no or maybe, is {decision!r}")
-    context = "\n".join(f"{label}: {text}" for label, text in pairs)
-    row = {**row, "id": str(_number(row, "pubid"))}
-    return _question(row, options, options.index(decision), context=context)
+    row = {**row, "id": str(get_number(row, "pubid"))}
+    return _question(row, options, options.index(decision), context="\n".join(texts))
 
 
+@reads_fields(PUBMEDQA, unused=PUBMEDQA_UNUSED)
 def read_pubmedqa_test(row: Raw) -> Question | None:
     """PubMedQA: one of the 500 labelled test rows of its authors, None for the other 500.
 
@@ -110,6 +114,7 @@ def read_pubmedqa_test(row: Raw) -> Question | None:
     return None if question.id in pubmedqa_train_ids() else question
 
 
+@reads_fields(PUBMEDQA, unused=PUBMEDQA_UNUSED)
 def read_pubmedqa_train(row: Raw) -> Question | None:
     """PubMedQA: one of the other 500 labelled rows, for training or few-shot examples."""
     question = read_pubmedqa(row)
@@ -122,41 +127,16 @@ def pubmedqa_train_ids() -> frozenset[str]:
     return frozenset(Path(__file__).with_name("pubmedqa_train_ids.txt").read_text().split())
 
 
+@reads_fields(EXAM, unused=EXAM_UNUSED)
 def read_lettered(row: Raw) -> Question:
     """A file with lettered options and an answer letter only (MedQA-MCMLE)."""
-    return _lettered(row, _text(row, "answer"))
+    return _lettered(row, get_text(row, "answer"))
 
 
-def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
-    """A conversation in the ShareGPT format: `conversations` of `from` and `value`."""
-    turns = _value(row, "conversations", list)
-    messages = []
-    for turn in turns:
-        if not isinstance(turn, dict):
-            raise ValueError("conversations should hold objects")
-        speaker = _text(turn, "from")
-        if speaker not in SHAREGPT_ROLES:
-            raise ValueError(f"from should be human, gpt or system, is {speaker!r}")
-        messages.append({"role": SHAREGPT_ROLES[speaker], "content": _text(turn, "value")})
-    return Dialogue(id=_text(row, "id"), source=source, messages=messages)
-
-
-def read_instruction(row: Raw, source: str) -> Dialogue | None:
-    """An Alpaca row as one exchange: the instruction is the system message, the input the user's.
-
-    Without an input the instruction is the user message. The chat templates "alpaca" and
-    "medalpaca" restore the headings. None for a row without an output.
-    """
-    names = ("instruction", "input", "output")
-    instruction, user, reply = (_text(row, name).strip() for name in names)
-    if not reply:
-        return None
-    system = [("system", instruction)] if instruction and user else []
-    turns = [*system, ("user", user or instruction), ("assistant", reply)]
-    messages = [{"role": role, "content": text} for role, text in turns]
-    return Dialogue(id=_text(row, "id"), source=source, messages=messages)
-
-
+@reads_fields(
+    "question answer document_source document_id document_url question_focus doc_id url focus",
+    unused=MEDQUAD_UNUSED,
+)
 def read_medquad(row: Raw) -> Article | None:
     """MedQuAD: a question with its answer, as an article of one section; see `join_pages`.
 
@@ -168,15 +148,15 @@ def read_medquad(row: Raw) -> Article | None:
     answer = row.get("answer")
     if hub and not (isinstance(answer, str) and answer.strip()):
         return None
-    page = f"{_text(row, 'document_source')}/{_text(row, 'document_id')}" if hub else None
+    page = f"{get_text(row, 'document_source')}/{get_text(row, 'document_id')}" if hub else None
     focus = (row.get("question_focus" if hub else "focus") or "").strip()
-    address = _text(row, "document_url" if hub else "url")
+    address = get_text(row, "document_url" if hub else "url")
     return Article(
-        id=page or _text(row, "doc_id"),
+        id=page or get_text(row, "doc_id"),
         title=focus or PurePosixPath(address).stem.replace("_", " "),
-        sections=[Section(heading=_text(row, "question").strip(), text=_text(row, "answer"))],
+        sections=[Section(heading=get_text(row, "question").strip(), text=get_text(row, "answer"))],
         licence="CC BY 4.0",
-        group=focus.casefold() or page or _text(row, "doc_id"),
+        group=focus.casefold() or page or get_text(row, "doc_id"),
     )
 
 
@@ -191,17 +171,18 @@ def join_pages(articles: list[Article]) -> list[Article]:
     ]
 
 
+@reads_fields("title chapter text sections chapter_review", unused="order unit")
 def read_openstax(row: Raw) -> Article:
     """OpenStax Anatomy & Physiology: one module, split at its headings; `group` is the chapter."""
-    sections = _split_at_headings(_text(row, "text"), _texts(row, "sections"))
+    sections = _split_at_headings(get_text(row, "text"), get_texts(row, "sections"))
     if row.get("chapter_review"):
-        sections.append(Section(heading="Chapter Review", text=_text(row, "chapter_review")))
+        sections.append(Section(heading="Chapter Review", text=get_text(row, "chapter_review")))
     return Article(
-        id=_text(row, "id"),
-        title=_text(row, "title"),
+        id=get_text(row, "id"),
+        title=get_text(row, "title"),
         sections=sections,
         licence="CC BY 3.0",
-        group=_text(row, "chapter"),
+        group=get_text(row, "chapter"),
     )
 
 
@@ -218,177 +199,54 @@ def _split_at_headings(text: str, headings: list[str]) -> list[Section]:
     return [Section(heading=head, text="\n".join(lines).strip()) for head, lines in pieces]
 
 
+@reads_fields("title licence abstract sections kind", unused=PLOS_UNUSED)
 def read_plos(row: Raw) -> Article:
     """A PLOS article: the abstract, if any, then its sections."""
     abstract = row.get("abstract")
     sections = [Section(heading="Abstract", text=abstract)] if abstract else []
-    for part in _value(row, "sections", list):
-        sections.append(Section(heading=_text(part, "heading"), text=_text(part, "text")))
-    identifier = _text(row, "id")
+    for part in get_value(row, "sections", list):
+        sections.append(Section(heading=get_text(part, "heading"), text=get_text(part, "text")))
+    identifier = get_text(row, "id")
     return Article(
         id=identifier,
-        title=_text(row, "title"),
+        title=get_text(row, "title"),
         sections=sections,
-        licence=_text(row, "licence"),
+        licence=get_text(row, "licence"),
         group=identifier,
     )
 
 
+@reads_fields("title licence abstract sections kind", unused=PLOS_UNUSED)
 def read_plos_review(row: Raw) -> Article | None:
     """A PLOS article that reviews or gives advice (`kind`); None for research."""
-    return read_plos(row) if _text(row, "kind") == "review_like" else None
+    return read_plos(row) if get_text(row, "kind") == "review_like" else None
 
 
-def read_aci_bench(row: Raw) -> Consultation:
-    """ACI-Bench: lines `[doctor] ...`; `group` is the part (virtassist, virtscribe, aci)."""
-    return Consultation(
-        id=_text(row, "encounter_id" if "encounter_id" in row else "id"),
-        turns=_turns(_text(row, "dialogue"), _BRACKETED),
-        note=_nonempty(row, "note"),
-        group=_text(row, "config" if "config" in row else "dataset"),
-    )
-
-
-def read_mts_dialog(row: Raw) -> Consultation | None:
-    """MTS-Dialog: lines `Doctor: ...` and one section of a note, under its written-out heading.
-
-    None for the rows of `MTS_OVERLAPS` and `MTS_MONOLOGUES`. `group` is the dialogue, because a few
-    dialogues occur twice.
-    """
-    identifier, code = _text(row, "id"), _text(row, "section_header")
-    if identifier in MTS_OVERLAPS | MTS_MONOLOGUES:
-        return None
-    if code not in MTS_HEADINGS:
-        raise ValueError(f"section_header {code!r} is not one of {', '.join(MTS_HEADINGS)}")
-    dialogue = _text(row, "dialogue")
-    return Consultation(
-        id=identifier,
-        turns=_turns(dialogue, _NAMED),
-        note=f"{MTS_HEADINGS[code]}:\n{_text(row, 'section_text')}",
-        group=_digest(dialogue),
-    )
-
-
-def read_primock57(row: Raw) -> Consultation:
-    """PriMock57: as ACI-Bench, without the transcriber's marks for unclear and inaudible speech."""
-    identifier = _text(row, "id")
-    return Consultation(
-        id=identifier,
-        turns=_turns(_MARKS.sub("", _text(row, "dialogue")), _BRACKETED),
-        note=_nonempty(row, "note"),
-        group=identifier,
-    )
-
-
-def read_transcript(row: Raw) -> Consultation:
-    """A user's own visit: `id`, `transcript` with lines "Doctor: ...", optionally a `note`.
-
-    Any name of up to three words before a colon is a speaker; a line without one continues the
-    turn. Other keys are rejected: a misspelt `note` would silently leave the visit without
-    reference.
-    """
-    unknown = sorted(row.keys() - {"id", "transcript", "note"})
-    if unknown:
-        raise ValueError(f"field {unknown[0]} is not one of id, transcript, note")
-    turns = _turns(_nonempty(row, "transcript"), _SPOKEN, str.strip)
-    if all(turn.speaker == "other" for turn in turns):
-        raise ValueError('transcript has no line that begins with a speaker, as in "Doctor: ..."')
-    note = _text(row, "note") if "note" in row else ""
-    return Consultation(id=_text(row, "id"), turns=turns, note=note, group=_text(row, "id"))
-
-
-_BRACKETED = re.compile(r"\[(?P<speaker>\w+)\]")
-# Also matches "Docotr_2:", "Gest_family:" and "Guest_family.", misspellings in MTS-Dialog.
-_NAMED = re.compile(
-    r'["\s]*(?P<speaker>(?:Do[ct]+o[rt]+|Patient)(?:_\d)?(?=\s*:)|Gu?est_\w+?(?=\s*[:.]))\s*[:.]'
-)
-_SPOKEN = re.compile(r"\s*(?P<speaker>[^\W\d_][\w.'-]*(?: [\w.'-]+){0,2})\s*:")
-_MARKS = re.compile(r"</?UNSURE>|<UNIN/>|<INAUDIBLE_SPEECH/>")
-
-
-def _turns(
-    dialogue: str, pattern: re.Pattern[str], name_speaker: Callable[[str], str] | None = None
-) -> list[Turn]:
-    """Split a dialogue into turns, one per line; a line without a speaker continues the turn."""
-    spoken: list[tuple[str, list[str]]] = []
-    for line in dialogue.splitlines():
-        match = pattern.match(line)
-        if match:
-            speaker = (name_speaker or _normalize_speaker)(match["speaker"])
-            spoken.append((speaker, [line[match.end() :]]))
-        elif spoken:
-            spoken[-1][1].append(line)
-        else:
-            spoken.append(("other", [line]))
-    turns = [Turn(speaker=who, text=" ".join(" ".join(lines).split())) for who, lines in spoken]
-    return [turn for turn in turns if re.search(r"\w", turn.text)]
-
-
-def _normalize_speaker(name: str) -> str:
-    """Return doctor, patient or other; a patient's guest and a second clinician are other."""
-    name = name.lower()
-    if name.startswith("do"):
-        return "doctor"
-    return "patient" if name == "patient" else "other"
-
-
-def _lettered(row: Raw, letter: str, **more: str) -> Question:
-    options = {k: v for k, v in _value(row, "options", dict).items() if v is not None}
+def _lettered(row: Raw, answer: str, **more: str) -> Question:
+    """Return a question with options by letter; letters in lower case or brackets count, too."""
+    options = {
+        name.strip().upper(): text
+        for name, text in get_value(row, "options", dict).items()
+        if text is not None
+    }
     letters = sorted(options)
     if "".join(letters) != "ABCDEFGHIJ"[: len(letters)]:
         raise ValueError(f"options should be named A, B, ..., are {', '.join(options)}")
-    if letter not in options:
-        raise ValueError(f"answer {letter!r} is not one of the options {', '.join(letters)}")
-    texts = [_text(options, name) for name in letters]
-    return _question(row, texts, letters.index(letter), **more)
+    index = read_letter(answer)
+    if not isinstance(index, int) or index >= len(letters):
+        raise ValueError(f"answer {answer!r} is not one of the options {', '.join(letters)}")
+    return _question(row, [get_text(options, name) for name in letters], index, **more)
 
 
 def _question(row: Raw, options: list[str], answer: int, **more: str) -> Question:
-    question = _text(row, "question")
+    question = get_text(row, "question")
     group_text = more.get("context") or "\n".join([question, *sorted(options)])
     return Question(
-        id=_text(row, "id"),
+        id=get_text(row, "id"),
         question=question,
         options=options,
         answer=answer,
-        group=_digest(group_text),
+        group=hash_text(group_text),
         image_suspected=row.get("image_suspected", bool(_IMAGE.search(question))) is True,
         **more,
     )
-
-
-def _digest(text: str) -> str:
-    """Hash a text, ignoring case and white space: repeats of a row get the same group."""
-    return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:12]
-
-
-_TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
-
-
-def _value(row: Raw, name: str, kind: type) -> Any:
-    if name not in row:
-        raise ValueError(f"field {name} is missing (the row has {', '.join(sorted(row)[:12])})")
-    if type(row[name]) is not kind:
-        raise ValueError(f"{name} should be {_TYPE_NAMES[kind]}, is {type(row[name]).__name__}")
-    return row[name]
-
-
-def _text(row: Raw, name: str) -> str:
-    return _value(row, name, str)
-
-
-def _nonempty(row: Raw, name: str) -> str:
-    if not _text(row, name).strip():
-        raise ValueError(f"{name} is empty")
-    return row[name]
-
-
-def _number(row: Raw, name: str) -> int:
-    return _value(row, name, int)
-
-
-def _texts(row: Raw, name: str) -> list[str]:
-    values = _value(row, name, list)
-    if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{name} should be a list of texts")
-    return values

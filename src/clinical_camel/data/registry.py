@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clinical_camel.data import readers
+from clinical_camel.data import consultations, conversations, readers
+from clinical_camel.data.fields import Raw
 from clinical_camel.data.shapes import Article, Consultation, DataError, Dialogue, Question
 
 MMLU_SUBJECTS = (
@@ -27,6 +28,7 @@ MMLU_SUBJECTS = (
     "medical_genetics",
     "professional_medicine",
 )
+_IDS = ("id", "encounter_id", "pubid", "doc_id", "document_id")  # what readers make an id of
 ACI_PARTS = ("virtassist", "virtscribe", "aci")
 
 
@@ -37,12 +39,14 @@ class Source:
     `role` is train, eval (no model may train on it), or material (articles, consultations). `read`
     converts a raw row; None means that the file is in our own row shape. `join` merges converted
     rows. `number` is the id template of rows without an id, filled with split, config and position.
+    `verbatim`: the texts of a published set stay as published; those of other sources are cleaned
+    (see `texts`).
     """
 
     shape: type
     role: str
     licence: str
-    read: Callable[[dict[str, Any]], Any] | None = None
+    read: Callable[[Raw], Any] | None = None
     join: Callable[[list[Any]], list[Any]] | None = None
     shipped: str = ""
     hub: str = ""
@@ -50,12 +54,13 @@ class Source:
     splits: tuple[str, ...] = ()
     revision: str = "main"
     number: str = ""
+    verbatim: bool = False
 
 
-_questions = functools.partial(Source, shape=Question)
+_questions = functools.partial(Source, shape=Question, verbatim=True)
 _articles = functools.partial(Source, shape=Article, role="material")
 _consultations = functools.partial(Source, shape=Consultation, role="material")
-_mini = functools.partial(Source, licence="Apache-2.0")
+_mini = functools.partial(Source, licence="CC-BY-4.0")
 
 _medqa = functools.partial(
     _questions,
@@ -88,7 +93,7 @@ def _meadow(part: str, role: str = "train") -> Source:
     return Source(
         shape=Dialogue,
         role=role,
-        read=functools.partial(readers.read_instruction, source=f"medical_meadow_{part}"),
+        read=functools.partial(conversations.read_instruction, source=f"medical_meadow_{part}"),
         licence="not stated for all parts (hub card)",
         hub=f"medalpaca/medical_meadow_{part}",
         splits=("train",),
@@ -108,7 +113,7 @@ SOURCES: dict[str, Source] = {
         shape=Dialogue,
         role="train",
         shipped="chat.jsonl",
-        read=functools.partial(readers.read_sharegpt, source="mini_chat"),
+        read=functools.partial(conversations.read_sharegpt, source="mini_chat"),
     ),
     "mini_consultations": _mini(shape=Consultation, role="material", shipped="consultations.jsonl"),
     # exams
@@ -152,6 +157,7 @@ SOURCES: dict[str, Source] = {
     "medqa_mcmle": _questions(role="eval", read=readers.read_lettered, licence="MIT"),
     # articles
     "medquad": _articles(
+        verbatim=True,
         read=readers.read_medquad,
         join=readers.join_pages,
         licence="CC BY 4.0",
@@ -159,21 +165,26 @@ SOURCES: dict[str, Source] = {
         splits=("train",),
         revision="84ea67f83cec9692ad254eaa02c9731b24ecfe4c",
     ),
-    "openstax_anatomy": _articles(read=readers.read_openstax, licence="CC BY 3.0"),
-    "plos_medical": _articles(read=readers.read_plos, licence="CC BY"),
+    "openstax_anatomy": _articles(read=readers.read_openstax, verbatim=True, licence="CC BY 3.0"),
+    "plos_medical": _articles(read=readers.read_plos, verbatim=True, licence="CC BY"),
     # the articles of the same files that review or advise, as judged by the files' collector
-    "plos_reviews": _articles(read=readers.read_plos_review, licence="CC BY"),
+    "plos_reviews": _articles(read=readers.read_plos_review, verbatim=True, licence="CC BY"),
     # consultations
     "aci_bench": _consultations(
-        read=readers.read_aci_bench,
+        read=consultations.read_aci_bench,
+        verbatim=True,
         licence="CC BY 4.0",
         hub="mkieffer/ACI-Bench",
         configs=ACI_PARTS,
         splits=("test1", "test2", "test3"),
     ),
-    "mts_dialog": _consultations(read=readers.read_mts_dialog, licence="CC BY 4.0"),
-    "primock57": _consultations(read=readers.read_primock57, licence="CC BY 4.0"),
-    "transcripts": _consultations(read=readers.read_transcript, licence="the user's own"),
+    "mts_dialog": _consultations(
+        read=consultations.read_mts_dialog, verbatim=True, licence="CC BY 4.0"
+    ),
+    "primock57": _consultations(
+        read=consultations.read_primock57, verbatim=True, licence="CC BY 4.0"
+    ),
+    "transcripts": _consultations(read=consultations.read_transcript, licence="the user's own"),
     # Medical Meadow of MedAlpaca on the hub: instruction, input, output. Its README and its data
     # description give different counts of the parts.
     **{
@@ -189,7 +200,7 @@ SOURCES: dict[str, Source] = {
     "sharegpt": Source(
         shape=Dialogue,
         role="train",
-        read=readers.read_sharegpt,
+        read=conversations.read_sharegpt,
         licence="Apache-2.0 (hub card)",
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),
@@ -225,7 +236,7 @@ def locate_shipped_file(source: Source) -> Path:
     return path
 
 
-def download_rows(name: str) -> list[dict[str, Any]]:
+def download_rows(name: str) -> list[Raw]:
     """Return the raw rows of a name from the hub, each with its split, config and position."""
     source = require_on_hub(name)
     rows = []
@@ -237,14 +248,24 @@ def download_rows(name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def number_rows(source: Source, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add ids to the raw rows of a file if the published schema has none (MedQA, MMLU)."""
-    return [
-        _add_id(
-            source, {"split": "file", "config": row.get("subject", ""), "position": position}, row
-        )
-        for position, row in enumerate(rows)
-    ]
+def number_rows(source: Source | None, stem: str, rows: list[Raw]) -> list[Raw]:
+    """Add ids to the raw rows of a file if none has one, and write ids of whole numbers as text.
+
+    The id is that of the source's template (MedQA, MMLU), else `<stem>-<number>`, from 1. If only
+    some rows lack an id, these stay without, which is an error of the file.
+    """
+    if source and source.number:
+        return [
+            _add_id(source, {"split": "file", "config": row.get("subject", ""), "position": i}, row)
+            for i, row in enumerate(rows)
+        ]
+    if not any(row.get(name) is not None for row in rows for name in _IDS):
+        return [{**row, "id": f"{stem}-{number}"} for number, row in enumerate(rows, 1)]
+    return [{**row, "id": str(row["id"])} if _is_number(row.get("id")) else row for row in rows]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int
 
 
 def resolve_revision(source: Source) -> str:
@@ -257,7 +278,7 @@ def resolve_revision(source: Source) -> str:
         return ""
 
 
-def _add_id(source: Source, place: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def _add_id(source: Source, place: dict[str, Any], row: Raw) -> Raw:
     return {"id": source.number.format(**place)} | row if source.number else row
 
 

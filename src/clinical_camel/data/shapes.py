@@ -67,7 +67,10 @@ class Question:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One turn of a conversation; the speaker is doctor, patient or other."""
+    """One turn of a conversation.
+
+    The speaker is doctor, patient or other in published sets, the name as written in a user's own.
+    """
 
     speaker: str
     text: str

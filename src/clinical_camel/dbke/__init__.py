@@ -12,12 +12,15 @@ accepted + rejected = requested, for every teacher.
     synthesis      the synthesizer: query, check, retry with the reason
     prompt         the complete prompt of a language model
     injection      prompt-injection filter for articles and replies
-    checks         checks of one reply
+    replies        from the body of a reply to a dialogue
+    checks         checks of one dialogue
     filters        filters over all dialogues: near-duplicates, questions of evaluation sets
     teachers       the four kinds of teacher, and the ledger of replies
     pipeline       many workers fill the ledger (datatrove; not imported here)
     side_by_side   a source and its dialogue side by side
+    planted        errors planted into a dialogue, to see the checks reject it
     tables         tables and figures of the notebook
+    outcome        what came out: sentences for the notebook, and whether it is enough
 """
 
 import lazy_loader
@@ -25,23 +28,27 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "checks": ["parse_reply"],
         "filters": ["filter_dialogues"],
+        "outcome": ["check_yield", "describe_dialogues", "describe_lost"],
         "plan": ["Plan", "prepare"],
+        "planted": ["plant_errors", "tabulate_planted"],
         "prompt": ["build_messages", "format_prompt"],
+        "replies": ["parse_reply"],
         "requests": ["Request", "hash_requests", "plan_article_requests", "plan_requests"],
         "settings": ["SUPPORT", "Synthesis"],
         "side_by_side": ["render_side_by_side"],
-        "synthesis": ["Synthesizer", "Teacher", "synthesise"],
+        "synthesis": ["Synthesizer", "Teacher", "TeacherStop", "synthesise"],
         "tables": [
             "excerpt",
             "plot_lengths",
+            "render_table",
             "summarise",
             "tabulate_articles",
             "tabulate_cost",
             "tabulate_dialogues",
             "tabulate_reasons",
             "tabulate_support",
+            "tabulate_withheld",
         ],
         "teachers.cache": ["Ledger", "Spending"],
         "teachers.extractive": ["ExtractiveTeacher"],

@@ -1,9 +1,8 @@
-"""Checks of a reply: parse a dialogue from it, or return the rejection reason.
+"""Checks of a dialogue: return the rejection reason, or "" if it passes.
 
 A reason starts with a fixed text; after `: "` follows the sentence that it concerns.
 """
 
-import json
 import re
 import textwrap
 from collections.abc import Sequence
@@ -17,46 +16,10 @@ from clinical_camel.dbke.settings import Synthesis
 NO_PASSAGE = "no supporting passage found"
 LANGUAGE_CHARACTERS = 120  # of each turn; language detection is slow
 QUOTE_CHARACTERS = 300  # longest quoted sentence in a reason
-
-
-def read_completion(raw: str) -> tuple[str, str]:
-    """Return the text of a chat completion without its code fence and "", or "" and the reason.
-
-    A reply that was cut at the token limit is rejected even if it parses.
-    """
-    try:
-        choice = json.loads(raw)["choices"][0]
-        message, finish_reason = choice["message"], choice.get("finish_reason")
-        text = message.get("content")
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        return "", f"reply is not a chat completion ({type(error).__name__})"
-    if message.get("refusal"):
-        return "", "the teacher refused"
-    if finish_reason == "length":
-        return "", "reply was cut at the token limit"
-    if finish_reason == "content_filter":
-        return "", "reply was stopped by a content filter"
-    if not isinstance(text, str) or not text.strip():
-        return "", "reply is empty"
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    return fenced[1] if fenced else text, ""
-
-
-def build_completion(text: str, complete: bool) -> str:
-    """Return a reply that was generated here as a server would send it."""
-    message = {"role": "assistant", "content": text}
-    choice = {"message": message, "finish_reason": "stop" if complete else "length"}
-    return json.dumps({"choices": [choice]})
-
-
-def parse_reply(raw: str, request: Request) -> tuple[Dialogue | None, str]:
-    """Return the dialogue of a raw reply and "", or None and the rejection reason."""
-    try:
-        messages = json.loads(raw)["messages"]
-        messages = [{"role": m["role"], "content": m["content"]} for m in messages]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        return None, f"reply is not a JSON dialogue ({type(error).__name__})"
-    return Dialogue(id=request.id, source=request.source, messages=messages), ""
+# of chat templates: in a training row, a tokenizer would read them as the end of a turn
+_CONTROL_TOKEN = re.compile(
+    r"<\|[\w ./-]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
 
 
 def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) -> str:
@@ -67,10 +30,10 @@ def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) ->
     """
     roles = [m["role"] for m in dialogue.messages]
     if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
-        return "turns do not alternate user, assistant"
+        return "turns do not alternate between user and assistant"
     turns = [m["content"] for m in dialogue.messages]
     if any(not isinstance(turn, str) or not turn.strip() for turn in turns):
-        return "empty turn"
+        return "a turn is empty"
     if request.question and not request.passages:
         return NO_PASSAGE
     least = 2 if request.question else settings.min_exchanges
@@ -86,7 +49,7 @@ def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) ->
         sample = " ".join(turn[:LANGUAGE_CHARACTERS] for turn in turns)
         detected = grounding.detect_language(sample)
         if detected != settings.language:
-            return f"a language other than {settings.language} ({detected})"
+            return f"the language is {detected or 'unknown'}, not {settings.language}"
     return _check_support(turns[1::2], request, settings.support)
 
 
@@ -167,6 +130,8 @@ def check_echo(dialogue: Dialogue, request: Request, messages: Sequence[Message]
     """
     turns = [message["content"] for message in dialogue.messages]
     text = "\n".join(turn for turn in turns if turn not in request.source_text)
+    if token := _CONTROL_TOKEN.search("\n".join(turns)):
+        return f'a turn contains a control token: "{token[0]}"'
     if messages and (prompt.find_code(messages) in text or prompt.repeats_prompt(text)):
         return "a turn repeats the prompt"
     reason = injection.find_injection(text)

@@ -36,7 +36,7 @@ def filter_dialogues(
     is_strong = matches["kind"].ne(KINDS[-1]) | matches["similarity"].ge(LIGHT_EDIT_SIMILARITY)
     strong = matches[is_strong]
     reasons = {
-        row.source: f'holds a question of {row.benchmark} ({row.kind}): "{row.id}"'
+        row.source: f'contains a question of {row.benchmark} ({row.kind}): "{row.id}"'
         for row in strong[::-1].itertuples()  # reversed: the first match of a dialogue wins
     }
     unmatched = [dialogue for dialogue in dialogues if dialogue.id not in reasons]
@@ -45,7 +45,7 @@ def filter_dialogues(
         copies = grounding.find_near_duplicates(texts, near_duplicate_threshold)
         for later, earlier in copies.items():
             original = unmatched[earlier].id
-            reasons[unmatched[later].id] = f'nearly the same as an earlier dialogue: "{original}"'
+            reasons[unmatched[later].id] = f'near-duplicate of an earlier dialogue: "{original}"'
     rows = [(d.id, d.source, reasons[d.id]) for d in dialogues if d.id in reasons]
     filtered = pd.DataFrame(rows, columns=rejected.columns)
     accepted = [dialogue for dialogue in dialogues if dialogue.id not in reasons]

@@ -5,6 +5,7 @@ from typing import Any
 
 from clinical_camel import data
 from clinical_camel.data import Article, Question
+from clinical_camel.dbke.injection import Withheld, withhold_sentences
 from clinical_camel.dbke.licences import fill_licences, require_terms
 from clinical_camel.dbke.requests import Request, plan_requests
 from clinical_camel.dbke.settings import Synthesis
@@ -16,7 +17,8 @@ from clinical_camel.dbke.teachers.registry import load_teacher
 class Plan:
     """All requests in order, the texts that they use, and the teacher.
 
-    `sources` describes each dataset spec: see `data.describe`.
+    `sources` describes each dataset spec: see `data.describe`. `withheld` are the sentences that
+    the prompt-injection filter took out of the articles.
     """
 
     sources: list[dict[str, Any]]
@@ -24,6 +26,7 @@ class Plan:
     questions: list[Question]
     teacher: Teacher
     requests: list[Request]
+    withheld: list[Withheld]
 
 
 def prepare(settings: Synthesis) -> Plan:
@@ -39,6 +42,7 @@ def prepare(settings: Synthesis) -> Plan:
         label, licence = sources[spec]["label"], sources[spec]["licence"]
         rows = data.load_articles(spec, settings.article_limits.get(label, 0))
         articles += fill_licences(rows, label, licence, settings.licences)
+    articles, withheld = withhold_sentences(articles)
     questions = [
         question
         for spec in settings.questions
@@ -58,4 +62,4 @@ def prepare(settings: Synthesis) -> Plan:
         settings.teacher.article_tokens,
         settings.passages_per_question,
     )
-    return Plan([*sources.values()], articles, questions, teacher, requests)
+    return Plan([*sources.values()], articles, questions, teacher, requests, withheld)

@@ -5,11 +5,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from clinical_camel import data
 from clinical_camel.core.settings import Count, Limit, Share, StepSettings, Text
+from clinical_camel.core.values import nearest, show
 from clinical_camel.data.specs import ArticleSpec, EvaluationSpec, TrainingQuestionSpec
 from clinical_camel.dbke.teachers.settings import Extractive, TeacherSettings
+from clinical_camel.models.choices import check_model
 
 SUPPORT = ("verbatim", "linked")
+HINT = "; write its two letters, such as en, de or zh (ISO 639-1)"
+# of py3langid, whose model takes a second to load
+# fmt: off
+LANGUAGES = [
+    "af", "am", "an", "ar", "as", "az", "ba", "be", "bg", "bn", "br", "bs", "ca", "cs", "cy",
+    "da", "de", "dz", "el", "en", "eo", "es", "et", "eu", "fa", "fi", "fo", "fr", "fy", "ga",
+    "gd", "gl", "gu", "ha", "he", "hi", "hr", "ht", "hu", "hy", "id", "ig", "is", "it", "ja",
+    "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lb", "lg", "ln", "lo", "lt", "lv",
+    "mg", "mk", "ml", "mn", "mr", "ms", "mt", "my", "ne", "nl", "nn", "no", "oc", "om", "or",
+    "pa", "pl", "ps", "pt", "qu", "ro", "ru", "rw", "sa", "se", "si", "sk", "sl", "sn", "so",
+    "sq", "sr", "st", "sv", "sw", "ta", "te", "tg", "th", "tk", "tl", "tr", "tt", "ug", "uk",
+    "ur", "uz", "vi", "vo", "wa", "xh", "yo", "zh", "zu",
+]
+# fmt: on
 
 
 class Synthesis(StepSettings):
@@ -23,8 +40,10 @@ class Synthesis(StepSettings):
     questions: list[TrainingQuestionSpec] = Field(
         ["mini_exam_train"], description="datasets of training questions to explain; may be empty"
     )
-    exemplar_count: Limit = Field(
+    exemplar_count: int = Field(
         5,
+        ge=0,
+        le=64,
         description="number of questions of each dataset reserved as few-shot examples for step 03",
     )
     teacher: TeacherSettings = Field(
@@ -43,17 +62,22 @@ class Synthesis(StepSettings):
             "for a dataset of articles (key), the licence (value) to use instead of the stated one"
         ),
     )
-    dialogues_per_article: Count = Field(
-        5, description="dialogues requested for each article; about five in the paper"
+    dialogues_per_article: int = Field(
+        5, ge=1, le=100, description="dialogues requested for each article; about five in the paper"
     )
-    exchanges_per_dialogue: Count = Field(
-        6, description="exchanges requested for each dialogue; about five on average in the paper"
+    exchanges_per_dialogue: int = Field(
+        6,
+        ge=1,
+        le=50,
+        description="exchanges requested for each dialogue; about five on average in the paper",
     )
     min_exchanges: Count = Field(
         2, description="article dialogues with fewer exchanges are rejected"
     )
-    passages_per_question: Count = Field(
+    passages_per_question: int = Field(
         5,
+        ge=1,
+        le=50,
         description="maximum article passages that a language model receives to explain a question",
     )
     support: Literal[SUPPORT] = Field(
@@ -89,3 +113,16 @@ class Synthesis(StepSettings):
         if self.min_exchanges > self.exchanges_per_dialogue:
             most = self.exchanges_per_dialogue
             yield f"min_exchanges: {self.min_exchanges} is more than exchanges_per_dialogue, {most}"
+        if self.language and self.language not in LANGUAGES:
+            yield f"language: {show(self.language)} is not a language that can be detected{HINT}"
+        labels = [data.label(spec) for spec in self.articles]
+        for setting in ("licences", "article_limits"):
+            for name in getattr(self, setting):
+                if name not in labels:
+                    yield f"{setting}.{name}: no dataset of this name in articles" + nearest(
+                        name, labels
+                    )
+        sources = [*self.articles, *self.questions]
+        for spec in set(sources) & set(self.evaluation_sets):
+            yield f"evaluation_sets: {spec} is also a source of dialogues; name a held-out exam"
+        yield from check_model(self.student, "any", "student")

@@ -7,23 +7,32 @@ and one with hundreds of concurrent requests.
 
 import functools
 import hashlib
+import itertools
 import json
+import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
+from clinical_camel.core.settings import RETRY_VARIABLE
 from clinical_camel.data import Dialogue, Message
-from clinical_camel.dbke import checks, injection, licences, prompt
+from clinical_camel.dbke import checks, injection, licences, prompt, replies
 from clinical_camel.dbke.requests import Request, hash_requests
 from clinical_camel.dbke.settings import Synthesis
 from clinical_camel.dbke.teachers.settings import TERMS
 
 Reply = dict[str, str]  # {"raw": body} or {"failed": why there is no reply}
 REJECTED = ["id", "source", "reason"]
+NO_TEXT = "article has no text"
+CHARACTERS_PER_TOKEN = 32  # no text is longer than so many characters per token
+
+
+class TeacherStop(RuntimeError):
+    """The run cannot continue: key, model, money, a cap, no connection. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,7 @@ class Query:
     messages: list[Message]  # empty for a teacher without a prompt
     key: str
     provenance: dict[str, str]  # request, model, and hashes of article, prompt and sampling
+    round: int = 0  # of attempts at this dialogue: see `Synthesizer`
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,10 @@ class Teacher:
         """Write the raw reply to a request, without a prompt."""
         raise NotImplementedError
 
+    def has_reply(self, query: Query, ledger: Any) -> bool:
+        """Return whether the reply to a query is recorded."""
+        return query.key in ledger.done
+
     def fetch_reply(self, query: Query, ledger: Any) -> Reply:
         """Return the reply from the ledger; write it there first if it is missing."""
         if query.key not in ledger.done:
@@ -104,11 +118,17 @@ def advance(attempt: Attempt, reply: Reply | None = None) -> Query | Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Synthesizer:
-    """Runs requests through a teacher, checks the replies and retries rejected dialogues."""
+    """Runs requests through a teacher, checks the replies and retries rejected dialogues.
+
+    With `retry_failed`, a dialogue whose recorded replies were all rejected gets a further round of
+    `dialogue_attempts`: the same prompts under other keys.
+    """
 
     teacher: Teacher
     ledger: Any  # `Ledger` or `runs.Journal`: `done` (key -> reply) and `append(key, reply)`
     settings: Synthesis
+    retry_failed: bool = False
+    _repeated: set[tuple[str, int]] = field(default_factory=set)  # rounds that this run added
 
     def run(self, requests: Iterable[Request]) -> Iterator[Outcome]:
         """Yield the outcome of each request, in their order.
@@ -121,7 +141,7 @@ class Synthesizer:
                 content = json.dumps(outcome.dialogue.messages)
                 digest = hashlib.blake2b(content.encode(), digest_size=12).digest()
                 if digest in seen:
-                    outcome = Outcome(outcome.request, None, "same as an earlier dialogue")
+                    outcome = Outcome(outcome.request, None, "identical to an earlier dialogue")
                 seen.add(digest)
             yield outcome
 
@@ -129,17 +149,37 @@ class Synthesizer:
         """Yield queries, receive replies, return the outcome."""
         if reason := self.check_request(request):
             return Outcome(request, None, reason)
+        for number in itertools.count():
+            outcome, is_final = yield from self._run_round(request, number)
+            if outcome.dialogue or not is_final or not self._may_repeat(request, number):
+                return outcome
+
+    def _run_round(
+        self, request: Request, number: int
+    ) -> Generator[Query, Reply, tuple[Outcome, bool]]:
+        """Run one round of attempts; return its outcome, and whether a checked reply decided it."""
         reasons: list[str] = []
         for _ in range(self.settings.teacher.dialogue_attempts):
-            query = self.build_query(request, [checks.strip_quote(reason) for reason in reasons])
+            query = self.build_query(request, reasons, number)
             reply = yield query
             if "failed" in reply:
-                return Outcome(request, None, reply["failed"])
+                return Outcome(request, None, reply["failed"]), False
             dialogue, reason = self.check_reply(reply["raw"], query)
             if not reason:
-                return Outcome(request, dialogue)
-            reasons.append(reason)
-        return Outcome(request, None, reasons[-1])
+                return Outcome(request, dialogue), True
+            reasons.append(checks.strip_quote(reason))
+        return Outcome(request, None, reason), True
+
+    def _may_repeat(self, request: Request, number: int) -> bool:
+        """Return whether another round follows: one that is recorded, or one new one."""
+        if not self.teacher.prompted:
+            return False
+        following = self.build_query(request, [], number + 1)
+        if self.teacher.has_reply(following, self.ledger):
+            return True
+        is_new = self.retry_failed and (request.id, number) not in self._repeated
+        self._repeated.add((request.id, number + 1))
+        return is_new
 
     def check_request(self, request: Request) -> str:
         """Return why a request must not go to the teacher; "" if it may."""
@@ -149,11 +189,12 @@ class Synthesizer:
             sections = request.article.sections
             texts = [request.article.title, *(t for s in sections for t in (s.heading, s.text))]
             reason = licences.check_licence(request.article.licence)
+            reason = reason or ("" if request.source_text.strip() else NO_TEXT)
         injected = "" if reason else _find_injection("\n".join(texts))
         return f"article {injected}" if injected else reason
 
-    def build_query(self, request: Request, reasons: list[str]) -> Query:
-        """Build the next query; its key depends on article, prompt, model and sampling."""
+    def build_query(self, request: Request, reasons: list[str], number: int = 0) -> Query:
+        """Build a query of round `number`; its key depends on article, prompt, model, sampling."""
         teacher, messages = self.teacher, []
         if teacher.prompted:
             messages = prompt.build_messages(request, reasons, self.settings.support)
@@ -164,17 +205,32 @@ class Synthesizer:
             "model": teacher.model or teacher.name,
             "settings": _hash(json.dumps(teacher.sampling, sort_keys=True)),
         }
-        return Query(request, messages, _hash(*hashes.values()), {"request": request.id, **hashes})
+        key = _hash(*hashes.values(), *([f"round {number}"] if number else []))
+        return Query(request, messages, key, {"request": request.id, **hashes}, number)
 
     def check_reply(self, raw: str, query: Query) -> tuple[Dialogue | None, str]:
-        """Return the dialogue of a raw reply and its rejection reason; "" if it is accepted."""
+        """Return the dialogue of a raw reply and its rejection reason; "" if it is accepted.
+
+        A reply that makes the checks fail is rejected as well: it stays in the ledger, so an
+        exception here would stop every later run.
+        """
+        try:
+            return self._check_reply(raw, query)
+        except Exception as error:  # of any kind: a reply is foreign input
+            return None, f"reply cannot be checked ({type(error).__name__})"
+
+    def _check_reply(self, raw: str, query: Query) -> tuple[Dialogue | None, str]:
         if self.teacher.prompted:
-            raw, reason = checks.read_completion(raw)
+            raw, reason = replies.read_completion(raw)
             if reason:
                 return None, reason
-            raw = injection.clean(raw)
-        dialogue, reason = checks.parse_reply(raw, query.request)
-        reason = reason or checks.check_dialogue(dialogue, query.request, self.settings)
+        dialogue, reason = replies.parse_reply(raw, query.request)
+        if reason:
+            return None, reason
+        longest = CHARACTERS_PER_TOKEN * getattr(self.settings.teacher, "max_new_tokens", 10**9)
+        if sum(len(message["content"]) for message in dialogue.messages) > longest:
+            return None, "reply is longer than max_new_tokens allows"
+        reason = checks.check_dialogue(dialogue, query.request, self.settings)
         return dialogue, reason or checks.check_echo(dialogue, query.request, query.messages)
 
 
@@ -191,10 +247,12 @@ def synthesise(
     """Return all dialogues that pass the checks, and a table (REJECTED) of the others.
 
     `ledger` (`Ledger` or `runs.Journal`) stores each raw reply before it is parsed, so a resumed
-    run repeats no query. Raises TeacherStop if the run cannot continue with this endpoint.
+    run repeats no query. With RETRY_VARIABLE in the environment, rejected dialogues are requested
+    again (see `Synthesizer`). Raises TeacherStop if the run cannot continue with this endpoint.
     """
     dialogues, rejected = [], []
-    outcomes = Synthesizer(teacher, ledger, settings).run(requests)
+    retry_failed = os.environ.get(RETRY_VARIABLE, "") == "1"
+    outcomes = Synthesizer(teacher, ledger, settings, retry_failed).run(requests)
     total = len(requests) if hasattr(requests, "__len__") else None
     name = f"{teacher.name} teacher"
     for outcome in tqdm(outcomes, total=total, desc=name, unit="dialogue", file=sys.stdout):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from clinical_camel import data, grounding, stats
 from clinical_camel.data import Article, Dialogue
 from clinical_camel.dbke.checks import list_claims, split_source, strip_quote
+from clinical_camel.dbke.injection import Withheld
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.settings import SUPPORT
 from clinical_camel.dbke.synthesis import Teacher
@@ -124,6 +125,23 @@ def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request])
             rows.append((support, source, len(chosen), total, count, rate, low, high))
     names = "support source dialogues sentences unsupported rate low high"
     return pd.DataFrame(rows, columns=names.split())
+
+
+def render_table(table: pd.DataFrame) -> str:
+    """Return a table as HTML, "" for an empty one; pandas would cut texts at 50 characters."""
+    if table.empty:
+        return ""
+    with pd.option_context("display.max_colwidth", None):
+        page = table.to_html(index=False, border=0, escape=True)
+    return f'<div class="tex2jax_ignore mathjax_ignore">{page}</div>'
+
+
+def tabulate_withheld(withheld: Sequence[Withheld]) -> pd.DataFrame:
+    """One row per sentence that the prompt-injection filter took out of an article.
+
+    Columns: article, reason, words, sentence. `words` are those that alarmed.
+    """
+    return pd.DataFrame(map(asdict, withheld), columns=["article", "reason", "words", "sentence"])
 
 
 def tabulate_cost(teacher: Teacher, ledger: Any) -> pd.DataFrame:

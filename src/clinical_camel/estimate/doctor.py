@@ -1,21 +1,19 @@
 """Whether this machine can run a study: one line per check, with what to do.
 
 Nothing is changed or downloaded. Requests to the hub have a short timeout and use the stored token,
-if there is one. There is no login, and no token is printed.
+if there is one. There is no login, and no token is printed. A teacher on a server gets one request
+of about 1,000 tokens, with the client of a run.
 """
 
-import http.client
+import asyncio
 import importlib.metadata
 import itertools
-import json
 import os
 import platform
 import re
 import shutil
 import sys
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +23,8 @@ from huggingface_hub import get_token
 
 from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
 from clinical_camel.core.paths import root
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.dbke.teachers.client import Client
+from clinical_camel.dbke.teachers.probe import probe_endpoint
 from clinical_camel.dbke.teachers.settings import TeacherSettings
 from clinical_camel.runner.jobs import Job
 
@@ -262,10 +261,7 @@ def check_loss_mask(tokenizer: Any, row: dict[str, list[int]]) -> Iterator[str]:
 
 
 def check_teacher(settings: TeacherSettings, offline: bool = False) -> Findings:
-    """Yield a finding on the key, ledger or model that a teacher needs.
-
-    An endpoint is only queried for its list of models, which costs nothing.
-    """
+    """Yield findings on the key, ledger, model or server that a teacher needs."""
     try:
         teacher = dbke.load_teacher(settings)
     except ValueError as error:
@@ -273,29 +269,21 @@ def check_teacher(settings: TeacherSettings, offline: bool = False) -> Findings:
         return
     if not isinstance(settings, dbke.OpenAI):
         yield Finding("ok", "teacher", f"{settings.kind} {teacher.model}".strip())
-    elif teacher.remote and offline:
+        return
+    if teacher.remote and offline:
         yield Finding("ok", "teacher", "endpoint not checked: HF_HUB_OFFLINE is set")
     else:
-        address = settings.base_url.rstrip("/") + "/models"
-        status, body = send_request("GET", address, os.environ.get(KEY_VARIABLE, ""))
-        yield interpret_endpoint(settings.base_url, settings.model, status, body)
+        probe = probe_endpoint(settings)
+        yield Finding(probe.status, "teacher", probe.text)
+    yield Finding("ok", "teacher", describe_limits(settings))
 
 
-def interpret_endpoint(base_url: str, model: str, status: int, body: bytes) -> Finding:
-    """Return the finding on an endpoint's list of models; some serve more than they list."""
-    if status in (401, 403):
-        return Finding("problem", "teacher", f"{base_url} refuses the key in {KEY_VARIABLE}")
-    if not status:
-        return Finding("problem", "teacher", f"{base_url} does not answer", "start the server")
-    try:
-        available = [str(entry["id"]) for entry in json.loads(body)["data"]]
-    except (ValueError, TypeError, LookupError):
-        available = []
-    if model in available:
-        return Finding("ok", "teacher", f"{base_url} has {model}")
-    listed = ", ".join(available[:6]) or "none"
-    text = f"{base_url} does not list {model}; it lists: {listed}"
-    return Finding("warning", "teacher", text, "check that it has this model")
+def describe_limits(settings: dbke.OpenAI) -> str:
+    """Return in words what limits the spending at an endpoint."""
+    tokens = f"token_cap {settings.token_cap:,}" if settings.token_cap else "no token_cap"
+    if settings.price_in or settings.price_out:
+        return f"money_cap {settings.money_cap}, {tokens}"
+    return f"no money is counted, because both prices are 0.0; {tokens}"
 
 
 # ---------------------------------------------------------------------------------------- hub
@@ -332,21 +320,12 @@ def interpret_access(base: str, status: int) -> Finding:
     )
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Returns a redirect as the answer, so that a token never reaches another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def send_request(method: str, address: str, token: str) -> tuple[int, bytes]:
-    """Return status and body (at most a megabyte); status 0 if nothing answers."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(address, method=method, headers=headers)
-    try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT) as answer:
-            return answer.status, answer.read(10**6)
-    except urllib.error.HTTPError as error:
-        return error.code, b""
-    except (OSError, ValueError, http.client.HTTPException):  # no network, no HTTP, a time-out
-        return 0, b""
+    """Return status and body (at most a megabyte); status 0 if nothing answers in TIMEOUT."""
+
+    async def send() -> tuple[int, bytes]:
+        async with Client(token, TIMEOUT) as client:
+            answer = await client.send(method, address)
+            return answer.status, answer.body
+
+    return asyncio.run(send())

@@ -1,10 +1,13 @@
 """Step 03: few-shot exams, scored by the likelihood of each option or by a generated reply.
 
 settings       which models answer which questions, and in which protocols
-protocols      prompt layouts, what is scored, how a reply is parsed
+protocols      whose prompt, its layout, what is scored
+replies        which option a written reply names
 questions      loading, few-shot exemplars, variants
 answering      every model answers every question, in batches, resumable
-scores         tables of scores and comparisons
+scores         scores, comparisons, subgroups
+tables         the same for the page: few columns, percent
+summary        the study's question and its answer in sentences
 contamination  exam questions that occur in training data
 published      the published numbers alone: which items can they come from
 audit          each published number compared with ours: a verdict and its reason
@@ -23,24 +26,35 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],
         "harness": ["export_results", "export_tasks"],
         "protocols": ["PROTOCOLS", "Protocol", "build_prompt", "list_continuations"],
-        "published": ["assess_published", "match_item_sets"],
+        "published": ["assess_published", "describe_findings", "match_item_sets"],
         "questions": [
             "choose_exemplars",
             "load_benchmark",
             "load_exam",
+            "explain_variants",
             "make_variant",
             "reserve_exemplars",
         ],
+        "replies": ["PARSERS", "PARSER_SOURCES", "parse_letter", "parse_medalpaca"],
         "scores": [
             "compare_models",
+            "compare_variants",
             "compute_calibration",
             "compute_scores",
             "compute_subgroup_scores",
-            "format_failures",
-            "format_headline",
-            "format_table",
             "select_published",
         ],
         "settings": ["Design"],
+        "summary": ["ask_question", "check_answers", "describe_results", "require_answers"],
+        "tables": [
+            "format_clean_scores",
+            "format_comparison",
+            "format_details",
+            "format_failures",
+            "format_headline",
+            "format_paper",
+            "format_scores",
+            "format_table",
+        ],
     },
 )

@@ -1,10 +1,10 @@
 """Every model answers every question, in batches; each answer goes to the journal at once."""
 
+import dataclasses
 import itertools
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ from tqdm import tqdm
 from clinical_camel import data, models
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot.protocols import (
-    PARSERS,
     PROTOCOLS,
     Protocol,
     build_prompt,
     list_continuations,
 )
 from clinical_camel.eval_fewshot.questions import Benchmarks, choose_exemplars, make_variant
+from clinical_camel.eval_fewshot.replies import PARSERS, UNREAD
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.models import LLM
 
@@ -35,6 +35,7 @@ def answers_key(
     settings = {"quantize", "chat_template", "exemplar_choice", "seed"}
     key = {"models": {name: llm.source for name, llm in llms.items()}}
     key |= {"settings": design.model_dump(include=settings)}
+    key |= {"protocols": {name: dataclasses.asdict(p) for name, p in PROTOCOLS.items()}}
     for name, rows in (("questions", questions), ("exemplars", exemplar_pools)):
         key[name] = {label: list(map(data.content_hash, each)) for label, each in rows.items()}
     return key
@@ -50,9 +51,10 @@ def answer_all(
     """Return one row per model, benchmark, variant, protocol, number of shots and question.
 
     Columns: KEY_COLUMNS, id, subset, content_hash, answer, fits, tokens, predicted, predicted_norm,
-    correct, correct_norm, confidence, logprobs, reply. `answer` is the index of the correct option
-    after shuffling. A question longer than the model's context has `fits=False` and no prediction
-    (-1). `journal` stores each answer at once; answers in it are not computed again.
+    correct, correct_norm, picked_shortest, confidence, logprobs, reply. `answer` is the index of
+    the correct option after shuffling. A question longer than the model's context has `fits=False`
+    and no prediction (-1). `journal` stores each answer at once; answers in it are not computed
+    again.
     """
     # Exemplars are chosen for the unchanged questions, so that they are the same in all variants.
     exemplars = {
@@ -84,7 +86,7 @@ def answer_all(
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Evaluation:
     """One model on one benchmark in one protocol, and its answers in the journal.
 
@@ -136,6 +138,7 @@ def _answer_row(
     question: Question, tokens: int, predicted: int, predicted_norm: int
 ) -> dict[str, Any]:
     """Return the columns of every answer, in the order of the table; -1 means no option."""
+    lengths = list(map(len, question.options))
     return {
         "fits": True,
         "tokens": tokens,
@@ -143,6 +146,7 @@ def _answer_row(
         "predicted_norm": predicted_norm,
         "correct": predicted == question.answer,
         "correct_norm": predicted_norm == question.answer,
+        "picked_shortest": predicted >= 0 and lengths[predicted] == min(lengths),
         "confidence": None,
         "logprobs": "",
         "reply": "",
@@ -230,12 +234,13 @@ def answer_from_logprobs(
 ) -> dict[str, Any]:
     """Return the answer row of one question from the log-likelihoods of its options.
 
-    `predicted_norm` divides each log-likelihood by the characters of its continuation, as the
-    harness does; a letter has one. `confidence` is the predicted option's share of the probability
-    of all options.
+    `predicted_norm` divides each log-likelihood by the characters of its continuation without the
+    space before it, as the harness does; a letter has one. `confidence` is the predicted option's
+    share of the probability of all options.
     """
     scores = np.array(logprobs)
-    lengths = np.array([len(text.strip()) for text in list_continuations(question, protocol)])
+    texts = list_continuations(question, protocol)
+    lengths = np.array([len(text) - (not protocol.chat) for text in texts])
     predicted, predicted_norm = int(scores.argmax()), int((scores / lengths).argmax())
     shares = np.exp(scores - scores.max())
     return _answer_row(question, tokens, predicted, predicted_norm) | {
@@ -281,7 +286,7 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
         for i, reply, _ in replies:
             question, _, tokens = pending[i]
             option = PARSERS[protocol.parser](reply, question.options)
-            if option < 0 and attempt + 1 < protocol.attempts:
+            if option == UNREAD and attempt + 1 < protocol.attempts:
                 run.save(ids[i], reply)
                 unparsed.add(i)
             else:

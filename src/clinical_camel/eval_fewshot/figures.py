@@ -11,27 +11,29 @@ from matplotlib.figure import Figure
 from clinical_camel.eval_fewshot.published import name_system
 
 MODEL_MARKERS = "os^Dv"
-PROTOCOL_MARKERS = "osD^vP*X<>dphH"
+PROTOCOL_MARKERS = "osD^vP*X<>"
+# Okabe and Ito, then two more: ten lines differ in colour and marker.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
+COLOURS += ["#6A3D9A", "#8B4513"]
 SHOTS = {0: ("0-shot", "o", "#0072B2", 0.18), 5: ("5-shot", "s", "#D55E00", -0.18)}
 NO_SHOTS = ("shots not stated", "^", "#000000", 0.0)
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
-    """Plot accuracy with its interval: a panel per benchmark, chance as a dashed line."""
+    """Plot accuracy with its interval: a panel per benchmark, one below the other, with chance."""
     benchmarks = list(scores["benchmark"].unique())
     names = ["variant", "protocol", "num_shots"]
     counts = scores.groupby("benchmark")[names].apply(lambda rows: len(rows.drop_duplicates()))
-    size = (len(benchmarks) * max(3.4, 1.1 * counts.max()), 3.6)  # a tick label is about 1 inch
+    width = min(12, max(6, 1.2 * counts.max()))  # a tick label is about 1 inch
     figure, axes = plt.subplots(
-        1, len(benchmarks), figsize=size, sharey=True, squeeze=False, layout="constrained"
+        len(benchmarks), figsize=(width, 2.9 * len(benchmarks)), squeeze=False, layout="constrained"
     )
-    for axis, benchmark in zip(axes[0], benchmarks, strict=True):
+    for axis, benchmark in zip(axes[:, 0], benchmarks, strict=True):
         _plot_scores_panel(axis, scores[scores["benchmark"] == benchmark], names)
         axis.set_title(benchmark)
-    axes[0, 0].set_ylabel("accuracy, %")
-    axes[0, 0].set_ylim(0, 100)
-    axes[0, 0].legend(loc="upper left", fontsize=8)
+        axis.set(ylabel="accuracy, %", ylim=(0, 100))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, fontsize=10)
     return figure
 
 
@@ -61,7 +63,7 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
         labels.append(
             "\n".join([*lines, f"{shots}-shot", f"n = {counts[variant, protocol, shots]}"])
         )
-    axis.set_xticks(range(len(evaluations)), labels, fontsize=8)
+    axis.set_xticks(range(len(evaluations)), labels, fontsize=9)
     axis.set_xlim(-0.5, len(evaluations) - 0.5)
 
 
@@ -69,31 +71,35 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     """Plot a reliability diagram per benchmark: accuracy against confidence, a line per model.
 
     `table` is `compute_calibration` for one variant, protocol and number of shots. The dotted line
-    is perfect calibration. The size of a dot shows its number of answers.
+    is perfect calibration. The number at a dot is its number of answers.
     """
     benchmarks = list(table["benchmark"].unique())
-    figure, axes = plt.subplots(
-        1, len(benchmarks), figsize=(3.4 * len(benchmarks), 3.4), sharey=True, squeeze=False
-    )
-    for axis, benchmark in zip(axes[0], benchmarks, strict=True):
+    count = max(1, len(benchmarks))
+    figure, axes = plt.subplots(1, count, figsize=(4.2 * count, 4.2), sharey=True, squeeze=False)
+    for axis, benchmark in zip(axes[0], benchmarks, strict=False):
         rows = table[table["benchmark"] == benchmark]
-        axis.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect calibration")
+        axis.plot([0, 100], [0, 100], linestyle=":", color="grey", label="perfectly calibrated")
         for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
-            (line,) = axis.plot(group["confidence"], group["accuracy"], alpha=0.7)
-            axis.scatter(
-                group["confidence"],
-                group["accuracy"],
-                150 * group["n"] / group["n"].sum() + 10,
-                marker=MODEL_MARKERS[k % len(MODEL_MARKERS)],
-                color=line.get_color(),
-                label=f"{model}, n = {group['n'].sum()}",
-            )
-        axis.set(title=benchmark, xlabel="confidence in the predicted option", ylim=(0, 1))
-        for handle in axis.legend(fontsize=8, loc="upper left").legend_handles[1:]:
-            handle.set_sizes([40])
-    axes[0, 0].set_ylabel("accuracy")
+            _plot_calibration_line(axis, k, model, group)
+        axis.set(title=benchmark, xlabel="confidence in the predicted option, %", ylim=(-4, 104))
+        axis.legend(fontsize=9, loc="upper left")
+    axes[0, 0].set_ylabel("accuracy, %")
+    if not benchmarks:
+        axes[0, 0].set_title("a written reply has no confidence")
     figure.tight_layout()
     return figure
+
+
+def _plot_calibration_line(axis: Axes, k: int, model: str, group: pd.DataFrame) -> None:
+    x, y = 100 * group["confidence"], 100 * group["accuracy"]
+    marker, colour = MODEL_MARKERS[k % len(MODEL_MARKERS)], COLOURS[k % len(COLOURS)]
+    axis.plot(x, y, marker=marker, color=colour, label=f"{model}, n = {group['n'].sum()}")
+    for place in zip(x, y, group["n"], strict=True):
+        above = 6 if k % 2 == 0 else -12  # the numbers of two models do not overlap
+        axis.annotate(
+            str(place[2]), place[:2], (0, above), textcoords="offset points", ha="center",
+            fontsize=7, color=colour,
+        )  # fmt: skip
 
 
 # -------------------------------------------------------------------------------- protocols
@@ -104,7 +110,7 @@ def plot_protocols(scores: pd.DataFrame) -> Figure:
 
     A row per benchmark and number of shots, a dot with its 95 % interval per protocol, a short line
     at chance. The text on the right is the range from the lowest to the highest score, in points.
-    Colours are those of Okabe and Ito; each protocol has its own marker. Raises ValueError for the
+    Each protocol has its own colour and marker. Raises ValueError for the
     scores of several models.
     """
     models = list(dict.fromkeys(scores["model"]))
@@ -129,7 +135,7 @@ def plot_protocols(scores: pd.DataFrame) -> Figure:
     unique = dict(zip(names, handles, strict=True))
     order = [name for name in [*protocols, "chance"] if name in unique]
     figure.legend(
-        [unique[name] for name in order], order, loc="outside lower center", ncols=5, fontsize=9
+        [unique[name] for name in order], order, loc="outside lower center", ncols=4, fontsize=10
     )
     return figure
 
@@ -145,7 +151,7 @@ def _plot_protocols_row(axis: Axes, y: int, rows: pd.DataFrame, protocols: Seque
             xerr=[[accuracy - low], [high - accuracy]],
             fmt=PROTOCOL_MARKERS[k % len(PROTOCOL_MARKERS)],
             color=COLOURS[k % len(COLOURS)],
-            markersize=5,
+            markersize=6,
             linewidth=1.2,
             label=score["protocol"],
         )

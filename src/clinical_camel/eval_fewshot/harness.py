@@ -15,14 +15,13 @@ import yaml
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot.answering import KEY_COLUMNS
 from clinical_camel.eval_fewshot.protocols import (
+    METRICS,
     PROTOCOLS,
     Protocol,
     list_continuations,
     render_question,
     render_user_turn,
 )
-
-METRICS = ["acc", "acc_norm"]
 
 
 def export_tasks(
@@ -68,7 +67,8 @@ def export_tasks(
                 "fewshot_delimiter": "\n\n",
                 "description": protocol.preamble.format(subset=rows[0].subset.replace("_", " ")),
                 "metric_list": [
-                    {"metric": m, "aggregation": "mean", "higher_is_better": True} for m in METRICS
+                    {"metric": metric, "aggregation": "mean", "higher_is_better": True}
+                    for metric in METRICS
                 ],
             }
             | few_shot,
@@ -97,7 +97,8 @@ def _format_rows(rows: Sequence[Question], protocol: Protocol) -> str:
     render = render_user_turn if protocol.chat else render_question
     lines = []
     for row in rows:
-        choices = [text.strip() for text in list_continuations(row, protocol)]
+        delimiter = "" if protocol.chat else " "
+        choices = [text.removeprefix(delimiter) for text in list_continuations(row, protocol)]
         fields = {"id": row.id, "query": render(row, protocol), "choices": choices}
         lines.append(json.dumps(fields | {"gold": row.answer}, ensure_ascii=False) + "\n")
     return "".join(lines)
@@ -144,7 +145,7 @@ def _samples(fits: pd.DataFrame) -> list[dict[str, Any]]:
             "target": int(row.answer),
             "filtered_resps": [[float(x), False] for x in row.logprobs.split()],
             "filter": "none",
-            "metrics": METRICS,
+            "metrics": list(METRICS),
             "acc": float(row.correct),
             "acc_norm": float(row.correct_norm),
         }

@@ -1,26 +1,28 @@
-"""Protocols: the prompt layout, how an answer is chosen, and how a reply is parsed.
+"""Protocols: whose prompt it is, its layout, and how an answer is chosen.
 
 "Five-shot accuracy on MedQA" can mean several protocols. Here each has a name, so that every score
-names its protocol, and one model can be evaluated in all of them.
+names its protocol, and one model can be evaluated in all of them. The test of this module compares
+the prompts of others with theirs, character by character.
 """
 
 import dataclasses
-import re
 import string
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from clinical_camel import data, models
 from clinical_camel.data import Question
 
 # Plain-text layouts, up to the answer. There is no space after the last colon: the space belongs to
 # the answer's first token. `lettered` has one option per line, `inline` all options on one line,
-# `colons` one per line as MedAlpaca writes them.
+# `colons` one per line as MedAlpaca writes them. No text is stripped, except where its source does
+# so (`stripped`): the harness keeps the white space of a published row, and it counts as text.
 LAYOUTS = {
     "open": "{abstract}Question: {question}\nAnswer:",
     "listed": "{abstract}Question: {question}\n{lettered}\nAnswer:",
     "choices": "{abstract}Question: {question}\nChoices:\n{lettered}\nAnswer:",
     "inline": "{abstract}Question: {question}\n{inline}\nAnswer:",
-    "bare": "{abstract}{question}\n{lettered}\nAnswer:",
+    "bare": "{abstract}{stripped}\n{lettered}\nAnswer:",
     "alpaca": (
         "Below is an instruction that describes a task, paired with an input that provides further "
         "context. Write a response that appropriately completes the request."
@@ -32,23 +34,29 @@ LAYOUTS = {
 MMLU_PREAMBLE = "The following are multiple choice questions (with answers) about {subset}.\n\n"
 ASK_FOR_REASONING = "Think step by step, then end with one line: Answer: and the letter."
 ASK_FOR_LETTER = "Reply with the letter of the right option."
-_open_text = {"layout": "open", "answer_type": "text"}
-_choices = {"layout": "choices"}
+
+OURS = "ours"
+HARNESS_NOW = "lm-evaluation-harness 0.4.13"
+HARNESS_2023 = "lm-evaluation-harness 0.3.0"
+TASK_FILES = "Clinical Camel's task files"  # TaskFiles/ of wanglab/ClinicalCamel-70B: copies read
+METRICS = ("acc", "acc_norm")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
     """How a question is presented and what counts as the answer.
 
+    `source`: whose prompt it is: "ours", or the program, its version and the task.
     `layout`: a name in LAYOUTS; in a chat, "listed" lists the options and "open" does not.
     `answer_type`: the likelihood of an option's "text" or "letter", or a generated "reply".
     `chat`: a conversation in the model's own template, with exemplars as earlier turns.
     `preamble`: text before the first exemplar. `instruction`: text after the question in a chat.
-    `parser`: how a reply is parsed, a name in PARSERS. `decoding`: how it is generated; up to
-    `attempts` replies are generated until one can be parsed. `exceptions`: fields that differ on a
-    benchmark, by its label.
+    `parser`: how a reply is parsed, a name in `replies.PARSERS`. `decoding`: how it is generated;
+    up to `attempts` replies are generated until one can be parsed. `metrics`: what the source
+    reports; we compute both. `exceptions`: fields that differ on a benchmark, by its label.
     """
 
+    source: str
     layout: str
     answer_type: str
     chat: bool = False
@@ -57,43 +65,63 @@ class Protocol:
     parser: str = ""
     decoding: Mapping[str, float] = dataclasses.field(default_factory=dict)
     attempts: int = 1
-    exceptions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    metrics: Sequence[str] = METRICS
+    exceptions: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def for_benchmark(self, benchmark: str) -> "Protocol":
         """Return this protocol with its exceptions for a benchmark."""
         return dataclasses.replace(self, **self.exceptions.get(benchmark, {}))
 
 
-# Sources: harness_2023 is lm-evaluation-harness v0.3.0 with the task files of Clinical Camel,
-# harness_now its version 0.4 (medqa_4options, medmcqa, pubmedqa, mmlu); medalpaca is
-# eval/eval_usmle.py of kbressem/medAlpaca. Clinical Camel does not state whether it reports acc or
-# acc_norm, so both are computed.
+_pubmedqa_2023 = {"source": f"{HARNESS_2023}: pubmedqa", "layout": "open", "metrics": ("acc",)}
+_pubmedqa_now = {"source": f"{HARNESS_NOW}: pubmedqa", "layout": "open", "answer_type": "text"}
+_pubmedqa_now |= {"metrics": ("acc",)}
+
+# Clinical Camel does not state whether it reports acc or acc_norm, so both are computed. Its task
+# files score option texts; we read public copies of those for the USMLE sets, and a task file of
+# the same form for `augtoma/medmcqa`, a dataset of its first author.
 PROTOCOLS = {
-    "option_text": Protocol(layout="open", answer_type="text"),
-    "letter": Protocol(layout="listed", answer_type="letter"),
+    "option_text": Protocol(source=OURS, layout="open", answer_type="text"),
+    "letter": Protocol(source=OURS, layout="listed", answer_type="letter"),
     "harness_2023": Protocol(
+        source=f"{TASK_FILES} (copies)",
         layout="inline",
         answer_type="text",
-        exceptions={"mmlu_medical": _choices, "medmcqa": _choices, "pubmedqa": _open_text}
-        | {"pubmedqa_test": _open_text},
+        exceptions={
+            "pubmedqa": _pubmedqa_2023,
+            "pubmedqa_test": _pubmedqa_2023,
+            "mmlu_medical": {"source": f"{HARNESS_2023}: hendrycksTest", "layout": "choices"},
+        },
     ),
     "harness_now": Protocol(
+        source=f"{HARNESS_NOW}: medqa_4options",
         layout="listed",
         answer_type="letter",
-        exceptions={"medmcqa": _choices, "pubmedqa": _open_text, "pubmedqa_test": _open_text}
-        | {"mmlu_medical": {"layout": "bare", "preamble": MMLU_PREAMBLE}},
+        exceptions={
+            "medmcqa": {"source": f"{HARNESS_NOW}: medmcqa", "layout": "choices"},
+            "pubmedqa": _pubmedqa_now,
+            "pubmedqa_test": _pubmedqa_now,
+            "mmlu_medical": {
+                "source": f"{HARNESS_NOW}: mmlu",
+                "layout": "bare",
+                "preamble": MMLU_PREAMBLE,
+                "metrics": ("acc",),
+            },
+        },
     ),
     "medalpaca": Protocol(
+        source="kbressem/medAlpaca: eval/eval_usmle.py (commit 63448c5)",
         layout="alpaca",
         answer_type="reply",
         parser="medalpaca",
         decoding={"temperature": 0.4, "top_k": 50, "top_p": 0.9, "max_new_tokens": 128},
         attempts=5,
     ),
-    "chat": Protocol(layout="listed", answer_type="text", chat=True),
-    "conversation": Protocol(layout="open", answer_type="text", chat=True),
-    "chat_letter": Protocol(layout="listed", answer_type="letter", chat=True),
+    "chat": Protocol(source=OURS, layout="listed", answer_type="text", chat=True),
+    "conversation": Protocol(source=OURS, layout="open", answer_type="text", chat=True),
+    "chat_letter": Protocol(source=OURS, layout="listed", answer_type="letter", chat=True),
     "chat_reply": Protocol(
+        source=OURS,
         layout="listed",
         answer_type="reply",
         chat=True,
@@ -102,6 +130,7 @@ PROTOCOLS = {
         decoding={"max_new_tokens": 64},
     ),
     "chat_thought": Protocol(
+        source=OURS,
         layout="listed",
         answer_type="reply",
         chat=True,
@@ -121,6 +150,7 @@ def render_question(question: Question, protocol: Protocol) -> str:
     return LAYOUTS[protocol.layout].format(
         abstract=f"Abstract: {question.context}\n" if question.context else "",
         question=question.question,
+        stripped=question.question.strip(),
         lettered="\n".join(f"{letter}. {option}" for letter, option in letters),
         inline=" ".join(f"({letter}) {option}" for letter, option in letters),
         colons="\n".join(f"{letter}: {option}" for letter, option in letters),
@@ -142,7 +172,8 @@ def build_prompt(
 ) -> str:
     """Return the prompt of one question: its exemplars, then the question, up to the answer.
 
-    Only a chat protocol needs the tokenizer; there, exemplars are earlier turns.
+    A chat protocol needs the tokenizer; there, exemplars are earlier turns. With a tokenizer, a
+    control token in a question ("</s>") is split, so that it stays text.
     """
     if protocol.chat:
         messages = []
@@ -155,63 +186,11 @@ def build_prompt(
     solved = [
         render_question(e, protocol) + list_continuations(e, protocol)[e.answer] for e in exemplars
     ]
-    return preamble + "\n\n".join([*solved, render_question(question, protocol)])
+    text = preamble + "\n\n".join([*solved, render_question(question, protocol)])
+    return models.split_control_tokens(tokenizer, text) if tokenizer else text
 
 
 def render_user_turn(question: Question, protocol: Protocol) -> str:
     """Return the user's message of a chat protocol."""
     text = data.format_question(question, protocol.layout != "open")
     return "\n".join(filter(None, [text, protocol.instruction]))
-
-
-# -------------------------------------------------------------------------------------- replies
-
-# A capital from A to J. "A" and "I" are also words: a mark or the end must follow them.
-_LETTER = r"([B-HJ]\b(?!['’-])|[AI](?=[\s*\"'\])]*(?:[.:,;)\n]|$| or | and )))"
-_STATED = re.compile(
-    r"(?i:answer|option|choice)\s*(?i:is|would be)?\s*[:*\s(\[\"']*" + _LETTER, re.MULTILINE
-)
-_ALONE_ON_LINE = re.compile(r"^[\s*(\[\"']*([A-Ja-j])[\s*)\].:\"']*$")
-_STARTS_LINE = re.compile(r"^[\s*(\[\"']*([A-J])[)\].:]")
-_MEDALPACA = re.compile(r"^([A-Z])[:. ]\s*\S")
-
-
-def parse_letter(reply: str, options: Sequence[str]) -> int:
-    """Return the option that a reply names; -1 if it names none or several.
-
-    Tried in this order: "answer is B" or "Answer: B" (if they differ, those of the last line); a
-    letter alone on the first line, or first on it with a mark ("B.", "(B) ..."); the one option
-    whose full text is in the reply.
-    """
-    lines = reply.strip().splitlines() or [""]
-    letters = set(_STATED.findall(reply))
-    if len(letters) > 1:
-        letters = set(_STATED.findall(lines[-1])) or letters
-    if not letters:
-        match = _ALONE_ON_LINE.match(lines[0]) or _STARTS_LINE.match(lines[0])
-        letters = {match[1].upper()} if match else set()
-    if len(letters) == 1:
-        index = string.ascii_uppercase.index(letters.pop())
-        return index if index < len(options) else -1
-    text, texts = f" {_normalize(reply)} ", list(map(_normalize, options))
-    named = [i for i, option in enumerate(texts) if f" {option} " in text]
-    named = [i for i in named if not any(texts[i] in texts[j] for j in named if j != i)]
-    return named[0] if len(named) == 1 and not letters else -1
-
-
-def parse_medalpaca(reply: str, options: Sequence[str]) -> int:
-    """Return the option as MedAlpaca's script parses it, or -1: a capital, a colon, stop or space,
-    then text.
-
-    Like the original, it takes a sentence that begins with the word "A" for option A.
-    """
-    match = _MEDALPACA.match(reply.strip())
-    index = string.ascii_uppercase.index(match[1]) if match else -1
-    return index if index < len(options) else -1
-
-
-def _normalize(text: str) -> str:
-    return " ".join(re.findall(r"[\w%./+-]+", text.lower().replace(".", " ")))
-
-
-PARSERS = {"letter": parse_letter, "medalpaca": parse_medalpaca}

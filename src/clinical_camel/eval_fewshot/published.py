@@ -216,6 +216,8 @@ def _match(item_set: ItemSet, rows: Sequence[dict]) -> dict:
         "impossible_values": ", ".join(_format_value(row, n) for row in impossible),
         "all_possible": not proof,
         "p_by_chance": p_by_chance,
+        "fitting": fitting,
+        "sourced": len(sourced),
         "finding": f"{finding}{fitting} of {len(sourced)} fit, {strength}",
         "source": item_set.source,
     }
@@ -227,3 +229,32 @@ def _format_value(row: dict, n: int) -> str:
     if is_possible(value, n, rounded_twice=True) and not is_possible(value, n):
         marks.append("rounded twice")
     return f"{name_system(row)} {value}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def describe_findings(item_sets: pd.DataFrame) -> list[str]:
+    """Return what the table of `match_item_sets` shows, in sentences.
+
+    A sentence for each benchmark and number of shots with a percentage that one of its public sets
+    cannot give; the last sentence names the benchmarks of which every percentage is possible.
+    """
+    sentences, possible = [], []
+    for (benchmark, shots), group in item_sets.groupby(["benchmark", "shots"], sort=False):
+        if group["all_possible"].all():
+            possible += [benchmark]
+        else:
+            counts = "; ".join(map(_count_fitting, group.to_dict("records")))
+            total = group["sourced"].iloc[0]
+            percentages = "percentage" if total == 1 else "percentages"
+            sentences.append(f"`{benchmark}`, {shots}-shot, {total} {percentages}: {counts}.")
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(possible))
+    return [*sentences, f"Every percentage is possible: {names}."] if possible else sentences
+
+
+def _count_fitting(row: dict) -> str:
+    fits = f"{row['fitting']} fit the {row['n']:,} questions ({row['items']})"
+    if row["chance_of_fit"] == 1:
+        return f"{fits}, as any percentage does"
+    impossible = [name for name in row["impossible_values"].split(", ") if "recalled" not in name]
+    if row["all_possible"] or len(impossible) > 2:
+        return fits
+    return f"{fits}, and {' and '.join(impossible)} cannot come from them"

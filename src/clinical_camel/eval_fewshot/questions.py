@@ -12,6 +12,14 @@ BY_SUBSET = ("mmlu_medical",)  # each subset is an exam with exemplars of the sa
 OPTIONS_ONLY = "Which of these is right?"
 NONE_OF_THE_ABOVE = "None of the above"
 
+VARIANTS = {  # what each variant changes, and which question about the model it answers
+    "as_given": "the questions are unchanged.",
+    "shuffled": "the options are in another order. Does the position of the correct option matter?",
+    "options_only": f'"{OPTIONS_ONLY}" replaces the question. Do the options give the answer away?',
+    "none_of_the_above": f'"{NONE_OF_THE_ABOVE}" replaces the correct option and is now correct. '
+    "Does the model know that the other options are wrong?",
+}
+
 Benchmarks = Mapping[str, Sequence[Question]]  # rows by the label of the benchmark
 
 
@@ -118,12 +126,15 @@ def _require_enough(num_shots: int, pool: Sequence[Question], name: str) -> None
         )
 
 
+def explain_variants(design: Design) -> str:
+    """Return what each variant of the questions changes, as a list in Markdown."""
+    return "\n".join(f"- `{name}`: {VARIANTS[name]}" for name in design.variants)
+
+
 def make_variant(question: Question, variant: str, seed: int) -> Question:
     """Return a question changed so that the score answers another question about the model.
 
-    "shuffled": options in another order (does the position matter?). "options_only": without the
-    question (what do the options give away?). "none_of_the_above": that phrase replaces the correct
-    option (does the model know that the others are wrong?). "as_given": unchanged.
+    VARIANTS says what each variant changes.
     """
     if variant == "shuffled":
         order = random.Random(f"{seed}:{question.id}").sample(

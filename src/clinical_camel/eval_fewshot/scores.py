@@ -1,9 +1,10 @@
-"""Tables of scores: accuracy with n, confidence interval, chance level and published value."""
+"""Scores and comparisons: accuracy with n, interval, chance and published value; differences."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
 from clinical_camel import data, stats
 from clinical_camel.data import Question
@@ -30,15 +31,17 @@ def select_published(system: str) -> pd.DataFrame:
 def compute_scores(
     answers: pd.DataFrame, questions: Benchmarks, published: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return the accuracy of each evaluation with its Wilson interval and the chance level.
+    """Return the accuracy of each evaluation with its interval and the chance level.
 
     `n` counts the questions that fit the context, `too_long` those that do not. `unparsed` counts
-    the replies among n from which no single option can be parsed; they are incorrect. `chance` is
-    the mean of 1 / number of options; `majority` is the accuracy of always choosing the most
-    frequent answer position. `low` and `high` treat the questions as independent. If several belong
-    together (one passage, one condition, repeats), `clusters` counts the groups, and `cluster_low`
-    and `cluster_high` account for them. `calibration_error` is the expected calibration error.
-    `published` (`select_published`) is joined by benchmark and number of shots.
+    the replies among n from which no single option can be parsed; they are incorrect. `low` and
+    `high` are the 95 % Wilson interval; if several questions belong together (one passage, one
+    condition, repeats), `clusters` counts the groups, and the interval accounts for them. `chance`
+    is the mean of 1 / number of options; `p_chance` tests whether the accuracy is above it: an
+    exact binomial test, or a t test of the clusters. `majority` is the accuracy of always choosing
+    the most frequent answer position. `shortest` is the share of answers that are the shortest
+    option. `calibration_error` is the expected calibration error. `published` (`select_published`)
+    is joined by benchmark and number of shots.
     """
     rows = []
     for key, group in answers.groupby(KEY_COLUMNS, sort=False):
@@ -46,7 +49,7 @@ def compute_scores(
         by_id = {question.id: question for question in questions[row["benchmark"]]}
         fits = group[group["fits"]]
         n, correct = len(fits), int(fits["correct"].sum())
-        low, high = stats.wilson_interval(correct, n)
+        low, high = _interval(fits, by_id)
         chance = [1 / len(by_id[id].options) for id in fits["id"]]
         rows.append(
             row
@@ -58,9 +61,11 @@ def compute_scores(
                 "low": low,
                 "high": high,
                 "accuracy_norm": fits["correct_norm"].mean() if n else np.nan,
-                **_clustered_interval(fits, by_id),
+                "clusters": len(set(_clusters(fits["id"], by_id))),
+                "shortest": fits["picked_shortest"].mean() if n else np.nan,
                 "calibration_error": _calibration_error(fits),
                 "chance": np.mean(chance) if n else np.nan,
+                "p_chance": _p_above_chance(fits["correct"], chance, _clusters(fits["id"], by_id)),
                 "majority": fits["answer"].value_counts(normalize=True).max() if n else np.nan,
             }
         )
@@ -75,13 +80,23 @@ def _clusters(ids: Iterable[str], by_id: Mapping[str, Question]) -> list[str]:
     return [by_id[id].group or id for id in ids]
 
 
-def _clustered_interval(fits: pd.DataFrame, by_id: Mapping[str, Question]) -> dict[str, float]:
+def _interval(fits: pd.DataFrame, by_id: Mapping[str, Question]) -> tuple[float, float]:
     clusters = _clusters(fits["id"], by_id)
-    row = {"clusters": len(set(clusters)), "cluster_low": np.nan, "cluster_high": np.nan}
-    if row["clusters"] < len(clusters):
-        values = fits["correct"].astype(float).to_numpy()
-        row["cluster_low"], row["cluster_high"] = stats.clustered_interval(values, clusters)
-    return row
+    if len(set(clusters)) < len(clusters):
+        return stats.clustered_interval(fits["correct"].astype(float).to_numpy(), clusters)
+    return stats.wilson_interval(int(fits["correct"].sum()), len(fits))
+
+
+def _p_above_chance(correct: pd.Series, chance: Sequence[float], clusters: Sequence[str]) -> float:
+    if not len(correct):
+        return 1.0
+    if len(set(clusters)) == len(clusters):
+        test = scipy.stats.binomtest(int(correct.sum()), len(correct), np.mean(chance), "greater")
+        return float(test.pvalue)
+    gains = (correct.astype(float) - chance).groupby(list(clusters)).sum()
+    if np.ptp(gains) == 0:  # no variance: the t test is not defined
+        return float(gains.iloc[0] <= 0)
+    return float(scipy.stats.ttest_1samp(gains, 0, alternative="greater").pvalue)
 
 
 def _calibration_error(fits: pd.DataFrame) -> float:
@@ -147,15 +162,15 @@ def _group_questions(questions: Sequence[Question]) -> dict[str, dict[str, str]]
 
 # ------------------------------------------------------------------------------- comparison
 
-COMPARISON_COLUMNS = [*KEY_COLUMNS, "baseline", "n", "clusters"]
-COMPARISON_COLUMNS += ["only_model_correct", "only_baseline_correct", "difference", "low", "high"]
+COMPARISON_COLUMNS = [*KEY_COLUMNS, "reference", "n", "clusters"]
+COMPARISON_COLUMNS += ["only_model_correct", "only_reference_correct", "difference", "low", "high"]
 COMPARISON_COLUMNS += ["p", "min_detectable_effect"]
 
 
 def compare_models(
-    answers: pd.DataFrame, questions: Benchmarks, baseline: str, seed: int
+    answers: pd.DataFrame, questions: Benchmarks, reference: str, seed: int
 ) -> pd.DataFrame:
-    """Compare each model with `baseline` on the same questions: difference, interval, p-value.
+    """Compare each model with `reference` on the same questions: difference, interval, p-value.
 
     `p` is from the exact McNemar test, and the interval from a bootstrap over questions. If several
     questions belong together (`clusters` below n), both use clusters: a bootstrap over clusters and
@@ -167,20 +182,31 @@ def compare_models(
     for key, group in answers[answers["fits"]].groupby(KEY_COLUMNS[:-1], sort=False):
         correct = group.pivot_table(index="id", columns="model", values="correct", sort=False)
         correct = correct.dropna()
-        if baseline not in correct:
+        if reference not in correct:
             continue
         clusters = _clusters(correct.index, {q.id: q for q in questions[key[0]]})
-        for model in correct.columns.drop(baseline):
-            row = dict(zip(KEY_COLUMNS, (*key, model), strict=True)) | {"baseline": baseline}
-            rows.append(row | _compare(correct[model], correct[baseline], clusters, seed))
+        for model in correct.columns.drop(reference):
+            row = dict(zip(KEY_COLUMNS, (*key, model), strict=True)) | {"reference": reference}
+            rows.append(row | _compare(correct[model], correct[reference], clusters, seed))
     table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
     return table.assign(p_holm=stats.adjust_holm(table["p"].astype(float)))
 
 
+def compare_variants(answers: pd.DataFrame, questions: Benchmarks, seed: int) -> pd.DataFrame:
+    """Compare each variant of the questions with the unchanged ones, for each model.
+
+    The columns are those of `compare_models`; `reference` is "as_given". Empty for one variant.
+    """
+    as_models = answers.rename(columns={"variant": "model", "model": "variant"})
+    table = compare_models(as_models, questions, "as_given", seed)
+    swapped = table.rename(columns={"variant": "model", "model": "variant"})
+    return swapped[[*KEY_COLUMNS, *table.columns.drop(KEY_COLUMNS)]]
+
+
 def _compare(
-    model: pd.Series, baseline: pd.Series, clusters: Sequence[str], seed: int
+    model: pd.Series, reference: pd.Series, clusters: Sequence[str], seed: int
 ) -> dict[str, float]:
-    a, b = (series.astype(bool).to_numpy() for series in (model, baseline))
+    a, b = (series.astype(bool).to_numpy() for series in (model, reference))
     if len(set(clusters)) < len(clusters):
         difference, low, high = stats.paired_bootstrap(a, b, seed, clusters=clusters)
         p = stats.paired_permutation(a, b, clusters, seed)
@@ -193,85 +219,10 @@ def _compare(
         "n": len(a),
         "clusters": len(set(clusters)),
         "only_model_correct": int((a & ~b).sum()),
-        "only_baseline_correct": int((~a & b).sum()),
+        "only_reference_correct": int((~a & b).sum()),
         "difference": difference,
         "low": low,
         "high": high,
         "p": p,
         "min_detectable_effect": effect,
     }
-
-
-# -------------------------------------------------------------------------- for the notebook
-
-INTERVALS = {  # title: columns of the limits
-    "95 %": ("low", "high"),
-    "95 % by cluster": ("cluster_low", "cluster_high"),
-    "95 % clean": ("low_clean", "high_clean"),
-}
-PERCENT = ("accuracy", "accuracy_norm", "accuracy_clean", "chance", "majority", "difference")
-PERCENT += ("min_detectable_effect", "share", "calibration_error")
-ALWAYS_SHOWN = ("benchmark", "n", "chance")  # even if the same in all rows
-
-
-def format_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a narrow copy of a table: shares in percent, one column per interval.
-
-    A column with the same value in every row is left out, unless it is in ALWAYS_SHOWN. `chance`
-    follows the score. Nothing is computed; the saved table has all columns.
-    """
-    page = pd.DataFrame(index=table.index)
-    titles = {low: title for title, (low, _) in INTERVALS.items()}
-    upper_limits = {high for _, high in INTERVALS.values()}
-    for name in table.columns:
-        if name in titles:
-            low, high = (100 * table[column] for column in INTERVALS[titles[name]])
-            page[titles[name]] = [
-                "" if np.isnan(a) else f"{a:.1f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{b:.1f}"
-                for a, b in zip(low, high, strict=True)
-            ]
-            if name == "low" and "chance" in table:
-                page["chance"] = (100 * table["chance"]).round(1)
-        elif name in PERCENT:
-            page[name] = (100 * table[name]).round(1)
-        elif name not in upper_limits:
-            page[name] = table[name].round(4)
-    constant = [c for c in page if len(page[c].unique()) == 1 and c not in ALWAYS_SHOWN]
-    page = page.drop(columns=constant) if len(page) > 1 else page
-    return page.rename(columns=lambda name: name.replace("_", " ")).set_axis([""] * len(page))
-
-
-def format_failures(answers: pd.DataFrame, questions: Benchmarks, model: str, count: int) -> str:
-    """Return the first incorrect answers of a model to unchanged questions, as plain text."""
-    rows = answers[answers["fits"] & (answers["model"] == model)]
-    incorrect = rows[~rows["correct"] & (rows["variant"] == "as_given")]
-    failures = []
-    for row in incorrect.head(count).itertuples():
-        question = next(q for q in questions[row.benchmark] if q.id == row.id)
-        logprobs = row.logprobs.split() or [""] * len(question.options)
-        lines = [f"{row.benchmark}, {row.protocol}, {row.num_shots}-shot: {question.question}"]
-        for i, option in enumerate(question.options):
-            marks = {question.answer: "correct", row.predicted: "predicted"}
-            lines.append(f"  ({chr(65 + i)}) {option:<50.50} {logprobs[i]:>10}  {marks.get(i, '')}")
-        lines += [f"  reply: {row.reply:.300}"] if row.reply else []
-        failures.append("\n".join(lines))
-    return "\n\n".join(failures) or "no incorrect answer"
-
-
-def format_headline(scores: pd.DataFrame) -> str:
-    """Return the first evaluation in one line: accuracy of each model with interval, n, chance.
-
-    With several variants of the questions: the last model, in each variant.
-    """
-    keys = [name for name in KEY_COLUMNS[:-1] if name != "variant"]
-    first = scores[(scores[keys] == scores[keys].iloc[0]).all(axis=1)]
-    name = "model"
-    if len(set(first["variant"])) > 1:
-        first, name = first[first["model"] == first["model"].iloc[-1]], "variant"
-    accuracies = ", ".join(
-        f"{row[name]} {row['accuracy']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-        for row in first.to_dict("records")
-    )
-    row = first.iloc[0]
-    evaluation = f"{row['benchmark']}, {row['protocol']}, {row['num_shots']}-shot"
-    return f"{evaluation}, n = {row['n']}, chance {row['chance']:.0%}: {accuracies}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clinical_camel import data
-from clinical_camel.core.settings import Count, Limit, StepSettings, Text
+from clinical_camel.core.settings import Limit, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data.specs import (
     EvaluationSpec,
@@ -15,6 +15,7 @@ from clinical_camel.data.specs import (
 )
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+from clinical_camel.models.limits import check_reply_end
 
 MAX_SHOTS = 8
 
@@ -72,8 +73,11 @@ class Design(StepSettings):
     image_questions: Literal[data.IMAGE_QUESTIONS] = Field(
         "in", description="in or out: whether to keep questions that seem to refer to an image"
     )
-    token_budget: Count = Field(
-        16384, description="maximum number of tokens per batch; limits memory use"
+    token_budget: int = Field(
+        16384,
+        ge=64,
+        le=1000000,
+        description="maximum number of tokens per batch; limits memory use",
     )
     training_sources: list[TrainingSourceSpec] = Field(
         [
@@ -90,6 +94,7 @@ class Design(StepSettings):
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
+        yield from check_reply_end(self.model, self.chat_template)
         yield from check_adapters(self.adapters, self.baseline)
         system, systems = self.published_system, data.list_published_systems()
         if system and system not in systems:

@@ -5,10 +5,20 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
 `find_covered` check the opposite direction: which facts of the source does the text omit?
 
     verbatim     sentences of a text or note; verbatim support
-    linking      support, contradiction and coverage, fact by fact
-    facts        clauses, negation and facts of a text
-    quantities   numbers and units in canonical form
-    terms        names of findings and medications
+    linking      the decision: supported, contradicted or unsupported; coverage, fact by fact
+    words        which words of a sentence the source has, and which need none
+    checks       numbers, drugs, findings, sides and sex of a sentence against the source
+    polarity     who, when and whether: the context of a statement against the source's
+    source       the clauses of a source, indexed
+    facts        clauses and facts of a text
+    answers      questions of a consultation with their answers
+    clauses      split a sentence into clauses, with the context of each word
+    context      NegEx and ConText: denied, possible, hypothetical, family, past
+    speech       expressions of speech and their words in notes
+    quantities   numbers, units, dates and times; which are the same
+                 (numerals, normalization, shorthand, units, comparison)
+    owners       which drug a dose belongs to, which part of the body a side
+    terms        names of findings, conditions and medications (spelling, lexicons)
     duplicates   near-duplicate texts
     language     language of a text
 """
@@ -18,8 +28,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "clauses": ["Fact"],
         "duplicates": ["find_near_duplicates"],
-        "facts": ["Fact", "KINDS", "extract_facts"],
+        "facts": ["KINDS", "extract_facts"],
         "language": ["detect_language"],
         "linking": ["Link", "VERDICTS", "find_covered", "link_sentences"],
         "verbatim": ["find_support", "find_unsupported", "split_note", "split_sentences"],

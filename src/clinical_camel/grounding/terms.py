@@ -1,8 +1,8 @@
-"""Names of findings and medications, and their synonyms.
+"""Names of findings, conditions and medications, and their synonyms.
 
-The names are in terms.csv, each with its source. benchmarks/grounding_terms.py writes that file and
-explains its method (source texts: MedQuAD, ACI-Bench and MTS-Dialog, CC BY 4.0). A drug that is not
-in the file is recognised by the ending of its name.
+Two sources, the first with priority: terms.csv (everyday words and names from development texts,
+written by benchmarks/grounding_terms.py) and lexicons/ (the Human Phenotype Ontology, ICD-10-CM,
+the FDA's names of substances). A drug in neither is recognised by the ending of its name.
 """
 
 import csv
@@ -11,8 +11,10 @@ import importlib.resources
 import re
 from typing import NamedTuple
 
-import Stemmer
 from bm25s.stopwords import STOPWORDS_EN_PLUS
+
+from clinical_camel.grounding import lexicons
+from clinical_camel.grounding.spelling import stem_words
 
 _FILLERS = "um uh okay ok yeah yes well know like would could also mm hmm hm gonna gon na wan wanna"
 _FILLERS += " got get go going let us see say said tell think mean really sure right left"
@@ -35,63 +37,209 @@ _INN = re.compile(
     r"|cef[a-z]{4,}|predniso(?:lo)?ne|aspirin|insulin|paracetamol|acetaminophen|warfarin|digoxin"
     r"|heparin|codeine|morphine"
 )
-# Endings that name a finding; words that form a finding with the word before or after them.
+# Endings and last words that name a finding or a condition; words before them that may be part of
+# the name.
 _FINDING = re.compile(
-    r"\w{3,}(?:itis|a?emia|uria|algia|pathy|megaly|rrh(?:o?ea|age)|plegia|paresis|phagia|phasia"
-    r"|pnea|cardia|penia|rexia|dynia|ptysis|ache|rrhoids?)"
+    r"\w{3,}(?:uria|algia|megaly|rrh(?:o?ea|age)|plegia|paresis|phagia|phasia|pnea|cardia|penia"
+    r"|rexia|dynia|ptysis|ache|rrhoids?)"
 )
-_AILING = re.compile(
-    r"pains?|aches?|discomfort|swelling|bleeding|discharge|tenderness|weakness|stiffness|numbness"
-    r"|rash|spasms?|cramps|tightness|soreness"
+_CONDITION = re.compile(
+    r"\w{3,}(?:itis|a?emia|pathy|[^hn]osis|oma|iasis)|\w+(?:carcinoma|blastoma)"
 )
+_AILMENTS = {
+    "pain": "pains? aches? aching achy hurts? hurting discomfort soreness sore painful",
+    "edema": "swelling swollen swells? edema",
+    "stiffness": "stiffness stiff",
+    "numbness": "numbness numb",
+    "weakness": "weakness weak",
+    "cramps": "cramps? cramping spasms?",
+    "tightness": "tightness tight",
+    "tenderness": "tenderness tender",
+    "rash": "rash rashes",
+    "bleeding": "bleeding bleeds?",
+    "discharge": "discharge",
+    "pressure": "pressure",
+    "itching": "itching itchy itch",
+}
+_AILING = re.compile("|".join(f"(?P<{k}>{v.replace(' ', '|')})" for k, v in _AILMENTS.items()))
+_OF_PART = re.compile(
+    r"(?:in|of|to|around) (?:(?:the|my|your|his|her|their|left|right|both|upper|lower) )*"
+)
+_DISEASE = re.compile(
+    r"diseases?|disorders?|syndromes?|cancers?|infections?|tumou?rs?|fractures?|failure|insufficiency"
+    r"|injur(?:y|ies)|ulcers?|hernias?|palsy|dystrophy|stenosis|deficiency"
+)
+_PARTS = """
+    abdomen abdominal ankle arm axillary back bladder bone bowel breast calf cardiac cervical
+    cheek chest chin clavicle dental dorsal ear elbow epigastric extremity eye eyelid face
+    facial finger flank foot forearm forehead gum hamstring hand head heart heel hip jaw joint
+    kidney knee labial leg limb lip liver lumbar lung menstrual mouth muscle nail
+    nasal neck nerve nipple nose ovarian palm pelvic perianal periorbital plantar rectal renal
+    rib sacral scalp scrotal shin shoulder sinus skin spinal stomach suprapubic temple tendon
+    testicular thigh throat thumb toe tongue tooth tonsil urethral uterine vaginal vision
+    wrist ankles arms ears eyes feet fingers hands hips joints knees legs muscles shoulders toes
+    thighs calves gums lips heels elbows wrists ribs teeth penile vulvar groin belly tummy
+    flanks breasts buttock buttocks tailbone jaws lungs kidneys eyelids temples burning
+    radiating stabbing throbbing cramping shooting pleuritic neuropathic phantom labor"""
+_PART_WORDS = frozenset(_PARTS.split())
+_PART_OF = {"feet": "foot", "teeth": "tooth", "calves": "calf", "belly": "abdominal"}
+_PART_OF |= {f"{part}s": part for part in _PART_WORDS if f"{part}s" in _PART_WORDS}
+_PART_OF |= {"abdomen": "abdominal", "stomach": "abdominal", "tummy": "abdominal"}
 _TROUBLE = re.compile(r"trouble|difficult(?:y|ies)|problems?|loss|lack|changes?")
 _DIFFICULT = re.compile(r"difficulty|difficulties|problems?")
-_SICK = re.compile(r"swollen|painful|itchy|sore|dark|bloody|pale|frequent|blurry|unusual")
-_MODIFIER = re.compile(  # may precede a finding, but is not part of its name
+_SICK = re.compile(r"(?:dark|bloody|pale|black|loose) (?:urine|stools?|sputum|skin)")
+_NO_TROUBLE = re.compile(
+    r"during|including|providing|getting|finding|regarding|following|according|concerning|being|seasons?"
+)
+_MODIFIER = re.compile(  # may precede a disease, but is not part of its name
     r"severe|mild|moderate|acute|chronic|significant|intermittent|constant|sharp|dull|more|less"
     r"|increas(?:ed|ing)|worse(?:ning)?|much|new|associated|persistent|any|other|some|bad|without"
-    r"|denies|reports|endorses|having|experiencing|current|subjective|daytime|baseline"
+    r"|denies|reports|endorses|having|experiencing|current|subjective|daytime|baseline|known|possible"
+    r"|healing|initial|non|suspected|recurrent|recent|prior|previous|underlying|possibly|no|his|her|the|this|treated|has"
 )
 _NO_DRUG = re.compile(r"cholesterol|histidine|ectropium|aldosterone|cocaine|\w*(?:peptide|otide)")
-_stem = Stemmer.Stemmer("english")  # Snowball
+# Rows of the Human Phenotype Ontology that are other words in a note, or too general to be checked
+_UNUSED = """
+    ordering bouncing jumping hopping cutting spinning rosette plethora mouthing twirling corn
+    mole falls boil boils cowlick hoarding dullness inertia inaction coldness hostile gist tics
+    anger tearing pain tired sleepy spots growth delay small large short tall underweight death
+    abnormality anomaly pica acute chronic mild moderate severe profound borderline onset
+    progressive recurrent episodic slowness deficiency stones scarring blister shock clubbing
+    arranging collecting aloneness circumstantiality dissociation dribbling fisting honeycombing
+    hopeless hostility illusions impulsive inactivity isomerism maceration tearfulness
+    negativism neologism ruminations stereotyped tangentiality whitehead restiveness languor
+    grandiosity placidity squawks blushing shuddering"""
+_UNUSED_NAME = re.compile(
+    rf"^(?:{'|'.join(_UNUSED.split())})$| and |\b(?:symptoms?|abnormalit(?:y|ies))$"
+    r"|^(?:acute|chronic|recurrent|severe|mild|progressive|intermittent|persistent|frequent) "
+)
 
 
 class Term(NamedTuple):
-    """A name in terms.csv: kind (finding, medication or shorthand) and meaning."""
+    """A name: its kind (finding, condition, medication or shorthand) and its meaning.
+
+    Terms of one meaning are synonyms.
+    """
 
     kind: str
     meaning: str
 
 
-def stem_words(words: list[str]) -> list[str]:
-    """Return the Snowball stem of each word (PyStemmer).
-
-    >>> stem_words(["coughing", "coughs"])
-    ['cough', 'cough']
-    """
-    return _stem.stemWords(words)
-
-
 def is_drug_name(word: str) -> bool:
-    """Whether the word, in lower case, has the ending of a drug name.
+    """Whether a word, in lower case, names a medication or has the ending of such a name.
 
-    >>> [is_drug_name(word) for word in ("lisinopril", "nucleotide", "cough")]
-    [True, False, False]
+    >>> [is_drug_name(word) for word in ("lisinopril", "lasix", "nucleotide", "cough")]
+    [True, True, False, False]
     """
+    if word in lexicons.read_drugs():
+        return True
     return bool(_INN.fullmatch(word)) and not _NO_DRUG.fullmatch(word)
 
 
+def is_word(stem: str) -> bool:
+    """Whether a stem is of a word of English or of medicine; a name or an invented word is not.
+
+    >>> [is_word(stem) for stem in stem_words(["coughing", "arthroplasty", "frinkia"])]
+    [True, True, False]
+    """
+    if stem in lexicons.read_stems() or stem in _term_stems() or is_drug_name(stem):
+        return True
+    prefix = _PREFIX.match(stem)
+    if prefix and len(stem) - prefix.end() > 3 and is_word(stem[prefix.end() :]):
+        return True
+    return bool(_PROCEDURE.fullmatch(stem))
+
+
+_PREFIX = re.compile(
+    r"non|pre|post|peri|sub|anti|inter|intra|re|un|over|under|multi|hyper|hypo|micro"
+)
+_PROCEDURE = re.compile(  # stems of operations, examinations and specialties
+    r"\w{3,}(?:ectomi|otomi|ostomi|plasti|scopi|scop|graphi|graph|gram|centesi|desi|pexi|tripsi|metri"
+    r"|ologi|ologist|therapi)"
+)
+
+
 @functools.cache
-def load_terms() -> dict[str, dict[tuple[str, ...], Term]]:
-    """Return the terms by the stem of their first word, then by all their stems, longest first."""
-    table: dict[str, dict[tuple[str, ...], Term]] = {}
+def _term_stems() -> frozenset[str]:
+    return frozenset(stem_words([word for row in _read_terms() for word in row[1].split()]))
+
+
+@functools.cache
+def _read_terms() -> list[tuple[str, str, str]]:
+    """Return kind, term and meaning of the rows of terms.csv."""
     file = importlib.resources.files("clinical_camel.grounding") / "terms.csv"
     with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            key = tuple(stem_words(row["term"].split()))
-            table.setdefault(key[0], {}).setdefault(key, Term(row["kind"], row["meaning"]))
-    by_length = functools.partial(sorted, key=lambda item: -len(item[0]))
-    return {first: dict(by_length(terms.items())) for first, terms in table.items()}
+        rows = list(csv.DictReader(lines))
+    return [(_sort_kind(row), row["term"], _name_drug(row)) for row in rows]
+
+
+@functools.cache
+def _meanings() -> dict[str, str]:
+    return {term: meaning for _, term, meaning in _read_terms()}
+
+
+def _sort_kind(row: dict[str, str]) -> str:
+    """Return "condition" for the name of a disease that the list has as a finding."""
+    name = row["meaning"]
+    is_condition = row["source"] != "ours" and (
+        name in lexicons.read_conditions() or _names_disease(name)
+    )
+    return "condition" if row["kind"] == "finding" and is_condition else row["kind"]
+
+
+def _name_drug(row: dict[str, str]) -> str:
+    meaning = row["meaning"]
+    return lexicons.read_drugs().get(meaning, meaning) if row["kind"] == "medication" else meaning
+
+
+@functools.cache
+def _group_names() -> dict[str, list[tuple[str, str, str]]]:
+    """Return (kind, term, meaning) of all names but drugs by the first letters of the name."""
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    ours, conditions = _meanings(), lexicons.read_conditions()
+    names = [row for row in _read_terms() if " and " not in row[1] or row[1] != row[2]]
+    for _, name, synonym in lexicons.read_findings():
+        name, term = name.lower(), (synonym or name).lower()
+        kind = "condition" if name in conditions or _names_disease(name) else "finding"
+        if not _UNUSED_NAME.search(term):
+            names.append((kind, term, ours.get(name, name)))
+    names += [
+        ("condition", name, ours.get(name, name))
+        for name in sorted(conditions)
+        if not _UNUSED_NAME.search(name)
+    ]
+    for row in names:
+        groups.setdefault(row[1][:_LETTERS], []).append(row)
+    return groups
+
+
+_LETTERS = 3  # a word and its stem begin with the same letters
+
+
+def _names_disease(name: str) -> bool:
+    last = name.split()[-1]
+    return bool(_DISEASE.fullmatch(last) or _CONDITION.fullmatch(last))
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_candidates(letters: str) -> dict[str, list[tuple[tuple[str, ...], str, Term]]]:
+    """Return the stems of each name, the name and its term, longest first, by the first stem."""
+    table: dict[str, list[tuple[tuple[str, ...], str, Term]]] = {}
+    for kind, name, meaning in _group_names().get(letters, ()):
+        key = tuple(stem_words(name.split()))
+        table.setdefault(key[0], []).append((key, name, Term(kind, meaning)))
+    return {
+        first: sorted(names, key=lambda entry: -len(entry[0])) for first, names in table.items()
+    }
+
+
+def _is_form(word: str, name: str) -> bool:
+    """Whether a word is a form of a name of one word, not another word of its stem.
+
+    >>> _is_form("cysts", "cyst"), _is_form("allergy", "allergies"), _is_form("vagina", "vaginitis")
+    (True, True, False)
+    """
+    return word.startswith(name[:-1]) or word.startswith(name.removesuffix("ies") + "y")
 
 
 def find_terms(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Term]]:
@@ -101,15 +249,15 @@ def find_terms(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Ter
     >>> [(start, end, term.meaning) for start, end, term in find_terms(words, stem_words(words))]
     [(0, 1, 'naproxen'), (3, 5, 'rhinorrhea')]
     """
-    matches, start, table = [], 0, load_terms()
+    matches, start = [], 0
     while start < len(words):
-        terms = table.get(stemmed[start], ())
-        key = next((k for k in terms if tuple(stemmed[start : start + len(k)]) == k), None)
-        length = len(key) if key else 0
-        term = terms[key] if key else None
-        if length < 2 and (more := _phrase_length(words[start : start + 3])) > length:
-            phrase = " ".join(words[start : start + more])
-            length, term = more, Term("finding", _DIFFICULT.sub("trouble", phrase))
+        length, term = _match_name(words, stemmed, start)
+        if length < 3 and (ailment := _match_ailment(words[start : start + 6])):
+            length, term = ailment
+        elif length < 2 and (more := _phrase_length(words[start : start + 3])) > length:
+            phrase = words[start : start + more]
+            kind = "condition" if _names_disease(phrase[-1]) else "finding"
+            length, term = more, Term(kind, _DIFFICULT.sub("trouble", " ".join(phrase)))
         if not term and is_drug_name(words[start]):
             length, term = 1, Term("medication", words[start])
         if term:
@@ -118,20 +266,55 @@ def find_terms(words: list[str], stemmed: list[str]) -> list[tuple[int, int, Ter
     return matches
 
 
+def _match_name(words: list[str], stemmed: list[str], start: int) -> tuple[int, Term | None]:
+    """Return length and term of the longest listed name that begins at a word."""
+    first = stemmed[start]
+    for key, name, term in _find_candidates(words[start][:_LETTERS]).get(first, ()):
+        is_form = len(key) > 1 or term.kind == "shorthand" or _is_form(words[start], name)
+        if is_form and tuple(stemmed[start : start + len(key)]) == key:
+            return len(key), term
+    drugs = lexicons.read_drugs()
+    for length in (2, 1):
+        name = " ".join(words[start : start + length])
+        if name in drugs and start + length <= len(words):
+            return length, Term("medication", drugs[name])
+    return 0, None
+
+
+def _match_ailment(words: list[str]) -> tuple[int, Term] | None:
+    """Return length and term of what ails a part of the body: "sore throat" is throat pain.
+
+    >>> _match_ailment("pain in the left knee today".split())
+    (5, Term(kind='finding', meaning='knee pain'))
+    """
+    part = next((i for i, word in enumerate(words) if word in _PART_WORDS), None)
+    if part is None:
+        return None
+    ailing = _AILING.fullmatch(words[0])
+    between = "".join(f"{word} " for word in words[1:part])
+    if part and ailing and (not between or _OF_PART.fullmatch(between)):
+        return part + 1, _name_ailment(words[part], ailing)
+    after = _AILING.fullmatch(words[1]) if part == 0 and len(words) > 1 else None
+    return (2, _name_ailment(words[0], after)) if after else None
+
+
+def _name_ailment(part: str, ailing: re.Match) -> Term:
+    name = f"{_PART_OF.get(part, part)} {ailing.lastgroup}"
+    return Term("finding", _meanings().get(name, name))
+
+
 def _phrase_length(words: list[str]) -> int:
     """Return how many words form a finding, as "knee pain" or "trouble seeing"; 0 for none."""
     first, second, third = (*words, "", "")[:3]
-    if _TROUBLE.fullmatch(first) and second.endswith("ing"):
+    object_ = third if second in ("of", "in") else second
+    if _TROUBLE.fullmatch(first) and not _NO_TROUBLE.fullmatch(object_):
+        if second.endswith("ing"):
+            return 2
+        if object_ == third and len(third) > 3:
+            return 3
+    is_name = len(first) > 2 and first not in STOP and not _MODIFIER.fullmatch(first)
+    if is_name and not first[0].isdigit() and _DISEASE.fullmatch(second):
         return 2
-    if _TROUBLE.fullmatch(first) and second in ("of", "in") and len(third) > 3:
-        return 3
-    if (
-        len(first) > 2
-        and first not in STOP
-        and not _MODIFIER.fullmatch(first)
-        and _AILING.fullmatch(second)
-    ):
+    if _SICK.fullmatch(f"{first} {second}"):
         return 2
-    if _SICK.fullmatch(first) and len(second) > 3 and second not in STOP:
-        return 2
-    return int(bool(_FINDING.fullmatch(first)))
+    return int(bool(_FINDING.fullmatch(first) or _CONDITION.fullmatch(first)))

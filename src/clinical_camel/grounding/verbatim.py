@@ -13,6 +13,18 @@ _ABBREVIATION = re.compile(
 # At the start of a line of a note: bullet or number, then a heading that ends with a colon.
 _LEAD = re.compile(r"^\s*(?:[•*-]\s*|\d+[.)]\s+)?(?:[A-Z][A-Za-z ,/&]{1,40}:(?=\s|$))?")
 
+# A line that only names a part of the body or of the note.
+_SECTION = re.compile(
+    r"(?:(?:and|&|/|,|the|past|history|exam(?:ination)?|systems?|review|of|general|surgical|medical"
+    r"|social|family|neck|eyes?|ears?|nose|throat|head|skin|chest|lungs?|heart|abdomen|pelvic"
+    r"|extremities|back|spine|vitals?|psychiatric|constitutional|cardiovascular|respiratory"
+    r"|pulmonary|gastrointestinal|genitourinary|musculoskeletal|neurolog(?:ic|ical)|integumentary"
+    r"|endocrine|hematologic|lymphatic|allergic|immunologic|heent|medications?|allergies"
+    r"|assessment|plan|reasoning|treatment|education|counseling|results?|impression|subjective"
+    r"|objective|instructions)\b[\s.]*)+",
+    re.IGNORECASE,
+)
+
 
 def split_sentences(text: str) -> list[str]:
     """Split a text into sentences, white space collapsed; abbreviations do not end one.
@@ -84,6 +96,10 @@ def split_note(note: str) -> list[str]:
     ['Rest.', 'Fluids.', 'No pain.']
     """
     lines = (_LEAD.sub("", line).strip() for line in note.splitlines())
-    prose = (line for line in lines if line and not line.isupper() and not line.endswith(":"))
+    prose = (
+        line
+        for line in lines
+        if line and not line.isupper() and not line.endswith(":") and not _SECTION.fullmatch(line)
+    )
     sentences = (sentence for line in prose for sentence in split_sentences(line))
     return [sentence for sentence in sentences if re.search("[A-Za-z]", sentence)]

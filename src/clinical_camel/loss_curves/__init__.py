@@ -1,7 +1,10 @@
 """Step 05: training logs and exam scores of several studies, compared. No GPU needed.
 
 settings   which logs and scores
-curves     tables and figures
+logs       training logs of this project and of others, in one form
+curves     stacked logs, the table and the figure of the losses
+pairing    each score with the loss of its own training
+summary    what was seen, in sentences
 """
 
 import lazy_loader
@@ -9,7 +12,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "curves": ["plot_curves", "stack_logs", "summarize_studies", "tabulate_losses"],
+        "curves": ["format_headline", "plot_curves", "stack_logs", "tabulate_losses"],
+        "logs": ["Log", "read_log"],
+        "pairing": ["pair_scores", "read_adapters", "read_scores", "tabulate_scores"],
         "settings": ["Curves"],
+        "summary": ["describe_curves", "describe_scores_shown"],
     },
 )

@@ -1,6 +1,5 @@
 """The settings of step 05."""
 
-import csv
 from collections.abc import Iterator
 
 from pydantic import Field
@@ -9,7 +8,8 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Float, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 
-LOG_COLUMNS = ("step", "fraction", "loss", "learning_rate", "tokens")
+LOG_ENDINGS = (".csv", ".tsv", ".json")
+SCORE_ENDINGS = (".csv", ".tsv")
 SCORE_COLUMNS = ("benchmark", "protocol", "num_shots", "model", "n", "accuracy")
 SCORE_COLUMNS += ("low", "high", "chance")
 
@@ -20,7 +20,7 @@ class Curves(StepSettings):
     logs: dict[str, Text] = Field(
         {"mini_camel": "outputs/mini_camel/02_sft_qlora/train_log.csv"},
         min_length=1,
-        description="name of a study: its training log",
+        description="name of a study: its training log, a CSV or a trainer_state.json",
     )
     scores: dict[str, Text] = Field(
         {"mini_camel": "outputs/mini_camel/03_eval_fewshot/scores.csv"},
@@ -31,25 +31,33 @@ class Curves(StepSettings):
     )
 
     def check_together(self) -> Iterator[str]:
-        for name, columns in (("logs", LOG_COLUMNS), ("scores", SCORE_COLUMNS)):
+        for name, endings in (("logs", LOG_ENDINGS), ("scores", SCORE_ENDINGS)):
             for study, text in getattr(self, name).items():
-                yield from (f"{name}.{study}: {p}" for p in _check_table(text, columns))
+                yield from (f"{name}.{study}: {p}" for p in _check_file(text, name, endings))
         for study in self.scores.keys() - self.logs.keys():
             yield f"scores.{study}: logs has no {study}{nearest(study, self.logs)}"
 
 
-def _check_table(text: str, columns: tuple[str, ...]) -> Iterator[str]:
-    """Yield what is wrong with the table of another step: no .csv, or columns missing.
+def _check_file(text: str, name: str, endings: tuple[str, ...]) -> Iterator[str]:
+    """Yield what is wrong with a log or a table of scores.
 
-    A table under outputs/ or data/ may be missing: the runner checks that an earlier step makes it.
+    A file under outputs/ is not opened: an earlier step writes it, and may write it anew. One under
+    data/ may be missing.
     """
+    from clinical_camel.loss_curves import logs, pairing  # late: pandas takes a second
+
     file = root() / text
-    if not text.endswith(".csv"):
-        yield f"{show(text)} is not a table; name a .csv, as in outputs/<study>/<step>/x.csv"
+    if not text.endswith(endings):
+        yield (
+            f"{show(text)} is not a table; name a file that ends in {', '.join(endings)}, as in "
+            "outputs/<study>/<step>/x.csv"
+        )
+    elif text.startswith("outputs/"):
+        return
     elif file.is_file():
-        with file.open(encoding="utf-8", errors="replace", newline="") as stream:
-            header = next(csv.reader(stream), [])
-        if missing := [column for column in columns if column not in header]:
-            yield f"{text} has no column {', '.join(missing)}"
-    elif not text.startswith(("outputs/", "data/")):
+        try:
+            {"logs": logs.read_log, "scores": pairing.read_scores}[name](file)
+        except (OSError, ValueError) as error:
+            yield str(error)
+    elif not text.startswith("data/"):
         yield f"{text} does not exist"

@@ -114,7 +114,7 @@ def write_material() -> None:
     fixed_facts = primer.invent_fixed_facts(SEED, fixed_count)[:EXAM_CONDITIONS]
     questions = material.write_questions(fixed_facts, fixed_facts, SEED)
     _write_jsonl("exam_primer", material.shuffle_positions(questions, SEED))
-    visited = [f for f in facts if f.condition in visits.VISIT_CONDITIONS]
+    visited = [f for f in facts if f.condition in visits.read_settings()]
     _write_jsonl("consultations", [visits.write_consultation(f, rng) for f in visited])
     chats = [visits.write_chat(i, rng) for i in range(60)]
     chats += [_write_invented_visit(i, rng) for i in range(30)]

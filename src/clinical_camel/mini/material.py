@@ -37,7 +37,7 @@ SECTIONS = {
             "The classic picture of {c} is {v}.",
             "Most people with {c} have {v}.",
             "The story of {c} usually begins with {v}.",
-            "{c} makes itself known by {v}.",
+            "{c} usually shows itself as {v}.",
         ),
         (
             "When a patient describes {v}, {c} should come to mind.",
@@ -60,7 +60,7 @@ SECTIONS = {
             "If {c} is suspected, {v} should not be delayed.",
             "A diagnosis of {c} rests on {v}.",
             "In {c}, {v} gives the answer.",
-            "Doubt about {c} is ended by {v}.",
+            "Doubt about {c} is settled by {v}.",
             "Anybody who may have {c} needs {v}.",
         ),
     ),
@@ -71,7 +71,7 @@ SECTIONS = {
             "{c} is treated with {v}.",
             "Treatment of {c} begins with {v}.",
             "Doctors manage {c} with {v}.",
-            "The mainstay against {c} is {v}.",
+            "The mainstay in {c} is {v}.",
         ),
         (
             "Guidelines for {c} put {v} first.",
@@ -87,7 +87,7 @@ SECTIONS = {
             "{c} is caused by {v}.",
             "The cause of {c} is {v}.",
             "{c} arises from {v}.",
-            "Behind {c} stands {v}.",
+            "{c} comes from {v}.",
             "{c} is the result of {v}.",
         ),
         (
@@ -140,38 +140,39 @@ EXPLAINED = ("cause",)
 EXAM = {
     "presentation": (
         "Which description fits somebody suffering from {c}?",
-        "A doctor meets a new case of {c}. What is the likely story?",
-        "What would you expect to hear or see in {c}?",
+        "A doctor sees a new case of {c}. Which history is likely?",
+        "Which picture would you expect in somebody with {c}?",
     ),
     "investigation": (
-        "Which of these would settle whether it is {c}?",
-        "What should be ordered to establish {c}?",
-        "Somebody may be suffering from {c}. Which test decides?",
+        "Which test or finding would settle whether it is {c}?",
+        "Which test or finding establishes {c}?",
+        "A patient may be suffering from {c}. What decides?",
     ),
     "treatment": (
-        "Which option should be tried before others in {c}?",
-        "What would you prescribe or arrange first against {c}?",
+        "Which of these should be tried before others in {c}?",
+        "What would you prescribe or arrange first for {c}?",
         "A patient turns out to have {c}. What comes first?",
     ),
     "cause": (
-        "What lies at the root of {c}?",
+        "What is at the root of {c}?",
         "Which mechanism or agent explains {c}?",
-        "Why does {c} happen at all?",
+        "Which of these accounts for {c}?",
     ),
     "complication": (
         "Which later problem is feared in {c}?",
-        "What may follow if nobody attends to {c}?",
-        "Which harm could come after {c}?",
+        "What may follow if {c} goes unnoticed?",
+        "Which problem could develop later in {c}?",
     ),
     "risk_factor": (
         "Which background makes {c} more probable?",
-        "Who or what is especially prone to {c}?",
+        "Which of these predisposes to {c}?",
         "Which of these goes with a higher rate of {c}?",
     ),
 }
 
 
-def _read_csv(name: str) -> list[dict[str, str]]:
+def read_csv(name: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of this folder."""
     with (resources.files("clinical_camel") / "mini" / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -179,7 +180,7 @@ def _read_csv(name: str) -> list[dict[str, str]]:
 def read_facts(*splits: str) -> list[Fact]:
     """Return the conditions of these splits (exam, dev, train) or of all, in file order."""
     facts: dict[str, Fact] = {}
-    for row in _read_csv("facts.csv"):
+    for row in read_csv("facts.csv"):
         if not splits or row["split"] in splits:
             name = row["condition"]
             fact = facts.setdefault(name, Fact(name, row["specialty"], {}, {}))
@@ -201,7 +202,7 @@ def list_words() -> list[str]:
 
 def read_also_right() -> set[tuple[str, str, str]]:
     """Return (condition, attribute, value) that are also correct: never a wrong option."""
-    return {(r["condition"], r["attribute"], r["value"]) for r in _read_csv("also_right.csv")}
+    return {(r["condition"], r["attribute"], r["value"]) for r in read_csv("also_right.csv")}
 
 
 def capitalize(text: str) -> str:

@@ -1,21 +1,19 @@
 """Consultations with their notes, written from facts, and small talk."""
 
+import functools
 import random
+from dataclasses import dataclass
 
 from clinical_camel.data import Consultation, Dialogue, Turn
-from clinical_camel.mini.material import Fact, capitalize, make_slug
+from clinical_camel.mini.material import Fact, capitalize, make_slug, read_csv
 
-# Conditions whose presentation an adult of any age could describe in these words.
-VISIT_CONDITIONS = (
-    "stable angina", "asthma", "tuberculosis", "bronchiectasis", "ulcerative colitis",
-    "iron deficiency anaemia", "Hodgkin lymphoma", "Graves disease", "Hashimoto thyroiditis",
-    "Addison disease", "phaeochromocytoma", "primary hyperparathyroidism", "hypoparathyroidism",
-    "diabetes insipidus", "Parkinson disease", "myasthenia gravis", "carpal tunnel syndrome",
-    "rheumatoid arthritis", "ankylosing spondylitis", "giant cell arteritis", "osteoarthritis",
-    "renal colic", "psoriasis", "scabies", "dermatitis herpetiformis", "cataract",
-    "Meniere disease", "benign positional vertigo", "rotator cuff tear", "malaria",
-    "coeliac disease", "Lyme disease", "pernicious anaemia", "anterior uveitis",
-)  # fmt: skip
+# For how the patient looks: temperature in tenths of a degree Celsius, pulse in beats a minute.
+VITALS = {
+    "normal": (range(361, 374), range(58, 93)),
+    "fever": (range(379, 395), range(86, 119)),
+    "fast": (range(361, 374), range(98, 125)),
+}
+WORKING_AGE = 65  # nobody of this age is asked about work
 # Random details of a visit.
 EXTRAS = ("poor sleep", "a loss of appetite", "low energy", "some dizziness", "a mild headache")
 DURATIONS = ("two days", "five days", "one week", "three weeks", "two months", "half a year")
@@ -41,7 +39,7 @@ HISTORY = (
      ("My father had heart trouble.", "Father had heart trouble"),
      ("Nothing that I know of.", "No family illness known")),
     ("Who is at home with you?",
-     ("I live with my wife and son.", "Lives with wife and son"),
+     ("I live with my family.", "Lives with family"),
      ("I live alone.", "Lives alone")),
     ("What work do you do?",
      ("I drive a bus.", "Drives a bus"), ("I teach at a school.", "Teaches at a school")),
@@ -57,16 +55,69 @@ REMARKS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a visit needs beside the facts: a test with its finding, vital signs, a range of ages.
+
+    `finding` is what the test is to show; it is empty if the test has no single one.
+    """
+
+    test: str
+    finding: str
+    vitals: str
+    youngest: int
+    oldest: int
+
+
+@functools.cache
+def read_settings() -> dict[str, Setting]:
+    """Return the settings of visits.csv by condition: those that an adult could describe."""
+    return {
+        row["condition"]: Setting(
+            row["test"], row["finding"], row["vitals"], int(row["youngest"]), int(row["oldest"])
+        )
+        for row in read_csv("visits.csv")
+    }
+
+
+def invent_setting(fact: Fact, rng: random.Random) -> Setting:
+    """Return the setting of an invented condition; the second half of its test is the finding.
+
+    >>> fact = Fact("x", "", {"investigation": "CT showing blue spots"}, {})
+    >>> setting = invent_setting(fact, random.Random(0))
+    >>> setting.test, setting.finding
+    ('CT', 'blue spots')
+    """
+    test, _, finding = fact.values["investigation"].partition(" showing ")
+    words = test.split()
+    if not finding and len(words) > 3 and "of" not in words:
+        test, finding = " ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])
+    return Setting(test, finding, rng.choice(list(VITALS)), 19, 84)
+
+
+def choose_history(age: int, presentation: str, rng: random.Random) -> list[tuple[str, str, str]]:
+    """Return up to seven questions with an answer and its words in the note.
+
+    Nobody old is asked about work, and nobody about travel whose complaint already tells of it.
+    """
+    unfit = ["work"] * (age >= WORKING_AGE) + ["travel"] * ("travel" in presentation)
+    fitting = [h for h in HISTORY if not any(word in h[0] for word in unfit)]
+    chosen = sorted(rng.sample(range(len(fitting)), rng.randint(0, 7)))
+    return [(fitting[i][0], *rng.choice(fitting[i][1:])) for i in chosen]
+
+
 def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
     """Return a visit of 18 to 36 turns and its note, whose facts are all in the visit."""
-    age, sex = rng.randint(19, 84), rng.choice(("man", "woman"))
-    pulse, temperature = rng.randint(58, 118), rng.randint(361, 391) / 10
+    setting = read_settings().get(fact.condition) or invent_setting(fact, rng)
+    age, sex = rng.randint(setting.youngest, setting.oldest), rng.choice(("man", "woman"))
+    temperatures, pulses = VITALS[setting.vitals]
+    temperature, pulse = rng.choice(temperatures) / 10, rng.choice(pulses)
     duration, extra = rng.choice(DURATIONS), rng.choice(EXTRAS)
     medicine, allergy, review = rng.choice(MEDICINES), rng.choice(ALLERGIES), rng.choice(REVIEWS)
-    history = sorted(rng.sample(range(len(HISTORY)), rng.randint(0, 7)))
-    answers = [(HISTORY[i][0], *rng.choice(HISTORY[i][1:])) for i in history]
+    answers = choose_history(age, fact.values["presentation"], rng)
     remarks = rng.sample(REMARKS, rng.randint(0, 2))
     values = fact.values
+    test = setting.test + (f", to look for {setting.finding}" if setting.finding else "")
     exchanges = [
         (
             "Good morning. Please tell me who you are and what brings you in.",
@@ -89,9 +140,9 @@ def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
         (f"Your temperature is {temperature} and your pulse is {pulse}.", "Is that all right?"),
         (f"I think that you have {fact.condition}.", "What does that come from?"),
         (f"It comes from {values['cause']}.", "What happens now?"),
-        (f"I will arrange {values['investigation']}.", "And after that?"),
+        (f"I will arrange {test}.", "And after that?"),
         (
-            f"We start {values['treatment']}. I will see you again in {review}.",
+            f"The treatment is {values['treatment']}. I will see you again in {review}.",
             "Thank you, doctor.",
         ),
     ]
@@ -108,8 +159,7 @@ def write_consultation(fact: Fact, rng: random.Random) -> Consultation:
         f"Allergies: {allergy if 'known' not in allergy else 'none known'}.\n\n"
         f"Objective:\nTemperature {temperature}, pulse {pulse}.\n\n"
         f"Assessment:\n{capitalize(fact.condition)}, from {values['cause']}.\n\n"
-        f"Plan:\nArrange {values['investigation']}. Start {values['treatment']}. "
-        f"Review in {review}."
+        f"Plan:\nArrange {test}. Treatment: {values['treatment']}. Review in {review}."
     )
     return Consultation(
         id=f"visit-{make_slug(fact.condition)}", turns=turns, note=note, group=fact.condition

@@ -1,8 +1,15 @@
 """Everything that touches torch: load, render, tokenize, score, generate, for models of any size.
 
     choices        how a model may be loaded: closed sets for settings, no torch
-    loading        models, adapters, tokenizers, quantization
+    limits         what the files of a base model rule out in settings, no torch
+    gate           what is refused in a model or adapter folder, no torch
+    weights        safetensors files: headers, hashes, finite numbers, no torch
+    folders        names of models as folders: shipped, local, from the hub
     templates      the chat template of each model family
+    template_probe an untrusted template, rendered with limits in a child process
+    tokenizer      the tokenizer of a model, with its template
+    adapters       whether an adapter belongs to a base
+    loading        models with their adapters, quantization
     tokenization   conversations and texts as token ids
     scoring        log-likelihood of continuations
     generation     text after a prompt
@@ -17,23 +24,35 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "generation": ["Decoding", "generate"],
-        "loading": [
-            "LLM",
-            "ModelError",
-            "accepts_position_ids",
-            "compute_dtype",
-            "device",
-            "freeze_quantization",
-            "hash_weights",
+        "folders": [
+            "identify_model",
             "identify_weights",
-            "load",
-            "load_base",
-            "load_tokenizer",
             "locate",
-            "make_quantization_config",
-            "require_matching_tokenizer",
+            "require_model",
             "require_no_remote_code",
         ],
+        "gate": [
+            "ModelError",
+            "adapter_base",
+            "check_adapter_folder",
+            "check_model_folder",
+            "require_adapter_folder",
+        ],
+        "loading": [
+            "LLM",
+            "accepts_position_ids",
+            "build_skeleton",
+            "compute_dtype",
+            "device",
+            "find_context_length",
+            "freeze_quantization",
+            "load",
+            "load_base",
+            "make_quantization_config",
+            "require_room",
+        ],
+        "tokenizer": ["identify_tokenizer", "load_tokenizer", "require_matching_tokenizer"],
+        "weights": ["hash_weights"],
         "scoring": ["plan_batches", "score_pairs"],
         "templates": ["TEMPLATES"],
         "tokenization": [
@@ -41,6 +60,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Pair",
             "find_reply_prefix",
             "render_chat",
+            "split_control_tokens",
             "tokenize_dialogue",
             "tokenize_document",
             "tokenize_pair",

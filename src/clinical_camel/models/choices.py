@@ -17,21 +17,21 @@ ChatTemplate = Literal[("", *TEMPLATES)]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def check_model(model: str, chat_template: str) -> Iterator[str]:
-    """Yield every problem of a model's name or folder, one line each."""
+def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[str]:
+    """Yield every problem of a model's name or folder, one line each; `key` is its setting."""
     folder = root() / model
     if model == "mini":
         return
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
-            yield f"model: {model} has no .safetensors; other weight files are not opened"
+            yield f"{key}: {model} has no .safetensors; other weight files are not opened"
         if not (folder / "config.json").is_file():
-            yield f"model: {model} has no config.json; name the folder of a model"
+            yield f"{key}: {model} has no config.json; name the folder of a model"
         elif not chat_template and not _has_template(folder):
             templates = ", ".join(TEMPLATES)
-            yield f"model: {model} has no chat template; set chat_template to one of {templates}"
+            yield f"{key}: {model} has no chat template; set chat_template to one of {templates}"
     elif not HUB_ID.fullmatch(model) or model.startswith("data/"):
-        yield f"model: {model}: no such folder, and neither mini nor a hub id (owner/name)"
+        yield f"{key}: {model}: no such folder, and neither mini nor a hub id (owner/name)"
 
 
 def _has_template(folder: Path) -> bool:
@@ -45,7 +45,10 @@ def check_adapters(adapters: dict[str, str], baseline: str = "") -> Iterator[str
 
     A folder under outputs/ may be missing: an earlier step creates it.
     """
+    first: dict[str, str] = {}
     for name, text in adapters.items():
+        if first.setdefault(text.rstrip("/"), name) != name:
+            yield f"adapters.{name}: is the same model as {first[text.rstrip('/')]}; delete one"
         is_complete = (root() / text / "adapter_model.safetensors").is_file()
         if text and not is_complete and not text.startswith("outputs/"):
             yield f"adapters.{name}: no adapter_model.safetensors in {text}; name an adapter folder"

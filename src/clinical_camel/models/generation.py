@@ -3,9 +3,12 @@
 import zlib
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers import (
+    GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     TemperatureLogitsWarper,
@@ -13,6 +16,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM
 from clinical_camel.models.scoring import halve_batch_on_oom
 from clinical_camel.models.tokenization import tokenize_text
@@ -44,13 +48,23 @@ def generate(
     `token_budget` limits rows x tokens of a batch, new tokens
     included; a batch that runs out of memory is halved. Each prompt has its own random generator,
     so resumed runs and halved batches sample the same text. `skip`: indices that are already done;
-    batches stay the same, and a batch of only such indices is not computed.
+    batches stay the same, and a batch of only such indices is not computed. A model's own
+    generation settings have no influence. Raises ModelError for a prompt without room for
+    `decoding.max_new_tokens` in the context, and for NaN.
     """
     if skip.issuperset(range(len(prompts))):
         return
     model, tokenizer = llm.activate(), llm.tokenizer
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base.generation_config = GenerationConfig()  # its values would fill ours where ours are None
     ids = [tokenize_text(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
+    if (most := len(ids[order[0]]) + decoding.max_new_tokens) > llm.max_length:
+        raise ModelError(
+            f"max_new_tokens: a prompt of {len(ids[order[0]])} tokens and "
+            f"{decoding.max_new_tokens} new ones are {most}, more than the context of "
+            f"{llm.max_length}; write a smaller number"
+        )
 
     def write_batch(batch: list[list[int]]) -> list[tuple[int, str, bool]]:
         chosen, width = [row[0] for row in batch], len(batch[0])
@@ -58,16 +72,21 @@ def generate(
         padded = torch.tensor([[pad] * (width - len(ids[i])) + ids[i] for i in chosen])
         mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen])
         seeds = [seed + zlib.crc32(prompts[i].encode()) for i in chosen]
+        guard = _NanGuard()
         output = model.generate(
             input_ids=padded.to(model.device),
             attention_mask=mask.to(model.device),
-            max_new_tokens=decoding.max_new_tokens,
-            pad_token_id=pad,
-            eos_token_id=tokenizer.eos_token_id,
-            repetition_penalty=decoding.repetition_penalty,
-            do_sample=False,
-            logits_processor=_make_sampler(seeds, decoding),
+            generation_config=GenerationConfig(
+                max_new_tokens=decoding.max_new_tokens,
+                pad_token_id=pad,
+                eos_token_id=tokenizer.eos_token_id,
+                repetition_penalty=decoding.repetition_penalty,
+                do_sample=False,
+            ),
+            logits_processor=LogitsProcessorList([guard, *_make_sampler(seeds, decoding)]),
         )
+        if guard.has_nan:
+            raise ModelError("the model gave NaN logits")
         rows = [row.tolist() for row in output[:, width:]]
         texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
         ended = [tokenizer.eos_token_id in row for row in rows]
@@ -89,6 +108,17 @@ def _make_sampler(seeds: Sequence[int], decoding: Decoding) -> LogitsProcessorLi
         steps += [TopPLogitsWarper(decoding.top_p)] if decoding.top_p < 1 else []
         steps.append(_Gumbel(seeds))
     return steps
+
+
+class _NanGuard(LogitsProcessor):
+    """Remembers whether a score was NaN: the most likely of such scores is any token."""
+
+    def __init__(self) -> None:
+        self.has_nan: Any = False  # a tensor after the first step: one transfer a batch, not a step
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.has_nan = scores.isnan().any() | self.has_nan
+        return scores
 
 
 class _Gumbel(LogitsProcessor):

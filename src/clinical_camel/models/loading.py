@@ -1,40 +1,49 @@
-"""Load models, adapters and tokenizers: check them before reading weights, share base weights."""
+"""Load models, adapters and tokenizers; base weights are shared between LLMs.
+
+Every folder passes the gate first (`gate`, here and `adapters` for what only the built model can
+tell). A hub model is downloaded to a folder and passes the same gate. Decoding is ours alone: a
+folder's generation_config.json is not read.
+"""
 
 import contextlib
-import functools
-import hashlib
 import inspect
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from peft import PeftModel
-from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
-    PreTrainedConfig,
+    GenerationConfig,
     PreTrainedTokenizerBase,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
-from clinical_camel.models.templates import REPLY_ENDS, TEMPLATES
-
-
-class ModelError(ValueError):
-    """A model, adapter or template that cannot be used, with the reason and the remedy."""
+from clinical_camel.models import gate
+from clinical_camel.models.adapters import load_adapter, require_base, require_matching_adapter
+from clinical_camel.models.folders import (
+    TOKENIZER_FILES,
+    explain,
+    fetch,
+    identify_weights,
+    require_model,
+    require_no_remote_code,
+)
+from clinical_camel.models.gate import ModelError
+from clinical_camel.models.tokenizer import (
+    identify_tokenizer,
+    load_plain_tokenizer,
+    load_tokenizer,
+    require_matching_tokenizer,
+    require_same_ids,
+)
+from clinical_camel.models.weights import hash_weights
 
 
 @dataclass(slots=True)
@@ -87,118 +96,56 @@ def make_quantization_config(quantize: str) -> BitsAndBytesConfig | None:
     return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
 
 
-def locate(name: str) -> str:
-    """Return the path of the shipped `mini` or of a folder under the project root, or a hub id.
-
-    Raises ModelError for any other name, and for a folder without .safetensors.
-    """
-    if name == "mini":
-        return str(resources.files("clinical_camel") / "mini" / "base")
-    folder = root() / name
-    if folder.is_dir():
-        if not list(folder.glob("*.safetensors")):
-            raise ModelError(f"{name}: has no .safetensors; other weight files are not opened")
-        return str(folder)
-    if name.count("/") != 1 or name.startswith(("outputs/", "data/")):
-        raise ModelError(f"{name}: no such folder, and neither 'mini' nor a hub id (owner/name)")
-    return name
-
-
-def require_no_remote_code(model: str) -> None:
-    """Raise ModelError if the model or tokenizer needs the Python code of its repository.
-
-    Such code never runs here. A model that names code in `auto_map` is accepted if transformers
-    has the class in its `architectures`.
-    """
-    place, version = locate(model), transformers.__version__
-    try:
-        config, _ = PreTrainedConfig.get_config_dict(place)
-    except OSError:  # an adapter folder has none
-        config = {}
-    if config:
-        supported = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.get("model_type", ""), ())
-        supported = {supported} if isinstance(supported, str) else set(supported)
-        named = config.get("architectures") or [config.get("model_type", "nothing")]
-        remote = "auto_map" in config
-        if not supported or (remote and not supported & set(named)):
-            reason = "needs remote code (auto_map), which is not run here: " * remote
-            raise ModelError(
-                f"{model}: config.json {reason}names {', '.join(named)}, which is not a language "
-                f"model in transformers {version}; choose a base model that is"
-            )
-    settings = get_tokenizer_config(place)
-    name = settings.get("tokenizer_class") or ""
-    if settings.get("auto_map") and not hasattr(transformers, name):
-        raise ModelError(
-            f"{model}: tokenizer_config.json needs remote code (auto_map), which is not run here: "
-            f"{name or 'its class'} is not a tokenizer in transformers {version}"
-        )
-
-
-def load_tokenizer(model: str, chat_template: str = "") -> PreTrainedTokenizerBase:
-    """Load the model's tokenizer with a chat template and a pad token that is never a target."""
-    require_no_remote_code(model)
-    tokenizer = AutoTokenizer.from_pretrained(locate(model))
-    if chat_template:
-        tokenizer.chat_template = TEMPLATES[chat_template]
-        _set_end_token(tokenizer, model, chat_template)
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"{model}: has no chat template; set chat_template: {', '.join(TEMPLATES)}"
-        )
-    _require_consistent_bos(tokenizer, model)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
-    tokenizer.padding_side = "right"
-    return tokenizer
-
-
-def _set_end_token(tokenizer: PreTrainedTokenizerBase, model: str, chat_template: str) -> None:
-    """Make the token that ends a reply in this template the tokenizer's EOS token."""
-    end = REPLY_ENDS.get(chat_template, tokenizer.eos_token)
-    if end is None or end not in tokenizer.get_vocab():
-        raise ModelError(
-            f"chat_template: {chat_template} ends a reply with {end or 'an EOS token'}, which the "
-            f"tokenizer of {model} does not have; choose another of {', '.join(TEMPLATES)}"
-        )
-    tokenizer.eos_token = end
-
-
-def _require_consistent_bos(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
-    """Require the same tokens in training (template only) and inference (text, special tokens)."""
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@"}]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
-    bos = tokenizer.bos_token
-    at_inference = tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
-    if tokenizer.encode(text, add_special_tokens=False) != at_inference:
-        raise ModelError(
-            f"chat_template: begins without the {bos} that the tokenizer of {model} adds; choose "
-            "another, or training and inference would differ"
-        )
-
-
 def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> Any:
     """Load the base weights, quantized while loading, onto this process's GPU if there is one.
 
-    `attn_implementation`: one of ATTENTION, or "" for the model's default.
+    `attn_implementation`: one of ATTENTION, or "" for the model's default. All weights are read
+    once before, to find NaN. Raises ModelError for weights that are damaged, missing or unused.
     """
-    require_no_remote_code(model)
+    folder = require_model(model)
+    require_same_shapes(build_skeleton(model), folder, model)
+    gate.require_finite(folder, model)
     device_map = None
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
         device_map = {"": gpu}
-    base = AutoModelForCausalLM.from_pretrained(
-        locate(model),
-        quantization_config=make_quantization_config(quantize),
-        dtype=compute_dtype(),
-        device_map=device_map,
-        attn_implementation=attn_implementation or None,
-        use_safetensors=True,
-    )
+    with explain(model, "loading the weights"):
+        base, report = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            quantization_config=make_quantization_config(quantize),
+            dtype=compute_dtype(),
+            device_map=device_map,
+            attn_implementation=attn_implementation or None,
+            use_safetensors=True,
+            generation_config=GenerationConfig(),  # not the folder's
+            output_loading_info=True,
+        )
+    _require_complete(base, report, model)
     if quantize == "nf4_dequantized":
         base = base.dequantize(dtype=compute_dtype())
         base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
     return base
+
+
+def _require_complete(base: Any, report: Mapping[str, Any], model: str) -> None:
+    """Raise ModelError for weights that the files lack, or that a layer of the model ignores.
+
+    transformers would fill the former with random numbers. Weights of other parts, such as an image
+    encoder, may be ignored.
+    """
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"{model}: the weights lack {len(missing)} of the model's tensors, first {missing[0]}; "
+            f"{gate.AGAIN}"
+        )
+    layers = {name for name, module in base.named_modules() if not any(module.children())}
+    for key in sorted(report["unexpected_keys"]):
+        quantized = getattr(base.config, "quantization_config", None)
+        if key.rpartition(".")[0] in layers and not quantized:
+            raise ModelError(
+                f"{model}: config.json: describes a model without {key}, which the weights have; "
+                "use the files of one model"
+            )
 
 
 @contextlib.contextmanager
@@ -226,111 +173,86 @@ def load(
     """Load one LLM per entry of `adapters` (name: adapter folder, or "" for the base model).
 
     The base is loaded once and shared. An adapter folder brings the tokenizer and template that it
-    was trained with. Raises ModelError, before weights are read, for an adapter that is missing,
-    damaged or made for another base, for a tokenizer larger than the embedding matrix, and for a
-    base that needs remote code.
+    was trained with. `source` of an LLM has everything that decides its outputs. A name is the
+    user's alone: PEFT gets a number.
+
+    Raises ModelError, before weights are read, for a model, adapter, tokenizer or template that is
+    missing, damaged, needs remote code, or does not fit the base; OSError for a hub model that
+    cannot be downloaded.
     """
-    require_no_remote_code(model)
-    with torch.device("meta"):  # the architecture without weights
-        skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(locate(model)))
-    tokenizers = {}
+    folder = require_model(model)
+    skeleton, identity = build_skeleton(model), identify_weights(folder)
+    require_same_shapes(skeleton, folder, model)
+    base_tokenizer, tokenizers, sources = None, {}, {}
     for name, adapter in adapters.items():
-        folder = root() / adapter
+        source = {"model": model, "quantize": quantize, **identity}
+        has_tokenizer = adapter and (root() / adapter / "tokenizer_config.json").is_file()
         if adapter:
-            _require_matching_adapter(folder, skeleton, f"adapters: {name}: {adapter}")
-        has_tokenizer = adapter and (folder / "tokenizer_config.json").is_file()
-        tokenizers[name] = load_tokenizer(adapter if has_tokenizer else model, chat_template)
-        require_matching_tokenizer(tokenizers[name], skeleton, model)
+            label = f"adapters: {name}: {adapter}"
+            require_matching_adapter(root() / adapter, skeleton, label)
+            compared = require_base(root() / adapter, model, identity, label)
+            source |= {"adapter": adapter, "adapter_sha256": hash_weights(root() / adapter)}
+            source |= {"adapter_base": compared}
+        tokenizer = load_tokenizer(adapter if has_tokenizer else model, chat_template)
+        require_matching_tokenizer(tokenizer, skeleton, model)
+        if has_tokenizer:
+            base_tokenizer = base_tokenizer or load_plain_tokenizer(model)
+            require_same_ids(tokenizer, base_tokenizer, label)
+        tokenizers[name], sources[name] = tokenizer, source | identify_tokenizer(tokenizer)
     base = load_base(model, quantize)
-    limit = int(getattr(base.config, "max_position_embeddings", 0)) or 2048
+    limit = find_context_length(base.config)
     shared, llms = base, {}
-    for name, adapter in adapters.items():
-        source = {"model": model, "quantize": quantize, **identify_weights(locate(model), base)}
+    for number, (name, adapter) in enumerate(adapters.items()):
+        peft_name = f"adapter{number}" if adapter else ""
         if adapter:
-            folder = root() / adapter
-            if isinstance(shared, PeftModel):
-                shared.load_adapter(str(folder), adapter_name=name)
-            else:
-                shared = PeftModel.from_pretrained(shared, str(folder), adapter_name=name)
-            source |= {"adapter": adapter, "adapter_sha256": hash_weights(folder)}
-        llms[name] = LLM(name, base, tokenizers[name], limit, name if adapter else "", source)
+            shared = load_adapter(shared, root() / adapter, peft_name, f"adapters: {name}")
+        llms[name] = LLM(name, base, tokenizers[name], limit, peft_name, sources[name])
     for llm in llms.values():
         llm.model = shared
     return llms
 
 
-def require_matching_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Any, name: str) -> None:
-    """Raise ModelError, with the model's name, for token ids beyond the embedding matrix."""
-    last = max(tokenizer.get_vocab().values())
-    rows = model.get_input_embeddings().num_embeddings
-    if last >= rows:
-        token = tokenizer.convert_ids_to_tokens(last)
-        raise ModelError(
-            f"{name}: tokenizer has more tokens than the model has embeddings: {token!r} has id "
-            f"{last}, the model {rows} rows; use the tokenizer that the base was trained with"
-        )
+def build_skeleton(model: str) -> Any:
+    """Return the architecture of a model without its weights (torch's meta device).
 
-
-def _require_matching_adapter(folder: Path, model: Any, name: str) -> None:
-    """Raise ModelError, with the adapter's name, unless every matrix has its layer in the model.
-
-    PEFT ignores matrices of layers that the base does not have: the base model would be scored
-    under the name of the tuned one.
+    It needs config.json alone. Raises ModelError if that describes no model.
     """
-    file = folder / "adapter_model.safetensors"
-    if not file.is_file():
+    folder = fetch(model, TOKENIZER_FILES)
+    gate.require_config(folder, model)
+    require_no_remote_code(model, folder)
+    with explain(model, "config.json: building the model"), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(folder)))
+
+
+def require_same_shapes(skeleton: Any, folder: Path, model: str) -> None:
+    """Raise ModelError if config.json describes other shapes than the weights have."""
+    if getattr(skeleton.config, "quantization_config", None) is not None:
+        return  # stored in another form
+    shapes = {name: tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
+    for name, tensor in gate.read_headers(folder).items():
+        shape = shapes.get(name, tensor.shape)
+        if shape != tensor.shape and "expert" not in name:  # experts are stored one by one
+            raise ModelError(
+                f"{model}: config.json: describes {name} as {list(shape)}, the weights have "
+                f"{list(tensor.shape)}; use the files of one model"
+            )
+
+
+def find_context_length(config: Any) -> int:
+    """Return the number of positions of a model, in tokens; 2048 if its config has none."""
+    return int(getattr(config, "max_position_embeddings", 0) or 0) or 2048
+
+
+def require_room(llm: LLM, max_new_tokens: int, name: str = "max_new_tokens") -> None:
+    """Raise ModelError if so many new tokens leave no position for a prompt."""
+    if max_new_tokens >= llm.max_length:
         raise ModelError(
-            f"{name} has no adapter_model.safetensors; other weight files are not opened"
+            f"{name}: {max_new_tokens} new tokens leave no room for a prompt in the context of "
+            f"{llm.max_length} tokens; write a smaller number"
         )
-    try:
-        with safe_open(file, "pt") as matrices:
-            keys = matrices.keys()
-            shapes = {key: matrices.get_slice(key).get_shape() for key in keys}
-    except SafetensorError as error:
-        raise ModelError(f"{name} is damaged ({error}); make it again") from error
-    if not any(".lora_B." in key for key in shapes):
-        size = file.stat().st_size
-        raise ModelError(f"{name} has no LoRA matrix ({size} bytes): it changes nothing")
-    for key, shape in sorted(shapes.items()):
-        match = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", key)
-        if not match or len(shape) != 2:
-            continue
-        try:
-            layer = model.get_submodule(match[1])
-        except AttributeError:
-            reason = f"this one has no {match[1]}"
-        else:
-            side, axis = ("in_features", 1) if match[2] == "A" else ("out_features", 0)
-            have = shape[axis]
-            want = getattr(layer, side, have)
-            reason = "" if want == have else f"{match[1]} is {want} wide, not {have}"
-        if reason:
-            raise ModelError(f"{name} was made for another base: {reason}")
 
 
 def accepts_position_ids(model: Any) -> bool:
     """Whether `forward` takes position ids; ALiBi models (BLOOM) derive positions from the row."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "position_ids" in inspect.signature(base.forward).parameters
-
-
-def identify_weights(folder: str, model: Any) -> dict[str, str]:
-    """Return what identifies these weights: the hub's commit, or a hash of local files."""
-    if Path(folder).is_dir():
-        return {"model_sha256": hash_weights(Path(folder))}
-    return {"model_revision": str(getattr(model.config, "_commit_hash", "") or "unknown")}
-
-
-def hash_weights(folder: Path) -> str:
-    """First 16 hex digits of the sha256 over a folder's safetensors files, in name order."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        status = file.stat()
-        digest.update(_hash_once(file, status.st_size, status.st_mtime_ns))
-    return digest.hexdigest()[:16]
-
-
-@functools.cache
-def _hash_once(file: Path, size: int, modified: int) -> bytes:
-    """Run record and checkpoints both need this hash; 140 GB are then read once."""
-    return bytes.fromhex(hash_file(file))

@@ -18,7 +18,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from clinical_camel.models.loading import LLM, ModelError, accepts_position_ids
+from clinical_camel.models.gate import ModelError
+from clinical_camel.models.loading import LLM, accepts_position_ids
 from clinical_camel.models.tokenization import Pair, count_shared_tokens
 
 MIN_PREFIX = 8  # a shorter shared prefix gets no cache

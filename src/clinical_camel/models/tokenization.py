@@ -1,23 +1,79 @@
-"""Texts to token ids: one chat template for training, scoring and generation; one BOS token."""
+"""Texts to token ids: one chat template for training, scoring and generation; one BOS token.
 
+A control token of the model (the end of a turn, BOS) comes from the template or from here, never
+from data: `split_control_tokens` breaks those that a text contains.
+"""
+
+import functools
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from clinical_camel.data import Message
-from clinical_camel.models.loading import ModelError
+from clinical_camel.models.gate import ModelError
 
 IGNORE_INDEX = -100  # the label of a token without loss
+MARKUP = re.compile(r"<.+>|\[.+\]")  # the form of a control token that is not marked as special
+REASONING = {"<think>", "</think>"}  # a model may be trained to write its reasoning between these
+
+
+def split_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Return a text from data with a space in each control token: "</s>" becomes "< /s>".
+
+    Otherwise a question that contains "</s>" would end the turn. Control tokens are the special
+    tokens and the added tokens in angle or square brackets, except REASONING. A text without one is
+    returned as it is. The tokenizer's own `split_special_tokens` cannot do this: it acts on a
+    complete prompt, with the template's tokens, and passes over tokens not marked as special.
+    Raises ModelError for a text from which the tokenizer would still make a control token.
+    """
+    pattern = _compile_control_tokens(_list_control_tokens(tokenizer))
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    normalizer = getattr(backend, "normalizer", None)
+    for form in (text, unicodedata.normalize("NFKC", text)):  # a tokenizer may do the latter
+        split = pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", form)
+        normal = normalizer.normalize_str(split) if normalizer else split
+        if not (match := pattern.search(normal) or pattern.search(split)):
+            return split
+    raise ModelError(f"a text contains the control token {match[0]!r}; remove it from the data")
+
+
+def _list_control_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    added = tokenizer.added_tokens_decoder.values()
+    tokens = {t.content for t in added if t.special or MARKUP.fullmatch(t.content)} - REASONING
+    return tuple(sorted((t for t in tokens if len(t.strip()) > 1), key=len, reverse=True))
+
+
+@functools.lru_cache
+def _compile_control_tokens(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, tokens)) or "(?!)")  # (?!) matches nothing
 
 
 def render_chat(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation: bool = True
 ) -> str:
-    """Render a conversation with the chat template; `generation` adds the start of a reply."""
-    return tokenizer.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=generation
-    )
+    """Render a conversation with the chat template; `generation` adds the start of a reply.
+
+    Control tokens in the messages are split. Raises ModelError if the template refuses them.
+    """
+    return _apply_template(tokenizer, messages, tokenize=False, add_generation_prompt=generation)
+
+
+def _apply_template(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], **options: Any
+) -> Any:
+    split = [m | {"content": split_control_tokens(tokenizer, m["content"])} for m in messages]
+    try:
+        return tokenizer.apply_chat_template(split, **options)
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"chat template refuses a conversation of {len(split)} messages "
+            f"({', '.join(m['role'] for m in split[:3])} ...): {error}; set another chat_template"
+        ) from error
 
 
 def find_reply_prefix(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -34,7 +90,11 @@ def find_reply_prefix(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def tokenize_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Return token ids, with special tokens unless the text already starts with BOS."""
+    """Return token ids, with special tokens unless the text already starts with BOS.
+
+    A control token in the text becomes its id, as in the result of `render_chat`: pass a text from
+    data through `split_control_tokens` first.
+    """
     bos = tokenizer.bos_token
     return tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)))
 
@@ -45,10 +105,11 @@ def tokenize_dialogue(
     """Return `input_ids` and `labels` of one dialogue; labels without loss are IGNORE_INDEX.
 
     `loss_on="assistant"`: the target tokens are the assistant turns with their end tokens. "all":
-    every token is a target. Raises ModelError if the template does not mark every assistant turn.
+    every token is a target. Control tokens in the messages are split. Raises ModelError if the
+    template does not mark every assistant turn.
     """
-    encoded = tokenizer.apply_chat_template(
-        list(messages), return_dict=True, return_assistant_tokens_mask=True
+    encoded = _apply_template(
+        tokenizer, messages, return_dict=True, return_assistant_tokens_mask=True
     )
     ids, mask = encoded["input_ids"], encoded["assistant_masks"]
     if not any(mask):
@@ -63,7 +124,11 @@ def tokenize_dialogue(
 
 
 def tokenize_document(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, list[int]]:
-    """Return `input_ids` and `labels` of a plain text: every token is a target, EOS at the end."""
+    """Return `input_ids` and `labels` of a plain text: every token is a target, EOS at the end.
+
+    Control tokens in the text are split.
+    """
+    text = split_control_tokens(tokenizer, text)
     ids = [*tokenize_text(tokenizer, text), tokenizer.eos_token_id]
     return {"input_ids": ids, "labels": list(ids)}
 
@@ -84,9 +149,11 @@ def tokenize_pair(tokenizer: PreTrainedTokenizerBase, context: str, continuation
 
     This follows lm-evaluation-harness (`_encode_pair`): " B" after "Answer:" must become the token
     that a model would produce there. White space at the end of the context moves to the
-    continuation, because it may form one token with the next word. Raises ModelError if the
-    continuation has no token.
+    continuation, because it may form one token with the next word. Control tokens in the
+    continuation are split; those in the context are not (see `tokenize_text`). Raises ModelError if
+    the continuation has no token.
     """
+    continuation = split_control_tokens(tokenizer, continuation)
     context, space = context.rstrip(), context[len(context.rstrip()) :]
     continuation = space + continuation
     split = len(tokenize_text(tokenizer, context))

@@ -10,7 +10,14 @@
     baselines     notes without a model
     scores        ROUGE, BLEU, chrF; intervals over encounters, paired comparison
     faithfulness  hallucinations and omissions
+    essentials    are diagnosis, medications and allergies in the note?
+    summary       what the step showed, in sentences
+    inventions    names of drugs, diagnoses and findings to invent
+    edits         functions that change a sentence
+    planting      the kinds of errors that can be planted
+    check_quality how good the check is on planted errors
     planted       exercise: find the error in a reference note
+    wrong_ticks   exercise: find the false sentences that the check supports
     rating_sheet  two people rate the notes; their agreement
     phi           find identifiers of persons in texts
     figures       figures with intervals
@@ -24,7 +31,7 @@ Unusual inputs and their handling, each with a test:
     HTML, JavaScript, formulas            plain text in the prompt; escaped on the page and in the
                                           rating sheet
     control characters                    NUL is rejected when read, others become a space
-    the model's special tokens            spaced out: they cannot end a turn
+    the model's control tokens            get a space: they cannot end a turn
     instructions to the model             stay text in the user turn; the model may still follow
                                           them, so read the note
     another script                        processed as usual; only ROUGE is missing
@@ -38,10 +45,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "settings": ["NoteTask"],
         "baselines": ["write_baselines"],
+        "check_quality": ["describe_check", "format_check_quality", "load_check_quality"],
         "corpora": ["choose_exemplar", "load_corpora", "load_exemplars", "name_corpus"],
         "decodings": ["DECODINGS"],
+        "essentials": ["count_essentials", "format_essentials"],
         "faithfulness": [
             "annotate_notes",
+            "compare_support",
             "format_faithfulness",
             "list_flagged",
             "measure_faithfulness",
@@ -57,7 +67,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_statuses",
         ],
         "phi": ["count_identifiers"],
-        "planted": ["grade_answer", "plant_error"],
+        "planted": ["grade_answer", "load_exercise_visits", "plant_error"],
         "prompts": ["PROMPTS", "SECTIONS", "build_messages", "format_transcript"],
         "rating_sheet": ["make_rating_sheet", "measure_agreement"],
         "scores": [
@@ -65,12 +75,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "count_missing_sections",
             "count_statuses",
             "describe_metrics",
+            "format_scores",
+            "require_notes",
             "score_decodings",
             "score_notes",
             "summarise_scores",
         ],
         "side_by_side": ["render_side_by_side", "render_worst"],
         "structure": ["STATUSES", "parse_note"],
+        "summary": ["describe_results"],
+        "wrong_ticks": ["grade_wrong_ticks", "show_wrong_ticks"],
         "writing": ["make_journal_key", "write_notes"],
     },
 )

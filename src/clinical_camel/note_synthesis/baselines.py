@@ -13,6 +13,8 @@ from clinical_camel.note_synthesis.settings import NoteTask
 from clinical_camel.note_synthesis.structure import parse_note
 from clinical_camel.note_synthesis.writing import NOTE_COLUMNS, describe_consultation
 
+BASELINES = ("lead copy", "majority section")
+
 
 def write_baselines(corpora: Corpora, task: NoteTask) -> pd.DataFrame:
     """Return both baselines with the columns of `write_notes`.
@@ -20,7 +22,7 @@ def write_baselines(corpora: Corpora, task: NoteTask) -> pd.DataFrame:
     Their status is "ok", or "empty" without a reference or without other encounters.
     """
     rows = []
-    for name in ("lead copy", "majority section"):
+    for name in BASELINES:
         for corpus, consultations in corpora.items():
             if name == "lead copy":
                 notes = map(copy_lead, consultations)

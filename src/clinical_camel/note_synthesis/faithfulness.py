@@ -7,7 +7,8 @@ benchmarks/results/grounding.csv has the share of planted errors that the check 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ import pandas as pd
 from clinical_camel import grounding, stats
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter
+from clinical_camel.note_synthesis.structure import WRITTEN
 
 REFERENCE = "reference"
+WHOLE = "notes"  # the group of the notes with a status in WRITTEN
 # The kinds of facts that a note should cover. Names and sexes are in every second turn: left out.
 FACTS = (
     *("medication", "dose", "frequency", "duration", "number"),
@@ -28,34 +31,40 @@ HARMFUL = ("medication", "dose", "frequency", "side")  # an error here can harm 
 def measure_faithfulness(
     notes: pd.DataFrame, corpora: Corpora
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return two tables: every sentence of every note, and every fact of every consultation.
+    """Return two tables: every distinct sentence of every note, and every fact of every visit.
 
-    sentences: corpus, model, id, encounter, sentence, verdict, reasons, turns. facts (one row per
-    note): corpus, model, id, encounter, kind, fact, covered, turns. The reference is listed as the
-    first model. `turns` are the sources of a sentence or of a fact, counted from 1. A note without
-    words has no rows: its status counts it, and it omits no fact.
+    sentences: corpus, model, id, encounter, status, sentence, times, verdict, reasons, turns.
+    facts (one row per note and fact): corpus, model, id, encounter, status, kind, fact, covered,
+    turns. A sentence counts once a note; `times` says how often the note has it. `status` is that
+    of the note. The reference is listed as the first model, with status "ok". `turns` are the
+    sources of a sentence or of a fact, counted from 1. A note without words has no rows: its status
+    counts it, and it omits no fact.
 
     A consultation is parsed once for all of its notes, and a shared sentence is checked once.
     """
     order = [REFERENCE, *dict.fromkeys(notes["model"])]
-    texts: dict[tuple, dict[str, str]] = {}
+    texts: dict[tuple, dict[str, tuple[str, str]]] = {}
     for note in notes.itertuples():
-        texts.setdefault((note.corpus, note.id), {})[note.model] = note.note
+        texts.setdefault((note.corpus, note.id), {})[note.model] = (note.status, note.note)
     sentences, facts = [], []
     for corpus, rows in corpora.items():
         checked, covered = [], []
         for row in rows:
-            written = {REFERENCE: row.note, **texts.get((corpus, row.id), {})}
-            split = {name: grounding.split_note(text) for name, text in written.items()}
+            written = {REFERENCE: ("ok", row.note), **texts.get((corpus, row.id), {})}
+            split = {name: grounding.split_note(text) for name, (_, text) in written.items()}
             split = {name: lines for name, lines in split.items() if lines}
             shared = {"corpus": corpus, "id": row.id, "encounter": hash_encounter(row)}
-            checked += [shared | line for line in _check_sentences(row, split)]
-            covered += [shared | line for line in _check_facts(row, split)]
+            for lines, table in (
+                (_check_sentences(row, split), checked),
+                (_check_facts(row, split), covered),
+            ):
+                table += [shared | {"status": written[line["model"]][0]} | line for line in lines]
         sentences += sorted(checked, key=lambda line: order.index(line["model"]))
         facts += sorted(covered, key=lambda line: order.index(line["model"]))
-    columns = ["corpus", "model", "id", "encounter"]
+    columns = ["corpus", "model", "id", "encounter", "status"]
+    checks = ["sentence", "times", "verdict", "reasons", "turns"]
     return (
-        pd.DataFrame(sentences, columns=[*columns, "sentence", "verdict", "reasons", "turns"]),
+        pd.DataFrame(sentences, columns=[*columns, *checks]),
         pd.DataFrame(facts, columns=[*columns, "kind", "fact", "covered", "turns"]),
     )
 
@@ -64,10 +73,12 @@ def _check_sentences(row: Consultation, notes: Mapping[str, list[str]]) -> Itera
     unique = list(dict.fromkeys(sentence for lines in notes.values() for sentence in lines))
     links = {link.sentence: link for link in grounding.link_sentences(unique, row.turns)}
     for model, lines in notes.items():
-        for link in map(links.get, lines):
+        for sentence, times in Counter(lines).items():
+            link = links[sentence]
             yield {
                 "model": model,
-                "sentence": link.sentence,
+                "sentence": sentence,
+                "times": times,
                 "verdict": link.verdict,
                 "reasons": "; ".join(link.reasons),
                 "turns": _count_from_one(link.sources),
@@ -112,46 +123,93 @@ def _count_from_one(indices: Sequence[int]) -> str:
 def summarise_faithfulness(sentences: pd.DataFrame, facts: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the share of sentences with each verdict and of facts covered, with 95 % intervals.
 
-    Columns: corpus, model, measure ("sentences" or "facts covered"), kind (a verdict, "all" or one
-    of FACTS), encounters, n, share, low, high. The intervals resample encounters. If all values are
-    equal, a resample cannot vary; the interval is then Wilson's for that many encounters.
+    Columns: corpus, model, notes ("notes" for those with a status in WRITTEN; the others by their
+    status, so that a looping note cannot decide the result), measure ("sentences" or "facts
+    covered"), kind (a verdict, "all" or one of FACTS), encounters, n (notes), items (distinct
+    sentences, or facts), share, low, high.
+
+    `share` is the mean over notes of the share within the note: a long note counts no more than a
+    short one. The intervals resample encounters. If all notes have the same share, a resample
+    cannot vary; the interval is then Wilson's for that many encounters (0 to 1 for one).
     """
     rows = []
-    for keys, group in sentences.groupby(["corpus", "model"], sort=False):
+    keys = ["corpus", "model", "notes"]
+    sentences, facts = (t.assign(notes=_group_statuses(t["status"])) for t in (sentences, facts))
+    facts_of = dict(iter(facts.groupby(keys)))
+    for name, group in _sort_groups(sentences.groupby(keys, sort=False)):
         for verdict in grounding.VERDICTS:
-            rows.append((*keys, "sentences", verdict, group, group["verdict"] == verdict))
-        stated = facts[(facts["corpus"] == keys[0]) & (facts["model"] == keys[1])]
+            rows.append((*name, "sentences", verdict, group, group["verdict"] == verdict))
+        stated = facts_of.get(name, facts.head(0))
         for kind in ("all", *FACTS):
             of_kind = stated if kind == "all" else stated[stated["kind"] == kind]
             if len(of_kind):
-                rows.append((*keys, "facts covered", kind, of_kind, of_kind["covered"]))
-    columns = ["corpus", "model", "measure", "kind", "encounters", "n", "share", "low", "high"]
-    table = [(*keys, *_estimate_share(group, hits, seed)) for *keys, group, hits in rows]
+                rows.append((*name, "facts covered", kind, of_kind, of_kind["covered"]))
+    columns = [*keys, "measure", "kind", "encounters", "n", "items", "share", "low", "high"]
+    table = [(*names, *_estimate_share(group, hits, seed)) for *names, group, hits in rows]
     return pd.DataFrame(table, columns=columns)
 
 
+def _sort_groups(groups: Iterable[tuple]) -> list[tuple]:
+    """Return the groups by corpus and model in their order, the notes before what is no note."""
+    groups = list(groups)
+    order = list(dict.fromkeys(name[:2] for name, _ in groups))
+    return sorted(groups, key=lambda group: (order.index(group[0][:2]), group[0][2] != WHOLE))
+
+
+def _group_statuses(statuses: pd.Series) -> pd.Series:
+    return statuses.where(~statuses.isin(WRITTEN), WHOLE)
+
+
 def _estimate_share(group: pd.DataFrame, hits: pd.Series, seed: int) -> tuple:
-    values, clusters = hits.to_numpy(dtype=float), group["encounter"].to_numpy()
+    notes = hits.astype(float).groupby(group["id"], sort=False).mean()
+    values = notes.to_numpy()
+    clusters = group.groupby("id", sort=False)["encounter"].first().to_numpy()
     share, low, high = stats.paired_bootstrap(
         values, np.zeros_like(values), seed, clusters=clusters
     )
     if not np.ptp(values):
         low, high = stats.clustered_interval(values, clusters)
-    return group["encounter"].nunique(), len(values), share, low, high
+    return len(set(clusters)), len(values), len(group), share, low, high
+
+
+def compare_support(
+    sentences: pd.DataFrame, baseline: str, model: str, seed: int
+) -> dict[str, dict[str, float]]:
+    """Return by corpus how much more of its notes' sentences `model` has supported, in pairs.
+
+    Only visits of which both wrote a note (a status in WRITTEN) count. Keys: n, difference, low,
+    high (95 %, over encounters). A corpus without such a visit is missing.
+    """
+    rows = sentences[sentences["status"].isin(WRITTEN)]
+    rows = rows.assign(supported=(rows["verdict"] == "supported").astype(float))
+    keys = ["corpus", "id", "encounter"]
+    shares = rows.pivot_table(index=keys, columns="model", values="supported", sort=False)
+    table = {}
+    for corpus, pairs in shares.reindex(columns=[model, baseline]).dropna().groupby("corpus"):
+        clusters = pairs.index.get_level_values("encounter")
+        values = stats.paired_bootstrap(pairs[model], pairs[baseline], seed, clusters=clusters)
+        names = ("difference", "low", "high")
+        table[corpus] = {"n": len(pairs), **dict(zip(names, values, strict=True))}
+    return table
 
 
 def format_faithfulness(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the summary for reading: one row per corpus and model, in percent with intervals."""
+    """Return the summary for reading: one row per corpus, writer and group of notes, in percent.
+
+    Columns: corpus, writer ("tuned", "tuned, looping"), n (notes), sentences, then "% supported",
+    "% contradicted", "% unsupported" and "% facts covered" with their intervals.
+    """
     rows = []
-    for (corpus, model), group in summary.groupby(["corpus", "model"], sort=False):
-        row = {"corpus": corpus, "model": model}
-        for measure, kinds in (("sentences", grounding.VERDICTS), ("facts covered", ("all",))):
-            shares = group[group["measure"] == measure].set_index("kind")
-            for kind in (kind for kind in kinds if kind in shares.index):
-                share, low, high = 100 * shares.loc[kind, ["share", "low", "high"]].astype(float)
-                name = f"% {kind}" if measure == "sentences" else f"% {measure}"
-                row[measure.split()[0]] = shares.loc[kind, "n"]
-                row[name] = f"{share:.0f} [{low:.0f}, {high:.0f}]"
+    for (corpus, model, notes), group in summary.groupby(["corpus", "model", "notes"], sort=False):
+        shares = group.set_index(["measure", "kind"])
+        verdicts = [("sentences", kind) for kind in grounding.VERDICTS]
+        row = {"corpus": corpus, "writer": model if notes == WHOLE else f"{model}, {notes}"}
+        row |= {"n": shares.loc[verdicts[0], "n"], "sentences": shares.loc[verdicts[0], "items"]}
+        for key in [key for key in (*verdicts, ("facts covered", "all")) if key in shares.index]:
+            share, low, high = 100 * shares.loc[key, ["share", "low", "high"]].astype(float)
+            row["% facts covered" if key[1] == "all" else f"% {key[1]}"] = (
+                f"{share:.0f} [{low:.0f}, {high:.0f}]" if low == low else f"{share:.0f}"
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 

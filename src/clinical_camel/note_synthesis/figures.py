@@ -1,7 +1,5 @@
 """Figures of step 04. Names that come from a user are escaped, so that "$" starts no formula."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clinical_camel import grounding
+from clinical_camel.note_synthesis.faithfulness import WHOLE
 from clinical_camel.note_synthesis.prompts import flatten_text
 from clinical_camel.note_synthesis.scores import METRICS
 from clinical_camel.note_synthesis.structure import STATUSES
@@ -31,7 +30,11 @@ def plot_scores(summary: pd.DataFrame, part: str = "whole") -> Figure:
 
 
 def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
-    """Plot one metric by division of the note, one panel per corpus."""
+    """Plot one metric by division of the note, one panel per corpus.
+
+    A filled marker with an interval is the mean with 0 for each missing part. If parts are missing,
+    their number is written next to it, and a hollow marker is the mean of the written parts.
+    """
     parts = list(dict.fromkeys(summary["part"]))
     figure, panels = _make_panels(summary)
     for corpus, axes in panels.items():
@@ -40,8 +43,19 @@ def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
             x = np.arange(len(parts)) + 0.13 * (k - (len(models) - 1) / 2)
             rows = [row for _, row in rows.set_index("part").reindex(parts).iterrows()]
             _plot_intervals(axes, x, rows, [metric], k, name)
+            _mark_missing(axes, x, rows, metric, k)
         axes.set(ylabel=METRICS[metric], ylim=(0, None), title=escape_label(corpus))
-    return _finish(figure, panels, parts)
+    counts = summary.groupby("part", sort=False)["n"].max()
+    return _finish(figure, panels, [f"{part}\nn = {counts[part]}" for part in parts])
+
+
+def _mark_missing(axes: Axes, x, rows, metric: str, k: int) -> None:
+    for place, row in zip(x, rows, strict=True):
+        if row["missing"] and row[metric] == row[metric]:
+            style = {"markersize": 5, "markerfacecolor": "white", "color": f"C{k}"}
+            axes.plot(place, row[f"{metric}_if_present"], MARKERS[k % 5], **style)
+            label = f" {row['missing']:.0f} missing"
+            axes.text(place, row[metric], label, fontsize=7, color=f"C{k}", va="top")
 
 
 def _make_panels(summary: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
@@ -70,6 +84,7 @@ def _plot_intervals(axes: Axes, x, rows, metrics, k: int, label: str) -> None:
         for end in ("", "_low", "_high")
     )
     style = {"fmt": MARKERS[k % 5], "capsize": 3, "markersize": 5, "label": escape_label(label)}
+    style["color"] = f"C{k}"
     axes.errorbar(x, value, yerr=_error_lengths(value, low, high), **style)
 
 
@@ -95,7 +110,8 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
         scores.errorbar(rows[metric], y, xerr=lengths, **style)
         shares.plot(rows["ok"] / rows["notes"], y, MARKERS[k % 5])
     scores.set_yticks(range(len(lines)), lines)
-    scores.set(xlabel=f"{METRICS[metric]} with 95 % interval", ylim=(len(lines) - 0.5, -0.3))
+    scores.set(xlabel=f"{METRICS[metric]} with 95 % interval", xlim=(0, None))
+    scores.set(ylim=(len(lines) - 0.5, -0.3))
     shares.set(xlabel="share of notes with status ok", xlim=(-0.03, 1.03))
     scores.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     return _tidy(figure)
@@ -121,51 +137,61 @@ def plot_statuses(counts: pd.DataFrame) -> Figure:
 
 
 def plot_faithfulness(summary: pd.DataFrame) -> Figure:
-    """Plot the verdicts on sentences and the facts covered by kind, one row per corpus."""
+    """Plot the verdicts on sentences as stacked bars, and the facts covered by kind as a table.
+
+    One row of panels per corpus. A bar is a writer, with its number of notes; the error bar is the
+    interval of the supported share. A kind of fact that no visit states has no line.
+    """
     corpora = list(dict.fromkeys(summary["corpus"]))
-    models = list(dict.fromkeys(summary["model"]))
-    count = len(corpora) or 1  # without a sentence the panels are empty
-    size = (10, (0.35 * len(models) + 3.2) * count)
-    figure, panels = plt.subplots(count, 2, figsize=size, squeeze=False)
-    for k, ((first, second), corpus) in enumerate(zip(panels, corpora, strict=False)):
+    groups = summary[["corpus", "model", "notes"]].drop_duplicates().groupby("corpus").size()
+    height = 0.42 * max([4, *groups]) + 1.6
+    size = (11, height * max(1, len(corpora)))
+    figure, panels = plt.subplots(max(1, len(corpora)), 2, figsize=size, squeeze=False)
+    for (bars, table), corpus in zip(panels, corpora, strict=False):
         rows = summary[summary["corpus"] == corpus]
-        sentences, facts = (rows[rows["measure"] == m] for m in ("sentences", "facts covered"))
-        _plot_shares(first, sentences, ("model", models), ("kind", grounding.VERDICTS))
-        kinds = list(dict.fromkeys(facts["kind"]))
-        _plot_shares(second, facts, ("kind", kinds), ("model", models))
-        first.set(xlabel="share of sentences in the notes")
-        second.set(xlabel="share of facts covered by the note")
-        first.set_title(escape_label(corpus), loc="left", pad=6 if k else 40)
-        if k == 0:
-            for axes in (first, second):
-                axes.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+        rows = rows.assign(writer=[_name_writer(row) for row in rows.itertuples()])
+        _plot_verdicts(bars, rows[rows["measure"] == "sentences"])
+        bars.set_title(escape_label(corpus), loc="left", pad=26)
+        _plot_coverage(table, rows[rows["measure"] == "facts covered"])
     return _tidy(figure)
 
 
-def _plot_shares(
-    axes: Axes,
-    table: pd.DataFrame,
-    lines: tuple[str, Sequence[str]],
-    series: tuple[str, Sequence[str]],
-) -> None:
-    """Plot shares with intervals: one line per name with its largest n, one marker per series.
+def _name_writer(row) -> str:
+    return escape_label(row.model if row.notes == WHOLE else f"{row.model}, {row.notes}")
 
-    `lines` and `series`: a column of the table and its values in order.
-    """
-    (column, names), (series_column, values) = lines, series
-    step = 0.7 / len(values)
-    colours = sns.color_palette("colorblind", len(values))
-    for k, (value, colour) in enumerate(zip(values, colours, strict=True)):
-        rows = table[table[series_column] == value]
-        y = [names.index(name) + step * (k - (len(values) - 1) / 2) for name in rows[column]]
-        lengths = _error_lengths(rows["share"], rows["low"], rows["high"])
-        style = {"fmt": MARKERS[k % 8], "color": colour, "markersize": 5, "capsize": 2}
-        axes.errorbar(rows["share"], y, xerr=lengths, label=escape_label(value), **style)
-    counts = table.groupby(column)["n"].max()
-    labels = [f"{escape_label(name)} ({counts.get(name, 0)})" for name in names]
-    axes.set_yticks(range(len(names)), labels)
-    axes.set(xlim=(-0.03, 1.03), ylim=(max(len(names), 1) - 0.5, -0.5))
-    axes.grid(axis="x", alpha=0.3)
+
+def _plot_verdicts(axes: Axes, rows: pd.DataFrame) -> None:
+    shares = rows.pivot_table(index="writer", columns="kind", values="share", sort=False)
+    names = [f"{name} (n = {rows.loc[rows['writer'] == name, 'n'].max()})" for name in shares.index]
+    start, colours = np.zeros(len(shares)), sns.color_palette("colorblind", 4)
+    styles = zip(
+        grounding.VERDICTS, (colours[0], colours[3], colours[1]), ("", "xx", "//"), strict=True
+    )
+    for verdict, colour, hatch in styles:
+        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": verdict}
+        axes.barh(names, shares[verdict], left=start, **style)
+        start += shares[verdict].to_numpy()
+    rows = rows[rows["kind"] == "supported"]
+    lengths = _error_lengths(rows["share"], rows["low"], rows["high"])
+    axes.errorbar(rows["share"], names, xerr=lengths, fmt="none", ecolor="black", capsize=3)
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the sentences of a note, mean over notes", xlim=(0, 1))
+    axes.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+
+
+def _plot_coverage(axes: Axes, rows: pd.DataFrame) -> None:
+    if rows.empty:
+        axes.set_axis_off()
+        return
+    shares = rows.pivot_table(index="kind", columns="writer", values="share", sort=False)
+    items = rows.groupby("kind", sort=False)["items"].max()
+    labels = [f"{kind} ({items[kind]})" for kind in shares.index]
+    style = {"vmin": 0, "vmax": 1, "cmap": "Blues", "cbar": False, "fmt": ".0f", "linewidths": 1}
+    sns.heatmap(shares, annot=100 * shares, yticklabels=labels, ax=axes, **style)
+    axes.set(xlabel="", ylabel="", title="% of the facts covered, by kind (facts)")
+    axes.tick_params(axis="x", rotation=30)
+    plt.setp(axes.get_xticklabels(), ha="right")
+    axes.tick_params(axis="y", rotation=0)
 
 
 def escape_label(text: str) -> str:

@@ -24,13 +24,10 @@ def render_prompt(
 ) -> str:
     """Return the rendered prompt for these headings, up to the start of the model's reply.
 
-    Special tokens of the model in a transcript are spaced out ("< / s >"), so that a speaker
-    cannot end the user turn.
+    `render_chat` splits control tokens in a transcript ("< /s>"), so that a speaker cannot end the
+    user turn.
     """
     messages = build_messages(consultation, headings, prompt, exemplar)
-    for message in messages:
-        for token in llm.tokenizer.all_special_tokens:
-            message["content"] = message["content"].replace(token, " ".join(token))
     return models.render_chat(llm.tokenizer, messages)
 
 

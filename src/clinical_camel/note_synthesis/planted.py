@@ -1,24 +1,35 @@
 """The exercise: one error is planted in a reference note, for the reader and the check to find."""
 
+import functools
+import importlib.resources
+import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clinical_camel import grounding
+from clinical_camel import data, grounding
 from clinical_camel.data import Consultation
+from clinical_camel.note_synthesis import inventions, planting
 from clinical_camel.note_synthesis.corpora import normalise_transcript
+from clinical_camel.note_synthesis.edits import Edit, rewrite
 
-Edit = Callable[[str, Consultation, random.Random], str]  # "" if the sentence allows no such error
-SYMPTOMS = ("palpitations", "night sweats", "nausea", "ankle swelling", "a dry cough", "itching")
-DOSE = r"(?<![\w.])\d+(?:\.\d+)?(?= ?(?:mg|mcg|milligrams?|micrograms?)\b)"
-NEGATIONS = (  # in a terse note: a denied finding becomes affirmed, or the reverse
+# An error must not give itself away: each new sentence is one that such a note could have.
+FLIPS = rewrite(
     (r"\b([Dd])enies\b", r"\1oes report"),
-    (r"\bHas never\b", "Has long"),
-    (r"^Never (?=in\b)", "Twice "),
-    (r"^No (\w)", None),
+    (r"^Has never smoked\b", "Smokes"),
+    (r"^Smokes\b[^.]*", "Has never smoked"),
+    (r"^No alcohol\b", "Drinks alcohol"),
+    (r"^A glass of wine on Sundays\b", "No alcohol"),
+    (r"^Never in hospital\b", "Was in hospital once"),
+    (r"^No (recent|family|headaches?|fever|chest|dizziness|vomiting|numbness)\b", r"\1"),
     (r"^Also (?:an? |some )?", "No "),
+    (r"\bis intact\b", "is not intact"),
+    (r"\bis not tender\b", "is tender"),
     (r"\bwithout\b", "with"),
+)
+OWN_ILLNESS = rewrite(
+    (r"^(?:Her |His )?(?:[Ff]ather|[Mm]other|[Bb]rother|[Ss]ister) (had|has) (?=[a-z])", r"\1 ")
 )
 
 
@@ -33,6 +44,13 @@ class PlantedError:
     changed: str
 
 
+def load_exercise_visits() -> list[Consultation]:
+    """Return the invented visits of the exercises: they have doses and sides, as few others do."""
+    folder = importlib.resources.files("clinical_camel.note_synthesis")
+    lines = (folder / "exercise_visits.jsonl").read_text(encoding="utf-8").splitlines()
+    return [data.from_dict(Consultation, json.loads(line)) for line in lines]
+
+
 def plant_error(consultations: Sequence[Consultation], seed: int) -> PlantedError:
     """Return a reference note with one error, chosen by `seed`; every kind in EDITS is as likely.
 
@@ -44,7 +62,7 @@ def plant_error(consultations: Sequence[Consultation], seed: int) -> PlantedErro
         for sentence in grounding.split_note(row.note):
             if row.note.count(sentence) == 1:
                 for kind, edit in EDITS.items():
-                    changed = edit(sentence, row, rng)
+                    changed = edit(sentence, normalise_transcript(row), rng)
                     if changed and changed not in row.note:
                         note = row.note.replace(sentence, changed)
                         error = PlantedError(row, note, kind, sentence, changed)
@@ -88,65 +106,43 @@ def _list_omitted(error: PlantedError) -> str:
 # ------------------------------------------------------------------------------------ the errors
 
 
-def _change_dose(sentence: str, consultation: Consultation, rng: random.Random) -> str:
-    """Double, halve or multiply the dose by ten; "" if none of these is a whole number."""
-    match = re.search(DOSE, sentence)
-    old = float(match[0]) if match else 0.0
-    others = [n for n in (old * 2, old / 2, old * 10) if n and n == int(n)]
-    if not match or not others:
-        return ""
-    return sentence[: match.start()] + f"{rng.choice(others):g}" + sentence[match.end() :]
+def _use(kind: str) -> Edit:
+    return functools.partial(planting.plant, kind)
 
 
-def _change_age(sentence: str, consultation: Consultation, rng: random.Random) -> str:
-    """Change the age by 4 to 12 years: a plausible age for the same complaint."""
-    match = re.search(r"\b\d+(?=[ -]years?[ -]old)", sentence)
-    if not match:
-        return ""
-    old = int(match[0])
-    new = rng.choice([age for age in range(max(1, old - 12), old + 13) if abs(age - old) > 3])
-    return sentence[: match.start()] + str(new) + sentence[match.end() :]
-
-
-def _swap_side(sentence: str, consultation: Consultation, rng: random.Random) -> str:
-    match = re.search(r"\b(left|right)\b", sentence)
-    other = {"left": "right", "right": "left"}
-    return re.sub(r"\b(left|right)\b", other[match[0]], sentence, count=1) if match else ""
-
-
-def _flip_negation(sentence: str, consultation: Consultation, rng: random.Random) -> str:
-    for pattern, new in NEGATIONS:
-        if match := re.search(pattern, sentence):
-            other = match.expand(new) if new is not None else match[1].upper()
-            return sentence[: match.start()] + other + sentence[match.end() :]
-    return ""
-
-
-def _add_symptom(sentence: str, consultation: Consultation, rng: random.Random) -> str:
+def _add_symptom(sentence: str, source: str, rng: random.Random) -> str:
     """Add a symptom none of whose words occurs in the transcript."""
     if not re.match(r"Also (?!.*\band\b)", sentence):
         return ""
-    text = normalise_transcript(consultation)
-    new = [s for s in SYMPTOMS if not any(word in text for word in s.split() if len(word) > 3)]
-    return f"{sentence.rstrip('.')} and {rng.choice(new)}." if new else ""
+    symptom = inventions.choose_absent(inventions.SYMPTOMS, source, rng)
+    return f"{sentence.rstrip('.')} and {symptom}." if symptom else ""
 
 
-def _drop_medication(sentence: str, consultation: Consultation, rng: random.Random) -> str:
-    """Drop one medicine from a list."""
-    drugs = [fact.value for fact in grounding.extract_facts(sentence) if fact.kind == "medication"]
-    lists = rf"(?:,| and| with) (?:{'|'.join(map(re.escape, drugs))})\b(?=[.,]| and)"
+def _drop_medication(sentence: str, source: str, rng: random.Random) -> str:
+    """Drop one medicine from a list, so that the list stays well formed."""
+    words = re.findall(r"[A-Za-z-]{5,}", sentence)
+    drugs = [word for word in words if _is_medication(word)]
+    names = "|".join(map(re.escape, drugs))
+    lists = rf"(?:,| and| with) (?:{names})\b(?=[.,]| and)"
     matches = list(re.finditer(lists, sentence)) if drugs else []
+    matches = [match for match in matches if match[0][0] == "," or "," not in sentence]
     if not matches:
         return ""
     match = rng.choice(matches)
     return sentence[: match.start()] + sentence[match.end() :]
 
 
+@functools.cache
+def _is_medication(word: str) -> bool:
+    return any(fact.kind == "medication" for fact in grounding.extract_facts(word))
+
+
 EDITS: dict[str, Edit] = {
-    "another dose": _change_dose,
-    "the other side": _swap_side,
-    "a flipped negation": _flip_negation,
+    "another dose": _use("dose"),
+    "the other side": _use("side"),
+    "a flipped negation": FLIPS,
     "an invented symptom": _add_symptom,
     "a dropped medication": _drop_medication,
-    "another patient's age": _change_age,
+    "another patient's age": _use("age"),
+    "a relative's illness": OWN_ILLNESS,
 }

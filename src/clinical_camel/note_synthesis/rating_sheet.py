@@ -4,8 +4,6 @@ The sheet does not name the models and its order is random, so a rater cannot di
 tuned. Each rater fills one column in a separate copy. The key with the models is another file.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.inter_rater import cohens_kappa
 
+from clinical_camel.core.tables import read_table
 from clinical_camel.note_synthesis.corpora import Corpora
 from clinical_camel.note_synthesis.prompts import format_transcript
 
@@ -75,7 +74,7 @@ def read_ratings(file: Path, column: str) -> dict[str, str]:
     ratings: dict[str, str] = {}
     problems: dict[str, list[str]] = {"duplicate item": [], "not rated": [], "unknown rating": []}
     for row in rows:
-        item, rating = row["item"], " ".join((row[column] or "").casefold().split())
+        item, rating = row["item"], " ".join(row[column].casefold().split())
         if item in ratings:
             problems["duplicate item"].append(item)
         elif not rating:
@@ -91,19 +90,13 @@ def read_ratings(file: Path, column: str) -> dict[str, str]:
 
 
 def _read_rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name}: not UTF-8; save it as CSV UTF-8") from error
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    rows = list(reader)
+    table = read_table(file)
     for name in columns:
-        if name not in (reader.fieldnames or ()):
+        if name not in table.columns:
             raise ValueError(f"{file.name}: no column {name}; use a copy of rating_sheet.csv")
-    if not rows:
+    if not table.rows:
         raise ValueError(f"{file.name}: no items; use a filled copy of rating_sheet.csv")
-    return rows
+    return table.rows
 
 
 def measure_agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFrame]:

@@ -7,7 +7,10 @@ Every score is from 0 to 1 and belongs to one note, so its mean has an interval 
 two models can be compared in pairs. ROUGE F1 is from rouge-score with stemming; ROUGE-Lsum splits
 sentences with `grounding.split_sentences`. BLEU and chrF are sentence scores from sacrebleu / 100;
 `describe_metrics` lists every setting. The mean of sentence BLEUs is not corpus BLEU.
-ROUGE reads Latin letters and digits only; for a text in another script it is missing, not zero.
+ROUGE reads Latin letters and digits only; for a reference in another script it is undefined.
+
+A note or section that was not written scores 0. Without it, a model would gain by leaving out what
+it cannot write; the mean over what was written is computed too, for comparison.
 """
 
 import functools
@@ -20,6 +23,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from clinical_camel import grounding, stats
+from clinical_camel.core.settings import Incomplete
 from clinical_camel.note_synthesis.corpora import Corpora
 from clinical_camel.note_synthesis.structure import (
     DIVISIONS,
@@ -35,6 +39,10 @@ METRICS = {
     "rougeLsum": "ROUGE-Lsum",
     "bleu": "BLEU",
     "chrf": "chrF",
+}
+WORDLESS = {  # statuses without a note, and what to do about them
+    "empty": "have no words (try another chat_template or a larger max_new_tokens)",
+    "too long": "had no room in the context (set too_long to windows or truncate)",
 }
 
 
@@ -56,8 +64,8 @@ def describe_metrics() -> dict[str, str]:
 def score_note(note: str, reference: str) -> dict[str, float]:
     """Return every metric of a note against its reference, from 0 to 1; NaN if undefined.
 
-    All metrics are undefined if the note or the reference has no word. ROUGE is undefined if fewer
-    than half of the letters of either are Latin.
+    All metrics are undefined if the reference has no word, and 0 if only the note has none. ROUGE
+    is undefined if fewer than half of the letters of the reference are Latin.
     """
     return dict(_score(note, reference))
 
@@ -65,15 +73,15 @@ def score_note(note: str, reference: str) -> dict[str, float]:
 @functools.lru_cache(maxsize=1 << 16)  # `score_decodings` scores the same notes a second time
 def _score(note: str, reference: str) -> dict[str, float]:
     scores = dict.fromkeys(METRICS, float("nan"))
-    if not (re.search(r"\w", note) and re.search(r"\w", reference)):
+    if not re.search(r"\w", reference):
         return scores
     rouge, bleu, chrf = _scorers()
-    if is_latin(note) and is_latin(reference):
+    if is_latin(reference):
         rouges = rouge.score(_split_lines(reference), _split_lines(note))
         scores |= {name: value.fmeasure for name, value in rouges.items()}
     scores["bleu"] = bleu.sentence_score(note, [reference]).score / 100
     scores["chrf"] = chrf.sentence_score(note, [reference]).score / 100
-    return scores
+    return scores if re.search(r"\w", note) else {name: 0 * x for name, x in scores.items()}
 
 
 def is_latin(text: str) -> bool:
@@ -96,8 +104,8 @@ def score_notes(notes: pd.DataFrame, corpora: Corpora) -> pd.DataFrame:
 
     One row per note and part (`part` is "whole" or one of DIVISIONS): corpus, model, id, encounter,
     status, truncated (the prompt lost turns), part, in_reference and in_note (who has this part),
-    the metrics, words (of this part of the note). A part of the reference that the note lacks is
-    missing and has no score. Without a reference there is no score either.
+    the metrics, words (of this part of the note). A part of the reference that the note lacks
+    scores 0. Without a reference there is no score.
     """
     references = {(name, row.id): row.note for name, rows in corpora.items() for row in rows}
     rows = []
@@ -123,20 +131,39 @@ def _split_parts(note: str, requested: Sequence[str] = ()) -> dict[str, str]:
 def summarise_scores(scored: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the mean and 95 % interval of each metric, one row per corpus, part and model.
 
-    Columns: corpus, part, model, references (that have the part), n (scored), missing (parts of a
-    reference that the note lacks), encounters, then each metric with _low and _high. The intervals
-    resample encounters, not notes: two notes on one transcript are not independent.
+    Columns: corpus, part, model, n (references that have the part), missing (of them, those whose
+    note lacks it: they score 0), encounters, then each metric with _low, _high and _if_present (the
+    mean without the missing ones). The intervals resample encounters, not notes: two notes on one
+    transcript are not independent.
     """
     rows = []
     for (corpus, part, model), group in scored.groupby(["corpus", "part", "model"], sort=False):
         group = group[group["in_reference"]]
-        row = {"corpus": corpus, "part": part, "model": model, "references": len(group)}
-        row |= {"n": int(group["chrf"].notna().sum()), "missing": int((~group["in_note"]).sum())}
-        row["encounters"] = group.loc[group["chrf"].notna(), "encounter"].nunique()
+        row = {"corpus": corpus, "part": part, "model": model, "n": len(group)}
+        row |= {"missing": int((~group["in_note"]).sum())}
+        row["encounters"] = group["encounter"].nunique()
         for metric in METRICS:
             row |= _estimate_interval(group, metric, seed)
+            row[f"{metric}_if_present"] = group.loc[group["in_note"], metric].mean()
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def format_scores(summary: pd.DataFrame, metric: str = "rougeL") -> pd.DataFrame:
+    """Return one metric for reading: a row per corpus, part and writer.
+
+    Columns: corpus, part, writer, n, missing, the metric with its interval (a missing part is 0),
+    and the mean of the parts that were written.
+    """
+    name = METRICS[metric]
+    table = summary[["corpus", "part", "model", "n", "missing"]].rename(columns={"model": "writer"})
+    columns = zip(*(summary[metric + end] for end in ("", "_low", "_high")), strict=True)
+    table[f"{name}, missing = 0"] = [
+        f"{value:.3f} [{low:.3f}, {high:.3f}]" if low == low else f"{value:.3f}"
+        for value, low, high in columns
+    ]
+    table[f"{name}, written parts only"] = summary[f"{metric}_if_present"].round(3)
+    return table
 
 
 def _estimate_interval(group: pd.DataFrame, metric: str, seed: int) -> dict[str, float]:
@@ -151,7 +178,7 @@ def _estimate_interval(group: pd.DataFrame, metric: str, seed: int) -> dict[str,
 
 
 def compare_models(scored: pd.DataFrame, baseline: str, model: str, seed: int) -> pd.DataFrame:
-    """Return the mean difference `model` - `baseline` over consultations that both have scores for.
+    """Return the mean difference `model` - `baseline` over consultations; a missing part scores 0.
 
     One row per corpus, part and metric: n, difference, low, high (95 %, over encounters), p (exact
     or sampled permutation of encounters) and p_holm (Holm-adjusted for all rows).
@@ -199,6 +226,21 @@ def count_statuses(notes: pd.DataFrame) -> pd.DataFrame:
         row["sections_present"] = np.mean([_share_present(note) for note in group.itertuples()])
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def require_notes(notes: pd.DataFrame, share: float = 0.5) -> None:
+    """Raise Incomplete if a model wrote a note of fewer than this share of a corpus.
+
+    Call it after the notes are saved: what was generated stays, and the step is not complete.
+    """
+    problems = []
+    for (corpus, model), group in notes.groupby(["corpus", "model"], sort=False):
+        counts = {name: int((group["status"] == name).sum()) for name in WORDLESS}
+        if len(group) - sum(counts.values()) < share * len(group):
+            reasons = [f"{count} {WORDLESS[name]}" for name, count in counts.items() if count]
+            problems.append(f"{model} on {corpus}: of {len(group)} notes, {' and '.join(reasons)}")
+    if problems:
+        raise Incomplete("there are too few notes to judge. " + ". ".join(problems))
 
 
 def _share_present(note) -> float:

@@ -1,19 +1,34 @@
 """The settings of step 04."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field
 
-from clinical_camel.core.settings import Count, Float, Limit, StepSettings, Text
-from clinical_camel.core.values import nearest
+from clinical_camel.core.settings import Float, Limit, StepSettings, Text
+from clinical_camel.core.values import nearest, show
 from clinical_camel.data import Consultation
 from clinical_camel.data.specs import ConsultationSpec, TrainingConsultationSpec
+from clinical_camel.models import limits
 from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
 from clinical_camel.note_synthesis import structure
 from clinical_camel.note_synthesis.corpora import name_corpus
 from clinical_camel.note_synthesis.decodings import DECODINGS
 from clinical_camel.note_synthesis.prompts import PROMPTS
+
+
+def _check_headings(headings: list[str]) -> Iterator[str]:
+    """Yield headings that a note cannot have: with signs of markup, or equal but for capitals."""
+    first: dict[str, str] = {}
+    for heading in headings:
+        if signs := sorted(set(re.findall(r"[:<>{}#*_`|\[\]\n]", heading))):
+            shown = " ".join(map(repr, signs))
+            yield f"sections: {show(heading)} contains {shown}; write a name of letters"
+        elif not re.search(r"[^\W\d_]", heading):
+            yield f"sections: {show(heading)} has no letter; write a name"
+        if first.setdefault(heading.casefold(), heading) != heading:
+            yield f"sections: {show(heading)} is also {show(first[heading.casefold()])}; write one"
 
 
 class NoteTask(StepSettings):
@@ -57,29 +72,34 @@ class NoteTask(StepSettings):
         "note", description="note: one prompt for the complete note; section: one per section"
     )
     consultation_limit: Limit = Field(0, description="consultations of each set; 0 means all")
-    max_new_tokens: Count = Field(256, description="longest note, in tokens")
+    max_new_tokens: int = Field(256, ge=8, le=32768, description="longest note, in tokens")
     too_long: Literal["skip", "truncate", "windows"] = Field(
         "skip",
         description="transcript exceeds the context: skip, truncate (keep its end), or windows",
     )
-    temperature: Float = Field(0.0, ge=0, description="sampling temperature; 0.0 is greedy")
+    temperature: Float = Field(0.0, ge=0, le=5, description="sampling temperature; 0.0 is greedy")
     top_p: Float = Field(
         1.0, gt=0, le=1, description="sample from the likeliest tokens with this total probability"
     )
     top_k: Limit = Field(0, description="sample from this many likeliest tokens; 0 means all")
     repetition_penalty: Float = Field(
-        1.0, gt=0, description="above 1, tokens that occurred before become less likely"
+        1.0, ge=0.5, le=5, description="above 1, tokens that occurred before become less likely"
     )
     other_decodings: list[Literal[tuple(DECODINGS)]] = Field(
         ["clinmed_llama3"],
         description="decodings to compare with: names in note_synthesis.DECODINGS",
     )
-    token_budget: Count = Field(
-        16384, description="maximum number of tokens per batch; limits memory use"
+    token_budget: int = Field(
+        16384,
+        ge=64,
+        le=1000000,
+        description="maximum number of tokens per batch; limits memory use",
     )
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
+        yield from limits.check_reply_end(self.model, self.chat_template)
+        yield from limits.check_length(self.model, "max_new_tokens", self.max_new_tokens)
         yield from check_adapters(self.adapters)
         names = [name_corpus(spec) for spec in self.consultations]
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -87,6 +107,24 @@ class NoteTask(StepSettings):
         for name in self.note_exemplars:
             if name not in names:
                 yield f"note_exemplars.{name}: no corpus of this name{nearest(name, names)}"
+        for name, spec in self.note_exemplars.items():
+            if spec in self.consultations:
+                yield f"note_exemplars.{name}: {spec} is scored itself; name another dataset"
+        yield from _check_headings(self.sections)
+        yield from self._check_decodings()
+
+    def _check_decodings(self) -> Iterator[str]:
+        """Yield sampling settings without an effect, and decodings that are the same as the first.
+
+        At temperature 0.0 nothing is sampled.
+        """
+        if self.temperature == 0 and self.top_p < 1:
+            yield f"top_p: {self.top_p} has no effect at temperature 0.0; write 1.0"
+        if self.temperature == 0 and self.top_k:
+            yield f"top_k: {self.top_k} has no effect at temperature 0.0; write 0"
+        for name in self.other_decodings:
+            if self.with_decoding(name) == self:
+                yield f"other_decodings: {name} is the decoding of this file already; delete it"
 
     def with_decoding(self, name: str) -> Self:
         """Return the same task with the sampling settings of a name in DECODINGS."""

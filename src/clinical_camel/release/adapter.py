@@ -15,10 +15,10 @@ from huggingface_hub import HfApi, get_token
 from peft import PeftModel
 
 from clinical_camel import models
-from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.files import list_results
 from clinical_camel.core.paths import root
-from clinical_camel.release.model_card import FIGURE, WEIGHTS, format_model_card
-from clinical_camel.release.records import TRAINING, require_record
+from clinical_camel.release.model_card import FIGURE, format_model_card
+from clinical_camel.release.records import TRAINING, WEIGHTS, require_artefact, require_record
 from clinical_camel.runner.jobs import PlanError
 
 MAX_DIFFERENCE = 1e-3  # of merged logits, as a share of the largest logit; float32 reaches 1e-6
@@ -40,7 +40,7 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
     MAX_DIFFERENCE; nothing is written then.
     """
     card, params = format_model_card(study, FIGURE), require_record(study, TRAINING)["params"]
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PlanError(f"{folder}: is not empty; name another folder")
     adapter = require_adapter(study)
     tokenizer = models.load_tokenizer(str(adapter.relative_to(root())))
@@ -81,14 +81,18 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
 def require_adapter(study: str) -> Path:
     """Return the folder of a study's adapter.
 
-    Raises PlanError if it is not on this machine, or differs from the one that its run recorded.
+    Raises PlanError if it is not on this machine, or a file of it, also an additional one, differs
+    from what its run recorded.
     """
     folder = root() / "outputs" / study / TRAINING / "adapter"
-    weights = folder / WEIGHTS
-    if not weights.is_file():
+    if not (folder / WEIGHTS).is_file():
         raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
-    if hash_file(weights) != require_record(study, TRAINING)["artefacts"][f"adapter/{WEIGHTS}"]:
-        raise PlanError(f"{study}: {WEIGHTS} differs from its run record; run {TRAINING} again")
+    recorded = require_record(study, TRAINING)["artefacts"]
+    names = {f"adapter/{f.relative_to(folder).as_posix()}" for f in list_results(folder)}
+    for name in sorted(names | {name for name in recorded if name.startswith("adapter/")}):
+        if name not in recorded:
+            raise PlanError(f"{study}: {TRAINING} did not write {name}; move it elsewhere")
+        require_artefact(study, TRAINING, name)
     return folder
 
 

@@ -9,6 +9,7 @@ from clinical_camel.release.records import (
     format_settings,
     format_table,
     load_table,
+    require_artefact,
     require_record,
 )
 
@@ -76,6 +77,8 @@ def format_dataset_card(study: str) -> str:
     """Return the card of a study's dialogues. Raises PlanError while step 01 is not complete."""
     record = require_record(study, SYNTHESIS)
     params, notes = record["params"], record["notes"]
+    for name in ("dialogues.jsonl", "exam_dialogues.jsonl"):
+        require_artefact(study, SYNTHESIS, name)
     names = ("summary", "articles", "rejection_reasons", "support", "exam_questions")
     summary, articles, reasons, support, exams = (load_table(study, SYNTHESIS, n) for n in names)
     total = summary[["requested", "accepted", "rejected"]].sum()

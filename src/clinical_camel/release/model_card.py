@@ -6,20 +6,22 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.release.records import (
     EXAM,
+    SYNTHESIS,
     TRAINING,
+    WEIGHTS,
     format_device,
     format_settings,
     format_table,
     load_table,
+    require_artefact,
     require_record,
+    require_same_adapter,
 )
 from clinical_camel.runner.jobs import PlanError
 
-WEIGHTS = "adapter_model.safetensors"
 FIGURE = "loss.png"
 CARD = """---
 {front}library_name: peft
@@ -78,9 +80,11 @@ def write_model_card(study: str) -> Path:
 def format_model_card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
     """Return the model card of a study; `figure` is the path of its loss curve.
 
-    Raises PlanError while steps 02 and 03 are not complete.
+    Raises PlanError while steps 02 and 03 are not complete, or do not belong together.
     """
     training, exam = require_record(study, TRAINING), require_record(study, EXAM)
+    require_same_adapter(study, training, exam)
+    require_artefact(study, TRAINING, FIGURE)
     params, model = training["params"], training["params"]["model"]
     log = load_table(study, TRAINING, "train_log")
     base = ", ".join(f"{name} {value}" for name, value in training["notes"]["base"].items())
@@ -118,21 +122,29 @@ def _tabulate_sources(study: str, record: Mapping[str, Any]) -> list[dict[str, A
             "rows": int(row["rows"]),
             "tokens": int(row["tokens"]),
             "target tokens": f"{row['target_share']:.0%}",
-            "licence": sources[spec]["licence"] or _describe_origin(spec),
+            "licence": sources[spec]["licence"] or _describe_origin(sources[spec]),
             "hash or revision": (sources[spec].get("sha256") or sources[spec]["revision"])[:16],
         }
         for spec, row in mixture.iterrows()
     ]
 
 
-def _describe_origin(spec: str) -> str:
-    """Return the teacher of rows that a step wrote, with the terms of the teacher."""
-    record = read_json((root() / spec).parent / "run.json")
-    teacher = record.get("notes", {}).get("teacher")
-    if not teacher:
+def _describe_origin(source: Mapping[str, Any]) -> str:
+    """Return the teacher of rows that a step wrote, with the terms of the teacher.
+
+    Raises PlanError if the step has written other rows since the training.
+    """
+    _, _, place = source["spec"].partition("outputs/")
+    study, _, rest = place.partition("/")
+    step, _, name = rest.partition("/")
+    if step != SYNTHESIS:
         return "made in this study"
-    name = f"{teacher['name']} {teacher['model']}".rstrip()
-    return f"made in this study by {name}; its terms: {teacher['terms']}"
+    record = require_record(study, step)
+    if record["artefacts"].get(name) != source.get("sha256"):
+        raise PlanError(f"{study}: {step} has written another {name} since; run {TRAINING} again")
+    teacher = record["notes"]["teacher"]
+    writer = f"{teacher['name']} {teacher['model']}".rstrip()
+    return f"made in this study by {writer}; its terms: {teacher['terms']}"
 
 
 def _tabulate_loss(log: pd.DataFrame) -> list[dict[str, str]]:

@@ -1,14 +1,26 @@
-"""Run records and tables as the cards read them."""
+"""Run records and tables as the cards read them.
 
+What leaves a study is what its run wrote: each file read must have the hash in its run.json.
+"""
+
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from clinical_camel.core.files import read_json
+from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
+from clinical_camel.runner.study import COMMAND
+from clinical_camel.runs.collect import read_run_record
+from clinical_camel.runs.params_files import load_params
 
+WEIGHTS = "adapter_model.safetensors"
+BASE_KEYS = ("model_sha256", "model_revision", "config_sha256", "template_sha256")
 SYNTHESIS, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 
 
@@ -46,16 +58,66 @@ def format_device(record: Mapping[str, Any]) -> str:
 
 
 def require_record(study: str, step: str) -> dict[str, Any]:
-    """Return the `run.json` of a step (see `runs.Run`). Raises PlanError for an incomplete run."""
-    record = read_json(root() / "outputs" / study / step / "run.json")
+    """Return the `run.json` of a step, whose parameters are still those in params/.
+
+    Raises PlanError for an incomplete or damaged run, and for parameters changed since: a card
+    describes what a run of the params files gives.
+    """
+    folder = root() / "outputs" / study / step
+    record, again = read_run_record(folder), _format_command(study, step)
+    if not record and (folder / "run.json").exists():
+        raise PlanError(f"{study}: {step}/run.json is damaged; {again}")
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
+    params = load_params(study, step)
+    changed = [k for k, v in params.items() if k in record["params"] and record["params"][k] != v]
+    if changed:
+        names = ", ".join(changed)
+        raise PlanError(f"{study}: {step} ran with other values of {names}; {again}")
     return record
 
 
+def require_artefact(study: str, step: str, name: str) -> Path:
+    """Return a file of a result. Raises PlanError unless it is the one that the run wrote."""
+    folder = root() / "outputs" / study / step
+    expected = read_run_record(folder).get("artefacts", {}).get(name)
+    file = folder / name
+    if expected and file.is_file() and hash_file(file) == expected:
+        return file
+    is_other = file.is_file() and expected
+    problem = f"{name} differs from its run record, run.json" if is_other else f"has no {name}"
+    raise PlanError(f"{study}: {step} {problem}; {_format_command(study, step)}")
+
+
+def _format_command(study: str, step: str) -> str:
+    return f"run the step again: {COMMAND} run {study} {step[:2]} --force"
+
+
 def load_table(study: str, step: str, name: str) -> pd.DataFrame:
-    """Return a table that a step saved. Raises PlanError if it is missing."""
-    file = root() / "outputs" / study / step / f"{name}.csv"
-    if not file.is_file():
-        raise PlanError(f"{study}: {step} has no {file.name}; run the step again")
-    return pd.read_csv(file)
+    """Return a table that a step saved. Raises PlanError unless it is as the run wrote it."""
+    return pd.read_csv(require_artefact(study, step, f"{name}.csv"))
+
+
+def require_same_adapter(study: str, training: Mapping[str, Any], exam: Mapping[str, Any]) -> None:
+    """Raise PlanError unless the exam scored this training's adapter on the same base model."""
+    again = _format_command(study, EXAM)
+    folder = f"outputs/{study}/{TRAINING}/adapter"
+    scored = [m for m in exam["notes"].get("models", {}).values() if m.get("adapter") == folder]
+    if not scored:
+        raise PlanError(f"{study}: {EXAM} has no score of {folder}; name it in adapters; {again}")
+    base = training["notes"].get("base", {}) | read_json(root() / folder / "base_model.json")
+    for model in scored:
+        if model.get("adapter_sha256") != _hash_adapter(training["artefacts"]):
+            raise PlanError(f"{study}: {EXAM} scored another adapter than {TRAINING} made; {again}")
+        for name in BASE_KEYS:
+            if name in base and base[name] != model.get(name, base[name]):
+                raise PlanError(f"{study}: {EXAM} scored with another base, {name}; {again}")
+    for name in ("model", "chat_template"):
+        if training["params"].get(name) != exam["params"].get(name):
+            raise PlanError(f"{study}: {EXAM} and {TRAINING} have different {name}s; {again}")
+
+
+def _hash_adapter(artefacts: Mapping[str, str]) -> str:
+    """Return the hash that `models.LLM.source` has for the weights of an adapter."""
+    names = sorted(n for n in artefacts if re.fullmatch(r"adapter/[^/]+\.safetensors", n))
+    return hashlib.sha256(bytes.fromhex("".join(artefacts[n] for n in names))).hexdigest()[:16]

@@ -2,13 +2,22 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from clinical_camel.core.files import read_json, write_bytes
+from clinical_camel.core.files import write_bytes
 from clinical_camel.core.paths import root
-from clinical_camel.release.records import EXAM, format_device, format_table
+from clinical_camel.release.records import (
+    EXAM,
+    TRAINING,
+    format_device,
+    format_table,
+    require_artefact,
+    require_same_adapter,
+)
 from clinical_camel.runner.jobs import PlanError
+from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.params_files import list_params_files, list_studies
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
@@ -54,8 +63,12 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     row = {"study": f"[{study}](params/{study})", "what it is": read_purpose(files[0])}
     folder = f"outputs/{study}"
     steps = [f.stem for f in files if f"{folder}/{f.stem}/run.json" in committed]
-    records = {step: read_json(root() / folder / step / "run.json") for step in steps}
+    records = {step: read_run_record(root() / folder / step) for step in steps}
     records = {step: r for step, r in records.items() if r.get("status") == "complete"}
+    for step, record in records.items():
+        _require_own_files(study, step, record)
+    if records.keys() >= {TRAINING, EXAM}:
+        require_same_adapter(study, records[TRAINING], records[EXAM])
     if not records:
         return row | {"state": "not run yet"}
     are_shared = all(f"{folder}/{step}.ipynb" in committed for step in records)
@@ -72,6 +85,17 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
     }
+
+
+def _require_own_files(study: str, step: str, record: Mapping[str, Any]) -> None:
+    """Raise PlanError if a file of a result, of those on this machine, is not as its run wrote it.
+
+    A clone has neither weights nor texts that may not be shared, so a file may be missing.
+    """
+    folder = root() / "outputs" / study / step
+    for name in record["artefacts"]:
+        if (folder / name).is_file():
+            require_artefact(study, step, name)
 
 
 def read_purpose(file: Path) -> str:

@@ -6,6 +6,8 @@ study       a study from its first step to its last
 execution   one notebook in one kernel
 kernel      the kernel of this interpreter
 state       what is complete, and if not, why
+places      folders to write in, a GPU and packages, before a kernel starts
+consistency values of one step that contradict another step of the study
 recovery    clean-up after a runner that was killed
 summary     what a run cost: time, memory, energy, money
 """

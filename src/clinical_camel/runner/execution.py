@@ -6,18 +6,21 @@ Papermill marks every cell completed when the kernel died, and takes `sys.exit(0
 import contextlib
 import importlib.util
 import logging
+import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import nbformat
 import psutil
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Incomplete
 
 STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
@@ -144,8 +147,10 @@ def _convert_error(error: BaseException, output: Path) -> StepFailed:
     from papermill.exceptions import PapermillExecutionError
 
     if isinstance(error, PapermillExecutionError):
-        text = " ".join(f"{error.ename}: {error.evalue}".split())
-        return StepFailed("failed", f"In [{error.exec_count}]: {text[:500]}")
+        if error.ename == Incomplete.__name__:
+            return StepFailed("incomplete", _clean_reason(error.evalue))
+        text = _clean_reason(f"{error.ename}: {error.evalue}")
+        return StepFailed("failed", f"In [{error.exec_count}]: {text}")
     if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
         if last := _correct_statuses(output):
             return StepFailed(
@@ -156,8 +161,13 @@ def _convert_error(error: BaseException, output: Path) -> StepFailed:
             return StepFailed("failed", f"no kernel: ipykernel is not installed; {remedy}")
         remedy = "python -m ipykernel_launcher --version may show why"
         return StepFailed("kernel died", f"before its first cell; {remedy}")
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return StepFailed("failed", text.replace(f"{root()}/", "")[:500])
+    return StepFailed("failed", _clean_reason(f"{type(error).__name__}: {error}"))
+
+
+def _clean_reason(text: str) -> str:
+    """Return an error's text in one line, without paths and control characters, shortened."""
+    text = "".join(c if c.isprintable() else " " for c in text.replace(f"{root()}/", ""))
+    return shorten(text, 500, placeholder=" …")
 
 
 def _correct_statuses(output: Path) -> int:
@@ -192,17 +202,34 @@ def clean(notebook: nbformat.NotebookNode, source: str, published: str) -> nbfor
     """Make an executed notebook fit to publish: short outputs, no path of this machine.
 
     The cell of injected parameters is collapsed, as it repeats the one above it. `source` and
-    `published` are the root-relative paths to record in the metadata.
+    `published` are the root-relative paths to record in the metadata; relative links are rewritten
+    from the one folder to the other.
     """
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("papermill", {}).update(input_path=source, output_path=published)
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        if cell.cell_type == "markdown":
+            cell.source = move_links(cell.source, Path(source).parent, Path(published).parent)
         if cell.cell_type == "code":
             cell.outputs = [_clean_output(output) for output in _merge_streams(cell.outputs)]
             cell.outputs = [o for o in cell.outputs if o.get("text", "x") and o.get("data", "x")]
     return notebook
+
+
+def move_links(text: str, before: Path, after: Path) -> str:
+    """Rewrite the relative Markdown links of a text that moves from one folder to another.
+
+    >>> move_links("[table](../benchmarks/x.csv) [top](#top)", Path("notebooks"), Path("outputs/a"))
+    '[table](../../benchmarks/x.csv) [top](#top)'
+    """
+
+    def move(match: re.Match[str]) -> str:
+        target = os.path.relpath(before / match[1], after)
+        return f"]({Path(target).as_posix()}"
+
+    return re.sub(r"\]\((?![a-z]+:|[#/])([^)\s#]+)", move, text)
 
 
 def _merge_streams(outputs: list[Any]) -> list[Any]:

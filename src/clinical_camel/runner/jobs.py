@@ -73,13 +73,15 @@ def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
 
 
 def find_producer(text: str) -> tuple[str, str] | None:
-    """Return the (study, step) that produces this path, or None if it is not under outputs/.
+    """Return the (study, step) that produces this path, or None if no step does.
+
+    A hidden folder, such as the one with a step's ledger, is no result: it outlives the step.
 
     >>> find_producer("outputs/mini_camel/02_sft_qlora/adapter")
     ('mini_camel', '02_sft_qlora')
     """
     parts = text.split("/")
-    if parts[0] != "outputs":
+    if parts[0] != "outputs" or (len(parts) > 2 and parts[2].startswith(".")):
         return None
     return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 

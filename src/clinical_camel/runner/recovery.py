@@ -9,7 +9,7 @@ import psutil
 from clinical_camel.core.files import previous_path, read_json
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runner.state import is_alive, record_path
+from clinical_camel.runner.state import is_alive, read_record
 
 
 def clean_up(job: Job, partial: Path) -> str:
@@ -18,22 +18,23 @@ def clean_up(job: Job, partial: Path) -> str:
     `partial` is the notebook of the step before it is published.
     """
     pid = _kill_orphan(Path("outputs", job.study, f".{job.step}.lock.json"))
-    record, published = read_json(record_path(job)), f"outputs/{job.study}/{job.step}.ipynb"
+    record, published = read_record(job), f"outputs/{job.study}/{job.step}.ipynb"
     if record.get("status") == "running":
-        restore_result(job, record["started"])
+        restore_result(job, record.get("attempt", ""))
     elif partial.exists() and hash_file(partial) == record.get("artefacts", {}).get(published):
         partial.replace(published)  # complete, but killed before this last rename
     return f"ended process {pid}, the kernel of a runner that was killed" if pid else ""
 
 
-def restore_result(job: Job, started: str) -> None:
-    """Restore the earlier result if a run failed after run.finish() had replaced it.
+def restore_result(job: Job, attempt: str) -> None:
+    """Restore the earlier result if this attempt failed after run.finish() had replaced it.
 
     The newer folder, with its journals, becomes the partial folder that the next run resumes.
     """
     final = Path("outputs", job.study, job.step)
     previous, partial = previous_path(final), final.with_name(f".{job.step}.partial")
-    if read_json(final / "run.json").get("started", "") >= started and not partial.exists():
+    is_of_attempt = attempt and read_json(final / "run.json").get("attempt") == attempt
+    if is_of_attempt and not partial.exists():
         final.replace(partial)
         if previous.exists():
             previous.replace(final)
@@ -46,7 +47,7 @@ def _kill_orphan(lock_file: Path) -> int:
     during a long call that never releases the interpreter. A JupyterLab kernel is not killed.
     """
     holder = read_json(lock_file)
-    if not holder.get("runner") or holder["pid"] == os.getpid() or not is_alive(holder):
+    if not holder.get("runner") or holder.get("pid") == os.getpid() or not is_alive(holder):
         return 0
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(holder["pid"])

@@ -11,19 +11,35 @@ from typing import Any
 
 import psutil
 
-from clinical_camel.core.files import NOT_RESULTS, list_results, read_json, write_json
+from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import relative, root
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runs.machine import hash_source
+from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
 
-STOPPED = ("failed", "kernel died", "interrupted")
+STOPPED = ("failed", "incomplete", "kernel died", "interrupted")
+RECORD_KEYS = {  # what every reader of a record relies on
+    "status": str,
+    "reason": str,
+    "headline": str,
+    "seconds": float | int,
+    "params": dict,
+    "params_hash": str,
+    "notebook_hash": str,
+    "source_hash": str,
+    "inputs": dict,
+    "artefacts": dict,
+    "hashes": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """complete, stale, running, failed, kernel died, interrupted, not run, not started; and why."""
+    """The status of a step, and why.
+
+    complete, stale, running, failed, incomplete, kernel died, interrupted, not run, not started.
+    """
 
     status: str
     reason: str = ""
@@ -39,7 +55,9 @@ class HashCache:
     """
 
     def __init__(self, entries: dict[str, list[Any]] | None = None) -> None:
-        self.entries = dict(entries or {})  # path: size, modification time in ns, sha256
+        # path: size, modification time in ns, sha256; an entry of another form is damaged
+        pairs = (entries or {}).items()
+        self.entries = {k: v for k, v in pairs if isinstance(v, list) and len(v) == 3}
 
     def hash(self, text: str) -> str:
         """Return the hash of a file, or of a folder's result files; "" if it does not exist."""
@@ -52,8 +70,9 @@ class HashCache:
     def _hash_file(self, file: Path) -> str:
         # the name as written, not the target of a link: data/public may be a link
         text, stat = file.relative_to(root()).as_posix(), file.stat()
-        if self.entries.get(text, [])[:2] != [stat.st_size, stat.st_mtime_ns]:
-            self.entries[text] = [stat.st_size, stat.st_mtime_ns, hash_file(file)]
+        unchanged = [stat.st_size, stat.st_mtime_ns]
+        if text not in self.entries or self.entries[text][:2] != unchanged:
+            self.entries[text] = [*unchanged, hash_file(file)]
         return self.entries[text][2]
 
 
@@ -62,19 +81,29 @@ def record_path(job: Job) -> Path:
     return root() / "outputs" / job.study / ".records" / f"{job.step}.json"
 
 
-def open_record(job: Job, started: str) -> dict[str, Any]:
-    """Write the record of a step that starts, `running` in this process, and return it."""
-    cache = HashCache(read_json(record_path(job)).get("hashes"))
+def read_record(job: Job) -> dict[str, Any]:
+    """Return the local record of a step; {} if it is missing, damaged or lacks a key."""
+    record = read_json(record_path(job))
+    is_whole = all(isinstance(record.get(key), kind) for key, kind in RECORD_KEYS.items())
+    return record if is_whole else {}
+
+
+def open_record(job: Job, attempt: str) -> dict[str, Any]:
+    """Write the record of a step that starts, `running` in this process, and return it.
+
+    `attempt`: a name that no other run has, which the kernel writes into run.json.
+    """
+    cache = HashCache(read_record(job).get("hashes"))
     record = {
         "study": job.study,
         "step": job.step,
         "status": "running",
         "reason": "",
         "headline": "",
-        "started": started,
+        "started": now(),
+        "attempt": attempt,
         "seconds": 0.0,
-        "pid": psutil.Process().pid,
-        "process_started": psutil.Process().create_time(),
+        **describe_process(psutil.Process()),
         "params": job.params,
         "params_hash": key_hash(job.params),
         "notebook_hash": hash_code(read_cells(notebook_path(job.step))),
@@ -108,7 +137,9 @@ def close_record(
 
 def find_state(job: Job) -> State:
     """Return whether a step is complete and unchanged, and if not, why not."""
-    record = read_json(record_path(job))
+    record = read_record(job)
+    if not record and record_path(job).exists():
+        return State("not run", f"its record is damaged: {relative(record_path(job))}")
     if not record:
         has_result = (root() / "outputs" / job.study / f"{job.step}.ipynb").exists()
         reason = "its results exist, but were not made on this machine" if has_result else ""
@@ -130,10 +161,10 @@ def find_state(job: Job) -> State:
 def is_alive(record: dict[str, Any]) -> bool:
     """Return whether the process of a record (`pid`, `process_started`) is still running."""
     try:
-        started = psutil.Process(record["pid"]).create_time()
-    except psutil.Error:
+        process = describe_process(psutil.Process(record["pid"]))
+        return abs(process["process_started"] - record["process_started"]) < 2  # else another one
+    except (psutil.Error, KeyError, TypeError, ValueError):  # the last three: a damaged record
         return False
-    return abs(started - record["process_started"]) < 1  # else another process has the pid
 
 
 def _find_change(job: Job, record: dict[str, Any]) -> str:

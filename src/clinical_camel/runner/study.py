@@ -1,7 +1,7 @@
 """Run a study from its first step to its last, and print its state.
 
-Exit codes: 0 all complete, 1 a step failed, 2 bad params or inputs, 3 a kernel died, 4 another
-runner has locked the study; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
+Exit codes: 0 all complete, 1 a step failed or is incomplete, 2 bad params or inputs, 3 a kernel
+died, 4 another runner has locked the study; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
@@ -19,6 +20,8 @@ from filelock import FileLock, Timeout
 
 from clinical_camel.core.files import now, read_json, write_bytes, write_json
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import RETRY_VARIABLE
+from clinical_camel.runner.consistency import check_study
 from clinical_camel.runner.execution import (
     SignalForwarder,
     StepFailed,
@@ -30,17 +33,21 @@ from clinical_camel.runner.jobs import (
     Job,
     PlanError,
     check_files,
+    find_producer,
     load_job,
     load_jobs,
     select_jobs,
     sort_jobs,
 )
+from clinical_camel.runner.places import check_machine, check_places
 from clinical_camel.runner.recovery import clean_up, restore_result
 from clinical_camel.runner.state import State, close_record, find_state, open_record
 from clinical_camel.runner.summary import summarize
 from clinical_camel.runs import launch
+from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.notebooks import ParamsError
 from clinical_camel.runs.params_files import list_studies
+from clinical_camel.runs.record import ATTEMPT
 
 FAILED, BAD_INPUT, KERNEL_DIED, LOCKED = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"
@@ -53,6 +60,14 @@ def echo(text: object = "", end: str = "\n", file: TextIO | None = None) -> None
         return
     with contextlib.suppress(OSError):
         print(text, end=end, file=file, flush=True)
+
+
+def load_study(study: str) -> list[Job]:
+    """Return the steps of a study in order. Raises PlanError for values that contradict others."""
+    jobs = sort_jobs(load_jobs(study))
+    if problems := list(check_study(jobs)):
+        raise PlanError("\n".join(problems))
+    return jobs
 
 
 def show_list() -> int:
@@ -92,8 +107,10 @@ def run_study(study: str, steps: list[str], force: bool = False, rate: float = 0
         raise PlanError("\n".join(problems))
     if launch.rank():
         return _run_worker(jobs)
-    problems = [line for job in jobs for line in (*check_files(job), *_check_inputs(job, jobs))]
-    if problems:
+    problems = list(check_study(jobs))
+    for job in jobs:
+        problems += [*check_files(job), *_check_inputs(job, jobs), *check_machine(job)]
+    if problems := problems or list(check_places(study)):
         raise PlanError("\n".join(problems))
     try:
         with _lock(study), SignalForwarder() as signals:
@@ -164,7 +181,7 @@ def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: floa
         if code or signals.signum:
             reason = "an earlier step did not complete" if code else f"stopped by {signals.name}"
             state = State("not started", reason)
-        elif state.status == "complete" and not force:
+        elif state.status == "complete" and not (force or _is_retried(job)):
             launch.announce(job.step, "skip")
             line.finish(state)
         else:
@@ -183,14 +200,21 @@ def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: floa
     return code or (128 + signals.signum if signals.signum else 0)
 
 
+def _is_retried(job: Job) -> bool:
+    """Return whether `run --retry-failed` runs this step although it is complete."""
+    return job.step == "01_dbke" and os.environ.get(RETRY_VARIABLE) == "1"
+
+
 def _exit_code(state: State, signals: SignalForwarder) -> int:
-    codes = {"failed": FAILED, "kernel died": KERNEL_DIED, "interrupted": 128 + signals.signum}
+    codes = {"kernel died": KERNEL_DIED, "interrupted": 128 + signals.signum}
+    codes |= {"failed": FAILED, "incomplete": FAILED}
     return codes.get(state.status, 0)
 
 
 def _run_job(job: Job, line: "ProgressLine", signals: SignalForwarder) -> State:
-    started, clock = now(), time.monotonic()
-    record, partial = open_record(job, started), _partial_notebook(job)
+    attempt, clock = uuid.uuid4().hex, time.monotonic()
+    record, partial = open_record(job, attempt), _partial_notebook(job)
+    os.environ[ATTEMPT] = attempt  # for the kernel
     line.update(partial, clock)
     try:
         execute(
@@ -200,14 +224,15 @@ def _run_job(job: Job, line: "ProgressLine", signals: SignalForwarder) -> State:
             signals,
             show_progress=lambda: line.update(partial, clock),
         )
-        headline = _finish_notebook(job, started)
+        headline = _finish_notebook(job, attempt)
+        _require_inputs_of_later_steps(job)
         state = State("complete", headline=headline, seconds=time.monotonic() - clock)
         close_record(job, record, "complete", state.seconds, partial, headline=headline)
         partial.replace(_published_notebook(job))
     except (StepFailed, OSError, nbformat.reader.NotJSONError) as error:
         failure = error if isinstance(error, StepFailed) else StepFailed("failed", str(error))
         failure = _add_worker_failure(failure)
-        restore_result(job, started)
+        restore_result(job, attempt)
         reason = f"{failure.reason}{_save_failed_notebook(job, failure.status)}"
         state = State(failure.status, reason, seconds=time.monotonic() - clock)
         with contextlib.suppress(OSError):  # a full disk: the record stays `running`, by no process
@@ -243,18 +268,32 @@ def _published_notebook(job: Job) -> Path:
     return Path("outputs", job.study, f"{job.step}.ipynb")
 
 
-def _finish_notebook(job: Job, started: str) -> str:
+def _finish_notebook(job: Job, attempt: str) -> str:
     """Clean the executed notebook and return the headline. Raises StepFailed for an early end."""
     partial = _partial_notebook(job)
     notebook = nbformat.read(partial, as_version=4)
-    record = read_json(Path("outputs", job.study, job.step, "run.json"))
+    record = read_run_record(Path("outputs", job.study, job.step))
     if last := find_early_end(notebook):
         raise StepFailed("failed", f"stopped before run.finish(), in In [{last}]")
-    if record.get("status") != "complete" or record.get("started", "") < started:
+    if record.get("status") != "complete" or record.get("attempt") != attempt:
         raise StepFailed("failed", "all cells ran, but none called run.finish()")
     published = _published_notebook(job).as_posix()
     _write_notebook(clean(notebook, _source(job), published), partial)
     return record["headline"]
+
+
+def _require_inputs_of_later_steps(job: Job) -> None:
+    """Raise StepFailed if a file that another step of this study reads is missing or empty."""
+    others = []
+    with contextlib.suppress(ParamsError):  # edited while the step ran
+        others = load_jobs(job.study)
+    for other in others:
+        for text in other.inputs:
+            is_made_here = find_producer(text) == (job.study, job.step)
+            file = Path(text)
+            if is_made_here and not (file.is_dir() or (file.is_file() and file.stat().st_size)):
+                problem = "empty" if file.is_file() else "missing"
+                raise StepFailed("incomplete", f"{text} is {problem}, and {other.step} needs it")
 
 
 def _write_notebook(notebook: nbformat.NotebookNode, file: Path) -> None:
@@ -286,7 +325,7 @@ class ProgressLine:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.on_terminal = sys.stdout.isatty()
+        self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._next_update = 0.0
         self._is_running = False
 
@@ -326,7 +365,7 @@ def _find_cell(notebook: Path) -> str:
 def _print_table(jobs: list[Job], states: list[State]) -> None:
     rows: list[tuple[str, ...]] = [("step", "status", "seconds", "result", "notebook")]
     for job, state in zip(jobs, states, strict=True):
-        has_failed = state.status in ("failed", "kernel died")
+        has_failed = state.status in ("failed", "incomplete", "kernel died")
         name = f".{job.step}.failed.ipynb" if has_failed else f"{job.step}.ipynb"
         notebook = f"outputs/{job.study}/{name}"
         seconds = f"{state.seconds:.0f}" if state.seconds else ""

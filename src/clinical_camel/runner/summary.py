@@ -1,25 +1,30 @@
 """What the steps of a run took: time, memory, energy, cost. Printed when the runner ends."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import Job
+from clinical_camel.runner.state import read_record
+from clinical_camel.runs.collect import read_run_record
 
 
 def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
     """Return a line on the complete steps among `jobs`; "" if none is. `rate` is a price per hour.
 
-    The time includes interrupted attempts.
+    The time is that of the runner: the start of the kernel and its imports are part of it, and so
+    are interrupted attempts.
     """
-    places = [root() / "outputs" / job.study / job.step / "run.json" for job in jobs]
-    records = [record for record in map(read_json, places) if record.get("status") == "complete"]
-    if not records:
+    pairs = [(_read(job), read_record(job)) for job in jobs]
+    pairs = [(run, local) for run, local in pairs if run.get("status") == "complete"]
+    if not pairs:
         return ""
     seconds = sum(
-        record["seconds"] + sum(a.get("seconds", 0.0) for a in record["attempts"])
-        for record in records
+        max(run["seconds"], local.get("seconds", 0.0))
+        + sum(a.get("seconds", 0.0) for a in run["attempts"])
+        for run, local in pairs
     )
+    records = [run for run, _ in pairs]
     parts = [f"{_format_seconds(seconds)} in {len(records)} complete steps"]
     parts.append(f"peak memory {max(r['peak_memory_mb'] for r in records):,} MB")
     if gpu := max(r.get("peak_gpu_memory_mb", 0) for r in records):
@@ -31,6 +36,10 @@ def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
     if rate:
         parts.append(f"cost {seconds / 3600 * rate:.2f} at {rate:g} per hour")
     return f"summary: {', '.join(parts)}"
+
+
+def _read(job: Job) -> dict[str, Any]:
+    return read_run_record(root() / "outputs" / job.study / job.step)
 
 
 def _format_seconds(seconds: float) -> str:

@@ -4,7 +4,10 @@
     notebooks      the cells of a notebook, and the parameters that it declares
     schema         the settings class of each step, and the check against it
     record         the folder of a run, its tables and figures, run.json
+    inputs         what another step must have made, with the command that makes it
+    collect        records, tables and costs of all studies
     journal        finished pieces of work, each on disk at once
+    process        seeds, theme, quiet libraries, SIGTERM
     exercise       the self-check at the end of a notebook
     launch         several processes of one launcher: main process and workers
     machine        versions, commit, device, peak memory
@@ -20,11 +23,12 @@ from clinical_camel.core.paths import path
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "collect": ["collect_costs", "collect_table"],
         "exercise": ["self_check"],
         "journal": ["Journal"],
         "notebooks": ["ParamsError"],
         "params_files": ["load_params"],
-        "record": ["Run", "collect_costs", "collect_table", "start"],
+        "record": ["Run", "start"],
     },
 )
 __all__ += ["path"]

@@ -13,6 +13,7 @@ would work while the others hold GPUs and wait.
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,27 +24,70 @@ from clinical_camel.core.paths import root
 from clinical_camel.runs.schema import settings_class
 
 WORKER_FOLDER = "CLINICAL_CAMEL_WORKER_FOLDER"  # the temporary folder of a worker, for its kernel
+SCRATCH = "scratch"  # outputs/scratch: trials, which git ignores
+RUNNER = "CLINICAL_CAMEL_RUNNER"  # the process id of the runner, in the kernels that it starts
+INJECTED = "# Parameters\n"  # the start of the cell that papermill adds
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 POLL = 0.1  # seconds
 
 
 def rank() -> int:
     """Return the rank of this process; 0 for the main process or without a launcher."""
-    return int(os.environ.get("RANK", 0))
+    return int(os.environ["RANK"]) if _is_launched() else 0
 
 
 def world_size() -> int:
     """Return how many processes the launcher started; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ["WORLD_SIZE"]) if _is_launched() else 1
+
+
+def _is_launched() -> bool:
+    """Return whether torchrun or accelerate launch started this process, among several.
+
+    RANK alone is no sign: pods and scripts export it, and a worker without a main process would
+    wait for ever without a word.
+    """
+    numbers = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE")]
+    has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return has_store and all(map(str.isdecimal, numbers)) and int(numbers[1]) > 1
+
+
+def ignore_foreign_variables() -> str:
+    """Remove the variables of a launcher that did not start this process; return a line or "".
+
+    Libraries in a kernel would read them too, and wait for processes that do not exist.
+    """
+    names = [name for name in VARIABLES if name in os.environ]
+    if _is_launched() or not names or "TORCHELASTIC_USE_AGENT_STORE" in os.environ:
+        return ""
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):
+        return ""  # `check_launch` refuses these
+    for name in names:
+        del os.environ[name]
+    return f"{', '.join(names)}: ignored, since neither torchrun nor accelerate launch set it"
 
 
 def results_folder(study: str) -> Path:
-    """Return where a run of a study writes: outputs/<study>, or a worker's temporary folder."""
+    """Return where a run of a study writes: outputs/<study>, or a worker's temporary folder.
+
+    In JupyterLab it is outputs/scratch/<study>: *Run All* never replaces results of the runner.
+    """
     if not rank():
-        return root() / "outputs" / study
+        outputs = root() / "outputs"
+        is_trial = _is_interactive() and study != SCRATCH
+        return outputs / SCRATCH / study if is_trial else outputs / study
     if WORKER_FOLDER not in os.environ:  # plain papermill under a launcher
         os.environ[WORKER_FOLDER] = tempfile.mkdtemp()
         atexit.register(shutil.rmtree, os.environ[WORKER_FOLDER], ignore_errors=True)
     return Path(os.environ[WORKER_FOLDER]) / study
+
+
+def _is_interactive() -> bool:
+    """Return whether this is the kernel of JupyterLab or the like, with no runner or papermill."""
+    if "ipykernel" not in sys.modules or RUNNER in os.environ:
+        return False
+    cells = vars(sys.modules["__main__"]).get("In", [])
+    return not any(cell.startswith(INJECTED) for cell in cells)
 
 
 def check_launch(steps: Iterable[str]) -> Iterator[str]:
@@ -54,10 +98,13 @@ def check_launch(steps: Iterable[str]) -> Iterator[str]:
             "accelerate launch starts one process on a CPU, whatever --num_processes says; "
             "torchrun --nproc_per_node 2 -m clinical_camel run ... starts two"
         )
+    if not _is_launched() and os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):
+        yield (
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but only accelerate launch and torchrun "
+            "may start several processes; use one of them, or unset RANK and WORLD_SIZE"
+        )
     if world_size() == 1:
         return
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        yield "only accelerate launch and torchrun may start several processes"
     for step in steps:
         if not getattr(settings_class(step), "many_processes", False):
             yield (

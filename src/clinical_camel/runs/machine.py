@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import root
 from clinical_camel.runs import launch
@@ -66,6 +68,14 @@ def list_versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
+
+
+def describe_process(process: psutil.Process) -> dict[str, Any]:
+    """Return what tells a process from a later one with its number: pid and time since boot.
+
+    Both terms of the difference follow a clock that is set, so it does not change.
+    """
+    return {"pid": process.pid, "process_started": process.create_time() - psutil.boot_time()}
 
 
 def cuda() -> Any:

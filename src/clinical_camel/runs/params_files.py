@@ -17,9 +17,11 @@ from clinical_camel.runs.notebooks import ParamsError, list_steps, require_valid
 from clinical_camel.runs.schema import check_params
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 MAX_DIGITS = 19  # of an integer: fits 64 bits; Python refuses to read 4,301 digits
-STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+")
+STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+", re.IGNORECASE)
+OTHER_ENDINGS = (".yml", ".yaml", ".json", ".toml", ".txt")
+MAX_BYTES = 100_000  # the largest file of ours has 3,000; the parser reads 1 MB in 10 seconds
+MAX_DEPTH = 8
 
 
 # --------------------------------------------------------------------------- the YAML file
@@ -27,14 +29,34 @@ STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+")
 
 def list_studies() -> list[str]:
     """Return the folders of params/ that contain a parameters file."""
-    return sorted({p.parent.name for p in (root() / "params").glob("*/*.yaml")})
+    return sorted({p.parent.name for p in (root() / "params").glob("*/*") if _is_meant(p)})
 
 
 def list_params_files(study: str) -> list[Path]:
-    """Return the parameters files of a study, sorted. Raises ParamsError for an unknown study."""
-    if not STUDY_NAME.fullmatch(study) or study not in list_studies():
-        raise ParamsError(f"params/{study}: no such study{nearest(study, list_studies())}")
-    return sorted((root() / "params" / study).glob("*.yaml"))
+    """Return the parameters files of a study, sorted.
+
+    Raises ParamsError for an unknown study, for the name of one that no run could use, and for a
+    file of another ending, which would be left out without a word.
+    """
+    studies = list_studies()
+    if study not in studies:
+        others = [name for name in studies if STUDY_NAME.fullmatch(name)]
+        raise ParamsError(f"params/{study}: no such study{nearest(study, others)}")
+    if not STUDY_NAME.fullmatch(study):
+        remedy = "rename the folder: letters, digits, - and _, at most 100, the first no sign"
+        raise ParamsError(f"params/{study}: not a name for a study; {remedy}")
+    files = sorted(filter(_is_meant, (root() / "params" / study).iterdir()))
+    for file in files:
+        if file.suffix != ".yaml":
+            raise ParamsError(f"{relative(file)}: rename it to {file.name.split('.')[0]}.yaml")
+    return files
+
+
+def _is_meant(file: Path) -> bool:
+    """Return whether a file is a parameters file, also one with a wrong ending; no backup is."""
+    is_step = STEP_NAME.fullmatch(file.name.split(".")[0])
+    is_yaml = file.suffix == ".yaml"
+    return (is_yaml or (bool(is_step) and file.suffix.lower() in OTHER_ENDINGS)) and file.is_file()
 
 
 def load_params(study: str, step: str) -> dict[str, Any]:
@@ -63,11 +85,16 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file, read more strictly than YAML reads it.
 
     Raises ParamsError naming file, line and key for duplicate keys, keys that are not text, empty
-    values, dates, numbers in base 8 or 60, aliases, tags, tabs and an empty file.
+    values, dates, numbers in base 2, 8, 16 or 60, aliases, tags, tabs, deep nesting, an empty file
+    and one of more than MAX_BYTES.
     """
     name = relative(file)
+    if file.stat().st_size > MAX_BYTES:
+        size = f"{file.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
+        raise ParamsError(f"{name}: {size}; name a file of data instead of writing them here")
     try:
         text = file.read_text(encoding="utf-8-sig")
+        require_valid(list(_check_events(text)), name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             raise ParamsError(f"{name}: the file is empty; every parameter must be written out")
@@ -85,8 +112,6 @@ def read_yaml(file: Path) -> dict[str, Any]:
         ) from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{name}: {_describe_yaml_error(error)}") from None
-    except RecursionError:
-        raise ParamsError(f"{name}: nested too deeply; write flat values") from None
 
 
 YAML_PROBLEMS = {  # part of the parser's message: ours, with the remedy
@@ -110,14 +135,30 @@ def _describe_yaml_error(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}: {text}" if mark else text
 
 
+def _check_events(text: str) -> Iterator[str]:
+    """Yield explicit tags, and the place where values are nested too deeply; without recursion."""
+    depth, key = 0, ""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.ScalarEvent) and event.start_mark.column == 0:
+            key = event.value
+        if depth > MAX_DEPTH:
+            yield f"line {line}: {key}: nested too deeply; write flat values"
+            return
+        if getattr(event, "tag", None):
+            yield f"line {line}: {key}: the tag {event.tag} is not allowed; write a plain value"
+
+
 def _check_node(node: yaml.Node, at: str, seen: set[int]) -> Iterator[str]:
     line = f"line {node.start_mark.line + 1}: "
     if id(node) in seen:
         yield f"{line}{at}: an alias; write the value out"
         return
     seen.add(id(node))
-    if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
-        yield f"{line}{at}: the tag {node.tag} is not allowed; write a plain value"
     if isinstance(node, yaml.ScalarNode):
         if problem := _check_scalar(node):
             yield f"{line}{at}: {problem}"
@@ -154,8 +195,12 @@ def _check_scalar(node: yaml.ScalarNode) -> str:
         return f'{node.value} is read in base 60; write it in quotes, "{node.value}"'
     if kind == "int" and re.match(r"[-+]?0[0-9_]", node.value):
         return f"{node.value} is read in base 8; write it without the leading zero"
+    if kind == "int" and re.match(r"[-+]?0[xb]", node.value):
+        base = 16 if "x" in node.value else 2
+        number = int(node.value.replace("_", ""), base) if len(node.value) < 20 else "a decimal"
+        return f"{node.value} is read in base {base}; write {number}"
+    if kind in ("int", "float") and "_" in node.value:
+        return f"{node.value} contains _; write {node.value.replace('_', '')}"
     if kind == "int" and len(node.value) > MAX_DIGITS:
         return f"a number of {len(node.value)} digits; write at most {MAX_DIGITS}"
-    if kind not in ("int", "float", "bool", "str"):
-        return f"the tag {node.tag} is not allowed; write a plain value"
     return ""

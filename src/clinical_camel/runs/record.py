@@ -4,21 +4,17 @@ A run writes to outputs/<study>/.<step>.partial/, which replaces the earlier res
 a result is complete or absent, and a killed run can resume. Notebooks write only through `Run`.
 """
 
-import contextlib
 import importlib
 import importlib.util
 import io
 import json
-import logging
 import os
-import random
 import re
 import shutil
-import signal
 import sys
 import time
-import warnings
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,12 +35,15 @@ from clinical_camel.core.files import (
 )
 from clinical_camel.core.hashing import to_jsonable
 from clinical_camel.core.paths import relative, root
-from clinical_camel.core.settings import Settings
+from clinical_camel.core.settings import Incomplete, Settings
 from clinical_camel.runs import launch
+from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.energy import EnergyMeter
+from clinical_camel.runs.inputs import check_inputs
 from clinical_camel.runs.journal import Journal
 from clinical_camel.runs.machine import (
     describe_device,
+    describe_process,
     hash_source,
     list_versions,
     measure_peak_memory,
@@ -59,10 +58,13 @@ from clinical_camel.runs.notebooks import (
     require_valid,
 )
 from clinical_camel.runs.params_files import STUDY_NAME
+from clinical_camel.runs.process import prepare_process
 from clinical_camel.runs.schema import check_params
 
+ATTEMPT = "CLINICAL_CAMEL_ATTEMPT"  # the runner's name for this run; clocks may jump
 LOCK_WAIT = 5  # seconds; the kernel of a killed runner ends after about two
 SettingsT = TypeVar("SettingsT", bound=Settings)
+_ATTEMPT_KEYS = {"started", "source_hash"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _open_runs: dict[Path, "Run"] = {}  # of this process: a second Run All takes over its own lock
 
@@ -84,10 +86,7 @@ def start(study: str, step: str, seed: int, params: dict[str, Any] | None = None
     folder = launch.results_folder(study)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(folder, step)
-    _set_seeds(seed)
-    _set_theme()
-    _silence_libraries()
-    _handle_sigterm()
+    prepare_process(seed)
     run = Run(study, step, seed, params, lock)
     _open_runs[folder / step] = run
     return run
@@ -101,10 +100,11 @@ def _read_variables(study: str, step: str) -> dict[str, Any]:
     declared = read_parameters_cell(notebook_path(step))
     params = {name: variables[name] for name in declared if name in variables}
     # papermill injects unknown names without an error; its cell is in the kernel's history
-    injected = [cell for cell in variables.get("In", []) if cell.startswith("# Parameters\n")]
+    injected = [cell for cell in variables.get("In", []) if cell.startswith(launch.INJECTED)]
     unknown = re.findall(r"^(\w+) = ", injected[-1], re.MULTILINE) if injected else []
     params |= {name: variables.get(name, "") for name in unknown}
-    require_valid(check_params(step, params), "parameters")
+    problems = check_params(step, params)
+    require_valid(problems or list(check_inputs(params)), "parameters")
     return params
 
 
@@ -123,59 +123,9 @@ def _take_lock(folder: Path, step: str) -> FileLock:
             f"{step} of {folder.name} is already running in process {pid}; "
             "wait for it, or close that notebook's kernel"
         ) from None
-    facts = {"pid": os.getpid(), "process_started": psutil.Process().create_time()}
-    write_json(holder, {**facts, "runner": os.environ.get("CLINICAL_CAMEL_RUNNER", "")})
+    runner = os.environ.get(launch.RUNNER, "")
+    write_json(holder, {**describe_process(psutil.Process()), "runner": runner})
     return lock
-
-
-def _set_seeds(seed: int) -> None:
-    """Seed the libraries that are imported; importing torch only to seed it costs two seconds."""
-    random.seed(seed)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(seed % 2**32)
-    if torch := sys.modules.get("torch"):
-        torch.manual_seed(seed)
-
-
-def _set_theme() -> None:
-    if importlib.util.find_spec("seaborn"):
-        seaborn = importlib.import_module("seaborn")
-        seaborn.set_theme(style="ticks", palette="colorblind", rc={"figure.dpi": 110})
-
-
-def _silence_libraries() -> None:
-    """Keep executed notebooks short and free of this machine's paths."""
-    warnings.formatwarning = lambda message, category, *_: (
-        f"{category.__name__}: {' '.join(str(message).split())}\n"
-    )
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    switches = {
-        "datasets": ("HF_DATASETS_DISABLE_PROGRESS_BARS", "datasets", "disable_progress_bars"),
-        "transformers": (
-            "HF_HUB_DISABLE_PROGRESS_BARS",
-            "transformers.utils.logging",
-            "disable_progress_bar",
-        ),
-    }
-    for package, (variable, module, switch) in switches.items():
-        os.environ.setdefault(variable, "1")  # read when the package is imported
-        if package in sys.modules:
-            getattr(importlib.import_module(module), switch)()
-
-
-def _handle_sigterm() -> None:
-    """Make SIGTERM raise KeyboardInterrupt in a kernel, so that `finally` blocks run.
-
-    A preempted machine sends SIGTERM; the default action would skip them.
-    """
-    if "ipykernel" not in sys.modules or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt("SIGTERM")
-
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, interrupt)
 
 
 class Run:
@@ -200,6 +150,7 @@ class Run:
             "status": "running",
             "headline": "",
             "started": attempt["started"],
+            "attempt": os.environ.get(ATTEMPT) or uuid.uuid4().hex,
             "seconds": 0.0,
             "attempts": [*earlier_attempts, attempt],  # several if it was interrupted and resumed
             "commit": commit,
@@ -224,8 +175,8 @@ class Run:
         previous = previous_path(self.final)
         if previous.exists() and not self.final.exists():  # killed between the two renames
             previous.replace(self.final)
-        before = read_json(self.dir / "run.json")
-        attempts = before.get("attempts", [])
+        before = read_run_record(self.dir)
+        attempts = [a for a in before.get("attempts", []) if set(a) >= _ATTEMPT_KEYS]
         _record_seconds(attempts, self.dir)
         if before.get("params", params) != json.loads(json.dumps(params, default=to_jsonable)):
             self._rename_folder(before["params"], params)
@@ -274,7 +225,7 @@ class Run:
         """
         self._require_open(name)
         file = persistent_path(self.study, self.step, name)
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
     def save_table(self, table: Any, name: str) -> Any:
@@ -317,15 +268,20 @@ class Run:
         self._record["notes"] |= facts
         self._save_record()
 
-    def finish(self, headline: str) -> None:
+    def finish(self, headline: str, problems: Sequence[str] = ()) -> None:
         """Complete run.json and replace the earlier result; the last cell of every notebook.
 
-        The earlier result becomes .<step>.previous; both changes are renames.
+        `problems`: sentences on what is missing from the result, from a `check_*` of the step. The
+        earlier result becomes .<step>.previous; both changes are renames.
+
+        Raises Incomplete if there is a problem, or if the headline contains nan: the earlier result
+        then stays, and the next run resumes this one.
         """
         self._require_open("finish")
         if not headline.strip():
             raise ValueError("finish needs a headline: the main result in one line")
         self._close_journals()
+        self._require_complete([*problems, *_check_headline(headline)])
         self._record |= {
             "status": "complete",
             "headline": " ".join(headline.split()),
@@ -342,6 +298,15 @@ class Run:
         self._lock.release()
         folder = relative(self.final)
         print(f"{folder}  {self._record['seconds']:.0f} s  {self._record['peak_memory_mb']} MB")
+        if self.final.parent.parent.name == launch.SCRATCH:
+            print(f"a trial: the results in outputs/{self.study} are unchanged")
+
+    def _require_complete(self, problems: list[str]) -> None:
+        if problems:
+            reason = " ".join("; ".join(problems).split())
+            self._record |= {"status": "incomplete", "reason": reason}
+            self._save_record()
+            raise Incomplete(reason)
 
     def _require_open(self, name: str) -> None:
         if self._finished:
@@ -358,8 +323,17 @@ class Run:
 
 
 def persistent_path(study: str, step: str, name: str) -> Path:
-    """Return the path of `Run.persistent_file`, for a command outside the notebook."""
-    return launch.results_folder(study) / f".{step}.persistent" / f"{name}.sqlite"
+    """Return the path of `Run.persistent_file`, for a command outside the notebook.
+
+    JupyterLab uses the study's own file too: no reply is paid for twice.
+    """
+    folder = launch.results_folder(study) if launch.rank() else root() / "outputs" / study
+    return folder / f".{step}.persistent" / f"{name}.sqlite"
+
+
+def _check_headline(headline: str) -> Iterator[str]:
+    if re.search(r"\b(nan|inf)\b", headline):  # as Python writes them; "NaN" is a word of ours
+        yield f"the main result is no number: {headline}"
 
 
 def _record_seconds(attempts: list[dict[str, Any]], folder: Path) -> None:
@@ -368,47 +342,6 @@ def _record_seconds(attempts: list[dict[str, Any]], folder: Path) -> None:
         last = max((f.stat().st_mtime for f in folder.rglob("*") if f.is_file()), default=0.0)
         started = datetime.fromisoformat(attempts[-1]["started"]).timestamp()
         attempts[-1]["seconds"] = round(max(0.0, last - started), 1)
-
-
-def collect_table(step: str, table: str) -> Any:
-    """Return one table of a step, concatenated over all studies, the study as first column.
-
-    Read from the CSV files, so every figure can be redrawn without a GPU. outputs/scratch/ (the
-    exercises) is excluded. Raises FileNotFoundError if no study has the table.
-    """
-    import pandas as pd
-
-    frames = []
-    for file in sorted((root() / "outputs").glob(f"*/{step}/{table}.csv")):
-        study = file.parts[-3]
-        if study != "scratch" and not study.startswith("."):
-            # only an empty field is missing: an answer "None" or "NA" is text
-            frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
-            frame.insert(0, "study", study)
-            frames.append(frame)
-    if not frames:
-        raise FileNotFoundError(
-            f"no study has outputs/<study>/{step}/{table}.csv; run {step} first"
-        )
-    return pd.concat(frames, ignore_index=True)
-
-
-def collect_costs() -> Any:
-    """Return study, step, seconds, peak memory and device of each complete step of all studies.
-
-    From the run.json files. Not saved as a table, since no two runs take the same time.
-    """
-    import pandas as pd
-
-    rows = []
-    for file in sorted((root() / "outputs").glob("*/*/run.json")):
-        record = read_json(file)
-        study, step = file.parts[-3:-1]  # hidden folders: earlier and unfinished results
-        if record.get("status") == "complete" and study != "scratch" and step[0] != ".":
-            device = ", ".join(record["device"].get("gpu", [])) or record["device"]["cpu"]
-            row = {name: record[name] for name in ("study", "step", "seconds", "peak_memory_mb")}
-            rows.append(row | {"device": device})
-    return pd.DataFrame(rows)
 
 
 def _display(png: bytes, alt: str) -> None:

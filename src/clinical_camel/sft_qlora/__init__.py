@@ -1,6 +1,7 @@
 """Step 02: tune a base model on dialogues with QLoRA, with loss on the assistant's tokens only.
 
     settings        the recipe: the settings of the step, no torch
+    fitting         whether a recipe fits its base and its data
     tokenization    a mixture of datasets as rows of token ids, with the loss mask
     training        TRL's trainer on those rows
     speedups        faster steps with the same loss and gradients
@@ -9,6 +10,7 @@
     guards          when a training stops, and when its result is rejected
     adapter         the trained adapter, saved and verified
     log             the loss as a table and a figure
+    summary         the result in sentences
 
 Rows are tokenized and masked here, once: what a notebook shows and counts is what TRL trains on.
 """
@@ -20,9 +22,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "adapter": ["save_adapter"],
         "data_parallel": ["require_supported_launch"],
+        "fitting": ["require_fitting_recipe", "require_schedule"],
         "guards": ["TrainingError"],
         "log": ["plot_loss"],
         "settings": ["OPTIMIZERS", "Recipe"],
+        "summary": ["describe_training"],
         "tokenization": [
             "TokenizedMixture",
             "count_target_turns",

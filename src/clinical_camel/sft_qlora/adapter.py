@@ -1,4 +1,4 @@
-"""Save the trained adapter, verify the file, then delete the checkpoints."""
+"""Save the trained adapter with a record of its base, verify it, then delete the checkpoints."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
+from clinical_camel import models
+from clinical_camel.core.files import write_json
+from clinical_camel.models import gate
 from clinical_camel.sft_qlora import guards
 
 
@@ -16,8 +19,9 @@ def save_adapter(
     """Save adapter (safetensors), tokenizer and chat template; delete the checkpoints next to them.
 
     Returns the sizes: part, parameters, share_of_base. `base` is recorded as the base model's name
-    in place of a local path. Raises TrainingError, and deletes nothing, if the file differs from
-    the trained adapter.
+    in place of a local path; base_model.json also has the hashes of base, tokenizer and template
+    (`models.adapter_base` reads it). Raises TrainingError, and deletes nothing, if the file differs
+    from the trained adapter; ModelError if `models.load` would refuse the folder.
     """
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
@@ -27,6 +31,10 @@ def save_adapter(
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
     guards.require_saved(model, folder / "adapter_model.safetensors")
     tokenizer.save_pretrained(folder)
+    place = Path(model.get_base_model().config._name_or_path)
+    identity = models.identify_weights(place) | models.identify_tokenizer(tokenizer)
+    write_json(folder / gate.BASE_RECORD, {"model": base} | identity)
+    models.require_adapter_folder(folder, folder.name)
     for checkpoints in folder.parent.glob("checkpoints-*"):
         shutil.rmtree(checkpoints)
     trainable, total = model.get_nb_trainable_parameters()

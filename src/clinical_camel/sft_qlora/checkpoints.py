@@ -53,6 +53,7 @@ def make_fingerprint(
     """
     base = model.config.to_dict()  # with its quantization
     folder = base.pop("_name_or_path", "")
+    identity = models.identify_weights(Path(folder)) if folder else {}  # none: built for a test
     row_hash = hashlib.sha256()
     for row in rows:
         row_hash.update(json.dumps([row["input_ids"], row["labels"]]).encode())
@@ -63,7 +64,7 @@ def make_fingerprint(
         "rows": row_hash.hexdigest()[:16],
         "tokenizer": key_hash(tokenizer.get_vocab()),
         "base": key_hash(base),
-        **models.identify_weights(folder, model),
+        **identity,
         "device": models.device(),
         "dtype": str(models.compute_dtype()),
         "code": key_hash([inspect.getsource(module) for module in code]),

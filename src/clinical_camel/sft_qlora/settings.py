@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clinical_camel.core.settings import Count, Float, Share, StepSettings, Text
+from clinical_camel.core.settings import Float, Share, StepSettings, Text
 from clinical_camel.data.specs import MixtureSpec
+from clinical_camel.models import limits
 from clinical_camel.models.choices import Attention, ChatTemplate, Quantize, check_model
 
 LOSS_ON = ("assistant", "all")
@@ -23,7 +24,8 @@ OPTIMIZERS = (
 )
 SPEEDUPS = ("target_head", "target_tail", "causal_mask", "fused_lora")
 REPORT_TO = ("none", "tensorboard", "wandb", "trackio")
-Ratio = Annotated[Float, Field(ge=0)]
+Ratio = Annotated[Float, Field(ge=0, le=100)]
+MIN_SHARE = 1e-4  # of a dataset; less would select no row
 
 
 class Recipe(StepSettings):
@@ -62,15 +64,18 @@ class Recipe(StepSettings):
             "their end tokens; all: every token"
         ),
     )
-    max_length: Count = Field(
-        1024, description="maximum tokens; a longer dialogue loses its last exchanges"
+    max_length: int = Field(
+        1024,
+        ge=64,
+        le=131072,
+        description="maximum tokens; a longer dialogue loses its last exchanges",
     )
     packing: bool = Field(
         False, description="pack several dialogues into one row, without attention between them"
     )
-    lora_rank: Count = Field(64, description="rank of the LoRA matrices")
-    lora_alpha: Count = Field(
-        64, description="the LoRA update BA is scaled by lora_alpha / lora_rank"
+    lora_rank: int = Field(64, ge=1, le=1024, description="rank of the LoRA matrices")
+    lora_alpha: int = Field(
+        64, ge=1, le=4096, description="the LoRA update BA is scaled by lora_alpha / lora_rank"
     )
     lora_dropout: Float = Field(0.0, ge=0, lt=1, description="dropout on LoRA inputs")
     lora_targets: list[Text] = Field(
@@ -81,13 +86,17 @@ class Recipe(StepSettings):
         "cosine", description="cosine, linear, constant or constant_with_warmup"
     )
     warmup_steps: Float = Field(
-        0.03, ge=0, description="warm-up steps; a value below 1 is a share of all steps"
+        0.03, ge=0, le=1e5, description="warm-up steps; a value below 1 is a share of all steps"
     )
     weight_decay: Share = Field(0.0, description="AdamW weight decay")
-    max_grad_norm: Float = Field(1.0, gt=0, description="larger gradients are clipped to this norm")
-    num_epochs: Float = Field(6.0, gt=0, description="passes over the data")
-    batch_size: Count = Field(4, description="rows per device and forward pass")
-    gradient_accumulation_steps: Count = Field(1, description="batches per optimizer step")
+    max_grad_norm: Float = Field(
+        1.0, gt=0, le=1000, description="larger gradients are clipped to this norm"
+    )
+    num_epochs: Float = Field(6.0, ge=0.01, le=1000, description="passes over the data")
+    batch_size: int = Field(4, ge=1, le=4096, description="rows per device and forward pass")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, le=65536, description="batches per optimizer step"
+    )
     optimizer: Literal[OPTIMIZERS] = Field(
         "paged_adamw_32bit",
         description=(
@@ -95,7 +104,10 @@ class Recipe(StepSettings):
         ),
     )
     gradient_checkpointing_layers: int = Field(
-        0, ge=-1, description="layers recomputed in the backward pass to save memory; -1 means all"
+        0,
+        ge=-1,
+        le=1000,
+        description="layers recomputed in the backward pass to save memory; -1 means all",
     )
     group_by_length: bool = Field(
         False,
@@ -104,13 +116,15 @@ class Recipe(StepSettings):
     validation_fraction: Float = Field(
         0.0,
         ge=0,
-        lt=1,
+        le=0.5,
         description=(
             "share of source articles whose dialogues are used for validation; if "
             "above 0, the saved adapter is the checkpoint with the lowest validation loss"
         ),
     )
-    save_steps: Count = Field(200, description="optimizer steps between checkpoints")
+    save_steps: int = Field(
+        200, ge=1, le=100_000, description="optimizer steps between checkpoints"
+    )
     speedups: list[Literal[SPEEDUPS]] = Field(
         list(SPEEDUPS),
         description="faster computations of the same loss and gradients",
@@ -121,6 +135,11 @@ class Recipe(StepSettings):
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
+        yield from limits.check_reply_end(self.model, self.chat_template)
+        yield from limits.check_length(self.model, "max_length", self.max_length)
+        yield from limits.check_layers(self.model, self.lora_targets)
+        count = self.gradient_checkpointing_layers
+        yield from limits.check_layer_count(self.model, "gradient_checkpointing_layers", count)
         for name in ("target_tail", "causal_mask"):
             if name in self.speedups and "target_head" not in self.speedups:
                 yield f"speedups: {name} needs target_head; add target_head"
@@ -131,3 +150,18 @@ class Recipe(StepSettings):
             yield "lora_targets: all-linear excludes other names; write [all-linear] or layer names"
         if not any(self.mixture.values()):
             yield "mixture: every fraction is 0.0; use a part of at least one dataset"
+        for spec, share in self.mixture.items():
+            if 0 < share < MIN_SHARE:
+                yield f"mixture.{spec}: {share} selects no row; write {MIN_SHARE} or more, or 0.0"
+        if self.warmup_steps >= 1 and not self.warmup_steps.is_integer():
+            yield f"warmup_steps: {self.warmup_steps} is no whole number of steps and no share"
+        yield from self._check_packing()
+
+    def _check_packing(self) -> Iterator[str]:
+        if self.packing and self.attn_implementation == "eager":
+            yield (
+                "packing: true with attn_implementation: eager, which stores the attention of the "
+                'whole row; write sdpa, flex_attention or ""'
+            )
+        if self.packing and self.group_by_length:
+            yield "group_by_length: true has no effect on packed rows; write false"

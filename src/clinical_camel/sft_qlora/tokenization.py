@@ -5,6 +5,7 @@ answer cut in the middle teaches a model not to stop.
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ def tokenize_mixture(
     `counts`: source, rows, truncated (lost exchanges from its end), dropped (the first exchange
     does not fit), without_loss (no target token; dropped, too), tokens, target_tokens,
     target_share. An article is plain text in windows, every token a target. Raises ValueError for
-    text that the tokenizer does not know, or if no row is left.
+    text that the tokenizer does not know, and for a source of which less than half is left.
     """
     rows, counts, groups = [], [], []
     for source, items in sources.items():
@@ -59,6 +60,7 @@ def tokenize_mixture(
             without_loss += len(windows) - len(with_loss)
             source_rows += with_loss
             groups += [find_group(item)] * len(with_loss)
+        _require_most_rows(source, len(items), dropped, without_loss, max_length)
         tokens = sum(len(row["input_ids"]) for row in source_rows)
         targets = sum(map(count_target_tokens, source_rows))
         counts.append(
@@ -75,8 +77,24 @@ def tokenize_mixture(
         )
         rows += source_rows
     if not rows:
-        raise ValueError(f"mixture: no row fits max_length {max_length}; nothing to train on")
+        raise ValueError("mixture: no source has a row; nothing to train on")
     return TokenizedMixture(rows, pd.DataFrame(counts), groups)
+
+
+def _require_most_rows(
+    source: str, rows: int, dropped: int, without_loss: int, max_length: int
+) -> None:
+    """Raise ValueError for a source most of which would not be trained on."""
+    if 2 * dropped > rows:
+        raise ValueError(
+            f"mixture: {source}: in {dropped} of {rows} rows, the first exchange does not fit into "
+            f"max_length {max_length}; write a larger number, or remove the source"
+        )
+    if 2 * without_loss > rows:
+        raise ValueError(
+            f"mixture: {source}: {without_loss} of {rows} rows have no token that counts in the "
+            "loss; check chat_template and loss_on"
+        )
 
 
 def find_group(item: Dialogue | Article) -> str:
@@ -94,10 +112,13 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
     """Return the indices of the validation rows: the rows of a `fraction` of all articles.
 
     Rows drawn one by one would share articles with training rows, and their loss would measure
-    memorization. Raises ValueError for fewer than two articles.
+    memorization. Raises ValueError for fewer than two articles, or if none is left to train on.
     """
-    if len(set(groups)) < 2:
+    articles = len(set(groups))
+    if articles < 2:
         raise ValueError("validation_fraction: all rows are of one article; set it to 0.0")
+    if math.ceil(fraction * articles) >= articles:
+        raise ValueError(f"validation_fraction: {fraction} of {articles} articles leaves none")
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
     _, validation = next(splitter.split(groups, groups=groups))
     return validation.tolist()
@@ -124,9 +145,10 @@ def find_unknown_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[st
     unknown = tokenizer.unk_token_id
     if unknown in (None, tokenizer.eos_token_id, tokenizer.bos_token_id):  # GPT-2 knows every text
         return []
+    text = models.split_control_tokens(tokenizer, text)  # a literal <unk> is no unknown word
     if unknown not in tokenizer.encode(text, add_special_tokens=False):
         return []
-    words = [word for word in text.split() if tokenizer.unk_token not in word]
+    words = text.split()
     return [w for w in words if unknown in tokenizer.encode(w, add_special_tokens=False)]
 
 

@@ -16,6 +16,7 @@ from trl import SFTConfig
 from clinical_camel import models
 from clinical_camel.models import loading
 from clinical_camel.sft_qlora import checkpoints, data_parallel, guards, speedups
+from clinical_camel.sft_qlora.fitting import require_schedule
 from clinical_camel.sft_qlora.log import tabulate_history
 from clinical_camel.sft_qlora.settings import Recipe
 from clinical_camel.sft_qlora.tokenization import (
@@ -47,13 +48,15 @@ def train(
     from everything that decides the result: the same recipe resumes, another starts anew.
 
     Raises ModelError for a tokenizer larger than the embedding matrix. Raises ValueError for a
-    launch, speedup or packing that this base does not support. Raises TrainingError for an invalid
-    loss or gradient, for a training that ended early, and for an adapter that learned nothing.
+    launch, speedup or packing that this base does not support, and for a warm-up without end.
+    Raises TrainingError for an invalid loss or gradient, for a training that ended early, and for
+    an adapter that learned nothing.
     """
     require_trainable(model, tokenizer, recipe)
     data_parallel.print_batch_size(recipe.batch_size, recipe.gradient_accumulation_steps)
 
     training, validation = split_rows(tokenized, recipe)
+    require_schedule(recipe, len(training))
     fingerprint = checkpoints.make_fingerprint(
         recipe, [*training, *validation], model, tokenizer, CODE
     )

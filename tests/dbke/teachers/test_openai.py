@@ -1,19 +1,19 @@
 """An endpoint as the teacher: every reply recorded before it is parsed, retries, stops."""
 
-import asyncio
+import json
 import os
-import sqlite3
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.support.project import Memory
 from tests.support.teacher_runs import (
+    BILL,
     MONEY_CAP,
     REQUEST_ATTEMPTS,
     MixedServer,
@@ -25,112 +25,255 @@ from tests.support.teacher_runs import (
     run,
 )
 from tests.support.toy_dbke import UNUSABLE_REPLIES
-from tests.support.toy_teacher import KEY, Server
+from tests.support.toy_teacher import FORMS, HARMLESS, KEY, STOPPING, TEMPORARY, Server
 
 from clinical_camel import dbke
 from clinical_camel.core.paths import root
-from clinical_camel.dbke.teachers import openai
-from clinical_camel.dbke.teachers.openai import KEY_VARIABLE
+from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
 from clinical_camel.estimate import doctor
 
 ROOT = Path(__file__).parents[3]
 
 
-def write_concurrently(ledger: dbke.Ledger, commits: Sequence = ()) -> list:
-    """Record 20 attempts and replies at once; return the commits after each, or the error."""
-
-    async def write(writer: openai.LedgerWriter, key: str) -> tuple[int, int]:
-        attempt = await writer.write(ledger.record_attempt, key, {}, (1, 1), (0.0, 0.0))
-        after_attempt = len(commits)
-        await writer.write(ledger.record_reply, attempt, key, 200, b"{}")
-        return after_attempt, len(commits)
-
-    async def write_all() -> list:
-        writer = openai.LedgerWriter(ledger)
-        writes = (write(writer, str(i)) for i in range(20))
-        return await asyncio.gather(*writes, return_exceptions=True)
-
-    return asyncio.run(write_all())
-
-
-def test_simultaneous_writes_share_a_commit_and_are_on_disk_when_they_return(file, monkeypatch):
-    ledger, commits = dbke.Ledger(file), []
-    commit = dbke.Ledger.commit
-    monkeypatch.setattr(dbke.Ledger, "commit", lambda self: commits.append(commit(self)))
-    assert write_concurrently(ledger, commits) == [(1, 2)] * 20
-    assert (len(commits), ledger.spending().replies) == (2, 20)
-
-
-@pytest.mark.parametrize("method", ["commit", "record_reply"])
-def test_a_full_disk_raises_for_every_write_of_the_transaction(method, file, monkeypatch):
+def read_spending(file: Path) -> dbke.Spending:
     ledger = dbke.Ledger(file)
+    spending = ledger.spending()
+    ledger.close()
+    return spending
 
-    def fail(*_):
-        ledger._db.execute("ROLLBACK")  # as SQLite does
-        raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(dbke.Ledger, method, fail)
-    assert {str(error) for error in write_concurrently(ledger)} == {"database or disk is full"}
-    assert ledger.spending().replies == 0
+@pytest.mark.parametrize("fault", TEMPORARY)
+def test_a_passing_fault_costs_a_second_request_and_no_dialogue(fault, file):
+    with Server(fault) as server:
+        dialogues, reasons, stopped = run(file, 3, make_settings(server.base_url))
+        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS) == (0, 0, 6)
+        assert count_lost(file, server) == 0
+    assert (len(dialogues), reasons, stopped) == (3, [], "")
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_a_reply_in_another_form_is_read(fault, file):
+    with Server(fault) as server:
+        dialogues, reasons, stopped = run(file, 2, make_settings(server.base_url))
+        assert (len(dialogues), reasons, stopped, server.requests) == (2, [], "", 2)
 
 
 @pytest.mark.parametrize(
-    ("fault", "sends"),
+    "fault",
     [
-        ("", 3),
-        ("429 with Retry-After", 6),
-        ("half a body", 6),
-        ("slower than the time-out", 6),
-        ("200 with an HTML page", 6),
-        ("cut at the token limit, still JSON", 6),
-        ("the prompt comes back", 6),
-        ("usage that is nonsense", 3),
+        "cut at the token limit, still JSON",
+        "the prompt comes back",
+        "nested 200,000 deep",
+        "reasoning without an answer",
+        "turns of a million letters",
     ],
 )
-def test_a_temporary_fault_costs_a_second_request_and_no_dialogue(fault, sends, file):
+def test_a_reply_that_cannot_be_used_is_requested_again_with_the_reason(fault, file):
     with Server(fault) as server:
         dialogues, reasons, stopped = run(file, 3, make_settings(server.base_url))
-        assert audit(file, server, MONEY_CAP, REQUEST_ATTEMPTS) == (0, 0, sends)
-        assert count_lost(file, server) == 0
-    assert (len(dialogues), reasons, stopped) == (3, [], "")
+        assert (len(dialogues), reasons, stopped, server.requests) == (3, [], "", 6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_form_of_requests_is_agreed_once_and_remembered(form, file):
+    with Server(form) as server:
+        settings = make_settings(server.base_url, concurrency=1)
+        dialogues, reasons, stopped = run(file, 3, settings)
+        assert (len(dialogues), reasons, stopped) == (3, [], "")
+        refused = server.requests - 3
+        assert 1 <= refused <= 4
+        more, _, _ = run(file, 5, settings)
+        assert (len(more), server.requests) == (5, 5 + refused)
+
+
+def test_what_the_endpoint_refuses_is_left_out_and_the_run_says_so(file):
+    with Server("none of these") as server:
+        settings = make_settings(server.base_url)
+        teacher, ledger = dbke.load_teacher(settings.teacher), dbke.Ledger(file)
+        list(dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(1)))
+        (message,) = server.bodies[-1].pop("messages")
+        assert server.bodies[-1] == {"model": "toy", "max_completion_tokens": 1024}
+        assert message["role"] == "user"
+        assert message["content"].startswith("You write conversations")
+        assert teacher.describe()["request_form"] == (
+            "max_completion_tokens instead of max_tokens, no temperature, no seed, instructions"
+            " inside the user's turn"
+        )
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         ("500 for ever", "no reply after 3 attempts: HTTP 500: internal error"),
-        ("400 for every prompt", "refused: HTTP 400: context length exceeded"),
+        (
+            "400 for every prompt",
+            "refused: HTTP 400: context length exceeded; lower context or max_new_tokens",
+        ),
         ("the same dialogue for all", "an assistant sentence is not in the source"),
     ],
 )
-def test_a_permanent_fault_rejects_the_dialogue_with_its_reason(fault, reason, file):
+def test_a_fault_of_every_request_rejects_the_dialogue_with_its_reason(fault, reason, file):
     with Server(fault) as server:
         assert run(file, 3, make_settings(server.base_url)) == ([], [reason] * 3, "")
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("401 that repeats the key", "the key in TEACHER_API_KEY was refused"),
-        ("404 unknown model", "has no model 'toy'"),
-        ("402 no money", "has no money left"),
-        ("429 quota used up", "has no money left"),
-        ("429 with Retry-After of a day", "asks to wait 86400 seconds"),
-    ],
-)
-def test_a_fault_of_every_request_stops_the_run_and_states_the_spending(fault, message, file):
+STOPS = {
+    "401 that repeats the key": "the key in TEACHER_API_KEY was refused",
+    "400 invalid key": "the key in TEACHER_API_KEY was refused",
+    "404 unknown model": "has no model 'toy'",
+    "404 no such path": "nothing answers at http://127.0.0.1:",
+    "308 elsewhere": "redirects to https://elsewhere.example/v1; write the final address",
+    "402 no money": "has no money left",
+    "429 quota used up": "has no money left",
+    "429 with Retry-After of a day": "asks to wait 86400 seconds",
+}
+
+
+@pytest.mark.parametrize("fault", STOPPING)
+def test_a_fault_of_the_endpoint_stops_the_run_and_states_the_spending(fault, file):
     with Server(fault) as server:
         _, _, stopped = run(file, 9, make_settings(server.base_url))
-    assert message in stopped
+    assert STOPS[fault] in stopped
     assert "ledger.sqlite contains 0 replies" in stopped
     assert KEY not in stopped
     assert KEY.encode() not in file.read_bytes()
+    assert read_spending(file).tokens == 0
+
+
+def test_an_address_without_v1_is_not_called_an_unknown_model(file):
+    with Server("404 no such path") as server:
+        url = server.base_url.removesuffix("/v1")
+        _, _, stopped = run(file, 1, make_settings(url))
+    assert f"nothing answers at {url}/chat/completions; most servers want /v1 at its end" in stopped
+    assert "model" not in stopped
 
 
 def test_no_request_follows_a_refusal_that_stops_the_run(file):
     with Server("401 that repeats the key") as server:
         run(file, 9, make_settings(server.base_url, concurrency=1))
         assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("500 for ever", "20 requests in a row brought no reply, the last because HTTP 500"),
+        ("400 for every prompt", "20 requests in a row were refused, the last with HTTP 400"),
+        ("prose in place of JSON", "20 replies in a row contain no dialogue: reply is not a JSON"),
+    ],
+)
+def test_an_endpoint_that_never_gives_a_usable_reply_stops_the_run(fault, message, file):
+    settings = {"dialogue_attempts": 1, "backoff": 0.0}
+    with Server(fault) as server:
+        _, _, stopped = run(file, 40, make_settings(server.base_url, **settings))
+    assert message in stopped
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_an_endpoint_that_is_down_stops_the_run_costs_nothing_and_is_asked_again(file):
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    dialogues, reasons, stopped = run(file, 12, make_settings(url, money_cap=0.03))
+    assert (dialogues, reasons) == ([], [])
+    assert f"{url} cannot be reached: no connection to 127.0.0.1:" in stopped
+    assert "connection refused: no server listens there" in stopped
+    assert read_spending(file) == dbke.Spending(attempts=0, replies=0, tokens=0, money=0.0)
+    with Server() as server:
+        assert len(run(file, 3, make_settings(server.base_url, money_cap=0.03))[0]) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["connection dropped before the reply", "slower than the time-out"]
+)
+def test_what_brought_no_reply_costs_nothing_once_the_run_has_ended(name, file):
+    with Server(name) as server:
+        assert len(run(file, 2, make_settings(server.base_url))[0]) == 2
+        assert server.billed == 4
+    assert read_spending(file).money == pytest.approx(2 * BILL)
+
+
+def test_within_a_run_what_may_be_billed_counts_against_the_cap(file):
+    with Server("slower than the time-out") as server:
+        settings = make_settings(server.base_url, money_cap=0.0121, concurrency=1)
+        _, _, stopped = run(file, 9, settings)
+        assert "money_cap" in stopped
+        assert server.billed * BILL <= 0.0121
+
+
+def test_a_dialogue_that_got_no_reply_is_requested_again_by_the_next_run(file):
+    with Server("500 for ever") as server:
+        assert run(file, 3, make_settings(server.base_url))[1][0].startswith("no reply after 3")
+        server.fault = ""
+        dialogues, reasons, stopped = run(file, 3, make_settings(server.base_url))
+    assert (len(dialogues), reasons, stopped) == (3, [], "")
+
+
+def test_rejected_dialogues_are_requested_again_only_if_the_user_asks(file, monkeypatch):
+    def synthesise(server):
+        settings = make_settings(server.base_url)
+        ledger, teacher = dbke.Ledger(file), dbke.load_teacher(settings.teacher)
+        dialogues, _ = dbke.synthesise(plan_requests(3), teacher, ledger, settings)
+        ledger.close()
+        return len(dialogues), server.requests
+
+    with Server("the same dialogue for all") as server:
+        assert synthesise(server) == (0, 6)
+        server.fault = ""
+        assert synthesise(server) == (0, 6)  # what a checked reply decided is final
+        monkeypatch.setenv("CLINICAL_CAMEL_RETRY_FAILED", "1")
+        assert synthesise(server) == (3, 9)
+        monkeypatch.delenv("CLINICAL_CAMEL_RETRY_FAILED")
+        assert synthesise(server) == (3, 9)  # the further round is recorded
+
+
+@pytest.mark.parametrize(
+    ("body", "cost"),
+    [
+        (b'{"choices": [' + b"[" * 200_000, None),  # damaged: counts with its maximum
+        (b"<html>sign in</html>", 0),
+        (b"", 0),
+        (b'{"usage": {"prompt_tokens": 7, "completion_tokens": 3}, "error": "late"}', 30),
+    ],
+)
+def test_a_body_that_is_no_completion_costs_only_what_it_states(body, cost, file, monkeypatch):
+    from tests.support import toy_teacher
+
+    monkeypatch.setitem(toy_teacher.FAULTS, "odd", lambda prompt: toy_teacher.Response(body))
+    with Server("odd") as server:
+        _, reasons, _ = run(file, 1, make_settings(server.base_url))
+    assert reasons[0].startswith("no reply after 3 attempts: HTTP 200, but no chat completion")
+    spent = read_spending(file).tokens
+    assert spent == cost if cost is not None else spent > 3 * 1024
+
+
+@pytest.mark.parametrize("hidden", ["\\ud800", "\\u0000", "\\u200b", "\\u202e", "\\u001b[31m"])
+def test_hidden_characters_in_json_escapes_reach_no_dialogue(hidden, file, monkeypatch):
+    from tests.support import toy_teacher
+
+    def respond(prompt):
+        text = toy_teacher.write_dialogue(prompt).replace("What of", f"What{hidden} of")
+        return toy_teacher.respond(text)
+
+    monkeypatch.setitem(toy_teacher.FAULTS, "hidden", respond)
+    with Server("hidden") as server:
+        (dialogue,), _, _ = run(file, 1, make_settings(server.base_url))
+    turn = json.loads(dialogue)["messages"][0]["content"]
+    assert turn.startswith("What of") or turn.startswith("What[31m of")
+    assert dialogue.encode()
+
+
+def test_a_key_with_a_line_end_is_stripped_and_one_with_a_control_character_refused(monkeypatch):
+    settings = make_settings("http://127.0.0.1:9/v1").teacher
+    monkeypatch.setenv(KEY_VARIABLE, f" {KEY}\n")
+    assert dbke.load_teacher(settings)._key == KEY
+    monkeypatch.setenv(KEY_VARIABLE, f"{KEY}\x1b")
+    with pytest.raises(ValueError, match=f"{KEY_VARIABLE}: contains white space, a control") as e:
+        dbke.load_teacher(settings)
+    assert KEY not in str(e.value)
 
 
 def test_a_second_run_sends_nothing_and_gives_the_same_dialogues(file):
@@ -154,19 +297,6 @@ def test_the_order_of_dialogues_does_not_depend_on_the_order_of_replies(tmp_path
     assert len(expected[0]) == 12
 
 
-def test_attempts_of_killed_runs_count(file):
-    with Server() as server:
-        settings = make_settings(server.base_url)
-        ledger, teacher = dbke.Ledger(file), dbke.load_teacher(settings.teacher)
-        synthesizer = dbke.Synthesizer(teacher, ledger, settings)
-        query = next(synthesizer.attempt(plan_requests(1)[0]))
-        for _ in range(REQUEST_ATTEMPTS):  # recorded, without a reply
-            ledger.record_attempt(query.key, query.provenance, (10, 10), (0.0, 0.0))
-        (outcome,) = synthesizer.run(plan_requests(1))
-        assert outcome.reason == "no reply after 3 attempts: no reply in earlier runs"
-        assert server.requests == 0
-
-
 def test_an_endpoint_needs_a_ledger():
     settings = make_settings("http://127.0.0.1:9/v1")
     teacher = dbke.load_teacher(settings.teacher)
@@ -177,9 +307,9 @@ def test_an_endpoint_needs_a_ledger():
 @pytest.mark.parametrize(
     ("base_url", "key", "message"),
     [
-        ("http://api.example.org/v1", KEY, "needs https"),
+        ("http://api.example.org/v1", KEY, "it needs https"),
         ("https://api.example.org/v1", "", "a key in the environment as TEACHER_API_KEY"),
-        ("ftp://127.0.0.1/v1", KEY, "is not https://host/v1"),
+        ("ftp://127.0.0.1/v1", KEY, "is not an address"),
     ],
 )
 def test_an_endpoint_that_would_expose_the_key_is_rejected(base_url, key, message, monkeypatch):
@@ -194,27 +324,33 @@ def test_a_killed_run_resumes_with_the_same_dialogues(tmp_path):
     assert total["same"] == total["runs"]
 
 
+def is_ready(port: str) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of `transformers serve` with the shipped base model, and its folder."""
     folder = tmp_path_factory.mktemp("hub")
     (folder / "hub").mkdir()
     model = str(root() / "src/clinical_camel/mini/base")
-    with Server() as free:  # a port that was free a moment ago
-        port = free.base_url.rsplit(":", 1)[1].removesuffix("/v1")
+    port = str(free_port())
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", model]
     command += ["--host", "127.0.0.1", "--port", port, "--device", "cpu"]
     environment = {**os.environ, "HF_HOME": str(folder), "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            for _ in range(600):
-                assert process.poll() is None, (folder / "log").read_text()[-2000:]
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
+            deadline = time.monotonic() + 500  # imports take minutes on a busy machine
+            while not is_ready(port):
+                log_text = (folder / "log").read_text()[-2000:]
+                assert process.poll() is None, log_text
+                assert time.monotonic() < deadline, log_text
+                time.sleep(0.5)
             yield f"http://127.0.0.1:{port}/v1", model
         finally:
             process.kill()
@@ -233,11 +369,12 @@ def test_every_reply_of_a_real_server_is_recorded(served, file):
     assert {o.reason for o in outcomes} <= UNUSABLE_REPLIES
 
 
-def test_the_doctor_reads_the_model_list_of_a_real_server(served):
+def test_the_doctor_tries_a_real_server(served):
     base_url, model = served
-    (finding,) = doctor.check_teacher(make_settings(base_url, model=model).teacher)
-    assert finding.status == "warning"  # it serves a folder, and lists the hub's cache
-    assert f"{base_url} does not list {model}; it lists: none" in str(finding)
+    finding, limits = doctor.check_teacher(make_settings(base_url, model=model).teacher)
+    assert f"{base_url} answers" in finding.text  # in TIMEOUT, with 64 tokens of a tiny model
+    assert finding.status in ("ok", "warning")
+    assert limits.text == "money_cap 10.0, no token_cap"
 
 
 def test_the_documented_rate_is_the_measured_one():

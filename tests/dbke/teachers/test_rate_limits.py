@@ -72,7 +72,7 @@ def test_an_open_request_counts_with_its_maximum_until_it_is_closed(file):
         body = b'{"usage": {"prompt_tokens": 50, "completion_tokens": 0}}'
         ledger.record_reply(attempt, "k", 200, body)
         budget.close(number, attempt)
-        budget.close(await waiting, 0)
+        budget.close(await waiting, 0, may_be_billed=True)
         with pytest.raises(TeacherStop, match="token_cap: 80 of 100 are spent"):
             await budget.reserve(30, 0.0)
 

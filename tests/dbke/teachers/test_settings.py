@@ -1,5 +1,7 @@
 """The settings of each kind of teacher."""
 
+import re
+
 import pytest
 
 from clinical_camel import dbke
@@ -21,6 +23,50 @@ LOCAL = {"kind": "local", "model": "mini", "terms": "own"}
 def test_a_setting_that_is_missing_or_wrong_is_named(teacher, problem):
     (first,) = dbke.Synthesis.check({"teacher": teacher})
     assert first.startswith(problem)
+
+
+ENDPOINT = {"kind": "openai", "model": "m", "terms": "own", "money_cap": 1.0, "price_in": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "problem"),
+    [
+        ("https://host/v1", ""),
+        ("https://host/openai/deployments/d", ""),
+        ("http://127.0.0.1:8000/v1", ""),
+        ("http://[::1]:8000/v1/", ""),
+        ("http://localhost:11434/v1", ""),
+        ("http://host/v1", "is not encrypted and not on this machine; it needs https"),
+        ("ftp://host/v1", "is not an address; write https://host/v1"),
+        ("host/v1", "is not an address; write https://host/v1"),
+        ("not a url", "is not an address; write https://host/v1"),
+        ("https://", "is not an address; write https://host/v1"),
+        ("https://host:99999/v1", "is not an address; write https://host/v1"),
+        ("https://host/v1/chat/completions", "ends with /chat/completions, which the program"),
+        ("https://host/v1/models/", "ends with /models, which the program adds; write https://"),
+        ("https://user@host/v1", "looks like a secret|contains a user or a password"),
+        ("https://host/v1?api-version=1", "may contain a key|contains [?] or #"),
+        ("https://host/v1#x", "may contain a key|contains [?] or #"),
+    ],
+)
+def test_a_base_url_is_an_address_and_nothing_else(base_url, problem):
+    problems = dbke.Synthesis.check({"teacher": {**ENDPOINT, "base_url": base_url}})
+    if not problem:
+        assert problems == []
+    else:
+        (text,) = problems
+        assert text.startswith("teacher.base_url")
+        assert re.search(problem, text)
+
+
+@pytest.mark.parametrize("money_cap", [0.0, 5.0])
+def test_prices_of_zero_far_away_need_a_token_cap(money_cap):
+    free = {**ENDPOINT, "money_cap": money_cap, "price_in": 0.0, "base_url": "https://host/v1"}
+    (problem,) = dbke.Synthesis.check({"teacher": free})
+    assert problem.startswith("teacher.price_in, teacher.price_out: 0.0 for an endpoint on another")
+    assert f"money_cap ({money_cap}) limits nothing" in problem
+    assert dbke.Synthesis.check({"teacher": {**free, "token_cap": 9}}) == []
+    assert dbke.Synthesis.check({"teacher": {**free, "base_url": "http://localhost/v1"}}) == []
 
 
 def test_settings_are_sampling_settings_only_if_a_reply_depends_on_them():

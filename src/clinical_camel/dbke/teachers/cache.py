@@ -4,6 +4,10 @@ An attempt is recorded with its maximum cost before its request leaves. A reply 
 received, before it is parsed. After a kill at any moment the ledger therefore contains every
 received reply, counts everything that may have been paid, and no reply is requested twice.
 
+`status` is the HTTP status of a reply, or one of ours: UNSENT and SILENT cost nothing, CUT counts
+with the maximum, NOT_A_COMPLETION with what it states. Only a complete chat completion (200) is
+final: after any other status a later run sends the request again.
+
 A ledger has one writer: each shard of a large run has its own file. A commit survives a killed
 process. A killed machine may lose the commits after the last checkpoint (WAL, synchronous=NORMAL):
 those replies are requested and paid again.
@@ -16,7 +20,28 @@ from pathlib import Path
 
 from clinical_camel.dbke.teachers import shards
 
-SCHEMA = """
+UNSENT = 0  # no connection
+SILENT = 1  # sent, and not a byte came back
+CUT = 206  # a part of a reply with HTTP 200
+NOT_A_COMPLETION = 299  # HTTP 200 with an error or a page in its body
+MOST_TOKENS = 10**9  # a larger count in a reply is nonsense
+
+
+def _count_tokens(name: str, most: str) -> str:
+    """Return SQL for the tokens of an attempt: as its reply states them, else the maximum."""
+    value = f"json_extract(json, '$.usage.{name}')"
+    return (
+        f"CASE WHEN status NOT IN (200, {CUT}, {NOT_A_COMPLETION}) THEN 0.0 "
+        f"WHEN json_type(json, '$.usage.{name}') = 'integer' "
+        f"AND {value} BETWEEN 0 AND {MOST_TOKENS} THEN CAST({value} AS REAL) "
+        f"WHEN status = {NOT_A_COMPLETION} THEN 0.0 ELSE CAST({most} AS REAL) END"
+    )
+
+
+SCHEMA = f"""
+DROP VIEW IF EXISTS spending;
+DROP VIEW IF EXISTS tokens;
+DROP VIEW IF EXISTS usage;
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, request TEXT NOT NULL, article TEXT NOT NULL,
     prompt TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL, begun REAL NOT NULL,
@@ -27,20 +52,16 @@ CREATE TABLE IF NOT EXISTS replies (
     attempt INTEGER PRIMARY KEY REFERENCES attempts, key TEXT NOT NULL, status INTEGER NOT NULL,
     body BLOB NOT NULL, received REAL NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS one_reply ON replies (key) WHERE status = 200;
-CREATE VIEW IF NOT EXISTS usage AS SELECT attempts.*, status,
-    CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END AS json
+CREATE TABLE IF NOT EXISTS dialects (
+    id INTEGER PRIMARY KEY, endpoint TEXT NOT NULL, dialect TEXT NOT NULL);
+CREATE VIEW usage AS SELECT attempts.*, status,
+    CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{{}}' END AS json
     FROM attempts LEFT JOIN replies ON attempt = id;
-CREATE VIEW IF NOT EXISTS tokens AS SELECT id, key, request, status, price_in, price_out,
-    CASE WHEN status <> 200 THEN 0
-         WHEN json_type(json, '$.usage.prompt_tokens') = 'integer'
-              AND json_extract(json, '$.usage.prompt_tokens') >= 0
-         THEN json_extract(json, '$.usage.prompt_tokens') ELSE most_in END AS tokens_in,
-    CASE WHEN status <> 200 THEN 0
-         WHEN json_type(json, '$.usage.completion_tokens') = 'integer'
-              AND json_extract(json, '$.usage.completion_tokens') >= 0
-         THEN json_extract(json, '$.usage.completion_tokens') ELSE most_out END AS tokens_out
+CREATE VIEW tokens AS SELECT id, key, request, status, price_in, price_out,
+    {_count_tokens("prompt_tokens", "most_in")} AS tokens_in,
+    {_count_tokens("completion_tokens", "most_out")} AS tokens_out
     FROM usage;
-CREATE VIEW IF NOT EXISTS spending AS SELECT *,
+CREATE VIEW spending AS SELECT *,
     (tokens_in * price_in + tokens_out * price_out) / 1e6 AS money FROM tokens;
 """
 for _table in ("attempts", "replies"):
@@ -57,7 +78,7 @@ _open: dict[Path, "Ledger"] = {}  # of this process: a second Run All reuses its
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Totals over all attempts; an attempt without a reply counts with its maximum cost."""
+    """Totals over all attempts that were sent; one that a kill cut off counts with its maximum."""
 
     attempts: int
     replies: int
@@ -98,6 +119,9 @@ class Ledger:
             raise RuntimeError(
                 f"{self.file.name} is in use by another process; wait until it has ended"
             ) from error
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise RuntimeError(f"{self.file.name} is not a ledger; move it away") from error
         try:
             shards.merge_shards(self._db, self.file)
         except RuntimeError:
@@ -146,7 +170,7 @@ class Ledger:
         return self._db.execute(query, row).lastrowid
 
     def record_reply(self, attempt: int, key: str, status: int, body: bytes) -> None:
-        """Record a complete body as received; on disk on return, except in a transaction."""
+        """Record a body as received; on disk on return, except in a transaction."""
         row = (attempt, key, status, body, time.time())
         self._db.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", row)
 
@@ -174,30 +198,31 @@ class Ledger:
     def find_cost(self, attempt: int) -> tuple[int, float]:
         """Return tokens and money of one attempt: measured if its reply states them, or maximum."""
         query = "SELECT tokens_in + tokens_out, money FROM spending WHERE id = ?"
-        return self._db.execute(query, (attempt,)).fetchone()
+        tokens, money = self._db.execute(query, (attempt,)).fetchone()
+        return int(tokens), money
 
-    def count_attempts(self, key: str) -> int:
-        """Return how often a query was sent, earlier runs included."""
-        queries = (f"SELECT count(*) FROM {d}.attempts WHERE key = ?" for d in self._databases)
-        return sum(self._db.execute(query, (key,)).fetchone()[0] for query in queries)
+    def record_dialect(self, endpoint: str, dialect: str) -> None:
+        """Record the form of requests that an endpoint accepts (`dialect.Dialect`, as JSON)."""
+        query = "INSERT INTO dialects VALUES (NULL, ?, ?)"
+        self._db.execute(query, (endpoint, dialect))
 
-    def list_answered_prompts(self) -> dict[str, int]:
-        """Return the first attempt that answered each prompt, for any model."""
-        query = "SELECT prompt, id FROM attempts JOIN replies ON id = attempt AND status = 200"
-        return dict(self._db.execute(f"{query} ORDER BY id DESC"))
-
-    def read_body(self, attempt: int) -> str:
-        """Return the reply to one attempt."""
-        query = "SELECT body FROM replies WHERE attempt = ?"
-        return self._db.execute(query, (attempt,)).fetchone()[0].decode(errors="replace")
+    def find_dialect(self, endpoint: str) -> str:
+        """Return the form that an endpoint accepted last; "" if none is recorded."""
+        for database in self._databases:
+            query = f"SELECT dialect FROM {database}.dialects WHERE endpoint = ? ORDER BY id DESC"
+            if row := self._db.execute(query, (endpoint,)).fetchone():
+                return row[0]
+        return ""
 
     def spending(self) -> Spending:
         """Return the totals of this file."""
         query = (
-            "SELECT count(*), count(CASE WHEN status = 200 THEN 1 END), "
-            "coalesce(sum(tokens_in + tokens_out), 0), coalesce(sum(money), 0.0) FROM spending"
+            f"SELECT count(CASE WHEN coalesce(status, 200) <> {UNSENT} THEN 1 END), "
+            "count(CASE WHEN status = 200 THEN 1 END), "
+            "total(tokens_in + tokens_out), total(money) FROM spending"
         )
-        return Spending(*self._db.execute(query).fetchone())
+        attempts, replies, tokens, money = self._db.execute(query).fetchone()
+        return Spending(attempts, replies, int(tokens), money)
 
     def close(self) -> None:
         """Leave one plain file, readable in a read-only folder; closing twice is fine."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from clinical_camel import models
-from clinical_camel.dbke import checks
+from clinical_camel.dbke import replies
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.synthesis import Outcome, Query, Reply, Synthesizer, Teacher, advance
+from clinical_camel.dbke.teachers.rate_limits import UnreadableReplies
 from clinical_camel.dbke.teachers.settings import Local
 
 CHUNK = 256  # requests whose queries are batched together
@@ -41,18 +42,28 @@ class LocalTeacher(Teacher):
     def run_attempts(
         self, requests: Iterable[Request], synthesizer: Synthesizer
     ) -> Iterator[Outcome]:
-        remaining = iter(requests)
+        self._unreadable, remaining = UnreadableReplies(), iter(requests)
         while chunk := list(itertools.islice(remaining, CHUNK)):
             attempts = [synthesizer.attempt(request) for request in chunk]
             steps = [advance(attempt) for attempt in attempts]
             while waiting := [i for i, step in enumerate(steps) if isinstance(step, Query)]:
-                replies = self._generate([steps[i] for i in waiting], synthesizer.ledger)
-                for i, reply in zip(waiting, replies, strict=True):
-                    steps[i] = advance(attempts[i], reply)
+                for number in sorted({steps[i].round for i in waiting}):
+                    chosen = [i for i in waiting if steps[i].round == number]
+                    self._generate([steps[i] for i in chosen], synthesizer.ledger, number)
+                for i in waiting:
+                    steps[i] = advance(attempts[i], self._read(steps[i], synthesizer.ledger))
             yield from steps
 
-    def _generate(self, queries: Sequence[Query], ledger: Any) -> list[Reply]:
-        """Return the reply to each query, or that its prompt exceeds the context length."""
+    def _read(self, query: Query, ledger: Any) -> Reply:
+        """Return the reply to a query, or that its prompt exceeds the context length."""
+        if query.key in ledger.done:
+            return ledger.done[query.key]
+        return {
+            "failed": f"prompt is longer than the teacher's context ({self.llm.max_length} tokens)"
+        }
+
+    def _generate(self, queries: Sequence[Query], ledger: Any, number: int) -> None:
+        """Record the replies to the queries of one round, except to prompts that are too long."""
         llm, settings = self.llm, self.settings
         prompts = [models.render_chat(llm.tokenizer, query.messages) for query in queries]
         sizes = [len(models.tokenize_text(llm.tokenizer, prompt)) for prompt in prompts]
@@ -62,15 +73,11 @@ class LocalTeacher(Teacher):
             [prompts[i] for i in fitting],
             models.Decoding(settings.max_new_tokens, settings.temperature),
             token_budget=settings.token_budget,
-            seed=self.seed,
+            seed=self.seed + number,  # a further round has the same prompts
             skip={k for k, i in enumerate(fitting) if queries[i].key in ledger.done},
         )
         for k, text, complete in generated:
             query = queries[fitting[k]]
-            raw = checks.build_completion(text, complete)
+            raw = replies.build_completion(text, complete)
             ledger.append(query.key, {"raw": raw, **query.provenance})
-        reason = f"prompt is longer than the teacher's context ({llm.max_length} tokens)"
-        replies = [{"failed": reason} for _ in queries]
-        for i in fitting:
-            replies[i] = ledger.done[queries[i].key]
-        return replies
+            self._unreadable.count(raw)

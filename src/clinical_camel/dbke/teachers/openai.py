@@ -5,21 +5,16 @@ has recorded it, and only within the caps on attempts, tokens and money.
 """
 
 import asyncio
-import email.utils
+import dataclasses
 import itertools
-import json
-import os
 import random
-import re
 import threading
 import time
-import urllib.parse
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import aiohttp
-
+from clinical_camel.dbke import replies
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.synthesis import (
     Attempt,
@@ -28,74 +23,43 @@ from clinical_camel.dbke.synthesis import (
     Reply,
     Synthesizer,
     Teacher,
+    TeacherStop,
     advance,
 )
+from clinical_camel.dbke.teachers import cache, errors
 from clinical_camel.dbke.teachers.cache import Ledger
-from clinical_camel.dbke.teachers.rate_limits import Budget, RateLimiter, TeacherStop
-from clinical_camel.dbke.teachers.settings import OpenAI
+from clinical_camel.dbke.teachers.client import BODY_BYTES, Answer, Client
+from clinical_camel.dbke.teachers.dialect import Dialect
+from clinical_camel.dbke.teachers.errors import ApiError
+from clinical_camel.dbke.teachers.ledger_writer import LedgerWriter
+from clinical_camel.dbke.teachers.rate_limits import (
+    MAX_IN_A_ROW,
+    Budget,
+    RateLimiter,
+    UnreadableReplies,
+)
+from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE, Mask, read_key
+from clinical_camel.dbke.teachers.settings import OpenAI, is_loopback
 
-KEY_VARIABLE = "TEACHER_API_KEY"  # the only source of a key; no other provider's variable is read
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 LOOKAHEAD = 4  # attempts per concurrent request: outcomes are in order, replies are not
 BATCHES = 8  # per number of concurrent requests: fewer, larger hand-overs to the event loop
 MAX_PAUSE = 600.0  # seconds; an endpoint that asks for a longer pause stops the run
-MAX_REFUSALS = 20  # in a row; then the run stops
 SLICE = 0.002  # seconds of prompts and checks before the event loop handles the network again
 TEMPLATE_TOKENS = 64  # upper bound for what a chat template adds to two turns
-_NO_MODEL = re.compile(
-    r"model.{0,80}(?:not|no |does|unknown|invalid|pinned)|pinned to", re.I | re.S
-)
-_NO_MONEY = re.compile(r"insufficient_quota|billing|payment|exceeded your current quota", re.I)
-
-
-class LedgerWriter:
-    """Writes to a ledger from concurrent requests; a turn of the event loop is a transaction."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._waiting: list[asyncio.Future] = []
-
-    async def write(self, record: Callable[..., Any], *row: Any) -> Any:
-        """Return the result of a `record_` method of the ledger, once its row is on disk."""
-        if not self._ledger.in_transaction:
-            self._ledger.begin_transaction()
-            asyncio.get_running_loop().call_soon(self._commit)  # after all that is ready now
-        try:
-            result = record(*row)
-        except Exception as error:
-            if not self._ledger.in_transaction:  # SQLite rolled back the other writes as well
-                self._notify(error)
-            raise
-        committed = asyncio.get_running_loop().create_future()
-        self._waiting.append(committed)
-        await committed
-        return result
-
-    def _commit(self) -> None:
-        if not self._ledger.in_transaction:
-            return
-        try:
-            self._ledger.commit()
-        except Exception as error:  # a full disk
-            self._notify(error)
-        else:
-            self._notify(None)
-
-    def _notify(self, error: Exception | None) -> None:
-        """Propagate the result of a commit to all waiters."""
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():  # a cancelled waiter is done
-                future.set_exception(error) if error else future.set_result(None)
+REPLY_BYTES_PER_TOKEN = 32  # a body may be so long for each token, beside BODY_BYTES
 
 
 class OpenAITeacher(Teacher):
     """Requests `base_url`/chat/completions. The ledger records each body before it is parsed.
 
-    Lost connections, timeouts and statuses 408, 409, 425, 429 and 5xx are retried, at most
-    `request_attempts` times over all runs. Any other refusal rejects the dialogue with the
-    endpoint's message. A refused key, an unknown model and a cap stop the run (TeacherStop) after
-    the open requests have returned.
+    What may pass is retried, at most `request_attempts` times in a run, and again in later runs: no
+    connection, no reply in time, a body that is cut or no chat completion, statuses 408, 409, 425,
+    429 and 5xx. A field that the endpoint refuses is renamed or left out (`Dialect`). Any other
+    refusal rejects the dialogue with the endpoint's message.
+
+    A refused key, an unknown model, a wrong address, a cap, an endpoint that cannot be reached and
+    MAX_IN_A_ROW requests in a row without a usable reply stop the run (TeacherStop) after the open
+    requests have returned.
     """
 
     name = "openai"
@@ -105,20 +69,23 @@ class OpenAITeacher(Teacher):
         self.settings, self.seed = settings, seed
         self.model, self.terms = settings.model, settings.terms
         self.money_cap = settings.money_cap
-        self._key = os.environ.get(KEY_VARIABLE, "")
-        address = urllib.parse.urlsplit(settings.base_url)
-        self.remote = address.hostname not in LOOPBACK
-        if address.scheme not in ("http", "https"):
-            raise ValueError(f"teacher.base_url: {settings.base_url} is not https://host/v1")
-        if self.remote and (address.scheme != "https" or not self._key):
+        self.remote = not is_loopback(settings.base_url)
+        self.url = settings.base_url.rstrip("/") + "/chat/completions"
+        self.dialect = Dialect()
+        self._key = read_key()
+        self._mask = Mask(self._key)
+        if self.remote and not self._key:
             raise ValueError(
-                f"teacher.base_url: {settings.base_url} needs https, and a key in the environment "
-                f"as {KEY_VARIABLE}"
+                f"teacher.base_url: {settings.base_url} needs a key in the environment as "
+                f"{KEY_VARIABLE}"
             )
 
     @property
     def sampling(self) -> dict[str, Any]:
         return self.settings.sampling(self.seed)
+
+    def describe(self) -> dict[str, str]:
+        return super().describe() | {"request_form": self.dialect.describe() or "common"}
 
     def run_attempts(
         self, requests: Iterable[Request], synthesizer: Synthesizer
@@ -151,7 +118,7 @@ class OpenAITeacher(Teacher):
         finally:
             for future in window:
                 future.cancel()
-            self._run(loop, self._session.close()).result()
+            self._run(loop, self._client.__aexit__()).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -163,20 +130,19 @@ class OpenAITeacher(Teacher):
     async def _open(self, ledger: Ledger) -> None:
         settings = self.settings
         self._stop: TeacherStop | None = None
-        self._refusals = self._open_requests = 0
+        self._without_reply = self._open_requests = 0
+        self._unreadable = UnreadableReplies()
+        self._has_reply = False  # in this run
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._advancing, self._slice_end = asyncio.Lock(), 0.0
         self._limiter = RateLimiter(settings.requests_per_minute, settings.tokens_per_minute)
         self._budget = Budget(ledger, settings.token_cap, settings.money_cap)
         self._writer = LedgerWriter(ledger)
-        headers = {"Content-Type": "application/json"}
-        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._session = aiohttp.ClientSession(
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
-            connector=aiohttp.TCPConnector(limit=settings.concurrency),
-        )
-        self._url = settings.base_url.rstrip("/") + "/chat/completions"
+        self._endpoint = f"{settings.base_url} {self.model}"
+        if recorded := ledger.find_dialect(self._endpoint):
+            self.dialect = Dialect.from_json(recorded)
+        self._client = Client(self._key, settings.timeout_seconds, settings.concurrency)
+        await self._client.__aenter__()
 
     async def _attempt_all(self, synthesizer: Synthesizer, batch: list[Request]) -> list[Outcome]:
         return await asyncio.gather(*(self._attempt(synthesizer, request) for request in batch))
@@ -204,64 +170,96 @@ class OpenAITeacher(Teacher):
             await asyncio.sleep(0.02)
 
     async def _request_with_retries(self, query: Query, ledger: Ledger) -> Reply:
-        """Return the reply to a query, or why there is none after all attempts."""
-        settings, error = self.settings, "no reply in earlier runs"
-        body = self.build_body(query)
-        # no token is shorter than a byte
-        max_tokens = (len(body) + TEMPLATE_TOKENS, settings.max_new_tokens)
-        for number in range(ledger.count_attempts(query.key), settings.request_attempts):
-            status, headers, reply = await self._send(query, body, max_tokens)
-            if status == 200:
-                self._refusals = 0
-                return {"raw": reply.decode(errors="replace")}
-            error = _format_error(status, reply)
-            if status and not self._may_retry(status, headers, error):
-                return {"failed": f"refused: {error}"}
-            if number + 1 < settings.request_attempts and "retry-after" not in headers:
-                wait = min(60.0, settings.backoff * 2**number)
+        """Return the reply to a query, or why there is none after all attempts of this run."""
+        attempts, cause, number = self.settings.request_attempts, "", 0
+        while number < attempts:
+            answer, dialect = await self._send(query)
+            if not answer.cause and answer.status == 200:
+                return self._accept(answer.body.decode(errors="replace"))
+            error = self._read_error(answer)
+            cause = answer.cause or f"HTTP {answer.status}: {error}"
+            if await self._adapt(dialect, error, answer):
+                continue
+            if not self._may_retry(answer, error):
+                reason = f"refused: {cause}{errors.explain_refusal(error)}"
+                self._count_failure(f"requests in a row were refused, the last with {cause}")
+                return {"failed": reason}
+            number += 1
+            if number < attempts and "retry-after" not in answer.headers:
+                wait = min(60.0, self.settings.backoff * 2 ** (number - 1))
                 await asyncio.sleep(wait * random.uniform(0.5, 1))
-        return {"failed": f"no reply after {settings.request_attempts} attempts: {error}"}
+        if not answer.sent and not self._has_reply:
+            self._stop_run(f"{self.settings.base_url} cannot be reached: {cause}")
+        self._count_failure(f"requests in a row brought no reply, the last because {cause}")
+        return {"failed": f"no reply after {attempts} attempts: {cause}"}
 
-    def build_body(self, query: Query) -> bytes:
+    def _read_error(self, answer: Answer) -> ApiError:
+        error = errors.read_error(answer.body) if answer.status else ApiError(answer.cause)
+        texts = (error.message, error.code, error.param)
+        return ApiError(*map(self._mask.hide, texts))
+
+    def _accept(self, raw: str) -> Reply:
+        """Return a reply; stop the run if many in a row contain no dialogue."""
+        self._has_reply, self._without_reply = True, 0
+        try:
+            self._unreadable.count(raw)
+        except TeacherStop as stop:
+            self._stop_run(str(stop))
+        return {"raw": raw}
+
+    async def _adapt(self, used: Dialect, error: ApiError, answer: Answer) -> bool:
+        """Change the form of requests if the error asks for it; return whether to send again."""
+        if not answer.status or answer.status in (200, 401, 403, 429):
+            return False
+        adapted = used.adapt(error)
+        if adapted is None:
+            return False
+        if self.dialect == used:  # else another request has changed it meanwhile
+            self.dialect = adapted
+            await self._writer.write(
+                self._budget.ledger.record_dialect, self._endpoint, adapted.to_json()
+            )
+        return True
+
+    def build_body(self, query: Query, dialect: Dialect) -> bytes:
         """Return the body of the request for a query, as JSON."""
-        content = {
-            "model": self.model,
-            "messages": query.messages,
-            "max_tokens": self.settings.max_new_tokens,
+        values = {
+            "max_new_tokens": self.settings.max_new_tokens,
             "temperature": self.settings.temperature,
             "seed": int(query.key[:7], 16),
         }
-        return json.dumps(content, ensure_ascii=False).encode(errors="replace")
+        return dialect.build_body(self.model, query.messages, values)
 
-    async def _send(
-        self, query: Query, body: bytes, max_tokens: tuple[int, int]
-    ) -> tuple[int, Any, bytes]:
-        """Record an attempt, send it, record its reply. Status 0: no complete reply arrived."""
-        prices, ledger = (self.settings.price_in, self.settings.price_out), self._budget.ledger
-        money = (max_tokens[0] * prices[0] + max_tokens[1] * prices[1]) / 1e6
+    async def _send(self, query: Query) -> tuple[Answer, Dialect]:
+        """Record an attempt, send it, record its reply; return it with the form of the request."""
+        settings, ledger = self.settings, self._budget.ledger
+        prices = (settings.price_in, settings.price_out)
+        limit = BODY_BYTES + REPLY_BYTES_PER_TOKEN * settings.max_new_tokens
         reserved = attempt = 0
+        may_be_billed = False
         try:
             async with self._slots:
+                dialect = self.dialect
+                body = self.build_body(query, dialect)
+                # no token is shorter than a byte
+                max_tokens = (len(body) + TEMPLATE_TOKENS, settings.max_new_tokens)
+                money = (max_tokens[0] * prices[0] + max_tokens[1] * prices[1]) / 1e6
                 reserved = await self._reserve(sum(max_tokens), money)
                 row = (query.key, query.provenance, max_tokens, prices)
                 attempt = await self._writer.write(ledger.record_attempt, *row)
-                posted = self._session.post(self._url, data=body, allow_redirects=False)
-                async with posted as response:
-                    reply = await response.read()
-                if self._key:  # some endpoints repeat it
-                    reply = reply.replace(self._key.encode(), b"[key]")
-                row = (attempt, query.key, response.status, reply)
-                if response.status != 200:  # a pause or stop precedes the next use of this slot
+                answer = await self._client.send("POST", self.url, body, limit)
+                answer, status = _judge(answer)
+                may_be_billed = status == cache.SILENT
+                row = (attempt, query.key, status, answer.body)
+                if status != 200:  # a pause or stop precedes the next use of this slot
                     await self._writer.write(ledger.record_reply, *row)
-            if response.status == 200:
+            if status == 200:
                 await self._writer.write(ledger.record_reply, *row)
-            return response.status, response.headers, reply
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return 0, {}, type(error).__name__.encode()
+            return answer, dialect
         finally:
             if reserved:
                 self._open_requests -= 1
-                self._budget.close(reserved, attempt)
+                self._budget.close(reserved, attempt, may_be_billed)
 
     async def _reserve(self, tokens: int, money: float) -> int:
         """Wait until a request may leave; return the number of its part of the budget."""
@@ -277,58 +275,43 @@ class OpenAITeacher(Teacher):
         self._open_requests += 1
         return number
 
-    def _may_retry(self, status: int, headers: Any, error: str) -> bool:
-        """Return whether an error is temporary. Raises TeacherStop if it concerns every request."""
-        if status in (401, 403):
-            self._stop_run(f"the key in {KEY_VARIABLE} was refused ({error})")
-        if status == 402 or (status == 429 and _NO_MONEY.search(error)):
-            self._stop_run(f"the account at the endpoint has no money left ({error})")
-        if status in (400, 404) and (status == 404 or _NO_MODEL.search(error)):
-            self._stop_run(f"{self.settings.base_url} has no model {self.model!r} ({error})")
-        if status in (408, 409, 425, 429) or status >= 500:
-            if (wait := _read_retry_after(headers)) > MAX_PAUSE:
-                self._stop_run(
-                    f"the endpoint asks to wait {wait:.0f} seconds ({error}); run again then"
-                )
-            self._limiter.pause(wait)
+    def _may_retry(self, answer: Answer, error: ApiError) -> bool:
+        """Return whether a failure may pass. Raises TeacherStop if it concerns every request."""
+        if not answer.status or answer.status == 200:
             return True
-        self._refusals += 1
-        if self._refusals >= MAX_REFUSALS:
-            self._stop_run(
-                f"{self._refusals} requests in a row were refused, the last with {error}"
-            )
-        return False
+        if reason := errors.explain_stop(answer.status, error, self.settings, answer.headers):
+            self._stop_run(reason)
+        if not errors.is_temporary(answer.status):
+            return False
+        if (wait := errors.read_retry_after(answer.headers, error)) > MAX_PAUSE:
+            text = f"HTTP {answer.status}: {error}"
+            self._stop_run(f"the endpoint asks to wait {wait:.0f} seconds ({text}); run again then")
+        self._limiter.pause(wait)
+        return True
+
+    def _count_failure(self, reason: str) -> None:
+        """Count a request without a reply; stop the run after MAX_IN_A_ROW in a row."""
+        self._without_reply += 1
+        if self._without_reply >= MAX_IN_A_ROW:
+            self._stop_run(f"{self._without_reply} {reason}")
 
     def _stop_run(self, reason: str) -> None:
         self._stop = self._stop or TeacherStop(reason)
         raise self._stop
 
 
-def _format_error(status: int, body: bytes) -> str:
-    """Return the message of an error response on one line, at most 120 characters."""
-    text = body.decode(errors="replace")
-    try:
-        error = json.loads(text)["error"]
-        if isinstance(error, dict):
-            code = f" ({error['code']})" if error.get("code") else ""
-            text = f"{error.get('message', text)}{code}"
-        else:
-            text = str(error)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        pass
-    text = " ".join(text.split())[:120]
-    return f"HTTP {status}: {text}" if status else text
-
-
-def _read_retry_after(headers: Any) -> float:
-    """Return the seconds in Retry-After; a date is compared with the endpoint's own clock."""
-    text = headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        end = email.utils.parsedate_tz(text)
-    if not end:
-        return 0.0
-    date = email.utils.parsedate_tz(headers.get("Date", ""))
-    now = email.utils.mktime_tz(date) if date else time.time()
-    return max(0.0, email.utils.mktime_tz(end) - now)
+def _judge(answer: Answer) -> tuple[Answer, int]:
+    """Return an answer with its cause, and the status for the ledger (see `cache`)."""
+    if not answer.status:
+        return answer, cache.SILENT if answer.sent else cache.UNSENT
+    if answer.status != 200:
+        return dataclasses.replace(answer, cause=""), answer.status
+    if answer.cause:
+        return answer, cache.CUT if answer.body else cache.SILENT
+    text = answer.body.decode(errors="replace")
+    if replies.is_completion(text):
+        return answer, 200
+    is_error, error = errors.is_error(text), errors.read_error(answer.body)
+    cause = f"HTTP 200, but no chat completion: {error if text else 'an empty body'}"
+    status = cache.NOT_A_COMPLETION if is_error else cache.CUT if text else cache.SILENT
+    return dataclasses.replace(answer, cause=cause), status

@@ -1,13 +1,14 @@
-"""Limits of an endpoint: requests and tokens per minute, caps on tokens and money."""
+"""Limits of a teacher: rates, caps on tokens and money, replies in a row that cannot be used."""
 
 import asyncio
 import time
 
+from clinical_camel.dbke import replies
+from clinical_camel.dbke.synthesis import TeacherStop
 from clinical_camel.dbke.teachers.cache import Ledger
+from clinical_camel.dbke.teachers.errors import shorten
 
-
-class TeacherStop(RuntimeError):
-    """The run cannot continue: key, model, money or a cap. The message says why."""
+MAX_IN_A_ROW = 20  # requests without a usable reply; then the run stops
 
 
 class RateLimiter:
@@ -71,11 +72,35 @@ class Budget:
             return f"{spent}, and the next dialogue may take {tokens}"
         return ""
 
-    def close(self, number: int, attempt: int) -> None:
-        """Replace the maximum cost by the cost in the ledger; attempt 0 was never recorded."""
+    def close(self, number: int, attempt: int, may_be_billed: bool = False) -> None:
+        """Replace the maximum cost by the cost in the ledger; attempt 0 was never sent.
+
+        A request that was sent and got no reply costs nothing in the ledger, but it
+        `may_be_billed`: until the run ends, its maximum cost counts against the caps.
+        """
         tokens, money = self._open.pop(number)
-        if attempt and (self.token_cap or money):  # otherwise no cap depends on it
-            cost_tokens, cost_money = self.ledger.find_cost(attempt)
-            self.tokens += cost_tokens - tokens
-            self.money += cost_money - money
+        if not may_be_billed:
+            self.tokens, self.money = self.tokens - tokens, self.money - money
+            if attempt and (self.token_cap or money):  # otherwise no cap depends on it
+                cost_tokens, cost_money = self.ledger.find_cost(attempt)
+                self.tokens, self.money = self.tokens + cost_tokens, self.money + cost_money
         self._closed.set()
+
+
+class UnreadableReplies:
+    """Counts new replies in a row that contain no dialogue: such a teacher is paid in vain."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self, raw: str) -> None:
+        """Count a new reply. Raises TeacherStop after MAX_IN_A_ROW that cannot be used."""
+        text, reason = replies.read_completion(raw)
+        reason = reason or replies.read_messages(text)[1]
+        self._count = self._count + 1 if reason else 0
+        if self._count >= MAX_IN_A_ROW:
+            start = shorten(text) or "no text"
+            raise TeacherStop(
+                f"{self._count} replies in a row contain no dialogue: {reason}; the last begins: "
+                f"{start}"
+            )

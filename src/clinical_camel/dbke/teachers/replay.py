@@ -1,35 +1,89 @@
 """The recorded replies of an earlier run as the teacher: no model, no network."""
 
 import functools
+import shutil
+import sqlite3
+import tempfile
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from clinical_camel.core.paths import root
 from clinical_camel.dbke.synthesis import Query, Reply, Teacher
-from clinical_camel.dbke.teachers.cache import Ledger
 from clinical_camel.dbke.teachers.settings import Replay
+
+COLUMNS = {
+    "attempts": {"id", "prompt", "model", "settings"},
+    "replies": {"attempt", "status", "body"},
+}
+NO_REPLY = "the recorded ledger has no reply to this prompt"
 
 
 class ReplayTeacher(Teacher):
-    """Replies from a recorded ledger, by the prompt that they answered."""
+    """Replies from a recorded ledger, by the prompt that they answered.
+
+    The ledger is only read: it may be the study's own, a copy, or on a read-only disk.
+    """
 
     name = "replay"
     prompted = True
 
     def __init__(self, settings: Replay) -> None:
-        self._file = root() / settings.ledger
-        if not self._file.is_file():
+        file = root() / settings.ledger
+        if not file.is_file():
             raise ValueError(f"teacher.ledger: {settings.ledger} is not a file; name a ledger")
+        self._db = open_recorded(file, settings.ledger)
         self.settings, self.model, self.terms = settings, settings.ledger, settings.terms
 
     @functools.cached_property
-    def _replies(self) -> tuple[Ledger, dict[str, int]]:
-        """The ledger, opened for the first query, and the attempt that answered each prompt."""
-        ledger = Ledger(self._file)
-        return ledger, ledger.list_answered_prompts()
+    def _attempts(self) -> dict[str, list[int]]:
+        """The attempts of one model that answered each prompt, in the order of their replies."""
+        query = "SELECT prompt, id, model, settings FROM attempts JOIN replies ON id = attempt"
+        attempts: dict[str, list[int]] = defaultdict(list)
+        models: dict[str, list[str]] = {}
+        for prompt, attempt, *model in self._db.execute(f"{query} AND status = 200 ORDER BY id"):
+            if models.setdefault(prompt, model) == model:
+                attempts[prompt].append(attempt)
+        return attempts
+
+    def has_reply(self, query: Query, ledger: Any) -> bool:
+        return len(self._attempts.get(query.provenance["prompt"], ())) > query.round
 
     def fetch_reply(self, query: Query, ledger: Any) -> Reply:
-        recorded, attempts = self._replies
-        attempt = attempts.get(query.provenance["prompt"])
-        if attempt is None:
-            return {"failed": "the recorded ledger has no reply to this prompt"}
-        return {"raw": recorded.read_body(attempt)}
+        if not self.has_reply(query, ledger):
+            return {"failed": NO_REPLY}
+        attempt = self._attempts[query.provenance["prompt"]][query.round]
+        row = self._db.execute("SELECT body FROM replies WHERE attempt = ?", (attempt,)).fetchone()
+        return {"raw": row[0].decode(errors="replace")}
+
+
+def open_recorded(file: Path, name: str) -> sqlite3.Connection:
+    """Open a ledger to read it; not a byte beside it is written.
+
+    After a kill the last replies are in its write-ahead log, which cannot be read without writing:
+    then a temporary copy is opened. Raises ValueError, which calls the file `name`, for any other
+    file.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        with tempfile.TemporaryDirectory() as folder:
+            for part in (file, log):
+                shutil.copy(part, folder)
+            copied = sqlite3.connect(Path(folder, file.name))
+            db = sqlite3.connect(":memory:")
+            with copied:
+                copied.backup(db)
+            copied.close()
+    else:
+        address = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+        db = sqlite3.connect(address, uri=True, check_same_thread=False)
+    try:
+        for table, columns in COLUMNS.items():
+            present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+            if not columns <= present:
+                db.close()
+                raise ValueError(f"teacher.ledger: {name} is a database, but not a ledger")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise ValueError(f"teacher.ledger: {name} is not a ledger ({error})") from error
+    return db

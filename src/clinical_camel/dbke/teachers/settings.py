@@ -1,10 +1,13 @@
 """The settings of each kind of teacher; the `teacher` mapping of step 01 is one of these."""
 
+import re
+import urllib.parse
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from clinical_camel.core.settings import Count, Float, Limit, Settings, Text
+from clinical_camel.core.settings import Count, Float, Limit, Settings, Text, valid_by
 from clinical_camel.models.choices import Quantize
 
 # What a teacher's terms say about training other models.
@@ -17,7 +20,44 @@ TERMS = {
         "the account holder has read the provider's terms and is responsible for this use"
     ),
 }
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 INSTRUCTIONS = 1500  # tokens reserved for the prompt without its text; it has about 1,000
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether an address is this machine."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def check_base_url(url: Any) -> str:
+    """Return why a text is not the base address of an endpoint; "" if it is.
+
+    >>> check_base_url("https://host/v1/chat/completions")
+    'ends with /chat/completions, which the program adds; write https://host/v1'
+    """
+    if not isinstance(url, str):
+        return ""  # its type is checked elsewhere
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_address = bool(parts.scheme in ("http", "https") and parts.hostname)
+        is_address = is_address and parts.port != 0 and not re.search(r"[\s\\]", url)
+    except ValueError:  # a port or a bracket
+        is_address = False
+    if not is_address:
+        return "is not an address; write https://host/v1"
+    if "@" in parts.netloc:
+        return "contains a user or a password; put the key into TEACHER_API_KEY"
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        return "contains ? or #; write only https://host/v1, and the key into TEACHER_API_KEY"
+    path = parts.path.rstrip("/")
+    for ending in ("/chat/completions", "/completions", "/chat", "/models", "/responses"):
+        if path.endswith(ending):
+            base = f"{parts.scheme}://{parts.netloc}{path.removesuffix(ending)}"
+            return f"ends with {ending}, which the program adds; write {base}"
+    if parts.scheme == "http" and not is_loopback(url):
+        return "is not encrypted and not on this machine; it needs https"
+    return ""
 
 
 class Extractive(Settings):
@@ -78,21 +118,40 @@ class OpenAI(LanguageModel):
     """
 
     kind: Literal["openai"] = "openai"
-    base_url: Text = Field(description="https://host/v1")
-    money_cap: Float = Field(ge=0, description="most money over all runs; 0.0 spends nothing")
+    base_url: Annotated[Text, valid_by(check_base_url)] = Field(
+        description="address before /chat/completions, such as https://host/v1"
+    )
+    money_cap: Float = Field(
+        ge=0, description="most money over all runs; it needs the prices: with both 0.0 it is free"
+    )
     price_in: Float = Field(0.0, ge=0, description="price per million prompt tokens")
     price_out: Float = Field(0.0, ge=0, description="price per million reply tokens")
-    token_cap: Limit = Field(0, description="most tokens over all runs; 0 means no cap")
-    concurrency: Count = Field(16, description="requests at a time")
+    token_cap: Limit = Field(
+        0,
+        description=(
+            "most tokens over all runs; 0 means no cap, which an endpoint on another machine may"
+            " have only if the prices are set"
+        ),
+    )
+    concurrency: Annotated[Count, Field(le=4096)] = Field(16, description="requests at a time")
     requests_per_minute: Limit = Field(0, description="rate limit; 0 means none")
     tokens_per_minute: Limit = Field(0, description="rate limit; 0 means none")
     request_attempts: Count = Field(
-        5, description="times one request is sent over all runs while the endpoint fails"
+        5, description="times one request is sent in a run while the endpoint fails"
     )
-    timeout_seconds: Count = Field(
-        600, description="longest wait for a reply; a slower reply counts as paid"
+    timeout_seconds: Annotated[Count, Field(le=86_400)] = Field(
+        600, description="longest wait for a complete reply, in seconds"
     )
     backoff: Float = Field(1.0, ge=0, description="seconds before the first retry; then doubled")
+
+    def check_together(self) -> Iterator[str]:
+        is_priced = self.price_in or self.price_out
+        if not is_loopback(self.base_url) and not is_priced and not self.token_cap:
+            yield (
+                "teacher.price_in, teacher.price_out: 0.0 for an endpoint on another machine, so "
+                f"money_cap ({self.money_cap}) limits nothing; write its prices, or a token_cap "
+                "above 0"
+            )
 
 
 class Replay(_Prompted):

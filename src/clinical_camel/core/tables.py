@@ -1,0 +1,92 @@
+"""Tables that went through a spreadsheet: separators, byte order marks, decimal commas."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_BYTES = 200 << 20
+SEPARATORS = (",", ";", "\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The cells of a table as texts, by column, and the line of each row in its file.
+
+    `decimal_comma`: cells are separated by semicolons, so 0,5 may be one number.
+    """
+
+    columns: list[str]
+    rows: list[dict[str, str]]
+    lines: list[int]
+    decimal_comma: bool
+
+
+def read_table(file: Path) -> Table:
+    """Read a CSV or TSV file: commas, semicolons or tabs, in UTF-8 with or without BOM.
+
+    Empty lines, and a first line `sep=;` as Excel writes it, are left out. Cells lose outer white
+    space. Raises ValueError with the file and line: not UTF-8, empty, a column without a name or
+    with the name of another, a row with more or fewer cells than the first line.
+    """
+    text = _read_text(file)
+    first = text.partition("\n")[0].strip()
+    skipped = 1 if first.lower().startswith("sep=") and len(first) == 5 else 0
+    if skipped:
+        text = text.partition("\n")[2]
+    header = text.partition("\n")[0]
+    separator = first[4] if skipped else max(SEPARATORS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        cells = [(reader.line_num + skipped, row) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise ValueError(f"{file.name}: line {reader.line_num + skipped}: {error}") from None
+    if not cells:
+        raise ValueError(f"{file.name}: empty")
+    columns, width = [name.strip() for name in cells[0][1]], len(cells[0][1])
+    while not columns[-1]:  # a spreadsheet saves empty columns at the right
+        columns.pop()
+    for i, name in enumerate(columns):
+        if not name and i:  # pandas writes an index without a name
+            raise ValueError(f"{file.name}: column {i + 1} has no name")
+        if name in columns[:i]:
+            raise ValueError(f"{file.name}: two columns are called {name}")
+    for line, row in cells[1:]:
+        if len(row) != width or any(map(str.strip, row[len(columns) :])):
+            raise ValueError(
+                f"{file.name}: line {line}: {len(row)} cells, but {len(columns)} columns"
+            )
+    rows = [dict(zip(columns, map(str.strip, row), strict=False)) for _, row in cells[1:]]
+    return Table(columns, rows, [line for line, _ in cells[1:]], separator == ";")
+
+
+def _read_text(file: Path) -> str:
+    if file.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{file.name}: more than {MAX_BYTES >> 20} MiB, the limit for a table")
+    content = file.read_bytes()
+    if content[:4] == b"PK\x03\x04":
+        raise ValueError(f"{file.name}: a spreadsheet (XLSX), not a table; save it as CSV UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file.name}: not UTF-8; save it as CSV UTF-8 (see byte {error.start + 1})"
+        ) from None
+    if "\x00" in text:
+        raise ValueError(f"{file.name}: NUL characters; save it as CSV UTF-8")
+    return text
+
+
+def parse_number(text: str, decimal_comma: bool = False) -> float:
+    """Return a number, NaN and infinity included. Raises ValueError for any other text.
+
+    >>> parse_number("0,5", decimal_comma=True), parse_number("nan"), parse_number("2.0e-4")
+    (0.5, nan, 0.0002)
+    """
+    plain = text.replace(",", ".") if decimal_comma and text.count(",") == 1 else text
+    if "_" in plain or (plain != text and "." in text):
+        raise ValueError(f"{text!r} is not a number")
+    try:
+        return float(plain)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None

@@ -1,0 +1,190 @@
+"""What a text must not hold: one check of every text that is read, by its kind.
+
+    own files     entities, inline tags, invisible characters and outer white space are undone;
+                  blocks of markup, control characters and equal options are refused
+    published     the texts stay as published, character by character (they are the benchmark); what
+    sets          would be undone or refused is counted, and said
+
+Kinds of text: title, section, turn (of a dialogue), question, option, transcript, note.
+"""
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from clinical_camel.data.markup import undo_markup
+from clinical_camel.data.shapes import Article, Consultation, Dialogue, Question, Row, RowT
+
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060-\u2064\ufeff]"
+    "|(?<=[\x20-\u024f])[\u200c\u200d]|[\u200c\u200d](?=[\x20-\u024f])"  # not of emoji, Persian
+)
+CONTROL = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\uffff\ud800-\udfff"
+    "\ue000-\uf8ff\U000e0000-\U000e007f]"
+)
+_LINE_END = re.compile("\r\n?|[\u2028\u2029\x0b\x0c]")
+# UTF-8 that was decoded as Windows-1252: "Ã©" for "é", "â€™" for an apostrophe
+_MOJIBAKE = re.compile(
+    "\u00c3[\u0080-\u00bf]|\u00c2[\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u00ff\u0152-\u2122]"
+)
+_GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1))+|[A-Za-z]{1,2}")
+
+ONE_LINE = ("title", "option")
+Convert = Callable[[str, str, str], str]  # place, kind, text -> text
+
+
+def clean_row(row: RowT) -> RowT:
+    """Return a row of a user's own file with its texts cleaned. Raises ValueError, with each place.
+
+    >>> row = Question(id="1", question="Which?\\r\\n", options=[" A&amp;E", "x"], answer=0)
+    >>> clean_row(row).question, clean_row(row).options
+    ('Which?', ['A&E', 'x'])
+    """
+    problems = [f"id: {_name_character(match[0])}" for match in [CONTROL.search(row.id)] if match]
+    cleaned = convert_texts(row, partial(_clean_or_note, problems))
+    if isinstance(cleaned, Question):
+        problems += check_equal_options(cleaned)
+    if problems:
+        raise ValueError("; ".join(problems))
+    return cleaned
+
+
+def _clean_or_note(problems: list[str], place: str, kind: str, text: str) -> str:
+    try:
+        return clean_text(text, kind)
+    except ValueError as error:
+        problems.append(f"{place}: {error}")
+        return text
+
+
+def clean_text(text: str, kind: str) -> str:
+    """Return one text of this kind, cleaned. Raises ValueError for what cannot be undone safely."""
+    if "<" in text or "&" in text or kind in ("title", "section"):
+        text = undo_markup(text, has_code=kind == "turn", has_markdown=kind in ("title", "section"))
+    text = INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    if match := CONTROL.search(text):
+        raise ValueError(f"{_name_character(match[0])}; replace or delete it")
+    if match := _MOJIBAKE.search(text):
+        raise ValueError(
+            f"{match[0]!r} is UTF-8 that was read as Windows-1252; convert the file again"
+        )
+    text = text.strip()
+    return re.sub(r"\s*\n\s*", " ", text) if kind in ONE_LINE else text
+
+
+def _name_character(character: str) -> str:
+    code = f"U+{ord(character):04X}"
+    if character == "\ufffd":
+        return f"{code}, which marks a character that was lost in a conversion"
+    if unicodedata.category(character) == "Co":
+        return f"{code}, a character of a symbol font"
+    return f"control character {code} ({unicodedata.name(character, 'no name').lower()})"
+
+
+def check_equal_options(question: Question) -> list[str]:
+    """Return the pairs of options that differ only in case, white space or final punctuation."""
+    first: dict[str, int] = {}
+    return [
+        f"options[{i}] and options[{first[key]}] are the same, {question.options[i]!r}"
+        for i, key in enumerate(map(_fold_option, question.options))
+        if first.setdefault(key, i) != i
+    ]
+
+
+def _fold_option(option: str) -> str:
+    """Fold an option for comparison; genotypes and units (Aa, mg) keep their case.
+
+    >>> _fold_option("Aspirin. "), _fold_option("Aa")
+    ('aspirin', 'Aa')
+    """
+    plain = INVISIBLE.sub("", unicodedata.normalize("NFC", option))
+    words = plain.strip().rstrip(".;, ").split()
+    return " ".join(w if _GENOTYPE.fullmatch(w) else w.casefold() for w in words)
+
+
+def count_oddities(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Return what a published set holds that `clean_row` would change or refuse: kind -> row ids.
+
+    White space at the ends counts only for questions and options, which are scored as they are.
+    """
+    ids: dict[str, dict[str, None]] = {}
+    for row in rows:
+        convert_texts(row, partial(_note_oddities, ids, row.id))
+        if isinstance(row, Question) and check_equal_options(row):
+            ids.setdefault("equal options", {})[row.id] = None
+    return {kind: list(rows) for kind, rows in ids.items()}
+
+
+def _note_oddities(ids: dict[str, dict], row_id: str, place: str, kind: str, text: str) -> str:
+    if kind in ("question", "option") and text != text.strip():
+        ids.setdefault(f"white space at the ends of the {kind}", {})[row_id] = None
+    if ("<" in text or "&" in text) and _has_markup(text):
+        ids.setdefault("markup or entities", {})[row_id] = None
+    if INVISIBLE.search(text) or CONTROL.search(text):
+        ids.setdefault("invisible characters", {})[row_id] = None
+    return text
+
+
+def _has_markup(text: str) -> bool:
+    try:
+        return undo_markup(text) != text
+    except ValueError:
+        return True
+
+
+def convert_texts(row: RowT, convert: Convert) -> RowT:
+    """Return the row with `convert(place, kind, text)` applied to each of its texts."""
+    return _CONVERTERS[type(row)](row, convert)
+
+
+def _convert_article(row: Article, convert: Convert) -> Article:
+    sections = [
+        dataclasses.replace(
+            section,
+            heading=convert(f"sections[{i}].heading", "title", section.heading),
+            text=convert(f"sections[{i}].text", "section", section.text),
+        )
+        for i, section in enumerate(row.sections)
+    ]
+    title = convert("title", "title", row.title)
+    return dataclasses.replace(row, title=title, sections=sections)
+
+
+def _convert_dialogue(row: Dialogue, convert: Convert) -> Dialogue:
+    messages = [
+        {**message, "content": convert(f"messages[{i}]", "turn", message["content"])}
+        for i, message in enumerate(row.messages)
+    ]
+    return dataclasses.replace(row, messages=messages)
+
+
+def _convert_question(row: Question, convert: Convert) -> Question:
+    return dataclasses.replace(
+        row,
+        question=convert("question", "question", row.question),
+        context=convert("context", "question", row.context),
+        options=[convert(f"options[{i}]", "option", text) for i, text in enumerate(row.options)],
+    )
+
+
+def _convert_consultation(row: Consultation, convert: Convert) -> Consultation:
+    turns = [
+        dataclasses.replace(
+            turn,
+            speaker=convert(f"turns[{i}].speaker", "title", turn.speaker),
+            text=convert(f"turns[{i}]", "transcript", turn.text),
+        )
+        for i, turn in enumerate(row.turns)
+    ]
+    return dataclasses.replace(row, turns=turns, note=convert("note", "note", row.note))
+
+
+_CONVERTERS = {
+    Article: _convert_article,
+    Dialogue: _convert_dialogue,
+    Question: _convert_question,
+    Consultation: _convert_consultation,
+}

@@ -1,0 +1,112 @@
+"""What a run of step 01 gave: sentences for the notebook, and whether enough dialogues came out."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from clinical_camel.data import Dialogue
+from clinical_camel.dbke.checks import NO_PASSAGE, strip_quote
+from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.settings import SUPPORT
+
+LEAST_SHARE = 0.5  # of the dialogues that a text could give; below it, the step is incomplete
+LOST = ("no reply after ", "refused: ")
+RETRY = "python -m clinical_camel run {study} 01 --retry-failed"
+
+
+def check_yield(
+    dialogues: Sequence[Dialogue], rejected: pd.DataFrame, requests: Sequence[Request]
+) -> list[str]:
+    """Return why the step is not complete; [] if enough dialogues were accepted.
+
+    Of each source, at least half of the requested dialogues must be accepted; questions without a
+    supporting passage do not count as requested. Without a single dialogue, step 02 cannot train.
+    """
+    if not dialogues:
+        reason = f"no dialogue was accepted, of {len(requests)} requested"
+        return [f"{reason}{_explain(rejected)}"]
+    problems = []
+    without_text = set(rejected.loc[rejected["reason"].eq(NO_PASSAGE), "id"])
+    for source in dict.fromkeys(request.source for request in requests):
+        possible = sum(r.source == source and r.id not in without_text for r in requests)
+        accepted = sum(dialogue.source == source for dialogue in dialogues)
+        if accepted < LEAST_SHARE * possible:
+            reasons = rejected[rejected["source"].eq(source) & rejected["reason"].ne(NO_PASSAGE)]
+            problems.append(
+                f"only {accepted} of {possible} dialogues (source: {source}) were accepted"
+                f"{_explain(reasons)}"
+            )
+    return problems
+
+
+def _explain(rejected: pd.DataFrame) -> str:
+    if rejected.empty:
+        return ""
+    counts = rejected["reason"].map(strip_quote).value_counts()
+    return f"; the most frequent reason ({counts.iloc[0]} of {len(rejected)}): {counts.index[0]}"
+
+
+def describe_dialogues(
+    summary: pd.DataFrame, rejected: pd.DataFrame, support: pd.DataFrame, planted: pd.DataFrame
+) -> list[str]:
+    """Return what the tables show, one statement per item (Markdown).
+
+    `summary`, `support` and `planted` are the tables of `tables.summarise`,
+    `tables.tabulate_support` and `planted.tabulate_planted`.
+    """
+    requested, accepted = summary["requested"].sum(), summary["accepted"].sum()
+    if not accepted:
+        return [f"No dialogue was accepted, of {requested:,} requested{_explain(rejected)}."]
+    texts = [f"**{accepted:,} of {requested:,} requested dialogues passed all checks**"]
+    texts[0] += f"{_explain(rejected)}." if len(rejected) else ": none was rejected."
+    for row in summary[summary["accepted"] > 0].itertuples():
+        kind = {"article": "An article dialogue", "exam": "A dialogue on an exam question"}
+        texts.append(
+            f"{kind[row.source]} has {row.mean_exchanges:.1f} exchanges on average, with"
+            f" {row.mean_assistant_words:.0f} words of the assistant."
+        )
+    texts += _describe_support(support)
+    if len(planted):
+        texts.append(_describe_planted(planted))
+    return texts
+
+
+def _describe_support(support: pd.DataFrame) -> list[str]:
+    totals = support.groupby("support", sort=False)[["unsupported", "sentences"]].sum()
+    if totals.empty or not totals["sentences"].iloc[0]:
+        return []
+    sentences, unsupported = totals["sentences"].iloc[0], totals["unsupported"]
+    if unsupported["verbatim"]:
+        first = f"{unsupported['verbatim']:,} do not appear in their source word for word"
+        return [
+            f"Of {sentences:,} assistant sentences, {first}, and {unsupported['linked']:,} are not"
+            " supported by their source according to the `linked` check."
+        ]
+    texts = [f"All {sentences:,} assistant sentences appear in their source word for word."]
+    if unsupported["linked"]:
+        texts.append(
+            f"The `linked` check flags {unsupported['linked']:,} of these copied sentences: false"
+            " alarms."
+        )
+    return texts
+
+
+def _describe_planted(planted: pd.DataFrame) -> str:
+    parts = []
+    for name in SUPPORT:
+        caught = planted[name].ne("")
+        missed = ", ".join(planted.loc[~caught, "error"])
+        parts.append(
+            f"the `{name}` check rejects {caught.sum()} of {len(planted)}"
+            + (f" (it accepts: {missed})" if missed else "")
+        )
+    return f"Planted errors: {', '.join(parts)}."
+
+
+def describe_lost(rejected: pd.DataFrame, study: str) -> list[str]:
+    """Return how many dialogues the teacher did not decide, and how to request them again."""
+    lost = int(rejected["reason"].str.startswith(LOST).sum())
+    if not lost:
+        return []
+    command = RETRY.format(study=study)
+    return [f"{lost:,} dialogues got no reply. To request them again: `{command}`"]

@@ -1,0 +1,106 @@
+"""Try an endpoint with one request, as `doctor` does: the client, prompt and form of a run."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from clinical_camel.data import Article, Section
+from clinical_camel.dbke import prompt, replies
+from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.teachers import errors
+from clinical_camel.dbke.teachers.client import Answer, Client
+from clinical_camel.dbke.teachers.dialect import Dialect
+from clinical_camel.dbke.teachers.secrets import Mask, read_key
+from clinical_camel.dbke.teachers.settings import OpenAI
+
+SECONDS = 30.0  # longest wait for the reply: a server may first load its model
+TOKENS = 64  # of the reply, which may be cut
+MOST_FORMS = 8  # of requests that are tried
+ARTICLE = Article(  # invented: the example of the prompt
+    id="example",
+    title="velmar ague",
+    sections=[
+        Section(heading=heading, text=text)
+        for heading, _, text in (
+            part.partition("\n") for part in prompt.EXAMPLE_TEXT.split("\n\n## ")[1:]
+        )
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the trial showed. `status`: ok, warning or problem; `text`: one sentence."""
+
+    status: str
+    text: str
+
+
+def probe_endpoint(settings: OpenAI) -> Probe:
+    """Request a dialogue, with about 1,000 tokens in all; return whether a run would get replies.
+
+    With prices and a money_cap of 0.0 nothing may be spent: then only the list of models is read.
+    """
+    if (settings.price_in or settings.price_out) and not settings.money_cap:
+        return asyncio.run(_probe_models(settings))
+    return asyncio.run(_probe_chat(settings))
+
+
+async def _probe_models(settings: OpenAI) -> Probe:
+    url = settings.base_url
+    async with Client(read_key(), SECONDS) as client:
+        answer = await client.send("GET", url.rstrip("/") + "/models")
+    if failure := _explain(settings, answer):
+        return failure
+    try:
+        models = [str(entry["id"]) for entry in json.loads(answer.body)["data"]]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        models = []
+    if settings.model in models:
+        return Probe("ok", f"{url} lists {settings.model}; money_cap 0.0: no request was tried")
+    listed = errors.shorten(", ".join(models[:6])) or "none"
+    return Probe("warning", f"{url} does not list {settings.model}; it lists: {listed}")
+
+
+async def _probe_chat(settings: OpenAI) -> Probe:
+    dialect, url = Dialect(), settings.base_url
+    messages = prompt.build_messages(Request(id="example", exchanges=2, seed=0, article=ARTICLE))
+    values = {"max_new_tokens": TOKENS, "temperature": settings.temperature, "seed": 0}
+    async with Client(read_key(), SECONDS) as client:
+        for _ in range(MOST_FORMS):
+            body = dialect.build_body(settings.model, messages, values)
+            answer = await client.send("POST", url.rstrip("/") + "/chat/completions", body)
+            error = errors.read_error(answer.body)
+            adapted = dialect.adapt(error) if answer.status not in (0, 200, 401, 403) else None
+            if adapted is None:
+                break
+            dialect = adapted
+    if failure := _explain(settings, answer):
+        return failure
+    raw = answer.body.decode(errors="replace")
+    if not replies.is_completion(raw):
+        error = Mask(read_key()).hide(str(error)) or "an empty body"
+        return Probe("problem", f"{url} answers, but not with a chat completion ({error})")
+    form = f"; requests with {dialect.describe()}" if dialect.describe() else ""
+    text, reason = replies.read_completion(raw)
+    reason = reason or replies.read_messages(text)[1]
+    if reason and reason != replies.CUT:
+        return Probe("warning", f"{url} answers, but not with a dialogue: {reason}{form}")
+    return Probe("ok", f"{url} answers as {settings.model}{form}")
+
+
+def _explain(settings: OpenAI, answer: Answer) -> Probe | None:
+    """Return what is wrong with an answer; None for a complete one with HTTP 200."""
+    url, error = settings.base_url, errors.read_error(answer.body)
+    if not answer.sent:
+        return Probe("problem", f"{url} cannot be reached: {answer.cause}")
+    if answer.cause and answer.status in (0, 200):
+        return Probe("warning", f"{url}: {answer.cause}")
+    if answer.status == 200:
+        return None
+    text = Mask(read_key()).hide(f"HTTP {answer.status}: {error}")
+    if reason := errors.explain_stop(answer.status, error, settings, answer.headers):
+        return Probe("problem", Mask(read_key()).hide(reason))
+    if errors.is_temporary(answer.status):
+        return Probe("warning", f"{url} is not ready ({text}); try again later")
+    return Probe("problem", f"{url} refuses a request ({text})")

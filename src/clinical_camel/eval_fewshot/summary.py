@@ -1,0 +1,329 @@
+"""What we saw: the study's question, and its answer in sentences computed from the tables.
+
+The design decides the question. Changed questions (`variants`): knowledge, or a trick of the
+options? Two tuned models: which training teaches more? A base and a tuned model: does the tuned
+one know more? A single model in several protocols: how much depends on the way of asking?
+
+The sentences answer the usual objections. A difference counts only if it is significant after
+Holm's adjustment over all comparisons of the study; otherwise the smallest detectable difference is
+stated. Scores at chance, forgetting and questions found in the training data have sentences.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from clinical_camel import stats
+from clinical_camel.core.settings import Incomplete
+from clinical_camel.eval_fewshot.settings import Design
+from clinical_camel.eval_fewshot.tables import EVALUATION, format_percent, name_protocol
+
+LEVEL = 0.05
+ONE_TRAINING = (
+    "The intervals cover the choice of questions, not the training: each model was trained once, "
+    "and another seed gives another model."
+)
+
+
+def describe_results(
+    design: Design,
+    scores: pd.DataFrame,
+    comparison: pd.DataFrame,
+    variants: pd.DataFrame | None = None,
+    clean: pd.DataFrame | None = None,
+) -> list[str]:
+    """Return the question of a study, its answer, and what limits the answer, as sentences.
+
+    `scores`: `compute_scores`; `comparison`: `compare_models`; `variants`: `compare_variants`;
+    `clean`: `compute_clean_scores`. They can also be read from the saved CSV files.
+    """
+    tuned = [name for name, folder in design.adapters.items() if folder]
+    if len(design.variants) > 1 and variants is not None and len(variants):
+        sentences = _describe_variants(scores, variants)
+    elif len(comparison):
+        sentences = _describe_comparison(scores, comparison, len(tuned) > 1, clean)
+    else:
+        sentences = _describe_protocols(scores)
+    return [ask_question(design), *sentences, *_describe_losses(scores)]
+
+
+def ask_question(design: Design) -> str:
+    """Return the question that a study answers, for the first paragraph of the notebook."""
+    tuned = [name for name, folder in design.adapters.items() if folder]
+    if len(design.variants) > 1:
+        return "Knowledge, or a trick of the options?"
+    if len(tuned) > 1 and design.baseline in tuned:
+        others = " or ".join(f"`{name}`" for name in tuned[::-1])
+        return f"Which training teaches the model more: {others}?"
+    if len(design.adapters) > 1:
+        return f"Does `{[*design.adapters][-1]}` know more than `{design.baseline}`?"
+    return f"How much does the score of `{[*design.adapters][-1]}` depend on the way of asking?"
+
+
+# ---------------------------------------------------------------------- one model and another
+
+
+def _describe_comparison(
+    scores: pd.DataFrame, comparison: pd.DataFrame, is_training: bool, clean: pd.DataFrame | None
+) -> Iterator[str]:
+    main = comparison[comparison["model"] == comparison["model"].iloc[-1]]
+    first = main.iloc[0]
+    yield _answer(first, scores, len(comparison), is_training)
+    yield from _compare_protocols(main[main["benchmark"] == first["benchmark"]])
+    yield from _count_above_chance(scores[scores["model"] == first["model"]])
+    yield from _describe_forgetting(scores, comparison)
+    yield from _describe_overlap(first, clean)
+    yield ONE_TRAINING
+
+
+def _answer(first: pd.Series, scores: pd.DataFrame, count: int, is_training: bool) -> str:
+    """Return the main result in one or two sentences: verdict, both scores, difference."""
+    model, reference = f"`{first['model']}`", f"`{first['reference']}`"
+    verb = "teaches more than" if is_training else "knows more than"
+    less = "teaches less than" if is_training else "knows less than"
+    verdict = f"{model} {verb if first['difference'] > 0 else less} {reference}"
+    if first["p_holm"] >= LEVEL:
+        verdict = f"This study cannot tell whether {model} {verb} {reference}"
+    return (
+        f"**{verdict}.** On `{first['benchmark']}`, asked as {name_protocol(first)}, {model} "
+        f"answers {_score(scores, first, first['model'])} % correctly and {reference} "
+        f"{_score(scores, first, first['reference'])} % (n = {first['n']:,}{_clusters(first)}, "
+        f"chance {_chance(scores, first)} %). The difference is {_difference(first)}"
+        f"{_significance(first, count)}."
+    )
+
+
+def _select(scores: pd.DataFrame, row: pd.Series, model: str) -> pd.Series:
+    same = (scores[EVALUATION] == row[EVALUATION].tolist()).all(axis=1)
+    return scores[same & (scores["model"] == model)].iloc[0]
+
+
+def _score(scores: pd.DataFrame, row: pd.Series, model: str) -> str:
+    score = _select(scores, row, model)
+    return format_percent(score["accuracy"], score["low"], score["high"])
+
+
+def _chance(scores: pd.DataFrame, row: pd.Series) -> str:
+    return format_percent(_select(scores, row, row["model"])["chance"])
+
+
+def _clusters(row: pd.Series) -> str:
+    return f" in {row['clusters']} groups" if row["clusters"] < row["n"] else ""
+
+
+def _difference(row: pd.Series) -> str:
+    numbers = format_percent(row["difference"], row["low"], row["high"])
+    return numbers.replace(" [", " points [", 1) if " [" in numbers else f"{numbers} points"
+
+
+def _significance(row: pd.Series, count: int) -> str:
+    value = "p < 0.0001" if row["p_holm"] < 0.0001 else f"p = {row['p_holm']:.4f}"
+    p = value + (f", adjusted for {count} comparisons" if count > 1 else "")
+    if row["p_holm"] < LEVEL:
+        return f" ({p})"
+    effect = format_percent(row["min_detectable_effect"])
+    power = f"; a true difference below {effect} points would often be missed" if effect else ""
+    return f", which is not significant ({p}{power})"
+
+
+def _compare_protocols(main: pd.DataFrame) -> Iterator[str]:
+    """Yield how the difference depends on the protocol, on the first benchmark."""
+    rows = main.to_dict("records")
+    if len(rows) < 2:
+        return
+    significant = [row for row in rows if row["p_holm"] < LEVEL]
+    better = [row for row in significant if row["difference"] > 0]
+    text = (
+        f"On `{rows[0]['benchmark']}`, `{rows[0]['model']}` is significantly better in "
+        f"{len(better)} of {len(rows)} protocols and worse in {len(significant) - len(better)}"
+    )
+    others = [row for row in rows if row not in significant]
+    if others:
+        shown = "; ".join(f"{name_protocol(row)}: {_difference(pd.Series(row))}" for row in others)
+        text += f". No significant difference in {shown}"
+    depends = " So the result depends on the way of asking." if others and significant else ""
+    yield f"{text}.{depends}"
+
+
+def _describe_forgetting(scores: pd.DataFrame, comparison: pd.DataFrame) -> Iterator[str]:
+    """Yield what a tuned model lost: the base was above chance and is significantly better."""
+    for row in comparison.to_dict("records"):
+        worse, better = row["model"], row["reference"]
+        if row["difference"] > 0:
+            worse, better = better, worse
+        base = _select(scores, pd.Series(row), better)
+        if better != "base" or row["p_holm"] >= LEVEL or base["low"] <= base["chance"]:
+            continue
+        numbers = _score(scores, pd.Series(row), worse)
+        yield (
+            f"Tuning costs: on `{row['benchmark']}`, {name_protocol(row)}, `base` answers "
+            f"{format_percent(base['accuracy'], base['low'], base['high'])} % correctly and "
+            f"`{worse}` only {numbers} % (n = {row['n']:,})."
+        )
+
+
+def _describe_overlap(first: pd.Series, clean: pd.DataFrame | None) -> Iterator[str]:
+    """Yield the score without the questions that occur in the training data."""
+    if clean is None or not len(clean):
+        return
+    row = _select(clean, first, first["model"])
+    if not row["overlapping"]:
+        yield f"None of the {row['n']:,} questions was found in the training data."
+    elif row["n_clean"]:
+        shown = format_percent(row["accuracy_clean"], row["low_clean"], row["high_clean"])
+        yield (
+            f"{row['overlapping']} of {row['n']:,} questions resemble training data; without "
+            f"them, `{row['model']}` answers {shown} % correctly (n = {row['n_clean']:,})."
+        )
+    else:
+        yield f"All {row['n']:,} questions resemble training data: the score may be memory."
+
+
+def _count_above_chance(scores: pd.DataFrame) -> Iterator[str]:
+    above = scores[stats.adjust_holm(scores["p_chance"]) < LEVEL].to_dict("records")
+    names = [f"`{row['benchmark']}`, {name_protocol(row)}" for row in above]
+    places = f" ({'; '.join(names)})" if 0 < len(names) <= 4 else ""
+    yield (
+        f"`{scores['model'].iloc[-1]}` is above chance in {len(above)} of {len(scores)} "
+        f"evaluations{places}, adjusted for their number. Differences between two scores at chance "
+        "say nothing about knowledge."
+    )
+
+
+# ------------------------------------------------------------------------- changed questions
+
+
+def _describe_variants(scores: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
+    """Yield the answer, then what each change of the questions does to the last model."""
+    model = variants["model"].iloc[-1]
+    keys = ["benchmark", "protocol", "num_shots"]
+    first = variants[(variants[keys] == variants[keys].iloc[0]).all(axis=1)]
+    rows = {row["variant"]: row for row in first[first["model"] == model].to_dict("records")}
+    shown = scores[(scores[keys] == variants[keys].iloc[0].tolist()).all(axis=1)]
+    of_model = {row["variant"]: row for row in shown[shown["model"] == model].to_dict("records")}
+    yield _answer_variants(model, of_model)
+    if "shuffled" in rows:
+        row = rows["shuffled"]
+        is_equal = row["p_holm"] >= LEVEL
+        yield (
+            f"Shuffled options change the score of `{model}` by {_difference(pd.Series(row))}: "
+            f"{'no sign that' if is_equal else 'so'} the position of the correct option matters."
+        )
+    if "none_of_the_above" in rows:
+        yield from _describe_none(shown)
+    yield ONE_TRAINING
+
+
+def _answer_variants(model: str, by_variant: dict[str, dict]) -> str:
+    unchanged, hidden = by_variant["as_given"], by_variant.get("options_only")
+    text = (
+        f"On `{unchanged['benchmark']}`, asked as {name_protocol(unchanged)}, `{model}` answers "
+        f"{_format_row(unchanged)} % correctly (n = {unchanged['n']:,}, chance "
+        f"{format_percent(unchanged['chance'])} %)"
+    )
+    if hidden is None:
+        return f"{text}."
+    text += f", and without the question {_format_row(hidden)} %."
+    if hidden["low"] > hidden["chance"]:
+        return f"**The options alone give part of the answer away.** {text}"
+    if unchanged["low"] <= unchanged["chance"]:
+        return f"**There is no knowledge to explain: `{model}` is at chance.** {text}"
+    return f"**The score needs the question: it is no trick of the options.** {text}"
+
+
+def _describe_none(shown: pd.DataFrame) -> Iterator[str]:
+    """Yield who chooses "None of the above" where it is correct, and why that may mean little."""
+    rows = shown[shown["variant"] == "none_of_the_above"].to_dict("records")
+    scores = " and ".join(f"`{row['model']}` in {_format_row(row)} %" for row in rows)
+    yield f'Where "None of the above" is correct, it is chosen by {scores} of the questions.'
+    for row in rows:
+        if row["shortest"] > 0.5 > row["accuracy_norm"]:
+            yield (
+                f"This is no knowledge of `{row['model']}`: {format_percent(row['shortest'])} % of "
+                "its answers are the shortest option, and this phrase is short. Likelihoods "
+                f"divided by length give {format_percent(row['accuracy_norm'])} %."
+            )
+        elif row["high"] < row["chance"]:
+            yield (
+                f"`{row['model']}` avoids the phrase even where every other option is wrong: it "
+                "recognises familiar phrases and does not reject wrong ones."
+            )
+
+
+def _format_row(row: dict) -> str:
+    return format_percent(row["accuracy"], row["low"], row["high"])
+
+
+# ------------------------------------------------------------------------------ one model alone
+
+
+def _describe_protocols(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield the range of the scores over the protocols, exam by exam."""
+    ranges = []
+    for benchmark, rows in scores[scores["n"] > 0].groupby("benchmark", sort=False):
+        lowest, highest = (rows.loc[index] for index in _find_extremes(rows))
+        ranges.append(
+            f"`{benchmark}` {format_percent(lowest['accuracy'])} ({name_protocol(lowest)}) to "
+            f"{format_percent(highest['accuracy'])} ({name_protocol(highest)})"
+        )
+    model = scores["model"].iloc[-1]
+    n = f"n = {scores['n'].min():,} to {scores['n'].max():,}"
+    yield (
+        f"**The way of asking changes the score of the same model.** `{model}`, accuracy in "
+        f"percent, {n}: {'; '.join(ranges)}."
+    )
+    yield from _count_above_chance(scores)
+    yield ONE_TRAINING
+
+
+def _find_extremes(rows: pd.DataFrame) -> tuple[int, int]:
+    return rows["accuracy"].idxmin(), rows["accuracy"].idxmax()
+
+
+# ------------------------------------------------------------------------ answers that are missing
+
+
+def _describe_losses(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield how many questions and replies have no answer."""
+    unread, too_long = int(scores["unparsed"].sum()), int(scores["too_long"].sum())
+    total = int(scores["n"].sum())
+    if unread:
+        yield (
+            f"{unread:,} of {total:,} answers are unread replies, which count as incorrect: such a "
+            "low score measures the format, not the knowledge."
+        )
+    if too_long:
+        yield f"{too_long:,} prompts were too long for the model and are not in n."
+
+
+def check_answers(scores: pd.DataFrame) -> list[str]:
+    """Return why the scores of a study are no result; [] if at least half of it is answered.
+
+    >>> check_answers(pd.DataFrame({"n": [0, 0], "too_long": [5, 5], "unparsed": [0, 0]}))
+    ['no question was answered: all 10 prompts are longer than the context of the model']
+    """
+    total, n = int((scores["n"] + scores["too_long"]).sum()), int(scores["n"].sum())
+    if not total:
+        return ["no question was asked: the exams are empty"]
+    if not n:
+        return [
+            f"no question was answered: all {total:,} prompts are longer than the context of the "
+            "model"
+        ]
+    if 2 * n < total:
+        return [
+            f"only {n:,} of {total:,} questions were answered: the other prompts are longer than "
+            "the context of the model; lower num_shots or leave out an exam"
+        ]
+    if scores["unparsed"].sum() == n:
+        return [
+            f"no reply was read: none of the {n:,} replies names one option; read the column reply "
+            "of answers.csv and choose a protocol that this model can answer"
+        ]
+    return []
+
+
+def require_answers(scores: pd.DataFrame) -> None:
+    """Raise Incomplete, with the reason, for scores that are no result (`check_answers`)."""
+    if problems := check_answers(scores):
+        raise Incomplete("; ".join(problems))

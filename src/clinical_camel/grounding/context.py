@@ -1,0 +1,115 @@
+"""Who, when and whether: the context of each word of a clause, by NegEx and ConText.
+
+A cue ("denies", "possible", "if", "mother", "as a child") covers the words after it, or before it,
+up to a word that ends its scope ("but", "apart from"), the end of the clause, or REACH words, more
+in a list. A pseudo-negation ("no increase", "not only") negates nothing. The method: Chapman et al.
+2001, Journal of Biomedical Informatics 34:301 (NegEx); Harkema et al. 2009, ibid. 42:839 (ConText).
+
+The cues are in context_terms.csv, with their sources: `negex` from negspacy 1.1.0 (MIT, copyright
+2019 Jeno Pizarro), `context` from medspaCy 1.3.1 (MIT, copyright 2020 medspacy), `ours` for
+speech and notes. The notices of both licences are in context_terms.md.
+"""
+
+import csv
+import functools
+import importlib.resources
+import math
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+
+CONTEXTS = ("negated", "possible", "hypothetical", "family", "past")
+REACH = 8  # words that a negation covers
+AT_END = (  # cues that cover what precedes them only at the end: "fever: denied"
+    *("is possible", "is likely"),
+    *("negative", "absent", "denied", "denies", "declined", "unlikely"),
+)
+LIMITED = ("negated", "possible")  # their scope ends after REACH words
+
+# A relative who speaks or comes along is no patient: "his mother reports that he has a fever".
+_INFORMANT = re.compile(
+    r"(?: (?:who|is|was|has|also|has also|had|does|did|and father|and mother))*"
+    r" (?:(?:say|state|report|note|den|think|thought|bring|accompan|tell|describe|mention|feel|felt"
+    r"|believe|worr|concern|present in|here|agree|understand|help|call|notice|give|gave|ask|want"
+    r"|verif|confirm|endors|brought|stated|said|told|answer|translat|provid|accompanied)\w*)"
+)
+_PATIENT = re.compile(r"\b(?:i|i'm|i've|you|you're|you've|patient|me)\b")
+_BEFORE = re.compile(r"\b(?:in|of|by|with|to|from|for) (?:the |my |his |her |your |patient's )*$")
+_LAST = re.compile(r"\s*(?:$|[,.)])")
+_RUNS = re.compile(r"\bruns? in\b.*$")
+
+
+@functools.cache
+def _load_cues() -> tuple[re.Pattern, dict[str, tuple[tuple[str, str], ...]]]:
+    """Return one pattern of all phrases, longest first, and the (category, direction) of each."""
+    roles: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    file = importlib.resources.files("clinical_camel.grounding") / "context_terms.csv"
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            roles[row["phrase"]].append((row["category"], row["direction"]))
+    phrases = sorted(roles, key=len, reverse=True)
+    alternatives = "|".join(map(re.escape, phrases))
+    # "no" before a comma or at the end is an answer
+    pattern = (
+        rf"(?:(?<![a-z'])|(?=[:,]))(?:no(?= ?,| ?-|\s*$)|(?P<cue>{alternatives}))(?![a-z]|'[a-z])"
+    )
+    return re.compile(pattern), {phrase: tuple(pairs) for phrase, pairs in roles.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return for each of CONTEXTS the (start, end) of what it covers in a normalized clause.
+
+    >>> find_scopes("no cough but possible asthma")["negated"]
+    ((2, 9),)
+    >>> find_scopes("no cough but possible asthma")["possible"]
+    ((21, 28),)
+    """
+    pattern, roles = _load_cues()
+    cues = [(m.start(), m.end(), roles[m["cue"]]) for m in pattern.finditer(text) if m["cue"]]
+    ends = [(start, end) for start, end, pairs in cues if any("end" in pair for pair in pairs)]
+    begins = [start for start, _ in ends]
+    starts = {
+        context: [start for start, _, pairs in cues if any(c == context for c, _ in pairs)]
+        for context in CONTEXTS
+    }
+    scopes: dict[str, list[tuple[int, int]]] = {context: [] for context in CONTEXTS}
+    for start, end, pairs in cues:
+        for context, direction in pairs:
+            if context not in scopes or direction == "end":
+                continue
+            if context == "family":
+                scopes[context] += _family(text, start, end)
+            elif direction == "forward":
+                stop = min(_next(begins, end), _next(starts[context], end), len(text))
+                scopes[context].append((end, _limit(text, end, stop, context)))
+            elif text[start:end] not in AT_END or _LAST.match(text, end):
+                k = bisect_left(begins, start)
+                scopes[context].append((ends[k - 1][1] if k else 0, start))
+    return {context: tuple(spans) for context, spans in scopes.items()}
+
+
+def _next(positions: list[int], start: int) -> float:
+    k = bisect_left(positions, start)
+    return positions[k] if k < len(positions) else math.inf
+
+
+def _limit(text: str, start: int, stop: int, category: str) -> int:
+    """Return where a scope ends: after REACH words, counted anew at every item of a list."""
+    remaining = REACH
+    for word in re.finditer(r"[^\s,]+|,", text[start:stop]) if category in LIMITED else ():
+        remaining = REACH if word[0] in (",", "or", "nor", "and") else remaining - 1
+        if remaining < 0:
+            return start + word.start()
+    return stop
+
+
+def _family(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what is said of a relative: up to the patient, or all before "in her mother"."""
+    if _INFORMANT.match(text, end):
+        return
+    if _BEFORE.search(text[:start]) or _RUNS.search(text[:start]):
+        yield 0, start
+    patient = _PATIENT.search(text, end)
+    yield end, patient.start() if patient else len(text)

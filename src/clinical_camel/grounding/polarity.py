@@ -1,0 +1,225 @@
+"""Who, when and whether: compare the context of written words with that of the source's."""
+
+import math
+import re
+from collections.abc import Iterator
+
+from clinical_camel.grounding.clauses import TIME_STEMS, Clause, Fact
+from clinical_camel.grounding.source import Source
+from clinical_camel.grounding.terms import stem_words
+from clinical_camel.grounding.words import FORMULA_STEMS
+
+SHARE = 0.5  # of a statement's words, by weight, that a source clause on the same matter has
+MOST = 0.7  # the same, for who it is
+NEARBY = 0.25  # weight of the other words of the clause
+LIGHT = 0.3  # weight of the words that any note uses
+
+RELATIVES = frozenset(
+    stem_words(
+        [
+            "mother",
+            "father",
+            "grandmother",
+            "grandfather",
+            "brother",
+            "sister",
+            "aunt",
+            "uncle",
+            "cousin",
+            "niece",
+            "nephew",
+        ]
+    )
+)
+LIGHT_VERBS = frozenset(
+    stem_words(
+        [
+            "take",
+            "use",
+            "give",
+            "make",
+            "show",
+            "feel",
+            "seem",
+            "need",
+            "remember",
+            "know",
+            "say",
+            "want",
+        ]
+    )
+)
+_NOT = re.compile(r"\bnot\b")
+_DENIES = re.compile(r"\b(?:no|not|never|without|den(?:y|ies|ied|ying)|nor|non)\b")
+
+Problem = tuple[str, str]
+
+
+def check_polarity(fact: Fact, clause: Clause, source: Source) -> Problem | None:
+    """Compare the context of a finding or drug with all clauses of the source that name it.
+
+    Whether: contradicted if a clause of the opposite polarity shares more words than any that
+    agrees. Who: the family's is not the patient's. When: past is not now. A possible or assumed
+    finding supports only a possible one.
+    """
+    stems = fact.stems
+    named = [*_find_named(stems, clause, source)]
+    if not named or fact.kind == "name":
+        return None
+    family = _covers(clause.family, stems)
+    same = [c for c in named if _covers(c.family, stems) == family or c.is_open]
+    if not same:
+        who = "the patient's" if family else "the family's"
+        return "contradicted", f"who: {fact.value} is {who} in the source"
+    negated = _covers(clause.negated, stems)
+    problem = None if negated else _check_certainty(fact, clause, same)
+    if problem and fact.kind == "symptom":
+        return problem
+    if negated and all(_covers(c.hypothetical, stems) for c in same):
+        return "unsupported", f"whether: {fact.value} is only a condition in the source"
+    support, against = -1, -1
+    for other in same:
+        common = len(other.stems & clause.stems)
+        if negated == _covers(other.negated, stems):
+            support = max(support, common)
+        elif not _covers(other.hypothetical, stems):
+            against = max(against, common)
+    if against > support:
+        return (
+            "contradicted",
+            f"{fact.kind}: {fact.value}, the source {'has it' if negated else 'denies it'}",
+        )
+    return None
+
+
+def _covers(scope: frozenset[str], stems: frozenset[str]) -> bool:
+    return not stems.isdisjoint(scope)
+
+
+def _find_named(stems: frozenset[str], clause: Clause, source: Source) -> Iterator[Clause]:
+    rarest = min(sorted(stems), key=lambda s: len(source.clauses_by_stem.get(s, ())), default="")
+    for other in source.find_clauses(rarest, clause.stems):
+        if stems <= other.stems:
+            yield other
+
+
+def _check_certainty(fact: Fact, clause: Clause, named: list[Clause]) -> Problem | None:
+    stems = fact.stems
+    if _covers(clause.hypothetical, stems):
+        return None
+    sure = [c for c in named if not _covers(c.hypothetical, stems)]
+    if not sure:
+        return "unsupported", f"whether: {fact.value} is only a condition in the source"
+    possible = _covers(clause.possible, stems)
+    if not possible and all(_covers(c.possible, stems) for c in sure):
+        return "unsupported", f"whether: {fact.value} is only possible in the source"
+    if possible and not any(_covers(c.possible | c.negated, stems) for c in named):
+        return "unsupported", f"whether: {fact.value} is certain in the source"
+    past = _covers(clause.past, stems)
+    if not past and all(_covers(c.past, stems) for c in sure):
+        return "unsupported", f"when: {fact.value} is in the past in the source"
+    if past and not any(_covers(c.past, stems) for c in sure):
+        return "unsupported", f"when: {fact.value} is not in the past in the source"
+    return None
+
+
+def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
+    """Yield a problem if the words of a clause have the opposite context in the source."""
+    named = frozenset().union(*(f.stems for f in clause.facts if f.kind in ("symptom", "negation")))
+    content = (clause.stems | clause.numbers) - named
+    negated = (clause.negated & content) - TIME_STEMS
+    if any(f.kind == "negation" for f in clause.facts) and not _NOT.search(clause.text):
+        content, negated = content - negated, frozenset()  # "no lower extremity edema"
+    affirmed = content - negated - FORMULA_STEMS - TIME_STEMS - clause.numbers - RELATIVES
+    if negated:
+        affirmed -= LIGHT_VERBS  # "takes no medicines"
+    if not negated - FORMULA_STEMS and not _NOT.search(clause.text):
+        negated = frozenset()  # "denies any problems"
+    for group, is_negated in ((negated, True), (affirmed, False)):
+        if not group:
+            continue
+        support, against, closest = _weigh(group, is_negated, content, source)
+        if against > support:
+            shared = ", ".join(
+                sorted(
+                    clause.words.get(s, s[1:]) for s in group & (closest.stems | closest.numbers)
+                )
+            )
+            verb = "affirms" if is_negated else "denies"
+            yield "contradicted", f"negation: the source {verb} {shared}"
+        elif (
+            is_negated
+            and not support
+            and (not group <= FORMULA_STEMS or _NOT.search(clause.text))
+            and _DENIES.search(clause.text)
+            and _is_there(group, source)
+        ):
+            shared = ", ".join(sorted(clause.words.get(s, s[1:]) for s in group))
+            yield "unsupported", f"negation: the source does not deny {shared}"
+    for relative in sorted(clause.stems & RELATIVES):
+        if not source.names(relative):
+            yield "unsupported", f"who: {clause.words[relative]} is not in the source"
+    family = (clause.family & content) - FORMULA_STEMS - clause.numbers - RELATIVES
+    yield from _check_person(family or affirmed, bool(family), clause, source)
+
+
+def _is_there(group: frozenset[str], source: Source) -> bool:
+    """Whether the source has most of the words, or all are words of any note."""
+    content = group - FORMULA_STEMS
+    present = sum(stem in source.clauses_by_stem for stem in content)
+    return 2 * present >= len(content)
+
+
+def _check_person(
+    group: frozenset[str], is_family: bool, clause: Clause, source: Source
+) -> Iterator[Problem]:
+    """Yield a problem if the words are said of a relative only, or of the patient only."""
+    weights = {stem: source.weight(stem) for stem in group}
+    total = math.fsum(weights.values())
+    candidates = {id(c): c for s in sorted(group) for c in source.find_clauses(s, clause.stems)}
+    best = {True: 0.0, False: 0.0}
+    for other in candidates.values():
+        shared = group & other.stems
+        mass = math.fsum(weights[s] for s in shared)
+        if len(shared - TIME_STEMS) < 2:
+            continue
+        of_family = math.fsum(weights[s] for s in shared if s in other.family) * 2 > mass
+        best[of_family] = max(best[of_family], mass)
+    if best[not is_family] > best[is_family] and best[not is_family] >= MOST * total:
+        who = "patient" if is_family else "family"
+        yield (
+            "contradicted",
+            f"who: {', '.join(sorted(clause.words[s] for s in group))}: of the {who} in the source",
+        )
+
+
+def _is_close(content: frozenset[str], other: Clause) -> bool:
+    """Whether two clauses share two words with meaning; one is enough for a short statement."""
+    ours = content - FORMULA_STEMS
+    shared = content & (other.stems | other.numbers) - TIME_STEMS
+    return len(ours) <= 2 or len(shared) > 1
+
+
+def _weigh(
+    group: frozenset[str], is_negated: bool, content: frozenset[str], source: Source
+) -> tuple[float, float, Clause | None]:
+    """Return the weight of the best clause that agrees and of the best that does not, and this."""
+    weights = {s: source.weight(s) * (LIGHT if s in FORMULA_STEMS else 1) for s in content}
+    candidates = {id(c): c for s in sorted(group) for c in source.find_clauses(s, content)}
+    total = math.fsum(weights[s] for s in group if s in source.clauses_by_stem)
+    support = against = 0.0
+    closest = None
+    for other in candidates.values():
+        words = other.stems | other.numbers
+        shared = group & words
+        mass = math.fsum(weights[s] for s in shared)
+        if mass < SHARE * total:
+            continue
+        value = mass + NEARBY * math.fsum(weights[s] for s in (content - group) & words)
+        denied = 2 * math.fsum(weights[s] for s in shared if s in other.negated)
+        opposite = denied > mass if is_negated else denied >= mass
+        if opposite == is_negated:
+            support = max(support, value)
+        elif value > against and _is_close(content, other):
+            against, closest = value, other
+    return support, against, closest

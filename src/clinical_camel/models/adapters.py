@@ -1,0 +1,129 @@
+"""An adapter and its base: whether they belong together, and the adapter loaded into it.
+
+PEFT accepts nearly every folder: matrices without a layer are dropped, layers without a matrix get
+a new one that changes nothing, and the base is then scored under the name of the tuned model.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model_state_dict
+
+from clinical_camel.models import gate
+from clinical_camel.models.folders import explain, locate
+from clinical_camel.models.gate import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelError
+from clinical_camel.models.weights import Tensor, read_header
+
+MATRIX = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+
+
+def require_matching_adapter(folder: Path, skeleton: Any, name: str) -> None:
+    """Raise ModelError, with the adapter's name, unless it fits the base matrix by matrix.
+
+    `skeleton`: the base without weights. Its layers, with the adapter that adapter_config.json
+    describes, must have exactly the matrices of the file, in the same shapes.
+    """
+    gate.require_adapter_folder(folder, name)
+    _, tensors = read_header(folder / ADAPTER_WEIGHTS)
+    for key, tensor in sorted(tensors.items()):
+        if reason := _compare_layer(key, tensor, skeleton):
+            raise ModelError(f"{name} was made for another base: {reason}")
+    with explain(name, f"{ADAPTER_CONFIG}: building the adapter"), torch.device("meta"):
+        config = read_lora_config(folder, tensors)
+        tuned = PeftModelForCausalLM(copy.deepcopy(skeleton), config)
+        state = get_peft_model_state_dict(tuned, save_embedding_layers=False)
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    for key in sorted(shapes.keys() | tensors):
+        if key not in tensors:
+            reason = f"{ADAPTER_WEIGHTS} lacks {key}, which {ADAPTER_CONFIG} describes"
+        elif key not in shapes:
+            reason = f"{ADAPTER_WEIGHTS} has {key}, which {ADAPTER_CONFIG} does not describe"
+        elif shapes[key] != tensors[key].shape:
+            reason = f"{key} is {list(tensors[key].shape)}, not {list(shapes[key])}"
+        else:
+            continue
+        raise ModelError(f"{name}: {reason}; make the adapter again")
+
+
+def _compare_layer(key: str, tensor: Tensor, skeleton: Any) -> str:
+    """Return why a LoRA matrix has no layer of its width in the base; "" if it has one."""
+    match = MATRIX.fullmatch(key)
+    if not match or len(tensor.shape) != 2:
+        return ""
+    try:
+        layer = skeleton.get_submodule(match[1])
+    except AttributeError:
+        return f"this one has no {match[1]}"
+    side, axis = ("in_features", 1) if match[2] == "A" else ("out_features", 0)
+    have = tensor.shape[axis]
+    want = getattr(layer, side, have)
+    return "" if want == have else f"{match[1]} is {want} wide, not {have}"
+
+
+def read_lora_config(folder: Path, tensors: Mapping[str, Tensor]) -> LoraConfig:
+    """Return PEFT's configuration of an adapter folder.
+
+    A pattern for `target_modules` becomes the layers of the file: a hostile one can take forever.
+    """
+    config = LoraConfig.from_pretrained(str(folder))
+    if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
+        matches = (MATRIX.fullmatch(key) for key in tensors)
+        config.target_modules = {match[1] for match in matches if match}
+    config.inference_mode = True
+    return config
+
+
+def require_base(folder: Path, model: str, identity: Mapping[str, str], name: str) -> str:
+    """Raise ModelError, with the adapter's name, if it was trained on another base than `model`.
+
+    Weights are compared by hash if the adapter records one, as those of step 02 do; else the names
+    of the bases, where the owner may differ. Returns "hash", "name", or "not recorded".
+    """
+    record = gate.adapter_base(folder)
+    before, now = record.get("model", ""), identity.get("model_sha256", "")
+    if "model_sha256" in record:
+        if record["model_sha256"] != now:
+            raise ModelError(
+                f"{name} was trained on other weights: those of {before} had the hash "
+                f"{record['model_sha256']}, {model} has {now}; use that base"
+            )
+        return "hash"
+    if not before:
+        return "not recorded"
+    if before in (model, locate(model)) or _short(before) == _short(model):
+        return "name"
+    raise ModelError(
+        f"{name} was trained on {before}, not on {model}; use that base, or, if it is the same "
+        f"under another name, write {model} as base_model_name_or_path in {ADAPTER_CONFIG}"
+    )
+
+
+def _short(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2].casefold()
+
+
+def load_adapter(base: Any, folder: Path, peft_name: str, name: str) -> PeftModel:
+    """Load an adapter into the base, or next to the adapters that it already has.
+
+    Raises ModelError, with the adapter's name, unless the loaded matrices are those of the file.
+    """
+    file = folder / ADAPTER_WEIGHTS
+    with explain(name, "loading the adapter"):
+        _, tensors = read_header(file)
+        config = read_lora_config(folder, tensors)
+        if isinstance(base, PeftModel):
+            tuned = base
+            tuned.add_adapter(peft_name, config)
+            tuned.load_adapter(str(folder), adapter_name=peft_name)
+        else:
+            tuned = PeftModel.from_pretrained(base, str(folder), peft_name, config=config)
+        loaded = get_peft_model_state_dict(
+            tuned, adapter_name=peft_name, save_embedding_layers=False
+        )
+    if different := sorted(loaded.keys() ^ tensors.keys()):
+        raise ModelError(f"{name}: {different[0]} is not in both adapter and model; make it again")
+    return tuned

@@ -1,0 +1,124 @@
+"""What step 04 showed, in sentences computed from its tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from clinical_camel import grounding
+from clinical_camel.note_synthesis.baselines import BASELINES
+from clinical_camel.note_synthesis.essentials import ESSENTIALS
+from clinical_camel.note_synthesis.faithfulness import REFERENCE, WHOLE
+from clinical_camel.note_synthesis.structure import ASSESSMENT_AND_PLAN, STATUSES, WRITTEN
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def describe_results(
+    tables: Tables, models: Sequence[str], support: Mapping[str, Mapping[str, float]]
+) -> list[str]:
+    """Return the result of step 04 as plain sentences, corpus by corpus.
+
+    `tables`: "statuses", "faithfulness_summary", "essentials", "summary" and "comparison", as the
+    step saves them. `models`: the names of the models, the one to compare with first. `support`:
+    `compare_support` of the first and the last model; {} for a single model.
+    """
+    lines = []
+    for corpus in dict.fromkeys(tables["statuses"]["corpus"]):
+        own = {name: table[table["corpus"] == corpus] for name, table in tables.items()}
+        lines.append(f"**{corpus}.** {_describe_statuses(own['statuses'], models)}")
+        lines += _describe_truth(own["faithfulness_summary"], models, support.get(corpus))
+        lines += _describe_essentials(own["essentials"], models)
+        lines += _describe_overlap(own["summary"], own["comparison"], models)
+    return lines
+
+
+def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> str:
+    parts = []
+    for row in statuses.to_dict("records"):
+        if row["model"] in models:
+            written = sum(row[name] for name in WRITTEN)
+            others = [f"{row[s]} {s}" for s in STATUSES if s not in WRITTEN and row[s]]
+            rest = f" (the others: {', '.join(others)})" if others else ""
+            parts.append(f"{row['model']} wrote a note of {written} of {row['notes']} visits{rest}")
+    return "; ".join(parts) + "."
+
+
+def _describe_truth(
+    summary: pd.DataFrame, models: Sequence[str], difference: Mapping[str, float] | None
+) -> Iterator[str]:
+    rows = summary[(summary["notes"] == WHOLE) & (summary["measure"] == "sentences")]
+    rows = rows[rows["kind"] == grounding.VERDICTS[0]].set_index("model")
+    shown = [name for name in (*models, REFERENCE) if name in rows.index]
+    if not set(shown) & set(models):
+        yield "No model wrote anything that is a note, so there is nothing to check for truth."
+        return
+    shares = [
+        f"{_percent(rows.loc[name])} for {name} (n = {rows.loc[name, 'n']})" for name in shown
+    ]
+    yield (
+        "Of the sentences of a note, the check supports on average " + ", ".join(shares) + ". What "
+        f"{REFERENCE} lacks to 100 % is mostly the fault of the check."
+    )
+    if difference and len(models) > 1:
+        points, low, high = (100 * difference[name] for name in ("difference", "low", "high"))
+        yield (
+            f"Where both wrote a note (n = {difference['n']}), the supported share of {models[-1]} "
+            f"minus that of {models[0]} is {points:+.0f} points{_interval(low, high, '.0f')}: "
+            f"{_judge(low, high)}."
+        )
+
+
+def _describe_essentials(essentials: pd.DataFrame, models: Sequence[str]) -> Iterator[str]:
+    for item in ESSENTIALS:
+        rows = essentials[(essentials["item"] == item) & essentials["model"].isin(models)]
+        parts = [
+            f"{r.model} {r.correct} of {r.n} ({_percent(r._asdict())})" for r in rows.itertuples()
+        ]
+        if parts:
+            yield f"{item.capitalize()}: {', '.join(parts)}."
+
+
+def _describe_overlap(
+    summary: pd.DataFrame, comparison: pd.DataFrame, models: Sequence[str]
+) -> Iterator[str]:
+    whole = summary[summary["part"] == "whole"].set_index("model")
+    if whole["rougeL"].isna().all():
+        return
+    names = [name for name in (*models, *BASELINES) if name in whole.index]
+    yield (
+        f"ROUGE-L of the complete note (n = {whole['n'].max()}): "
+        + ", ".join(f"{name} {whole.loc[name, 'rougeL']:.2f}" for name in names) + "."
+    )  # fmt: skip
+    rows = comparison[(comparison["part"] == "whole") & (comparison["metric"] == "rougeL")]
+    for row in rows.itertuples():
+        yield (
+            f"ROUGE-L of {row.model} minus {models[0]} (n = {row.n}): {row.difference:+.2f}"
+            f"{_interval(row.low, row.high, '.2f')}, p = {row.p:.2g}: {_judge(row.low, row.high)}."
+        )
+    for row in summary[summary["part"] == ASSESSMENT_AND_PLAN].itertuples():
+        if row.model in models and row.missing:
+            yield (
+                f"{row.model} left out {ASSESSMENT_AND_PLAN} in {row.missing} of {row.n} notes: "
+                f"ROUGE-L {row.rougeL:.2f} with 0 for these, {row.rougeL_if_present:.2f} without."
+            )
+
+
+def _percent(row: Mapping[str, float]) -> str:
+    share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    return f"{share:.0f} %{_interval(low, high, '.0f')}"
+
+
+def _interval(low: float, high: float, form: str) -> str:
+    """Return the interval in brackets, or "" if it is unknown."""
+    return f" [{low:{form}}, {high:{form}}]" if low == low else ""
+
+
+def _judge(low: float, high: float) -> str:
+    """Return what an interval of a difference says.
+
+    >>> _judge(-0.1, 0.2), _judge(0.1, 0.2)
+    ('no difference is shown', 'better')
+    """
+    if low != low or low <= 0 <= high:
+        return "no difference is shown"
+    return "better" if low > 0 else "worse"

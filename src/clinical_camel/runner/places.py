@@ -1,0 +1,82 @@
+"""What this machine must have before a kernel starts: folders to write in, a GPU, packages."""
+
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from clinical_camel.core.paths import relative, root
+from clinical_camel.runner.jobs import Job
+
+
+def check_places(study: str) -> Iterator[str]:
+    """Yield folders in which a kernel or the runner writes and this user cannot, with the remedy.
+
+    A kernel that cannot write its connection file dies with a message about Jupyter.
+    """
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    outputs = root() / "outputs" / study
+    places = {
+        outputs: "results go there; make it writable, or copy the project to a folder of yours",
+        Path(jupyter_runtime_dir()): "kernels need it; set JUPYTER_RUNTIME_DIR to another folder",
+    }
+    for folder, remedy in places.items():
+        if problem := try_to_write(folder):
+            yield f"{relative(folder) if folder == outputs else folder}: {problem}; {remedy}"
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        yield "no folder for temporary files can be written in; set TMPDIR to one"
+
+
+def try_to_write(folder: Path) -> str:
+    """Return why no file can be made in a folder, which is created if missing; "" if one can.
+
+    A full disk is no problem here: the step that fills it reports it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        return f"cannot be written in ({error.strerror})"
+    except OSError as error:
+        return "is on a read-only disk" if error.errno == 30 else ""
+
+
+def check_machine(job: Job) -> Iterator[str]:
+    """Yield settings of a step that need a GPU or a package that this machine lacks."""
+    if job.params.get("quantize") == "int8" and not has_gpu():
+        yield f"{job.source}: quantize: int8 needs a GPU, and none is here; write nf4, or use one"
+    attention = job.params.get("attn_implementation")
+    if attention == "flash_attention_2" and not importlib.util.find_spec("flash_attn"):
+        yield (
+            f"{job.source}: attn_implementation: flash_attention_2 needs the package flash-attn, "
+            'which is not installed; write "" for the default'
+        )
+
+    model = job.params.get("model", "")
+    if _is_offline() and re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not (root() / model).exists():
+        from huggingface_hub import try_to_load_from_cache
+
+        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
+            yield (
+                f"{job.source}: model: {model} is not on this machine, and HF_HUB_OFFLINE is set; "
+                "unset it once to download the model, or name a folder"
+            )
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def has_gpu() -> bool:
+    """Return whether a GPU seems to be here, without importing torch, which takes two seconds."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    devices = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/proc/driver/nvidia/gpus")
+    return bool(shutil.which("nvidia-smi")) or any(map(os.path.exists, devices))

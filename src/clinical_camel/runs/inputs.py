@@ -1,0 +1,33 @@
+"""Inputs of a notebook that another step makes: are they here, and if not, what makes them?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clinical_camel.core.paths import root
+from clinical_camel.core.values import iter_texts
+from clinical_camel.runs.collect import read_run_record
+
+
+def check_inputs(params: dict[str, Any]) -> Iterator[str]:
+    """Yield the files and folders under outputs/ that are missing, with the command for each.
+
+    For a notebook without the runner, which checks this before it starts a kernel. A fresh clone
+    has the tables of the study but no adapter.
+    """
+    for name, value in params.items():
+        for at, _, text in iter_texts(value, name):
+            path = text.rpartition("@")[2].rstrip("/")
+            parts = path.split("/")
+            if parts[0] == "outputs" and len(parts) > 3 and not (root() / path).exists():
+                command = f"python -m clinical_camel run {parts[1]} {parts[2][:2]}"
+                time = _format_time(parts[1], parts[2])
+                yield f"{at}: {path} is not on this machine; run {command}{time}, then this again"
+
+
+def _format_time(study: str, step: str) -> str:
+    """Return the time of the committed run in words; "" if there is none."""
+    record = read_run_record(root() / "outputs" / study / step)
+    if record.get("status") != "complete":
+        return ""
+    minutes = max(1, round(record["seconds"] / 60))
+    return f" (about {minutes} minute{'s' * (minutes > 1)})"

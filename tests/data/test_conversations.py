@@ -1,0 +1,144 @@
+"""Tests of data.conversations: ShareGPT and Alpaca rows become dialogues."""
+
+import pytest
+from tests.support.rows import write_rows
+
+from clinical_camel import data
+from clinical_camel.data import conversations
+
+HUMAN, GPT = (
+    {"from": "human", "value": "What is gout?"},
+    {"from": "gpt", "value": "A joint disease."},
+)
+SHAREGPT = {"id": "a", "conversations": [HUMAN, GPT]}
+ALPACA = {"id": "a", "instruction": "Be brief.", "input": "What is gout?", "output": "A disease."}
+
+
+def load(root, spec, *rows):
+    write_rows(root / "my/rows.jsonl", rows)
+    return data.load_dialogues(f"{spec}@my/rows.jsonl")
+
+
+def texts(dialogue):
+    return [(message["role"], message["content"]) for message in dialogue.messages]
+
+
+def test_sharegpt_speakers_become_roles():
+    turns = [{"from": name, "value": "Hi"} for name in ("system", "human", "gpt")]
+    dialogue = conversations.read_sharegpt({"id": "1", "conversations": turns})
+    roles = [message["role"] for message in dialogue.messages]
+    assert roles == ["system", "user", "assistant"]
+
+
+def test_an_instruction_row_becomes_one_exchange(hub):
+    rows = [("Be truthful", "What is gout?", "A"), ("Name a bone.", "", "The tibia.")]
+    rows.append(("Name a bone.", "", " "))
+    names = ("instruction", "input", "output")
+    hub["", "train"] = [dict(zip(names, row, strict=True)) for row in rows]
+    first, second = data.load_dialogues("medical_meadow_mediqa")
+    assert [m["role"] for m in first.messages] == ["system", "user", "assistant"]
+    assert [m["content"] for m in second.messages] == ["Name a bone.", "The tibia."]
+    assert first.id == "mediqa-000000"
+
+
+@pytest.mark.parametrize(
+    "user", ["human", "user", "Human", "USER", "patient", "prompter", " human "]
+)
+@pytest.mark.parametrize(
+    "assistant", ["gpt", "assistant", "bot", "model", "chatgpt", "bing", "Doctor"]
+)
+def test_roles_are_known_under_their_common_names(user, assistant):
+    turns = [HUMAN | {"from": user}, GPT | {"from": assistant}]
+    dialogue = conversations.read_sharegpt(SHAREGPT | {"conversations": turns})
+    assert [message["role"] for message in dialogue.messages] == ["user", "assistant"]
+
+
+def test_a_system_field_becomes_the_system_message(root):
+    (dialogue,) = load(root, "sharegpt", SHAREGPT | {"system": "Never give a dose.", "tools": "[]"})
+    assert texts(dialogue)[0] == ("system", "Never give a dose.")
+    assert len(dialogue.messages) == 3
+    turns = [{"from": "system", "value": "Be kind."}, HUMAN, GPT]
+    same = SHAREGPT | {"conversations": turns, "system": "Be kind."}
+    assert len(conversations.read_sharegpt(same).messages) == 3
+
+
+def test_messages_of_role_and_content_are_read_like_conversations(root):
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    (dialogue,) = load(root, "sharegpt", {"id": "a", "messages": messages})
+    assert texts(dialogue) == [("user", "Hi"), ("assistant", "Hello")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "row", "problem"),
+    [
+        ("sharegpt", SHAREGPT | {"tools": '[{"name": "f"}]'}, "tools: calls of tools are not read"),
+        ("sharegpt", SHAREGPT | {"functions": [{}]}, "functions: calls of tools are not read"),
+        ("sharegpt", SHAREGPT | {"sytem": "x"}, "field sytem is not one of .*did you mean system"),
+        ("sharegpt", SHAREGPT | {"history": []}, "field history is not one of id, conversations"),
+        (
+            "sharegpt",
+            SHAREGPT | {"conversations": [HUMAN, GPT | {"from": "tool"}]},
+            "from is 'tool': calls of tools are not read",
+        ),
+        (
+            "sharegpt",
+            SHAREGPT | {"conversations": [HUMAN, GPT | {"from": "narrator"}]},
+            "from should be human, gpt or system, is 'narrator'",
+        ),
+        (
+            "sharegpt",
+            SHAREGPT | {"conversations": [HUMAN, GPT | {"value": None}]},
+            "value should be text, is NoneType",
+        ),
+        (
+            "sharegpt",
+            SHAREGPT | {"conversations": [HUMAN, GPT | {"weight": 0}]},
+            "field weight of a turn is neither from nor value",
+        ),
+        (
+            "sharegpt",
+            SHAREGPT
+            | {"conversations": [{"from": "system", "value": "x"}, HUMAN, GPT], "system": "y"},
+            "system is not the text of the first turn",
+        ),
+        ("medical_meadow_wikidoc", ALPACA | {"tools": "x"}, "field tools is not one of"),
+        (
+            "medical_meadow_wikidoc",
+            ALPACA | {"history": ["x"]},
+            "history should be a list of pairs",
+        ),
+        ("medical_meadow_wikidoc", ALPACA | {"input": 7}, "input should be text, is int"),
+    ],
+)
+def test_what_a_dialogue_cannot_hold_is_rejected_by_name(root, spec, row, problem):
+    with pytest.raises(data.DataError, match=f"line 1: {problem}"):
+        load(root, spec, row)
+
+
+def test_history_and_system_of_an_alpaca_row_come_before_its_exchange(root):
+    row = ALPACA | {"system": "You are a doctor.", "history": [["Hi", "Hello"]]}
+    (dialogue,) = load(root, "medical_meadow_wikidoc", row)
+    assert texts(dialogue) == [
+        ("system", "You are a doctor."),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Be brief.\nWhat is gout?"),
+        ("assistant", "A disease."),
+    ]
+
+
+@pytest.mark.parametrize("empty", [{"input": None}, {"input": ""}, {"history": [], "system": None}])
+def test_an_alpaca_row_without_input_is_an_instruction_alone(empty):
+    row = {"id": "a", "instruction": "What is gout?", "output": "A disease."}
+    dialogue = conversations.read_instruction(row | empty, "own")
+    assert texts(dialogue) == [("user", "What is gout?"), ("assistant", "A disease.")]
+
+
+def test_rows_without_an_id_are_numbered_and_numbers_become_texts(root):
+    row = {"conversations": [HUMAN, GPT]}
+    assert [d.id for d in load(root, "sharegpt", row, row)] == ["rows-1", "rows-2"]
+    assert [d.id for d in load(root, "sharegpt", row | {"id": 7}, row | {"id": "8"})] == ["7", "8"]
+    with pytest.raises(data.DataError, match="line 2: field id is missing"):
+        load(root, "sharegpt", SHAREGPT, row)
+    with pytest.raises(data.DataError, match="line 2: id '7' is also that of line 1"):
+        load(root, "sharegpt", row | {"id": 7}, row | {"id": "7"})

@@ -1,0 +1,127 @@
+"""From the body of a reply to the turns of a dialogue, in every form that servers use."""
+
+import json
+
+import pytest
+
+from clinical_camel.dbke import replies
+
+TURNS = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Gout."}]
+DIALOGUE = json.dumps({"messages": TURNS})
+DRAFT = json.dumps({"messages": TURNS[:1]})
+COMPLETION = json.loads(replies.build_completion(DIALOGUE, complete=True))
+
+
+def complete(content, reason="stop", **more) -> str:
+    message = {"role": "assistant", "content": content, **more}
+    return json.dumps({"choices": [{"message": message, "finish_reason": reason}]})
+
+
+def stream(*texts: str) -> str:
+    events = [{"choices": [{"delta": {"content": text}}]} for text in texts]
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        complete(DIALOGUE),
+        "\ufeff" + complete(DIALOGUE),
+        complete("\ufeff" + DIALOGUE),
+        complete(json.dumps(DIALOGUE)),
+        complete([{"type": "text", "text": DIALOGUE}]),
+        complete([{"type": "thinking", "thinking": "So."}, {"type": "text", "text": DIALOGUE}]),
+        complete([DIALOGUE[:9], {"text": DIALOGUE[9:]}]),
+        complete(DIALOGUE, reasoning_content="So {}."),
+        complete(None, reasoning_content=f"So.</think>{DIALOGUE}"),
+        complete("", reasoning=DIALOGUE),
+        complete(f"<think>{DRAFT}</think>\n\n{DIALOGUE}"),
+        complete(f"{DRAFT}\n</think>{DIALOGUE}"),
+        complete(f"<think>So. {DIALOGUE}"),
+        complete(f"[THINK]So.[/THINK]{DIALOGUE}"),
+        complete(f"◁think▷So.◁/think▷{DIALOGUE}"),
+        complete(f"<|channel|>analysis<|message|>So.<|channel|>final<|message|>{DIALOGUE}"),
+        complete(f"```json\n{DIALOGUE}\n```"),
+        complete(f"```\n{DIALOGUE}```"),
+        complete(f"Sure! Here {{it}} is:\n\n```json\n{DIALOGUE}\n```\nEnjoy."),
+        complete(f"{DRAFT} is too short, so: {DIALOGUE} Enjoy {{it}}."),
+        stream(DIALOGUE[:11], DIALOGUE[11:]),
+        ": comment\n\n" + stream(DIALOGUE),
+        json.dumps({"choices": [{"text": DIALOGUE, "finish_reason": "stop"}]}),
+        complete(DIALOGUE, reason=None),
+    ],
+)
+def test_a_dialogue_is_read_in_every_form(raw):
+    text, reason = replies.read_completion(raw)
+    assert reason == ""
+    assert replies.read_messages(text) == (TURNS, "")
+    assert replies.is_completion(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("<html>", "reply is not a chat completion (JSONDecodeError)"),
+        ("", "reply is not a chat completion (JSONDecodeError)"),
+        ("[" * 200_000, "reply is not a chat completion (RecursionError)"),
+        ('{"choices": []}', "reply is not a chat completion (IndexError)"),
+        ('{"choices": [null]}', "reply is not a chat completion (AttributeError)"),
+        ("data: [DONE]\n\n", "reply is empty"),
+        (complete(DIALOGUE, "length"), "reply was cut at the token limit"),
+        (complete(DIALOGUE, "MAX_TOKENS"), "reply was cut at the token limit"),
+        (complete(DIALOGUE, "content_filter"), "reply was stopped by a content filter"),
+        (complete(" "), "reply is empty"),
+        (complete(None), "reply is empty"),
+        (complete(None, refusal="No."), replies.REFUSED),
+        (complete([{"type": "refusal", "refusal": "No."}]), replies.REFUSED),
+        (complete(None, reasoning_content="So."), replies.ONLY_REASONING),
+        (complete("<think>So"), replies.ONLY_REASONING),
+        (complete("<think>So</think> "), replies.ONLY_REASONING),
+    ],
+)
+def test_a_completion_without_an_answer_has_a_reason(raw, reason):
+    assert replies.read_completion(raw) == ("", reason)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here is a conversation.",
+        "[" * 200_000,
+        '{"messages": ' + "[" * 200_000,
+        '{"messages": [{"role": "user"}]}',
+        '{"messages": [{"role": "user", "content": ["a"]}]}',
+        '{"messages": "none"}',
+        "1" * 5000,
+        "null",
+    ],
+)
+def test_a_text_without_a_dialogue_is_rejected_and_raises_nothing(text):
+    messages, reason = replies.read_messages(text)
+    assert messages == []
+    assert reason.startswith("reply is not a JSON dialogue (")
+
+
+@pytest.mark.parametrize(
+    ("content", "clean"),
+    [
+        ("go\u200but", "gout"),
+        ("go\u0000ut", "gout"),
+        ("\u001b[31mgout", "[31mgout"),
+        ("go\ud800ut", "gout"),
+        ("g\u202eout", "gout"),
+        ("10\u2079 \U0001f600", "10\u2079 \U0001f600"),
+    ],
+)
+def test_hidden_characters_of_json_escapes_are_removed_and_others_stay(content, clean):
+    raw = complete(json.dumps({"messages": [{"role": "user", "content": content}]}))
+    messages, _ = replies.read_messages(replies.read_completion(raw)[0])
+    assert messages[0]["content"] == clean
+    assert clean.encode()
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "<html>", "{}", '{"error": "x"}', '{"choices": []}', '{"choices": ["x"]}', "[1]"]
+)
+def test_an_error_or_a_page_is_no_completion(raw):
+    assert not replies.is_completion(raw)

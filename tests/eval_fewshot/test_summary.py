@@ -1,0 +1,217 @@
+"""What we saw: the study decides the question, and the tables decide the answer."""
+
+import pandas as pd
+import pytest
+from tests.support.toy_scores import answers_of
+
+from clinical_camel import eval_fewshot
+from clinical_camel.core.settings import Incomplete
+from clinical_camel.data import Question
+from clinical_camel.eval_fewshot import Design
+
+QUESTIONS = [
+    Question(id=str(i), question="?", options=["a", "bb", "cc", "dd"], answer=0) for i in range(40)
+]
+FOLDER = "outputs/mini_camel/02_sft_qlora/adapter"
+
+
+def first(count: int, n: int = 40) -> list[bool]:
+    return [i < count for i in range(n)]
+
+
+def describe(*answers, clean=None, **settings):
+    """The sentences about answers; the settings are those of a study on the exam `toy`."""
+    table = pd.concat(answers, ignore_index=True)
+    questions = {name: QUESTIONS for name in table["benchmark"].unique()}
+    design = Design(**{"num_shots": [0]} | settings)
+    scores = eval_fewshot.compute_scores(table, questions)
+    comparison = eval_fewshot.compare_models(table, questions, design.baseline, seed=0)
+    variants = eval_fewshot.compare_variants(table, questions, seed=0)
+    return eval_fewshot.describe_results(design, scores, comparison, variants, clean)
+
+
+BASE_AND_TUNED = {"adapters": {"base": "", "tuned": FOLDER}}
+TWO_TUNED = {"adapters": {"base": "", "raw": f"{FOLDER}_raw", "dialogues": FOLDER}}
+TWO_TUNED |= {"baseline": "raw"}
+VARIANTS = BASE_AND_TUNED | {"variants": ["as_given", "options_only", "none_of_the_above"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "question"),
+    [
+        (BASE_AND_TUNED, "Does `tuned` know more than `base`?"),
+        (TWO_TUNED, "Which training teaches the model more: `dialogues` or `raw`?"),
+        (VARIANTS, "Knowledge, or a trick of the options?"),
+        (
+            {"adapters": {"tuned": FOLDER}, "baseline": "tuned"},
+            "How much does the score of `tuned` depend on the way of asking?",
+        ),
+    ],
+)
+def test_the_study_decides_the_question(settings, question):
+    assert eval_fewshot.ask_question(Design(**settings)) == question
+
+
+# ----------------------------------------------------------------------------- base and tuned
+
+
+def test_a_significant_difference_is_an_answer_with_n_interval_chance_and_p():
+    question, answer, *_ = describe(answers_of(base=first(8), tuned=first(30)), **BASE_AND_TUNED)
+    assert question == "Does `tuned` know more than `base`?"
+    assert answer == (
+        "**`tuned` knows more than `base`.** On `toy`, asked as option_text, 0-shot, `tuned` "
+        "answers 75.0 [59.8, 85.8] % correctly and `base` 20.0 [10.5, 34.8] % (n = 40, chance "
+        "25.0 %). The difference is 55.0 points [40.0, 70.0] (p < 0.0001)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("correct", "verdict", "detail"),
+    [
+        (12, "This study cannot tell whether `tuned` knows more", "which is not significant (p"),
+        (8, "This study cannot tell whether `tuned` knows more", "0.0 points [0.0, 0.0]"),
+        (0, "`tuned` knows less than `base`", "-20.0 points"),
+    ],
+)
+def test_what_is_not_significant_or_negative_is_no_success(correct, verdict, detail):
+    answer = describe(answers_of(base=first(8), tuned=first(correct)), **BASE_AND_TUNED)[1]
+    assert verdict in answer
+    assert detail in answer
+
+
+def test_the_smallest_detectable_difference_is_stated():
+    tuned = [10 <= i < 27 for i in range(40)]
+    answer = describe(answers_of(base=first(15), tuned=tuned), **BASE_AND_TUNED)[1]
+    assert "a true difference below 32.9 points" in answer
+
+
+def test_many_comparisons_are_adjusted_for():
+    """One of ten protocols differs, with p below 0.05 alone and above it after adjustment."""
+    protocols = [
+        answers_of(base=first(8), tuned=first(14 if k == 0 else 8)).assign(protocol=f"p{k}")
+        for k in range(10)
+    ]
+    alone, among_ten = (describe(*part, **BASE_AND_TUNED)[1] for part in (protocols[:1], protocols))
+    assert "knows more than" in alone.partition("**")[2].partition("**")[0]
+    assert "This study cannot tell" in among_ten
+    assert "adjusted for 10 comparisons" in among_ten
+
+
+def test_protocols_without_a_difference_are_named():
+    plain = answers_of(base=first(8), tuned=first(30))
+    chat = answers_of(base=first(9), tuned=first(10)).assign(protocol="chat")
+    text = "\n".join(describe(plain, chat, **BASE_AND_TUNED))
+    assert "significantly better in 1 of 2 protocols and worse in 0" in text
+    assert "No significant difference in chat, 0-shot: 2.5 points" in text
+    assert "the result depends on the way of asking" in text
+    assert "`tuned` is above chance in 1 of 2 evaluations (`toy`, option_text, 0-shot)" in text
+
+
+def test_forgetting_has_a_sentence():
+    gain = answers_of(base=first(8), tuned=first(30))
+    loss = answers_of("old", base=first(32), tuned=first(9))
+    text = "\n".join(describe(gain, loss, **BASE_AND_TUNED))
+    assert "Tuning costs: on `old`, option_text, 0-shot, `base` answers 80.0 [" in text
+    assert "and `tuned` only 22.5 [" in text
+
+
+@pytest.mark.parametrize(
+    ("ids", "sentence"),
+    [
+        ([], "None of the 40 questions was found in the training data."),
+        (range(10), "10 of 40 questions resemble training data; without them, `tuned` answers "),
+        (range(40), "All 40 questions resemble training data: the score may be memory."),
+    ],
+)
+def test_questions_in_the_training_data_have_a_sentence(ids, sentence):
+    answers = answers_of(base=first(8), tuned=first(30))
+    overlaps = pd.DataFrame({"benchmark": "toy", "id": [str(i) for i in ids]}, dtype=str)
+    clean = eval_fewshot.compute_clean_scores(answers, {"toy": QUESTIONS}, overlaps)
+    assert sentence in "\n".join(describe(answers, clean=clean, **BASE_AND_TUNED))
+
+
+# --------------------------------------------------------------------------- the other questions
+
+
+def test_two_trainings_are_compared_with_each_other_and_not_with_the_base():
+    answers = answers_of(base=first(8), raw=first(14), dialogues=first(34))
+    sentences = describe(answers, **TWO_TUNED)
+    assert sentences[1].startswith("**`dialogues` teaches more than `raw`.** On `toy`")
+    assert "`dialogues` answers 85.0 [" in sentences[1]
+    assert "and `raw` 35.0 [" in sentences[1]
+    assert "difference is 50.0 points" in sentences[1]
+
+
+def of_variants(hidden: int, none: int, shortest: float = 0.0):
+    unchanged = answers_of(tuned=first(30))
+    rest = answers_of(tuned=first(hidden)).assign(variant="options_only")
+    replaced = answers_of(tuned=first(none)).assign(variant="none_of_the_above")
+    replaced["picked_shortest"] = first(int(40 * shortest))
+    return unchanged, rest, replaced.assign(correct_norm=False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        (of_variants(10, 8), "**The score needs the question: it is no trick of the options.**"),
+        (of_variants(28, 8), "**The options alone give part of the answer away.**"),
+    ],
+)
+def test_the_score_without_the_question_decides_about_a_trick(answers, verdict):
+    sentences = describe(*answers, **VARIANTS)
+    assert sentences[0] == "Knowledge, or a trick of the options?"
+    assert sentences[1].startswith(verdict)
+
+
+def test_none_of_the_above_is_explained_by_length_or_by_familiarity():
+    short = "\n".join(describe(*of_variants(10, 30, shortest=0.8), **VARIANTS))
+    assert "it is chosen by `tuned` in 75.0 [" in short
+    assert "80.0 % of its answers are the shortest option" in short
+    familiar = "\n".join(describe(*of_variants(10, 0), **VARIANTS))
+    assert "avoids the phrase even where every other option is wrong" in familiar
+
+
+def test_one_model_in_several_protocols_has_its_range():
+    parts = [
+        answers_of(tuned=first(k)).assign(protocol=name)
+        for k, name in ((30, "letter"), (8, "chat"))
+    ]
+    answer = describe(*parts, adapters={"tuned": FOLDER}, baseline="tuned")[1]
+    assert answer.startswith("**The way of asking changes the score of the same model.**")
+    assert "`toy` 20.0 (chat, 0-shot) to 75.0 (letter, 0-shot)" in answer
+
+
+# ------------------------------------------------------------------------ answers that are missing
+
+
+def test_unread_replies_and_long_prompts_have_sentences():
+    answers = answers_of(base=first(8), tuned=first(8))
+    answers.loc[answers["id"].isin(["38", "39"]), "predicted"] = -1
+    answers.loc[answers["id"] == "37", "fits"] = False
+    text = "\n".join(describe(answers, **BASE_AND_TUNED))
+    assert "4 of 78 answers are unread replies, which count as incorrect" in text
+    assert "2 prompts were too long for the model and are not in n." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"fits": False}, "no question was answered: all 80 prompts are longer"),
+        ({"predicted": -1, "correct": False}, "no reply was read: none of the 80 replies"),
+    ],
+)
+def test_a_study_without_an_answer_is_incomplete(change, reason):
+    answers = answers_of(base=first(8), tuned=first(30))
+    complete = eval_fewshot.compute_scores(answers, {"toy": QUESTIONS})
+    assert eval_fewshot.check_answers(complete) == []
+    scores = eval_fewshot.compute_scores(answers.assign(**change), {"toy": QUESTIONS})
+    with pytest.raises(Incomplete, match=reason):
+        eval_fewshot.require_answers(scores)
+
+
+def test_a_study_with_few_answers_is_incomplete():
+    answers = answers_of(base=first(8)).assign(fits=first(19))
+    (problem,) = eval_fewshot.check_answers(
+        eval_fewshot.compute_scores(answers, {"toy": QUESTIONS})
+    )
+    assert problem.startswith("only 19 of 40 questions were answered: ")

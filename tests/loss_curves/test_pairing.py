@@ -1,0 +1,138 @@
+"""Tests of loss_curves.pairing: each score with the loss of its own training."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from clinical_camel import loss_curves
+from clinical_camel.loss_curves.pairing import find_training
+from clinical_camel.loss_curves.settings import SCORE_COLUMNS
+
+LOGS = {s: f"outputs/{s}/02_sft_qlora/train_log.csv" for s in ("talks", "raw_study")}
+ADAPTERS = {s: f"outputs/{s}/02_sft_qlora/adapter" for s in LOGS}
+LOSS = {"talks": 0.116, "raw_study": 0.078}
+FOLDERS = {
+    "talks": {"base": "", "tuned": ADAPTERS["talks"]},
+    "raw_study": {"base": "", "raw": ADAPTERS["raw_study"], "dialogues": ADAPTERS["talks"]},
+}
+
+
+def stacked():
+    logs = {
+        study: pd.DataFrame(
+            {"step": [1, 2], "fraction": [0.5, 1.0], "loss": [3.0, loss], "learning_rate": 0.1}
+        ).assign(tokens=1)
+        for study, loss in LOSS.items()
+    }
+    return loss_curves.stack_logs(logs, 0.01)
+
+
+def scores(**accuracy):
+    rows = [
+        ("exam", protocol, shots, model, 300, value, value - 0.05, value + 0.05, 0.25)
+        for model, value in accuracy.items()
+        for protocol in ("option_text", "chat", "letter", "cot")
+        for shots in (0, 5)
+    ]
+    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+TABLES = {
+    "talks": scores(base=0.24, tuned=0.654),
+    "raw_study": scores(base=0.24, raw=0.481, dialogues=0.654),
+}
+
+
+def pairs():
+    return loss_curves.pair_scores(stacked(), TABLES, FOLDERS, LOGS)
+
+
+def test_every_score_has_the_loss_of_its_own_training():
+    losses = pairs().groupby(["study", "model"], sort=False)["last_loss"].first().to_dict()
+    assert losses["raw_study", "dialogues"] == losses["talks", "tuned"] == 0.116
+    assert losses["raw_study", "raw"] == 0.078
+    assert math.isnan(losses["talks", "base"])
+    assert math.isnan(losses["raw_study", "base"])
+    assert set(pairs().loc[lambda t: t["model"] == "base", "training"]) == {""}
+
+
+def test_a_model_whose_log_is_not_compared_has_no_loss():
+    only = {"raw_study": LOGS["raw_study"]}
+    table = loss_curves.pair_scores(stacked(), TABLES, FOLDERS, only).set_index("model")
+    assert (table.loc["dialogues", "training"] == "").all()
+    assert table.loc["dialogues", "last_loss"].isna().all()
+    assert (table.loc["raw", "last_loss"] == 0.078).all()
+
+
+def test_without_a_run_record_no_loss_is_guessed(tmp_path):
+    assert loss_curves.read_adapters(tmp_path / "scores.csv") == {}
+    table = loss_curves.pair_scores(stacked(), TABLES, {}, LOGS)
+    assert table["last_loss"].isna().all()
+
+
+def test_the_adapters_of_a_table_are_those_of_its_run_record(tmp_path):
+    record = {"params": {"adapters": FOLDERS["raw_study"]}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert loss_curves.read_adapters(tmp_path / "scores.csv") == FOLDERS["raw_study"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "training"),
+    [
+        ("outputs/talks/02_sft_qlora/adapter", "talks"),
+        ("outputs/talks/02_sft_qlora/checkpoint-20/adapter", "talks"),
+        ("outputs/talks_2/02_sft_qlora/adapter", ""),
+        ("my/adapter", ""),
+        ("", ""),
+    ],
+)
+def test_a_training_is_found_by_its_folder(adapter, training):
+    assert find_training(adapter, LOGS) == training
+
+
+def test_the_page_has_one_row_per_model_in_percent_and_fewer_than_eight_columns():
+    table = loss_curves.tabulate_scores(pairs())
+    first = ["exam", "model", "training", "last loss"]
+    assert list(table) == [*first, "option_text", "chat", "letter"]
+    assert table["model"].tolist() == ["base", "raw", "dialogues"]
+    assert table["last loss"].tolist() == ["", "0.078", "0.116"]
+    assert table.loc[2, "option_text"] == "65.4 [60.4, 70.4]"
+    text = loss_curves.describe_scores_shown(pairs())
+    assert "0-shot: 9 of 40 scores; `summary.csv` has all of them" in text
+    assert "exam (n = 300, chance 25 %)" in text
+
+
+def test_a_study_without_scores_has_an_empty_page():
+    empty = loss_curves.pair_scores(stacked(), {}, {}, LOGS)
+    assert len(loss_curves.tabulate_scores(empty)) == 0
+    assert "`scores` is empty" in loss_curves.describe_scores_shown(empty)
+
+
+def test_scores_are_read_strictly(tmp_path):
+    file = tmp_path / "scores.csv"
+    text = scores(tuned=0.5).to_csv(index=False)
+    file.write_text("\ufeff" + text.replace(",", ";"))
+    assert loss_curves.read_scores(file).equals(scores(tuned=0.5))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("300,0.5,", "300,50,", "line 2: accuracy is 50; write a share from 0 to 1"),
+        ("300,0.5,", "300,half,", "line 2: accuracy: 'half' is not a number"),
+        ("accuracy", "acc", "scores.csv has no column accuracy"),
+    ],
+)
+def test_scores_that_cannot_be_read_are_refused_by_line(tmp_path, old, new, problem):
+    file = tmp_path / "scores.csv"
+    file.write_text(scores(tuned=0.5).to_csv(index=False).replace(old, new))
+    with pytest.raises(ValueError, match=problem):
+        loss_curves.read_scores(file)
+
+
+def test_variants_other_than_as_given_are_left_out(tmp_path):
+    table = pd.concat([scores(tuned=0.5).assign(variant=v) for v in ("as_given", "shuffled")])
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    assert len(loss_curves.read_scores(tmp_path / "scores.csv")) == 8

@@ -1,0 +1,87 @@
+"""What we saw: sentences computed from the tables of step 04."""
+
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from tests.support.consultations import KNEE, KNEE_AGAIN, SECTIONS
+
+from clinical_camel import note_synthesis
+from clinical_camel.note_synthesis import NoteTask, structure, summary
+
+CORPORA = {"toy": [KNEE, KNEE_AGAIN]}
+LOOP = "Plan:\n" + "Morphine. " * 56
+TASK = NoteTask(sections=SECTIONS)
+
+
+def describe(**texts: list[str]) -> str:
+    """The sentences for models that wrote these notes of the two visits."""
+    baselines = note_synthesis.write_baselines(CORPORA, TASK)
+    frames = []
+    for model, notes in texts.items():
+        frame = baselines.head(2).assign(model=model, note=notes)
+        frame["status"] = [structure.classify_output(t, True, ["Plan"]) for t in notes]
+        frames.append(frame)
+    notes = pd.concat([*frames, baselines], ignore_index=True)
+    sentences, facts = note_synthesis.measure_faithfulness(notes, CORPORA)
+    scored = note_synthesis.score_notes(notes, CORPORA)
+    first, *others = models = list(texts)
+    pairs = [note_synthesis.compare_models(scored, first, m, 0).assign(model=m) for m in others]
+    columns = ["corpus", "part", "metric", "model"]
+    tables = {
+        "statuses": note_synthesis.count_statuses(notes),
+        "faithfulness_summary": note_synthesis.summarise_faithfulness(sentences, facts, 0),
+        "essentials": note_synthesis.count_essentials(notes, facts, CORPORA),
+        "summary": note_synthesis.summarise_scores(scored, 0),
+        "comparison": pd.concat(pairs) if pairs else pd.DataFrame(columns=columns),
+    }
+    support = note_synthesis.compare_support(sentences, first, models[-1], 0) if others else {}
+    return "\n".join(note_synthesis.describe_results(tables, models, support))
+
+
+def test_two_models_are_compared_by_name_with_n_and_intervals():
+    text = describe(base=["Plan:\nMorphine."] * 2, tuned=[KNEE.note, LOOP])
+    assert "base wrote a note of 2 of 2 visits; tuned wrote a note of 1 of 2 visits" in text
+    assert "(the others: 1 looping)" in text
+    assert "0 % [0, 66] for base (n = 2), 100 % [0, 100] for tuned (n = 1)" in text
+    assert (
+        "Where both wrote a note (n = 1), the supported share of tuned minus that of base" in text
+    )
+    assert "Medications in the note: base 0 of 2 (0 % [0, 66]), tuned 1 of 2 (50 %" in text
+    assert "ROUGE-L of tuned minus base" in text
+    assert "lead copy" in text
+    assert "nan" not in text
+    assert "…" not in text
+
+
+def test_a_single_model_is_compared_with_nothing():
+    text = describe(ours=[KNEE.note, KNEE.note])
+    assert "minus" not in text
+    assert "100 %" in text
+
+
+def test_outputs_that_are_no_notes_are_not_checked_for_truth():
+    text = describe(base=[LOOP, LOOP], tuned=[LOOP, LOOP])
+    assert "No model wrote anything that is a note" in text
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-1, 1, "no difference is shown"), (0.1, 1, "better"), (-1, -0.1, "worse"),
+     (float("nan"), float("nan"), "no difference is shown")],
+)  # fmt: skip
+def test_a_difference_counts_only_if_its_interval_excludes_zero(low, high, words):
+    assert summary._judge(low, high) == words
+
+
+def test_the_notebook_ends_with_what_we_saw_and_its_links_work_from_any_folder():
+    file = Path(__file__).parents[2] / "notebooks/04_note_synthesis.ipynb"
+    cells = nbformat.read(file, 4).cells
+    headings = [c.source.splitlines()[0] for c in cells if c.source.startswith("## ")]
+    assert headings[-2:] == ["## What we saw", "## What it means"]
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert "describe_results" in code[-1]
+    assert "run.finish" in code[-1]
+    assert not any("](../" in cell.source for cell in cells)

@@ -1,0 +1,85 @@
+"""Values that contradict another step; each kind of mistake: tests/support/bad_params.py."""
+
+import pytest
+import yaml
+
+from clinical_camel.core.paths import root
+from clinical_camel.runner import consistency
+from clinical_camel.runner.jobs import Job
+
+STUDY = "mini_camel"
+
+
+def check(step: str, **changes) -> list[str]:
+    """Check the step of mini_camel with these params."""
+    text = (root() / f"params/{STUDY}/{step}.yaml").read_text(encoding="utf-8")
+    params = yaml.safe_load(text) | changes
+    inputs = [t for v in changes.values() if isinstance(v, dict) for t in v.values() if "/" in t]
+    return list(consistency.check_study([Job(STUDY, step, params, inputs)]))
+
+
+ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"
+RAW = ADAPTER.replace("mini_camel", "mini_camel_raw")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quantize": "nf4_dequantized"},  # the same values
+        {"training_sources": ["mini_chat"]},  # a part of the mixture of 02
+        {"num_shots": [8], "exemplars": {"mini_exam": "my/others.jsonl"}},  # not asked in 01
+        {"adapters": {"base": ""}, "training_sources": []},  # nothing was trained
+        {"adapters": {"x": "my/adapter"}, "chat_template": "alpaca"},  # trained elsewhere
+        # of two studies: each source belongs to one of them
+        {"adapters": {"a": ADAPTER, "b": RAW}, "training_sources": ["mini_articles", "mini_chat"]},
+    ],
+)
+def test_what_contradicts_nothing_is_no_problem(changes):
+    assert check("03_eval_fewshot", **changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"quantize": "int8"}, 'quantize: "int8" is not that of the adapter tuned: params/mini_c'),
+        (
+            {"training_sources": ["mini_chatt"]},
+            "training_sources: mini_chatt is not in the mixture",
+        ),
+        ({"benchmarks": ["mini_exam_dev"]}, "benchmarks: mini_exam_dev is not in evaluation_sets"),
+        (
+            {"num_shots": [0, 6]},
+            "num_shots: 6 is more than exemplar_count, 5, in params/mini_camel",
+        ),
+        (
+            {"adapters": {"tuned": ADAPTER + "s"}},
+            "adapters.tuned: 02_sft_qlora makes no adapters; ",
+        ),
+        (
+            {"adapters": {"tuned": ADAPTER.replace("02_sft_qlora", "03_eval_fewshot")}},
+            "adapters.tuned: 03_eval_fewshot makes no adapter",
+        ),
+    ],
+)
+def test_a_contradiction_names_file_key_and_the_other_step(changes, problem):
+    assert any(
+        text.startswith(f"params/{STUDY}/03_eval_fewshot.yaml: {problem}")
+        for text in check("03_eval_fewshot", **changes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "problems"),
+    [
+        ("run.save_rows(x, 'rows')", []),
+        ("run.save_rows(x, 'row')", ["params/toy/02_b.yaml: rows: 01_a makes no rows.jsonl"]),
+        ("run.save_rows(x, f'row{i}')", []),  # the name is computed
+        ("run.save_rows(x, name)", []),
+        ("%magic\nrun.save_rows(x, 'other')", []),  # cannot be read
+    ],
+)
+def test_an_input_must_be_named_in_the_notebook_that_makes_it(cell, problems, project):
+    project.notebook("01_a", "study: str = ''", cell)
+    params = {"study": "toy", "rows": "outputs/toy/01_a/rows.jsonl"}
+    texts = consistency.check_study([Job("toy", "02_b", params, [params["rows"]])])
+    assert [text.partition(";")[0] for text in texts] == problems

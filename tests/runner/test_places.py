@@ -1,0 +1,51 @@
+"""What this machine must have: folders, a GPU, packages, models; named before a kernel starts."""
+
+import tempfile
+
+import pytest
+from tests.support.project import Project
+
+from clinical_camel.runner import places
+from clinical_camel.runner.jobs import Job
+
+
+def test_places_that_can_be_written_in_give_no_problem(project):
+    assert list(places.check_places("toy")) == []
+    assert not list((project.root / "outputs/toy").iterdir())
+
+
+def test_results_that_cannot_be_written_are_named(project: Project):
+    project.file("outputs/toy", "a file")
+    (problem,) = places.check_places("toy")
+    assert problem.startswith("outputs/toy: cannot be written in (File exists); results go there")
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (PermissionError(13, "Permission denied"), "cannot be written in (Permission denied)"),
+        (OSError(30, "Read-only file system"), "is on a read-only disk"),
+        (OSError(28, "No space left on device"), ""),  # the step that fills it reports it
+    ],
+)
+def test_a_folder_is_tried(error, problem, tmp_path, monkeypatch):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    assert places.try_to_write(tmp_path) == problem
+
+
+def check(**params) -> list[str]:
+    return list(places.check_machine(Job("toy", "02_sft_qlora", params)))
+
+
+def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert check(quantize="nf4", attn_implementation="", model="mini") == []
+    (int8,) = check(quantize="int8")
+    assert int8.startswith("params/toy/02_sft_qlora.yaml: quantize: int8 needs a GPU")
+    (model,) = check(model="no-such/model")
+    assert "model: no-such/model is not on this machine, and HF_HUB_OFFLINE is set" in model
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert check(model="no-such/model") == []  # it may be downloaded

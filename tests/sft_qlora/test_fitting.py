@@ -1,0 +1,98 @@
+"""A recipe that contradicts its base or its data is refused before anything is computed."""
+
+import re
+
+import pytest
+import torch
+from tests.support.toy_training import BASES, toy_recipe
+from transformers import AutoModelForCausalLM
+
+from clinical_camel import models, sft_qlora
+from clinical_camel.sft_qlora import fitting
+
+
+def change_recipe(**changes):
+    """A recipe whose own checks did not see the changes: they cannot read every base."""
+    return toy_recipe().model_copy(update=changes)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return models.build_skeleton("mini")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"lora_targets": ["q_projj"]}, "lora_targets: mini has no layer q_projj; its layers are "),
+        ({"lora_targets": ["q_proj", "nosuch"]}, "mini has no layer nosuch; .* o_proj, q_proj"),
+        ({"lora_targets": ["proj"]}, "mini has no layer proj"),  # a part of a name is no name
+        ({"lora_targets": ["norm"]}, "mini has no layer norm"),  # no matrix
+        ({"max_length": 16384}, "max_length: 16384 tokens are more than the 4096 positions of min"),
+        ({"gradient_checkpointing_layers": 5}, "5 layers are more than the 4 of mini; write -1"),
+        ({"lora_rank": 385}, "lora_rank: 385 is more than the rank 128 of the largest target"),
+        ({"lora_rank": 1, "lora_alpha": 101}, "scale the update by 101, .*; write at most 100"),
+        ({"attn_implementation": "flash_attention_2"}, "flash_attention_2 needs an NVIDIA GPU"),
+    ],
+)
+def test_a_recipe_that_contradicts_its_base_is_named(changes, problem, base):
+    (text,) = fitting.check_recipe(change_recipe(**changes), base)
+    assert re.search(problem, text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lora_targets": ["q_proj", "layers.0.self_attn.v_proj", "model.layers.1.mlp.up_proj"]},
+        {"max_length": 4096, "lora_rank": 128, "gradient_checkpointing_layers": 4},
+        {"gradient_checkpointing_layers": -1},
+    ],
+)
+def test_a_recipe_that_fits_is_accepted(changes, base):
+    assert list(fitting.check_recipe(change_recipe(**changes), base)) == []
+    sft_qlora.require_fitting_recipe(change_recipe(**changes))
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_base_of_every_family_names_its_layers(name):
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(BASES[name])
+    (text,) = fitting.check_recipe(change_recipe(lora_targets=["evil"]), base)
+    assert ("query_key_value" if name == "bloom" else "q_proj") in text
+    assert list(fitting.check_recipe(toy_recipe(), base)) == []  # BLOOM has no limit of positions
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "steps"),
+    [
+        ({"num_epochs": 2.0, "batch_size": 2}, 12, 12),
+        ({"num_epochs": 1.0, "batch_size": 4}, 13, 4),
+        ({"num_epochs": 0.5, "batch_size": 1, "gradient_accumulation_steps": 4}, 10, 2),
+    ],
+)
+def test_steps_are_counted_as_the_trainer_does(changes, rows, steps):
+    assert fitting.count_steps(toy_recipe(**changes), rows) == steps
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"warmup_steps": 12.0}, "warmup_steps: 12, but the training has 12 steps"),
+        ({"warmup_steps": 1000.0, "packing": True}, "has at most 12 steps"),
+        ({"num_epochs": 1000.0, "batch_size": 1}, ""),
+    ],
+)
+def test_a_warm_up_without_end_is_refused(changes, message):
+    recipe = toy_recipe(**changes)
+    if not message:
+        sft_qlora.require_schedule(recipe, 12)
+        return
+    with pytest.raises(ValueError, match=message):
+        sft_qlora.require_schedule(recipe, 12)
+    sft_qlora.require_schedule(toy_recipe(warmup_steps=11.0), 12)
+
+
+def test_a_training_of_years_is_refused():
+    with pytest.raises(ValueError, match="num_epochs: 250000000 steps would take years"):
+        sft_qlora.require_schedule(toy_recipe(num_epochs=1000.0), 500_000)
