@@ -210,27 +210,6 @@ def test_no_study_has_reproduced_a_published_value_yet():
     assert "All verdicts are *not run*" in flat("docs/exams.md")
 
 
-@pytest.mark.parametrize("page", ["docs/notes.md", "outputs/LOG.md"])
-def test_the_artefact_of_two_looping_notes_is_that_of_the_table(page):
-    folder = OUTPUTS / "mini_camel/04_note_synthesis"
-    sentences, notes = (pd.read_csv(folder / f"{n}.csv") for n in ("faithfulness", "notes"))
-    looping = notes.loc[notes["status"] == "looping", "id"]
-    tuned = sentences[sentences["model"] == "tuned"]
-    assert len(looping) == 2
-    count = f"{tuned['id'].isin(looping).sum()} of the tuned model's {len(tuned)} sentences"
-    assert f"two looping notes hold {count}" in flat(page) or f"they hold {count}" in flat(page)
-    others = sentences[~sentences["id"].isin(looping)]
-    for rows, expected in (
-        (sentences, {"base": 78, "tuned": 58}),
-        (others, {"base": 78, "tuned": 77}),
-    ):
-        for model, share in expected.items():
-            verdicts = rows.loc[rows["model"] == model, "verdict"]
-            assert round(100 * (verdicts == "supported").mean()) == share
-    assert "58 %" in flat(page)
-    assert "78 %" in flat(page)
-
-
 # ----------------------------------------------------------------------- what is named exists
 
 

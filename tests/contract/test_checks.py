@@ -307,7 +307,7 @@ BROKEN = [
     (write("outputs/big/01_first/more.csv", "a\n"), traceable, "more.csv is not the file that"),
     (swap(RESULT, "11-28T10:00:00", "11-28T10:00:45"), traceable, "of another run"),
     (swap(RESULT, '"seed": 0}', '"seed": 1}'), traceable, "than its run.json says"),
-    (write(f"{SOURCE}/mini/exam.jsonl", "[]"), traceable, "its input exam.jsonl has changed"),
+    (write(f"{SOURCE}/mini/exam.jsonl", "[]"), traceable, "a shipped text has changed"),
     (swap(f"{SOURCE}/mini/build.json", "ab", "cd"), traceable, "its base model has changed"),
     (
         swap(RECORD, '"notes"', '"inputs": {"outputs/big/01_first/scores.csv": "0"}, "notes"'),

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+from tests.contract import results
 from tests.support.project import Memory
 from transformers import Trainer, TrainingArguments
 
@@ -56,6 +57,8 @@ def test_articles_on_the_hub_are_counted_from_their_limit():
 
 @pytest.mark.parametrize("study", ["mini_camel", "mini_camel_raw"])
 def test_steps_and_tokens_of_training_are_those_of_the_committed_run(study):
+    if f"{study}/02_sft_qlora" in results.stale_list(root()):
+        pytest.skip("the committed run is listed in outputs/STALE.md")
     recipe = load_settings("02_sft_qlora", study)
     done = work.count_training(recipe, models.load_tokenizer("mini"))
     log = pd.read_csv(root() / f"outputs/{study}/02_sft_qlora/train_log.csv").iloc[-1]
