@@ -68,7 +68,7 @@ def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(study
         "9 were requested, 2 rejected",
         "| dialogues.jsonl | 7 | ca3d163bab055381 |",
         "| exam_dialogues.jsonl | 0 | e3b0c44298fc1c14 |",
-        "| mini_articles | own | abababababababab |",
+        "| mini_articles | see the next table | abababababababab |",
         "| own | 3 |",
         "local some/model; terms: permits it.",
         "| support | linked |",

@@ -94,7 +94,7 @@ def format_dataset_card(study: str) -> str:
     sources = [
         {
             "source": source["spec"],
-            "licence": params["licences"].get(source["label"]) or source["licence"],
+            "licence": _state_licence(source, params),
             "hash or revision": (source.get("sha256") or source["revision"])[:16],
         }
         for source in notes["sources"]
@@ -123,6 +123,13 @@ def format_dataset_card(study: str) -> str:
         exams=format_table(exams.to_dict("records")) if len(exams) else "None was found.",
         commit=record["commit"],
     )
+
+
+def _state_licence(source: dict[str, Any], params: dict[str, Any]) -> str:
+    """Return the licence of a source of questions; the table of articles states theirs."""
+    if source["spec"] in params["articles"]:
+        return "see the next table"
+    return params["licences"].get(source["label"]) or source["licence"]
 
 
 def _format_rate(row: dict[str, Any]) -> dict[str, Any]:
