@@ -62,6 +62,31 @@ def test_an_answer_that_is_no_letter_of_an_option_is_refused(root, answer):
         load(root, "my.jsonl", OWN, "answer", [answer])
 
 
+def test_an_answer_that_is_a_letter_and_another_option_is_refused(root):
+    with pytest.raises(data.DataError, match="line 1: answer 'A' is a letter and the text of"):
+        load(root, "my.jsonl", QUESTION | {"options": ["O", "A", "B", "AB"]}, "answer", ["A"])
+    rows = load(root, "my.jsonl", QUESTION | {"options": ["A", "B", "AB"]}, "answer", ["B", "A"])
+    assert [q.answer for q in rows] == [1, 0]
+
+
+def test_an_answer_letter_whose_text_is_of_another_option_is_refused(root):
+    options = dict(zip("ABCD", FOUR, strict=True))
+    row = LETTERED | {"options": options, "answer": "b"}
+    with pytest.raises(data.DataError, match="line 1: answer 'b' is not the text of option C"):
+        load(root, "medqa_us@my.jsonl", row, "answer_idx", ["C"])
+
+
+def test_letters_of_mmlu_are_read(root):
+    rows = load(root, "mmlu_medical@my.jsonl", MMLU, "answer", ["B", "a"])
+    assert [q.answer for q in rows] == [1, 0]
+
+
+def test_a_table_is_no_unknown_name(root):
+    (root / "my.csv").write_text("id,question\n1,Q\n")
+    with pytest.raises(data.DataError, match="my.csv is a CSV table"):
+        data.load_questions("my.csv")
+
+
 def test_the_first_row_of_a_large_file_says_nothing_about_its_base(root, monkeypatch):
     rows = [COP | {"id": f"q{i}", "cop": cop} for i, cop in enumerate([3, 0])]
     write_rows(root / "my.jsonl", rows)

@@ -53,6 +53,14 @@ def test_roles_are_known_under_their_common_names(user, assistant):
     assert [message["role"] for message in dialogue.messages] == ["user", "assistant"]
 
 
+def test_names_of_both_formats_may_be_mixed_and_empty_fields_do_not_count():
+    turns = [{"from": "developer", "content": "Be kind."}, {"role": "user", "value": "Q"}]
+    turns.append({"role": "assistant", "content": "A", "value": None, "from": None})
+    row = {"id": "a", "messages": turns, "conversations": None, "tools": "{}"}
+    expected = [("system", "Be kind."), ("user", "Q"), ("assistant", "A")]
+    assert texts(conversations.read_sharegpt(row)) == expected
+
+
 def test_a_system_field_becomes_the_system_message(root):
     (dialogue,) = load(root, "sharegpt", SHAREGPT | {"system": "Never give a dose.", "tools": "[]"})
     assert texts(dialogue)[0] == ("system", "Never give a dose.")
@@ -72,6 +80,11 @@ def test_messages_of_role_and_content_are_read_like_conversations(root):
     ("spec", "row", "problem"),
     [
         ("sharegpt", SHAREGPT | {"tools": '[{"name": "f"}]'}, "tools: calls of tools are not read"),
+        (
+            "sharegpt",
+            SHAREGPT | {"messages": [HUMAN, GPT]},
+            "the row has conversations and messages",
+        ),
         ("sharegpt", SHAREGPT | {"functions": [{}]}, "functions: calls of tools are not read"),
         ("sharegpt", SHAREGPT | {"sytem": "x"}, "field sytem is not one of .*did you mean system"),
         ("sharegpt", SHAREGPT | {"history": []}, "field history is not one of id, conversations"),
@@ -88,7 +101,7 @@ def test_messages_of_role_and_content_are_read_like_conversations(root):
         (
             "sharegpt",
             SHAREGPT | {"conversations": [HUMAN, GPT | {"value": None}]},
-            "value should be text, is NoneType",
+            "value should be text, is null",
         ),
         (
             "sharegpt",
@@ -127,7 +140,7 @@ def test_history_and_system_of_an_alpaca_row_come_before_its_exchange(root):
     ]
 
 
-@pytest.mark.parametrize("empty", [{"input": None}, {"input": ""}, {"history": [], "system": None}])
+@pytest.mark.parametrize("empty", [{"input": None}, {"input": "<noinput>"}, {"history": []}])
 def test_an_alpaca_row_without_input_is_an_instruction_alone(empty):
     row = {"id": "a", "instruction": "What is gout?", "output": "A disease."}
     dialogue = conversations.read_instruction(row | empty, "own")

@@ -18,7 +18,9 @@ def test_medqa_of_the_hub_and_of_a_file_gives_the_same_question():
 def test_medqa_with_five_options_is_read_from_the_authors_file(root):
     options = dict(zip("ABCDE", "abcde", strict=True))
     row = {"question": "Which?", "answer": "e", "options": options, "answer_idx": "E"}
-    write_rows(root / "US/test.jsonl", [row, row | {"question": "Who?", "answer_idx": "A"}])
+    write_rows(
+        root / "US/test.jsonl", [row, row | {"question": "Who?", "answer": "a", "answer_idx": "A"}]
+    )
     first, second = data.load_questions("medqa_us_5_options@US/test.jsonl")
     assert (len(first.options), first.answer, second.answer) == (5, 4, 0)
     assert first.id == "medqa-us-5-test-0000"
@@ -110,7 +112,7 @@ def test_a_repeated_question_gets_the_same_group_for_any_order_of_its_options():
         ({"answer": "D"}, "answer 'D' is not one of the options A, B, C"),
         ({"options": {"A": "x", "C": "y"}}, "options should be named A, B"),
         ({"options": ["x", "y"]}, "options should be an object, is list"),
-        ({"question": None}, "question should be text, is NoneType"),
+        ({"question": None}, "question should be text, is null"),
     ],
 )
 def test_a_faulty_public_row_is_reported_by_line(root, change, problem):

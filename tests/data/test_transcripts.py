@@ -48,7 +48,20 @@ ARROWS = ">> Dr Lane: What brings\nyou in?\n>> Mrs Holt: My toe"
 SECONDS = "[0.5s - 3s] Dr Lane: What brings you in?\n[4 s] Mrs Holt: My toe [9s]"
 PLAY = "DR LANE\nWhat brings you in?\nMRS HOLT\nMy toe"
 BOLD = "**Dr Lane:** What brings you in?\n**Mrs Holt:** My toe"
+WHISPER = "[00:00.000 --> 00:04.000] Dr Lane: What brings you in?\n[00:04.000 --> 00:06.000] "
+WHISPER += "Mrs Holt: My toe"
+SPELLED = "Dr Lane   0 minutes 3 seconds\nWhat brings you in?\nMrs Holt   1 hour 7 seconds\nMy toe"
+BOLD_TIME = "**Dr Lane** 0:03\nWhat brings you in?\n\n**Mrs Holt** 0:07\nMy toe"
+DASH_TIME = "Dr Lane – 00:03\nWhat brings you in?\nMrs Holt – 00:07\nMy toe"
+CHAT = "10:02:03 From Dr Lane to Everyone:\n\tWhat brings you in?\n10:02:10 From  Mrs Holt : My toe"
+ISO = "2024-05-03T10:02:11Z Dr Lane: What brings you in?\n2024-05-03T10:02:15Z Mrs Holt: My toe"
 FORMS = [
+    WHISPER,
+    SPELLED,
+    BOLD_TIME,
+    DASH_TIME,
+    CHAT,
+    ISO,
     ZOOM,
     TEAMS,
     SRT,
@@ -111,6 +124,7 @@ def test_every_form_gives_the_same_turns(transcript):
         ("NURSE | x", "NURSE"),
         ("-Doctor: x", "Doctor"),
         ("Dr.Smith: x", "Dr.Smith"),
+        ("Dr. med. Anna Holt: x", "Dr. med. Anna Holt"),
     ],
 )
 def test_a_speaker_is_the_name_as_written(line, speaker):
@@ -156,6 +170,8 @@ def test_a_time_after_a_name_with_a_colon_is_said():
         ("00:01 -> 00:04", "begins with a time"),
         ("0:00:01.000,0:00:04.000", "begins with a time"),
         ("00:00:01 --> later", "has the arrow of a cue"),
+        ("Fever: none", "begins with 'Fever', which may be a speaker or not"),
+        ("Monday: rest", "begins with 'Monday', which may be a speaker or not"),
         ("Date: 3 May", "begins with 'Date', which may be a speaker or not"),
         ("Medications: aspirin", "begins with 'Medications', which may be a speaker or not"),
         ("my mother: she died", "begins with 'my mother', which may be a speaker or not"),

@@ -121,7 +121,18 @@ def test_hidden_characters_of_json_escapes_are_removed_and_others_stay(content, 
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "<html>", "{}", '{"error": "x"}', '{"choices": []}', '{"choices": ["x"]}', "[1]"]
+    "raw",
+    [
+        "",
+        "<html>",
+        "{}",
+        '{"error": "x"}',
+        '{"choices": []}',
+        '{"choices": ["x"]}',
+        "[1]",
+        '{"error": {"message": "x"}, "choices": [{"message": {"content": ""}}]}',
+        '{"choices": [{"error": {"message": "x"}, "message": {"content": ""}}]}',
+    ],
 )
 def test_an_error_or_a_page_is_no_completion(raw):
     assert not replies.is_completion(raw)

@@ -140,6 +140,32 @@ STATED = [
     ),
 ]
 
+FOREIGN = [
+    *rows(
+        GOUT, 1, "La respuesta correcta es la opción B.", "La bonne réponse est donc B.", "Opción B"
+    ),
+    *rows(
+        GOUT, 1, "Antwort B ist richtig.", "Antwort: b)", "A resposta certa é a letra B.", "정답: B"
+    ),
+    *rows(GOUT, 1, "La risposta corretta è la B.", "Правильный ответ — B.", "Doğru cevap: B"),
+    *rows(
+        GOUT, 1, "Het juiste antwoord is B.", "الإجابة الصحيحة هي B", "Đáp án: B", "Rätt svar: B"
+    ),
+    *rows(
+        GOUT, UNREAD, "Die Antwort ist nicht B.", "La réponse n'est pas B.", "La respuesta no es B."
+    ),
+    *rows(
+        GOUT,
+        UNREAD,
+        "不选B",
+        "答案不是B",
+        "B不正确",
+        "正解はBではない",
+        "Ответ не B",
+        "정답은 B가 아닙니다",
+    ),
+]
+
 # --------------------------------------------------------------------------- after some reasoning
 
 REASONED = [
@@ -157,6 +183,14 @@ REASONED = [
     *rows(GOUT, 1, "A) colchicine: acute only. C) ibuprofen: acute only. So B"),
     *rows(GOUT, 1, "Answer: B\n\nExplanation: option A is for attacks, option C too."),
     *rows(GOUT, 2, "A, because... no, C."),
+    *rows(GOUT, 1, "A) Incorrect\nB) Correct\nC) Incorrect", "A - false\nB - true\nC - false"),
+    *rows(
+        GOUT, 1, "A: ✗\nB: ✓\nC: ✗\nD: ✗", "B<|eot_id|>", "B</s>", "[THINK]The answer is A[/THINK]B"
+    ),
+    *rows(GOUT, 1, "<|channel|>analysis<|message|>A<|end|><|channel|>final<|message|>B"),
+    *rows(
+        GOUT, 1, "<ANSWER>B</ANSWER>", "<final>B</final>", "I'd say B", "The most appropriate is B"
+    ),
     *rows(
         GOUT, UNREAD, "A\nB\nC\nD", "B\n\n...\n\nC", "A. Colchicine\nB. Allopurinol\nC. Ibuprofen"
     ),
@@ -184,6 +218,8 @@ REJECTED = [
         "The answer is not C.",
         "B isn't right",
     ),
+    *rows(GOUT, UNREAD, "I don't think it's B.", "I do not believe the answer is B.", "All but B"),
+    *rows(GOUT, UNREAD, "anything but B", "Avoid allopurinol", "Allopurinol should be avoided."),
     *rows(GOUT, UNREAD, "Neither A nor B", "I rule out B", "I would not give allopurinol.", "B?"),
     *rows(
         GOUT, UNREAD, "A or B", "a or b", "A and B", "Both A and B", "A, B", "A/B", "(A) (B)", "AB"
@@ -240,7 +276,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(
-    ("reply", "options", "option"), [*WRAPPED, *STATED, *REASONED, *REJECTED, *OPTIONS]
+    ("reply", "options", "option"), [*WRAPPED, *STATED, *REASONED, *REJECTED, *OPTIONS, *FOREIGN]
 )
 def test_a_reply_that_names_one_option_beyond_doubt_is_read(reply, options, option):
     assert parse_letter(reply, options) == option

@@ -148,7 +148,8 @@ def test_a_log_that_cannot_be_read_is_refused_by_file_and_line(tmp_path, text, p
         ('{"a": 1}', "x.json: no log_history"),
         ("[1]", "x.json: no log_history"),
         ('[{"step": 1, "eval_loss": 2.0}]', "x.json: no step with a loss"),
-        ('[{"step": 1, "loss": "x"}]', "x.json: line 1: loss: 'x' is not a number"),
+        ('[{"step": 1, "loss": 2.0, "train_loss": 9.0}]', "loss and train_loss both are loss"),
+        ('[{"step": 1, "loss": "x"}]', "x.json: entry 1: loss: 'x' is not a number"),
     ],
 )
 def test_json_that_is_no_log_is_refused(tmp_path, text, problem):

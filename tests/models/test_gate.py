@@ -216,6 +216,23 @@ REFUSED_ADAPTERS = {
     "alpha 10**9": (adapter(lora_alpha=10**9), "lora_alpha 1000000000 at r 4 would scale"),
     "alpha 0": (adapter(lora_alpha=0), "lora_alpha 0 at r 4"),
     "alpha NaN": (adapter(lora_alpha=float("nan")), "lora_alpha nan at r 4"),
+    "rank pattern is a text": (adapter(rank_pattern="evil"), "rank_pattern is 'evil', not a mapp"),
+    "rank pattern that takes forever": (
+        adapter(rank_pattern={"(([a-z._0-9]+)+)+!": 4}),
+        "rank_pattern: .* is too complex",
+    ),
+    "alpha pattern that takes forever": (
+        adapter(alpha_pattern={"(([a-z._0-9]+)+)+!": 4}),
+        "alpha_pattern: .* is too complex",
+    ),
+    "alpha 0 for all layers": (
+        adapter(alpha_pattern={"q_proj": 0, "v_proj": 0}),
+        "alpha_pattern: q_proj has 0",
+    ),
+    "alpha 10**9 for a layer": (
+        adapter(alpha_pattern={"v_proj": 10**9}),
+        "alpha_pattern: v_proj has 1000000000",
+    ),
     "fewer layers": (adapter(target_modules=["q_proj"]), "v_proj.* does not describe"),
     "more layers": (adapter(target_modules=["q_proj", "v_proj", "o_proj"]), "lacks .*o_proj"),
     "layers of no model": (adapter(target_modules=["evil"]), "building the adapter failed"),
@@ -264,6 +281,7 @@ ACCEPTED_ADAPTERS = {
         auto_mapping={"base_model_class": "system", "parent_library": "os"}
     ),
     "an option of a later PEFT": adapter(option_of_2030=1),
+    "an exclusion that takes forever": adapter(exclude_modules="(([a-z._0-9]+)+)+!"),
     "a pattern that takes forever": adapter(target_modules="(([a-z._0-9]+)+)+!|.*[qv]_proj"),
 }
 
@@ -343,8 +361,16 @@ def test_what_does_not_concern_the_adapter_changes_no_text(name, copies, tuned_t
         [config(quantization_config={"quant_method": "gptq"}), tensors(WEIGHTS, to(torch.int32))],
         [config(num_hidden_layers=3, num_nextn_predict_layers=1)],  # a layer of other programs
         [tensors(WEIGHTS, to(torch.float16))],
+        [config(num_local_experts=0, n_shared_experts=0)],  # Granite 4 without experts
+        [tensors(WEIGHTS, lambda t: t | {"visual.blocks.31.norm.weight": torch.ones(4)})],
     ],
-    ids=["integers of a quantized model", "a layer for the next token but one", "float16"],
+    ids=[
+        "integers of a quantized model",
+        "a layer for the next token but one",
+        "float16",
+        "no experts",
+        "an image encoder with more layers",
+    ],
 )
 def test_the_gate_accepts_what_real_models_have(damage, copies):
     for change in damage:

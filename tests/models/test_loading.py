@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tests.support.hostile_models import edit, edit_text, make_adapter, set_first, tensors
 from tests.support.project import make_messages
+from transformers import BloomConfig, Gemma3Config, GPT2Config, MptConfig
 
 from clinical_camel import models
 
@@ -36,6 +38,21 @@ def test_quantized_weights_are_quantized(quantize, kind):
     if quantize == "nf4":
         assert layer.weight.quant_state.quant_type == "nf4"
         assert layer.weight.quant_state.nested
+
+
+@pytest.mark.parametrize("quantize", ["nf4", "int8"])
+def test_a_model_that_is_stored_quantized_is_loaded_as_it_is(quantize, copy_of_mini):
+    base = models.load_base("mini", quantize)
+    base.save_pretrained(copy_of_mini)
+    loaded = models.load("my_model", {"base": ""})["base"].activate()
+    ids = torch.tensor([[1, 40, 55, 300, 7, 9]])
+    assert torch.equal(loaded(input_ids=ids).logits, base.eval()(input_ids=ids).logits)
+
+
+def test_the_context_length_is_found_under_every_name():
+    shapes = [MptConfig(max_seq_len=256), GPT2Config(n_positions=512), BloomConfig()]
+    shapes.append(Gemma3Config(text_config={"max_position_embeddings": 128}))
+    assert list(map(models.find_context_length, shapes)) == [256, 512, 2048, 128]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ ROLES = {  # role: its names in ShareGPT files, in lower case
     "user": "user human patient prompter client customer person",
     "assistant": "assistant gpt bot model chatgpt gpt4 gpt-4 gpt-3.5 bing bard claude gemini llama "
     "chatbot ai doctor physician",
-    "system": "system system_prompt",
+    "system": "system system_prompt developer",
 }
 TOOL_ROLES = ("tool", "function", "function_call", "tool_call", "observation", "ipython")
+NO_INPUT = ("<noinput>", "<no input>", "noinput", "no input")  # of Alpaca's generators
 _ROLE_OF = {name: role for role, names in ROLES.items() for name in names.split()}
 
 
@@ -34,7 +35,10 @@ def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
     Raises ValueError for calls of tools, which a dialogue cannot hold.
     """
     _require_no_tools(row)
-    name = "messages" if "messages" in row and "conversations" not in row else "conversations"
+    filled = [name for name in ("conversations", "messages") if row.get(name) is not None]
+    if len(filled) > 1:
+        raise ValueError("the row has conversations and messages; delete one of them")
+    name = filled[0] if filled else "conversations"
     messages = [_read_turn(turn, name) for turn in get_value(row, name, list)]
     if system := get_optional_text(row, "system").strip():
         if messages and messages[0]["role"] == "system":
@@ -47,7 +51,7 @@ def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
 
 def _require_no_tools(row: Raw) -> None:
     for name in ("tools", "functions"):
-        if row.get(name) not in (None, "", "[]", [], {}):
+        if row.get(name) not in (None, "", "[]", "{}", "null", [], {}):
             raise ValueError(f"{name}: calls of tools are not read; delete such rows")
 
 
@@ -55,8 +59,9 @@ def _read_turn(turn: Any, name: str) -> Message:
     """Return a turn as a message: `from` and `value`, or `role` and `content`."""
     if not isinstance(turn, dict):
         raise ValueError(f"{name} should hold objects")
-    who, what = ("role", "content") if "role" in turn else ("from", "value")
     filled = {key for key, value in turn.items() if value is not None}
+    who = "role" if "role" in filled else "from"
+    what = "content" if "content" in filled or ("value" not in turn and who == "role") else "value"
     if unknown := sorted(filled - {who, what}):
         raise ValueError(f"field {unknown[0]} of a turn is neither {who} nor {what}; delete it")
     return {"role": _read_role(get_text(turn, who), who), "content": get_text(turn, what)}
@@ -85,6 +90,7 @@ def read_instruction(row: Raw, source: str) -> Dialogue | None:
     """
     instruction, reply = (get_text(row, name).strip() for name in ("instruction", "output"))
     user = get_optional_text(row, "input").strip()
+    user = "" if user.lower() in NO_INPUT else user
     if not reply:
         return None
     earlier = list(_read_earlier(row))

@@ -57,7 +57,8 @@ def get_value(row: Raw, name: str, kind: type) -> Any:
     if name not in row:
         raise ValueError(f"field {name} is missing (the row has {', '.join(sorted(row)[:12])})")
     if type(row[name]) is not kind:
-        raise ValueError(f"{name} should be {TYPE_NAMES[kind]}, is {type(row[name]).__name__}")
+        actual = "null" if row[name] is None else type(row[name]).__name__
+        raise ValueError(f"{name} should be {TYPE_NAMES[kind]}, is {actual}")
     return row[name]
 
 

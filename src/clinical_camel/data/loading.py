@@ -200,7 +200,7 @@ def _parse(spec: str) -> _Spec:
     name, at, path = spec.partition("@")
     if at and path:
         return _Spec(name, registry.find_source(name), path)
-    if "/" in spec or spec.removesuffix(".gz").endswith(SUFFIXES):
+    if "/" in spec or "." in spec:
         return _Spec("", None, spec)
     return _Spec(spec, registry.find_source(spec), "")
 
@@ -298,8 +298,15 @@ def _choose_reader(
 
 def _read_own(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a row of our own shape with an answer letter as an index."""
-    is_question = isinstance(raw.get("options"), list)
-    return {**raw, "answer": read_letter(raw.get("answer"))} if is_question else raw
+    options, answer = raw.get("options"), raw.get("answer")
+    if not isinstance(options, list):
+        return raw
+    index = read_letter(answer)
+    if isinstance(answer, str) and answer in options and options.index(answer) != index != answer:
+        raise DataError(
+            f"answer {answer!r} is a letter and the text of another option; count from 0"
+        )
+    return {**raw, "answer": index}
 
 
 def _require_usable(row: Any) -> Any:

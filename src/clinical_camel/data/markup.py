@@ -34,6 +34,7 @@ _ATTRIBUTE = r"\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=]+)"
 _TAG = re.compile(rf"<(?P<end>/?)(?P<name>[A-Za-z][\w:.-]*)(?P<rest>(?:{_ATTRIBUTE})*)\s*/?>")
 _SPECIAL = re.compile(r"<!--|<!\[CDATA\[|<\?xml|<!doctype", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});|&nbsp\b")
+_PREFIX = re.compile(r"(</?)jats:(?=[a-z])", re.IGNORECASE)  # abstracts of Crossref
 _SPACES = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _RAISED = re.compile(r"<(su[pb])(?:\s[^<>]*)?>\s*([^<>]*?)\s*</\1\s*>", re.IGNORECASE)
 _FRACTION = re.compile(
@@ -84,6 +85,7 @@ def undo_markup(text: str, has_code: bool = False, has_markdown: bool = False) -
 def _undo_tags(text: str) -> str:
     if "<" not in text:
         return text
+    text = _PREFIX.sub(r"\1", text)
     if special := _SPECIAL.search(text):
         raise _refusal(special[0])
     for tag in _TAG.finditer(text):
@@ -130,6 +132,8 @@ def _write_raised(match: re.Match[str]) -> str:
     becomes m², Ca<sup>2+</sup> Ca2+, 1<sup>st</sup> 1st, and <sup>131</sup>I 131I.
     """
     content = match[2]
+    if content[-1:].isdigit() and match.string[match.end() :][:1].isdigit():
+        content += " "  # log<sub>2</sub>3 is not log23
     before = _ANY_TAG.sub("", match.string[: match.start()])
     last = before[-1:]
     if match[1].lower() == "sub":

@@ -81,7 +81,8 @@ def read_mmlu(row: Raw) -> Question:
     subject = get_text(row, "subject")
     if "choices" not in row:
         return _lettered(row, get_text(row, "answer"), subset=subject)
-    return _question(row, get_texts(row, "choices"), get_number(row, "answer"), subset=subject)
+    numbered = {**row, "answer": read_letter(row.get("answer"))}
+    return _question(row, get_texts(row, "choices"), get_number(numbered, "answer"), subset=subject)
 
 
 @reads_fields(PUBMEDQA, unused=PUBMEDQA_UNUSED)
@@ -235,7 +236,11 @@ def _lettered(row: Raw, answer: str, **more: str) -> Question:
     index = read_letter(answer)
     if not isinstance(index, int) or index >= len(letters):
         raise ValueError(f"answer {answer!r} is not one of the options {', '.join(letters)}")
-    return _question(row, [get_text(options, name) for name in letters], index, **more)
+    texts = [get_text(options, name) for name in letters]
+    stated = row.get("answer_text") or (row.get("answer") if "answer_idx" in row else None)
+    if stated in texts and stated != texts[index]:
+        raise ValueError(f"answer {stated!r} is not the text of option {letters[index]}")
+    return _question(row, texts, index, **more)
 
 
 def _question(row: Raw, options: list[str], answer: int, **more: str) -> Question:

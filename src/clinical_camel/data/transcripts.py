@@ -23,7 +23,7 @@ _PEOPLE = """
 """
 PEOPLE = frozenset(_PEOPLE.split())
 _PARTICLES = """
-    of the and de del der di du la le van von den ten bin al el & s
+    of the and med de del der di du la le van von den ten bin al el & s
 """
 PARTICLES = frozenset(_PARTICLES.split())
 SHORT_NAMES = {"d": "Doctor", "p": "Patient", "pt": "Patient"}
@@ -46,10 +46,10 @@ _SOUNDS = """
 SOUNDS = frozenset(_SOUNDS.split())
 
 _DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4},?[T\s]\s*)?"
-_HALF = r"(?:\s?[AaPp]\.?[Mm]\.?)?"
+_HALF = r"(?:\s?[AaPp]\.?[Mm]\.?|Z)?"
 _CLOCK = rf"{_DAY}\d{{1,2}}:\d{{2}}(?::\d{{2}}){{0,2}}(?:[.,]\d{{1,3}})?(?!:?\d){_HALF}"
 _CUE_TIME = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$")
-_SPAN = rf"{_CLOCK}(?:\s*[-\u2013]\s*{_CLOCK})?"
+_SPAN = rf"{_CLOCK}(?:\s*(?:-->|[-\u2013])\s*{_CLOCK})?"
 _SECONDS = r"(?:\d+\s?m(?:in)?\s?)?\d+(?:\.\d+)?\s?s(?:ec)?"
 _MARK = rf"(?:{_SPAN}|{_SECONDS}(?:\s*[-\u2013]\s*{_SECONDS})?)"
 _BRACKETED_TIME = re.compile(rf"\s*(?:\[\s*{_MARK}\s*\]|\(\s*{_MARK}\s*\)|<\s*{_MARK}\s*>)")
@@ -59,18 +59,22 @@ _SEPARATOR = re.compile(r"\s*[-:\u2013|,;]*\s*")
 _LIST_MARK = re.compile(r"\s*(?:\d{1,4}[.)]\s+|[-\u2022>*#~\"'\u201c]+\s*)?")
 _WORD = r"[^\W\d_][\w.'\u2019/-]*"
 _NOTE = r"(?P<note>\s*[(\[][^()\[\]\n:]{1,60}[)\]])?"
-_NAME = rf"(?P<name>{_WORD}(?:,? +(?!\d+:\d)(?:[\w.'\u2019/-]+|&)){{0,4}}){_NOTE}"
-_TIME_NOTE = rf"(?:[\s,|]*[(\[]?\s*{_CLOCK}\s*[)\]]?)"
+_SPELLED = r"\d+ (?:hours?|minutes?|seconds?)"  # of Teams: 1 minute 3 seconds
+_NAME = rf"(?P<name>{_WORD}(?:,? +(?!\d+:\d|{_SPELLED})(?:[\w.'\u2019/-]+|&)){{0,4}}){_NOTE}"
+_TIME_NOTE = (
+    rf"(?:\**[\s,|\u2013\u2014-]*(?:[(\[]?\s*{_CLOCK}\s*[)\]]?|{_SPELLED}(?: {_SPELLED}){{0,2}}))"
+)
 _COLON = re.compile(rf"\**{_NAME}{_TIME_NOTE}?\s*\**\s*[:\uff1a]\**(?!//)")
 _BRACKETS = re.compile(rf"[\[<({{]{_NAME}[\])>}}](?P<colon>\s*[:\uff1a])?")
 _DASH = re.compile(rf"{_NAME}(?:\s+[-\u2013\u2014>=|]|[>|]|\t)")
 _ALONE = re.compile(rf"{_NAME}\s*$")
-_NAME_AND_TIME = re.compile(rf"{_NAME}{_TIME_NOTE}\s*$")
+_NAME_AND_TIME = re.compile(rf"\**{_NAME}{_TIME_NOTE}\s*$")
 _VOICE = re.compile(r"<v(?:\.[\w.-]+)?\s+(?P<name>[^<>]+)>", re.IGNORECASE)
 _CUE_TAG = re.compile(
     rf"</?(?:v|c|i|b|u|ruby|rt|lang)(?:[.\s][^<>]*)?>|<{_CLOCK}>|</?font[^<>]*>|\{{\\an\d\}}",
     re.IGNORECASE,
 )
+_CHAT = re.compile(r"^From\s+(.+?)(?:\s+to\s+[^:]+)?\s*:", re.IGNORECASE)  # of Zoom
 _NUMBER = re.compile(r"\s*#?\d{1,5}[.)]?\s*$")
 _BRACKETED_NUMBER = re.compile(r"\s*[\[(]\s*#?\d+(?:\.\d+)?\s*[\])]")
 _CAPTION_BLOCK = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION)(?:\s|$)")
@@ -109,7 +113,9 @@ def read_turns(transcript: str) -> list[Turn]:
                 spoken[-1][1].append(text)
             elif text.strip():
                 raise _problem(number, line, 'comes before any speaker; begin it as in "Doctor:"')
-    if has_cues:  # a cue is as long as a line on a screen: cues of one speaker are one turn
+    if not has_cues:
+        _require_no_headings(read)
+    else:  # a cue is as long as a line on a screen: cues of one speaker are one turn
         spoken = [
             (speaker, [text for _, texts in group for text in texts])
             for speaker, group in groupby(spoken, key=lambda pair: pair[0])
@@ -121,6 +127,21 @@ def read_turns(transcript: str) -> list[Turn]:
 def _problem(number: int, line: str, what: str) -> ValueError:
     shown = line.strip() if len(line.strip()) <= 50 else f"{line.strip()[:47]}..."
     return ValueError(f"transcript line {number} ({shown!r}) {what}")
+
+
+def _unclear(number: int, line: str, name: str) -> ValueError:
+    remedy = "join it to the line before, or write the speaker as in 'Doctor:' or 'Anna (patient):'"
+    return _problem(number, line, f"begins with {name!r}, which may be a speaker or not; {remedy}")
+
+
+def _require_no_headings(read: list[tuple[int, str, list[Part]]]) -> None:
+    """Raise ValueError for one word that speaks once, as in "Fever: none", among sure speakers."""
+    counts = Counter(speaker for _, _, parts in read for speaker, _ in parts if speaker)
+    sure = {name for name, count in counts.items() if count > 1 or _is_person(name)}
+    for number, line, parts in read if len(sure) > 1 else ():
+        for name in {speaker for speaker, _ in parts} - sure:
+            if re.fullmatch(r"[A-Z][a-z]+", name):
+                raise _unclear(number, line, name)
 
 
 def _read_cues(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
@@ -157,9 +178,9 @@ def _read_lines(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
     """Yield each line of a plain transcript with its parts, without times."""
     repeated = _find_repeated(lines)
     for number, line in enumerate(lines, 1):
-        if "-->" in line:
-            raise _problem(number, line, "has the arrow of a cue, but no times that can be read")
         text, had_time = _remove_time(line)
+        if "-->" in re.sub(_SPAN, "", line):
+            raise _problem(number, line, "has the arrow of a cue, but no times that can be read")
         if not text.strip():
             continue
         if _NUMBER.match(text) and not had_time:
@@ -178,6 +199,7 @@ def _remove_time(line: str) -> tuple[str, bool]:
     """Return the line without times at its start and in square brackets, and whether it had one."""
     match = _BRACKETED_TIME.match(line) or _BARE_TIME.match(line)
     text = line[_SEPARATOR.match(line, match.end()).end() :] if match else line
+    text = _CHAT.sub(r"\1:", text) if match else text
     return _LATER_TIME.sub("", text), match is not None
 
 
@@ -238,11 +260,7 @@ def _find_speaker(number: int, line: str, repeated: frozenset[str]) -> Part:
             continue
         verdict = judge(match, line[match.end() :], repeated)
         if verdict is None:
-            remedy = (
-                f"begins with {match['name']!r}, which may be a speaker or not; join it to the "
-                "line before, or write the speaker as in 'Doctor:' or 'Anna (patient):'"
-            )
-            raise _problem(number, line, remedy)
+            raise _unclear(number, line, match["name"])
         if verdict:
             return _write_name(match["name"], match["note"]), line[match.end() :]
     return "", line

@@ -111,7 +111,8 @@ def is_completion(raw: str) -> bool:
     """Return whether a body is a chat completion, whatever it says; not an error or a page."""
     try:
         content = _load(raw)
-        return isinstance(content, dict) and isinstance(content["choices"][0], dict)
+        choice = content["choices"][0]  # some gateways put a provider's error into it
+        return not (content.get("error") or choice.get("error"))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return False
 

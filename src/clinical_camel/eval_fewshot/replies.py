@@ -30,11 +30,18 @@ LONGEST_REPLY = 10_000  # characters, counted from the end: that is where an ans
 # ------------------------------------------------------------------- what surrounds an answer
 
 _TAG = r"(?:think|thinking|thought|reasoning|analysis)"
-_THOUGHT = re.compile(rf"<{_TAG}>.*?(?:</{_TAG}>|\Z)", re.DOTALL | re.IGNORECASE)
-_END_OF_THOUGHT = re.compile(rf".*</{_TAG}>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(
+    rf"[<\[◁]{_TAG}[>\]▷].*?(?:[<\[◁]/{_TAG}[>\]▷]|\Z)", re.DOTALL | re.IGNORECASE
+)
+_END_OF_THOUGHT = re.compile(
+    rf".*(?:[<\[◁]/{_TAG}[>\]▷]|<\|channel\|>final<\|message\|>)", re.DOTALL | re.IGNORECASE
+)
+_CONTROL_TOKEN = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>")
 _LATEX_TEXT = re.compile(r"\\(?:text|math)[a-z]*\s*\{([^{}]*)\}")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{([^{}]*)\}|\s([A-Za-z])\b)")
-_ANSWER_TAG = re.compile(r"<(answer|final_answer|choice|option)>\s*(.*?)\s*</\1>", re.DOTALL)
+_ANSWER_TAG = re.compile(
+    r"<(answer|final|final_answer|choice|option)>\s*(.*?)\s*</\1>", re.DOTALL | re.IGNORECASE
+)
 _NEGATION = re.compile(r"\b(is|are|was|were|do|does|would|should|could|ca|wo)n['’]t\b", re.I)
 _BRACKETS = str.maketrans("「」『』【】〔〕〈〉《》[]{}“”„‘’", '()()()()()()()()"""\'\'')
 _MARKUP = re.compile(r"[*$`#~]|\\[()]|(?<!\w)_+|_+(?!\w)")
@@ -46,7 +53,7 @@ def _clean(reply: str) -> str:
     """Return the reply without thoughts and markup, with one kind of bracket and quote."""
     text = unicodedata.normalize("NFKC", reply)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero width, direction
-    text = _END_OF_THOUGHT.sub("", _THOUGHT.sub("", text))
+    text = _CONTROL_TOKEN.sub("\n", _END_OF_THOUGHT.sub("", _THOUGHT.sub("", text)))
     text = _BOXED.sub(r" Final answer: \1\2. ", _LATEX_TEXT.sub(r"\1", text))
     text = _ANSWER_TAG.sub(r" Final answer: \2. ", text)
     text = _NEGATION.sub(r"\1 not", text).replace("cannot", "can not")
@@ -71,11 +78,13 @@ def _answers_in_json(reply: str) -> list[str]:
 _BY_TEXT, _BY_LETTER, _CONTRADICTION = 0xE000, 0xE100, "\ue200"
 _M = "[\ue000-\ue200]"
 _MARKS = "[^\\w\n\ue000-\ue200]{0,9}"  # marks and spaces, but no mention
-_CJK = r"\u3000-\u9fff"  # written without spaces: a letter may touch them
+_CJK = r"\u3000-\u9fff\uac00-\ud7af"  # written without spaces: a letter may touch them
 _START, _END = rf"(?<![^\W{_CJK}])(?<!\w['&-])", rf"(?![^\W{_CJK}])(?!['-]\w)"
 # What may follow a letter. "A" and "I" are also words, and so "A fever" is no letter.
 _MARK = rf"[.,;:!?()\"'/&=>{_CJK}]|$|\n|-\s|[–—]|{_M}"
-_GOES_ON = r"(?:is|are|was|were|and|or|nor|because|since|seems?|must|und|oder|ou|y)\b"
+_GOES_ON = (
+    r"(?:is|are|was|were|and|or|nor|because|since|seems?|must|und|oder|ou|y|ist|est|es|è|é)\b"
+)
 _MORE = r"(?:as|for|due|given|but|not|rather|instead|over|with|in|can|does|would|should|looks?|here"
 _MORE += r"|remains?)\b"
 _UPPER = rf"[B-HJ](?=\s*(?:{_MARK}|{_GOES_ON}|{_MORE}))|[AI](?=\s*(?!\()(?:{_MARK}|{_GOES_ON}))"
@@ -83,7 +92,8 @@ _LOWER = rf"[b-hj](?=\s*(?:{_MARK}|{_GOES_ON}|{_MORE}))|[ai](?=\s*(?:[.,;:!)\"]|
 _LETTER = re.compile(rf"{_START}(?<!\w\.)({_UPPER}){_END}")
 # Small letters are letters only where a letter is expected.
 _SMALL = re.compile(
-    rf"(?P<before>\(\s*|^{_MARKS}|(?i:\b(?:answers?|options?|choices?|letter)\b[\s:=(\"']*"
+    rf"(?P<before>\(\s*|^{_MARKS}|(?i:\b(?:answers?|options?|choices?|letter|antwort|réponse"
+    rf"|respuesta|resposta|risposta)\b[\s:=(\"']*"
     rf"(?:(?:is|would\s+be|be|option|choice|letter)\b[\s:(\"']*)*)|{_M}\s?(?:or|and|/)\s?)"
     rf"(?P<m>[a-j](?=\s*\))|{_LOWER}){_END}",
     re.MULTILINE,
@@ -174,30 +184,48 @@ _ADVERBS = (
 )
 _WRONG = (
     r"(?:not|wrong|incorrect|false|unlikely|less likely|excluded|ruled out|eliminated|impossible"
-    r"|inappropriate|contraindicated|untrue)\b(?: (?:be |the )*(?:correct|right|true|best|answer))?"
+    r"|inappropriate|contraindicated|untrue|avoided|stopped|discontinued)\b"
+    r"(?: (?:be |the )*(?:correct|right|true|best|answer))?"
 )
 _REJECTED = [
     _compile(
+        rf"^{_MARKS}ONE[).:,–-]{{0,3}}[^\S\n]?[-–]?[^\S\n]?(?:incorrect|wrong|false|✗|❌)(?!\w)"
+    ),
+    _compile(
         r"\b(?:not|never|neither|nor|rul(?:e|ed|es|ing) out|exclud(?:e|ed|es|ing)|unlike"
         r"|eliminat(?:e|ed|es|ing)|reject(?:ed|s|ing)?|dismiss(?:ed|ing)?|instead of|rather than"
-        r"|over|unlikely to be|(?:incorrect|wrong|false)(?: (?:answers?|options?|choices?))?"
+        r"|over|unlikely to be|avoid(?:ing)?|stop(?:ping)?|(?:anything|all) (?:but|except)"
+        r"|(?:incorrect|wrong|false)(?: (?:answers?|options?|choices?))?"
         r"(?: (?:is|are))?)(?:\s*:)? (?:(?:be|choose|pick|select|say|go with|use|take|give|likely"
-        r"|recommend|prescribe|an?) ){0,3}ANY"
+        r"|recommend|prescribe|think|believe|that|it|it's|is|the|answer|correct|an?) ){0,6}ANY"
+    ),
+    _compile(
+        r"(?:不选择?|不是|不为|并非|除了"
+        r"|\b(?:nicht|не|non è|não é|no es|n['’]est pas)\b) ?(?:l?a )?ANY"
+    ),
+    _compile(
+        r"ANY[)\s]{0,2}(?:选项|選項)?(?:不|错|錯|では ?な|じゃな|[이가은는] ?아니|[이가은는] ?아닙)"
     ),
     _compile(rf"ANY{_AFTER}\b(?:are|were|can|seem|look|do) {_ADVERBS}{_WRONG}"),
-    _compile(rf"ONE{_AFTER}\b(?:is|was|would be|would|can|seems|looks|does) {_ADVERBS}{_WRONG}"),
+    _compile(
+        rf"ONE{_AFTER}\b(?:is|was|would be|would|can|seems|looks|does|should|should be"
+        rf"|must be) {_ADVERBS}{_WRONG}"
+    ),
     _compile(r"ONE[\s)\"']{0,3}\?"),
 ]
 _IS = (
-    r"(?:[\s:=>)\"'(-]|是|为|為|は|项|項|\b(?:is|was|are|would be|should be|must be|will be|be"
+    r"(?:[\s:=>)\"'(–—-]|是|为|為|は|项|項|\b(?:is|was|are|would be|should be|must be|will be|be"
     r"|to this question|here|option|choice|letter|the|most likely|probably|clearly|therefore|thus"
-    r"|definitely|but|ist|est|es|è|correct[aeo]?|corret[ao]|final)\b){0,12}"
+    r"|definitely|but|ist|lautet|est|es|è|é|correct[aeo]?|corr?ett?[ao]|cert[ao]|donc|la"
+    r"|a letra|lettre|opción|opção|opzione|final)\b){0,12}"
 )
 _FINAL = _compile(rf"\bfinal (?:answer|choice|option)\b{_IS}ANY")
 _STATED = [
     _compile(
         r"(?:\b(?:answers?|ans|letter|selected|response|solution|antwort|réponse|respuesta"
-        r"|resposta|risposta|(?:correct|right|best)(?: (?:one|option|choice))?)\b|\bans[.:]"
+        r"|resposta|risposta|opción|opção|opzione|antwoord|odpowiedź|odpověď|svar|cevap"
+        r"|jawaban|đáp án|الإجابة(?: الصحيحة)?(?: هي)?|assistant|most appropriate"
+        r"|(?:correct|right|best)(?: (?:one|option|choice))?)\b|\bans[.:]"
         r"|答案|答え|回答|正解|选择?|選|정답|ответ"
         rf"|\b(?:choice|pick|guess|vote) (?:is|would be|goes to)\b){_IS}ANY"
     ),
@@ -205,9 +233,11 @@ _STATED = [
         rf"ANY{_AFTER}\b(?:is|are|was|would be|must be|seems|looks) {_ADVERBS}"
         r"(?:correct|right|best|true|appropriate|preferred|likely|answer|good choice)\b"
     ),
+    _compile(rf"^{_MARKS}ANY[).:,–-]{{0,3}}[^\S\n]?[-–]?[^\S\n]?(?:correct|true|✓|✔|✅)(?!\w)"),
     _compile(rf"ANY{_AFTER}\b(?:remains?|is left)\b"),
     _compile(
-        r"(?:\b(?:choose|chose|pick|select|go with|going with|opt for|prefer|vote for|settle on"
+        r"(?:\b(?:choose|chose|say|sondern|pick|select"
+        r"|go with|going with|opt for|prefer|vote for|settle on"
         r"|it is|it's|must be|leaves|leaving|so|therefore|hence|thus|but|then|conclusion|conclude"
         r"|verdict|most likely|probably|definitely|clearly|certainly|no|actually|wait)\b|=>|→|->)"
         r"[\s,:]{0,3}(?:(?:us|me|with|only|it is|it's|is) ){0,3}ANY"

@@ -8,6 +8,7 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
     linking      the decision: supported, contradicted or unsupported; coverage, fact by fact
     words        which words of a sentence the source has, and which need none
     checks       numbers, drugs, findings, sides and sex of a sentence against the source
+    claims       words that claim a time or certainty: "previously", "confirmed"
     polarity     who, when and whether: the context of a statement against the source's
     source       the clauses of a source, indexed
     facts        clauses and facts of a text

@@ -15,6 +15,11 @@ from clinical_camel.grounding.quantities import normalize_text
 LATER = 4  # turns after a question in which its answer may come
 RUN = 3  # questions in a row that one "no" answers
 
+BRIEF = 6  # words of a question without a verb
+_STATES = re.compile(
+    r"\b(?:i|it|you|he|she|that|your|is|are|was|have|has|had|no|not|see|sorry)\b|'"
+)
+
 _FIRST = r"^(?:\W|u[hm]+\b|er+m?\b|well\b|oh+\b|ah\b|i mean\b|so\b|okay\b|ok\b|hm+\b|like\b)*"
 _YES = re.compile(
     rf"{_FIRST}(?:yes|yeah|yep|yup|yea|ya|correct|exactly|sure|uh-huh|mm-hmm|right|definitely"
@@ -59,9 +64,20 @@ def answer_questions(turns: Sequence[tuple[str, str, list[Clause]]]) -> list[Cla
     """Return the clauses of all turns (speaker, text, clauses), each question with its answer."""
     result: list[Clause] = []
     for i, (_, _, clauses) in enumerate(turns):
+        if _asks_briefly(turns, i):
+            clauses = [replace(clause, is_open=True) for clause in clauses]
         for k, clause in enumerate(clauses):
             result.append(_answer(clause, clauses[k + 1 :], turns, i) if clause.is_open else clause)
     return result
+
+
+def _asks_briefly(turns: Sequence, i: int) -> bool:
+    """Whether a doctor's turn of a few words, "and chills", asks: the next is yes or no."""
+    speaker, text, clauses = turns[i]
+    brief = speaker.lower().startswith("d") and len(text.split()) <= BRIEF and i + 1 < len(turns)
+    brief = brief and not any(clause.is_open for clause in clauses)
+    named = brief and any(f.kind == "symptom" for clause in clauses for f in clause.facts)
+    return named and not _STATES.search(text.lower()) and parse_reply(turns[i + 1][1]) is not None
 
 
 def _answer(clause: Clause, rest: list[Clause], turns: Sequence, i: int) -> Clause:

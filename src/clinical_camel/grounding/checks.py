@@ -1,15 +1,19 @@
 """Compare the facts of a written clause, and their context, with a source."""
 
+import re
 from collections.abc import Iterator, Sequence
 
+from clinical_camel.grounding.claims import check_claims
 from clinical_camel.grounding.clauses import Clause, Fact
 from clinical_camel.grounding.comparison import is_same_quantity
 from clinical_camel.grounding.polarity import check_polarity, check_statement
 from clinical_camel.grounding.quantities import QUANTITIES
 from clinical_camel.grounding.source import Source
 from clinical_camel.grounding.terms import STOP, stem_words
+from clinical_camel.grounding.words import STATE_STEMS
 
 SHORT = 4  # a clause of at most this many stems is an answer: "on the left side"
+_NORMAL = re.compile(r"\b(?:clear|normal|intact|nontender|not tender|full|equal)\b")
 Problem = tuple[str, str]  # verdict, reason
 
 
@@ -20,6 +24,7 @@ def check_clause(clause: Clause, sources: Sequence[int], source: Source) -> Iter
         if problem := check(fact, clause, sources, source):
             yield problem
     yield from check_statement(clause, source)
+    yield from check_claims(clause, source)
 
 
 def _check_quantity(
@@ -38,7 +43,8 @@ def _check_quantity(
             continue  # the dose of another drug
         common, shared = len(context.stems & clause.stems), len(other.about & fact.about)
         if is_same_quantity(fact.value, other.value):
-            if other.unit in near or shared or not sources:
+            common -= _is_vague(other) > _is_vague(fact)  # "a few weeks"
+            if other.unit in near or shared or not sources or _is_specific(fact, other, context):
                 support, bound = max(support, common), max(bound, shared)
         elif (
             other.kind == fact.kind
@@ -47,7 +53,8 @@ def _check_quantity(
         ):
             others[other] = common
             against = max(against, common)
-    if support >= 0 and (support >= against or against == 1):
+    is_range = "-" in fact.value and any(q.value == fact.value for q, _ in source.quantities)
+    if support >= 0 and (is_range or support >= against or against == 1 < support + 1):
         swapped = _find_swapped(fact, bound, source)
         return ("contradicted", f"{fact.kind}: {fact.value}, {swapped}") if swapped else None
     rivals = [other for other, common in others.items() if common == against]
@@ -72,6 +79,18 @@ def _find_swapped(fact: Fact, bound: int, source: Source) -> str:
     return ""
 
 
+def _is_specific(fact: Fact, other: Fact, context: Clause) -> bool:
+    """Whether a number of the source can hardly belong to other words: 120/80, 97.7, an age."""
+    if fact.kind == "age":
+        return other.kind == "age" or len(context.stems) <= SHORT
+    number = fact.value.split(" ")[0]
+    return fact.kind == "number" and ("/" in number or "." in number or len(number) > 2)
+
+
+def _is_vague(fact: Fact) -> bool:
+    return fact.value.startswith("some")
+
+
 def _is_stated(value: str, stated: list[str]) -> bool:
     return any(is_same_quantity(value, other) for other in stated)
 
@@ -82,6 +101,8 @@ def _check_named(
     """A drug, name or finding must be in the source, with the same context."""
     stems = fact.stems - _TROUBLE if len(fact.stems) > 1 else fact.stems
     places = _find_places(stems, clause, source)
+    if not all(places) and source.drugs & _CLASSES.get(fact.value, frozenset()):
+        return None  # ibuprofen is an NSAID
     if not all(places) and fact.kind in ("symptom", "negation"):
         places = _find_places(_written_stems(fact, clause), clause, source) or places
     if not all(places):
@@ -91,10 +112,9 @@ def _check_named(
     return check_polarity(fact, clause, source)
 
 
-def _find_places(
-    stems: frozenset[str], clause: Clause, source: Source
-) -> list[set[int]]:
-    return [{c.unit for c in source.find_clauses(s, clause.stems)} for s in sorted(stems)]
+def _find_places(stems: frozenset[str], clause: Clause, source: Source) -> list[set[int]]:
+    own = clause.stems | clause.numbers
+    return [{c.unit for c in source.find_clauses(s, own)} for s in sorted(stems)]
 
 
 def _written_stems(fact: Fact, clause: Clause) -> frozenset[str]:
@@ -103,8 +123,10 @@ def _written_stems(fact: Fact, clause: Clause) -> frozenset[str]:
     The source may have the words, but not next to each other.
     """
     written = clause.words.get(min(fact.stems, default=""), "")
-    words = [word for word in written.split() if word not in STOP]
-    return frozenset(stem_words(words)) if len(words) > 1 else frozenset()
+    words = written.split()
+    if len(words) < 2:
+        return frozenset()
+    return frozenset(stem_words([word for word in words if word not in STOP])) - STATE_STEMS
 
 
 def _describe(fact: Fact, clause: Clause) -> str:
@@ -113,6 +135,15 @@ def _describe(fact: Fact, clause: Clause) -> str:
     return fact.value if written in fact.value else f"{written} ({fact.value})"
 
 
+_MEMBERS = {  # a note may name the class of a drug that the visit names
+    "nsaid": "ibuprofen naproxen meloxicam diclofenac celecoxib ketorolac indomethacin aspirin",
+    "steroid": "cortisone hydrocortisone prednisone prednisolone methylprednisolone dexamethasone"
+    " betamethasone triamcinolone clobetasol fluticasone budesonide",
+    "antibiotic": "amoxicillin azithromycin doxycycline penicillin cephalexin ciprofloxacin"
+    " levofloxacin clindamycin nitrofurantoin vancomycin erythromycin clarithromycin ceftriaxone",
+    "statin": "atorvastatin simvastatin rosuvastatin pravastatin lovastatin",
+}
+_CLASSES = {name: frozenset(members.split()) for name, members in _MEMBERS.items()}
 _TROUBLE = frozenset(["troubl"])  # "trouble walking" may be "it is hard to walk"
 
 
@@ -138,6 +169,8 @@ def _check_side(
             return None
         return "unsupported", f"{fact.kind}: {fact.value} is not in the source"
     support = weight[fact.value]
+    if fact.value == "both" and (fact.about & clause.negated or _NORMAL.search(clause.text)):
+        return None  # nobody says "both" of what is normal
     if fact.value == "both":
         support = max(support, min(weight["left"], weight["right"]))
     if support < max(weight.values()):

@@ -39,13 +39,16 @@ _NEXT = (
 )
 # Where an examination goes on: "no rebound | there is tenderness | your lungs are clear".
 _FINDING = (
-    r"(?:there is|there's|there are|you do have|i do appreciate|(?:up)?on (?:your |the )?[a-z]+ exam"
-    r"|(?<!your )(?:heart|lungs?|vitals|neck|abdomen|belly|pulse|respirations?) (?:is|are|looks?|rate is)"
+    r"(?:there is|there's|there are|you do have|i do appreciate"
+    r"|(?:up)?on (?:your |the )?[a-z]+ exam"
+    r"|(?<!your )(?:heart|lungs?|vitals|neck|abdomen|belly|pulse|respirations?)"
+    r" (?:is|are|looks?|rate is)"
     r"|your (?:[a-z]+ ){1,3}(?:is|are|looks?|sounds?|was|were|exam) )"
 )
 _BEFORE = "".join(f"(?<!\\b{word} )" for word in ("is", "if", "that", "think", "because", "when"))
 _SPOKEN = re.compile(
-    rf"{_CLAUSE.pattern}|{_NEXT}|(?<= )(?={_QUESTION.pattern}|{_REPLY})|(?<= ){_BEFORE}(?={_FINDING})"
+    rf"{_CLAUSE.pattern}|{_NEXT}|(?<= )(?={_QUESTION.pattern}|{_REPLY})"
+    rf"|(?<= ){_BEFORE}(?={_FINDING})"
 )
 # "That's your knee, okay?" asks for nothing; the answer to "right?" decides.
 _TAG = re.compile(
@@ -173,6 +176,9 @@ def _clause(text: str, unit: int, names: tuple[Fact, ...], is_open: bool) -> Cla
     for first, last, term in terms:  # synonyms get the same stems
         content |= dict.fromkeys(range(first, last), _stems(term.meaning))
     covered = {context: _positions(spans, starts) for context, spans in find_scopes(text).items()}
+    for first, last, _ in terms:  # "lack of energy" is a finding, no denial of one
+        if first not in covered["negated"]:
+            covered["negated"] -= {*range(first, last)}
     facts = [*names, *_term_facts(terms, covered["negated"], unit), *_sides(words, content, unit)]
     near = functools.partial(_near, starts, content, _split_segments(text))
     facts += [*_quantities(text, terms, starts, near, unit), *_sexes(text, unit)]
@@ -245,7 +251,7 @@ def _sides(words: list[str], content: dict, unit: int) -> Iterator[Fact]:
             continue
         side = word if word in ("left", "right") else "both"
         after = _take(words, content, range(i + 1, len(words)), 3)
-        if words[i + 1 : i + 2] in (["side"], ["hand"]) and words[i - 1 : i] in (["the"], ["my"], ["your"]):
+        if "side" in words[i + 1 : i + 3] and {*words[max(i - 1, 0) : i]} & _OWNERS:
             after = frozenset()  # "swelling on the right side, on your lungs ..."
         about = after or _take(words, content, range(i - 1, -1, -1), 3)
         if about:
@@ -270,14 +276,16 @@ def _take(words: list[str], content: dict, positions: range, most: int) -> froze
     for i in positions:
         if words[i] in _BREAKS or len(stems) == most or stems and words[i] in _SIDES:
             break
-        if words[i] in _SKIPPED or words[i] in _SIDES:
+        hand_side = words[i] == "hand" and words[i + 1 : i + 2] in (["side"], ["sided"])
+        if words[i] in _SKIPPED or words[i] in _SIDES or hand_side:
             continue
         if i in content:
             stems.append(content[i])
     return frozenset().union(*stems)
 
 
-_SKIPPED = {"side", "sided", "hand", "the", "on", "his", "her", "my", "your", "a", "and", "or"}
+_SKIPPED = {"side", "sided", "the", "on", "his", "her", "my", "your", "a", "and", "or"}
+_OWNERS = {"the", "my", "your", "his", "her"}
 _BREAKS = {"in", "of", "to", "with", "than", "for", "is", "was", "are", "has", "from", "that", "at"}
 
 

@@ -29,13 +29,18 @@ LIMITED = ("negated", "possible")  # their scope ends after REACH words
 
 # A relative who speaks or comes along is no patient: "his mother reports that he has a fever".
 _INFORMANT = re.compile(
-    r"(?: (?:who|is|was|has|also|has also|had|does|did|and father|and mother))*"
+    r"(?: (?:who|is|was|has|have|also|has also|had|does|did|and (?:father|mother|friends?)))*"
     r" (?:(?:say|state|report|note|den|think|thought|bring|accompan|tell|describe|mention|feel|felt"
     r"|believe|worr|concern|present in|here|agree|understand|help|call|notice|give|gave|ask|want"
     r"|verif|confirm|endors|brought|stated|said|told|answer|translat|provid|accompanied)\w*)"
 )
-_PATIENT = re.compile(r"\b(?:i|i'm|i've|you|you're|you've|patient|me)\b")
+SELF = r"i(?! (?:think|do not know|know|believe|guess|mean)\b)"  # "my dad, I think, has asthma"
+_PATIENT = re.compile(rf"\b(?:{SELF}|i'm|i've|you|you're|you've|patient|me)\b")
 _BEFORE = re.compile(r"\b(?:in|of|by|with|to|from|for) (?:the |my |his |her |your |patient's )*$")
+_TOGETHER = re.compile(  # "lives with her husband" is about the patient
+    r"\b(?:liv(?:es?|ed|ing)|resid\w+|stay\w*|married|accompanied|shar\w+|mov\w+|divorced|visit\w*)"
+    r" (?:\w+ ){0,3}$"
+)
 _LAST = re.compile(r"\s*(?:$|[,.)])")
 _RUNS = re.compile(r"\bruns? in\b.*$")
 
@@ -107,7 +112,7 @@ def _limit(text: str, start: int, stop: int, category: str) -> int:
 
 def _family(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield what is said of a relative: up to the patient, or all before "in her mother"."""
-    if _INFORMANT.match(text, end):
+    if _INFORMANT.match(text, end) or _TOGETHER.search(text[:start]):
         return
     if _BEFORE.search(text[:start]) or _RUNS.search(text[:start]):
         yield 0, start

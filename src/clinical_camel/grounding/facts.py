@@ -7,13 +7,15 @@ from typing import Protocol
 
 from clinical_camel.grounding.answers import answer_questions
 from clinical_camel.grounding.clauses import Clause, Fact, split_clauses
+from clinical_camel.grounding.context import SELF
 from clinical_camel.grounding.quantities import QUANTITIES
 
 _KIN = re.compile(
     r"\b(?:family|father|mother|dad|mom|mum|brother|sister|parents?|siblings?|grand\w+)\b"
 )
 _ASKS = re.compile(r"\b(?:any|does|do|did|is|has|have|what|how|tell)\b")
-_SELF = re.compile(r"\b(?:i|i'm|i've|me|my|myself|you|your)\b")
+_SHE = re.compile(r"\W*(?:and |but |so |yeah )?(?:she|he|they)(?:'s| |'ve)")
+_SELF = re.compile(rf"\b(?:{SELF}|i'm|i've|me|my|myself|you|your)\b")
 KINDS = (*QUANTITIES, "side", "sex", "name", "medication", "symptom", "negation")
 
 
@@ -48,6 +50,8 @@ def _answer_for_family(clauses: list[Clause]) -> Iterator[Clause]:
     """
     relative = question = None  # the turns of a relative, and of a question on one
     for clause in clauses:
+        if relative is not None and clause.unit == relative + 1 and _SHE.match(clause.text):
+            relative = clause.unit  # "... my mom. | She's got asthma."
         if _KIN.search(clause.text):
             relative = clause.unit if clause.family else None
             question = clause.unit if clause.answer is not None or clause.is_open else None

@@ -72,7 +72,8 @@ def _is_covered(fact: Fact, by_kind: dict[str, list[Fact]]) -> bool:
 def _link(sentence: str, source: Source) -> Link:
     clauses = extract_clauses([sentence])
     words = collect_words(clauses)
-    sources, missing, coverage = select_sources(frozenset(words), source)
+    numbers = frozenset().union(*(clause.numbers for clause in clauses))
+    sources, missing, coverage = select_sources(frozenset(words), numbers, source)
     problems = [problem for c in clauses for problem in check_clause(c, sources, source)]
     problems += check_words(clauses, words, missing, coverage)
     problems = list(dict.fromkeys(problems))

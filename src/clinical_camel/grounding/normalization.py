@@ -68,6 +68,7 @@ _WORD_FORMS = (
                 r"|yesterday|last|today|before|more)\b| ?[.,;]|$)"), "1 time"),
     (re.compile(r"\btwice\b"), "2 times"),
     (re.compile(r"\bthrice\b"), "3 times"),
+    (re.compile(rf"\b(?:an?|1) {_TIME} and a half"), r"1.5 \1"),
     (re.compile(r"\b(?:a )?couple(?: of)?\b"), "2"),
     (re.compile(rf"\b(for|in|of|over|about|around|within|almost|nearly|another) an? {_TIME}"),
      r"\1 1 \2"),

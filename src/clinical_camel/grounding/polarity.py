@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from clinical_camel.grounding.claims import PAST
 from clinical_camel.grounding.clauses import TIME_STEMS, Clause, Fact
 from clinical_camel.grounding.source import Source
 from clinical_camel.grounding.terms import stem_words
@@ -11,6 +12,7 @@ from clinical_camel.grounding.words import FORMULA_STEMS
 
 SHARE = 0.5  # of a statement's words, by weight, that a source clause on the same matter has
 MOST = 0.7  # the same, for who it is
+MARGIN = 0.9  # a clause that agrees counts, even if one that does not has a few words more
 NEARBY = 0.25  # weight of the other words of the clause
 LIGHT = 0.3  # weight of the words that any note uses
 
@@ -28,6 +30,10 @@ RELATIVES = frozenset(
             "cousin",
             "niece",
             "nephew",
+            "daughter",
+            "son",
+            "wife",
+            "husband",
         ]
     )
 )
@@ -46,10 +52,16 @@ LIGHT_VERBS = frozenset(
             "know",
             "say",
             "want",
+            "suffer",
         ]
     )
 )
 _NOT = re.compile(r"\bnot\b")
+_TWICE = re.compile(
+    r"\bnot (?:\w+ ){0,2}(?:no|not|negative|unable|never|without)\b"
+    r"|\bno (?:\w+ ){1,5}(?:is|was|are|were) not\b"
+)
+_AVOIDS = re.compile(r"\bavoid(?:s|ed|ing)?\b")
 _DENIES = re.compile(r"\b(?:no|not|never|without|den(?:y|ies|ied|ying)|nor|non)\b")
 
 Problem = tuple[str, str]
@@ -84,7 +96,7 @@ def check_polarity(fact: Fact, clause: Clause, source: Source) -> Problem | None
             support = max(support, common)
         elif not _covers(other.hypothetical, stems):
             against = max(against, common)
-    if against > support:
+    if against > support + (support > 0):
         return (
             "contradicted",
             f"{fact.kind}: {fact.value}, the source {'has it' if negated else 'denies it'}",
@@ -118,19 +130,24 @@ def _check_certainty(fact: Fact, clause: Clause, named: list[Clause]) -> Problem
     past = _covers(clause.past, stems)
     if not past and all(_covers(c.past, stems) for c in sure):
         return "unsupported", f"when: {fact.value} is in the past in the source"
-    if past and not any(_covers(c.past, stems) for c in sure):
+    if past and not any(_covers(c.past, stems) or PAST.search(c.text) for c in sure):
         return "unsupported", f"when: {fact.value} is not in the past in the source"
     return None
 
 
 def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
     """Yield a problem if the words of a clause have the opposite context in the source."""
+    if _TWICE.search(clause.text):
+        yield "unsupported", "negation: denied twice, which affirms it"
     named = frozenset().union(*(f.stems for f in clause.facts if f.kind in ("symptom", "negation")))
     content = (clause.stems | clause.numbers) - named
     negated = (clause.negated & content) - TIME_STEMS
     if any(f.kind == "negation" for f in clause.facts) and not _NOT.search(clause.text):
         content, negated = content - negated, frozenset()  # "no lower extremity edema"
-    affirmed = content - negated - FORMULA_STEMS - TIME_STEMS - clause.numbers - RELATIVES
+    if _AVOIDS.search(clause.text) and not _NOT.search(clause.text):
+        content, negated = content - negated, frozenset()  # advice, not a denial
+    affirmed = content - negated - clause.hypothetical - clause.numbers
+    affirmed -= FORMULA_STEMS | TIME_STEMS | RELATIVES
     if negated:
         affirmed -= LIGHT_VERBS  # "takes no medicines"
     if not negated - FORMULA_STEMS and not _NOT.search(clause.text):
@@ -139,7 +156,7 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
         if not group:
             continue
         support, against, closest = _weigh(group, is_negated, content, source)
-        if against > support:
+        if against * MARGIN > support:
             shared = ", ".join(
                 sorted(
                     clause.words.get(s, s[1:]) for s in group & (closest.stems | closest.numbers)

@@ -15,7 +15,8 @@ _ANY_CASE = {
     "w/": "with ", "f/h": "family history", "fhx": "family history", "fh": "family history",
     "pmh": "past medical history", "pmhx": "past medical history", "hx": "history",
     "sx": "symptoms", "dx": "diagnosis", "ddx": "differential diagnosis", "rx": "prescription",
-    "abx": "antibiotics", "pts": "patients", "prn": "as needed", "etoh": "alcohol",
+    "abx": "antibiotics", "pts": "patients", "prn": "as needed", "abdo": "abdominal",
+    "etoh": "alcohol",
     "htn": "hypertension", "copd": "chronic obstructive pulmonary disease",
     "chf": "congestive heart failure", "cad": "coronary artery disease",
     "ckd": "chronic kidney disease", "esrd": "end stage renal disease",
@@ -39,6 +40,9 @@ _ANY_CASE = {
 }  # fmt: skip
 # In capitals only
 _CAPITALS = {
+    "RHM": "right handed man", "RHF": "right handed woman", "STD": "sexually transmitted disease",
+    "HCT": "head ct", "JVD": "jugular venous distention", "LMP": "last menstrual period",
+    "CBC": "complete blood count",
     "AIDS": "acquired immunodeficiency syndrome", "GI": "gastrointestinal",
     "GU": "genitourinary", "IM": "intramuscular", "MI": "myocardial infarction",
     "DM": "diabetes mellitus", "TB": "tuberculosis",

@@ -8,7 +8,11 @@ from clinical_camel.grounding.clauses import Clause, Fact
 from clinical_camel.grounding.facts import SpokenTurn, extract_clauses
 from clinical_camel.grounding.quantities import QUANTITIES
 
-WIDER = {"mother": ("parent",), "father": ("parent",), "sister": ("sibl",), "brother": ("sibl",)}
+WIDER = {
+    **{"mother": ("parent",), "father": ("parent",), "sister": ("sibl",), "brother": ("sibl",)},
+    **{"daughter": ("child", "girl", "babi"), "son": ("child", "boy", "babi")},
+    **{"wife": ("marri", "spous", "partner"), "husband": ("marri", "spous", "partner")},
+}
 REACH = 2  # turns between a fact and the words that it belongs to
 
 
@@ -39,7 +43,7 @@ class Source:
     def _add(self, clause: Clause) -> None:
         self.clauses[clause.unit].append(clause)
         if not clause.is_open:
-            self.stems[clause.unit] |= clause.stems
+            self.stems[clause.unit] |= clause.stems | clause.numbers
         for stem in clause.stems | clause.numbers:
             self.clauses_by_stem[stem].append(clause)
         for fact in clause.facts:
@@ -57,7 +61,7 @@ class Source:
         """Whether the answer of an open question has a stem or number of the sentence."""
         if clause.answer is None:
             return False
-        others = (sentence - clause.stems) & self.stems[clause.answer]
+        others = (sentence - clause.stems - clause.numbers) & self.stems[clause.answer]
         return bool(others)
 
     def names(self, relative: str) -> bool:

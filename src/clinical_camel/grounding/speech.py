@@ -8,7 +8,7 @@ _EXPRESSIONS = {
     "suddenly": "all at (?:once|1 times?)|all of a sudden|out of nowhere|out of the blue|sudden",
     "gradually": "bit by bit|little by little|slowly",
     "short of breath": "(?:cannot|can not|could not|not) catch (?:my|his|her|your) breath",
-    "not smoke": "non[ -]?smok(?:er|ers|ing)",
+    "not smoke": "non[ -]?smok(?:er|ers|ing)|(?:stopped|quitting) smoking|(?:ex|former)[ -]smoker",
     "not work": "off work",
     "mother": "mom|mum|mam|mommy|mummy",
     "father": "dad|daddy",
@@ -20,7 +20,7 @@ _EXPRESSIONS = {
     "smoke": "smokers?|tobacco",
     "alcohol": "etoh",
     "stop": "discontinued?|cease[ds]?|quit",
-    "walk": "ambulat(?:es?|ed|ing|ion|ory)",
+    "walk": "ambulat(?:es?|ed|ing|ion|ory)|gait",
     "walking": "getting around",
     "urine": "pee|peeing|waterworks",
     "stool": "poop?|poo",
@@ -31,6 +31,11 @@ _EXPRESSIONS = {
     "temperature": "temp",
     "appetite": "oral intake",
     "surgery": "operations?",
+    "leg": "lower extremit(?:y|ies)",
+    "arm": "upper extremit(?:y|ies)",
+    "emergency room": "emergency department|er|emergency(?! room| contact)",
+    "replacement": "arthroplasty",
+    "low back": "lumbar spine",
     "bilateral": "both sides",
     "physical therapy": "physio|physiotherapy",
     "mri": "mr|magnetic resonance imaging",
@@ -38,8 +43,10 @@ _EXPRESSIONS = {
     "ekg": "ecg|electrocardiogram",
     "echocardiogram": "echo",
     "primary care": "pcp|gp|family doctor",
+    "low": "lower(?= back| and mid)",
     "elevated": "too high|quite high|a bit high|a little high",
 }
+
 _NAMES = list(_EXPRESSIONS)
 _ANY = re.compile(
     rf"(?<![\w'])(?:{'|'.join(f'({pattern})' for pattern in _EXPRESSIONS.values())})(?![\w'])"

@@ -89,13 +89,16 @@ _TROUBLE = re.compile(r"trouble|difficult(?:y|ies)|problems?|loss|lack|changes?"
 _DIFFICULT = re.compile(r"difficulty|difficulties|problems?")
 _SICK = re.compile(r"(?:dark|bloody|pale|black|loose) (?:urine|stools?|sputum|skin)")
 _NO_TROUBLE = re.compile(
-    r"during|including|providing|getting|finding|regarding|following|according|concerning|being|seasons?"
+    r"during|including|providing|getting|finding|regarding|following|according|concerning|being"
+    r"|seasons?"
 )
 _MODIFIER = re.compile(  # may precede a disease, but is not part of its name
     r"severe|mild|moderate|acute|chronic|significant|intermittent|constant|sharp|dull|more|less"
     r"|increas(?:ed|ing)|worse(?:ning)?|much|new|associated|persistent|any|other|some|bad|without"
-    r"|denies|reports|endorses|having|experiencing|current|subjective|daytime|baseline|known|possible"
-    r"|healing|initial|non|suspected|recurrent|recent|prior|previous|underlying|possibly|no|his|her|the|this|treated|has"
+    r"|denies|reports|endorses|having|experiencing|current|subjective|daytime|baseline|known"
+    r"|possible"
+    r"|specific|usual|profuse|particular|further|healing|initial|non|suspected|recurrent|recent"
+    r"|prior|previous|underlying|possibly|no|his|her|the|this|treated|has"
 )
 _NO_DRUG = re.compile(r"cholesterol|histidine|ectropium|aldosterone|cocaine|\w*(?:peptide|otide)")
 # Rows of the Human Phenotype Ontology that are other words in a note, or too general to be checked

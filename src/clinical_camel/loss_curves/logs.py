@@ -82,7 +82,7 @@ def _read_csv(file: Path) -> list[Row]:
             raise ValueError(f"{file.name}: line {line}: {', '.join(empty)} is empty")
         row: Row = {"at": f"line {line}"}
         for name, cell in named.items():
-            row[name] = _parse(file.name, line, name, cell, table.decimal_comma)
+            row[name] = _parse(file.name, f"line {line}", name, cell, table.decimal_comma)
         rows.append(_require_step(file.name, row))
     return rows
 
@@ -101,14 +101,14 @@ def _normalize(column: str) -> str:
     return column.casefold().replace(" ", "_")
 
 
-def _parse(name: str, line: int, column: str, cell: str, decimal_comma: bool) -> float:
+def _parse(name: str, place: str, column: str, cell: str, decimal_comma: bool) -> float:
     percent = cell.endswith("%") and column == "fraction"
     try:
         value = parse_number(cell.rstrip("% ") if percent else cell, decimal_comma)
     except ValueError as error:
-        raise ValueError(f"{name}: line {line}: {column}: {error}") from None
+        raise ValueError(f"{name}: {place}: {column}: {error}") from None
     if column != "loss" and not math.isfinite(value) and column in ("step", "fraction", "tokens"):
-        raise ValueError(f"{name}: line {line}: {column} is {cell}, not a finite number")
+        raise ValueError(f"{name}: {place}: {column} is {cell}, not a finite number")
     return value / 100 if percent else value
 
 
@@ -129,14 +129,15 @@ def _read_json(file: Path) -> list[Row]:
         raise ValueError(f"{file.name}: no log_history; name a trainer_state.json or a CSV")
     rows = []
     for number, entry in enumerate(history, 1):
-        named = {
-            _COLUMN_OF[key]: v for k, v in entry.items() if (key := _normalize(k)) in _COLUMN_OF
-        }
-        if "loss" not in named or "step" not in named or "train_runtime" in entry:
-            continue  # an evaluation, or the summary at the end
+        if "train_runtime" in entry:
+            continue  # the summary at the end
+        columns = _name_columns(f"{file.name}: entry {number}", list(entry))
+        named = {ours: entry[column] for column, ours in columns.items()}
+        if "loss" not in named or "step" not in named:
+            continue  # an evaluation
         row: Row = {"at": f"entry {number}"}
         for name, value in named.items():
-            row[name] = _parse(file.name, number, name, str(value), False)
+            row[name] = _parse(file.name, f"entry {number}", name, str(value), False)
         rows.append(_require_step(file.name, row))
     return rows
 

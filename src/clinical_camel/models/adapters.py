@@ -67,10 +67,13 @@ def _compare_layer(key: str, tensor: Tensor, skeleton: Any) -> str:
 def read_lora_config(folder: Path, tensors: Mapping[str, Tensor]) -> LoraConfig:
     """Return PEFT's configuration of an adapter folder.
 
-    A pattern for `target_modules` becomes the layers of the file: a hostile one can take forever.
+    A pattern of layers to change or to leave out becomes the layers of the file: a hostile one can
+    take forever.
     """
     config = LoraConfig.from_pretrained(str(folder))
-    if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
+    is_pattern = isinstance(config.target_modules, str) and config.target_modules != "all-linear"
+    if is_pattern or isinstance(config.exclude_modules, str):
+        config.exclude_modules = None
         matches = (MATRIX.fullmatch(key) for key in tensors)
         config.target_modules = {match[1] for match in matches if match}
     config.inference_mode = True

@@ -28,16 +28,19 @@ BASE_RECORD = "base_model.json"  # in an adapter folder: the base that it was tr
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 INDEX = "model.safetensors.index.json"
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "n_shared_experts")
+POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 # The names of a size in config.json, and the largest value that is taken for serious.
 SIZES = {
-    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"): 1000,
+    LAYERS: 1000,
     ("hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "head_dim"): 2**20,
     ("num_attention_heads", "n_head", "n_heads", "num_key_value_heads"): 4096,
-    ("num_local_experts", "num_experts", "n_routed_experts", "n_shared_experts"): 4096,
+    EXPERTS: 4096,
     ("vocab_size",): 2**24,
-    ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"): 2**28,
+    POSITIONS: 2**28,
 }
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+OTHER_PARTS = re.compile(r"vision|visual|audio|image")  # encoders, with layers of their own
 # PEFT options that change the base, run other code, or are no matrices of the base itself.
 REFUSED = ("layer_replication", "megatron_config", "alora_invocation_tokens", "arrow_config")
 INITIAL = (True, False, None, "gaussian", "orthogonal", "eva")  # others change the base's weights
@@ -143,10 +146,11 @@ def _check_sizes(config: Mapping[str, Any]) -> Iterator[str]:
             limit = limits.get(name)
             if limit is None or value is None or isinstance(value, list):
                 continue  # a list has one value for each layer
-            if type(value) is not int or not 1 <= value <= limit:
+            least = 0 if name in EXPERTS else 1  # 0: a dense model of a family with experts
+            if type(value) is not int or not least <= value <= limit:
                 yield (
-                    f"config.json: {name} is {value!r}, not a whole number from 1 to {limit}; "
-                    f"{AGAIN}"
+                    f"config.json: {name} is {value!r}, not a whole number from {least} to "
+                    f"{limit}; {AGAIN}"
                 )
 
 
@@ -211,7 +215,8 @@ def _check_tensors(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
                     f"quantization_config; {AGAIN}"
                 )
                 break
-    numbers = (re.search(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.", name) for name in tensors)
+    texts = (name for name in tensors if not OTHER_PARTS.search(name))
+    numbers = (re.search(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.", name) for name in texts)
     layers = max((int(match[1]) + 1 for match in numbers if match), default=0)
     wanted = next((config[name] for name in LAYERS if name in config), layers)
     extra = config.get("num_nextn_predict_layers") or 0  # read by other programs only
@@ -278,6 +283,7 @@ def _check_options(config: Mapping[str, Any]) -> Iterator[str]:
             f"{ADAPTER_CONFIG}: init_lora_weights {config['init_lora_weights']!r} changes the "
             "base; convert the adapter to plain LoRA with PEFT"
         )
+    yield from _check_patterns(config)
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or rank < 1:
         yield f"{ADAPTER_CONFIG}: r is {rank!r}, not a whole number from 1"
@@ -291,8 +297,30 @@ def _check_options(config: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _check_patterns(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a rank or alpha of some layers that is no number, or a pattern that could take forever.
+
+    PEFT compares each pattern with the name of each layer. One without brackets ends soon.
+    """
+    for key, largest in (("rank_pattern", 2**16), ("alpha_pattern", 2**20)):
+        patterns = config.get(key) or {}
+        if not isinstance(patterns, dict):
+            yield f"{ADAPTER_CONFIG}: {key} is {patterns!r}, not a mapping; make it again"
+            continue
+        for name, value in patterns.items():
+            if len(name) > 200 or re.search(r"[(\[{+]|\*.*\*", name):
+                yield f"{ADAPTER_CONFIG}: {key}: {name[:60]!r} is too complex; name the layers"
+            elif type(value) not in (int, float) or not 0 < value <= largest:
+                yield f"{ADAPTER_CONFIG}: {key}: {name} has {value!r}, not 0 to {largest}"
+
+
 def _check_ranks(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    """Yield the first matrix whose rank is not that of adapter_config.json."""
+    """Yield the first matrix whose rank is not that of adapter_config.json.
+
+    Experts in one tensor (`target_parameters`) have joined matrices: `adapters` checks those.
+    """
+    if config.get("target_parameters"):
+        return
     ranks = {config.get("r"), *(config.get("rank_pattern") or {}).values()}
     for name, tensor in tensors.items():
         axis = 0 if ".lora_A." in name else 1 if ".lora_B." in name else None

@@ -109,10 +109,12 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> 
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
         device_map = {"": gpu}
+    quantization = make_quantization_config(quantize)
+    options = {"quantization_config": quantization} if quantization else {}  # None hides its own
     with explain(model, "loading the weights"):
         base, report = AutoModelForCausalLM.from_pretrained(
             str(folder),
-            quantization_config=make_quantization_config(quantize),
+            **options,
             dtype=compute_dtype(),
             device_map=device_map,
             attn_implementation=attn_implementation or None,
@@ -240,7 +242,9 @@ def require_same_shapes(skeleton: Any, folder: Path, model: str) -> None:
 
 def find_context_length(config: Any) -> int:
     """Return the number of positions of a model, in tokens; 2048 if its config has none."""
-    return int(getattr(config, "max_position_embeddings", 0) or 0) or 2048
+    text = config.get_text_config()  # of a model that also sees images
+    sizes = (getattr(text, name, None) for name in gate.POSITIONS)
+    return next((int(size) for size in sizes if size), 2048)
 
 
 def require_room(llm: LLM, max_new_tokens: int, name: str = "max_new_tokens") -> None:

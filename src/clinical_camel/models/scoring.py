@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM, accepts_position_ids
@@ -65,7 +65,9 @@ def score_pairs(
     if longest > llm.max_length:
         raise ModelError(f"a prompt of {longest} tokens is longer than {llm.max_length}")
     model = llm.activate()
-    shared, rows = plan_batches(pairs, _can_branch(model, longest))
+    can_share = _can_share_prefix(model, longest)
+    branch = can_share and _can_branch(model, longest)
+    shared, rows = plan_batches(pairs, branch, can_share)
     prefix = _compute_prefix(model, pairs[0].context[:shared]) if shared else None
     llm.counts["prefix_tokens"] += shared
     score = functools.partial(_score_batch, llm, model, prefix, shared)
@@ -77,11 +79,16 @@ def score_pairs(
         yield from (pair for pair in scores if pair[0] not in skip)
 
 
-def plan_batches(pairs: Sequence[Pair], branch: bool = True) -> tuple[int, list[Row]]:
-    """Return the number of tokens that all contexts share, and the rows after it, longest first."""
+def plan_batches(
+    pairs: Sequence[Pair], branch: bool = True, share: bool = True
+) -> tuple[int, list[Row]]:
+    """Return the number of tokens that all contexts share, and the rows after it, longest first.
+
+    Without `share` there is no common prefix; without `branch` each continuation has its row.
+    """
     contexts = [pair.context for pair in pairs]
     shared = min(count_shared_tokens(contexts), min(map(len, contexts)) - 1)
-    shared = shared if shared >= MIN_PREFIX else 0
+    shared = shared if share and shared >= MIN_PREFIX else 0
     return shared, sorted(_rows(pairs, shared, branch), key=len, reverse=True)
 
 
@@ -132,15 +139,30 @@ def _is_out_of_memory(error: Exception) -> bool:
     return raised or "can't allocate memory" in str(error)
 
 
+def _can_share_prefix(model, longest: int) -> bool:
+    """Whether keys and values are all that later tokens need from a prefix.
+
+    Not in recurrent models and hybrids (Mamba, Jamba, LFM2), whose states are no such cache, nor
+    with attention in chunks (Llama 4) shorter than the prompt.
+    """
+    text = model.config.get_text_config()
+    chunk = getattr(text, "attention_chunk_size", None)
+    layers = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    attends = layers <= {DynamicLayer, DynamicSlidingWindowLayer} and not model._is_stateful
+    return attends and not (chunk and chunk < longest)
+
+
 def _can_branch(model, longest: int) -> bool:
     """Whether several continuations can share one row, with our own mask and position ids.
 
     Not for ALiBi models (BLOOM), which derive positions from the mask; not for flash attention,
     which takes no such mask; not with a sliding window shorter than the prompt.
     """
-    window = getattr(model.config, "sliding_window", None)
+    text = model.config.get_text_config()
+    window = getattr(text, "sliding_window", None)
     return (
         accepts_position_ids(model)
+        and not getattr(text, "alibi", False)
         and model.config._attn_implementation in ("sdpa", "eager")
         and not (window and window < longest)
     )

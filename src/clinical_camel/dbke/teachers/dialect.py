@@ -16,13 +16,16 @@ from clinical_camel.dbke.teachers.errors import ApiError
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 OPTIONAL = ("temperature", "seed")
 _UNSUPPORTED = re.compile(
-    r"unsupported|not (?:be |yet |currently )?(?:support|permit|allow|recogni|accept|enabled|known"
-    r"|valid|expected|implement)|n't (?:support|recogni|accept|allow)|unrecogni[sz]ed|unknown"
-    r"|unexpected|extra[ _](?:inputs?|fields?|forbidden)|forbidden|additional propert"
-    r"|invalid (?:parameter|argument|field|option)|no longer|deprecated|\buse '?\w+'? instead"
-    r"|only the default|only (?:the value )?1\b|must be (?:omitted|unset)|must alternate"
+    r"unsupported|not (?:be |yet |currently )?(?:available|support|permit|allow|recogni|accept"
+    r"|enabled|known|valid|expected|implement)|n't (?:support|recogni|accept|allow)|unrecogni[sz]ed"
+    r"|unknown|unexpected|extra[ _](?:inputs?|fields?|forbidden)|forbidden|additional propert"
+    r"|invalid (?:parameter|argument|field|option)|no longer|deprecated"
+    r"|\buse '?\w+'? in(?:stead| place)|rather than|replaced by|disabled|\bremove\b"
+    r"|not match any of the expected"
+    r"|only the default|only (?:the value |temperature ?= ?)?1\b|must be (?:omitted|unset)"
+    r"|(?:must be|only be set to) 1(?:\.0)?(?![\w.]*\d| (?:or|to|and)\b)|must alternate"
     r"|cannot be (?:set|used|specified)|incompatible|no such|first message must"
-    r"|start with a? ?user",
+    r"|start with a? ?user|only [\w, ]+ roles are supported",
     re.IGNORECASE,
 )
 _WRONG_VALUE = re.compile(
@@ -31,7 +34,8 @@ _WRONG_VALUE = re.compile(
 )
 _ROLE = re.compile(
     r"(?:system|developer)\W+(?:role|message|prompt|instruction)|role\W+.{0,20}(?:system|developer)"
-    r"|messages\W*\[?0\]?\W*role|roles? must alternate|first message must|start with a? ?user",
+    r"|messages\W*\[?0\]?\W*role|roles? must alternate|first message must|start with a? ?user"
+    r"|only [\w, ]+ roles are supported|'(?:system|developer)' found",
     re.IGNORECASE,
 )
 

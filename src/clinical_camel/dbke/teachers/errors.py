@@ -16,6 +16,7 @@ from typing import Any
 
 from clinical_camel.dbke import injection
 
+_UNIT = re.compile(r"(?<=\d)\s*(hour|minute|min|second|sec)s?\b", re.IGNORECASE)
 CHARACTERS = 160  # longest message that is quoted
 TEMPORARY = (408, 409, 425, 429)  # and every 5xx
 _FIELDS = ("error", "message", "detail", "msg", "errors", "error_message", "title", "reason")
@@ -23,7 +24,8 @@ _HTML = re.compile(r"<html|<!doctype", re.IGNORECASE)
 _NO_KEY = re.compile(
     r"(?:api|access|auth)\W?(?:entication)?\W?(?:key|token).{0,40}"
     r"(?:not valid|invalid|incorrect|expired|missing|required|revoked)"
-    r"|(?:invalid|incorrect|missing|expired|no) (?:api|access|auth)\w*[ _-]?(?:key|token)"
+    r"|(?:invalid|incorrect|missing|expired|no|not provide an?|n't provide an?)"
+    r" (?:x-)?(?:api|access|auth)\w*[ _-]?(?:key|token)"
     r"|unauthori[sz]ed|invalid_api_key",
     re.IGNORECASE,
 )
@@ -31,7 +33,9 @@ _NO_MODEL = re.compile(
     r"(?:model|deployment)\b.{0,100}?(?:not found|(?:does not|doesn't|not) exist|not available"
     r"|not (?:been )?(?:loaded|served|supported for)|is (?:unknown|invalid|not a valid)|unknown"
     r"|pinned)"
-    r"|(?:invalid|unknown|no such|unsupported|could not find) model|no endpoints found|pinned to"
+    r"|(?:invalid|unknown|no such|unsupported|could not find|not a valid) model"
+    r"|model \S+ is not supported(?: by| on| here|\.|$)|no (?:endpoints found|allowed providers)"
+    r"|access to (?:the )?model|pinned to"
     r"|model_not_found|deploymentnotfound",
     re.IGNORECASE | re.DOTALL,
 )
@@ -40,6 +44,8 @@ _NO_MONEY = re.compile(
     r"|out of credits",
     re.IGNORECASE,
 )
+_NO_BALANCE = re.compile(r"balance is (?:too low|insufficient)|insufficient balance", re.IGNORECASE)
+_NO_ENTRY = re.compile(r"country|\bregion\b|territory|^an HTML page", re.IGNORECASE)
 _FLAGGED = re.compile(r"moderation|flagged|content[_ ](?:filter|policy)|safety", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|maximum (?:context|sequence|input)|too many tokens"
@@ -144,14 +150,20 @@ def explain_stop(status: int, error: ApiError, settings: Any, headers: Mapping[s
     """
     text, url = f"HTTP {status}: {error}", settings.base_url
     full = f"{error.message} {error.code}"
-    if status in (401, 403) and not (status == 403 and _FLAGGED.search(full)):
-        return f"the key in TEACHER_API_KEY was refused by {url} ({text})"
-    if status == 400 and _NO_KEY.search(full):
-        return f"the key in TEACHER_API_KEY was refused by {url} ({text})"
-    if status == 402 or (status == 429 and _NO_MONEY.search(full)):
+    if (
+        status == 402
+        or (status in (403, 429) and _NO_MONEY.search(full))
+        or (status == 400 and _NO_BALANCE.search(full))  # of an article, "payment" may be a word
+    ):
         return f"the account at the endpoint has no money left ({text})"
-    if status in (400, 404, 422) and _NO_MODEL.search(full):
-        return f"{url} has no model {settings.model!r} ({text})"
+    if status in (400, 403, 404, 422) and _NO_MODEL.search(full):
+        return f"{url} has no model {settings.model!r} for this key ({text})"
+    if status == 403 and _FLAGGED.search(full):
+        return ""
+    if status == 403 and _NO_ENTRY.search(full):
+        return f"{url} lets nobody in from this network; try another, or ask its owner ({text})"
+    if status in (401, 403) or (status == 400 and _NO_KEY.search(full)):
+        return f"the key in TEACHER_API_KEY was refused by {url} ({text})"
     if status in (404, 405, 410):
         remedy = "check the address" if url.rstrip("/").endswith("/v1") else "most servers want "
         remedy += "" if url.rstrip("/").endswith("/v1") else "/v1 at its end"
@@ -173,10 +185,11 @@ def read_retry_after(headers: Mapping[str, str], error: ApiError | None = None) 
     """Return for how many seconds the endpoint asks to wait; 0.0 if it does not say.
 
     Forms: seconds, `1m30s`, a date (compared with the endpoint's own clock), retry-after-ms, and
-    "try again in 7.5s" in the message. An absurd value counts as none.
+    "try again in 7.5s" or "retry after 7 seconds" in the message. An absurd value counts as none.
     """
-    text = headers.get("Retry-After", "").strip()
-    in_text = re.search(r"try again in ([\d.hms]+)", error.message) if error else None
+    text = _UNIT.sub(lambda unit: unit[1][0], headers.get("Retry-After", "").strip())
+    message = _UNIT.sub(lambda unit: unit[1][0], error.message if error else "")
+    in_text = re.search(r"(?:try again|retry) (?:in|after) ([\d.hms]+)", message, re.IGNORECASE)
     if milliseconds := headers.get("retry-after-ms", "").strip():
         text = f"{milliseconds}ms"
     for candidate in (text, in_text[1].rstrip(".") if in_text else ""):
