@@ -76,6 +76,17 @@ def test_a_difference_counts_only_if_its_interval_excludes_zero(low, high, words
     assert summary._judge(low, high) == words
 
 
+@pytest.mark.parametrize(("p_holm", "words"), [(0.27, "no difference is shown"), (0.01, "better")])
+def test_a_score_counts_as_better_only_after_the_holm_adjustment(p_holm, words):
+    scores = {"part": "whole", "rougeL": [0.6, 0.7], "n": 28, "missing": 0}
+    row = {"part": "whole", "metric": "rougeL", "model": "tuned", "n": 28, "difference": 0.1}
+    row |= {"low": 0.02, "high": 0.2, "p": 0.017, "p_holm": p_holm}
+    lines = summary._describe_overlap(
+        pd.DataFrame({"model": ["base", "tuned"], **scores}), pd.DataFrame([row]), ["base", "tuned"]
+    )
+    assert f"after the Holm adjustment {p_holm:.2g}: {words}." in "\n".join(lines)
+
+
 def test_the_notebook_ends_with_what_we_saw_and_its_links_work_from_any_folder():
     file = Path(__file__).parents[2] / "notebooks/04_note_synthesis.ipynb"
     cells = nbformat.read(file, 4).cells

@@ -10,6 +10,7 @@ from clinical_camel.note_synthesis.essentials import ESSENTIALS
 from clinical_camel.note_synthesis.faithfulness import REFERENCE, WHOLE
 from clinical_camel.note_synthesis.structure import ASSESSMENT_AND_PLAN, STATUSES, WRITTEN
 
+LEVEL = 0.05
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -55,10 +56,13 @@ def _describe_truth(
     shares = [
         f"{_percent(rows.loc[name])} for {name} (n = {rows.loc[name, 'n']})" for name in shown
     ]
-    yield (
-        "Of the sentences of a note, the check supports on average " + ", ".join(shares) + ". What "
-        f"{REFERENCE} lacks to 100 % is mostly the fault of the check."
-    )
+    text = f"Of the sentences of a note, the check supports on average {', '.join(shares)}."
+    if REFERENCE in shown and rows.loc[REFERENCE, "share"] < 1:
+        text += (
+            " A sentence of the reference note that is not supported is a false alarm of the check,"
+            " or was never said in the visit."
+        )
+    yield text
     if difference and len(models) > 1:
         points, low, high = (100 * difference[name] for name in ("difference", "low", "high"))
         yield (
@@ -93,7 +97,8 @@ def _describe_overlap(
     for row in rows.itertuples():
         yield (
             f"ROUGE-L of {row.model} minus {models[0]} (n = {row.n}): {row.difference:+.2f}"
-            f"{_interval(row.low, row.high, '.2f')}, p = {row.p:.2g}: {_judge(row.low, row.high)}."
+            f"{_interval(row.low, row.high, '.2f')}, p = {row.p:.2g}, after the Holm adjustment "
+            f"{row.p_holm:.2g}: {_judge(row.low, row.high, row.p_holm)}."
         )
     for row in summary[summary["part"] == ASSESSMENT_AND_PLAN].itertuples():
         if row.model in models and row.missing:
@@ -113,12 +118,12 @@ def _interval(low: float, high: float, form: str) -> str:
     return f" [{low:{form}}, {high:{form}}]" if low == low else ""
 
 
-def _judge(low: float, high: float) -> str:
-    """Return what an interval of a difference says.
+def _judge(low: float, high: float, p: float = 0.0) -> str:
+    """Return what a difference says: its interval, and its p if it is one of many comparisons.
 
-    >>> _judge(-0.1, 0.2), _judge(0.1, 0.2)
-    ('no difference is shown', 'better')
+    >>> _judge(-0.1, 0.2), _judge(0.1, 0.2), _judge(0.1, 0.2, p=0.27)
+    ('no difference is shown', 'better', 'no difference is shown')
     """
-    if low != low or low <= 0 <= high:
+    if low != low or low <= 0 <= high or p > LEVEL:
         return "no difference is shown"
     return "better" if low > 0 else "worse"

@@ -134,7 +134,8 @@ def push_adapter(
 
 
 def _load_tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
-    return PeftModel.from_pretrained(models.load_base(model, quantize), str(adapter)).eval()
+    """Load base and adapter after the checks of step 03; raises ModelError as `models.load`."""
+    return models.load(model, {"tuned": str(adapter)}, quantize)["tuned"].activate()
 
 
 @torch.inference_mode()

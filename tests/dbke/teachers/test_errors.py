@@ -6,7 +6,7 @@ import pytest
 from tests.support.teacher_runs import make_settings
 
 from clinical_camel.dbke.teachers import errors
-from clinical_camel.dbke.teachers.errors import ApiError, read_error, read_retry_after
+from clinical_camel.dbke.teachers.errors import ApiError, is_error, read_error, read_retry_after
 
 SHAPES = {  # server: body, message, code, field
     "OpenAI": (
@@ -68,6 +68,11 @@ SHAPES = {  # server: body, message, code, field
         ("an HTML page: 502 & more", "", ""),
     ),
     "text": (b"404 page\n not found\x1b[31m", ("404 page not found[31m", "", "")),
+    "event": (
+        b'event: error\ndata: {"error": {"message": "busy", "code": "overloaded"}}\n\n'
+        b"data: [DONE]\n",
+        ("busy", "overloaded", ""),
+    ),
     "nothing": (b"", ("", "", "")),
     "deep": (b"[" * 100_000, ("[" * 157 + "...", "", "")),
 }
@@ -150,3 +155,18 @@ def in_an_hour(seconds: float = 3600) -> str:
 )
 def test_every_form_of_retry_after_is_read_and_an_absurd_one_ignored(headers, message, seconds):
     assert read_retry_after(headers, ApiError(message)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('data: {"error": {"message": "busy"}}', True),
+        ('data: {"choices": [{"delta": {"content": "Hi"}}]}\n\ndata: {"error": "busy"}', True),
+        ('{"error": "busy"}', True),
+        ("<!DOCTYPE html><html></html>", True),
+        ('data: {"choices": [{"delta": {"content": "Hi', False),
+        ('{"choices": [', False),
+    ],
+)
+def test_an_error_is_no_damaged_reply(text, expected):
+    assert is_error(text) is expected

@@ -77,7 +77,7 @@ def read_error(body: bytes) -> ApiError:
     """
     text = body.decode(errors="replace").lstrip("\ufeff")
     try:
-        content = json.loads(text)
+        content = _load(text)
         message, code, param = _find_message(content), _find(content, "code"), ""
         param = _find(content, "param") or _find_place(content)
     except (ValueError, RecursionError):
@@ -88,10 +88,22 @@ def read_error(body: bytes) -> ApiError:
     return ApiError(shorten(message or text), shorten(code), shorten(param))
 
 
+def _load(text: str) -> Any:
+    """Load a body; of a stream of events, the first one with an error. Raises ValueError."""
+    events = re.findall(r'^data:\s*(\{.*"error".*\})\s*$', text, re.MULTILINE)
+    return json.loads(events[0] if events else text)
+
+
 def is_error(text: str) -> bool:
-    """Return whether a body is JSON or an HTML page; anything else may be a damaged reply."""
+    """Return whether a body is JSON, an event with an error, or an HTML page.
+
+    Anything else may be a damaged reply.
+
+    >>> is_error('data: {"error": "busy"}'), is_error('{"choices": [')
+    (True, False)
+    """
     try:
-        json.loads(text.lstrip("\ufeff"))
+        _load(text.lstrip("\ufeff"))
     except (ValueError, RecursionError):
         return bool(_HTML.search(text[:2000]))
     return True
