@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clinical_camel.estimate import costs, report
+from clinical_camel.estimate import report
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.estimate.work import Work
 from clinical_camel.runner.jobs import PlanError, load_jobs
@@ -39,11 +39,10 @@ def test_the_table_has_a_total_and_the_cost():
 
 
 def test_the_report_has_each_step_the_total_the_error_and_the_sources(monkeypatch, capsys):
-    measured = costs.Measured(Cost("s", "02_a", "cpu", Work(), seconds={"work": 5.0}), 10.0, 1)
-    monkeypatch.setattr(report, "iter_measured_runs", lambda: [measured])
+    monkeypatch.setattr(report, "read_measured", lambda job, cost: (10.0, 2 * 10**9))
     assert report.print_report(load_jobs("mini_camel_controls"), rate=2.0) == 0
     out = capsys.readouterr().out
-    texts = ("03_eval_fewshot  mini, 1,115,264", "on cpu\n", "base in NF4", "s 02_a, cpu", "0.50")
+    texts = ("03_eval_fewshot  mini, 1,115,264", "on cpu\n", "base in NF4", "last run", "  2.00 ")
     assert [text for text in texts if text not in out] == []
     assert "measured: the run.json files" in " ".join(out.split())
 

@@ -2,12 +2,9 @@
 
 import pandas as pd
 import pytest
-import torch
 from tests.contract import results
-from tests.support.project import Memory
-from transformers import Trainer, TrainingArguments
 
-from clinical_camel import dbke, eval_fewshot, models
+from clinical_camel import dbke, models
 from clinical_camel.core.paths import root
 from clinical_camel.estimate import work
 from clinical_camel.runner.jobs import load_job
@@ -67,28 +64,6 @@ def test_steps_and_tokens_of_training_are_those_of_the_committed_run(study):
     assert not done.unknown
 
 
-@pytest.mark.parametrize(
-    ("rows", "accumulation", "epochs", "steps"),
-    [
-        (10, 2, 2.5, 5),  # 3 batches, 2 per step: 2 steps, the second incomplete
-        (8, 2, 2.5, 3),  # 1 step per epoch
-        (1, 2, 2.5, 3),
-        (10, 2, 0.5, 1),
-        (100, 1, 1.0, 25),
-    ],
-)
-def test_steps_are_counted_as_the_trainer_counts_them(rows, accumulation, epochs, steps, tmp_path):
-    settings = {"gradient_accumulation_steps": accumulation, "num_train_epochs": epochs}
-    arguments = TrainingArguments(str(tmp_path), per_device_train_batch_size=4, **settings)
-    items = [{"x": torch.zeros(1), "labels": torch.zeros(1)}] * rows
-    trainer = Trainer(torch.nn.Linear(1, 1), arguments, train_dataset=items)
-    values = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
-    changed = {"batch_size": 4, "gradient_accumulation_steps": accumulation, "num_epochs": epochs}
-    recipe = load_settings("02_sft_qlora", **changed)
-    assert work.count_optimizer_steps(rows, recipe) == values[-1] == steps
-    assert work.count_optimizer_steps(0, recipe) == 0
-
-
 def test_dialogues_that_do_not_exist_yet_are_estimated_from_the_settings_of_01(fresh_project):
     done = work.count_training(load_settings("02_sft_qlora"), models.load_tokenizer("mini"))
     text = "dialogues: 345 rows of 324 tokens, estimated from the settings of 01_dbke"
@@ -109,47 +84,9 @@ def test_dialogues_from_the_hub_are_unknown_without_a_limit(fresh_project):
     assert not work.count_training(recipe, None).unknown
 
 
-# --------------------------------------------------------------------------------- 03: scoring
-
-
-def test_scoring_is_counted_as_the_scorer_computes_it():
-    design = load_settings(
-        "03_eval_fewshot",
-        adapters={"base": ""},
-        benchmarks=["mini_exam"],
-        question_limit=12,
-        quantize="",
-        protocols=["letter", "chat"],
-    )
-    llm = models.load("mini", {"base": ""})["base"]
-    eval_fewshot.answer_all({"base": llm}, *eval_fewshot.load_exam(design), design, Memory())
-    done = work.count_scoring(design, llm.tokenizer, llm.max_length, sample=0)
-    assert done.tokens == llm.counts["row_tokens"] + llm.counts["prefix_tokens"]
-    assert done.logit_share * done.tokens == pytest.approx(llm.counts["head_rows"])
-    assert done.rows == 12
-
-
-def test_a_sample_of_the_questions_is_close_and_marked_as_an_estimate():
-    changed = {"protocols": ["letter"], "variants": ["as_given"]}
-    design = load_settings("03_eval_fewshot", "mini_camel_controls", **changed)
-    tokenizer = models.load_tokenizer("mini")
-    complete = work.count_scoring(design, tokenizer, 4096, sample=0)
-    sampled = work.count_scoring(design, tokenizer, 4096, sample=30)
-    assert sampled.tokens == pytest.approx(complete.tokens, rel=0.1)
-    assert sampled.estimates == ("mini_exam: estimated from 29 of 312 questions",)
-    assert not complete.estimates
-
-
 def test_replies_are_generated_in_batches_of_the_token_budget():
-    done = work._count_generation([10, 30, 20], new_tokens=10, token_budget=60)
+    done = work.count_generation([10, 30, 20], new_tokens=10, token_budget=60)
     assert (done.decode_steps, done.forward_tokens, done.longest_row) == (20, 60, 40)
-
-
-def test_a_benchmark_on_the_hub_has_its_published_size():
-    changed = {"benchmarks": ["medqa_us"], "protocols": ["letter"], "num_shots": [0, 5]}
-    done = work.count_scoring(load_settings("03_eval_fewshot", **changed), None, 4096)
-    assert done.rows == 1273
-    assert done.tokens == 2 * (2 * 1273 * 245 + 5 * 245)  # two models; the exemplars once
 
 
 # ----------------------------------------------------------------------------------- 04: notes

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.support.hostile_models import (
     ADAPTER,
     MESSAGES,
@@ -22,9 +23,12 @@ from tests.support.hostile_models import (
     edit,
     header_of,
     make_adapter,
+    other_tokenizer,
+    quantization,
     renamed,
     set_first,
     shift_offsets,
+    shortened,
     split_in_two,
     swap_two_tokens,
     template,
@@ -41,6 +45,9 @@ from clinical_camel import models
 
 REMOTE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
 DEEP = "[" * 100_000 + "]" * 100_000
+NEVER_ENDS = "(([a-z._0-9]+)+)+!"
+
+NO_BITS = {f"{mark}load_in_{bits}bit": False for mark in ("", "_") for bits in (4, 8)}
 
 REFUSED_MODELS = {
     "template range": (template("{% for i in range(10**9) %}x{% endfor %}"), "Range too big"),
@@ -64,7 +71,15 @@ REFUSED_MODELS = {
     "template long": (template("{{ 'x' * 10**6 }}" + MESSAGES), "writes 10000\\d\\d charac"),
     "own architecture": (
         config(auto_map=REMOTE, architectures=["Evil"], model_type="evil"),
-        r"config.json needs remote code \(auto_map\)",
+        r"config.json needs remote code \(auto_map\).* names Evil",
+    ),
+    "own class of a known type": (
+        config(auto_map=REMOTE, architectures=["Evil"]),
+        "needs remote code .*names Evil",
+    ),
+    "no language model": (
+        config(model_type="t5", architectures=["T5Model"]),
+        "names T5Model, which is not a language model",
     ),
     "own tokenizer": (
         edit("tokenizer_config.json", tokenizer_class="Evil", auto_map=REMOTE),
@@ -91,6 +106,21 @@ REFUSED_MODELS = {
     "10**6 experts": (config(num_local_experts=10**6), "num_local_experts is"),
     "fewer layers": (config(num_hidden_layers=2), "has 2 layers, the weights have 4"),
     "more layers": (config(num_hidden_layers=6), "has 6 layers, the weights have 4"),
+    "NaN in config.json": (config(rms_norm_eps=float("nan")), "is not JSON .it has NaN"),
+    "attention code from the hub": (
+        config(attn_implementation="kernels-community/evil"),
+        "attn_implementation 'kernels-community/evil' needs remote code",
+    ),
+    "quantized without a method": (config(quantization_config={}), "names no quant_method"),
+    "quantized, a text": (config(quantization_config="evil"), "names no quant_method"),
+    "fp8 says the config, floats are there": (
+        config(quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]}),
+        "quantization_config says fp8, but all weights are ordinary",
+    ),
+    "weights that link to themselves": (
+        lambda f: ((f / WEIGHTS).unlink(), (f / WEIGHTS).symlink_to(f / WEIGHTS)),
+        "model.safetensors: is missing, there is no .safetensors",
+    ),
     "unknown activation": (config(hidden_act="evil"), "config.json: building the model failed"),
     "rope of another type": (config(rope_parameters="evil"), "config.json"),
     "weights cut": (cut(WEIGHTS, 100_000), "model.safetensors: is cut or damaged"),
@@ -111,6 +141,15 @@ REFUSED_MODELS = {
     "token beyond the embedding": (token_beyond_the_embedding, "more tokens than"),
     "tokenizer cut": (cut("tokenizer.json", 60_000), "tokenizer.json: is not JSON"),
     "tokenizer without a vocabulary": (write("tokenizer.json", "{}"), "loading the tokenizer"),
+    "tokenizer of another model": (other_tokenizer, "has 425 tokens, the model 2048 embeddings"),
+    "tokenizer that needs a package": (
+        lambda f: (
+            delete("tokenizer.json")(f),
+            write("tokenizer.model", b"\n\x0e")(f),
+            edit("tokenizer_config.json", tokenizer_class="LlamaTokenizer")(f),
+        ),
+        "loading the tokenizer needs a package that is not installed; pip install sentencepiece p",
+    ),
     "no tokenizer": (delete("tokenizer.json"), "no tokenizer: none of tokenizer.json"),
     "tokenizer_config is a list": (write("tokenizer_config.json", "[]"), "is not a mapping"),
     "config of 50 MB": (config(filler="x" * 50_000_000), "config.json: has 50000\\d+ bytes"),
@@ -194,6 +233,7 @@ ACCEPTED_MODELS = {
     "an old buffer": tensors(
         WEIGHTS, lambda t: t | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(16)}
     ),
+    "results as tuples": config(return_dict=False),
     "an image encoder": tensors(WEIGHTS, lambda t: t | {"vision.patch.weight": torch.ones(4)}),
 }
 
@@ -212,27 +252,68 @@ REFUSED_ADAPTERS = {
     "another method": (adapter(peft_type="IA3"), "peft_type is 'IA3'; only LORA"),
     "another rank": (adapter(r=8), "r is 8, but .* has rank 4"),
     "rank 10**9": (adapter(r=10**9), "lora_alpha 8 at r 1000000000|r is 1000000000"),
-    "rank 0": (adapter(r=0), "r is 0, not a whole number from 1"),
-    "alpha 10**9": (adapter(lora_alpha=10**9), "lora_alpha 1000000000 at r 4 would scale"),
-    "alpha 0": (adapter(lora_alpha=0), "lora_alpha 0 at r 4"),
-    "alpha NaN": (adapter(lora_alpha=float("nan")), "lora_alpha nan at r 4"),
+    "rank 0": (adapter(r=0), "r is 0, not a whole number above 0"),
+    "alpha 10**9": (adapter(lora_alpha=10**9), "lora_alpha is 1000000000, not a number"),
+    "alpha 10**5": (
+        adapter(lora_alpha=10**5),
+        "at r 4 would scale the update of .*q_proj by 25000",
+    ),
+    "alpha 0": (adapter(lora_alpha=0), "lora_alpha is 0, not a number above 0"),
+    "alpha NaN": (adapter(lora_alpha=float("nan")), "adapter_config.json: is not JSON .it has NaN"),
     "rank pattern is a text": (adapter(rank_pattern="evil"), "rank_pattern is 'evil', not a mapp"),
     "rank pattern that takes forever": (
-        adapter(rank_pattern={"(([a-z._0-9]+)+)+!": 4}),
+        adapter(rank_pattern={NEVER_ENDS: 4}),
         "rank_pattern: .* is too complex",
     ),
     "alpha pattern that takes forever": (
-        adapter(alpha_pattern={"(([a-z._0-9]+)+)+!": 4}),
+        adapter(alpha_pattern={NEVER_ENDS: 4}),
         "alpha_pattern: .* is too complex",
+    ),
+    "alternatives that take forever": (
+        adapter(rank_pattern={"(.|.)" * 35 + "!": 4}),
+        "rank_pattern: .* is too complex",
+    ),
+    "optional parts that take forever": (
+        adapter(alpha_pattern={".?" * 60 + "!": 4}),
+        "alpha_pattern: .* is too complex",
+    ),
+    "layers that take forever": (
+        adapter(layers_to_transform=[0], layers_pattern=NEVER_ENDS),
+        "layers_pattern: .* is too complex",
+    ),
+    "saved modules that take forever": (
+        adapter(modules_to_save=[NEVER_ENDS]),
+        "modules_to_save: .* is too complex",
+    ),
+    "pattern of no language": (
+        adapter(rank_pattern={"*q_proj": 4}),
+        r"rank_pattern: '\*q_proj' is not a pattern .nothing to repeat",
+    ),
+    "rank pattern that fits no layer": (
+        adapter(rank_pattern={"q_projj": 8}),
+        "rank_pattern: q_projj fits no layer of the adapter; delete it",
+    ),
+    "alpha pattern that fits no layer": (
+        adapter(alpha_pattern={"layers.9.*": 8}),
+        r"alpha_pattern: layers.9.\* fits no layer",
+    ),
+    "rank pattern against the matrices": (
+        adapter(rank_pattern={"q_proj": 8}),
+        r"r is 8, but \S+q_proj.lora_A.weight has rank 4",
+    ),
+    "rank of a layer is no whole number": (
+        adapter(rank_pattern={"q_proj": 4.5}),
+        "rank_pattern: q_proj is 4.5, not a whole number above 0",
     ),
     "alpha 0 for all layers": (
         adapter(alpha_pattern={"q_proj": 0, "v_proj": 0}),
-        "alpha_pattern: q_proj has 0",
+        "alpha_pattern: q_proj is 0",
     ),
-    "alpha 10**9 for a layer": (
-        adapter(alpha_pattern={"v_proj": 10**9}),
-        "alpha_pattern: v_proj has 1000000000",
+    "alpha 10**5 for a layer": (
+        adapter(alpha_pattern={"v_proj": 10**5}),
+        "lora_alpha 100000 at r 4 would scale the update of .*v_proj by 25000",
     ),
+    "biases of the base": (adapter(bias="all"), "bias is not supported"),
     "fewer layers": (adapter(target_modules=["q_proj"]), "v_proj.* does not describe"),
     "more layers": (adapter(target_modules=["q_proj", "v_proj", "o_proj"]), "lacks .*o_proj"),
     "layers of no model": (adapter(target_modules=["evil"]), "building the adapter failed"),
@@ -262,7 +343,7 @@ REFUSED_ADAPTERS = {
     "only A": (tensors(ADAPTER, without("lora_B")), "has no LoRA matrix .*changes nothing"),
     "B of zeros": (
         tensors(ADAPTER, lambda t: {k: v * ("lora_A" in k) for k, v in t.items()}),
-        "every lora_B is zero: it changes nothing",
+        "every lora_B is zero: it learned nothing; train again with a higher",
     ),
     "other names": (tensors(ADAPTER, renamed("q_proj", "qq_proj")), "this one has no .*qq_proj"),
     "integers": (tensors(ADAPTER, to(torch.int8)), "numbers of type I8"),
@@ -270,19 +351,39 @@ REFUSED_ADAPTERS = {
         tensors(
             ADAPTER, lambda t: t | {"base_model.model.model.embed_tokens.weight": torch.ones(1)}
         ),
-        "does not describe",
+        "does not describe: it would replace the base's; save it with save_embedding_layers=False",
     ),
 }
 
 ACCEPTED_ADAPTERS = {
+    "the rank of a layer": adapter(
+        r=8,
+        lora_alpha=16,
+        rank_pattern={r".*\.(q|v)_proj": 4},
+        alpha_pattern={r"layers\.[0-9]+\.self_attn.*": 8},
+    ),
+    "a head of its own that equals the base's": lambda f: (
+        adapter(modules_to_save=["lm_head"])(f),
+        tensors(
+            ADAPTER,
+            lambda t: (
+                t
+                | {
+                    "base_model.model.lm_head.weight": load_file(
+                        Path(models.locate("mini")) / WEIGHTS
+                    )["model.embed_tokens.weight"]
+                }
+            ),
+        )(f),
+    ),
     "moved base": adapter(base_model_name_or_path="/elsewhere/of/mini"),
     "base not recorded": adapter(base_model_name_or_path=None),
     "code that PEFT does not run": adapter(
         auto_mapping={"base_model_class": "system", "parent_library": "os"}
     ),
     "an option of a later PEFT": adapter(option_of_2030=1),
-    "an exclusion that takes forever": adapter(exclude_modules="(([a-z._0-9]+)+)+!"),
-    "a pattern that takes forever": adapter(target_modules="(([a-z._0-9]+)+)+!|.*[qv]_proj"),
+    "an exclusion that takes forever": adapter(exclude_modules=NEVER_ENDS),
+    "a pattern that takes forever": adapter(target_modules=f"{NEVER_ENDS}|.*[qv]_proj"),
 }
 
 
@@ -324,6 +425,65 @@ def test_a_damaged_model_is_refused_in_our_words(name, copies):
         models.load("base", {"base": ""})
 
 
+STORED = {  # a model that is stored quantized: how, the damage, quantize, the message
+    "again": ("nf4", config(), "nf4", 'quantize: nf4, but base is stored quantized .*; write ""'),
+    "8 bits in 4": ("int8", config(), "nf4", "quantize: nf4, but base is stored quantized"),
+    "unknown method": (
+        "nf4",
+        quantization(quant_method="evil", **NO_BITS),
+        "",
+        "cannot read quant",
+    ),
+    "no number type": (
+        "nf4",
+        quantization(bnb_4bit_compute_dtype="load"),
+        "",
+        "compute_dtype must",
+    ),
+    "other number of bits": (
+        "nf4",
+        quantization(**NO_BITS | {"load_in_8bit": True}),
+        "",
+        "q_proj: its scales do not fit its weights",
+    ),
+    "pattern that takes forever": (
+        "nf4",
+        quantization(llm_int8_skip_modules=[NEVER_ENDS]),
+        "",
+        "quantization_config: llm_int8_skip_modules: .* is too complex",
+    ),
+    "NaN": ("int8", quantization(llm_int8_threshold=float("nan")), "", "it has NaN"),
+    "scales of 4 bits cut": ("nf4", tensors(WEIGHTS, shortened("q_proj.weight.absmax")), "", "fit"),
+    "scales of 8 bits cut": ("int8", tensors(WEIGHTS, shortened("q_proj.SCB")), "", "do not fit"),
+    "scales lost": ("nf4", tensors(WEIGHTS, without("layers.1.mlp.up_proj.weight.absmax")), "", ""),
+    "a package that is not installed": (
+        "nf4",
+        quantization(quant_method="compressed-tensors", **NO_BITS),
+        "",
+        "needs a package that is not installed; pip install compressed-tensors",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """The shipped base, stored in 4 bits and in 8 bits."""
+    folder = tmp_path_factory.mktemp("stored")
+    for kind in ("nf4", "int8"):
+        shutil.copytree(models.locate("mini"), folder / kind)
+        models.load_base("mini", kind).save_pretrained(folder / kind)
+    return folder
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_quantization_that_cannot_be_used_is_refused_in_our_words(name, stored, project):
+    kind, damage, quantize, message = STORED[name]
+    shutil.copytree(stored / kind, project.root / "base")
+    damage(project.root / "base")
+    with pytest.raises(models.ModelError, match=message):
+        models.load("base", {"base": ""}, quantize)
+
+
 @pytest.mark.parametrize("name", ACCEPTED_MODELS)
 def test_what_does_not_concern_the_model_changes_no_text(name, copies, expected):
     ACCEPTED_MODELS[name](copies[0])
@@ -351,8 +511,9 @@ def tuned_text(sources, tmp_path_factory):
 @pytest.mark.parametrize("name", ACCEPTED_ADAPTERS)
 def test_what_does_not_concern_the_adapter_changes_no_text(name, copies, tuned_text, expected):
     ACCEPTED_ADAPTERS[name](copies[1])
-    text = write_text(models.load("mini", {"tuned": "adapter"})["tuned"])
-    assert text == tuned_text != expected
+    llms = models.load("mini", {"tuned": "adapter", "base": ""})
+    assert write_text(llms["tuned"]) == tuned_text != expected
+    assert write_text(llms["base"]) == expected
 
 
 @pytest.mark.parametrize(

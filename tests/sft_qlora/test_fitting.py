@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 from tests.support.toy_training import BASES, toy_recipe
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.sft_qlora import fitting
@@ -24,12 +24,15 @@ def base():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"lora_targets": ["q_projj"]}, "lora_targets: mini has no layer q_projj; its layers are "),
-        ({"lora_targets": ["q_proj", "nosuch"]}, "mini has no layer nosuch; .* o_proj, q_proj"),
-        ({"lora_targets": ["proj"]}, "mini has no layer proj"),  # a part of a name is no name
-        ({"lora_targets": ["norm"]}, "mini has no layer norm"),  # no matrix
-        ({"max_length": 16384}, "max_length: 16384 tokens are more than the 4096 positions of min"),
-        ({"gradient_checkpointing_layers": 5}, "5 layers are more than the 4 of mini; write -1"),
+        ({"lora_targets": ["q_projj"]}, "lora_targets: the base .* no layer q_projj; its layers "),
+        ({"lora_targets": ["q_proj", "nosuch"]}, "has no layer nosuch; .* o_proj, q_proj"),
+        ({"lora_targets": ["proj"]}, "has no layer proj"),  # a part of a name is no name
+        ({"lora_targets": ["norm"]}, "has no layer norm"),  # no matrix
+        (
+            {"max_length": 16384},
+            "max_length: 16384 is more than the 4096 tokens that mini can",
+        ),
+        ({"gradient_checkpointing_layers": 5}, "5 is more than the 4 layers of mini; write -1"),
         ({"lora_rank": 385}, "lora_rank: 385 is more than the rank 128 of the largest target"),
         ({"lora_rank": 1, "lora_alpha": 101}, "scale the update by 101, .*; write at most 100"),
         ({"attn_implementation": "flash_attention_2"}, "flash_attention_2 needs an NVIDIA GPU"),
@@ -64,15 +67,25 @@ def test_a_base_of_every_family_names_its_layers(name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "rows", "steps"),
+    ("rows", "accumulation", "epochs", "steps"),
     [
-        ({"num_epochs": 2.0, "batch_size": 2}, 12, 12),
-        ({"num_epochs": 1.0, "batch_size": 4}, 13, 4),
-        ({"num_epochs": 0.5, "batch_size": 1, "gradient_accumulation_steps": 4}, 10, 2),
+        (10, 2, 2.5, 5),  # 3 batches, 2 per step: 2 steps, the second incomplete
+        (8, 2, 2.5, 3),  # 1 step per epoch
+        (1, 2, 2.5, 3),
+        (10, 2, 0.5, 1),
+        (100, 1, 1.0, 25),
     ],
 )
-def test_steps_are_counted_as_the_trainer_does(changes, rows, steps):
-    assert fitting.count_steps(toy_recipe(**changes), rows) == steps
+def test_steps_are_counted_as_the_trainer_counts_them(rows, accumulation, epochs, steps, tmp_path):
+    settings = {"gradient_accumulation_steps": accumulation, "num_train_epochs": epochs}
+    arguments = TrainingArguments(str(tmp_path), per_device_train_batch_size=4, **settings)
+    items = [{"x": torch.zeros(1), "labels": torch.zeros(1)}] * rows
+    trainer = Trainer(torch.nn.Linear(1, 1), arguments, train_dataset=items)
+    values = trainer.set_initial_training_values(arguments, trainer.get_train_dataloader())
+    changed = {"batch_size": 4, "gradient_accumulation_steps": accumulation, "num_epochs": epochs}
+    recipe = change_recipe(**changed)
+    assert sft_qlora.count_steps(recipe, rows) == values[-1] == steps
+    assert sft_qlora.count_steps(recipe, 0) == 0
 
 
 @pytest.mark.parametrize(

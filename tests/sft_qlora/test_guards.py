@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.support.hostile_models import tensors
 from tests.support.toy_training import toy_recipe
 
 from clinical_camel import models, sft_qlora
@@ -61,18 +61,21 @@ def test_a_training_stopped_early_does_not_count_as_finished(
         train(models.load_base("mini"), tokenizer, four_rows, tmp_path)
 
 
-def test_an_adapter_that_learned_nothing_is_rejected(tokenizer, four_rows, tmp_path):
-    recipe = SHORT.model_copy(update={"learning_rate": 0.0})  # the settings reject 0
-    with pytest.raises(sft_qlora.TrainingError, match="all lora_B are still zero"):
-        train(models.load_base("mini"), tokenizer, four_rows, tmp_path, recipe)
-
-
-def test_an_adapter_with_a_nan_is_rejected(tuned):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(0.0, "every lora_B is zero: it learned nothing"), (torch.nan, "contains NaN or infinity")],
+)
+def test_an_adapter_that_learned_nothing_or_is_broken_is_not_a_result(
+    value, message, tuned, tokenizer, tmp_path
+):
     model = copy.deepcopy(tuned)
-    guards.require_learned(model)
-    next(p for n, p in model.named_parameters() if "lora_A" in n).data[0, 0] = torch.nan
-    with pytest.raises(sft_qlora.TrainingError, match="lora_A.*: NaN or infinity"):
-        guards.require_learned(model)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.fill_(value)
+    (tmp_path / "checkpoints-a").mkdir()
+    with pytest.raises(models.ModelError, match=message):
+        sft_qlora.save_adapter(model, tokenizer, tmp_path / "adapter", "mini")
+    assert (tmp_path / "checkpoints-a").is_dir()
 
 
 def change_one(matrices):
@@ -94,7 +97,7 @@ def test_an_adapter_file_that_differs_from_the_trained_adapter_is_rejected(
     tuned.save_pretrained(tmp_path, save_embedding_layers=False)
     file = tmp_path / "adapter_model.safetensors"
     guards.require_saved(tuned, file)
-    save_file(change(load_file(file)), file)
+    tensors(file.name, change)(tmp_path)
     with pytest.raises(sft_qlora.TrainingError, match=message):
         guards.require_saved(tuned, file)
     file.write_bytes(file.read_bytes()[:10])

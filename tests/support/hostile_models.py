@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from tests.support.toy_tokenizers import write_tokenizer
 from transformers import AutoModelForCausalLM
 
 WEIGHTS, ADAPTER = "model.safetensors", "adapter_model.safetensors"
@@ -45,6 +46,16 @@ def config(**changes: Any) -> Damage:
 
 def adapter(**changes: Any) -> Damage:
     return edit("adapter_config.json", **changes)
+
+
+def quantization(**changes: Any) -> Damage:
+    """Change values of the quantization_config in config.json."""
+
+    def damage(folder: Path) -> None:
+        stored = json.loads((folder / "config.json").read_text())["quantization_config"]
+        config(quantization_config=stored | changes)(folder)
+
+    return damage
 
 
 def delete(name: str) -> Damage:
@@ -88,6 +99,10 @@ def to(dtype: torch.dtype) -> Callable:
 
 def without(part: str) -> Callable:
     return lambda parts: {key: value for key, value in parts.items() if part not in key}
+
+
+def shortened(part: str) -> Callable:
+    return lambda parts: {k: v[:5] if k.endswith(part) else v for k, v in parts.items()}
 
 
 def renamed(old: str, new: str) -> Callable:
@@ -137,6 +152,12 @@ def token_beyond_the_embedding(folder: Path) -> None:
     last = dict(content["added_tokens"][-1], id=2048, content="<evil>")
     content["added_tokens"].append(last)
     (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def other_tokenizer(folder: Path) -> None:
+    """Bring the small tokenizer of another family."""
+    write_tokenizer("llama", folder / "other")
+    (folder / "other" / "tokenizer.json").replace(folder / "tokenizer.json")
 
 
 def swap_two_tokens(folder: Path) -> None:

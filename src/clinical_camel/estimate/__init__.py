@@ -2,9 +2,10 @@
 
     shapes   a base model without its weights, counted on torch's meta device
     work     rows, tokens and steps, from the settings and the files on disk
+    exams    the same for step 03
     memory   bytes by part, for training, scoring and generation
     speed    throughput of each machine, every number with its source
-    costs    all of these for one step, and the same for committed runs
+    costs    all of these for one step, and what its last run needed
     report   what `plan` prints
     doctor   whether this machine can run a study
 

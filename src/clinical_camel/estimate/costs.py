@@ -1,13 +1,13 @@
-"""Work, memory, disk and time of one step, and the same for committed runs."""
+"""Work, memory, disk and time of one step, and what its last run needed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
-from clinical_camel.estimate import memory, speed, work
+from clinical_camel.estimate import exams, memory, speed, work
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.work import Work
@@ -104,7 +104,7 @@ def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
     else:
         count, evaluations = work.count_notes, 1
         if isinstance(settings, eval_fewshot.Design):
-            count, estimate_memory = work.count_scoring, memory.estimate_scoring
+            count, estimate_memory = exams.count_scoring, memory.estimate_scoring
             evaluations = len(settings.num_shots) * len(settings.protocols)
         tokenizer = work.load_local_tokenizer(settings.model, settings.chat_template)
         done = count(settings, tokenizer, base.context)
@@ -199,53 +199,18 @@ def estimate_study(jobs: list[Job], **options: Any) -> list[Cost]:
     return costs
 
 
-# ---------------------------------------------------------------------------- committed runs
+def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
+    """Return seconds and peak memory (bytes) of the last run of a step.
 
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A committed run: its time and memory, and the estimate for its settings and machine."""
-
-    cost: Cost
-    seconds: float
-    memory: int
-
-    @property
-    def estimated_seconds(self) -> float:
-        return sum(self.cost.seconds.values())
-
-    @property
-    def seconds_ratio(self) -> float:
-        return self.estimated_seconds / self.seconds
-
-    @property
-    def memory_ratio(self) -> float:
-        return sum(self.cost.memory.values()) / self.memory
-
-
-def iter_measured_runs() -> Iterator[Measured]:
-    """Yield every complete run under outputs/ whose settings are valid and whose inputs are here.
-
-    A resumed run that found all its answers in the journal measured only its end; it is left out.
+    None unless it had these settings, on such a machine. A resumed run that found all its answers
+    in the journal measured only its end: None, too.
     """
-    for file in sorted((root() / "outputs").glob("*/*/run.json")):
-        record, (study, step) = read_json(file), file.parts[-3:-1]
-        if record.get("status") != "complete" or study == "scratch" or step[0] == ".":
-            continue
-        machine = _find_machine(record["device"])
-        computed = record.get("notes", {}).get("computed")  # counts by model
-        if not machine or (computed and not any(computed.values())):
-            continue
-        try:
-            cost = estimate_step(Job(study, step, record["params"]), machine)
-        except (ValueError, OSError):
-            continue  # other settings today, or its data or base model is not on this machine
-        if not cost.work.unknown:
-            megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
-            yield Measured(cost, record["seconds"], megabytes * 2**20)
-
-
-def _find_machine(device: Mapping[str, Any]) -> str:
-    if not device.get("gpu"):
-        return "cpu"
-    return next((name for name in MACHINES if name in device["gpu"][0].lower()), "")
+    record = read_json(root() / "outputs" / job.study / job.step / "run.json")
+    if record.get("status") != "complete" or record.get("params") != job.params:
+        return None
+    machine = (record["device"].get("gpu") or ["cpu"])[0].lower()
+    computed = record.get("notes", {}).get("computed")  # counts by model
+    if cost.machine not in machine or (computed and not any(computed.values())):
+        return None
+    megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
+    return record["seconds"], megabytes * 2**20

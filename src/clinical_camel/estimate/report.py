@@ -1,10 +1,10 @@
-"""What `plan` prints: every step by part, the total, and the error of such estimates so far."""
+"""What `plan` prints: every step by part, the total, and the error of the estimates."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from clinical_camel.core.values import nearest
-from clinical_camel.estimate.costs import Cost, Measured, estimate_study, iter_measured_runs
+from clinical_camel.estimate.costs import Cost, estimate_study, read_measured
 from clinical_camel.estimate.speed import GB, MACHINES
 from clinical_camel.runner.jobs import Job, PlanError
 
@@ -30,7 +30,8 @@ def print_report(
     for cost in costs:
         print("\n".join(format_step(cost)), end="\n\n")
     print("\n".join(format_total(costs, rate)), end="\n\n")
-    print("\n".join(format_errors(list(iter_measured_runs()))), end="\n\n")
+    runs = [(cost, read_measured(job, cost)) for job, cost in zip(jobs, costs, strict=True)]
+    print("\n".join(format_errors([run for run in runs if run[1]])), end="\n\n")
     print("\n".join(format_sources(costs, tokens_per_second)), flush=True)
     return int(any(map(exceeds_memory, costs)))
 
@@ -112,16 +113,16 @@ def format_total(costs: Sequence[Cost], rate: float) -> list[str]:
     return _format_table([*rows, format_row("total", costs, "", "")])
 
 
-def format_errors(runs: Sequence[Measured]) -> list[str]:
-    """Return a table of committed runs: measured, estimated, and the ratio of the two."""
+def format_errors(runs: Sequence[tuple[Cost, tuple[float, int]]]) -> list[str]:
+    """Return a table of the steps that have run: measured, estimated, and the ratio of the two."""
     if not runs:
-        return ["Error of these estimates: unknown, as the inputs of no committed run are here."]
-    rows = [("committed run", "seconds", "estimated", "ratio", "memory GB", "estimated", "ratio")]
-    for run in runs:
-        seconds = (f"{run.seconds:.0f}", f"{run.estimated_seconds:.0f}", f"{run.seconds_ratio:.2f}")
-        estimated = _format_gb(sum(run.cost.memory.values()))
-        memory = (_format_gb(run.memory), estimated, f"{run.memory_ratio:.2f}")
-        rows.append((f"{run.cost.study} {run.cost.step}, {run.cost.machine}", *seconds, *memory))
+        return ["Error of these estimates: unknown until the study has run on such a machine."]
+    rows = [("last run", "seconds", "estimated", "ratio", "memory GB", "estimated", "ratio")]
+    for cost, (seconds, memory) in runs:
+        time, size = sum(cost.seconds.values()), sum(cost.memory.values())
+        times = (f"{seconds:.0f}", f"{time:.0f}", f"{time / seconds:.2f}")
+        sizes = (_format_gb(memory), _format_gb(size), f"{size / memory:.2f}")
+        rows.append((cost.step, *times, *sizes))
     return ["Error of these estimates (ratio: estimated / measured):", *_format_table(rows)]
 
 

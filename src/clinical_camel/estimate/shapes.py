@@ -17,49 +17,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from clinical_camel import models, sft_qlora
+from clinical_camel.models import gate
 from clinical_camel.runner.jobs import PlanError
 
 PROBE = 256  # tokens for which saved activations are counted; they grow linearly
 
 
-def _llama(hidden: int, inner: int, layers: int, heads: int, **other: Any) -> dict[str, Any]:
-    shape = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
-    shape |= {"num_attention_heads": heads, "num_key_value_heads": heads, "vocab_size": 32000}
-    shape |= {"model_type": "llama", "tie_word_embeddings": False}
-    return shape | {"max_position_embeddings": 4096} | other
-
-
 # From each model's public config.json; tests/estimate/test_shapes.py has the published totals.
-_7B, _13B = _llama(4096, 11008, 32, 32), _llama(5120, 13824, 40, 40)
-_8B = _llama(4096, 14336, 32, 32, num_key_value_heads=8, vocab_size=128256)
-_OLD = {"max_position_embeddings": 2048}
-_TINY = _llama(2048, 5632, 22, 32, num_key_value_heads=4) | _OLD
-_QWEN2 = {"model_type": "qwen2", "num_key_value_heads": 4, "vocab_size": 152064}
-_QWEN3 = {"model_type": "qwen3", "num_key_value_heads": 8, "vocab_size": 151936, "head_dim": 128}
-_BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
-SHAPES: dict[str, dict[str, Any]] = {
-    "huggyllama/llama-7b": _7B | _OLD,
-    "huggyllama/llama-13b": _13B | _OLD,
-    "meta-llama/Llama-2-7b-hf": _7B,
-    "meta-llama/Llama-2-7b-chat-hf": _7B,
-    "meta-llama/Llama-2-13b-hf": _13B,
-    "meta-llama/Llama-2-13b-chat-hf": _13B,
-    "meta-llama/Llama-2-70b-hf": _llama(8192, 28672, 80, 64, num_key_value_heads=8),
-    "meta-llama/Llama-2-70b-chat-hf": _llama(8192, 28672, 80, 64, num_key_value_heads=8),
-    "meta-llama/Meta-Llama-3-8B": _8B | {"max_position_embeddings": 8192},
-    "meta-llama/Meta-Llama-3-8B-Instruct": _8B | {"max_position_embeddings": 8192},
-    "meta-llama/Llama-3.1-8B": _8B | {"max_position_embeddings": 131072},
-    "meta-llama/Llama-3.1-8B-Instruct": _8B | {"max_position_embeddings": 131072},
-    "bigscience/bloom-7b1": _BLOOM | {"vocab_size": 250880},
-    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": _TINY,
-    "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T": _TINY,
-    "Qwen/Qwen2.5-7B": _llama(3584, 18944, 28, 28) | _QWEN2 | {"max_position_embeddings": 131072},
-    "Qwen/Qwen2.5-7B-Instruct": _llama(3584, 18944, 28, 28)
-    | _QWEN2
-    | {"max_position_embeddings": 32768},
-    "Qwen/Qwen3-8B": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 40960},
-    "Qwen/Qwen3-8B-Base": _llama(4096, 12288, 36, 32) | _QWEN3 | {"max_position_embeddings": 32768},
-}
+SHAPES: dict[str, dict[str, Any]] = json.loads(
+    Path(__file__).with_name("shapes.json").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # by identity: a configuration has no hash
@@ -92,7 +59,7 @@ class Base:
     @property
     def context(self) -> int:
         """Context length in tokens, as `models.load` computes it."""
-        return int(getattr(self.config, "max_position_embeddings", 0) or 2048)
+        return models.find_context_length(self.config)
 
     @property
     def cache_values(self) -> int:
@@ -122,9 +89,9 @@ def _load_config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
     if config_file and not file.is_file():
         raise PlanError(f"--config: no file {config_file}; name a model's config.json")
     if file.is_file():
-        values = json.loads(file.read_text(encoding="utf-8"))
         where = f"--config {config_file}" if config_file else f"model: {model}"
-        return _make_config(values, where), config_file or "config.json"
+        gate.require_no_problem(gate.check_config(file), where)
+        return _make_config(gate.read_config(file), where), config_file or "config.json"
     if model in SHAPES:
         return _make_config(SHAPES[model], model), "table of shapes"
     raise PlanError(
@@ -153,15 +120,8 @@ def _add_lora(skeleton: Any, rank: int, targets: Sequence[str]) -> Any:
         with torch.device("meta"):
             return get_peft_model(skeleton, lora, autocast_adapter_dtype=False)
     except ValueError as error:
-        names = {
-            name.rpartition(".")[2]
-            for name, module in skeleton.named_modules()
-            if isinstance(module, torch.nn.Linear)
-        }
-        raise PlanError(
-            f"lora_targets: {', '.join(targets)}: this base model has no such layers; "
-            f"write [all-linear] or some of {', '.join(sorted(names))}"
-        ) from error
+        problems = sft_qlora.check_targets(targets, rank, skeleton)
+        raise PlanError(next(problems, str(error))) from error
 
 
 @functools.cache

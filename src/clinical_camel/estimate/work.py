@@ -1,4 +1,4 @@
-"""Rows, tokens and steps of one step, counted before it runs.
+"""Rows, tokens and steps of one step, counted before it runs; `exams` counts those of step 03.
 
 Files on disk are counted with the functions that the step itself calls; large sets are sampled.
 Files that another step has yet to write are estimated from its settings. Data on the hub is unknown
@@ -8,24 +8,22 @@ unless a setting limits it.
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datasets import Dataset, disable_progress_bars
 from trl import pack_dataset
 
-from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis, sft_qlora
+from clinical_camel import data, dbke, models, note_synthesis, sft_qlora
 from clinical_camel.core.paths import root
-from clinical_camel.data import Article, Consultation, Question, registry
+from clinical_camel.data import Article, Consultation, registry
 from clinical_camel.runner.jobs import find_producer, load_job
+from clinical_camel.runner.state import find_state
 
-ROWS, QUESTIONS = 1000, 40  # of each source that are tokenized; the others are extrapolated
+ROWS = 1000  # of each source that are tokenized; the others are extrapolated
 CHARACTERS = 4  # per token, without a tokenizer
 EXCHANGE, EXAM = 54, 135  # tokens of an exchange, of an exam dialogue: measured, mini_camel 01
-# Tokens of a question without exemplars: characters of the public sets, 3.6 per token.
-QUESTION = {"medqa_us": 245, "medmcqa": 62, "pubmedqa": 480, "pubmedqa_test": 480}
-QUESTION |= {"mmlu_medical": 130, "": 250}
 NO_TOKENIZER = f"tokens estimated as characters / {CHARACTERS}: no tokenizer on this machine"
 
 
@@ -70,6 +68,11 @@ def is_local(spec: str) -> bool:
     """Return whether the rows of a spec can be read without a network and without another step."""
     place = spec.rpartition("@")[2]
     if "/" in place or place.endswith((".jsonl", ".jsonl.gz")):
+        study, step = find_producer(place) or ("", "")
+        if (root() / f"params/{study}/{step}.yaml").is_file():
+            # a file changed or damaged since is written anew by the next run
+            is_stale = find_state(load_job(study, step)).status == "stale"
+            return (root() / place).is_file() and not is_stale
         return (root() / place).is_file()
     return bool(registry.find_source(place).shipped)
 
@@ -84,7 +87,7 @@ def load_local_tokenizer(model: str, chat_template: str) -> Any:
     return tokenizer
 
 
-def _sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
+def sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
     """Return about `count` evenly spaced rows, or all for 0."""
     return rows[:: max(1, math.ceil(len(rows) / count))] if count else rows
 
@@ -92,6 +95,22 @@ def _sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
 def _stretch(values: Sequence[int], count: int) -> list[int]:
     """Return `count` values with the distribution of a sample; [] for an empty sample."""
     return [values[i * len(values) // count] for i in range(count)] if values else []
+
+
+def count_generation(
+    prompts: Sequence[int], new_tokens: int, token_budget: int, scale: float = 1
+) -> Work:
+    """Count replies of at most `new_tokens` to prompts of these lengths, longest prompts first.
+
+    A batch has as many rows as the token budget allows. `scale`: prompts for each length.
+    """
+    ordered = [n for n in sorted(prompts, reverse=True) for _ in range(max(1, round(scale)))]
+    batches = start = 0
+    while start < len(ordered):
+        start += max(1, token_budget // (new_tokens + ordered[start]))
+        batches += 1
+    longest = max(ordered, default=0) + new_tokens
+    return Work(forward_tokens=sum(ordered), decode_steps=batches * new_tokens, longest_row=longest)
 
 
 # ------------------------------------------------------------------------------- 01: dialogues
@@ -105,7 +124,7 @@ def count_dialogues(settings: dbke.Synthesis, sample: int = ROWS) -> Work:
     count = len(requests) + sum(filter(None, not_local.values()))
     if not isinstance(teacher, dbke.LanguageModel):
         return Work(rows=count, unknown=tuple(unknown))
-    sampled = _sample_evenly(requests, sample)
+    sampled = sample_evenly(requests, sample)
     messages = (dbke.build_messages(request, support=settings.support) for request in sampled)
     lengths = [sum(len(m["content"]) for m in dialogue) // CHARACTERS for dialogue in messages]
     prompts = _stretch(lengths, len(requests))
@@ -117,7 +136,7 @@ def count_dialogues(settings: dbke.Synthesis, sample: int = ROWS) -> Work:
     ]
     if isinstance(teacher, dbke.Local):
         estimates.append(f"upper bound: every reply has {teacher.max_new_tokens} tokens")
-        work = _count_generation(prompts, teacher.max_new_tokens, teacher.token_budget)
+        work = count_generation(prompts, teacher.max_new_tokens, teacher.token_budget)
     else:
         reply = settings.exchanges_per_dialogue * EXCHANGE
         estimates.append(f"every reply has {reply} tokens, as in the embedded study")
@@ -179,7 +198,7 @@ def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS)
         ids = [[0] * n for n in lengths[:training_rows]]
         packed = pack_dataset(Dataset.from_dict({"input_ids": ids}), recipe.max_length, "bfd")
         training_rows, longest = len(packed), recipe.max_length
-    steps = count_optimizer_steps(training_rows, recipe)
+    steps = sft_qlora.count_steps(recipe, training_rows)
     validations = steps // recipe.save_steps if validation_rows else 0
     return Work(
         training_tokens=tokens * recipe.num_epochs,
@@ -193,20 +212,12 @@ def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS)
     )
 
 
-def count_optimizer_steps(rows: int, recipe: sft_qlora.Recipe) -> int:
-    """Return the optimizer steps, as transformers' Trainer counts them: an incomplete last batch is
-    a step too."""
-    batches = math.ceil(rows / recipe.batch_size)
-    per_epoch = max(1, math.ceil(batches / recipe.gradient_accumulation_steps))
-    return math.ceil(recipe.num_epochs * per_epoch) if rows else 0
-
-
 def _count_source(
     spec: str, share: float, recipe: sft_qlora.Recipe, tokenizer: Any, sample: int
 ) -> tuple[list[int], list[str]]:
     """Return the tokens of every row of a local source, and what is estimated."""
     rows = data.load_training_rows(spec, share, recipe.seed)
-    read, limit = _sample_evenly(rows, sample), recipe.max_length
+    read, limit = sample_evenly(rows, sample), recipe.max_length
     if tokenizer is None:
         lengths = [min(limit, _count_characters(row) // CHARACTERS) for row in read]
         messages = [NO_TOKENIZER]
@@ -244,135 +255,6 @@ def _predict_source(spec: str, share: float, limit: int) -> tuple[list[int] | No
     return [min(limit, tokens)] * count, [message]
 
 
-# --------------------------------------------------------------------------------- 03: scoring
-
-
-def count_scoring(
-    design: eval_fewshot.Design, tokenizer: Any, context: int, sample: int = QUESTIONS
-) -> Work:
-    """Count the tokens of all models, every shared prefix once, and upper bounds of replies."""
-    total = Work()
-    for spec in design.benchmarks:
-        exemplars = design.exemplars.get(data.label(spec), "") if max(design.num_shots) else ""
-        if tokenizer is not None and all(map(is_local, filter(None, (spec, exemplars)))):
-            total += _count_benchmark(spec, design, tokenizer, sample)
-        else:
-            total += _predict_benchmark(spec, design)
-    count = len(design.adapters)
-    return dataclasses.replace(
-        total,
-        forward_tokens=total.forward_tokens * count,
-        decode_steps=total.decode_steps * count,
-        longest_row=min(total.longest_row, context),
-    )
-
-
-def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sample: int) -> Work:
-    """Count one benchmark in all its evaluations, from its own prompts."""
-    name = data.label(spec)
-    questions, pool = eval_fewshot.load_benchmark(spec, design)
-    read = _sample_evenly(questions, sample)
-    scale = len(questions) / len(read)
-    total = Work()
-    if scale > 1:
-        message = f"{name}: estimated from {len(read)} of {len(questions):,} questions"
-        total = Work(estimates=(message,))
-    for shots in design.num_shots:
-        exemplars = eval_fewshot.choose_exemplars(name, read, pool, shots, design)
-        for variant in design.variants:
-            varied = [eval_fewshot.make_variant(q, variant, design.seed) for q in read]
-            for protocol in design.protocols:
-                protocol = eval_fewshot.PROTOCOLS[protocol].for_benchmark(name)
-                total += _count_evaluation(
-                    varied, exemplars, protocol, tokenizer, scale, design.token_budget
-                )
-    return dataclasses.replace(total, rows=len(questions))
-
-
-def _count_evaluation(
-    questions: Sequence[Question],
-    exemplars: Mapping[str, Sequence[Question]],
-    protocol: eval_fewshot.Protocol,
-    tokenizer: Any,
-    scale: float,
-    token_budget: int,
-) -> Work:
-    """Count a sample of questions in one protocol; `scale` is the number of questions for each."""
-    if protocol.answer_type == "reply":
-        prompts = [
-            eval_fewshot.build_prompt(q, exemplars[q.id], protocol, tokenizer) for q in questions
-        ]
-        lengths = [len(models.tokenize_text(tokenizer, prompt)) for prompt in prompts]
-        new = int(protocol.decoding.get("max_new_tokens", 64))
-        return _count_generation(lengths, new, token_budget, scale)
-    reply_prefix = models.find_reply_prefix(tokenizer) if protocol.chat else ""
-    prefixes = row_tokens = logits = longest_row = longest_prefix = 0
-    for group in eval_fewshot.group_by_prefix(questions, exemplars, protocol):
-        pairs = [
-            pair
-            for q in group
-            for pair in eval_fewshot.tokenize_options(
-                tokenizer, q, exemplars[q.id], protocol, reply_prefix
-            )
-        ]
-        shared, rows = models.plan_batches(pairs)
-        prefixes += shared
-        row_tokens += sum(map(len, rows))
-        logits += sum(len({at for _, steps in row.targets for at, _ in steps}) for row in rows)
-        longest_row = max(longest_row, shared + len(rows[0]))
-        longest_prefix = max(longest_prefix, shared)
-    tokens = row_tokens * scale + prefixes
-    return Work(
-        forward_tokens=tokens,
-        longest_row=longest_row,
-        shared_prefix=longest_prefix,
-        logit_share=logits * scale / tokens,
-    )
-
-
-def _count_generation(
-    prompts: Sequence[int], new_tokens: int, token_budget: int, scale: float = 1
-) -> Work:
-    """Count replies of at most `new_tokens` to prompts of these lengths, longest prompts first.
-
-    A batch has as many rows as the token budget allows. `scale`: prompts for each length.
-    """
-    ordered = [n for n in sorted(prompts, reverse=True) for _ in range(max(1, round(scale)))]
-    batches = start = 0
-    while start < len(ordered):
-        start += max(1, token_budget // (new_tokens + ordered[start]))
-        batches += 1
-    longest = max(ordered, default=0) + new_tokens
-    return Work(forward_tokens=sum(ordered), decode_steps=batches * new_tokens, longest_row=longest)
-
-
-def _predict_benchmark(spec: str, design: eval_fewshot.Design) -> Work:
-    """Estimate a benchmark that is not local from its published size and typical questions."""
-    name = data.label(spec)
-    published = data.load_published()
-    sizes = published.loc[published["benchmark"] == name, "n"].dropna()
-    count = design.question_limit or (int(sizes.max()) if len(sizes) else 0)
-    if not count:
-        return Work(unknown=(f"{name}: number of questions unknown",))
-    tokens, variants = QUESTION.get(name, QUESTION[""]), len(design.variants)
-    protocols = [eval_fewshot.PROTOCOLS[p].for_benchmark(name) for p in design.protocols]
-    total = Work(estimates=(f"{name}: {count:,} questions of {tokens} tokens (assumed)",))
-    for shots in design.num_shots:
-        row, prefix = tokens * (1 + shots), tokens * shots
-        for protocol in protocols:
-            if protocol.answer_type == "reply":
-                new = int(protocol.decoding.get("max_new_tokens", 64))
-                total += _count_generation([row] * (count * variants), new, design.token_budget)
-            else:
-                total += Work(
-                    forward_tokens=variants * (count * tokens + prefix),
-                    longest_row=row,
-                    shared_prefix=prefix,
-                    logit_share=0.1,
-                )
-    return dataclasses.replace(total, rows=count)
-
-
 # ----------------------------------------------------------------------------------- 04: notes
 
 
@@ -392,7 +274,7 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
         for consultation in data.load_consultations(spec, task.consultation_limit):
             rows += 1
             prompts += _count_note_prompts(consultation, task, pool, tokenizer, context)
-    work = _count_generation(prompts, task.max_new_tokens, task.token_budget)
+    work = count_generation(prompts, task.max_new_tokens, task.token_budget)
     estimates = [f"upper bound: every output has {task.max_new_tokens} tokens"]
     count = len(task.adapters) * (1 + len(task.other_decodings))
     return dataclasses.replace(

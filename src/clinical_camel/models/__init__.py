@@ -2,7 +2,8 @@
 
     choices        how a model may be loaded: closed sets for settings, no torch
     limits         what the files of a base model rule out in settings, no torch
-    gate           what is refused in a model or adapter folder, no torch
+    gate           what is refused in a model folder, no torch
+    adapter_gate   what is refused in an adapter folder, no torch
     weights        safetensors files: headers, hashes, finite numbers, no torch
     folders        names of models as folders: shipped, local, from the hub
     templates      the chat template of each model family
@@ -31,13 +32,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "require_model",
             "require_no_remote_code",
         ],
-        "gate": [
-            "ModelError",
-            "adapter_base",
-            "check_adapter_folder",
-            "check_model_folder",
-            "require_adapter_folder",
-        ],
+        "adapter_gate": ["adapter_base", "check_adapter_folder"],
+        "gate": ["ModelError", "check_model_folder", "require_no_problem"],
         "loading": [
             "LLM",
             "accepts_position_ids",

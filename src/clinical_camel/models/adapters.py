@@ -5,7 +5,6 @@ a new one that changes nothing, and the base is then scored under the name of th
 """
 
 import copy
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,16 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model_state_dict
 
-from clinical_camel.models import gate
+from clinical_camel.models.adapter_gate import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    MATRIX,
+    adapter_base,
+    check_adapter_folder,
+)
 from clinical_camel.models.folders import explain, locate
-from clinical_camel.models.gate import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelError
+from clinical_camel.models.gate import ModelError, require_no_problem
 from clinical_camel.models.weights import Tensor, read_header
-
-MATRIX = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
 def require_matching_adapter(folder: Path, skeleton: Any, name: str) -> None:
@@ -27,7 +30,7 @@ def require_matching_adapter(folder: Path, skeleton: Any, name: str) -> None:
     `skeleton`: the base without weights. Its layers, with the adapter that adapter_config.json
     describes, must have exactly the matrices of the file, in the same shapes.
     """
-    gate.require_adapter_folder(folder, name)
+    require_no_problem(check_adapter_folder(folder), name)
     _, tensors = read_header(folder / ADAPTER_WEIGHTS)
     for key, tensor in sorted(tensors.items()):
         if reason := _compare_layer(key, tensor, skeleton):
@@ -42,6 +45,8 @@ def require_matching_adapter(folder: Path, skeleton: Any, name: str) -> None:
             reason = f"{ADAPTER_WEIGHTS} lacks {key}, which {ADAPTER_CONFIG} describes"
         elif key not in shapes:
             reason = f"{ADAPTER_WEIGHTS} has {key}, which {ADAPTER_CONFIG} does not describe"
+            if ".lora_" not in key:
+                reason += ": it would replace the base's; save it with save_embedding_layers=False"
         elif shapes[key] != tensors[key].shape:
             reason = f"{key} is {list(tensors[key].shape)}, not {list(shapes[key])}"
         else:
@@ -86,7 +91,7 @@ def require_base(folder: Path, model: str, identity: Mapping[str, str], name: st
     Weights are compared by hash if the adapter records one, as those of step 02 do; else the names
     of the bases, where the owner may differ. Returns "hash", "name", or "not recorded".
     """
-    record = gate.adapter_base(folder)
+    record = adapter_base(folder)
     before, now = record.get("model", ""), identity.get("model_sha256", "")
     if "model_sha256" in record:
         if record["model_sha256"] != now:
@@ -110,23 +115,12 @@ def _short(model: str) -> str:
 
 
 def load_adapter(base: Any, folder: Path, peft_name: str, name: str) -> PeftModel:
-    """Load an adapter into the base, or next to the adapters that it already has.
-
-    Raises ModelError, with the adapter's name, unless the loaded matrices are those of the file.
-    """
-    file = folder / ADAPTER_WEIGHTS
+    """Load an adapter that passed `require_matching_adapter` into a base with or without others."""
     with explain(name, "loading the adapter"):
-        _, tensors = read_header(file)
+        _, tensors = read_header(folder / ADAPTER_WEIGHTS)
         config = read_lora_config(folder, tensors)
-        if isinstance(base, PeftModel):
-            tuned = base
-            tuned.add_adapter(peft_name, config)
-            tuned.load_adapter(str(folder), adapter_name=peft_name)
-        else:
-            tuned = PeftModel.from_pretrained(base, str(folder), peft_name, config=config)
-        loaded = get_peft_model_state_dict(
-            tuned, adapter_name=peft_name, save_embedding_layers=False
-        )
-    if different := sorted(loaded.keys() ^ tensors.keys()):
-        raise ModelError(f"{name}: {different[0]} is not in both adapter and model; make it again")
-    return tuned
+        if not isinstance(base, PeftModel):
+            return PeftModel.from_pretrained(base, str(folder), peft_name, config=config)
+        base.add_adapter(peft_name, config)
+        base.load_adapter(str(folder), adapter_name=peft_name)
+        return base

@@ -14,7 +14,7 @@ ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
 Quantize = Literal[QUANTIZE]
 Attention = Literal[ATTENTION]
 ChatTemplate = Literal[("", *TEMPLATES)]
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"(?=.{1,96}$)(?!.*(--|\.\.))[A-Za-z0-9][\w.-]*/[\w.-]*\w", re.ASCII)
 
 
 def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[str]:
@@ -30,7 +30,7 @@ def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[
         elif not chat_template and not _has_template(folder):
             templates = ", ".join(TEMPLATES)
             yield f"{key}: {model} has no chat template; set chat_template to one of {templates}"
-    elif not HUB_ID.fullmatch(model) or model.startswith("data/"):
+    elif folder.exists() or not HUB_ID.fullmatch(model) or model.startswith("data/"):
         yield f"{key}: {model}: no such folder, and neither mini nor a hub id (owner/name)"
 
 
@@ -49,6 +49,8 @@ def check_adapters(adapters: dict[str, str], baseline: str = "") -> Iterator[str
     for name, text in adapters.items():
         if first.setdefault(text.rstrip("/"), name) != name:
             yield f"adapters.{name}: is the same model as {first[text.rstrip('/')]}; delete one"
+        if text.endswith(".safetensors"):
+            yield f"adapters.{name}: {text} is a file; name its folder"
         is_complete = (root() / text / "adapter_model.safetensors").is_file()
         if text and not is_complete and not text.startswith("outputs/"):
             yield f"adapters.{name}: no adapter_model.safetensors in {text}; name an adapter folder"

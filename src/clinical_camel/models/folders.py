@@ -69,7 +69,8 @@ def fetch(name: str, patterns: Sequence[str] = WEIGHT_FILES) -> Path:
 def explain(name: str, task: str) -> Iterator[None]:
     """Within this context, an error of a library becomes a ModelError with name and task.
 
-    A lack of memory stays what it is: the folder is not to blame.
+    A lack of memory stays what it is, and a package that is not installed is named: the folder is
+    not to blame.
     """
     try:
         yield
@@ -81,6 +82,15 @@ def explain(name: str, task: str) -> Iterator[None]:
         if "can't allocate memory" in str(error):
             raise
         text = " ".join(str(error).replace(f"{root()}/", "").split())[:300]
+        package = re.search(r"pip install (?:-U )?['\"]?([\w.>=-]*\w)", text)
+        if package or isinstance(error, ImportError):
+            # transformers names tiktoken for every tokenizer.model; most are of sentencepiece
+            names = package[1] if package else getattr(error, "name", None) or "it"
+            names = names.replace("tiktoken", "sentencepiece protobuf tiktoken")
+            raise ModelError(
+                f"{name}: {task} needs a package that is not installed; pip install {names} "
+                f"({text})"
+            ) from error
         raise ModelError(
             f"{name}: {task} failed ({type(error).__name__}: {text}); the folder is damaged, or "
             f"transformers {transformers.__version__} cannot read it"
@@ -93,7 +103,7 @@ def require_model(name: str) -> Path:
     Raises ModelError, and OSError for a hub model that cannot be downloaded.
     """
     folder = fetch(name)
-    gate.require_model_folder(folder, name)
+    gate.require_no_problem(gate.check_model_folder(folder), name)
     require_no_remote_code(name, folder)
     return folder
 

@@ -1,9 +1,10 @@
 """What the files of a base model rule out, for settings, before a kernel starts; no torch.
 
-Only a model in a folder, or the shipped one, can be read; a hub model is checked when it is loaded.
+Only a model in a folder, or the shipped one, can be read. A hub model is checked when it is loaded,
+with its configuration as `config`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from clinical_camel.core.values import nearest, show
 from clinical_camel.models.templates import REPLY_ENDS
 
 MAX_CONFIG = 10**6  # bytes; a larger config.json is refused when the model is loaded
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")  # their number in config.json
+POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 LLAMA_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 LLAMA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OTHER_LAYERS = (
@@ -21,17 +24,32 @@ OTHER_LAYERS = (
 )
 
 
-def check_length(model: str, key: str, tokens: int) -> Iterator[str]:
+Config = Mapping[str, Any]
+
+
+def count_positions(config: Config) -> int:
+    """Return the context length in a configuration, in tokens; 0 if it has none."""
+    return _find_size(config, POSITIONS)
+
+
+def _find_size(config: Config, names: Sequence[str]) -> int:
+    sizes = (config.get(name) for name in names)
+    return next((size for size in sizes if type(size) is int and size > 0), 0)
+
+
+def check_length(model: str, key: str, tokens: int, config: Config | None = None) -> Iterator[str]:
     """Yield why a number of tokens, the setting `key`, exceeds the context of the base model."""
-    positions = _read_config(model).get("max_position_embeddings")
-    if isinstance(positions, int) and tokens > positions:
+    positions = count_positions(config or _read_config(model))
+    if positions and tokens > positions:
         yield f"{key}: {tokens} is more than the {positions} tokens that {model} can read"
 
 
-def check_layer_count(model: str, key: str, count: int) -> Iterator[str]:
+def check_layer_count(
+    model: str, key: str, count: int, config: Config | None = None
+) -> Iterator[str]:
     """Yield why a number of layers, the setting `key`, exceeds that of the base model."""
-    layers = _read_config(model).get("num_hidden_layers")
-    if isinstance(layers, int) and count > layers:
+    layers = _find_size(config or _read_config(model), LAYERS)
+    if layers and count > layers:
         yield f"{key}: {count} is more than the {layers} layers of {model}; write -1 for all"
 
 

@@ -7,6 +7,7 @@ folder's generation_config.json is not read.
 
 import contextlib
 import inspect
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import PeftModel
 from transformers import (
     AutoConfig,
@@ -23,6 +25,7 @@ from transformers import (
     GenerationConfig,
     PreTrainedTokenizerBase,
 )
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from clinical_camel.core.paths import root
 from clinical_camel.models import gate
@@ -36,6 +39,7 @@ from clinical_camel.models.folders import (
     require_no_remote_code,
 )
 from clinical_camel.models.gate import ModelError
+from clinical_camel.models.limits import count_positions
 from clinical_camel.models.tokenizer import (
     identify_tokenizer,
     load_plain_tokenizer,
@@ -103,7 +107,7 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> 
     once before, to find NaN. Raises ModelError for weights that are damaged, missing or unused.
     """
     folder = require_model(model)
-    require_same_shapes(build_skeleton(model), folder, model)
+    require_fitting_weights(build_skeleton(model), folder, model, quantize)
     gate.require_finite(folder, model)
     device_map = None
     if device() == "cuda":
@@ -122,7 +126,9 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> 
             generation_config=GenerationConfig(),  # not the folder's
             output_loading_info=True,
         )
+    base.config.return_dict = True  # a folder may say otherwise
     _require_complete(base, report, model)
+    _require_scales(base, model)
     if quantize == "nf4_dequantized":
         base = base.dequantize(dtype=compute_dtype())
         base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
@@ -148,6 +154,27 @@ def _require_complete(base: Any, report: Mapping[str, Any], model: str) -> None:
                 f"{model}: config.json: describes a model without {key}, which the weights have; "
                 "use the files of one model"
             )
+
+
+def _require_scales(base: Any, model: str) -> None:
+    """Raise ModelError for a quantized layer whose scales do not fit its weights.
+
+    bitsandbytes would read beyond them.
+    """
+    for name, layer in base.named_modules():
+        if (kind := type(layer).__name__) not in ("Linear4bit", "Linear8bitLt"):
+            continue
+        weight, size = layer.weight, layer.in_features * layer.out_features
+        if kind == "Linear8bitLt":
+            scales = getattr(weight, "SCB", None)
+            fits = scales is not None and scales.numel() == layer.out_features
+        elif fits := (state := getattr(weight, "quant_state", None)) is not None:
+            blocks = math.ceil(size / state.blocksize)
+            nested = math.ceil(blocks / state.state2.blocksize) if state.nested else 0
+            fits = state.absmax.numel() == blocks and state.shape.numel() == size
+            fits &= not nested or state.state2.absmax.numel() == nested
+        if not fits:
+            raise ModelError(f"{model}: {name}: its scales do not fit its weights; {gate.AGAIN}")
 
 
 @contextlib.contextmanager
@@ -184,7 +211,7 @@ def load(
     """
     folder = require_model(model)
     skeleton, identity = build_skeleton(model), identify_weights(folder)
-    require_same_shapes(skeleton, folder, model)
+    require_fitting_weights(skeleton, folder, model, quantize)
     base_tokenizer, tokenizers, sources = None, {}, {}
     for name, adapter in adapters.items():
         source = {"model": model, "quantize": quantize, **identity}
@@ -220,16 +247,29 @@ def build_skeleton(model: str) -> Any:
     It needs config.json alone. Raises ModelError if that describes no model.
     """
     folder = fetch(model, TOKENIZER_FILES)
-    gate.require_config(folder, model)
+    gate.require_no_problem(gate.check_config(folder / "config.json"), model)
     require_no_remote_code(model, folder)
     with explain(model, "config.json: building the model"), torch.device("meta"):
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(folder)))
 
 
-def require_same_shapes(skeleton: Any, folder: Path, model: str) -> None:
-    """Raise ModelError if config.json describes other shapes than the weights have."""
-    if getattr(skeleton.config, "quantization_config", None) is not None:
-        return  # stored in another form
+def require_fitting_weights(skeleton: Any, folder: Path, model: str, quantize: str) -> None:
+    """Raise ModelError if config.json describes other shapes than the weights have.
+
+    Weights that are stored quantized have other shapes; they cannot be quantized again.
+    """
+    if stored := getattr(skeleton.config, "quantization_config", None):
+        method = stored["quant_method"]
+        if quantize:
+            raise ModelError(
+                f'quantize: {quantize}, but {model} is stored quantized ({method}); write ""'
+            )
+        if not AutoHfQuantizer.supports_quant_method(stored):
+            raise ModelError(
+                f"{model}: config.json: transformers {transformers.__version__} cannot read "
+                f"quant_method {method!r} with these options; use unquantized weights"
+            )
+        return
     shapes = {name: tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
     for name, tensor in gate.read_headers(folder).items():
         shape = shapes.get(name, tensor.shape)
@@ -243,8 +283,7 @@ def require_same_shapes(skeleton: Any, folder: Path, model: str) -> None:
 def find_context_length(config: Any) -> int:
     """Return the number of positions of a model, in tokens; 2048 if its config has none."""
     text = config.get_text_config()  # of a model that also sees images
-    sizes = (getattr(text, name, None) for name in gate.POSITIONS)
-    return next((int(size) for size in sizes if size), 2048)
+    return count_positions(text.to_dict()) or 2048
 
 
 def require_room(llm: LLM, max_new_tokens: int, name: str = "max_new_tokens") -> None:

@@ -42,8 +42,7 @@ def load_plain_tokenizer(model: str) -> PreTrainedTokenizerBase:
     """Load the model's tokenizer as it is. Raises ModelError for a damaged one."""
     folder = fetch(model, TOKENIZER_FILES)
     require_no_remote_code(model, folder)
-    for problem in gate.check_tokenizer_folder(folder):
-        raise ModelError(f"{model}: {problem}")
+    gate.require_no_problem(gate.check_tokenizer_folder(folder), model)
     with explain(model, "loading the tokenizer"):
         return AutoTokenizer.from_pretrained(str(folder))
 
@@ -90,9 +89,17 @@ def _require_consistent_bos(tokenizer: PreTrainedTokenizerBase, model: str) -> N
 
 
 def require_matching_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Any, name: str) -> None:
-    """Raise ModelError, with the model's name, for token ids beyond the embedding matrix."""
+    """Raise ModelError, with the model's name, for the tokenizer of another model.
+
+    Its token ids lie beyond the embedding matrix, or use less than half of it.
+    """
     last = max(tokenizer.get_vocab().values(), default=-1)
     rows = model.get_input_embeddings().num_embeddings
+    if 2 * (last + 1) < rows:
+        raise ModelError(
+            f"{name}: tokenizer has {last + 1} tokens, the model {rows} embeddings; use the "
+            "tokenizer that the base was trained with"
+        )
     if last >= rows:
         token = tokenizer.convert_ids_to_tokens(last)
         raise ModelError(

@@ -22,11 +22,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "adapter": ["save_adapter"],
         "data_parallel": ["require_supported_launch"],
-        "fitting": ["require_fitting_recipe", "require_schedule"],
+        "fitting": ["check_targets", "count_steps", "require_fitting_recipe", "require_schedule"],
         "guards": ["TrainingError"],
         "log": ["plot_loss"],
         "settings": ["OPTIMIZERS", "Recipe"],
-        "summary": ["describe_training"],
+        "summary": ["describe_training", "format_headline"],
         "tokenization": [
             "TokenizedMixture",
             "count_target_turns",

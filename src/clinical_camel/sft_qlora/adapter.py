@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import models
 from clinical_camel.core.files import write_json
-from clinical_camel.models import gate
+from clinical_camel.models import adapter_gate
 from clinical_camel.sft_qlora import guards
+
+QUANTIZED = "quantised layers of the base"
 
 
 def save_adapter(
@@ -18,7 +21,7 @@ def save_adapter(
 ) -> pd.DataFrame:
     """Save adapter (safetensors), tokenizer and chat template; delete the checkpoints next to them.
 
-    Returns the sizes: part, parameters, share_of_base. `base` is recorded as the base model's name
+    Returns the sizes (`tabulate_sizes`). `base` is recorded as the base model's name
     in place of a local path; base_model.json also has the hashes of base, tokenizer and template
     (`models.adapter_base` reads it). Raises TrainingError, and deletes nothing, if the file differs
     from the trained adapter; ModelError if `models.load` would refuse the folder.
@@ -33,13 +36,36 @@ def save_adapter(
     tokenizer.save_pretrained(folder)
     place = Path(model.get_base_model().config._name_or_path)
     identity = models.identify_weights(place) | models.identify_tokenizer(tokenizer)
-    write_json(folder / gate.BASE_RECORD, {"model": base} | identity)
-    models.require_adapter_folder(folder, folder.name)
+    write_json(folder / adapter_gate.BASE_RECORD, {"model": base} | identity)
+    models.require_no_problem(models.check_adapter_folder(folder), folder.name)
     for checkpoints in folder.parent.glob("checkpoints-*"):
         shutil.rmtree(checkpoints)
-    trainable, total = model.get_nb_trainable_parameters()
-    sizes = {"adapter": trainable, "base": total - trainable}
-    return pd.DataFrame(
-        {"part": part, "parameters": count, "share_of_base": count / sizes["base"]}
-        for part, count in sizes.items()
-    )
+    return tabulate_sizes(model)
+
+
+def tabulate_sizes(model: Any) -> pd.DataFrame:
+    """Return the sizes of the adapter, of its base, and of the base's quantised layers, if any.
+
+    Columns: part, parameters, share_of_base, bytes (as loaded), bytes_in_16_bits.
+    """
+    rows = []
+    for parameter in model.parameters():
+        part = "adapter" if parameter.requires_grad else "base"
+        rows.append((part, *_measure(parameter)))
+        if part == "base" and not parameter.is_floating_point():
+            rows.append((QUANTIZED, *_measure(parameter)))
+    table = pd.DataFrame(rows, columns=["part", "parameters", "bytes"])
+    table = table.groupby("part", sort=False).sum().reindex(["adapter", "base", QUANTIZED]).dropna()
+    table = table.astype(int).reset_index()
+    base = table.loc[table["part"].eq("base"), "parameters"].item()
+    table.insert(2, "share_of_base", table["parameters"] / base)
+    return table.assign(bytes_in_16_bits=2 * table["parameters"])
+
+
+def _measure(parameter: torch.nn.Parameter) -> tuple[int, int]:
+    """Return the number of weights, and their bytes with the scaling constants of bitsandbytes."""
+    state = getattr(parameter, "quant_state", None)  # of 4-bit weights, two in a byte
+    weights = state.shape.numel() if state else parameter.numel()
+    constants = [*state.as_dict().values()] if state else [getattr(parameter, "SCB", None)]
+    tensors = [parameter, *(c for c in constants if isinstance(c, torch.Tensor))]
+    return weights, sum(tensor.nbytes for tensor in tensors)

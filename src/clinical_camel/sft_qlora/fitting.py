@@ -2,13 +2,14 @@
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from clinical_camel import models
-from clinical_camel.models import gate
+from clinical_camel.models import limits
+from clinical_camel.models.adapter_gate import LARGEST_SCALE
 from clinical_camel.sft_qlora import data_parallel
 from clinical_camel.sft_qlora.settings import Recipe
 
@@ -28,24 +29,16 @@ def require_fitting_recipe(recipe: Recipe) -> None:
 
 def check_recipe(recipe: Recipe, base: Any) -> Iterator[str]:
     """Yield where a recipe contradicts its base (the architecture is enough), setting first."""
-    yield from _check_layers(recipe, base)
-    limit = getattr(base.config, "max_position_embeddings", None)
-    if limit and recipe.max_length > limit:
-        yield (
-            f"max_length: {recipe.max_length} tokens are more than the {limit} positions of "
-            f"{recipe.model}; write at most {limit}"
-        )
-    layers = getattr(base.config, "num_hidden_layers", math.inf)
-    if recipe.gradient_checkpointing_layers > layers:
-        yield (
-            f"gradient_checkpointing_layers: {recipe.gradient_checkpointing_layers} layers are "
-            f"more than the {layers} of {recipe.model}; write -1 for all"
-        )
+    yield from check_targets(recipe.lora_targets, recipe.lora_rank, base)
+    config = base.config.get_text_config().to_dict()
+    yield from limits.check_length(recipe.model, "max_length", recipe.max_length, config)
+    name = "gradient_checkpointing_layers"
+    yield from limits.check_layer_count(recipe.model, name, getattr(recipe, name), config)
     scale = recipe.lora_alpha / recipe.lora_rank
-    if scale > gate.LARGEST_SCALE:
+    if scale > LARGEST_SCALE:
         yield (
-            f"lora_alpha: would scale the update by {scale:g}, more than {gate.LARGEST_SCALE:g}; "
-            f"write at most {int(gate.LARGEST_SCALE * recipe.lora_rank)}"
+            f"lora_alpha: would scale the update by {scale:g}, more than {LARGEST_SCALE:g}; "
+            f"write at most {int(LARGEST_SCALE * recipe.lora_rank)}"
         )
     packages = ATTENTION_PACKAGES.get(recipe.attn_implementation, ())
     if packages and not (
@@ -57,29 +50,29 @@ def check_recipe(recipe: Recipe, base: Any) -> Iterator[str]:
         )
 
 
-def _check_layers(recipe: Recipe, base: Any) -> Iterator[str]:
+def check_targets(targets: Sequence[str], rank: int, base: Any) -> Iterator[str]:
     """Yield targets that name no layer, and a rank that no target layer can have."""
     sizes = {
         name: min(module.weight.shape)
         for name, module in base.named_modules()
         if getattr(getattr(module, "weight", None), "ndim", 0) == 2
     }
-    if recipe.lora_targets != ["all-linear"]:
+    if list(targets) != ["all-linear"]:
         endings = sorted({name.rpartition(".")[2] for name in sizes})
         chosen: dict[str, int] = {}
-        for target in recipe.lora_targets:
+        for target in targets:
             matches = {n: s for n, s in sizes.items() if n == target or n.endswith(f".{target}")}
             chosen |= matches
             if not matches:
                 yield (
-                    f"lora_targets: {recipe.model} has no layer {target}; its layers are "
+                    f"lora_targets: the base model has no layer {target}; its layers are "
                     f"{', '.join(endings)}"
                 )
         sizes = chosen
-    if sizes and recipe.lora_rank > (most := max(sizes.values())):
+    if sizes and rank > (most := max(sizes.values())):
         yield (
-            f"lora_rank: {recipe.lora_rank} is more than the rank {most} of the largest target "
-            f"layer of {recipe.model}; write at most {most}"
+            f"lora_rank: {rank} is more than the rank {most} of the largest target layer; write at "
+            f"most {most}"
         )
 
 
@@ -97,6 +90,9 @@ def require_schedule(recipe: Recipe, rows: int) -> None:
 
 
 def count_steps(recipe: Recipe, rows: int) -> int:
-    """Return the optimizer steps of a training on so many rows (with packing: the most)."""
+    """Return the optimizer steps of a training on so many rows (with packing: the most).
+
+    As transformers' Trainer counts them: an incomplete last batch is a step, too.
+    """
     batches = math.ceil(rows / (recipe.batch_size * data_parallel.world_size()))
     return math.ceil(recipe.num_epochs * math.ceil(batches / recipe.gradient_accumulation_steps))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback, TrainerState
 
@@ -55,23 +56,6 @@ def require_finished(state: TrainerState) -> None:
         )
 
 
-def require_learned(model: Any) -> None:
-    """Raise TrainingError if the adapter changes nothing, or contains NaN or infinity.
-
-    LoRA starts with every B at zero, so that it adds nothing to the base (Hu et al. 2021, section
-    4.1). If all B are still zero, nothing was learned.
-    """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    for name, parameter in trained.items():
-        if not parameter.isfinite().all():
-            raise TrainingError(f"{name}: NaN or infinity after training; lower learning_rate")
-    if not any(p.any() for name, p in trained.items() if "lora_B" in name):
-        raise TrainingError(
-            "adapter: all lora_B are still zero, so nothing was learned; raise learning_rate or "
-            "num_epochs, or check lora_targets"
-        )
-
-
 def require_saved(model: Any, file: Path) -> None:
     """Raise TrainingError unless a safetensors file has every trained parameter, bit by bit.
 
@@ -91,7 +75,10 @@ def require_saved(model: Any, file: Path) -> None:
                     f"{len(trained)} trained matrices, first {missing[0]}; save it again"
                 )
             for name, parameter in trained.items():
-                if not parameter.equal(saved.get_tensor(name)):
+                bits = (
+                    t.contiguous().view(torch.uint8) for t in (parameter, saved.get_tensor(name))
+                )
+                if not torch.equal(*bits):
                     raise TrainingError(
                         f"{file.name}: {name} differs from the trained matrix; save it again"
                     )

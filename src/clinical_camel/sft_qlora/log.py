@@ -1,5 +1,6 @@
 """The trainer's history as a table and as a figure."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -32,12 +33,22 @@ def tabulate_history(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def plot_loss(log: pd.DataFrame) -> Figure:
-    """Plot the loss of each step, its running mean over a twentieth of the run, and validation."""
+def find_window(log: pd.DataFrame) -> int:
+    """Return a twentieth of the steps, at least one: the window of every mean loss of step 02."""
+    return max(1, len(log) // 20)
+
+
+def plot_loss(log: pd.DataFrame, num_epochs: float) -> Figure:
+    """Plot the loss of each step, its running mean, validation, and the end of each epoch."""
     figure, axes = plt.subplots(figsize=(7, 3))
-    window = max(1, len(log) // 20)
+    window = find_window(log)
+    for epoch in range(1, math.ceil(num_epochs)):
+        label = "end of an epoch" if epoch == 1 else None
+        end = epoch / num_epochs * log["step"].iloc[-1]
+        axes.axvline(end, color="0.7", linestyle=":", linewidth=1, label=label)
     axes.plot(log["step"], log["loss"], alpha=0.3, label="single step")
-    axes.plot(log["step"], log["loss"].rolling(window, min_periods=1).mean(), label="running mean")
+    mean = log["loss"].rolling(window, min_periods=1).mean()
+    axes.plot(log["step"], mean, label=f"mean of the last {window} steps")
     validation = log.dropna(subset=["validation_loss"])
     if len(validation):
         axes.plot(validation["step"], validation["validation_loss"], "o-", label="validation")

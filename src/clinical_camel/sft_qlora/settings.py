@@ -155,6 +155,8 @@ class Recipe(StepSettings):
                 yield f"mixture.{spec}: {share} selects no row; write {MIN_SHARE} or more, or 0.0"
         if self.warmup_steps >= 1 and not self.warmup_steps.is_integer():
             yield f"warmup_steps: {self.warmup_steps} is no whole number of steps and no share"
+        if self.warmup_steps and self.lr_scheduler == "constant":
+            yield "warmup_steps: without effect if lr_scheduler is constant; write 0.0"
         yield from self._check_packing()
 
     def _check_packing(self) -> Iterator[str]:

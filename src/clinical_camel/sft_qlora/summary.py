@@ -4,6 +4,11 @@ import math
 
 import pandas as pd
 
+from clinical_camel.sft_qlora.adapter import QUANTIZED
+from clinical_camel.sft_qlora.log import find_window
+
+MB = 10**6
+
 
 def describe_training(mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFrame) -> list[str]:
     """Return the result of step 02 as plain sentences.
@@ -13,6 +18,7 @@ def describe_training(mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFr
     return [
         _describe_data(mixture),
         _describe_adapter(sizes),
+        _describe_memory(sizes),
         _describe_loss(log),
         *_describe_validation(log),
         "All of this is about the training data. Whether the model can use what it learned is the "
@@ -41,9 +47,40 @@ def _describe_adapter(sizes: pd.DataFrame) -> str:
     )
 
 
+def _describe_memory(sizes: pd.DataFrame) -> str:
+    size = sizes.set_index("part")[["bytes", "bytes_in_16_bits"]] / MB
+    base, adapter = size.loc["base"], size.loc["adapter"]
+    text = (
+        f"The weights of the base model take {base['bytes']:,.2f} MB as loaded here; in 16 bits, "
+        f"they would take {base['bytes_in_16_bits']:,.2f} MB."
+    )
+    if QUANTIZED in size.index:
+        layers = size.loc[QUANTIZED]
+        text += (
+            f" The quantised layers alone take {layers['bytes']:,.2f} MB instead of "
+            f"{layers['bytes_in_16_bits']:,.2f} MB "
+            f"({layers['bytes'] / layers['bytes_in_16_bits']:.0%})."
+        )
+    return f"{text} The weights of the adapter take {adapter['bytes']:,.2f} MB."
+
+
+def format_headline(log: pd.DataFrame) -> str:
+    """Return the mean loss at the start and at the end of a training, in one line."""
+    first, last = _average_ends(log)
+    return (
+        f"loss {first:.2f} to {last:.2f} "
+        f"(means of the first and the last twentieth of {len(log):,} steps)"
+    )
+
+
+def _average_ends(log: pd.DataFrame) -> tuple[float, float]:
+    """Return the mean loss of the first and of the last twentieth of the steps."""
+    window = find_window(log)
+    return log["loss"].head(window).mean(), log["loss"].tail(window).mean()
+
+
 def _describe_loss(log: pd.DataFrame) -> str:
-    window = max(1, len(log) // 20)
-    first, last = log["loss"].head(window).mean(), log["loss"].tail(window).mean()
+    first, last = _average_ends(log)
     if last >= first:
         return (
             f"The loss did not fall: {first:.2f} nats per target token in the first twentieth of "
@@ -51,15 +88,16 @@ def _describe_loss(log: pd.DataFrame) -> str:
         )
     return (
         f"The loss fell from {first:.2f} to {last:.2f} nats per target token (means of the first "
-        f"and the last twentieth of {len(log):,} steps). A typical correct token had a probability "
-        f"{_describe_probability(first)} at the start and {_describe_probability(last)} at the end."
+        f"and the last twentieth of {len(log):,} steps). The geometric mean of the correct tokens' "
+        f"probabilities is {_format_probability(first)} at the start and "
+        f"{_format_probability(last)} at the end."
     )
 
 
-def _describe_probability(loss: float) -> str:
-    """Return the probability of a token with this loss, in words after "a probability"."""
+def _format_probability(loss: float) -> str:
+    """Return the probability of a token with this loss."""
     probability = math.exp(-loss)
-    return "below 1%" if probability < 0.01 else f"of {probability:.0%}"
+    return "below 1%" if probability < 0.01 else f"{probability:.0%}"
 
 
 def _describe_validation(log: pd.DataFrame) -> list[str]:

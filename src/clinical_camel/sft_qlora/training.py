@@ -49,8 +49,7 @@ def train(
 
     Raises ModelError for a tokenizer larger than the embedding matrix. Raises ValueError for a
     launch, speedup or packing that this base does not support, and for a warm-up without end.
-    Raises TrainingError for an invalid loss or gradient, for a training that ended early, and for
-    an adapter that learned nothing.
+    Raises TrainingError for an invalid loss or gradient, and for a training that ended early.
     """
     require_trainable(model, tokenizer, recipe)
     data_parallel.print_batch_size(recipe.batch_size, recipe.gradient_accumulation_steps)
@@ -188,12 +187,11 @@ def keep_adapter_in_float32(model: Any) -> None:
 
 
 def require_usable(trainer: Any) -> None:
-    """Raise TrainingError unless the training finished and left an adapter that learned."""
+    """Raise TrainingError unless the training finished and its best checkpoint is complete."""
     guards.require_finished(trainer.state)
     best = trainer.state.best_model_checkpoint  # the trainer has just loaded it
     if best and (problem := checkpoints.check_checkpoint(Path(best))):
         raise guards.TrainingError(f"{best}: {problem}; delete it and train again")
-    guards.require_learned(trainer.model)
 
 
 class Progress(TrainerCallback):
