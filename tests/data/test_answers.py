@@ -25,7 +25,7 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize(("spec", "base", "key"), SCHEMAS.values(), ids=SCHEMAS)
-@pytest.mark.parametrize("answers", [[1, 4], [2, 1, 3], [4], [1, 2] * 8, [3, 4, 2, 1]])
+@pytest.mark.parametrize("answers", [[1, 4], [2, 1, 3], [4], [1, 2] * 8, [1] * 11, [1, "A", 4]])
 def test_answers_that_count_from_one_are_refused(root, spec, base, key, answers):
     with pytest.raises(data.DataError, match=r"no answer.* is 0.*the file counts from 1; subtract"):
         load(root, spec, base, key, answers)
@@ -39,8 +39,11 @@ def test_answers_that_count_from_zero_are_read(root, spec, base, key, answers):
 
 def test_a_few_rows_without_a_zero_are_read_unless_they_are_of_medmcqa(root):
     assert [q.answer for q in load(root, "my.jsonl", OWN, "answer", [2, 1])] == [2, 1]
-    with pytest.raises(data.DataError, match="no answer of 2 rows is 0"):
+    with pytest.raises(
+        data.DataError, match="no answer of 2 rows is 0.*If it counts from 0, write"
+    ):
         load(root, "medmcqa@my.jsonl", COP, "cop", [2, 1])
+    assert [q.answer for q in load(root, "medmcqa@my.jsonl", COP, "cop", ["C", "b"])] == [2, 1]
 
 
 def test_a_file_with_both_bases_is_refused_by_line(root):
@@ -56,7 +59,15 @@ def test_letters_in_either_case_are_read(root, letters):
     assert [q.answer for q in rows] == [1, 0, 3]
 
 
-@pytest.mark.parametrize("answer", ["2", "E", "", "a joint"])
+@pytest.mark.parametrize("options", [["Rest", "Ice"], {"A": "Rest", "b": "Ice", "C": None}])
+@pytest.mark.parametrize("answer", [1, "B", " ice ", "B. Ice", "(b) ice", "Ice."])
+def test_an_answer_is_an_index_a_letter_or_the_text_of_an_option(root, options, answer):
+    row = QUESTION | {"options": options, "context": None}
+    rows = load(root, "my.jsonl", row, "answer", ["A", answer])
+    assert [(q.options, q.answer) for q in rows] == [(["Rest", "Ice"], i) for i in (0, 1)]
+
+
+@pytest.mark.parametrize("answer", ["2", "E", "", "a joint", "B. a"])
 def test_an_answer_that_is_no_letter_of_an_option_is_refused(root, answer):
     with pytest.raises(data.DataError, match="line 1: answer "):
         load(root, "my.jsonl", OWN, "answer", [answer])

@@ -84,7 +84,10 @@ def test_a_transcript_with_entities_and_a_note_is_cleaned(root):
             r"line 1: transcript line 2 \('12'\) is only",
         ),
         ({"note": "<table><tr>"}, "line 1: note: markup <table>"),
-        ({"transcript": "Doctor: \u009ca\nPatient: b"}, r"turns\[0\]: control character U\+009C"),
+        (
+            {"transcript": "Doctor: \u009ca\nPatient: b"},
+            r"turns\[0\].text: control character U\+009C",
+        ),
     ],
 )
 def test_a_transcript_is_rejected_with_its_line_and_problem(root, change, problem):

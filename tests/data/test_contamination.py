@@ -3,28 +3,24 @@
 import random
 
 import pytest
-from tests.support.planted_questions import FALSE_ALARMS, TARGETS, measure_planted
+from tests.support.planted_questions import (
+    FAINT,
+    FALSE_ALARMS,
+    GOUT,
+    LONG,
+    TARGETS,
+    measure_planted,
+)
 
 from clinical_camel import data
 from clinical_camel.data import Question
 
-LONG = (
-    "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "
-    "a wedding feast. Which drug lowers his uric acid for good?"
-)
-GOUT = Question(id="gout", question=LONG, options=["colchicine", "allopurinol"], answer=1)
-OTHER = Question(
-    id="other",
-    question="A young woman faints on standing after a week of vomiting. What is low?",
-    options=["her potassium", "her mood"],
-    answer=0,
-)
 PAGE = "Some page about feet and shoes, and what the weather does to both of them in winter. "
 
 
 def find_kinds(text, *questions, **options):
     """Return (question, kind) of every overlap with one text."""
-    table = data.find_overlaps(questions or [GOUT, OTHER], [("page", text)], **options)
+    table = data.find_overlaps(questions or [GOUT, FAINT], [("page", text)], **options)
     return list(zip(table["id"], table["kind"], strict=True))
 
 
@@ -115,7 +111,7 @@ def test_every_copy_of_a_question_is_found():
 
 def test_two_questions_with_one_id_are_rejected():
     with pytest.raises(ValueError, match="two questions have the id 'gout'"):
-        find_kinds(LONG, GOUT, OTHER, GOUT)
+        find_kinds(LONG, GOUT, FAINT, GOUT)
 
 
 def test_without_overlaps_the_table_is_empty_and_has_its_columns():

@@ -35,7 +35,8 @@ def test_an_instruction_row_becomes_one_exchange(hub):
     rows.append(("Name a bone.", "", " "))
     names = ("instruction", "input", "output")
     hub["", "train"] = [dict(zip(names, row, strict=True)) for row in rows]
-    first, second = data.load_dialogues("medical_meadow_mediqa")
+    with pytest.warns(UserWarning, match="1 rows without a reply are left out"):
+        first, second = data.load_dialogues("medical_meadow_mediqa")
     assert [m["role"] for m in first.messages] == ["system", "user", "assistant"]
     assert [m["content"] for m in second.messages] == ["Name a bone.", "The tibia."]
     assert first.id == "mediqa-000000"
@@ -45,7 +46,7 @@ def test_an_instruction_row_becomes_one_exchange(hub):
     "user", ["human", "user", "Human", "USER", "patient", "prompter", " human "]
 )
 @pytest.mark.parametrize(
-    "assistant", ["gpt", "assistant", "bot", "model", "chatgpt", "bing", "Doctor"]
+    "assistant", ["gpt", "assistant", "bot", "chatgpt", "bing", "Doctor:", "DR.", "[doctor]"]
 )
 def test_roles_are_known_under_their_common_names(user, assistant):
     turns = [HUMAN | {"from": user}, GPT | {"from": assistant}]
@@ -59,6 +60,14 @@ def test_names_of_both_formats_may_be_mixed_and_empty_fields_do_not_count():
     row = {"id": "a", "messages": turns, "conversations": None, "tools": "{}"}
     expected = [("system", "Be kind."), ("user", "Q"), ("assistant", "A")]
     assert texts(conversations.read_sharegpt(row)) == expected
+
+
+@pytest.mark.parametrize("empty", [{"system": None}, {"system": ""}, {"images": []}])
+def test_empty_fields_of_a_conversation_do_not_count(root, empty):
+    parts = [{"type": "text", "text": "A joint"}, {"type": "text", "text": "disease."}]
+    turns = [HUMAN, {"role": "assistant", "content": parts}]
+    (dialogue,) = load(root, "sharegpt", {"conversations": turns} | empty)
+    assert texts(dialogue) == [("user", "What is gout?"), ("assistant", "A joint\ndisease.")]
 
 
 def test_a_system_field_becomes_the_system_message(root):
@@ -76,56 +85,44 @@ def test_messages_of_role_and_content_are_read_like_conversations(root):
     assert texts(dialogue) == [("user", "Hi"), ("assistant", "Hello")]
 
 
+SYSTEM = {"from": "system", "value": "x"}
+
+
 @pytest.mark.parametrize(
-    ("spec", "row", "problem"),
+    ("change", "problem"),
     [
-        ("sharegpt", SHAREGPT | {"tools": '[{"name": "f"}]'}, "tools: calls of tools are not read"),
-        (
-            "sharegpt",
-            SHAREGPT | {"messages": [HUMAN, GPT]},
-            "the row has conversations and messages",
-        ),
-        ("sharegpt", SHAREGPT | {"functions": [{}]}, "functions: calls of tools are not read"),
-        ("sharegpt", SHAREGPT | {"sytem": "x"}, "field sytem is not one of .*did you mean system"),
-        ("sharegpt", SHAREGPT | {"history": []}, "field history is not one of id, conversations"),
-        (
-            "sharegpt",
-            SHAREGPT | {"conversations": [HUMAN, GPT | {"from": "tool"}]},
-            "from is 'tool': calls of tools are not read",
-        ),
-        (
-            "sharegpt",
-            SHAREGPT | {"conversations": [HUMAN, GPT | {"from": "narrator"}]},
-            "from should be human, gpt or system, is 'narrator'",
-        ),
-        (
-            "sharegpt",
-            SHAREGPT | {"conversations": [HUMAN, GPT | {"value": None}]},
-            "value should be text, is null",
-        ),
-        (
-            "sharegpt",
-            SHAREGPT | {"conversations": [HUMAN, GPT | {"weight": 0}]},
-            "field weight of a turn is neither from nor value",
-        ),
-        (
-            "sharegpt",
-            SHAREGPT
-            | {"conversations": [{"from": "system", "value": "x"}, HUMAN, GPT], "system": "y"},
-            "system is not the text of the first turn",
-        ),
-        ("medical_meadow_wikidoc", ALPACA | {"tools": "x"}, "field tools is not one of"),
-        (
-            "medical_meadow_wikidoc",
-            ALPACA | {"history": ["x"]},
-            "history should be a list of pairs",
-        ),
-        ("medical_meadow_wikidoc", ALPACA | {"input": 7}, "input should be text, is int"),
+        ({"tools": '[{"name": "f"}]'}, "tools: calls of tools are not read"),
+        ({"functions": [{}]}, "functions: calls of tools are not read"),
+        ({"messages": [HUMAN, GPT]}, "the row has conversations and messages"),
+        ({"sytem": "x"}, "field sytem is not one of .*did you mean system"),
+        ({"history": ["a"]}, "field history is not one of id, conversations"),
+        (GPT | {"from": "tool"}, "from is 'tool': calls of tools are not read"),
+        (GPT | {"from": "narrator"}, "from should be human, gpt or system, is 'narrator'"),
+        (GPT | {"value": None}, "value should be text, is null"),
+        (GPT | {"value": [{"type": "image"}]}, "content should be text or parts of type text"),
+        (GPT | {"weight": 0}, "field weight of a turn is neither from nor value"),
+        ({"conversations": [SYSTEM, HUMAN, GPT], "system": "y"}, "system is not the text of the"),
     ],
 )
-def test_what_a_dialogue_cannot_hold_is_rejected_by_name(root, spec, row, problem):
+def test_what_a_dialogue_cannot_hold_is_rejected_by_name(root, change, problem):
+    """`change` is of the row, or the second turn."""
+    change = {"conversations": [HUMAN, change]} if "from" in change else change
     with pytest.raises(data.DataError, match=f"line 1: {problem}"):
-        load(root, spec, row)
+        load(root, "sharegpt", SHAREGPT | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tools": "x"}, "field tools is not one of"),
+        ({"history": ["x"]}, "history should be a list of pairs"),
+        ({"input": 7}, "input should be text, is int"),
+        ({"input ": "x"}, "field 'input ' is not one of"),
+    ],
+)
+def test_what_an_alpaca_row_cannot_hold_is_rejected_by_name(root, change, problem):
+    with pytest.raises(data.DataError, match=f"line 1: {problem}"):
+        load(root, "medical_meadow_wikidoc", ALPACA | change)
 
 
 def test_history_and_system_of_an_alpaca_row_come_before_its_exchange(root):
@@ -140,7 +137,10 @@ def test_history_and_system_of_an_alpaca_row_come_before_its_exchange(root):
     ]
 
 
-@pytest.mark.parametrize("empty", [{"input": None}, {"input": "<noinput>"}, {"history": []}])
+@pytest.mark.parametrize(
+    "empty",
+    [{"input": None}, {"input": ""}, {"input": "<noinput>"}, {"history": []}, {"tools": ""}],
+)
 def test_an_alpaca_row_without_input_is_an_instruction_alone(empty):
     row = {"id": "a", "instruction": "What is gout?", "output": "A disease."}
     dialogue = conversations.read_instruction(row | empty, "own")

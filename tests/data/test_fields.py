@@ -22,7 +22,7 @@ def test_every_registered_reader_lists_its_fields(name):
 
 
 def test_an_unknown_field_is_named_with_its_line_and_the_nearest_name(root):
-    write_rows(root / "my.jsonl", [LETTERED, LETTERED | {"id": "m2", "optoins": {}}])
+    write_rows(root / "my.jsonl", [LETTERED, LETTERED | {"id": "m2", "optoins": {"A": "x"}}])
     with pytest.raises(data.DataError, match="line 2: field optoins .*did you mean options"):
         data.load_questions("medqa_us@my.jsonl")
 

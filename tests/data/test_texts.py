@@ -1,5 +1,9 @@
 """Tests of data.texts: own files are cleaned or refused, published sets stay as they are."""
 
+import copy
+import functools
+import operator
+import re
 import warnings
 
 import pytest
@@ -8,37 +12,21 @@ from tests.support.rows import ARTICLE, CONSULTATION, DIALOGUE, LETTERED, QUESTI
 from clinical_camel import data
 from clinical_camel.data import texts
 
-LOADERS = {
-    "Question": (data.load_questions, QUESTION),
-    "Dialogue": (data.load_dialogues, DIALOGUE),
-    "Article": (data.load_articles, ARTICLE),
-    "Consultation": (data.load_consultations, CONSULTATION),
+LOADERS = {  # with the place of a text
+    "Question": (data.load_questions, QUESTION, ["options", 1]),
+    "Dialogue": (data.load_dialogues, DIALOGUE, ["messages", 1, "content"]),
+    "Article": (data.load_articles, ARTICLE, ["sections", 0, "text"]),
+    "Consultation": (data.load_consultations, CONSULTATION, ["note"]),
 }
 
 
-def with_text(shape, text):
-    """Return a row of the shape with this text, and the place of the text."""
-    _, row = LOADERS[shape]
-    if shape == "Question":
-        return row | {"options": ["a", text]}, "options[1]"
-    if shape == "Dialogue":
-        return row | {"messages": [row["messages"][0], {"role": "assistant", "content": text}]}, (
-            "messages[1]"
-        )
-    if shape == "Article":
-        return row | {"sections": [{"heading": "", "text": text}]}, "sections[0].text"
-    return row | {"note": text}, "note"
-
-
-def read_text(shape, row):
-    load, _ = LOADERS[shape]
-    (loaded,) = load("my.jsonl")
-    return {
-        "Question": lambda: loaded.options[1],
-        "Dialogue": lambda: loaded.messages[1]["content"],
-        "Article": lambda: loaded.sections[0].text,
-        "Consultation": lambda: loaded.note,
-    }[shape]()
+def load_with(root, shape, text):
+    """Return the text of this shape as it is read from a file."""
+    load, row, (*path, last) = LOADERS[shape]
+    row = copy.deepcopy(row)
+    functools.reduce(operator.getitem, path, row)[last] = text
+    write_rows(root / "my.jsonl", [row])
+    return functools.reduce(operator.getitem, [*path, last], data.to_dict(load("my.jsonl")[0]))
 
 
 @pytest.mark.parametrize("shape", LOADERS)
@@ -52,13 +40,12 @@ def read_text(shape, row):
         ("aspi\u200drin", "aspirin"),
         ("200&#x000A0;mg &lt; <i>n</i>", "200 mg < n"),
         ("10<sup>9</sup>/l", "10^9/l"),
+        ("\ufb01brosis", "fibrosis"),  # a ligature of a PDF
         ("👩\u200d⚕️ and می\u200cخواهم", "👩\u200d⚕️ and می\u200cخواهم"),  # joiners with a meaning
     ],
 )
 def test_every_text_of_an_own_file_is_cleaned(root, shape, text, clean):
-    row, _ = with_text(shape, text)
-    write_rows(root / "my.jsonl", [row])
-    assert read_text(shape, row) == clean
+    assert load_with(root, shape, text) == clean
 
 
 @pytest.mark.parametrize("shape", LOADERS)
@@ -78,11 +65,9 @@ def test_every_text_of_an_own_file_is_cleaned(root, shape, text, clean):
     ],
 )
 def test_what_cannot_be_undone_is_refused_with_line_and_place(root, shape, text, problem):
-    row, place = with_text(shape, text)
-    write_rows(root / "my.jsonl", [row])
-    with pytest.raises(data.DataError) as caught:
-        LOADERS[shape][0]("my.jsonl")
-    assert f"line 1: {place}: {problem}" in str(caught.value)
+    *_, (first, *_) = LOADERS[shape]
+    with pytest.raises(data.DataError, match=rf"line 1: {first}\S*: {re.escape(problem)}"):
+        load_with(root, shape, text)
     assert len(data.check_spec("my.jsonl", (shape,), for_training=False)) == 1
 
 
@@ -105,6 +90,25 @@ def test_equal_options_of_an_own_exam_are_refused(root, options, are_equal):
     problems = data.check_spec("my.jsonl", ("Question",), for_training=False)
     assert bool(problems) == are_equal
     assert all("options[1] and options[0] are the same" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("options", "have_letters"),
+    [
+        (["A. rest", "B. ice"], True),
+        (["(a) rest", "(b) ice"], True),
+        (["1) rest", "2) ice", "3) heat"], True),
+        (["C. difficile", "E. coli"], False),
+        (["A. rest", "ice"], False),
+        (["1.5 mg", "2.5 mg"], False),
+    ],
+)
+def test_options_that_begin_with_their_letters_are_refused(root, options, have_letters):
+    write_rows(root / "my.jsonl", [QUESTION | {"options": options}])
+    problems = data.check_spec("my.jsonl", ("Question",), for_training=False)
+    assert ["options begin with their letters" in problem for problem in problems] == (
+        [True] * have_letters
+    )
 
 
 def test_a_text_that_is_only_markup_is_empty(root):
@@ -135,6 +139,13 @@ def test_a_published_set_stays_as_it_is_and_its_oddities_are_counted(root):
 def test_equal_options_of_a_published_set_are_counted():
     row = data.from_dict(data.Question, QUESTION | {"options": ["Same", "same"]})
     assert texts.count_oddities([row]) == {"equal options": ["q1"]}
+
+
+def test_cue_times_in_a_turn_are_refused(root):
+    turns = [CONSULTATION["turns"][0], {"speaker": "patient", "text": "4 00:12.1 --> 00:13.0 No."}]
+    write_rows(root / "my.jsonl", [CONSULTATION | {"turns": turns}])
+    with pytest.raises(data.DataError, match=r"turns\[1\].text: '.*' is the time of a cue"):
+        data.load_consultations("my.jsonl")
 
 
 def test_control_characters_in_an_id_or_a_speaker_are_refused(root):

@@ -10,6 +10,18 @@ from clinical_camel import data
 from clinical_camel.data import Question
 from clinical_camel.data.contamination import KINDS, split_words
 
+LONG = (
+    "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "
+    "a wedding feast. Which drug lowers his uric acid for good?"
+)
+GOUT = Question(id="gout", question=LONG, options=["colchicine", "allopurinol"], answer=1)
+FAINT = Question(
+    id="faint",
+    question="A young woman faints on standing after a week of vomiting. What is low?",
+    options=["her potassium", "her mood"],
+    answer=0,
+)
+
 Edit = Callable[[str, random.Random, Sequence[str]], str]
 
 

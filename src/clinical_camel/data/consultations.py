@@ -12,7 +12,7 @@ from clinical_camel.data.fields import (
 )
 from clinical_camel.data.markup import undo_markup
 from clinical_camel.data.shapes import Consultation, Turn
-from clinical_camel.data.transcripts import read_turns
+from clinical_camel.data.transcripts import join_turns, read_turns
 
 # Training rows of MTS-Dialog whose dialogue or note is also in its validation set (56, 284) or a
 # test set (the others): with them, scores on those sets would partly measure memory.
@@ -119,8 +119,7 @@ def _turns(dialogue: str, pattern: re.Pattern[str]) -> list[Turn]:
             spoken[-1][1].append(line)
         else:
             spoken.append(("other", [line]))
-    turns = [Turn(speaker=who, text=" ".join(" ".join(lines).split())) for who, lines in spoken]
-    return [turn for turn in turns if re.search(r"\w", turn.text)]
+    return join_turns(spoken)
 
 
 def _normalize_speaker(name: str) -> str:

@@ -30,10 +30,16 @@ _STARTS = {  # first bytes: what the file is, and the remedy
     b"\x80\x04": ("a Python pickle", JSON_LINES),
     b"\x80\x05": ("a Python pickle", JSON_LINES),
     b"%PDF": ("a PDF", JSON_LINES),
+    b"<?xml": ("an XML file", SAVE_AS),
+    b"\x1e": ("a JSON text sequence", "delete its characters 0x1E (tr -d '\\036' does)"),
 }
-_PAGE = (b"<!doctype", b"<html", b"<?xml")
+_SCRIPT = re.compile(rb"(?:var|let|const|export|module|window|self)\b|[\w.]+\(")
+_PAGE = (b"<!doctype", b"<html")
 _CAPTIONS = re.compile(rb"WEBVTT|\d+\r?\n(?:\d+:)?\d+:\d+[.,]\d+ -->")
 _WRAPPERS = ("data", "rows", "examples", "questions", "items", "train", "validation", "test", "dev")
+# fields of the parts of a row: a turn, a section, an option
+_PARTS = {"from", "role", "speaker", "user", "human", "heading", "title", "text", "content"}
+_PARTS |= {"value", "key", "label"}
 
 
 def require_readable(name: str, start: bytes) -> None:
@@ -41,7 +47,9 @@ def require_readable(name: str, start: bytes) -> None:
     for magic, (kind, remedy) in _STARTS.items():
         if start.startswith(magic):
             raise DataError(f"{name} is {kind}; {remedy}")
-    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    if start.startswith(2 * codecs.BOM_UTF8):
+        raise DataError(f"{name} begins with two byte order marks; save it as UTF-8 without one")
+    text = start.lstrip(codecs.BOM_UTF8).lstrip()
     if _CAPTIONS.match(text):
         raise DataError(
             f"{name} is a WebVTT or SRT transcript; write it as one JSON line: "
@@ -73,6 +81,8 @@ def _require_json(name: str, text: bytes) -> None:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines or any(line.lstrip().startswith((b"{", b"[")) for line in lines[:100]):
         return
+    if _SCRIPT.match(lines[0]):
+        raise DataError(f"{name} is JavaScript, not JSON; delete what is before the first [ or {{")
     first = lines[0].decode("utf-8", errors="replace")
     for mark, kind in (("\t", "a TSV table"), (",", "a CSV table"), (";", "a CSV table")):
         if mark in first:
@@ -106,39 +116,76 @@ def read_parquet(path: Path, max_bytes: int, first: bool = False) -> list[dict[s
     return [{key: value for key, value in row.items() if value is not None} for row in rows]
 
 
-def is_keyed(value: Any) -> bool:
-    """Return whether a JSON value is one object whose values are objects: rows by their ids.
+def holds_rows(value: Any) -> bool:
+    """Return whether a JSON value is one object of several rows: by id, by column, under a key.
 
-    >>> is_keyed({"q1": {"question": "Which?"}}), is_keyed({"id": "q1", "options": {"A": "x"}})
-    (True, False)
+    >>> holds_rows({"q1": {"question": "Which?"}}), holds_rows({"id": ["a"], "options": [["x"]]})
+    (True, True)
+    >>> holds_rows({"id": "q1", "options": {"A": "x"}})
+    False
     """
-    rows = list(value.values()) if isinstance(value, dict) else []
-    return bool(rows) and all(isinstance(row, dict) for row in rows)
+    return isinstance(value, dict) and bool(
+        _is_keyed(value) or _is_columns(value) or _find_wrapper(value)
+    )
 
 
-def find_wrapper(value: Any) -> str:
+def _is_keyed(value: dict[str, Any]) -> bool:
+    return bool(value) and all(isinstance(row, dict) for row in value.values())
+
+
+def _is_columns(value: dict[str, Any]) -> bool:
+    """Return whether all values are lists, one of them only of texts or numbers."""
+    columns = list(value.values())
+    if len(columns) < 2 or not all(isinstance(column, list) for column in columns):
+        return False
+    return any({str, int, float} >= set(map(type, column)) > set() for column in columns)
+
+
+def _find_wrapper(value: Any) -> str:
     """Return the key of one object under which a list of rows seems to be; "" for none."""
     if not isinstance(value, dict) or isinstance(value.get("id"), str):
         return ""
-    return next((key for key in _WRAPPERS if isinstance(value.get(key), list)), "")
+    for key, inner in value.items():
+        if isinstance(inner, list) and inner:
+            is_row = isinstance(inner[0], dict) and not inner[0].keys() & _PARTS
+            if is_row or key in _WRAPPERS:
+                return key
+        elif key in _WRAPPERS and (deeper := _find_wrapper(inner)):
+            return f"{key}.{deeper}"
+    return ""
 
 
 def list_rows(name: str, value: Any) -> list[dict[str, Any]]:
-    """Return the rows of one JSON value: an array, an object by id, or a single row.
+    """Return the rows of one JSON value: an array, an object by id or by column, a single row.
 
-    Raises DataError, with the row, for what is no object; and for rows under a key such as `data`.
+    Raises DataError, with the row, for what is no object; for columns of different lengths; and for
+    rows under a key such as `data`.
     """
-    if is_keyed(value):
-        return [{"id": key} | row for key, row in value.items()]
-    if wrapper := find_wrapper(value):
-        raise DataError(
-            f"{name} has its rows under the key {wrapper!r}; write that list alone into a file"
-        )
     if isinstance(value, dict):
-        return [value]
+        return _list_object(name, value)
     for number, row in enumerate(value, 1):
         if not isinstance(row, dict):
             raise DataError(f"{name}: row {number} is not a JSON object but {type(row).__name__}")
     if not value:
         raise DataError(f"{name} is empty: a JSON array without rows")
     return value
+
+
+def _list_object(name: str, value: dict[str, Any]) -> list[dict[str, Any]]:
+    if {"columns", "data"} <= value.keys():
+        raise DataError(f'{name} is a table of pandas by parts; write it with orient="records"')
+    if not _is_columns(value) and (wrapper := _find_wrapper(value)):
+        raise DataError(
+            f"{name} has its rows under the key {wrapper!r}; write that list alone into a file"
+        )
+    if _is_keyed(value):
+        first = next(iter(value.values()))
+        if list(first) != [str(i) for i in range(len(first))]:
+            return [{"id": key} | row for key, row in value.items()]
+        value = {key: list(column.values()) for key, column in value.items()}  # of pandas
+    elif not _is_columns(value):
+        return [value]
+    if len(set(map(len, value.values()))) > 1:
+        lengths = ", ".join(f"{key} {len(column)}" for key, column in value.items())
+        raise DataError(f"{name} has columns of different lengths ({lengths})")
+    return [dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clinical_camel.data.fields import (
+    EMPTY,
     Raw,
     get_filled_text,
     get_optional_text,
@@ -14,9 +15,9 @@ from clinical_camel.data.fields import (
 from clinical_camel.data.shapes import Dialogue, Message
 
 ROLES = {  # role: its names in ShareGPT files, in lower case
-    "user": "user human patient prompter client customer person",
+    "user": "user human patient pt prompter client customer person",
     "assistant": "assistant gpt bot model chatgpt gpt4 gpt-4 gpt-3.5 bing bard claude gemini llama "
-    "chatbot ai doctor physician",
+    "chatbot ai doctor dr physician",
     "system": "system system_prompt developer",
 }
 TOOL_ROLES = ("tool", "function", "function_call", "tool_call", "observation", "ipython")
@@ -51,7 +52,7 @@ def read_sharegpt(row: Raw, source: str = "sharegpt") -> Dialogue:
 
 def _require_no_tools(row: Raw) -> None:
     for name in ("tools", "functions"):
-        if row.get(name) not in (None, "", "[]", "{}", "null", [], {}):
+        if row.get(name) not in (*EMPTY, "[]", "{}", "null"):
             raise ValueError(f"{name}: calls of tools are not read; delete such rows")
 
 
@@ -64,11 +65,20 @@ def _read_turn(turn: Any, name: str) -> Message:
     what = "content" if "content" in filled or ("value" not in turn and who == "role") else "value"
     if unknown := sorted(filled - {who, what}):
         raise ValueError(f"field {unknown[0]} of a turn is neither {who} nor {what}; delete it")
-    return {"role": _read_role(get_text(turn, who), who), "content": get_text(turn, what)}
+    content = _join_parts(turn[what]) if isinstance(turn.get(what), list) else get_text(turn, what)
+    return {"role": _read_role(get_text(turn, who), who), "content": content}
+
+
+def _join_parts(parts: list[Any]) -> str:
+    """Return a content in parts as one text. Raises ValueError for images and other parts."""
+    for part in parts:
+        if not (isinstance(part, dict) and part.keys() == {"type", "text"}):
+            raise ValueError("content should be text or parts of type text; delete such rows")
+    return "\n".join(get_text(part, "text") for part in parts)
 
 
 def _read_role(name: str, field: str) -> str:
-    plain = name.strip(" :").casefold()
+    plain = name.strip(" :.|*<>()[]").casefold()
     role = _ROLE_OF.get(plain)
     if role is None and plain in TOOL_ROLES:
         raise ValueError(f"{field} is {name!r}: calls of tools are not read; delete such rows")

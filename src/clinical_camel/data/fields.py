@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from clinical_camel.core.values import nearest
+from clinical_camel.data.shapes import TYPE_NAMES
 
 Raw = dict[str, Any]
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 
 COMMON = ("id", "split", "config", "position")  # of every row of the hub, and of our data files
-TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+EMPTY = (None, "", [], {})
 
 
 def reads_fields(used: str, unused: str = "") -> Callable[[Reader], Reader]:
@@ -34,9 +35,9 @@ def reads_fields(used: str, unused: str = "") -> Callable[[Reader], Reader]:
 
 
 def find_unknown(row: Raw, read: Callable[..., Any]) -> list[str]:
-    """Return the fields of a row that its reader does not list, sorted; none without a list."""
+    """Return the filled fields of a row that its reader does not list; none without a list."""
     listed = getattr(_unwrap(read), "listed_fields", row.keys())
-    return sorted(row.keys() - listed)
+    return sorted(name for name in row.keys() - listed if row[name] not in EMPTY)
 
 
 def require_listed_fields(row: Raw, read: Callable[..., Any]) -> None:
@@ -45,7 +46,8 @@ def require_listed_fields(row: Raw, read: Callable[..., Any]) -> None:
         names = _unwrap(read).used_fields
         guess = nearest(unknown[0], names)
         remedy = guess if guess.startswith("; did") else "; delete it or rename it"
-        raise ValueError(f"field {unknown[0]} is not one of {', '.join(names)}{remedy}")
+        field = unknown[0] if unknown[0] == unknown[0].strip() else repr(unknown[0])
+        raise ValueError(f"field {field} is not one of {', '.join(names)}{remedy}")
 
 
 def _unwrap(read: Callable[..., Any]) -> Callable[..., Any]:

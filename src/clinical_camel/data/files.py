@@ -105,8 +105,7 @@ def read_first_row(path: Path) -> dict[str, Any] | None:
             return None
     rows, problems = convert_items([line], parse_line)
     require_no_problems(path.name, problems)
-    is_collection = containers.is_keyed(rows[0]) or containers.find_wrapper(rows[0])
-    return None if is_collection else rows[0]
+    return None if containers.holds_rows(rows[0]) else rows[0]
 
 
 def require_size(path: Path) -> int:
@@ -134,10 +133,11 @@ def require_size(path: Path) -> int:
 def _read_text(name: str, content: bytes, ends_well: bool) -> RawRows:
     """Return the rows of a text: JSON lines, an array, or one object whose values are the rows."""
     first, _, rest = content.partition(b"\n")
-    one_value = not rest or not _parses(first)
+    one_value = not rest or _parse_or_none(first) is None
     is_list = content.startswith(b"[") and one_value
-    is_object = first.strip() == b"{" or (content.startswith(b"{") and one_value)
-    if is_list or (is_object and _holds_rows(first, content)):
+    is_object = content.startswith(b"{") and one_value
+    spread = first.strip() == b"{"  # one object over several lines
+    if is_list or (is_object and (spread or containers.holds_rows(_parse_or_none(content)))):
         return _read_value(name, content)
     lines = content.split(b"\n")
     rows, problems = convert_items(lines, parse_line)
@@ -147,13 +147,6 @@ def _read_text(name: str, content: bytes, ends_well: bool) -> RawRows:
         problems[-1] = (len(lines), text)
     numbers = [number for number in range(1, len(lines) + 1) if number not in bad]
     return RawRows(numbers, rows, problems, "line")
-
-
-def _holds_rows(first: bytes, content: bytes) -> bool:
-    """Return whether the content is one object of rows, or begins with one on several lines."""
-    value = _parse_or_none(content)
-    is_collection = containers.is_keyed(value) or containers.find_wrapper(value)
-    return bool(first.strip() == b"{" or is_collection)
 
 
 def _read_value(name: str, content: bytes) -> RawRows:
@@ -166,10 +159,6 @@ def _read_value(name: str, content: bytes) -> RawRows:
         remedy = "; write each object on one line (jq -c . does) or all as one JSON array"
         raise DataError(f"{name}: {error}{remedy if several else ''}") from None
     return number_rows(rows)
-
-
-def _parses(line: bytes) -> bool:
-    return _parse_or_none(line) is not None
 
 
 def _parse_or_none(content: bytes) -> Any:
@@ -201,12 +190,13 @@ def require_no_problems(name: str, problems: list[tuple[int, str]], unit: str = 
     """Raise one DataError for all problems (number, text), the first 20 with their text."""
     if not problems:
         return
-    shown = [f"  {unit} {number}: {text}" for number, text in problems[:MAX_SHOWN]]
+    shown = [f"{unit} {number}: {text}" for number, text in problems[:MAX_SHOWN]]
     if rest := [str(number) for number, _ in problems[MAX_SHOWN:]]:
         end = ", ..." if len(rest) > MAX_NUMBERS else ""
-        shown.append(f"  and {len(rest)} more: {unit}s {', '.join(rest[:MAX_NUMBERS])}{end}")
+        shown.append(f"and {len(rest)} more: {unit}s {', '.join(rest[:MAX_NUMBERS])}{end}")
     count = f"{len(problems)} bad {unit}{'s' if len(problems) > 1 else ''}"
-    raise DataError(f"{name}: {count}, nothing was read\n" + "\n".join(shown))
+    # the signs at the line ends serve where the lines become one
+    raise DataError(f"{name}: {count}, nothing was read:\n  " + ";\n  ".join(shown))
 
 
 def _open(path: Path) -> BinaryIO:

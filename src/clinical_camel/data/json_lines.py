@@ -20,6 +20,8 @@ def parse_line(line: bytes) -> dict[str, Any]:
     """
     if not line.strip():
         raise ValueError("blank line")
+    if line.lstrip().startswith((b"#", b"//")):
+        raise ValueError("a comment, which JSON does not have; delete the line")
     value = parse_value(line)
     if not isinstance(value, dict):
         raise ValueError(f"not a JSON object but {type(value).__name__}")
@@ -72,6 +74,8 @@ def _parse(text: str) -> Any:
         )
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        if error.msg == "Extra data" and text[error.pos :].strip() == ",":
+            raise ValueError("a comma after the object; delete it") from None
         if error.msg == "Extra data":
             raise ValueError(f"more than one value ({line}column {error.colno})") from None
         raise ValueError(f"broken JSON at {line}column {error.colno}: {error.msg}") from None

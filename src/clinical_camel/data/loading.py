@@ -9,7 +9,7 @@ from typing import Any
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.data import files, registry
-from clinical_camel.data.answers import check_index_base, read_letter
+from clinical_camel.data.answers import check_index_base, list_options, read_answer
 from clinical_camel.data.fields import find_unknown, require_listed_fields
 from clinical_camel.data.sampling import sample, sample_share, select_lowest_hashes
 from clinical_camel.data.shapes import (
@@ -259,6 +259,8 @@ def _convert(
     numbers = [number for i, number in enumerate(raw.numbers, 1) if i not in bad]
     problems = raw.problems + [(raw.numbers[i - 1], text) for i, text in bad_rows]
     rows = [pair for pair in zip(numbers, converted, strict=True) if pair[1] is not None]
+    if shape is Dialogue and len(rows) < len(converted):
+        remarks.append(f"{len(converted) - len(rows)} rows without a reply are left out")
     if source and source.join:
         rows = list(enumerate(source.join([row for _, row in rows]), 1))
     return rows, problems, remarks
@@ -297,16 +299,13 @@ def _choose_reader(
 
 
 def _read_own(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of our own shape with an answer letter as an index."""
-    options, answer = raw.get("options"), raw.get("answer")
-    if not isinstance(options, list):
-        return raw
-    index = read_letter(answer)
-    if isinstance(answer, str) and answer in options and options.index(answer) != index != answer:
-        raise DataError(
-            f"answer {answer!r} is a letter and the text of another option; count from 0"
-        )
-    return {**raw, "answer": index}
+    """Return a row of our own shape without null, its options as a list, its answer as an index."""
+    row = {name: value for name, value in raw.items() if value is not None}
+    if isinstance(options := row.get("options"), dict):
+        row["options"] = list_options(options)
+    if isinstance(row.get("options"), list) and "answer" in row:
+        row["answer"] = read_answer(row["answer"], row["options"])
+    return row
 
 
 def _require_usable(row: Any) -> Any:

@@ -53,7 +53,7 @@ _GAP = re.compile(  # 10 <sup>9</sup>, but not 12 <sup>131</sup>I
     r"(?<=\d)\s+(?=<sup>\s*[+\u2212\u2013-]?\d+\s*</sup>(?![A-Za-z]))", re.IGNORECASE
 )
 _ANY_TAG = re.compile(r"<[^<>]*>")
-_MARKDOWN_TABLE = re.compile(r"^\s*\|?(?:\s*:?-{3,}:?\s*\|)+", re.MULTILINE)
+_MARKDOWN_TABLE = re.compile(r"^\s*\|?(?:\s*:?-{2,}:?\s*\|)+", re.MULTILINE)
 _MARKDOWN_IMAGE = re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)")
 _MARKDOWN_LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?:https?:|mailto:|#|/)[^)\s]*\)")
 _MARKDOWN_STRONG = re.compile(r"(\*\*|__)(?=\w)([^*_\n]+?)(?<=[\w.:!?)])\1")

@@ -11,7 +11,7 @@ import functools
 import re
 from pathlib import Path, PurePosixPath
 
-from clinical_camel.data.answers import read_letter
+from clinical_camel.data.answers import list_options, read_letter
 from clinical_camel.data.fields import (
     Raw,
     get_number,
@@ -70,7 +70,7 @@ def read_medmcqa(row: Raw) -> Question:
     if "opa" not in row:
         return _lettered(row, get_text(row, "answer"), subset=subset)
     options = [get_text(row, name) for name in ("opa", "opb", "opc", "opd")]
-    return _question(row, options, get_number(row, "cop"), subset=subset)
+    return _question(row, options, _read_number(row, "cop"), subset=subset)
 
 
 @reads_fields(
@@ -81,8 +81,8 @@ def read_mmlu(row: Raw) -> Question:
     subject = get_text(row, "subject")
     if "choices" not in row:
         return _lettered(row, get_text(row, "answer"), subset=subject)
-    numbered = {**row, "answer": read_letter(row.get("answer"))}
-    return _question(row, get_texts(row, "choices"), get_number(numbered, "answer"), subset=subject)
+    answer = _read_number(row, "answer")
+    return _question(row, get_texts(row, "choices"), answer, subset=subject)
 
 
 @reads_fields(PUBMEDQA, unused=PUBMEDQA_UNUSED)
@@ -225,22 +225,20 @@ def read_plos_review(row: Raw) -> Article | None:
 
 def _lettered(row: Raw, answer: str, **more: str) -> Question:
     """Return a question with options by letter; letters in lower case or brackets count, too."""
-    options = {
-        name.strip().upper(): text
-        for name, text in get_value(row, "options", dict).items()
-        if text is not None
-    }
-    letters = sorted(options)
-    if "".join(letters) != "ABCDEFGHIJ"[: len(letters)]:
-        raise ValueError(f"options should be named A, B, ..., are {', '.join(options)}")
+    texts = get_texts({"options": list_options(get_value(row, "options", dict))}, "options")
+    letters = "ABCDEFGHIJ"[: len(texts)]
     index = read_letter(answer)
     if not isinstance(index, int) or index >= len(letters):
         raise ValueError(f"answer {answer!r} is not one of the options {', '.join(letters)}")
-    texts = [get_text(options, name) for name in letters]
     stated = row.get("answer_text") or (row.get("answer") if "answer_idx" in row else None)
     if stated in texts and stated != texts[index]:
         raise ValueError(f"answer {stated!r} is not the text of option {letters[index]}")
     return _question(row, texts, index, **more)
+
+
+def _read_number(row: Raw, name: str) -> int:
+    """Return an answer index from 0, also if it is a letter."""
+    return get_number({**row, name: read_letter(row.get(name))}, name)
 
 
 def _question(row: Raw, options: list[str], answer: int, **more: str) -> Question:

@@ -261,11 +261,7 @@ def number_rows(source: Source | None, stem: str, rows: list[Raw]) -> list[Raw]:
         ]
     if not any(row.get(name) is not None for row in rows for name in _IDS):
         return [{**row, "id": f"{stem}-{number}"} for number, row in enumerate(rows, 1)]
-    return [{**row, "id": str(row["id"])} if _is_number(row.get("id")) else row for row in rows]
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int
+    return [row | {"id": str(row["id"])} if type(row.get("id")) is int else row for row in rows]
 
 
 def resolve_revision(source: Source) -> str:

@@ -12,6 +12,13 @@ from typing import Any
 from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.values import show
 
+TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 MAX_OPTIONS = 10  # answer letters A to J; more options are an error in the file
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
@@ -212,13 +219,6 @@ _CHECKS = {
     Question: _check_question,
     Consultation: _check_consultation,
 }
-_TYPE_NAMES = {
-    str: "text",
-    int: "a whole number",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-}
 _ROLES = ("system", "user", "assistant")
 
 
@@ -227,7 +227,7 @@ def _check_value(value: Any, kind: Any, where: str) -> list[str]:
     plain = kind.__origin__ if isinstance(kind, types.GenericAlias) else kind
     expected = dict if dataclasses.is_dataclass(plain) else plain
     if type(value) is not expected:
-        return [f"{where or 'row'} should be {_TYPE_NAMES[expected]}, is {show(value)}"]
+        return [f"{where or 'row'} should be {TYPE_NAMES[expected]}, is {show(value)}"]
     if dataclasses.is_dataclass(plain):
         return _check_fields(value, plain, where)
     if plain is list:

@@ -11,8 +11,9 @@ Kinds of text: title, section, turn (of a dialogue), question, option, transcrip
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from clinical_camel.data.markup import undo_markup
 from clinical_camel.data.shapes import Article, Consultation, Dialogue, Question, Row, RowT
@@ -32,6 +33,10 @@ _MOJIBAKE = re.compile(
 )
 _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1))+|[A-Za-z]{1,2}")
 
+_LABEL = re.compile(r"\(?([A-Ja-j]|[1-9])[.):]\s*(?=[^\s\d])")
+_CUE = re.compile(r"\d:\d\d\S*\s*-->\s*\d[\d:.,]*")
+_LIGATURES = re.compile("[\ufb00-\ufb06]")  # of PDF files
+
 ONE_LINE = ("title", "option")
 Convert = Callable[[str, str, str], str]  # place, kind, text -> text
 
@@ -46,7 +51,7 @@ def clean_row(row: RowT) -> RowT:
     problems = [f"id: {_name_character(match[0])}" for match in [CONTROL.search(row.id)] if match]
     cleaned = convert_texts(row, partial(_clean_or_note, problems))
     if isinstance(cleaned, Question):
-        problems += check_equal_options(cleaned)
+        problems += check_equal_options(cleaned) + _check_labels(cleaned.options)
     if problems:
         raise ValueError("; ".join(problems))
     return cleaned
@@ -65,8 +70,11 @@ def clean_text(text: str, kind: str) -> str:
     if "<" in text or "&" in text or kind in ("title", "section"):
         text = undo_markup(text, has_code=kind == "turn", has_markdown=kind in ("title", "section"))
     text = INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     if match := CONTROL.search(text):
         raise ValueError(f"{_name_character(match[0])}; replace or delete it")
+    if kind == "transcript" and (match := _CUE.search(text)):
+        raise ValueError(f"{match[0]!r} is the time of a cue; delete it, or read transcripts@...")
     if match := _MOJIBAKE.search(text):
         raise ValueError(
             f"{match[0]!r} is UTF-8 that was read as Windows-1252; convert the file again"
@@ -84,20 +92,28 @@ def _name_character(character: str) -> str:
     return f"control character {code} ({unicodedata.name(character, 'no name').lower()})"
 
 
+def _check_labels(options: Sequence[str]) -> list[str]:
+    """Return a problem if the options begin with their own letters or numbers: "A. rest"."""
+    labels = [match[1] for match in map(_LABEL.match, options) if match]
+    if "".join(labels).upper() not in ("ABCDEFGHIJ"[: len(options)], "123456789"[: len(options)]):
+        return []
+    return [f"options begin with their letters, {options[0]!r}; delete the letters"]
+
+
 def check_equal_options(question: Question) -> list[str]:
     """Return the pairs of options that differ only in case, white space or final punctuation."""
     first: dict[str, int] = {}
     return [
         f"options[{i}] and options[{first[key]}] are the same, {question.options[i]!r}"
-        for i, key in enumerate(map(_fold_option, question.options))
+        for i, key in enumerate(map(fold_option, question.options))
         if first.setdefault(key, i) != i
     ]
 
 
-def _fold_option(option: str) -> str:
+def fold_option(option: str) -> str:
     """Fold an option for comparison; genotypes and units (Aa, mg) keep their case.
 
-    >>> _fold_option("Aspirin. "), _fold_option("Aa")
+    >>> fold_option("Aspirin. "), fold_option("Aa")
     ('aspirin', 'Aa')
     """
     plain = INVISIBLE.sub("", unicodedata.normalize("NFC", option))
@@ -137,54 +153,25 @@ def _has_markup(text: str) -> bool:
 
 def convert_texts(row: RowT, convert: Convert) -> RowT:
     """Return the row with `convert(place, kind, text)` applied to each of its texts."""
-    return _CONVERTERS[type(row)](row, convert)
+    return _convert(row, _KINDS[type(row)], "", convert)
 
 
-def _convert_article(row: Article, convert: Convert) -> Article:
-    sections = [
-        dataclasses.replace(
-            section,
-            heading=convert(f"sections[{i}].heading", "title", section.heading),
-            text=convert(f"sections[{i}].text", "section", section.text),
-        )
-        for i, section in enumerate(row.sections)
-    ]
-    title = convert("title", "title", row.title)
-    return dataclasses.replace(row, title=title, sections=sections)
+def _convert(value: Any, kind: Any, place: str, convert: Convert) -> Any:
+    if isinstance(kind, str):
+        return convert(place, kind, value)
+    if isinstance(value, list):
+        return [_convert(v, kind[0], f"{place}[{i}]", convert) for i, v in enumerate(value)]
+    is_message = isinstance(value, dict)
+    dot, converted = f"{place}." if place else "", {}
+    for name, inner in kind.items():
+        text = value[name] if is_message else getattr(value, name)
+        converted[name] = _convert(text, inner, f"{dot}{name}", convert)
+    return value | converted if is_message else dataclasses.replace(value, **converted)
 
 
-def _convert_dialogue(row: Dialogue, convert: Convert) -> Dialogue:
-    messages = [
-        {**message, "content": convert(f"messages[{i}]", "turn", message["content"])}
-        for i, message in enumerate(row.messages)
-    ]
-    return dataclasses.replace(row, messages=messages)
-
-
-def _convert_question(row: Question, convert: Convert) -> Question:
-    return dataclasses.replace(
-        row,
-        question=convert("question", "question", row.question),
-        context=convert("context", "question", row.context),
-        options=[convert(f"options[{i}]", "option", text) for i, text in enumerate(row.options)],
-    )
-
-
-def _convert_consultation(row: Consultation, convert: Convert) -> Consultation:
-    turns = [
-        dataclasses.replace(
-            turn,
-            speaker=convert(f"turns[{i}].speaker", "title", turn.speaker),
-            text=convert(f"turns[{i}]", "transcript", turn.text),
-        )
-        for i, turn in enumerate(row.turns)
-    ]
-    return dataclasses.replace(row, turns=turns, note=convert("note", "note", row.note))
-
-
-_CONVERTERS = {
-    Article: _convert_article,
-    Dialogue: _convert_dialogue,
-    Question: _convert_question,
-    Consultation: _convert_consultation,
+_KINDS = {  # the kind of each text
+    Article: {"title": "title", "sections": [{"heading": "title", "text": "section"}]},
+    Dialogue: {"messages": [{"content": "turn"}]},
+    Question: {"question": "question", "context": "question", "options": ["option"]},
+    Consultation: {"turns": [{"speaker": "title", "text": "transcript"}], "note": "note"},
 }

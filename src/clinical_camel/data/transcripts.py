@@ -6,10 +6,11 @@ never joined to what somebody said: "4 00:00:12.100" in a turn would become a fi
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from clinical_camel.data.shapes import Turn
+from clinical_camel.data.texts import INVISIBLE
 
 # first words of a speaker's name, in lower case
 _PEOPLE = """
@@ -78,8 +79,14 @@ _CHAT = re.compile(r"^From\s+(.+?)(?:\s+to\s+[^:]+)?\s*:", re.IGNORECASE)  # of 
 _NUMBER = re.compile(r"\s*#?\d{1,5}[.)]?\s*$")
 _BRACKETED_NUMBER = re.compile(r"\s*[\[(]\s*#?\d+(?:\.\d+)?\s*[\])]")
 _CAPTION_BLOCK = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION)(?:\s|$)")
+_NO_SPEECH = re.compile(  # of a page or of the software: "- 2 -", "Page 2 of 3"
+    r"\W*page\s\d+\W*(?:(?:of|/)\s*\d+\W*)?$|\s*[-\u2013\u2014]\s*\d+\s*[-\u2013\u2014]\s*$"
+    rf"|\s*[\[(][^\])]*{_CLOCK}[^\])]*[\])]\W*$"
+    r"|\W*(?:transcribed|transcript|transcription|recorded)\s(?:by|with|of)\b",
+    re.IGNORECASE,
+)
+_END_TAG = re.compile(r"</[^<>\s]+>\s*$")
 _FULL_NAME = re.compile(_NAME)
-_WORDS = re.compile(r"[^\W_]\S*")
 
 Part = tuple[str, str]  # speaker ("" continues the last one) and what is said
 
@@ -94,12 +101,13 @@ def read_turns(transcript: str) -> list[Turn]:
     Doctor and Patient.
 
     Raises ValueError with the line of the transcript: nobody speaks yet, a name that may be none, a
-    time or a number that is no part of a cue.
+    time or a number that is no part of a cue, a cue before that above it; and if one person speaks
+    more than once, but nobody else does.
 
     >>> read_turns("Doctor: Any fever?\\nMother (Anna Holt): No,\\nnot now.")[1]
     Turn(speaker='Mother (Anna Holt)', text='No, not now.')
     """
-    lines = transcript.lstrip("\ufeff").splitlines()
+    lines = INVISIBLE.sub("", transcript).splitlines()
     has_cues = any(_CUE_TIME.match(line) for line in lines)
     read = list(_read_cues(lines) if has_cues else _read_lines(lines))
     if not any(speaker for _, _, parts in read for speaker, _ in parts):
@@ -120,7 +128,16 @@ def read_turns(transcript: str) -> list[Turn]:
             (speaker, [text for _, texts in group for text in texts])
             for speaker, group in groupby(spoken, key=lambda pair: pair[0])
         ]
-    turns = [Turn(speaker=who, text=" ".join(" ".join(texts).split())) for who, texts in spoken]
+    turns = join_turns(spoken)
+    if len(turns) > 1 and len({turn.speaker for turn in turns}) == 1:
+        name = turns[0].speaker
+        raise ValueError(f"only {name} speaks; begin each line of somebody else with the name")
+    return turns
+
+
+def join_turns(spoken: Iterable[tuple[str, list[str]]]) -> list[Turn]:
+    """Return (speaker, lines) as turns with single spaces; those without a word are left out."""
+    turns = [Turn(speaker=who, text=" ".join(" ".join(lines).split())) for who, lines in spoken]
     return [turn for turn in turns if re.search(r"\w", turn.text)]
 
 
@@ -146,7 +163,8 @@ def _require_no_headings(read: list[tuple[int, str, list[Part]]]) -> None:
 
 def _read_cues(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
     """Yield each line of the cues with its parts; headers, numbers and times are left out."""
-    in_cue = skipping = False
+    in_cue = skipping = in_voice = False
+    closes, start = any("</v>" in line for line in lines), 0.0
     repeated = _find_repeated(lines)
     for number, line in enumerate(lines, 1):
         following = lines[number] if number < len(lines) else ""
@@ -154,6 +172,9 @@ def _read_cues(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
             in_cue = skipping = False
         elif _CUE_TIME.match(line):
             in_cue, skipping = True, False
+            before, start = start, _read_seconds(line)
+            if start < before:
+                raise _problem(number, line, "is earlier than the cue above; put the cues in order")
         elif skipping or (not in_cue and _CAPTION_BLOCK.match(line)):
             skipping = True
         elif _CUE_TIME.match(following) and (not in_cue or _NUMBER.match(line)):
@@ -161,7 +182,19 @@ def _read_cues(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
         elif not in_cue:
             raise _problem(number, line, "is no part of a cue; delete it")
         else:
-            yield number, line, list(_split_cue_line(number, line, repeated))
+            parts = list(_split_cue_line(number, line, repeated))
+            first, text = parts[0] if parts else ("", "")
+            if closes and not in_voice and not first and re.search(r"\w", text):
+                raise _problem(number, line, "has no speaker, but other cues have <v Name>")
+            in_voice = line.rfind("<v") > line.rfind("</v>") or (in_voice and "</v>" not in line)
+            yield number, line, parts
+
+
+def _read_seconds(line: str) -> float:
+    """Return the first time of a cue."""
+    clock = re.search(r"(\d+(?::\d+)+)(?:[.,](\d+))?", line)
+    seconds = float(f"0.{clock[2] or 0}")
+    return seconds + sum(60**i * int(n) for i, n in enumerate(reversed(clock[1].split(":"))))
 
 
 def _split_cue_line(number: int, line: str, repeated: frozenset[str]) -> Iterator[Part]:
@@ -181,8 +214,10 @@ def _read_lines(lines: list[str]) -> Iterator[tuple[int, str, list[Part]]]:
         text, had_time = _remove_time(line)
         if "-->" in re.sub(_SPAN, "", line):
             raise _problem(number, line, "has the arrow of a cue, but no times that can be read")
-        if not text.strip():
+        if not re.search(r"\w", text):
             continue
+        if _NO_SPEECH.match(text) and not had_time:
+            raise _problem(number, line, "is no speech; delete it")
         if _NUMBER.match(text) and not had_time:
             remedy = "is only a number, as of a cue; delete it or join it to its line"
             raise _problem(number, line, remedy)
@@ -205,9 +240,12 @@ def _remove_time(line: str) -> tuple[str, bool]:
 
 def _split_line(number: int, line: str, repeated: frozenset[str]) -> Iterator[Part]:
     """Yield (speaker, text) for each speaker on a line; "" for words before the first."""
+    if line.lstrip().startswith("<"):
+        line = _END_TAG.sub("", line)  # <doctor>...</doctor>
     speaker, rest = _find_speaker(number, line, repeated)
     if speaker:
-        rest = _remove_bracketed(rest)
+        match = _BRACKETED_TIME.match(rest)
+        rest = rest[match.end() :] if match else rest
         if line.lstrip().startswith(("[", "<", "(")) and _BARE_TIME.fullmatch(rest):
             rest = ""  # [Dr Lane] 10:02:03
     place = 0
@@ -215,11 +253,6 @@ def _split_line(number: int, line: str, repeated: frozenset[str]) -> Iterator[Pa
         yield speaker, rest[place:start]
         speaker, place = name, end
     yield speaker, rest[place:]
-
-
-def _remove_bracketed(text: str) -> str:
-    match = _BRACKETED_TIME.match(text)
-    return text[match.end() :] if match else text
 
 
 def _find_inline(
@@ -346,14 +379,10 @@ def _first_word(name: str) -> str:
 
 def _is_person(name: str) -> bool:
     """Return whether a name begins with a person (Dr, mother) and goes on as a name."""
-    words = [word.casefold() for word in re.split(r"[\s_.,'\u2019/\d-]+", name)[1:] if word]
+    words = [word for word in re.split(r"[\s_.,'\u2019/\d-]+", name)[1:] if word]
     return _first_word(name) in PEOPLE and all(
-        word in PEOPLE or word in PARTICLES or not _is_lower(word, name) for word in words
+        word in PARTICLES or word.casefold() in PEOPLE or word != word.casefold() for word in words
     )
-
-
-def _is_lower(word: str, name: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}", name) is not None
 
 
 def _is_capitalized(name: str) -> bool:
@@ -363,5 +392,5 @@ def _is_capitalized(name: str) -> bool:
 
 def _write_name(name: str, note: str | None = "") -> str:
     """Return a speaker's name with its note, D and P written out."""
-    name = " ".join(name.strip(" *").split())
+    name = " ".join(name.strip(" *,|\u2013\u2014-").split())
     return SHORT_NAMES.get(name.casefold().rstrip("."), name) + f" {(note or '').strip()}".rstrip()

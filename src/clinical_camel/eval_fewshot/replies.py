@@ -54,8 +54,8 @@ def _clean(reply: str) -> str:
     text = unicodedata.normalize("NFKC", reply)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # zero width, direction
     text = _CONTROL_TOKEN.sub("\n", _END_OF_THOUGHT.sub("", _THOUGHT.sub("", text)))
-    text = _BOXED.sub(r" Final answer: \1\2. ", _LATEX_TEXT.sub(r"\1", text))
-    text = _ANSWER_TAG.sub(r" Final answer: \2. ", text)
+    text = _BOXED.sub(r" Final answer: \1\2; ", _LATEX_TEXT.sub(r"\1", text))
+    text = _ANSWER_TAG.sub(r" Final answer: \2; ", text)
     text = _NEGATION.sub(r"\1 not", text).replace("cannot", "can not")
     text = _MARKUP.sub("", text.translate(_BRACKETS))
     return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
@@ -81,15 +81,20 @@ _MARKS = "[^\\w\n\ue000-\ue200]{0,9}"  # marks and spaces, but no mention
 _CJK = r"\u3000-\u9fff\uac00-\ud7af"  # written without spaces: a letter may touch them
 _START, _END = rf"(?<![^\W{_CJK}])(?<!\w['&-])", rf"(?![^\W{_CJK}])(?!['-]\w)"
 # What may follow a letter. "A" and "I" are also words, and so "A fever" is no letter.
-_MARK = rf"[.,;:!?()\"'/&=>{_CJK}]|$|\n|-\s|[–—]|{_M}"
+_MARK = rf"[.,;:!?()\"'/&=>{_CJK}]|$|\n|-\s|[–—✓✔✅]|{_M}"
 _GOES_ON = (
-    r"(?:is|are|was|were|and|or|nor|because|since|seems?|must|und|oder|ou|y|ist|est|es|è|é)\b"
+    r"(?:is|are|was|were|and|or|nor|because|since|seems?|must|und|oder|ou|y|ist|est|es|è|é"
+    r"|it\s(?:is|must|has|would|should)|[Ii]\s(?:think|guess|believe)|then)\b"
 )
 _MORE = r"(?:as|for|due|given|but|not|rather|instead|over|with|in|can|does|would|should|looks?|here"
-_MORE += r"|remains?)\b"
+_MORE += r"|remains?|if|unless|otherwise|wins|fits|makes|appears|please|of\scourse|all\sthe\sway"
+_MORE += r"|obviously|definitely|clearly|probably)\b"
 _UPPER = rf"[B-HJ](?=\s*(?:{_MARK}|{_GOES_ON}|{_MORE}))|[AI](?=\s*(?!\()(?:{_MARK}|{_GOES_ON}))"
 _LOWER = rf"[b-hj](?=\s*(?:{_MARK}|{_GOES_ON}|{_MORE}))|[ai](?=\s*(?:[.,;:!)\"]|$|\n|or\b))"
-_LETTER = re.compile(rf"{_START}(?<!\w\.)({_UPPER}){_END}")
+_NOUNS = "hepatitis influenza haemophilia hemophilia vitamin group type class grade stage category"
+_NOUNS += " phase factor drug blood case cohort arm"  # "hepatitis B" is no answer
+_NO_NOUN = "".join(rf"(?i:(?<!\b{noun} ))" for noun in _NOUNS.split())
+_LETTER = re.compile(rf"{_START}(?<!\w\.){_NO_NOUN}({_UPPER}){_END}")
 # Small letters are letters only where a letter is expected.
 _SMALL = re.compile(
     rf"(?P<before>\(\s*|^{_MARKS}|(?i:\b(?:answers?|options?|choices?|letter|antwort|réponse"
@@ -97,6 +102,11 @@ _SMALL = re.compile(
     rf"(?:(?:is|would\s+be|be|option|choice|letter)\b[\s:(\"']*)*)|{_M}\s?(?:or|and|/)\s?)"
     rf"(?P<m>[a-j](?=\s*\))|{_LOWER}){_END}",
     re.MULTILINE,
+)
+_LIST_NUMBER = re.compile(  # "1. B", "Question 3: B"
+    r"^\W*(?:(?:question|ques|q|item|number|no|nr|answer|a|frage|pregunta)\b[.\s]*|[qa]|问题)?"
+    r"#?\d{1,3}(?:\s?[.):/、]|\s[-–—]\s)(?!\d|[ \t]*$)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _WORDS = ("yes", "no", "maybe", "true", "false", "none")  # options that are also common words
 _WORD_ENDS = r"(?=\s*(?:[.,;:!)\"/]|$|\n|(?:or|and|because|since)\b))"
@@ -120,6 +130,7 @@ class _Marker:
     def mark(self, text: str) -> str:
         for i, pattern in self.patterns:
             text = pattern.sub(chr(_BY_TEXT + i), text)
+        text = _LIST_NUMBER.sub("", text)
         text = _LETTER.sub(lambda match: _mark_letter(match[1]), text)
         for _ in range(2):  # the second time, for lists: "a or b"
             text = _SMALL.sub(lambda match: match["before"] + _mark_letter(match["m"]), text)
@@ -146,10 +157,11 @@ def _join(match: re.Match[str]) -> str:
 
     In "B. Warfarin thins the blood" the text begins a new sentence.
     """
-    if _options(match[1]) == _options(match[2]):
-        return match[2]
-    is_sentence = re.match(r" (?!because|since)\w", match.string[match.end() :])
-    return match[0] if is_sentence else _CONTRADICTION
+    is_sentence = re.match(r" (?!because|since|if|unless|in case)\w", match.string[match.end() :])
+    if _options(match[1]) != _options(match[2]):
+        return match[0] if is_sentence else _CONTRADICTION
+    begins_line = re.search(rf"^{_MARKS}$", match.string[: match.start()], re.MULTILINE)
+    return f"{match[1]}. {match[2]}" if is_sentence and begins_line else match[2]
 
 
 def _options(mentions: str) -> set[int]:
@@ -180,7 +192,8 @@ _SEPARATOR = (
 )
 _AFTER = r"[\s)\"'.,:]{0,4}"  # between a mention and its verb
 _ADVERBS = (
-    r"(?:(?:also|all|both|clearly|definitely|probably|therefore|thus|then|most|the|an?) ){0,4}"
+    r"(?:(?:also|all|both|clearly|definitely|probably|therefore|thus|then|most|the|an?|my|final"
+    r"|what I(?: would|'d| will|'ll)?) ){0,4}"
 )
 _WRONG = (
     r"(?:not|wrong|incorrect|false|unlikely|less likely|excluded|ruled out|eliminated|impossible"
@@ -215,8 +228,9 @@ _REJECTED = [
 ]
 _IS = (
     r"(?:[\s:=>)\"'(–—-]|是|为|為|は|项|項|\b(?:is|was|are|would be|should be|must be|will be|be"
-    r"|to this question|here|option|choice|letter|the|most likely|probably|clearly|therefore|thus"
-    r"|definitely|but|ist|lautet|est|es|è|é|correct[aeo]?|corr?ett?[ao]|cert[ao]|donc|la"
+    r"|to (?:this |the )?question(?: \d+)?|here|option|choice|letter|the|most likely|probably"
+    r"|clearly|therefore|thus|definitely|but|ist|lautet|est|es|è|é|correct[aeo]?|corr?ett?[ao]"
+    r"|cert[ao]|donc|la"
     r"|a letra|lettre|opción|opção|opzione|final)\b){0,12}"
 )
 _FINAL = _compile(rf"\bfinal (?:answer|choice|option)\b{_IS}ANY")
@@ -230,23 +244,75 @@ _STATED = [
         rf"|\b(?:choice|pick|guess|vote) (?:is|would be|goes to)\b){_IS}ANY"
     ),
     _compile(
-        rf"ANY{_AFTER}\b(?:is|are|was|would be|must be|seems|looks) {_ADVERBS}"
-        r"(?:correct|right|best|true|appropriate|preferred|likely|answer|good choice)\b"
+        rf"ANY{_AFTER}\b(?:is|are|was|would be|must be|seems|looks|appears|fits|makes) {_ADVERBS}"
+        r"(?:correct|right|best|true|appropriate|accurate|preferred|likely|answer|(?:good )?choice"
+        r"|sense|choose|pick|select|take|say|give)\b"
     ),
     _compile(rf"^{_MARKS}ANY[).:,–-]{{0,3}}[^\S\n]?[-–]?[^\S\n]?(?:correct|true|✓|✔|✅)(?!\w)"),
-    _compile(rf"ANY{_AFTER}\b(?:remains?|is left)\b"),
+    _compile(rf"ANY{_AFTER}\b(?:remains?|is left|wins|it (?:is|must be|has to be|would be))\b"),
     _compile(
         r"(?:\b(?:choose|chose|say|sondern|pick|select"
-        r"|go with|going with|opt for|prefer|vote for|settle on"
-        r"|it is|it's|must be|leaves|leaving|so|therefore|hence|thus|but|then|conclusion|conclude"
-        r"|verdict|most likely|probably|definitely|clearly|certainly|no|actually|wait)\b|=>|→|->)"
+        r"|go with|going with|opt for|prefer|vote for|settle on|answer with|lean(?:ing)? towards?"
+        r"|i(?:'ll| will|'d| would) take|(?:it|that|this)(?: is|'s|'d be| should be| has to be)"
+        r"|(?:must|would|will) be|leaves|leaving|so|therefore|hence|thus|but|then|conclusion"
+        r"|conclude|verdict|most likely|probably|definitely|clearly|certainly|no|actually|wait)\b"
+        r"|(?:if|unless) (?:i|i'm|you|we|forced|asked)\b[^,.\n]{0,40},|=>|→|->)"
         r"[\s,:]{0,3}(?:(?:us|me|with|only|it is|it's|is) ){0,3}ANY"
-        r"(?=[\s)\"']{0,3}(?:[.,!;:]|$|because\b|since\b|as\b|for\b|here\b))"
+        r"(?=[\s)\"']{0,3}(?:[.,!;:]|$|(?:because|since|as|for|if|here)\b))"
     ),
 ]
-_ALONE = _compile(rf"^{_MARKS}ANY{_MARKS}$")
-_LEADING = _compile(rf"^{_MARKS}ANY[\s\"']{{0,3}}(?:[().:,;–—-]|because\b|since\b)")
+_ALONE = _compile(
+    rf"^{_MARKS}ANY{_MARKS}(?:(?:I (?:guess|think|believe|say)|please|obviously|clearly|definitely"
+    rf"|probably|then|for sure|of course|all the way){_MARKS})?$"
+)
+_LEADING = _compile(
+    rf"^{_MARKS}ANY[\s\"']{{0,3}}(?:[().:,;–—-]|because\b|since\b)(?![\s(]*{_M}{_MARKS}$)"
+)
 _NAMED = [_compile(r"\b(?:option|choice)[\s:]{0,3}ANY"), _compile(r"\(ANY\s?\)")]
+
+
+# A condition on the case ("if acute, A"), but not on who answers ("if I had to choose, B").
+_SENTENCE = re.compile(r"(?:[^.!?\n]|[.](?=\w))+")
+_CONDITION = re.compile(
+    r"\b(?:if|unless|in case|provided|assuming|depending on|wenn|sinon|sonst"
+    r"|in other cases)\b|如果|否则"
+    rf"|(?:^|[,;:(–—-]\s?|\b(?:or|and|but)\s|{_M}\s?)(?:otherwise|else)\b",
+    re.IGNORECASE,
+)
+_OTHER_CASE = re.compile(r"\b(?:otherwise|else|unless|sonst|sinon|other cases)\b|否则", re.I)
+_NO_CONDITION = re.compile(  # before it: "see if", "even if", "B because it works if"
+    r"\b(?:even|as|see|check|determine|know|decide|ask|asks|asked|assess|test|tell|confirm"
+    r"|evaluate|identify|wonder|unsure|sure|because\b.*|since\b.*)\s*$",
+    re.IGNORECASE,
+)
+_OF_SPEAKER = re.compile(
+    r"(?:if|unless|in case|provided|assuming)(?: only)? (?:i|i'm|i'd|we|you|one|forced|asked"
+    r"|pressed|in doubt|necessary|needed|possible|this is|the question|my)\b",
+    re.IGNORECASE,
+)
+_CONCLUSION = re.compile(
+    r"\b(?:(?<!if )so|therefore|hence|thus|but|however)\b|,\s(?:and|while|whereas|yet)\b", re.I
+)
+
+
+def _drop_conditional(match: re.Match[str]) -> str:
+    """Return a sentence without the options that it names under a condition on the case."""
+    sentence, end = match[0], 0
+    characters = list(sentence)
+    for condition in _CONDITION.finditer(sentence):
+        start = condition.start()
+        is_harmless = _NO_CONDITION.search(sentence[max(0, start - 200) : start])
+        if start < end or is_harmless or _OF_SPEAKER.match(sentence, start):
+            continue
+        conclusion = _CONCLUSION.search(sentence, condition.end())
+        end = conclusion.start() if conclusion else len(sentence)
+        part = sentence[start:end]
+        if not (_OTHER_CASE.search(part) and re.search(_M, part)):
+            start = 1 + max(sentence.rfind(mark, 0, start) for mark in ",;:")  # "B if acute"
+        else:
+            start = 0
+        characters[start:end] = (" " if re.match(_M, c) else c for c in characters[start:end])
+    return "".join(characters)
 
 
 def parse_letter(reply: str, options: Sequence[str]) -> int:
@@ -256,8 +322,9 @@ def parse_letter(reply: str, options: Sequence[str]) -> int:
     answer is B", "B is correct", "I choose B", "so B."; 3. a mention alone on the first or the last
     line; 4. a line that begins with "B." or "(B)"; 5. "option B" or "(B)" anywhere; 6. the only
     option whose text occurs. If places of one kind differ, those on the last line count. A rejected
-    option ("not A", "A is wrong", "A?") is no mention, and neither is a letter with the text of
-    another option. White space, case, markup and <think> parts do not matter.
+    option ("not A", "A is wrong", "A?") is no mention, and neither is an option under a condition
+    ("if acute, A; otherwise B") or a letter with the text of another option. White space, case,
+    markup and <think> parts do not matter.
     """
     reply = reply[-LONGEST_REPLY:]
     marker = _Marker(options)
@@ -266,6 +333,7 @@ def parse_letter(reply: str, options: Sequence[str]) -> int:
     text = marker.mark("\n".join([_clean(reply), *map(_clean, lines)]))
     for pattern in _REJECTED:
         text = pattern.sub(" ", text)
+    text = _SENTENCE.sub(_drop_conditional, text)
     places = next(filter(None, _find_places(text)), [])
     return _decide(places, len(options))
 
