@@ -42,8 +42,7 @@ def test_the_undamaged_study_is_valid(params_folder):
 def test_the_number_of_cases_does_not_shrink():
     assert len(STEPS) == 5
     assert len(bad_params.KINDS) >= 89
-    assert len(bad_params.TEACHER_KINDS) >= 12
-    assert len(STEP_CASES) >= 140
+    assert len(STEP_CASES) >= 185
 
 
 def require_rejection(folder, kind, steps, capsys) -> None:
@@ -61,11 +60,6 @@ def require_rejection(folder, kind, steps, capsys) -> None:
 def test_a_wrong_params_file_is_rejected_in_every_step(name, params_folder, capsys):
     """Five cases at once, since all problems of a study come in one message."""
     require_rejection(params_folder, bad_params.KINDS[name], STEPS, capsys)
-
-
-@pytest.mark.parametrize("name", bad_params.TEACHER_KINDS)
-def test_a_wrong_teacher_is_rejected(name, params_folder, capsys):
-    require_rejection(params_folder, bad_params.TEACHER_KINDS[name], STEPS[:1], capsys)
 
 
 @pytest.mark.parametrize("name", STEP_CASES)
@@ -106,6 +100,17 @@ def test_a_relative_root_is_made_absolute_for_kernels(one_step, monkeypatch):
     assert cli.os.environ["CLINICAL_CAMEL_ROOT"] == str(one_step.root)
 
 
+def test_a_root_that_is_no_project_and_another_clone_are_named(one_step, monkeypatch, capsys):
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(one_step.root / "params"))
+    assert cli.main(["list"]) == 2
+    assert capsys.readouterr().err.startswith(f"{one_step.root}/params: no project, since it has")
+    monkeypatch.delenv("CLINICAL_CAMEL_ROOT")
+    monkeypatch.chdir(one_step.file("src/clinical_camel/cli.py", "").parent)
+    assert cli.main(["list"]) == 2
+    message = f"{one_step.root}: another clone than the one that Python imports, {cli.root()}; "
+    assert capsys.readouterr().err.startswith(message)
+
+
 @pytest.mark.parametrize("command", [["run", "toy"], ["plan", "toy"]])
 @pytest.mark.parametrize("rate", ["nan", "inf", "-5", "-inf", "free", "1e400"])
 def test_a_rate_that_is_no_price_is_rejected(rate, command, one_step, capsys):
@@ -134,18 +139,20 @@ def test_a_name_of_no_study_is_rejected_at_once(study, message, command, one_ste
 
 
 @pytest.mark.parametrize(
-    ("command", "name"),
+    ("command", "function", "name"),
     [
-        (["merge", "toy", "out"], "folder"),
-        (["plan", "toy", "--config", "out"], "config"),
+        (["merge", "toy", "out"], "_release", "folder"),
+        (["plan", "toy", "--config", "out"], "_plan", "config"),
     ],
 )
-def test_a_path_is_relative_to_the_folder_of_the_caller(command, name, one_step, monkeypatch):
+def test_a_path_is_relative_to_the_folder_of_the_caller(
+    command, function, name, one_step, monkeypatch
+):
     folder = one_step.root / "elsewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
     seen = []
-    monkeypatch.setattr(cli, f"_{command[0]}", lambda options: seen.append(options) or 0)
+    monkeypatch.setattr(cli, function, lambda options: seen.append(options) or 0)
     assert cli.main(command) == 0
     assert str(getattr(seen[0], name)) == str(folder / "out")
 

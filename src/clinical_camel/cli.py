@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     if note := launch.ignore_foreign_variables():
         echo(note, file=sys.stderr)
     try:
+        _require_project()
         with contextlib.chdir(root()):
             return options.function(options)
     except (SettingsError, PlanError, FileNotFoundError) as error:
@@ -58,6 +59,26 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder without permission
         echo(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
+
+
+def _require_project() -> None:
+    """Raise PlanError if the commands would work in no project, or not in the one around us.
+
+    An installed package, or PYTHONPATH, may belong to another clone than the current folder.
+    """
+    project, here = root(), Path.cwd()
+    if not (project / "notebooks").is_dir():
+        remedy = "run from a checkout (pip install -e .) or set CLINICAL_CAMEL_ROOT to one"
+        raise PlanError(f"{project}: no project, since it has no folder notebooks; {remedy}")
+    clones = (
+        folder for folder in (here, *here.parents) if (folder / "src/clinical_camel").is_dir()
+    )
+    clone = next(clones, project)
+    if "CLINICAL_CAMEL_ROOT" not in os.environ and clone.resolve() != project.resolve():
+        raise PlanError(
+            f"{clone}: another clone than the one that Python imports, {project}; "
+            f"change to that folder, or set PYTHONPATH to {clone / 'src'}"
+        )
 
 
 def _prepare_streams() -> None:
@@ -107,19 +128,19 @@ def _parser() -> argparse.ArgumentParser:
     doctor = add("doctor", _doctor, "check whether this machine can run a study")
     doctor.add_argument("study", nargs="?", default="", help=STUDY)
     _add_synthesise(add)
-    card = add("card", _card, "write the model card of a study from its run records")
+    card = add("card", _release, "write the model card of a study from its run records")
     card.add_argument("study", help="a study whose steps 02 and 03 are complete")
     card.add_argument(
         "--dialogues", action="store_true", help="write the card of its dialogues instead"
     )
-    merge = add("merge", _merge, "merge the adapter into its base model and check the logits")
+    merge = add("merge", _release, "merge the adapter into its base model and check the logits")
     merge.add_argument("study", help="a study whose adapter is on this machine")
     merge.add_argument("folder", type=Path, help="folder for the merged model; new or empty")
-    push = add("push", _push, "upload the adapter and its card to the Hugging Face hub")
+    push = add("push", _release, "upload the adapter and its card to the Hugging Face hub")
     push.add_argument("study", help="a study whose adapter is on this machine")
     push.add_argument("repository", help="owner/name on the hub; private by default")
     push.add_argument("--public", action="store_true", help="make the repository public")
-    add("readme", _readme, "update the table of studies in README.md")
+    add("readme", _release, "update the table of studies in README.md")
     return parser
 
 
@@ -200,33 +221,19 @@ def _synthesise(options: argparse.Namespace) -> int:
     return pipeline.run_workers(settings, ledger, options.executor, resources)
 
 
-def _card(options: argparse.Namespace) -> int:
-    list_params_files(options.study)  # before the slow imports
+def _release(options: argparse.Namespace) -> int:
+    if options.command != "readme":
+        list_params_files(options.study)  # before the slow imports
     from clinical_camel import release
 
-    write = release.write_dataset_card if options.dialogues else release.write_model_card
-    print(write(options.study))
-    return 0
-
-
-def _merge(options: argparse.Namespace) -> int:
-    list_params_files(options.study)
-    from clinical_camel import release
-
-    print(release.merge_adapter(options.study, options.folder).to_string(index=False))
-    return 0
-
-
-def _push(options: argparse.Namespace) -> int:
-    list_params_files(options.study)
-    from clinical_camel import release
-
-    print(release.push_adapter(options.study, options.repository, options.public))
-    return 0
-
-
-def _readme(_: argparse.Namespace) -> int:
-    from clinical_camel import release
-
-    release.update_readme(root() / "README.md")
+    match options.command:
+        case "card":
+            write = release.write_dataset_card if options.dialogues else release.write_model_card
+            print(write(options.study))
+        case "merge":
+            print(release.merge_adapter(options.study, options.folder).to_string(index=False))
+        case "push":
+            print(release.push_adapter(options.study, options.repository, options.public))
+        case "readme":
+            release.update_readme(root() / "README.md")
     return 0

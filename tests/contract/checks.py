@@ -32,7 +32,7 @@ BANNED_CALLS = [
     "shell=True",
     "0.0.0.0",
 ]
-# not preceded by a letter or a dot: https://host/home/x is an address, not a path
+# not preceded by a letter or a dot: the path of a web address is no path of a machine
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(home/\w|root/\w|Users/\w|\S*/site[-]packages/)")
 BINARY = {".png", ".safetensors", ".gz"}
 MAX_CELLS, MAX_LINES, MAX_PARAMETERS = 15, 14, 7

@@ -1,7 +1,9 @@
 """Committed results: whole, of one generation, and in step with their notebook and params.
 
 A result is a step of a study with a committed `run.json`. Its notebook is committed too, unless it
-quotes real exams or visits.
+quotes real exams or visits. To list the stale ones in outputs/STALE.md:
+
+    python -m tests.contract.results
 """
 
 import json
@@ -16,6 +18,12 @@ from clinical_camel.runs.notebooks import hash_code, read_cells
 from clinical_camel.runs.params_files import read_yaml
 
 MAX_OUTPUT_LINES = 80
+STALE = """# Results of an earlier commit
+
+These results were made by the code, texts and base model of the commit that each line names. They
+are made again before the issue that changed them is closed.
+
+"""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -138,6 +146,30 @@ def _input_differences(root: Path, record: dict, made: dict[str, str]) -> Proble
             return
 
 
+def find_stale(root: Path) -> dict[str, list[str]]:
+    """Return how each committed result differs from the tree, by study/step; [] if it does not."""
+    committed = records(root)
+    made = {
+        f"outputs/{name}/{path}": sha256
+        for name, record in committed.items()
+        for path, sha256 in record["artefacts"].items()
+    }
+    return {name: list(find_differences(root, name, r, made)) for name, r in committed.items()}
+
+
+def write_stale_list(root: Path) -> None:
+    """Write outputs/STALE.md; delete it if no result is stale."""
+    file, committed = root / "outputs/STALE.md", records(root)
+    lines = [
+        f"- {name}: {committed[name]['commit'][:7]} {'; '.join(dict.fromkeys(reasons))}\n"
+        for name, reasons in find_stale(root).items()
+        if reasons
+    ]
+    file.unlink(missing_ok=True)
+    if lines:
+        file.write_text(STALE + "".join(lines), encoding="utf-8")
+
+
 def stale_list(root: Path) -> dict[str, tuple[str, str]]:
     """Return outputs/STALE.md: `- <study>/<step>: <commit> reason`, by study/step."""
     file = root / "outputs/STALE.md"
@@ -149,13 +181,8 @@ def stale_list(root: Path) -> dict[str, tuple[str, str]]:
 def check_results_are_traceable(root: Path) -> Problems:
     """In step and of one generation, absent, or listed as stale with its commit; nothing else."""
     listed, committed = stale_list(root), records(root)
-    made = {
-        f"outputs/{name}/{path}": sha256
-        for name, record in committed.items()
-        for path, sha256 in record["artefacts"].items()
-    }
-    for name, record in committed.items():
-        reasons = list(find_differences(root, name, record, made))
+    for name, reasons in find_stale(root).items():
+        record = committed[name]
         if name not in listed:
             yield from (
                 f"{name}: {why}; run it again or list it in outputs/STALE.md" for why in reasons
@@ -182,3 +209,7 @@ def check_links_of_notebooks(root: Path) -> Problems:
                 path = link.partition("#")[0]
                 if path and "://" not in path and not (notebook.parent / path).exists():
                     yield f"{notebook.relative_to(root)}: link to nothing: {link}"
+
+
+if __name__ == "__main__":
+    write_stale_list(Path(__file__).parents[2])

@@ -79,6 +79,10 @@ def write(place: str, text: str) -> Callable[[Project], object]:
     return lambda toy: toy.file(place, text)
 
 
+def code(text: str) -> Callable[[Project], object]:
+    return write(f"{SOURCE}/data.py", text)
+
+
 def swap(place: str, old: str, new: str) -> Callable[[Project], object]:
     def change(toy: Project) -> None:
         text = (toy.root / place).read_text()
@@ -110,12 +114,7 @@ def note(text: str) -> Callable[[Project], object]:
 
 
 def command(words: str) -> Callable[[Project], object]:
-    def change(toy: Project) -> None:
-        content = json.loads((toy.root / NOTEBOOK).read_text())
-        content["cells"][0]["source"] += f"\n```\npapermill {words}\n```\n"
-        toy.file(NOTEBOOK, json.dumps(content))
-
-    return change
+    return note(f"```\npapermill {words}\n```")
 
 
 def with_output(**output: object) -> Callable[[Project], object]:
@@ -130,6 +129,17 @@ def with_output(**output: object) -> Callable[[Project], object]:
 
 argue, whole = checks.check_notebooks_argue, results.check_results_are_whole
 stem, layer = checks.check_one_stem_per_step, checks.check_layers
+params_fit = checks.check_params_fit_their_notebook
+defaults = checks.check_defaults_are_the_embedded_study
+banner = checks.check_banner
+circle = checks.check_no_import_circle
+identifiers = checks.check_identifiers
+columns = checks.check_columns
+source = checks.check_source
+machine_paths = checks.check_no_machine_paths
+pins = checks.check_pins_agree
+repeated = checks.check_cells_repeat_the_settings
+settings_read = checks.check_every_setting_is_read
 families = checks.check_validation_has_two_families
 commands = checks.check_papermill_commands_work
 traceable = results.check_results_are_traceable
@@ -141,26 +151,10 @@ HOME = "/" + "home/ada/x"
 BROKEN = [
     (delete(NOTEBOOK), checks.check_globs_match, "no notebook"),
     (delete("params/big/01_first.yaml"), traceable, "params file or its notebook"),
-    (
-        swap("params/big/01_first.yaml", "seed", "sede"),
-        checks.check_params_fit_their_notebook,
-        "mean seed",
-    ),
-    (
-        swap("params/big/01_first.yaml", "big", "bag"),
-        checks.check_params_fit_their_notebook,
-        "its folder",
-    ),
-    (
-        swap("params/mini_camel/01_first.yaml", "0", "1"),
-        checks.check_defaults_are_the_embedded_study,
-        "seed: 1, the cell has 0",
-    ),
-    (
-        delete("params/mini_camel/01_first.yaml"),
-        checks.check_defaults_are_the_embedded_study,
-        "mini_camel/01_first.yaml: missing",
-    ),
+    (swap("params/big/01_first.yaml", "seed", "sede"), params_fit, "mean seed"),
+    (swap("params/big/01_first.yaml", "big", "bag"), params_fit, "its folder"),
+    (swap("params/mini_camel/01_first.yaml", "0", "1"), defaults, "seed: 1, the cell has 0"),
+    (delete("params/mini_camel/01_first.yaml"), defaults, "mini_camel/01_first.yaml: missing"),
     (swap(NOTEBOOK, "# 01 ", "# 02 "), argue, "no title # 01"),
     (swap(NOTEBOOK, "python3", "my-env"), argue, "kernel is not python3"),
     (swap(NOTEBOOK, "mini_camel", "big"), argue, "study is not mini_camel"),
@@ -169,12 +163,8 @@ BROKEN = [
     (cells("if seed:\n    class A: ..."), argue, "code cell 3: a function"),
     (cells("x = 1\n" * 15), argue, "code cell 3: 15 lines"),
     (cells(*["1"] * 14), argue, "more than 15 code cells"),
-    (
-        swap(NOTEBOOK, "Research only", "Only"),
-        checks.check_banner,
-        "01_first.ipynb: the first cell",
-    ),
-    (write("README.md", "For everyone\n"), checks.check_banner, "README.md: does not say"),
+    (swap(NOTEBOOK, "Research only", "Only"), banner, "01_first.ipynb: the first cell"),
+    (write("README.md", "For everyone\n"), banner, "README.md: does not say"),
     (command("gone.ipynb outputs/big/x.ipynb"), commands, "gone.ipynb: no such notebook"),
     (command(f"{NOTEBOOK} outputs/none/x.ipynb"), commands, "outputs/none: not there"),
     (command(f"{NOTEBOOK} outputs/big/x.ipynb -p sede 1"), commands, "sede: no parameter"),
@@ -186,32 +176,24 @@ BROKEN = [
     (delete(f"{SOURCE}/models.py"), stem, "lists models, which does not exist"),
     (
         write(f"{SOURCE}/first.py", "from clinical_camel import runs"),
-        checks.check_layers,
+        layer,
         "first.py: may not import runs",
     ),
-    (
-        write(f"{SOURCE}/data.py", "from . import models"),
-        checks.check_layers,
-        "may not import models",
-    ),
+    (code("from . import models"), layer, "may not import models"),
     (
         write(f"{SOURCE}/models.py", "def f():\n    from clinical_camel.mini import build"),
-        checks.check_layers,
+        layer,
         "models.py: may not import mini",
     ),
-    (
-        write(f"{SOURCE}/runs/record.py", "import clinical_camel.data"),
-        checks.check_layers,
-        "import data",
-    ),
-    (write(f"{SOURCE}/data.py", "import clinical_camel.mini"), layer, "may not import mini"),
+    (write(f"{SOURCE}/runs/record.py", "import clinical_camel.data"), layer, "import data"),
+    (code("import clinical_camel.mini"), layer, "may not import mini"),
     (write(f"{SOURCE}/__main__.py", "from clinical_camel import data"), layer, "import data"),
     (
         both(
             write(f"{SOURCE}/runs/a.py", "from clinical_camel.runs import b"),
             write(f"{SOURCE}/runs/b.py", "from clinical_camel.runs.a import x"),
         ),
-        checks.check_no_import_circle,
+        circle,
         "import circle: clinical_camel.runs.",
     ),
     (
@@ -224,26 +206,22 @@ BROKEN = [
         checks.check_tests_mirror_the_source,
         "test_gone.py: no module src/clinical_camel/runs/gone.py",
     ),
-    (write(f"{SOURCE}/data.py", "asked = 1"), checks.check_identifiers, "data.py: line 1: asked"),
-    (write(f"{SOURCE}/data.py", "def f(told): ..."), checks.check_identifiers, "told: 'told'"),
-    (write("tests/support/x.py", "class WhatIsKept: ..."), checks.check_identifiers, "'kept'"),
-    (cells("found = 1"), checks.check_identifiers, "code cell 3: line 1: found"),
-    (write("outputs/big/x.csv", "id,said_by\n"), checks.check_columns, "column said_by"),
+    (code("asked = 1"), identifiers, "data.py: line 1: asked"),
+    (code("def f(told): ..."), identifiers, "told: 'told'"),
+    (write("tests/support/x.py", "class WhatIsKept: ..."), identifiers, "'kept'"),
+    (cells("found = 1"), identifiers, "code cell 3: line 1: found"),
+    (write("outputs/big/x.csv", "id,said_by\n"), columns, "column said_by"),
+    (write("params/big/01_first.yaml", "kept: 1\n"), columns, "01_first.yaml: kept"),
     (
-        write("params/big/01_first.yaml", "kept: 1\n"),
-        checks.check_columns,
-        "01_first.yaml: kept",
-    ),
-    (
-        write(f"{SOURCE}/data.py", "from clinical_camel import models as m"),
+        code("from clinical_camel import models as m"),
         checks.check_imports_need_no_alias,
         "models is imported as m",
     ),
-    (write(f"{SOURCE}/data.py", "def refuse_x(): ..."), families, "call it check_*"),
-    (write(f"{SOURCE}/data.py", "def check_x():\n    raise E"), families, "is a require_*"),
-    (write(f"{SOURCE}/data.py", "def require_x(): ..."), families, "a require_* raises"),
+    (code("def refuse_x(): ..."), families, "call it check_*"),
+    (code("def check_x():\n    raise E"), families, "is a require_*"),
+    (code("def require_x(): ..."), families, "a require_* raises"),
     (
-        write(f"{SOURCE}/data.py", "def f(a, b, c, d, e, f, g, *, h): ..."),
+        code("def f(a, b, c, d, e, f, g, *, h): ..."),
         checks.check_functions_take_few_parameters,
         "f: 8 parameters",
     ),
@@ -252,7 +230,7 @@ BROKEN = [
             write(f"{SOURCE}/dbke/settings.py", ""),
             lambda toy: toy.notebook("01_dbke", PARAMS_CELL, CODE),
         ),
-        checks.check_every_setting_is_read,
+        settings_read,
         "01_dbke.ipynb: articles: no code reads this setting",
     ),
     (
@@ -260,31 +238,15 @@ BROKEN = [
             write(f"{SOURCE}/dbke/settings.py", ""),
             lambda toy: toy.notebook("01_dbke", PARAMS_CELL, CODE),
         ),
-        checks.check_cells_repeat_the_settings,
+        repeated,
         '01_dbke.ipynb: the parameters cell must be:\nstudy: str = "mini_camel"  # params folder',
     ),
-    (
-        cells("from clinical_camel import eval_fewshot"),
-        checks.check_layers,
-        "may not import eval_fewshot",
-    ),
-    (cells("import clinical_camel.stats"), checks.check_layers, "may not import stats"),
-    (
-        write(f"{SOURCE}/data.py", "f(trust_remote_code=True)"),
-        checks.check_source,
-        "trust_remote_code",
-    ),
-    (
-        cells("import subprocess; subprocess.run('ls', shell=True)"),
-        checks.check_source,
-        "shell=True",
-    ),
-    (write("params/big/note.md", f"see {HOME}"), checks.check_no_machine_paths, "names a place"),
-    (
-        with_output(data={"text/plain": HOME}),
-        checks.check_no_machine_paths,
-        "01_first.ipynb: names a place",
-    ),
+    (cells("from clinical_camel import eval_fewshot"), layer, "may not import eval_fewshot"),
+    (cells("import clinical_camel.stats"), layer, "may not import stats"),
+    (code("f(trust_remote_code=True)"), source, "trust_remote_code"),
+    (cells("import subprocess; subprocess.run('ls', shell=True)"), source, "shell=True"),
+    (write("params/big/note.md", f"see {HOME}"), machine_paths, "names a place"),
+    (with_output(data={"text/plain": HOME}), machine_paths, "01_first.ipynb: names a place"),
     (swap(RESULT, '"execution_count": 2', '"execution_count": 3'), whole, "in order"),
     (swap(RESULT, '"papermill"', '"widgets": {}, "papermill"'), whole, "widgets"),
     (with_output(data={"image/png": "x"}), whole, "image/png without alt text"),
@@ -325,42 +287,22 @@ BROKEN = [
     (both(delete(RESULT), swap(RECORD, '"seed": 0', '"seed": 1')), traceable, "other parameters"),
     (both(delete(RESULT), cells("print(seed + 1)")), traceable, "other code cells"),
     (both(delete(RESULT), swap(RECORD, "false", "true")), whole, "the tree was not clean"),
-    (delete("environment.yml"), checks.check_pins_agree, "environment.yml: missing"),
-    (
-        swap("environment.yml", "2.13.0", "2.12.0"),
-        checks.check_pins_agree,
-        "torch: 2.12.0, the lock",
-    ),
-    (swap("environment.yml", "  - torch==2.13.0\n", ""), checks.check_pins_agree, "torch: missing"),
-    (
-        swap("environment.yml", "python=3.11", "python"),
-        checks.check_pins_agree,
-        "python is not pinned",
-    ),
-    (swap("environment.yml", "-e .", "numpy==2.4.6"), checks.check_pins_agree, "last pip line"),
-    (
-        swap("pyproject.toml", "9.2.0", "9.1.0"),
-        checks.check_pins_agree,
-        "pyproject.toml: pytest: 9.1.0",
-    ),
-    (
-        swap("pyproject.toml", "torch==", "torch>="),
-        checks.check_pins_agree,
-        "pyproject.toml: torch",
-    ),
-    (
-        swap("requirements.lock", "numpy==2.4.6", "numpy"),
-        checks.check_pins_agree,
-        "numpy: no exact version",
-    ),
+    (delete("environment.yml"), pins, "environment.yml: missing"),
+    (swap("environment.yml", "2.13.0", "2.12.0"), pins, "torch: 2.12.0, the lock"),
+    (swap("environment.yml", "  - torch==2.13.0\n", ""), pins, "torch: missing"),
+    (swap("environment.yml", "python=3.11", "python"), pins, "python is not pinned"),
+    (swap("environment.yml", "-e .", "numpy==2.4.6"), pins, "last pip line"),
+    (swap("pyproject.toml", "9.2.0", "9.1.0"), pins, "pyproject.toml: pytest: 9.1.0"),
+    (swap("pyproject.toml", "torch==", "torch>="), pins, "pyproject.toml: torch"),
+    (swap("requirements.lock", "numpy==2.4.6", "numpy"), pins, "numpy: no exact version"),
     (
         write("requirements.lock", LOCK + "nvidia-cublas-cu12==12.1\n"),
-        checks.check_pins_agree,
+        pins,
         "requirements.lock: nvidia-cublas-cu12",
     ),
     (
         swap("requirements.lock", "2.4.6", "2.4.6 --hash=sha256:ab"),
-        checks.check_pins_agree,
+        pins,
         "requirements.lock: hashes",
     ),
 ]
@@ -377,10 +319,13 @@ def test_a_check_sees_what_it_is_for(change, check, message, toy):
     assert message in problems
 
 
-def test_a_stale_result_with_its_commit_is_legal(toy):
+def test_a_stale_result_is_legal_once_it_is_listed(toy):
     cells("print(seed + 1)")(toy)
-    toy.file("outputs/STALE.md", f"# Not run again\n\n{STALE}")
+    results.write_stale_list(toy.root)
     assert list(results.check_results_are_traceable(toy.root)) == []
+    toy.notebook("01_first", PARAMS_CELL, CODE)
+    results.write_stale_list(toy.root)
+    assert not (toy.root / "outputs/STALE.md").exists()
 
 
 def test_a_stale_line_with_another_commit_is_not(toy):

@@ -21,7 +21,9 @@ def read(tmp_path, text, encoding="utf-8"):
         PLAIN,
         "\ufeff" + PLAIN,
         PLAIN.replace(",", ";"),
+        "\ufeff\ufeff" + PLAIN,
         PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", "|"),
         PLAIN.replace("\n", "\r\n"),
         "sep=;\n" + PLAIN.replace(",", ";"),
         PLAIN.replace("\n", ",,\n"),  # empty columns at the right
@@ -51,7 +53,8 @@ def test_the_lines_of_a_table_are_those_of_its_file(tmp_path):
         ("a,a\n1,2\n", "utf-8", "two columns are called a"),
         ("a,,b\n1,2,3\n", "utf-8", "column 2 has no name"),
         ("a,b\n1,é\n", "latin-1", r"not UTF-8; save it as CSV UTF-8 \(see byte 7\)"),
-        (PLAIN, "utf-16", "not UTF-8"),
+        (PLAIN, "utf-16", "UTF-16; save it as CSV UTF-8"),
+        ("\x1f\x8b", "latin-1", "packed with gzip; unpack it"),
         ("PK\x03\x04xl/", "utf-8", r"a spreadsheet \(XLSX\)"),
         ("a,b\n1,\x00\n", "utf-8", "NUL characters"),
     ],
@@ -70,8 +73,17 @@ def test_numbers_are_read_with_point_or_comma(text, decimal_comma, number):
 
 
 @pytest.mark.parametrize(
-    ("text", "comma"), [("0,5", False), ("1.234,5", True), ("1_0", False), ("x", 1)]
+    ("text", "comma"),
+    [("0,5", False), ("1.234,5", True), ("1.000", True), ("1,2,3", True), ("1_0", False), ("x", 1)],
 )
 def test_a_text_that_may_be_another_number_is_refused(text, comma):
-    with pytest.raises(ValueError, match="is not a number"):
+    with pytest.raises(ValueError, match="is not a number|has a point"):
         parse_number(text, comma)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal_comma"),
+    [("a;b\n1;0,5\n", True), ("a;b\n1;0.5\n", False), ("a;b\nx;1, 2\n", False)],
+)
+def test_commas_are_decimal_only_if_a_number_has_one(tmp_path, text, decimal_comma):
+    assert read(tmp_path, text).decimal_comma == decimal_comma

@@ -71,6 +71,9 @@ def test_a_merge_that_changes_the_logits_writes_nothing(study, monkeypatch):
 def test_a_folder_that_is_not_empty_and_a_missing_adapter_are_rejected(study):
     with pytest.raises(PlanError, match="is not empty; name another folder"):
         release.merge_adapter("mini_camel", study / "outputs")
+    inside = study / "outputs/mini_camel/merged"
+    with pytest.raises(PlanError, match="is in outputs/, where only runs write"):
+        release.merge_adapter("mini_camel", inside)
     shutil.rmtree(study / ADAPTER)
     with pytest.raises(PlanError, match="no adapter on this machine; run 02_sft_qlora here first"):
         release.merge_adapter("mini_camel", study / "merged")
@@ -109,6 +112,23 @@ def damage_record(study):
     (study / EXAM / "run.json").write_text('{"status": "complete"}')
 
 
+def write(name: str) -> Callable[[Path], None]:
+    def damage(study):
+        (study / STEP / name).parent.mkdir(exist_ok=True)
+        (study / STEP / name).write_text("x")
+
+    return damage
+
+
+def delete(name: str) -> Callable[[Path], None]:
+    return lambda study: (study / STEP / name).unlink()
+
+
+def link_exam(study):
+    shutil.rmtree(study / EXAM)
+    (study / EXAM).symlink_to(study / STEP)
+
+
 def change_params(study):
     file = study / "params/mini_camel/02_sft_qlora.yaml"
     file.write_text(file.read_text().replace("seed: 0", "seed: 1"))
@@ -132,6 +152,30 @@ FOREIGN = {  # what was changed after the runs, and what is said of it
     "scores by hand": (edit_scores, "scores.csv differs from its run record"),
     "no scores": (empty_scores, "scores.csv differs from its run record"),
     "a record of one key": (damage_record, "03_eval_fewshot/run.json is damaged"),
+    "an edited template": (
+        write("adapter/chat_template.jinja"),
+        "adapter/chat_template.jinja diff",
+    ),
+    "no adapter config": (delete("adapter/adapter_config.json"), "has no adapter/adapter_config.j"),
+    "a file like a checkpoint": (
+        write("adapter/checkpoint-x/a.txt"),
+        "not write adapter/checkpoin",
+    ),
+    "an edited log": (write("train_log.csv"), "02_sft_qlora train_log.csv differs from its run"),
+    "another figure": (write("loss.png"), "02_sft_qlora loss.png differs from its run record"),
+    "a record of another step": (
+        change(f"{EXAM}/run.json", "step", value="01_dbke"),
+        "03_eval_fewshot/run.json is that of 01_dbke of mini_camel",
+    ),
+    "a record of another study": (
+        change(f"{EXAM}/run.json", "study", value="mini_camel_raw"),
+        "03_eval_fewshot/run.json is that of 03_eval_fewshot of mini_camel_raw",
+    ),
+    "a record without sources": (
+        change(f"{STEP}/run.json", "notes", value={}),
+        "02_sft_qlora/run.json is damaged",
+    ),
+    "a link to another step": (link_exam, "03_eval_fewshot/run.json is that of 02_sft_qlora"),
     "changed params": (change_params, "02_sft_qlora ran with other values of seed"),
     "other dialogues": (
         change("outputs/mini_camel/01_dbke/run.json", "artefacts", "dialogues.jsonl", value="0"),

@@ -39,42 +39,15 @@ def test_what_contradicts_nothing_is_no_problem(changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"quantize": "int8"}, 'quantize: "int8" is not that of the adapter tuned: params/mini_c'),
-        (
-            {"training_sources": ["mini_chatt"]},
-            "training_sources: mini_chatt is not in the mixture",
-        ),
-        ({"benchmarks": ["mini_exam_dev"]}, "benchmarks: mini_exam_dev is not in evaluation_sets"),
-        (
-            {"num_shots": [0, 6]},
-            "num_shots: 6 is more than exemplar_count, 5, in params/mini_camel",
-        ),
-        (
-            {"adapters": {"tuned": ADAPTER + "s"}},
-            "adapters.tuned: 02_sft_qlora makes no adapters; ",
-        ),
-        (
-            {"adapters": {"tuned": ADAPTER.replace("02_sft_qlora", "03_eval_fewshot")}},
-            "adapters.tuned: 03_eval_fewshot makes no adapter",
-        ),
-    ],
-)
-def test_a_contradiction_names_file_key_and_the_other_step(changes, problem):
-    assert any(
-        text.startswith(f"params/{STUDY}/03_eval_fewshot.yaml: {problem}")
-        for text in check("03_eval_fewshot", **changes)
-    )
-
-
-@pytest.mark.parametrize(
     ("cell", "problems"),
     [
         ("run.save_rows(x, 'rows')", []),
         ("run.save_rows(x, 'row')", ["params/toy/02_b.yaml: rows: 01_a makes no rows.jsonl"]),
         ("run.save_rows(x, f'row{i}')", []),  # the name is computed
         ("run.save_rows(x, name)", []),
+        ("run.save_rows(x, name='rows')", []),
+        ("save_all(run)\nrun.save_rows(x, 'row')", []),
+        ("open(run.dir / 'rows.jsonl')", []),
         ("%magic\nrun.save_rows(x, 'other')", []),  # cannot be read
     ],
 )

@@ -6,7 +6,8 @@ import os
 from tests.support.two_steps import find_status, read_result, run_first
 
 
-def test_a_kernelspec_called_python3_is_not_used(done, monkeypatch):
+def test_a_foreign_kernelspec_and_a_backend_with_windows_are_not_used(done, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "TkAgg")
     spec = {"argv": ["/gone/bin/python", "{connection_file}"], "display_name": "Python 3"}
     done.file("jupyter/kernels/python3/kernel.json", json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(done.root / "jupyter"))

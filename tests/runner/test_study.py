@@ -110,6 +110,7 @@ def test_a_failure_is_named_and_the_earlier_result_stays(cell, code, message, do
     printed = capsys.readouterr().out
     assert message in printed
     assert "02_second  not started" in printed
+    assert "summary" not in printed  # the result that stays is no new one
     assert read_result(done) == before
     assert find_status() == {1: "failed", 3: "kernel died"}[code]
     failed = nbformat.read(done.root / "outputs/toy/.01_first.failed.ipynb", as_version=4)

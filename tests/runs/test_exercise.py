@@ -24,7 +24,7 @@ def write_table(project, study, values):
             TUNED,
             "accuracy: 0.5 here, 0.7 in the exercise: higher, you predicted lower.",
         ),
-        (0.5, "same", TUNED, "same, as predicted"),
+        (0.5, " Same", TUNED, "same, as predicted"),
         (0.5, "", TUNED, "Write your prediction first"),
         (None, "", "", "No outputs/scratch/03_third/scores.csv yet"),
         (0.5, "higher", "model == 'other'", "about mini_camel"),

@@ -4,6 +4,7 @@ A kind is a function: it takes the text of a good params file and returns the da
 surrogates represent raw bytes) and what the message must contain, a key or a line.
 """
 
+import csv
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -194,7 +195,7 @@ KINDS: dict[str, Kind] = {
     "a choice in capital letters": one_of(
         teacher="{kind: Extractive}",
         quantize="NF4",
-        logs="{mini_camel: outputs/mini_camel/02_sft_qlora/train_log.CSV}",
+        logs="{MINI_CAMEL: outputs/mini_camel/02_sft_qlora/train_log.csv}",
     ),
     "an empty text as name": one_of(model='""', teacher='{kind: ""}', logs='{mini_camel: ""}'),
     "an empty list or mapping": one_of(
@@ -271,49 +272,11 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-_TEACHER = {
-    "kind": "openai",
-    "model": "m",
-    "terms": "open",
-    "base_url": "https://a.org/v1",
-    "money_cap": 1.0,
-    "price_in": 1.0,
-}
-
-
-def teacher(message: str, *drop: str, **values: object) -> Kind:
-    """Set the teacher of step 01 to a language model with one thing wrong."""
-    mapping = {name: value for name, value in (_TEACHER | values).items() if name not in drop}
-    line = yaml.safe_dump(mapping, default_flow_style=True, width=1000).strip()
-    return lambda text: (put(text, "teacher", line)[0], f"teacher.{message}")
-
-
-# of step 01 only; the kinds above have five cases each
-TEACHER_KINDS: dict[str, Kind] = {
-    "an unknown teacher kind": teacher('kind: "gpt" is not one of extractive', kind="gpt"),
-    "an empty teacher kind": teacher('kind: "" is not one of extractive', kind=""),
-    "no teacher kind": teacher("kind: missing; write one of extractive", "kind"),
-    "a teacher without base_url": teacher("base_url: missing", "base_url"),
-    "a teacher without model": teacher("model: missing", "model"),
-    "a teacher without terms": teacher("terms: missing", "terms"),
-    "a teacher without money_cap": teacher("money_cap: missing", "money_cap"),
-    "a key of another teacher kind": teacher("quantize: not a setting of kind", quantize="nf4"),
-    "a whole number for a fraction in the teacher": teacher(
-        "temperature: 1 is int, not float; write 1.0", temperature=1
-    ),
-    "a misspelt key of the teacher": teacher(
-        "concurency: not a setting of kind openai; did you mean concurrency?", concurency=8
-    ),
-    "unknown terms of the teacher": teacher('terms: "none" is not one of own', terms="none"),
-    "a limit below zero in the teacher": teacher("token_cap: -1 is not allowed", token_cap=-1),
-}
-
 
 def iter_cases() -> Iterator[tuple[str, str, Kind]]:
     """Yield every case as (kind, step, function)."""
     for name, kind in KINDS.items():
         yield from ((name, step, kind) for step in STEPS)
-    yield from ((name, STEPS[0], kind) for name, kind in TEACHER_KINDS.items())
     yield from iter_step_cases()
 
 
@@ -338,194 +301,57 @@ def damage(file: Path, kind: Kind) -> str:
 # ------------------------------------------------------------------------------- of one step
 
 
-def set_to(key: str, value: str, message: str = "") -> Kind:
-    """Set a key; the error names it, or contains `message`."""
-    return lambda text: (put(text, key, value)[0], message or f"{key}: ")
+def put_both(**values: str) -> Kind:
+    """Set two keys that are wrong together; the error names the first."""
+
+    def damage(text: str) -> Damaged:
+        for key, value in values.items():
+            text, _ = put(text, key, value)
+        return text, f"{next(iter(values))}: "
+
+    return damage
 
 
 def exam(name: str) -> Kind:
     """Score another exam, with examples of the same set as before."""
-    return lambda text: (
-        put(put(text, "benchmarks", f"[{name}]")[0], "exemplars", f"{{{name}: mini_exam_train}}")[
-            0
-        ],
-        f"benchmarks: {name}",
-    )
+    return put_both(benchmarks=f"[{name}]", exemplars=f"{{{name}: mini_exam_train}}")
 
 
-ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"
-DIALOGUES = "outputs/mini_camel/01_dbke/dialogues.jsonl"
-RANGES = {  # a setting by step, and values that no run could use
-    "01_dbke": {
-        "exemplar_count": ("-1", "1000"),
-        "dialogues_per_article": ("0", "1000000000"),
-        "exchanges_per_dialogue": ("0", "1000000000"),
-        "min_exchanges": ("0", "7"),
-        "passages_per_question": ("0", "1000000"),
-        "near_duplicate_threshold": ("-0.1", "1.1"),
-        "question_limit": ("-1", "1000000000000000"),
-        "article_limits": ("{mini_articles: -1}",),
-        "language": ("english", "EN", "zz", "e", '"en "'),
+# by step; a single wrong value: bad_values.tsv
+STEP_KINDS: dict[str, dict[str, Kind]] = {
+    STEPS[1]: {
+        "packing with eager attention": put_both(packing="true", attn_implementation="eager"),
+        "an order for packed rows": put_both(group_by_length="true", packing="true"),
+        "5 MB of comment": added(f"#{'x' * 5_000_000}", "more than 100,000"),
+        "5 MB in one value": added(f"more: {'x' * 5_000_000}", "more than 100,000"),
+        "5 MB of keys": added("key: 1\n" * 700_000, "more than 100,000"),
+        "5,000 keys": added("\n".join(f"key_{i}: 1" for i in range(5_000)), "keys, more than 100"),
+        "mappings nested 300 deep": added(
+            "more: " + "{a: " * 300 + "1" + "}" * 300, "more: nested too deeply"
+        ),
+        "a key without a name": added(": 1", "a key without a name"),
+        "an empty key": added('"": 1', 'the key "" is no name'),
+        "a key of two lines": added("? |\n  a\n  b\n: 1", 'the key "a\\nb\\n" is no name'),
+        "text after the document": added("...\nseed: 1", "text after the end of the document"),
+        "an alias of itself": added("more: &m [*m]", "more[0]: an alias"),
     },
-    "02_sft_qlora": {
-        "max_length": ("1", "8", "1000000000", "8192"),
-        "lora_rank": ("0", "1000000000"),
-        "lora_alpha": ("0", "1000000000"),
-        "lora_dropout": ("1.0", "-0.1"),
-        "learning_rate": ("0.0", "2.0"),
-        "warmup_steps": ("-1.0", "1.0e+9", "1.5"),
-        "max_grad_norm": ("0.0", "1.0e+30"),
-        "num_epochs": ("0.0", "1.0e-9", "1.0e+12"),
-        "batch_size": ("0", "1000000000"),
-        "gradient_accumulation_steps": ("0", "1000000000"),
-        "gradient_checkpointing_layers": ("-2", "999"),
-        "validation_fraction": ("-0.1", "0.9999"),
-        "save_steps": ("0", "1000000000"),
-        "weight_decay": ("-0.1", "2.0"),
-    },
-    "03_eval_fewshot": {
-        "token_budget": ("0", "1", "1000000000000"),
-        "num_shots": ("[9]", "[-1]", "[]", "[0, 1000000000]"),
-        "question_limit": ("-1", "1000000000000000"),
-    },
-    "04_note_synthesis": {
-        "token_budget": ("0", "1", "1000000000000"),
-        "max_new_tokens": ("0", "1", "5000", "1000000000"),
-        "temperature": ("-0.1", "1.0e+300"),
-        "top_p": ("0.0", "1.1"),
-        "top_k": ("-1", "10000000000000"),
-        "repetition_penalty": ("0.0", "1.0e-30", "1.0e+30"),
-        "consultation_limit": ("-1", "1000000000000000"),
-    },
-    "05_loss_curves": {"smoothing": ("0.0", "1.1"), "seed": ("-1", "4294967296")},
-}
-CONTRADICTIONS: dict[str, dict[str, Kind]] = {
-    "01_dbke": {
-        "licences of no source": set_to("licences", "{mini_article: own}", "licences.mini_article"),
-        "a limit of no source": set_to(
-            "article_limits", "{mini_artcles: 5}", "did you mean mini_articles?"
-        ),
-        "training questions as exam": set_to("evaluation_sets", "[mini_exam_train]"),
-        "a student that is nowhere": set_to("student", "minni", "student: minni: no such folder"),
-    },
-    "02_sft_qlora": {
-        "a layer that does not exist": set_to("lora_targets", "[q_projj]", "did you mean q_proj?"),
-        "one of two layers does not exist": set_to("lora_targets", "[q_proj, nosuch_proj]"),
-        "a layer of another architecture": set_to("lora_targets", "[query_key_value]"),
-        "packing with eager attention": lambda text: (
-            put(put(text, "packing", "true")[0], "attn_implementation", "eager")[0],
-            "packing: true with attn_implementation: eager",
-        ),
-        "an order for packed rows": lambda text: (
-            put(put(text, "packing", "true")[0], "group_by_length", "true")[0],
-            "group_by_length: ",
-        ),
-        "a share that selects no row": set_to("mixture", "{mini_chat: 1.0e-9}", "mixture.mini_cha"),
-        "a share of a billion": set_to("mixture", "{mini_chat: 1.0e+9}", "mixture.mini_chat"),
-        "every share is zero": set_to("mixture", "{mini_chat: 0.0}"),
-        "attention of a missing package": set_to("attn_implementation", "flash_attention_2"),
-        "int8 without a GPU": set_to("quantize", "int8"),
-        "a hub model that is not here": set_to("model", "no-such/model"),
-        "a template whose end token is missing": set_to("chat_template", "llama3"),
-        "a misspelt file of step 01": set_to(
-            "mixture", f"{{{DIALOGUES.replace('gues', 'gue')}: 1.0}}", "did you mean dialogues?"
-        ),
-    },
-    "03_eval_fewshot": {
-        "a base model under two names": set_to("adapters", '{base: "", tuned: ""}', "adapters.tun"),
-        "an adapter under two names": set_to(
-            "adapters", f'{{base: "", a: {ADAPTER}, b: {ADAPTER}/}}', "adapters.b"
-        ),
-        "a misspelt adapter": set_to(
-            "adapters", f'{{base: "", tuned: {ADAPTER[:-2]}}}', "did you mean adapter?"
-        ),
-        "an adapter of a step that makes none": set_to(
-            "adapters", '{base: "", tuned: outputs/mini_camel/01_dbke/adapter}', "adapters.tuned"
-        ),
-        "no training source": set_to("training_sources", "[]"),
-        "a source that was not trained on": set_to("training_sources", "[mini_articles]"),
-        "another base model than in 02": set_to("model", "no-such/model"),
-        "another template than in 02": set_to("chat_template", "alpaca"),
-        "another quantization than in 02": set_to("quantize", '""'),
+    STEPS[2]: {
         "training questions as exam": exam("mini_exam_train"),
         "an exam that 01 does not protect": exam("mini_exam_dev"),
-        "more examples than 01 reserves": set_to("num_shots", "[0, 8]"),
-    },
-    "04_note_synthesis": {
-        "top_p without sampling": set_to("top_p", "0.5"),
-        "top_k without sampling": set_to("top_k", "50"),
-        "a heading in small letters": set_to("sections", "[Plan, plan]"),
-        "a heading with a colon": set_to("sections", '["Plan:"]'),
-        "a heading with markup": set_to("sections", '["<script>alert(1)</script>"]'),
-        "a heading in braces": set_to("sections", '["{transcript}"]'),
-        "a heading in Markdown": set_to("sections", '["## Plan"]'),
-        "a heading without a letter": set_to("sections", '["1."]'),
-        "an example of an unknown corpus": set_to(
-            "note_exemplars", "{nosuch: mini_consultations}", "note_exemplars.nosuch"
-        ),
-        "an example that is scored itself": set_to(
-            "note_exemplars", "{mini_consultations: mini_consultations}", "note_exemplars.mini_"
-        ),
-        "the same decoding twice": set_to("other_decodings", "[greedy]"),
-        "another template than in 02": set_to("chat_template", "chatml"),
-    },
-    "05_loss_curves": {
-        "a misspelt log": set_to(
-            "logs",
-            "{mini_camel: outputs/mini_camel/02_sft_qlora/train_lg.csv}",
-            "did you mean train_log?",
-        ),
-        "a log of a step that makes none": set_to(
-            "logs", "{mini_camel: outputs/mini_camel/03_eval_fewshot/train_log.csv}", "logs.mini_"
-        ),
-        "a log under the name of another study": set_to(
-            "logs",
-            "{mini_camel: outputs/mini_camel_raw/02_sft_qlora/train_log.csv}",
-            "write mini_camel_raw",
-        ),
     },
 }
-FILES: dict[str, Kind] = {  # the YAML itself
-    "a number in base 16": set_to("seed", "0x10", "seed: 0x10 is read in base 16; write 16"),
-    "a number in base 2": set_to("seed", "0b11", "seed: 0b11 is read in base 2; write 3"),
-    "a number with _": set_to("seed", "1_000", "seed: 1_000 contains _; write 1000"),
-    "an explicit tag": set_to("seed", "!!int '0'", "the tag tag:yaml.org,2002:int"),
-    "a tag of text": set_to("study", "!!str mini_camel", "the tag tag:yaml.org,2002:str"),
-    "5 MB of comment": lambda text: (f"{text}#{'x' * 5_000_000}\n", "more than 100,000"),
-    "5 MB in one value": lambda text: (f"{text}more: {'x' * 5_000_000}\n", "more than 100,000"),
-    "5 MB of keys": lambda text: (
-        text + "".join(f"key_{i}: 1\n" for i in range(400_000)),
-        "more than 100,000",
-    ),
-    "5,000 keys": lambda text: (
-        text + "".join(f"key_{i}: 1\n" for i in range(5_000)),
-        "keys, more than 100",
-    ),
-    "mappings nested 300 deep": lambda text: (
-        text + "more: " + "{a: " * 300 + "1" + "}" * 300 + "\n",
-        "more: nested too deeply",
-    ),
-}
-SECRETS = (
-    *(
-        "https://key@api.example.com/v1",
-        "https://api.example.com/v1?api_key=abc",
-        "https://a.b/v1#k",
-    ),
-    *("gsk_a1b2c3d4e5f6g7h8", "xai-a1b2c3d4e5f6", "r8_a1b2c3d4e5f6g7", "sk_live_a1b2c3d4e5f6"),
-    *("pplx-a1b2c3d4e5f6", "tvly-a1b2c3d4e5f6", "npm_a1b2c3d4e5f6g7", "ya29.a0AfH6SMBx1234567"),
-    "0123456789abcdef0123456789abcdef",
-)
 
 
 def iter_step_cases() -> Iterator[tuple[str, str, Kind]]:
     """Yield the cases of single steps as (kind, step, function)."""
-    for step, ranges in RANGES.items():
-        for key, values in ranges.items():
-            yield from ((f"{key}: {value}", step, set_to(key, value, key)) for value in values)
-    for step, kinds in CONTRADICTIONS.items():
+    with Path(__file__).with_name("bad_values.tsv").open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            key, value = row["key"], row["value"]
+            yield row["kind"] or f"{key}: {value}", row["step"], set_to(key, value, row["message"])
+    for step, kinds in STEP_KINDS.items():
         yield from ((name, step, kind) for name, kind in kinds.items())
-    yield from ((name, STEPS[1], kind) for name, kind in FILES.items())
-    for text in SECRETS:
-        kind = set_to("model", f'"{text}"', "model: ")
-        yield f"a secret: {text[:12]}", STEPS[1], kind
+
+
+def set_to(key: str, value: str, message: str) -> Kind:
+    """Set a key; the error names it, or contains `message`."""
+    return lambda text: (put(text, key, value)[0], message or f": {key}")

@@ -1,5 +1,6 @@
 """Runs of the endpoint teacher against the toy server, and an audit of their ledgers."""
 
+import csv
 import dataclasses
 import itertools
 import json
@@ -26,6 +27,12 @@ PRICES = {"price_in": 1.0, "price_out": 2.0}
 BILL = (900 * 1.0 + 300 * 2.0) / 1e6  # the server's price of one reply
 REQUEST_ATTEMPTS, DIALOGUE_ATTEMPTS = 3, 2
 SLOW = ("slower than the time-out", "turns of a million letters")  # faults that cost seconds
+
+
+def read_rows(test_file: str, name: str) -> list[list[str]]:
+    """The rows of a table beside a test, without its header."""
+    with Path(test_file).with_name(name).open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]
 
 
 def make_settings(base_url: str, **more: object) -> dbke.Synthesis:

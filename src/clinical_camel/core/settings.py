@@ -35,6 +35,7 @@ from clinical_camel.core.values import (
 
 # 1: a further round for each rejected dialogue of step 01; set by `run --retry-failed`
 RETRY_VARIABLE = "CLINICAL_CAMEL_RETRY_FAILED"
+MAX_KEY = 200  # characters; the longest are paths
 MAX_KEYS, MAX_ITEMS = 100, 200  # a step has about 25 settings; each is compared with all names
 
 
@@ -164,8 +165,10 @@ def _check_texts(name: str, value: Any) -> Iterator[str]:
     for at, _, text in iter_texts(value, name):
         if text != text.strip():
             yield f"{at}: {show(text)} has white space at an end; write {show(text.strip())}"
-        elif not text and at.endswith("(a key)"):
+        elif at.endswith("(a key)") and not text:
             yield f"{at}: is empty; write a name"
+        elif at.endswith("(a key)") and (len(text) > MAX_KEY or not text.isprintable()):
+            yield f"{at}: {show(text)} is no name; write one line of at most {MAX_KEY} characters"
     for i, item in enumerate(value if isinstance(value, list) else []):
         if item in value[:i]:
             yield f"{name}: {show(item)} is listed twice; write it once"
@@ -203,6 +206,8 @@ def _describe(cls: type[Settings], detail: dict[str, Any], where: str) -> str:
             choices = re.findall(r"'([^']*)'", context["expected"])
             allowed = ", ".join(choice or '""' for choice in choices)
             return f"{at}: {show(value)} is not one of {allowed}"
+        case "string_pattern_mismatch":
+            return f"{at}: {show(value)} is not allowed; write a {field.description}"
         case "string_too_short":
             return f"{at}: is empty; write a name"
         case "too_short":

@@ -2,18 +2,25 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_BYTES = 200 << 20
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
+_OTHER_FILES = {
+    b"PK\x03\x04": "a spreadsheet (XLSX), not a table; save it as CSV UTF-8",
+    b"\x1f\x8b": "packed with gzip; unpack it",
+    b"\xff\xfe": "UTF-16; save it as CSV UTF-8",
+    b"\xfe\xff": "UTF-16; save it as CSV UTF-8",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """The cells of a table as texts, by column, and the line of each row in its file.
 
-    `decimal_comma`: cells are separated by semicolons, so 0,5 may be one number.
+    `decimal_comma`: cells are separated by semicolons, and some are numbers such as 0,5.
     """
 
     columns: list[str]
@@ -23,7 +30,7 @@ class Table:
 
 
 def read_table(file: Path) -> Table:
-    """Read a CSV or TSV file: commas, semicolons or tabs, in UTF-8 with or without BOM.
+    """Read a CSV or TSV file: commas, semicolons, tabs or |, in UTF-8 with or without BOM.
 
     Empty lines, and a first line `sep=;` as Excel writes it, are left out. Cells lose outer white
     space. Raises ValueError with the file and line: not UTF-8, empty, a column without a name or
@@ -57,17 +64,20 @@ def read_table(file: Path) -> Table:
                 f"{file.name}: line {line}: {len(row)} cells, but {len(columns)} columns"
             )
     rows = [dict(zip(columns, map(str.strip, row), strict=False)) for _, row in cells[1:]]
-    return Table(columns, rows, [line for line, _ in cells[1:]], separator == ";")
+    texts = [cell for row in rows for cell in row.values()]
+    decimal_comma = separator == ";" and any(map(re.compile(r"[+-]?\d+,\d").match, texts))
+    return Table(columns, rows, [line for line, _ in cells[1:]], decimal_comma)
 
 
 def _read_text(file: Path) -> str:
     if file.stat().st_size > MAX_BYTES:
         raise ValueError(f"{file.name}: more than {MAX_BYTES >> 20} MiB, the limit for a table")
     content = file.read_bytes()
-    if content[:4] == b"PK\x03\x04":
-        raise ValueError(f"{file.name}: a spreadsheet (XLSX), not a table; save it as CSV UTF-8")
+    for magic, problem in _OTHER_FILES.items():
+        if content.startswith(magic):
+            raise ValueError(f"{file.name}: {problem}")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{file.name}: not UTF-8; save it as CSV UTF-8 (see byte {error.start + 1})"
@@ -80,13 +90,16 @@ def _read_text(file: Path) -> str:
 def parse_number(text: str, decimal_comma: bool = False) -> float:
     """Return a number, NaN and infinity included. Raises ValueError for any other text.
 
+    With a decimal comma, a point is refused: 1.000 may be a thousand.
+
     >>> parse_number("0,5", decimal_comma=True), parse_number("nan"), parse_number("2.0e-4")
     (0.5, nan, 0.0002)
     """
-    plain = text.replace(",", ".") if decimal_comma and text.count(",") == 1 else text
-    if "_" in plain or (plain != text and "." in text):
-        raise ValueError(f"{text!r} is not a number")
+    if decimal_comma and "." in text:
+        raise ValueError(
+            f"{text!r} has a point, but other cells a decimal comma; write 1000 or 1,5"
+        )
     try:
-        return float(plain)
+        return float(re.sub("_", "x", text.replace(",", ".") if decimal_comma else text))
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None

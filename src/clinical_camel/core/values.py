@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from datetime import date
@@ -40,6 +41,9 @@ def check_path(text: str) -> str:
         return "is a file address; write a path from the project's root, as in data/..."
     if ".." in re.split(r"[/\\@]", text):
         return 'contains ".."; write a path inside the project'
+    plain = PurePosixPath(text).as_posix()
+    if re.match(r"\./|(outputs|data)/", text) and plain != text.rstrip("/"):
+        return f"has an empty part or a dot; write {plain}"
     return ""
 
 
@@ -105,6 +109,18 @@ def format_float(number: float) -> str:
     digits, _, power = f"{number:.12e}".partition("e")
     digits = digits.rstrip("0")
     return f"{digits}{'0' if digits.endswith('.') else ''}e{int(power):+d}"
+
+
+def escape_label(text: Any) -> str:
+    """Return a name for a figure: no mathematics, at most 40 characters a line.
+
+    matplotlib draws "$...$" as a formula, and no legend entry for a name that begins with "_".
+
+    >>> print(escape_label("cost $5"), escape_label("_t"), sep="|")
+    cost \\$5| _t
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return textwrap.fill(" " * line.startswith("_") + line, 40).replace("$", r"\$")
 
 
 def show(value: Any) -> str:

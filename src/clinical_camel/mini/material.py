@@ -27,154 +27,31 @@ class Fact:
     details: dict[str, str]
 
 
-# For each attribute: the heading of its section, wordings that state the fact, and wordings that
-# restate it. {c} is the condition, {v} the value.
-SECTIONS = {
-    "presentation": (
-        "Clinical features",
-        (
-            "{c} typically presents with {v}.",
-            "The classic picture of {c} is {v}.",
-            "Most people with {c} have {v}.",
-            "The story of {c} usually begins with {v}.",
-            "{c} usually shows itself as {v}.",
-        ),
-        (
-            "When a patient describes {v}, {c} should come to mind.",
-            "Few findings suggest {c} as strongly as {v}.",
-            "In {c}, {v} is often the first complaint.",
-            "What brings people with {c} to a doctor is {v}.",
-            "To recognise {c}, remember {v}.",
-        ),
-    ),
-    "investigation": (
-        "Investigation",
-        (
-            "The investigation of choice for {c} is {v}.",
-            "{c} is confirmed by {v}.",
-            "To prove {c}, clinicians rely on {v}.",
-            "The diagnosis of {c} is made by {v}.",
-            "The best test for {c} is {v}.",
-        ),
-        (
-            "If {c} is suspected, {v} should not be delayed.",
-            "A diagnosis of {c} rests on {v}.",
-            "In {c}, {v} gives the answer.",
-            "Doubt about {c} is settled by {v}.",
-            "Anybody who may have {c} needs {v}.",
-        ),
-    ),
-    "treatment": (
-        "Treatment",
-        (
-            "The first-line treatment of {c} is {v}.",
-            "{c} is treated with {v}.",
-            "Treatment of {c} begins with {v}.",
-            "Doctors manage {c} with {v}.",
-            "The mainstay in {c} is {v}.",
-        ),
-        (
-            "Guidelines for {c} put {v} first.",
-            "For {c}, {v} is the usual start.",
-            "People with {c} should be offered {v}.",
-            "Every plan for {c} begins with {v}.",
-            "In {c}, {v} leads the list.",
-        ),
-    ),
-    "cause": (
-        "Cause",
-        (
-            "{c} is caused by {v}.",
-            "The cause of {c} is {v}.",
-            "{c} arises from {v}.",
-            "{c} comes from {v}.",
-            "{c} is the result of {v}.",
-        ),
-        (
-            "Without {v} there would be no {c}.",
-            "The process behind {c} is {v}.",
-            "In {c}, {v} starts the illness.",
-            "To understand {c}, think of {v}.",
-            "What drives {c} is {v}.",
-        ),
-    ),
-    "complication": (
-        "Complications",
-        (
-            "The main complication of {c} is {v}.",
-            "{c} may be complicated by {v}.",
-            "Untreated {c} can lead to {v}.",
-            "The danger of {c} is {v}.",
-            "{c} can end in {v}.",
-        ),
-        (
-            "Patients with {c} should be warned of {v}.",
-            "In {c}, {v} is the event to prevent.",
-            "Follow-up of {c} looks for {v}.",
-            "Those who care for {c} keep {v} in mind.",
-            "People with {c} are watched for {v}.",
-        ),
-    ),
-    "risk_factor": (
-        "Risk factors",
-        (
-            "A known risk factor for {c} is {v}.",
-            "The risk of {c} is raised by {v}.",
-            "{c} is linked to {v}.",
-            "Among the risks for {c}, {v} stands out.",
-            "What makes {c} likelier is {v}.",
-        ),
-        (
-            "A history taken for {c} asks about {v}.",
-            "For {c}, {v} is the risk to remember.",
-            "The chance of {c} grows with {v}.",
-            "In {c}, {v} is often found on asking.",
-            "To foresee {c}, look for {v}.",
-        ),
-    ),
-}
-ATTRIBUTES = tuple(SECTIONS)
-# Attributes whose sections explain the fact. Explaining all would read better, but a model of a
-# million parameters then spends its training on the explanations: see outputs/LOG.md.
-EXPLAINED = ("cause",)
-EXAM = {
-    "presentation": (
-        "Which description fits somebody suffering from {c}?",
-        "A doctor sees a new case of {c}. Which history is likely?",
-        "Which picture would you expect in somebody with {c}?",
-    ),
-    "investigation": (
-        "Which test or finding would settle whether it is {c}?",
-        "Which test or finding establishes {c}?",
-        "A patient may be suffering from {c}. What decides?",
-    ),
-    "treatment": (
-        "Which of these should be tried before others in {c}?",
-        "What would you prescribe or arrange first for {c}?",
-        "A patient turns out to have {c}. What comes first?",
-    ),
-    "cause": (
-        "What is at the root of {c}?",
-        "Which mechanism or agent explains {c}?",
-        "Which of these accounts for {c}?",
-    ),
-    "complication": (
-        "Which later problem is feared in {c}?",
-        "What may follow if {c} goes unnoticed?",
-        "Which problem could develop later in {c}?",
-    ),
-    "risk_factor": (
-        "Which background makes {c} more probable?",
-        "Which of these predisposes to {c}?",
-        "Which of these goes with a higher rate of {c}?",
-    ),
-}
-
-
+@functools.cache
 def read_csv(name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file of this folder."""
     with (resources.files("clinical_camel") / "mini" / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+@functools.cache
+def read_wordings(kind: str) -> dict[str, list[str]]:
+    """Return the texts of one kind in wordings.csv, by name, in file order.
+
+    `heading` of the section on an attribute; `statement` and `restatement` of a fact and `question`
+    on it ({c} is the condition, {v} the value); `invented`: words for invented facts.
+    """
+    wordings: dict[str, list[str]] = {}
+    for row in read_csv("wordings.csv"):
+        if row["kind"] == kind:
+            wordings.setdefault(row["name"], []).append(row["text"])
+    return wordings
+
+
+ATTRIBUTES = tuple(read_wordings("heading"))
+# Attributes whose sections explain the fact. Explaining all would read better, but a model of a
+# million parameters then spends its training on the explanations: see outputs/LOG.md.
+EXPLAINED = ("cause",)
 
 
 def read_facts(*splits: str) -> list[Fact]:
@@ -219,10 +96,11 @@ def write_article(fact: Fact, rng: random.Random, explained: Sequence[str] = EXP
     For the attributes in `explained`, the explanation goes between the two statements.
     """
     sections = []
-    for attribute, (heading, *ways) in SECTIONS.items():
+    for attribute, (heading,) in read_wordings("heading").items():
+        values = {"c": fact.condition, "v": fact.values[attribute]}
         statement, restatement = (
-            capitalize(rng.choice(w).format(c=fact.condition, v=fact.values[attribute]))
-            for w in ways
+            capitalize(rng.choice(read_wordings(kind)[attribute]).format(**values))
+            for kind in ("statement", "restatement")
         )
         why = f" {fact.details[attribute]}" if attribute in explained else ""
         text = f"{statement}{why} {restatement}"
@@ -250,7 +128,7 @@ def write_questions(
     """
     also_right, questions = set(also_right), []
     for fact in facts:
-        for attribute, wordings in EXAM.items():
+        for attribute, wordings in read_wordings("question").items():
             rng = random.Random(f"{seed}/{fact.condition}/{attribute}")
             right = fact.values[attribute]
             wrong = _choose_wrong_options(fact, attribute, pool, also_right, rng)

@@ -16,69 +16,18 @@ from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis
 from clinical_camel.data import Article, Question
 from clinical_camel.mini import material, visits
 
-ONSETS = [
-    "b", "bl", "br", "c", "cl", "cr", "d", "dr", "f", "fl", "fr", "g", "gl", "gr", "h", "j", "k",
-    "l", "m", "n", "p", "pl", "pr", "qu", "r", "s", "sc", "sp", "st", "t", "th", "tr", "v", "w",
-    "x", "z",
-]  # fmt: skip
-VOWELS = ["a", "e", "i", "o", "u", "ae", "ia", "io", "ou", "y"]
-CODAS = [
-    "n", "r", "s", "l", "m", "x", "nd", "rt", "st", "ll", "ck", "ss", "th", "ng", "mp", "t", "d",
-]  # fmt: skip
+WORDS = material.read_wordings("invented")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEGHIMNPRST"
 LETTER_WEIGHTS = [8, 2, 3, 4, 12, 2, 2, 6, 7, 1, 1, 4, 2, 7, 8, 2, 1, 6, 6, 9, 3, 1, 2, 1, 2, 1]
 LETTER_WEIGHTS += [1] * (len(LETTERS) - 26)
-SITES = (
-    "left heel", "scalp", "lower back", "inner ear", "knee", "small bowel", "throat", "thumb",
-    "upper jaw", "hip", "eyelid", "forearm", "spleen", "tongue", "ankle", "neck", "bladder",
-    "liver", "shoulder", "gums", "palm", "chest wall", "calf", "brain stem", "marrow",
-)  # fmt: skip
-FEELINGS = (
-    "burning", "dull", "cold", "tight", "tender", "itchy", "swollen", "numb", "stiff", "pale",
-    "throbbing", "dry", "mottled", "heavy", "spreading", "brittle", "waxy", "blue", "trembling",
-)  # fmt: skip
-SIGNS = (
-    "pain", "swelling", "rash", "weakness", "cramp", "blisters", "stiffness", "ulcers", "nodules",
-    "tingling", "bleeding", "twitching", "spots", "fever", "cough", "thirst", "vomiting", "itching",
-)  # fmt: skip
-WHEN = (
-    "after meals", "at dawn", "on standing", "in cold weather", "with loud noise", "in children",
-    "after rest", "in the evening", "with pale nails", "and weight loss", "on exertion", "at night",
-    "with a low pulse", "in old age", "after a long journey", "with hair loss", "eased by sitting",
-)  # fmt: skip
-ROUTES = ("oral", "inhaled", "topical", "intravenous", "weekly", "low-dose", "high-dose", "early")
-DRUG_ENDS = ("ine", "ol", "ate", "umab", "ipril", "icin", "azole", "ide", "one", "astatin")
-TESTS = ("biopsy", "ultrasound", "MRI", "CT", "aspiration", "radiography", "endoscopy")
-AGENTS = ("virus", "fungus", "bacteria", "toxin", "mutation", "deficiency", "antibodies", "worm")
-PROCESSES = ("inflammation", "scarring", "thinning", "blockage", "overgrowth", "loss", "swelling")
-ENDS = (
-    "failure", "rupture", "necrosis", "abscess", "paralysis", "collapse", "haemorrhage", "cancer",
-)  # fmt: skip
-HABITS = ("eating", "drinking", "breathing in", "swimming in", "sleeping beside", "carrying")
-DETAILS = (
-    "the {process} spreads from the {site} to the {other} and the {sign} follows.",
-    "the {strange} in the {site} presses on the {other}, so that it becomes {feeling}.",
-    "when the {site} is {feeling}, less {strange} reaches the {other}.",
-    "it blocks the {agent} and lets the {site} heal {when}.",
-    "the {agent} stays in the {site} for years before the {sign} appears.",
-    "a {feeling} {site} shows that the {strange} has been lost.",
-    "because the {other} makes too much {strange}, the {site} cannot rest.",
-    "it shows the {process} of the {site} before any {sign} is felt.",
-    "most patients have {sign} {when} and later a {feeling} {other}.",
-    "without {strange}, the {site} and the {other} are both at risk of {process}.",
-    "it lowers the {strange} and so prevents {process} of the {other}.",
-    "the {site} loses its {strange}, which the {other} needs {when}.",
-    "children who carry the {agent} often have a {feeling} {site}.",
-    "small amounts of {strange} are enough to keep the {other} from {process}.",
-    "the {sign} comes from {process} in the wall of the {site}.",
-    "it is found early if the {site} is examined {when}.",
-)
 
 
 def invent_word(rng: random.Random, syllables: int) -> str:
     """Return a pronounceable word without meaning."""
     parts = [
-        rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(["", rng.choice(CODAS)])
+        rng.choice(WORDS["onset"])
+        + rng.choice(WORDS["vowel"])
+        + rng.choice(["", rng.choice(WORDS["coda"])])
         for _ in range(syllables)
     ]
     return "".join(parts)
@@ -101,7 +50,7 @@ def invent_name(rng: random.Random) -> str:
             f"{stem}osis",
             f"{stem}aemia",
             f"{rng.choice(('acute', 'chronic', 'primary', 'familial'))} {stem}ia",
-            f"{rng.choice(FEELINGS)} {stem}",
+            f"{rng.choice(WORDS['feeling'])} {stem}",
             f"{stem} {invent_word(rng, 2)}",
         )
     )
@@ -109,58 +58,62 @@ def invent_name(rng: random.Random) -> str:
 
 def invent_values(rng: random.Random) -> dict[str, str]:
     """Return a value for each attribute of an invented condition."""
-    site, drug = rng.choice(SITES), invent_word(rng, 2) + rng.choice(DRUG_ENDS)
+
+    def draw(name: str) -> str:
+        return rng.choice(WORDS[name])
+
+    site, drug = draw("site"), invent_word(rng, 2) + draw("drug_end")
     strange = [invent_word(rng, 2) for _ in range(5)]
     return {
         "presentation": rng.choice(
             (
-                f"{rng.choice(FEELINGS)} {rng.choice(SIGNS)} of the {site} {rng.choice(WHEN)}",
-                f"a {rng.choice(FEELINGS)} {site} with {rng.choice(SIGNS)} {rng.choice(WHEN)}",
-                f"{rng.choice(SIGNS)} and {rng.choice(SIGNS)} {rng.choice(WHEN)}",
-                f"{strange[0]} {rng.choice(SIGNS)} {rng.choice(WHEN)}",
+                f"{draw('feeling')} {draw('sign')} of the {site} {draw('when')}",
+                f"a {draw('feeling')} {site} with {draw('sign')} {draw('when')}",
+                f"{draw('sign')} and {draw('sign')} {draw('when')}",
+                f"{strange[0]} {draw('sign')} {draw('when')}",
             )
         ),
         "investigation": rng.choice(
             (
-                f"{rng.choice(TESTS)} of the {rng.choice(SITES)}",
+                f"{draw('test')} of the {draw('site')}",
                 f"anti-{strange[1]} antibodies",
                 f"a {strange[1]} assay",
                 f"a raised serum {strange[1]}",
-                f"{rng.choice(TESTS)} showing {strange[1]} {rng.choice(SIGNS)}",
+                f"{draw('test')} showing {strange[1]} {draw('sign')}",
             )
         ),
         "treatment": rng.choice(
             (
-                f"{rng.choice(ROUTES)} {drug}",
-                f"{drug} with {invent_word(rng, 2)}{rng.choice(DRUG_ENDS)}",
+                f"{draw('route')} {drug}",
+                f"{drug} with {invent_word(rng, 2)}{draw('drug_end')}",
                 f"{drug}",
-                f"removal of the {rng.choice(SITES)}",
-                f"{rng.choice(ROUTES)} {drug} and rest",
+                f"removal of the {draw('site')}",
+                f"{draw('route')} {drug} and rest",
             )
         ),
         "cause": rng.choice(
             (
-                f"{rng.choice(PROCESSES)} of the {rng.choice(SITES)}",
-                f"{strange[2]} {rng.choice(AGENTS)}",
-                f"a {strange[2]} {rng.choice(AGENTS)} in the {rng.choice(SITES)}",
+                f"{draw('process')} of the {draw('site')}",
+                f"{strange[2]} {draw('agent')}",
+                f"a {strange[2]} {draw('agent')} in the {draw('site')}",
                 f"excess {strange[2]}",
-                f"{rng.choice(PROCESSES)} after {strange[2]} infection",
+                f"{draw('process')} after {strange[2]} infection",
             )
         ),
         "complication": rng.choice(
             (
-                f"{rng.choice(SITES)} {rng.choice(ENDS)}",
-                f"{strange[3]} {rng.choice(ENDS)}",
-                f"{rng.choice(ENDS)} of the {rng.choice(SITES)}",
-                f"{rng.choice(FEELINGS)} {strange[3]}",
+                f"{draw('site')} {draw('end')}",
+                f"{strange[3]} {draw('end')}",
+                f"{draw('end')} of the {draw('site')}",
+                f"{draw('feeling')} {strange[3]}",
             )
         ),
         "risk_factor": rng.choice(
             (
                 f"work with {strange[4]}",
-                f"{rng.choice(HABITS)} {strange[4]}",
+                f"{draw('habit')} {strange[4]}",
                 f"a {strange[4]} diet in childhood",
-                f"earlier {rng.choice(ENDS)} of the {rng.choice(SITES)}",
+                f"earlier {draw('end')} of the {draw('site')}",
                 f"{strange[4]} in the family",
                 f"living near {strange[4]}",
             )
@@ -170,18 +123,18 @@ def invent_values(rng: random.Random) -> dict[str, str]:
 
 def invent_detail(rng: random.Random) -> str:
     """Return a sentence that explains an invented fact."""
-    sites = rng.sample(SITES, 2)
+    sites = rng.sample(WORDS["site"], 2)
     words = {
         "site": sites[0],
         "other": sites[1],
-        "sign": rng.choice(SIGNS),
-        "feeling": rng.choice(FEELINGS),
-        "process": rng.choice(PROCESSES),
-        "agent": rng.choice(AGENTS),
+        "sign": rng.choice(WORDS["sign"]),
+        "feeling": rng.choice(WORDS["feeling"]),
+        "process": rng.choice(WORDS["process"]),
+        "agent": rng.choice(WORDS["agent"]),
         "strange": invent_word(rng, 2),
-        "when": rng.choice(WHEN),
+        "when": rng.choice(WORDS["when"]),
     }
-    return material.capitalize(rng.choice(DETAILS).format(**words))
+    return material.capitalize(rng.choice(WORDS["detail"]).format(**words))
 
 
 def invent_fact(rng: random.Random) -> material.Fact:

@@ -20,33 +20,6 @@ DURATIONS = ("two days", "five days", "one week", "three weeks", "two months", "
 MEDICINES = ("paracetamol", "a multivitamin", "ramipril", "metformin", "sertraline", "no medicines")
 ALLERGIES = ("penicillin", "latex", "nuts", "no known allergies")
 REVIEWS = ("two days", "one week", "two weeks", "a month", "three months")
-# A question of the doctor, then two possible answers, each with its words in the note.
-HISTORY = (
-    ("Did it begin slowly or all at once?",
-     ("Slowly.", "Began slowly"), ("All at once.", "Began suddenly")),
-    ("Is it getting better or worse?",
-     ("Worse.", "Getting worse"), ("About the same.", "Unchanged since")),
-    ("Does it stop you from working?",
-     ("Yes, I stayed at home.", "Off work"), ("No, I manage.", "Still at work")),
-    ("Do you smoke?", ("Yes, ten a day.", "Smokes ten a day"), ("No, never.", "Has never smoked")),
-    ("Do you drink alcohol?",
-     ("A glass of wine on Sundays.", "A glass of wine on Sundays"),
-     ("None at all.", "No alcohol")),
-    ("Have you been in hospital before?",
-     ("Once, for a broken arm.", "Once in hospital for a broken arm"),
-     ("No, this is new to me.", "Never in hospital")),
-    ("Is there an illness in your family?",
-     ("My father had heart trouble.", "Father had heart trouble"),
-     ("Nothing that I know of.", "No family illness known")),
-    ("Who is at home with you?",
-     ("I live with my family.", "Lives with family"),
-     ("I live alone.", "Lives alone")),
-    ("What work do you do?",
-     ("I drive a bus.", "Drives a bus"), ("I teach at a school.", "Teaches at a school")),
-    ("Have you travelled lately?",
-     ("I came back from Spain in May.", "Back from Spain in May"),
-     ("No, not for years.", "No recent travel")),
-)  # fmt: skip
 REMARKS = (
     ("May I ask a few more questions?", "Of course."),
     ("I see. That must be tiring.", "It is, to be honest."),
@@ -101,9 +74,13 @@ def choose_history(age: int, presentation: str, rng: random.Random) -> list[tupl
     Nobody old is asked about work, and nobody about travel whose complaint already tells of it.
     """
     unfit = ["work"] * (age >= WORKING_AGE) + ["travel"] * ("travel" in presentation)
-    fitting = [h for h in HISTORY if not any(word in h[0] for word in unfit)]
+    fitting = [r for r in read_csv("history.csv") if not any(w in r["question"] for w in unfit)]
     chosen = sorted(rng.sample(range(len(fitting)), rng.randint(0, 7)))
-    return [(fitting[i][0], *rng.choice(fitting[i][1:])) for i in chosen]
+    columns = (("answer", "note"), ("other_answer", "other_note"))
+    return [
+        (row["question"], *(row[name] for name in rng.choice(columns)))
+        for row in (fitting[i] for i in chosen)
+    ]
 
 
 def write_consultation(fact: Fact, rng: random.Random) -> Consultation:

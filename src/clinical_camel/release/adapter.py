@@ -42,6 +42,8 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
     card, params = format_model_card(study, FIGURE), require_record(study, TRAINING)["params"]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PlanError(f"{folder}: is not empty; name another folder")
+    if folder.resolve().is_relative_to((root() / "outputs").resolve()):
+        raise PlanError(f"{folder}: is in outputs/, where only runs write; name another folder")
     adapter = require_adapter(study)
     tokenizer = models.load_tokenizer(str(adapter.relative_to(root())))
     dialogues = [[{"role": "user", "content": question}] for question in QUESTIONS]
@@ -88,7 +90,7 @@ def require_adapter(study: str) -> Path:
     if not (folder / WEIGHTS).is_file():
         raise PlanError(f"{study}: no adapter on this machine; run {TRAINING} here first")
     recorded = require_record(study, TRAINING)["artefacts"]
-    names = {f"adapter/{f.relative_to(folder).as_posix()}" for f in list_results(folder)}
+    names = {f"adapter/{f.relative_to(folder).as_posix()}" for f in list_results(folder, skip=())}
     for name in sorted(names | {name for name in recorded if name.startswith("adapter/")}):
         if name not in recorded:
             raise PlanError(f"{study}: {TRAINING} did not write {name}; move it elsewhere")

@@ -16,12 +16,17 @@ from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import PlanError
 from clinical_camel.runner.study import COMMAND
-from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.params_files import load_params
+from clinical_camel.runs.run_json import read_run_record
 
 WEIGHTS = "adapter_model.safetensors"
 BASE_KEYS = ("model_sha256", "model_revision", "config_sha256", "template_sha256")
 SYNTHESIS, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
+NOTES = {  # of a run.json, which cards read
+    SYNTHESIS: {"sources", "teacher"},
+    TRAINING: {"base", "sources"},
+    EXAM: {"models"},
+}
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -60,15 +65,21 @@ def format_device(record: Mapping[str, Any]) -> str:
 def require_record(study: str, step: str) -> dict[str, Any]:
     """Return the `run.json` of a step, whose parameters are still those in params/.
 
-    Raises PlanError for an incomplete or damaged run, and for parameters changed since: a card
-    describes what a run of the params files gives.
+    Raises PlanError for an incomplete or damaged run, the record of another step, and parameters
+    changed since: a card describes what a run of the params files gives.
     """
     folder = root() / "outputs" / study / step
     record, again = read_run_record(folder), _format_command(study, step)
+    damaged = f"{study}: {step}/run.json is damaged; {again}"
     if not record and (folder / "run.json").exists():
-        raise PlanError(f"{study}: {step}/run.json is damaged; {again}")
+        raise PlanError(damaged)
     if record.get("status") != "complete":
         raise PlanError(f"{study}: {step} is not complete; run it first")
+    if (record["study"], record["step"]) != (study, step):
+        owner = f"{record['step']} of {record['study']}"
+        raise PlanError(f"{study}: {step}/run.json is that of {owner}; {again}")
+    if not NOTES.get(step, set()) <= record["notes"].keys():
+        raise PlanError(damaged)
     params = load_params(study, step)
     changed = [k for k, v in params.items() if k in record["params"] and record["params"][k] != v]
     if changed:

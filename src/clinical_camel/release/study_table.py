@@ -17,8 +17,8 @@ from clinical_camel.release.records import (
     require_same_adapter,
 )
 from clinical_camel.runner.jobs import PlanError
-from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.params_files import list_params_files, list_studies
+from clinical_camel.runs.run_json import read_run_record
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
 NOTES = "04_note_synthesis"

@@ -5,7 +5,6 @@ params files and notebooks are read.
 """
 
 import ast
-import json
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
@@ -14,6 +13,7 @@ from clinical_camel.runner.jobs import Job, find_producer, load_job
 from clinical_camel.runs.notebooks import ParamsError, list_steps, notebook_path, read_cells
 from clinical_camel.runs.params_files import list_studies
 
+SAVES = ("save_table", "save_rows", "save_figure")
 SAME_WEIGHTS = ({"nf4", "nf4_dequantized"},)  # quantizations with the same values
 
 
@@ -35,54 +35,44 @@ def _check_output_names(job: Job) -> Iterator[str]:
         if step in list_steps() and parts:
             name, names = parts[0].split(".")[0], _list_output_names(step)
             if names and name not in names and parts != ("run.json",):
-                yield f"{_find_key(job, text)}: {step} makes no {parts[0]}{nearest(name, names)}"
+                yield f"{job.find_place(text)}: {step} makes no {parts[0]}{nearest(name, names)}"
 
 
 def _list_output_names(step: str) -> list[str]:
-    """Return the texts in a notebook's code that can name an output: tables, rows, folders.
+    """Return what a notebook's code saves: `run.save_table(rows, "name")` or `run.dir / "name"`.
 
-    Returns [] if the notebook computes a name, as in `run.save_table(rows, f"rows_{i}")`.
+    Returns [] if a name is computed, as in `run.save_table(rows, f"rows_{i}")`, or if a function
+    gets `run` and may save anything.
     """
-    names = []
+    names: list[ast.expr] = []
     for cell in read_cells(notebook_path(step)):
         try:
             tree = ast.parse(cell["source"] if cell["cell_type"] == "code" else "")
         except SyntaxError:  # a % or ! line
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _computes_name(node):
-                return []
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                names += [node.value] if node.value.isidentifier() else []
-    return list(dict.fromkeys(names))
-
-
-def _computes_name(call: ast.Call) -> bool:
-    saves = ("save_table", "save_rows", "save_figure")
-    is_save = isinstance(call.func, ast.Attribute) and call.func.attr in saves
-    return is_save and len(call.args) > 1 and isinstance(call.args[1], ast.JoinedStr | ast.Name)
-
-
-def _find_key(job: Job, text: str) -> str:
-    """Return the place of an input in a params file: `key` or `key.name`."""
-    for key, value in job.params.items():
-        if isinstance(value, dict):
-            for name, item in value.items():
-                if text in (name, item) or item == f"{text}/":
-                    return f"{key}.{name}" if item == text else key
-        elif text in (value if isinstance(value, list) else [value]):
-            return key
-    return next((k for k, v in job.params.items() if text in json.dumps(v)), "an input")
+            if isinstance(node, ast.Call):
+                if "run" in map(ast.unparse, node.args):
+                    return []
+                if isinstance(node.func, ast.Attribute) and node.func.attr in SAVES:
+                    names += node.args[1:2] or [k.value for k in node.keywords if k.arg == "name"]
+            elif isinstance(node, ast.BinOp) and ast.unparse(node.left) == "run.dir":
+                names.append(node.right)
+    if not all(isinstance(name, ast.Constant) for name in names):
+        return []
+    return list(dict.fromkeys(str(name.value).partition(".")[0] for name in names))
 
 
 def _check_curve_names(job: Job) -> Iterator[str]:
-    """Yield logs and scores of one study that would be shown under the name of another."""
+    """Yield logs and scores under the name of another study, and tables that are neither."""
     studies = list_studies()
-    for key in ("logs", "scores"):
+    for key, table in (("logs", "train_log"), ("scores", "scores")):
         for name, text in job.params.get(key, {}).items():
             study, _ = find_producer(text) or ("", "")
             if study in studies and name in studies and name != study:
                 yield f"{key}.{name}: {text} is of the study {study}; write {study}: {text}"
+            if study in studies and text.endswith(".csv") and PurePosixPath(text).stem != table:
+                yield f"{key}.{name}: {text} is not a table of {key}; name a {table}.csv"
 
 
 # --------------------------------------------------------------------- the adapter and its exam

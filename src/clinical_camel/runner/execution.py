@@ -161,7 +161,8 @@ def _convert_error(error: BaseException, output: Path) -> StepFailed:
             return StepFailed("failed", f"no kernel: ipykernel is not installed; {remedy}")
         remedy = "python -m ipykernel_launcher --version may show why"
         return StepFailed("kernel died", f"before its first cell; {remedy}")
-    return StepFailed("failed", _clean_reason(f"{type(error).__name__}: {error}"))
+    place = f"{output.parent}: " if isinstance(error, OSError) else ""  # a full disk names none
+    return StepFailed("failed", _clean_reason(f"{place}{type(error).__name__}: {error}"))
 
 
 def _clean_reason(text: str) -> str:
@@ -276,4 +277,4 @@ def strip_paths(text: str) -> str:
         text = text.replace(f"{folder}/", "").replace(folder, ".")
     if home != "/":
         text = text.replace(f"{home}/", "~/")
-    return re.sub(r"/tmp/ipykernel_\d+/", "", text)
+    return re.sub(r"[^\s'\"(]*/ipykernel_\d+/", "", text)

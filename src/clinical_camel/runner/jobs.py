@@ -3,7 +3,7 @@
 A text such as `outputs/<study>/<step>/dialogues.jsonl`, anywhere in a params value, is an input.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,15 @@ class Job:
     def settings(self) -> Any:
         """The parameters as the settings of the step. Raises SettingsError."""
         return settings_class(self.step).require(self.params, self.source)
+
+    def find_place(self, file: str) -> str:
+        """Return the place of an input among the parameters, such as `adapters.tuned`."""
+        texts = (place for name in self.params for place in iter_texts(self.params[name], name))
+        return next((at for at, _, text in texts if file in text), "an input")
+
+    def locate(self, file: str) -> str:
+        """Return the start of a message about an input: params file, key, value."""
+        return f"{self.source}: {self.find_place(file)}: {file}"
 
     def find_dependencies(self) -> list[tuple[str, str]]:
         """Return (study, step) of each step that produces an input, sorted."""
@@ -86,17 +95,6 @@ def find_producer(text: str) -> tuple[str, str] | None:
     return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 
 
-def _locate_input(job: Job, file: str) -> str:
-    """Return the start of a message about an input: params file, key, value."""
-    places = (
-        at
-        for name in job.params
-        for at, _, text in iter_texts(job.params[name], name)
-        if file in text
-    )
-    return f"{job.source}: {next(places, 'an input')}: {file}"
-
-
 def sort_jobs(jobs: list[Job]) -> list[Job]:
     """Return the jobs in an order in which each follows its dependencies; ties by step number.
 
@@ -114,11 +112,20 @@ def sort_jobs(jobs: list[Job]) -> list[Job]:
     while waiting:
         ready = [step for step, needs in waiting.items() if not needs & waiting.keys()]
         if not ready:
-            cycle = ", ".join(sorted(waiting))
-            raise PlanError(f"params/{jobs[0].study}: these steps depend on each other: {cycle}")
+            raise PlanError("\n".join(_find_backward_inputs(by_step[step] for step in waiting)))
         ordered.append(by_step[min(ready)])
         del waiting[min(ready)]
     return ordered
+
+
+def _find_backward_inputs(jobs: Iterable[Job]) -> Iterator[str]:
+    """Yield the inputs that a step makes itself or a later one makes; every cycle has one."""
+    for job in jobs:
+        for file in job.inputs:
+            study, step = find_producer(file) or ("", "")
+            if study == job.study and step >= job.step:
+                maker = f"{step}, which needs {job.step} first" if step > job.step else "this step"
+                yield f"{job.locate(file)} is made by {maker}"
 
 
 def _check_producers(job: Job) -> Iterator[str]:
@@ -127,7 +134,7 @@ def _check_producers(job: Job) -> Iterator[str]:
         study, step = find_producer(file) or ("", "")
         if not study:
             continue
-        at = _locate_input(job, file)
+        at = job.locate(file)
         if study not in list_studies():
             yield f"{at} names no study{nearest(study, list_studies())}"
         elif step not in list_steps():
@@ -152,4 +159,4 @@ def check_files(job: Job) -> Iterator[str]:
     """Yield inputs that no step produces and that are not on this machine, one line each."""
     for file in job.inputs:
         if find_producer(file) is None and not (root() / file).exists():
-            yield f"{_locate_input(job, file)} does not exist"
+            yield f"{job.locate(file)} does not exist"

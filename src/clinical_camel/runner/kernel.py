@@ -18,7 +18,11 @@ class OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            env={"CLINICAL_CAMEL_RUNNER": str(os.getpid())},
+            env={
+                "CLINICAL_CAMEL_RUNNER": str(os.getpid()),
+                # as in a kernel by default; a backend with windows fails without a screen
+                "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            },
             display_name="Python 3",
             language="python",
         )

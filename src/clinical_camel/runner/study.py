@@ -44,10 +44,10 @@ from clinical_camel.runner.recovery import clean_up, restore_result
 from clinical_camel.runner.state import State, close_record, find_state, open_record
 from clinical_camel.runner.summary import summarize
 from clinical_camel.runs import launch
-from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.notebooks import ParamsError
 from clinical_camel.runs.params_files import list_studies
 from clinical_camel.runs.record import ATTEMPT
+from clinical_camel.runs.run_json import read_run_record
 
 FAILED, BAD_INPUT, KERNEL_DIED, LOCKED = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"

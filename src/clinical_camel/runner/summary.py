@@ -6,7 +6,7 @@ from typing import Any
 from clinical_camel.core.paths import root
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runner.state import read_record
-from clinical_camel.runs.collect import read_run_record
+from clinical_camel.runs.run_json import read_run_record
 
 
 def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
@@ -15,8 +15,12 @@ def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
     The time is that of the runner: the start of the kernel and its imports are part of it, and so
     are interrupted attempts.
     """
-    pairs = [(_read(job), read_record(job)) for job in jobs]
-    pairs = [(run, local) for run, local in pairs if run.get("status") == "complete"]
+    records = [(_read(job), read_record(job)) for job in jobs]
+    pairs = [  # after a failed run, the run.json is that of the earlier result
+        (run, local)
+        for run, local in records
+        if run.get("status") == local.get("status", "complete") == "complete"
+    ]
     if not pairs:
         return ""
     seconds = sum(

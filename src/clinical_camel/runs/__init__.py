@@ -5,7 +5,7 @@
     schema         the settings class of each step, and the check against it
     record         the folder of a run, its tables and figures, run.json
     inputs         what another step must have made, with the command that makes it
-    collect        records, tables and costs of all studies
+    run_json       the record of a run, as others read it
     journal        finished pieces of work, each on disk at once
     process        seeds, theme, quiet libraries, SIGTERM
     exercise       the self-check at the end of a notebook
@@ -23,7 +23,6 @@ from clinical_camel.core.paths import path
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "collect": ["collect_costs", "collect_table"],
         "exercise": ["self_check"],
         "journal": ["Journal"],
         "notebooks": ["ParamsError"],

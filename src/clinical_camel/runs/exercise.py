@@ -17,6 +17,7 @@ def self_check(
     (a pandas query). Prints what to do if there is no exercise or no prediction yet. Raises
     ValueError for a prediction that is no direction.
     """
+    prediction = prediction.strip().lower()
     if prediction not in ("", *DIRECTIONS):
         raise ValueError(f"prediction: {prediction!r} is not one of {', '.join(DIRECTIONS)}")
     if study == EXERCISE:

@@ -5,7 +5,7 @@ from typing import Any
 
 from clinical_camel.core.paths import root
 from clinical_camel.core.values import iter_texts
-from clinical_camel.runs.collect import read_run_record
+from clinical_camel.runs.run_json import read_run_record
 
 
 def check_inputs(params: dict[str, Any]) -> Iterator[str]:

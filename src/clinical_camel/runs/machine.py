@@ -87,7 +87,8 @@ def cuda() -> Any:
 def describe_device() -> dict[str, Any]:
     """Return models of CPU and GPUs, threads and processes; no host name, no address."""
     torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 0) or 1)
+    setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # 4,2 is two levels of them
+    threads = torch.get_num_threads() if torch else int(setting) if setting.isdecimal() else 1
     device = {"cpu": _cpu_name(), "threads": threads}
     if gpus := cuda():
         device["gpu"] = [gpus.get_device_name(i) for i in range(gpus.device_count())]

@@ -117,7 +117,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
 YAML_PROBLEMS = {  # part of the parser's message: ours, with the remedy
     "'\\t'": "a tab; indent with spaces",
     "another document": "a second document; keep one file to one document, without ---",
+    "expected '<document start>'": "text after the end of the document; keep one document",
     "unexpected end of stream": "a quote that is not closed",
+    "cannot start any token": "a value that starts with a sign of YAML; put it in quotes",
+    "expected <block end>": "not in line with the keys above it, or a key without a name",
     "',' or ']'": "a bracket that is not closed, or a comma that is missing",
     "',' or '}'": "a brace that is not closed, or a comma that is missing",
     "expected ':'": "not of the form `name: value`, with a space after the colon",
@@ -129,7 +132,7 @@ def _describe_yaml_error(error: yaml.YAMLError) -> str:
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
     mark = getattr(error, "problem_mark", None)
     start = getattr(error, "context_mark", None)
-    if start and "end" in problem:  # an open quote or bracket: its own line, not the file's last
+    if start and "stream" in problem:  # an open quote or bracket: its own line, not the file's last
         mark = start
     text = next((ours for part, ours in YAML_PROBLEMS.items() if part in problem), problem)
     return f"line {mark.line + 1}: {text}" if mark else text
@@ -176,7 +179,13 @@ def _check_mapping(node: yaml.MappingNode, at: str, seen: set[int]) -> Iterator[
         if key.tag == "tag:yaml.org,2002:merge":
             yield f"line {line}: {at or '<<'}: a merge key; a params file inherits nothing"
         elif key.tag != "tag:yaml.org,2002:str":
-            yield f"line {line}: {at + ': ' if at else ''}the key {key.value} is not text; quote it"
+            is_single = isinstance(key, yaml.ScalarNode)
+            problem = (
+                f"{key.value} is not text; quote it" if is_single else "is a list or a mapping"
+            )
+            yield f"line {line}: {at + ': ' if at else ''}the key {problem}"
+        elif not at and (not key.value.strip() or "\n" in key.value):
+            yield f"line {line}: the key {show(key.value)} is no name"
         name = f"{at}.{key.value}" if at else str(key.value)
         if name in first:
             yield f"line {line}: {name}: a duplicate key (first in line {first[name]})"
@@ -189,6 +198,8 @@ def _check_scalar(node: yaml.ScalarNode) -> str:
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind == "null":
         return 'empty; write "" for none or 0 for no limit'
+    if kind == "value":
+        return '= alone is a sign of YAML; write it in quotes, "="'
     if kind == "timestamp":
         return f'{node.value} is read as a date; write it in quotes, "{node.value}"'
     if kind in ("int", "float") and ":" in node.value:

@@ -37,7 +37,6 @@ from clinical_camel.core.hashing import to_jsonable
 from clinical_camel.core.paths import relative, root
 from clinical_camel.core.settings import Incomplete, Settings
 from clinical_camel.runs import launch
-from clinical_camel.runs.collect import read_run_record
 from clinical_camel.runs.energy import EnergyMeter
 from clinical_camel.runs.inputs import check_inputs
 from clinical_camel.runs.journal import Journal
@@ -59,6 +58,7 @@ from clinical_camel.runs.notebooks import (
 )
 from clinical_camel.runs.params_files import STUDY_NAME
 from clinical_camel.runs.process import prepare_process
+from clinical_camel.runs.run_json import read_run_record
 from clinical_camel.runs.schema import check_params
 
 ATTEMPT = "CLINICAL_CAMEL_ATTEMPT"  # the runner's name for this run; clocks may jump
@@ -332,7 +332,8 @@ def persistent_path(study: str, step: str, name: str) -> Path:
 
 
 def _check_headline(headline: str) -> Iterator[str]:
-    if re.search(r"\b(nan|inf)\b", headline):  # as Python writes them; "NaN" is a word of ours
+    # as Python writes them; "NaN" is a word of ours, and before a number stands a user's name
+    if re.search(r"\b(nan|inf)\b(?!\.? -?\d)", headline):
         yield f"the main result is no number: {headline}"
 
 

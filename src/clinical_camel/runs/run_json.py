@@ -1,0 +1,27 @@
+"""The record of a run, run.json, as others read it."""
+
+from pathlib import Path
+from typing import Any
+
+from clinical_camel.core.files import read_json
+
+RECORD_KEYS = {  # what every reader of a run.json relies on
+    "study": str,
+    "step": str,
+    "status": str,
+    "headline": str,
+    "seconds": float | int,
+    "attempts": list,
+    "peak_memory_mb": int,
+    "params": dict,
+    "device": dict,
+    "notes": dict,
+    "artefacts": dict,
+}
+
+
+def read_run_record(folder: Path) -> dict[str, Any]:
+    """Return the run.json of a result folder; {} if it is missing, damaged or lacks a key."""
+    record = read_json(folder / "run.json")
+    is_whole = all(isinstance(record.get(key), kind) for key, kind in RECORD_KEYS.items())
+    return record if is_whole else {}
