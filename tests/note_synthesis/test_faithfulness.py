@@ -58,6 +58,41 @@ def test_the_reference_comes_first_and_is_checked_like_the_others(tables):
     pd.testing.assert_frame_equal(reference, tuned)
 
 
+@pytest.mark.parametrize(
+    ("note", "flagged"),
+    [
+        ("A 45-year-old man. He does not smoke. His knee hurts.", ["A 45-year-old man."]),
+        ("Knee pain. He is well. He does not smoke.", ["He is well."]),
+        ("A 45-year-old man. He smokes. Takes it.", ["A 45-year-old man.", "He smokes."]),
+        ("A 45-year-old woman. He does not smoke.", ["He does not smoke."]),
+        ("A 45-year-old woman. She does not smoke.", []),
+    ],
+)
+def test_a_wrong_sex_counts_once_in_a_note(note, flagged):
+    spoken = ["I am a woman of 45. My knee hurts. I take it. I am well.", "Do you smoke?", "No."]
+    turns = [Turn(speaker=s, text=t) for s, t in zip(("patient", "doctor", "patient"), spoken,
+                                                     strict=True)]  # fmt: skip
+    notes = make_notes(base=note, tuned=note)
+    sentences, _ = note_synthesis.measure_faithfulness(
+        notes, {"toy": [dataclasses.replace(KNEE, turns=turns)]}
+    )
+    for model in ("base", "tuned"):
+        rows = sentences[(sentences["model"] == model) & (sentences["verdict"] != "supported")]
+        assert rows["sentence"].tolist() == flagged
+        assert rows["reasons"].str.contains("sex:").tolist() == [True, False][: len(flagged)]
+
+
+def test_a_disease_is_called_a_finding_or_disease_everywhere():
+    turns = [Turn(speaker="patient", text="I have gout."), Turn(speaker="doctor", text="Yes.")]
+    visit = dataclasses.replace(KNEE, turns=turns, note="Gout.")
+    sentences, facts = note_synthesis.measure_faithfulness(
+        make_notes(base="Sarcoidosis."), {"toy": [visit]}
+    )
+    assert set(facts["kind"]) == {"finding or disease"}
+    reasons = sentences.set_index("sentence").loc["Sarcoidosis.", "reasons"]
+    assert reasons.startswith("finding or disease: sarcoidosis is not in the source")
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "...", "PLAN"])
 def test_a_note_without_a_sentence_has_no_rows(text):
     bare = dataclasses.replace(KNEE, note="")
@@ -119,6 +154,7 @@ def test_a_looping_note_is_a_row_of_its_own_and_changes_no_other():
     assert list(table["n"]) == [2, 1, 1]
     assert table.loc[1, "% supported"] == "100 [0, 100]"
     assert table.loc[2, "% supported"] == "0 [0, 100]"
+    assert table.loc[0, "% facts covered"].startswith("100 [")
     assert "…" not in table.to_string()
 
 
@@ -140,14 +176,6 @@ def test_models_are_compared_on_the_visits_of_which_both_wrote_a_note():
     sentences, _ = note_synthesis.measure_faithfulness(pd.concat(notes), CORPORA)
     result = note_synthesis.compare_support(sentences, "base", "tuned", 0)["toy"]
     assert (result["n"], result["difference"]) == (1, 1.0)
-
-
-def test_the_formatted_table_has_a_row_for_each_model(tables):
-    summary = note_synthesis.summarise_faithfulness(*tables, seed=0)
-    table = note_synthesis.format_faithfulness(summary)
-    assert list(table["writer"]) == ["reference", "base", "tuned"]
-    assert table.loc[1, "% contradicted"] == "50 [0, 100]"
-    assert table.loc[0, "% facts covered"].startswith("100 [")
 
 
 def test_summary_and_figure_work_without_any_fact_or_sentence():
@@ -209,7 +237,7 @@ def test_only_facts_that_the_reference_covers_can_be_omitted(tables):
 
 def test_annotations_are_by_sentence_and_by_turn(tables):
     annotations = note_synthesis.annotate_notes(*tables, "toy", "v1", "base")
-    assert annotations["note_annotations"]["No fever."] == ("supported", "turn 1")
+    assert annotations["note_annotations"]["No fever."] == ("supported", "turn 1, 2")
     assert annotations["note_annotations"]["Morphine."][0] == "unsupported"
     turns = annotations["turn_annotations"]
     assert turns[1] == ("omitted", "omitted: no fever")

@@ -1,6 +1,7 @@
 """Figures: what is drawn, from which row, and that names are escaped."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from tests.support.consultations import KNEE, KNEE_AGAIN
@@ -41,20 +42,21 @@ def test_the_verdicts_of_a_writer_are_one_stacked_bar_and_loops_are_another(note
         assert sum(width for _, width in parts) == pytest.approx(1)
         starts = [start for start, _ in parts]
         assert starts == sorted(starts)
-    kinds = [label.get_text().partition(" (")[0] for label in table.get_yticklabels()]
-    assert "medication" in kinds
-    assert "age" not in kinds  # no visit states one
+    kinds = [label.get_text() for label in table.get_yticklabels()]
+    assert "medication\n(2 facts, 2 visits)" in kinds
+    assert not any(kind.startswith("age") for kind in kinds)  # no visit states one
+    assert "100\n[34, 100]" in {cell.get_text() for cell in table.texts}
 
 
-def test_parts_show_n_and_how_many_are_missing(notes):
+def test_parts_show_n_and_a_hollow_marker_where_some_are_missing(notes):
     summary = note_synthesis.summarise_scores(note_synthesis.score_notes(notes, CORPORA), 0)
     (axes,) = note_synthesis.plot_parts(summary).axes
     ticks = [label.get_text() for label in axes.get_xticklabels()]
     assert ticks == ["whole\nn = 2", "subjective\nn = 2", "objective\nn = 0",
                      "assessment and plan\nn = 2"]  # fmt: skip
-    texts = [text.get_text().strip() for text in axes.texts]
-    missing = summary[(summary["missing"] > 0) & summary["rougeL"].notna()]["missing"]
-    assert sorted(texts) == sorted(f"{count} missing" for count in missing)
+    hollow = [line.get_ydata() for line in axes.lines if line.get_markerfacecolor() == "white"]
+    expected = summary.loc[summary["missing"] > 0, "rougeL_if_present"].dropna()
+    assert sorted(np.concatenate(hollow)[~np.isnan(np.concatenate(hollow))]) == sorted(expected)
     assert axes.get_ylim()[0] == 0
 
 

@@ -13,8 +13,8 @@ from clinical_camel.note_synthesis import inventions, planted
 
 
 @pytest.fixture(scope="module")
-def visits(mini_consultations):
-    return [*mini_consultations, *note_synthesis.load_exercise_visits()]
+def visits():
+    return note_synthesis.load_exercise_visits()
 
 
 def test_a_seed_changes_one_sentence_and_always_the_same(visits):
@@ -41,15 +41,8 @@ def test_no_reference_note_of_an_exercise_is_wrong_by_itself():
 @pytest.mark.parametrize(
     ("kind", "sentence", "changed"),
     [
-        ("another dose", "Naproxen 500 mg.", {"Naproxen 250 mg.", "Naproxen 1000 mg.",
-                                              "Naproxen 125 mg.", "Naproxen 1500 mg.",
-                                              "Naproxen 2000 mg."}),
-        ("the other side", "Pain in the left knee.", {"Pain in the right knee."}),
         ("a flipped negation", "Denies fever.", {"Does report fever."}),
-        ("a flipped negation", "Has never smoked.", {"Smokes."}),
         ("a flipped negation", "Smokes ten a day.", {"Has never smoked."}),
-        ("a flipped negation", "No alcohol.", {"Drinks alcohol."}),
-        ("a flipped negation", "Never in hospital.", {"Was in hospital once."}),
         ("a flipped negation", "Also some dizziness.", {"No dizziness."}),
         ("a dropped medication", "Start rifampicin and naproxen.", {"Start rifampicin."}),
         ("a dropped medication", "Start rifampicin, isoniazid and ethambutol.",
@@ -75,7 +68,7 @@ def test_an_invented_symptom_is_not_in_the_transcript():
     assert planted.EDITS["an invented symptom"]("Also cough.", everything, rng) == ""
 
 
-def test_grading_reveals_nothing_early_and_distinguishes_right_from_wrong():
+def test_only_the_right_answer_reveals_the_error():
     note = "Plan:\nNaproxen 500 mg and ramipril for two weeks. Left knee hurts."
     turns = [Turn(speaker="doctor", text="Take naproxen 500 mg and ramipril for two weeks.")]
     changed = "Naproxen 500 mg for two weeks."
@@ -86,15 +79,18 @@ def test_grading_reveals_nothing_early_and_distinguishes_right_from_wrong():
         "Naproxen 500 mg and ramipril for two weeks.",
         changed,
     )
-    no_answer = note_synthesis.grade_answer(error, " ")
-    assert error.changed not in no_answer
-    assert error.kind not in no_answer
-    unchanged = next(s for s in grounding.split_note(error.note) if s != error.changed)
-    assert note_synthesis.grade_answer(error, unchanged).startswith("Wrong")
-    assert "copy one" in note_synthesis.grade_answer(error, "The moon is made of cheese.")
-    right = note_synthesis.grade_answer(error, f"  {error.changed.upper().rstrip('.')} ")
+    for answer in ("", None, "Left knee hurts.", "The moon.", 7, error.note):
+        text = note_synthesis.grade_answer(error, answer)
+        assert not any(secret in text for secret in (changed, error.kind, "ramipril", "flags"))
+    right = note_synthesis.grade_answer(error, changed)
     assert right.startswith(f"Right: {error.kind}. The original: {error.original}")
+    assert "a false alarm: Left knee hurts. (" in right
     assert "omitted: ramipril" in right
+
+
+def test_the_page_above_the_exercise_never_shows_its_visits(visits, mini_consultations):
+    exhibit = note_synthesis.show_wrong_ticks().consultation
+    assert not {v.id for v in visits} & {v.id for v in (*mini_consultations, exhibit)}
 
 
 def test_notes_that_allow_no_error_are_rejected():

@@ -11,7 +11,7 @@ SOURCE = "she is a woman. her left knee hurts"
 
 
 def plant(kind: str, sentence: str, source: str = SOURCE) -> set[str]:
-    """All changes by ten seeds."""
+    """All changes by ten seeds; test_check_quality has an example of each kind."""
     return {planting.plant(kind, sentence, source, random.Random(seed)) for seed in range(10)}
 
 
@@ -21,40 +21,18 @@ def plant(kind: str, sentence: str, source: str = SOURCE) -> set[str]:
         ("dose", "Naproxen 500 mg.", {"Naproxen 250 mg.", "Naproxen 1000 mg.", "Naproxen 1500 mg.",
                                       "Naproxen 2000 mg.", "Naproxen 125 mg."}),
         ("dose", "Rest.", {""}),
-        ("dose wrong by a factor of 10 to 1,000", "Digoxin 5 mg.",
-         {"Digoxin 50 mg.", "Digoxin 500 mg.", "Digoxin 5000 mg.", "Digoxin 0.5 mg."}),
-        ("unit", "Naproxen 500 mg.", {"Naproxen 500 mcg.", "Naproxen 500 g."}),
-        ("side", "Pain in the left knee.", {"Pain in the right knee."}),
         ("side", "All right now.", {""}),
-        ("swapped doses", "A 5 mg, B 10 mg.", {"A 10 mg, B 5 mg."}),
         ("swapped doses", "A 5 mg, B 5 mg.", {""}),
-        ("swapped sides", "Left arm, right leg.", {"right arm, Left leg."}),
-        ("swapped times", "Two days of fever, six weeks of cough.",
-         {"six weeks of fever, Two days of cough."}),
-        ("frequency", "Naproxen twice daily.", {"Naproxen once daily."}),
         ("frequency", "Naproxen for a week.", {""}),
-        ("negated finding", "Denies fever.", {"Reports fever."}),
         ("negated finding", "No fever.", {"Fever.", "Has fever."}),
-        ("negated verb", "The knee is not warm.", {"The knee is warm."}),
         ("patient's finding moved to family", "My mother has gout.", {""}),
-        ("family history moved to the patient", "Her mother had gout.", {"The patient had gout."}),
-        ("past made current", "Has a history of gout.", {"Has a current gout."}),
-        ("current made past", "She takes naproxen.", {"She used to take naproxen."}),
-        ("possible made certain", "Possible gout.", {"Confirmed gout."}),
         ("possible made certain", "As soon as possible.", {""}),
-        ("sex", "She takes her tablets.", {"He takes his tablets."}),
         ("sex", "Her mother has gout.", {""}),
-        ("name", "Ms. Hill is well.", {f"Ms. {name} is well." for name in inventions.PEOPLE}),
     ],
 )  # fmt: skip
-def test_each_kind_of_error_makes_its_change(kind, sentence, changed):
+def test_an_error_is_planted_only_where_it_fits(kind, sentence, changed):
     assert plant(kind, sentence) <= changed
     assert plant(kind, sentence)
-
-
-def test_a_patient_becomes_a_relative():
-    changed = plant("patient's finding moved to family", "The patient reports chest pain.")
-    assert all(re.fullmatch(r"(?:Her|His) \w+ reports chest pain\.", text) for text in changed)
 
 
 @pytest.mark.parametrize("kind", [name for name in planting.KINDS if name.startswith("invented")])

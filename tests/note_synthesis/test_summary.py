@@ -15,8 +15,8 @@ LOOP = "Plan:\n" + "Morphine. " * 56
 TASK = NoteTask(sections=SECTIONS)
 
 
-def describe(**texts: list[str]) -> str:
-    """The sentences for models that wrote these notes of the two visits."""
+def make_tables(**texts: list[str]) -> tuple[dict, pd.DataFrame]:
+    """The tables and the checked sentences of models that wrote these notes of the two visits."""
     baselines = note_synthesis.write_baselines(CORPORA, TASK)
     frames = []
     for model, notes in texts.items():
@@ -26,7 +26,7 @@ def describe(**texts: list[str]) -> str:
     notes = pd.concat([*frames, baselines], ignore_index=True)
     sentences, facts = note_synthesis.measure_faithfulness(notes, CORPORA)
     scored = note_synthesis.score_notes(notes, CORPORA)
-    first, *others = models = list(texts)
+    first, *others = texts
     pairs = [note_synthesis.compare_models(scored, first, m, 0).assign(model=m) for m in others]
     columns = ["corpus", "part", "metric", "model"]
     tables = {
@@ -36,6 +36,13 @@ def describe(**texts: list[str]) -> str:
         "summary": note_synthesis.summarise_scores(scored, 0),
         "comparison": pd.concat(pairs) if pairs else pd.DataFrame(columns=columns),
     }
+    return tables, sentences
+
+
+def describe(**texts: list[str]) -> str:
+    """The sentences for models that wrote these notes of the two visits."""
+    tables, sentences = make_tables(**texts)
+    first, *others = models = list(texts)
     support = note_synthesis.compare_support(sentences, first, models[-1], 0) if others else {}
     return "\n".join(note_synthesis.describe_results(tables, models, support))
 
@@ -53,6 +60,24 @@ def test_two_models_are_compared_by_name_with_n_and_intervals():
     assert "lead copy" in text
     assert "nan" not in text
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("notes", "truth"),
+    [
+        ({"base": ["Plan:\nMorphine."] * 2, "tuned": [KNEE.note, LOOP]},
+         "sentences supported: base 0%, tuned 100%; ROUGE-L: base "),
+        ({"base": [LOOP, LOOP]}, "ROUGE-L: base 0."),
+    ],
+)  # fmt: skip
+def test_the_headline_has_what_is_true_before_what_is_similar(notes, truth):
+    tables, _ = make_tables(**notes)
+    assert note_synthesis.format_headline(tables, list(notes)).startswith(truth)
+    items = pd.DataFrame([("diagnosis named as in the visit", m, 1, 2) for m in notes],
+                         columns=["item", "model", "correct", "n"])  # fmt: skip
+    text = note_synthesis.format_headline(tables | {"essentials": items}, list(notes))
+    assert text.startswith("right diagnosis: base 1 of 2")
+    assert "nan" not in text
 
 
 def test_a_single_model_is_compared_with_nothing():
@@ -85,6 +110,19 @@ def test_a_score_counts_as_better_only_after_the_holm_adjustment(p_holm, words):
         pd.DataFrame({"model": ["base", "tuned"], **scores}), pd.DataFrame([row]), ["base", "tuned"]
     )
     assert f"after the Holm adjustment {p_holm:.2g}: {words}." in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("missing", "mean", "end"),
+    [(1, 0.5, "1 of 3 notes: ROUGE-L 0.40 with 0 for these, 0.50 without."),
+     (3, float("nan"), "3 of 3 notes.")],
+)  # fmt: skip
+def test_a_division_that_no_note_has_gets_no_mean(missing, mean, end):
+    row = {"part": summary.ASSESSMENT_AND_PLAN, "model": "tuned", "n": 3, "missing": missing}
+    row |= {"rougeL": 0.4, "rougeL_if_present": mean}
+    table = pd.DataFrame([row | {"part": "whole", "missing": 0}, row])
+    lines = summary._describe_overlap(table, pd.DataFrame(columns=["part", "metric"]), ["tuned"])
+    assert [line for line in lines if line.endswith(end)]
 
 
 def test_the_notebook_ends_with_what_we_saw_and_its_links_work_from_any_folder():

@@ -8,7 +8,7 @@ from tests.support.consultations import COUGH, GOUT, SECTIONS, patch_outputs, re
 from tests.support.project import Memory
 
 from clinical_camel import models, note_synthesis
-from clinical_camel.note_synthesis import NoteTask, fitting, structure, writing
+from clinical_camel.note_synthesis import NoteTask, fitting, writing
 
 
 def write(llm, rows=(GOUT,), journal=None, exemplars=None, **settings):
@@ -111,19 +111,19 @@ def test_the_journal_key_depends_on_everything_but_the_other_decodings(llm):
 # ------------------------------------------------------------------------------------- merging
 
 
-def test_windows_are_merged_without_repeats():
-    windows = ["Subjective: Pain. Fever.\nPlan: Rest.", "Subjective: fever. Cough.\nPlan: Rest."]
-    headings = ["Subjective", "Objective", "Plan"]
-    note = writing.merge_outputs([(headings, text) for text in windows], headings)
-    assert note == "Subjective:\nPain. Fever. Cough.\n\nPlan:\nRest."
+WINDOWS = ["Subjective: Pain. Fever.\nPlan: Rest.", "Subjective: fever. Cough.\nPlan: Rest."]
 
 
-def test_windows_without_a_heading_make_no_section():
-    note = writing.merge_outputs([(SECTIONS, "He is well."), (SECTIONS, "Is he?")], SECTIONS)
-    assert note == "He is well. Is he?"
-    assert structure.classify_output(note, True, SECTIONS) == "no sections"
-
-
-def test_a_single_section_gets_its_heading_and_an_empty_one_is_missing():
-    outputs = [(["Subjective"], "Toe pain."), (["Assessment"], " ")]
-    assert writing.merge_outputs(outputs, SECTIONS) == "Subjective:\nToe pain."
+@pytest.mark.parametrize(
+    ("outputs", "note"),
+    [
+        ([(["Subjective", "Plan"], text) for text in WINDOWS],
+         "Subjective:\nPain. Fever. Cough.\n\nPlan:\nRest."),
+        ([(SECTIONS, "He is well."), (SECTIONS, "Is he?")], "He is well. Is he?"),
+        ([(["Subjective"], "Toe pain."), (["Assessment"], " ")], "Subjective:\nToe pain."),
+    ],
+    ids=["no repeats", "no heading", "an empty section"],
+)  # fmt: skip
+def test_windows_and_sections_are_merged(outputs, note):
+    headings = list(dict.fromkeys(name for names, _ in outputs for name in names))
+    assert writing.merge_outputs(outputs, headings) == note

@@ -1,10 +1,10 @@
 """Step 04: write sectioned clinical notes of consultations and measure their quality.
 
-    settings      the settings of the step
+    settings      the settings of the step, named sampling settings
     corpora       consultations of each corpus, one-shot exemplars
     prompts       the wording, and the transcript as text
-    decodings     named sampling settings
     structure     the sections of a note, the status of an output
+    plain_text    a note out of JSON, HTML, tables, Markdown, code fences
     fitting       a transcript and the context of a model
     writing       prompts, raw outputs, notes
     baselines     notes without a model
@@ -18,6 +18,9 @@
     check_quality how good the check is on planted errors
     planted       exercise: find the error in a reference note
     wrong_ticks   exercise: find the false sentences that the check supports
+    exercise_answers  which sentence of a note an answer is
+    percent       a share with its interval
+    word_lists    read the lists of words of this package
     rating_sheet  two people rate the notes; their agreement
     phi           find identifiers of persons in texts
     figures       figures with intervals
@@ -43,11 +46,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "settings": ["NoteTask"],
+        "settings": ["DECODINGS", "NoteTask"],
         "baselines": ["write_baselines"],
         "check_quality": ["describe_check", "format_check_quality", "load_check_quality"],
         "corpora": ["choose_exemplar", "load_corpora", "load_exemplars", "name_corpus"],
-        "decodings": ["DECODINGS"],
         "essentials": ["count_essentials", "format_essentials"],
         "faithfulness": [
             "annotate_notes",
@@ -83,7 +85,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "side_by_side": ["render_side_by_side", "render_worst"],
         "structure": ["STATUSES", "parse_note"],
-        "summary": ["describe_results"],
+        "summary": ["describe_results", "format_headline"],
         "wrong_ticks": ["grade_wrong_ticks", "show_wrong_ticks"],
         "writing": ["make_journal_key", "write_notes"],
     },

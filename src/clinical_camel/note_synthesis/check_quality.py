@@ -2,57 +2,71 @@
 
 check_quality.csv has columns measure (recall or alarms), corpus, kind, n, share, low, high. Recall:
 the share of planted errors of a kind that the check flags. Alarms: the share of the unchanged
-sentences of reference notes that it flags ("any") or contradicts.
+sentences of reference notes that it flags ("any") or contradicts. planting_examples.csv has for
+each kind a sentence before and after the error was planted.
 """
-
-import importlib.resources
 
 import pandas as pd
 
+from clinical_camel.note_synthesis.percent import format_percent
+from clinical_camel.note_synthesis.word_lists import FOLDER, read_rows
+
 EMBEDDED, PUBLIC = "embedded", "three corpora"
-GOOD, POOR = 0.9, 0.6  # recall above which a kind is seen well, below which badly
 LEAST = 20  # cases from which a recall is put into words
+GROUPS = (  # opening of the sentence, recall from and below
+    ("It **can** see these errors (it flags at least nine in ten)", 0.9, 2.0),
+    ("It **can partly** see these (it flags six to nine in ten)", 0.6, 0.9),
+    ("It **hardly** sees these (it flags fewer than six in ten)", 0.0, 0.6),
+)
+CANNOT = (  # no error of this sort was planted; `wrong_ticks` has examples
+    "It **cannot** see what needs understanding: the order of events, cause and purpose, who does "
+    "what to whom, which of two things *it* means. Nor does it judge the visit: a wrong decision "
+    "of the doctor, or a question that nobody asked."
+)
 
 
 def load_check_quality() -> pd.DataFrame:
     """Return the measured recall and alarms."""
-    folder = importlib.resources.files("clinical_camel.note_synthesis")
-    with (folder / "check_quality.csv").open(encoding="utf-8") as file:
+    with (FOLDER / "check_quality.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
 def format_check_quality(quality: pd.DataFrame) -> pd.DataFrame:
-    """Return the recall for reading, best first: planted error, n, "% noticed" with interval."""
+    """Return the recall for reading, best first: planted error, example, n, "% flagged"."""
     rows = quality[quality["measure"] == "recall"].sort_values("share", ascending=False)
-    cells = [
-        f"{100 * r.share:.0f} [{100 * r.low:.0f}, {100 * r.high:.0f}]" for r in rows.itertuples()
-    ]
-    return pd.DataFrame({"planted error": rows["kind"], "n": rows["n"], "% noticed": cells})
+    examples = {
+        kind: f"{original} → {changed}" if original else changed
+        for kind, original, changed in read_rows("planting_examples.csv")
+    }
+    return pd.DataFrame(
+        {
+            "planted error": rows["kind"],
+            "example": rows["kind"].map(examples),
+            "n": rows["n"],
+            "% flagged": list(map(format_percent, rows["share"], rows["low"], rows["high"])),
+        }
+    )
 
 
 def describe_check(quality: pd.DataFrame) -> list[str]:
-    """Return what the check sees well, partly and badly, and its false alarms, in sentences."""
+    """Return what the check can, can partly, hardly and cannot see, and its false alarms.
+
+    The groups follow the measured recall alone, so that the sentences cannot contradict the table.
+    """
     recall = quality[quality["measure"] == "recall"]
-    share, is_rare = recall["share"], recall["n"] < LEAST
-    classes = (
-        ("It notices at least nine in ten of", ~is_rare & (share >= GOOD)),
-        ("It notices six to nine in ten of", ~is_rare & share.between(POOR, GOOD, "left")),
-        ("It misses more than four in ten of", ~is_rare & (share < POOR)),
-        (f"Fewer than {LEAST} cases, too few to judge, were there of", is_rare),
-    )
-    lines = []
-    for opening, chosen in classes:
-        if kinds := list(recall.loc[chosen, "kind"]):
-            lines.append(f"{opening} these errors: {'; '.join(kinds)}.")
+    judged, rare = recall[recall["n"] >= LEAST], recall[recall["n"] < LEAST]
+    groups = [
+        (opening, judged[judged["share"].between(low, high, "left")])
+        for opening, low, high in GROUPS
+    ]
+    groups.append((f"Fewer than {LEAST} cases, too few to judge", rare))
+    lines = [f"{opening}: {'; '.join(rows['kind'])}." for opening, rows in groups if len(rows)]
+    lines.append(CANNOT)
     alarms = quality[(quality["measure"] == "alarms") & (quality["kind"] == "any")]
     for corpus, notes in ((PUBLIC, "real reference notes"), (EMBEDDED, "embedded reference notes")):
-        for row in alarms[alarms["corpus"] == corpus].itertuples():
-            lines.append(
-                f"It flags {_format_share(row)} % of the unchanged sentences of {notes} "
-                f"(n = {row.n})."
-            )
+        lines += [
+            f"**False alarms:** it flags {format_percent(row.share, row.low, row.high)} % of the "
+            f"unchanged sentences of {notes} (n = {row.n})."
+            for row in alarms[alarms["corpus"] == corpus].itertuples()
+        ]
     return lines
-
-
-def _format_share(row) -> str:
-    return f"{100 * row.share:.0f} [{100 * row.low:.0f}, {100 * row.high:.0f}]"

@@ -107,16 +107,11 @@ def is_absent(number: float, source: str) -> bool:
 def scale(*factors: float) -> Replacement:
     """Return a function that multiplies a number, to a value that the source does not have."""
 
-    def replace(match: re.Match, source: str, rng: random.Random) -> str:
-        text = match[0].lower()
-        old = SPELLED.index(text) if text in SPELLED else float(text)
+    def make(old: float) -> list[float]:
         values = [round(old * factor, 4) for factor in factors]
-        new = [v for v in values if v and v != old and is_absent(v, source) and _is_plain(v, old)]
-        if not new:
-            return ""
-        return say_number(rng.choice(new)) if text in SPELLED else f"{rng.choice(new):g}"
+        return [new for new in values if new and new != old and _is_plain(new, old)]
 
-    return replace
+    return _replace_number(make)
 
 
 def _is_plain(new: float, old: float) -> bool:
@@ -125,11 +120,14 @@ def _is_plain(new: float, old: float) -> bool:
 
 def shift(*steps: int) -> Replacement:
     """Return a function that adds a step to a number, to a value that the source does not have."""
+    return _replace_number(lambda old: [old + step for step in steps if old + step > 0])
 
+
+def _replace_number(make: Callable[[float], list[float]]) -> Replacement:
     def replace(match: re.Match, source: str, rng: random.Random) -> str:
         text = match[0].lower()
         old = SPELLED.index(text) if text in SPELLED else float(text)
-        new = [old + step for step in steps if old + step > 0 and is_absent(old + step, source)]
+        new = [number for number in make(old) if is_absent(number, source)]
         if not new:
             return ""
         return say_number(rng.choice(new)) if text in SPELLED else f"{rng.choice(new):g}"

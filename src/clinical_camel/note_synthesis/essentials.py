@@ -13,6 +13,7 @@ from clinical_camel import stats
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.corpora import Corpora, normalise_transcript
 from clinical_camel.note_synthesis.faithfulness import REFERENCE
+from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import parse_note
 
 DIAGNOSIS = "diagnosis named as in the visit"
@@ -28,7 +29,7 @@ _HEDGE = re.compile(
 _NO_DIAGNOSIS = re.compile(r"\b(?:is|was|are|were|has|had|will|can|plan|patient|today|i|we|for)\b")
 _ALLERGIC = re.compile(
     r"\ballergic to (?P<to>[^.;\n]+)|\ballerg(?:y|ies)\b(?: to)?[\s:?]*(?P<list>[^.;\n]*)"
-    r"|(?P<drug>[a-z]+) allergy\b"
+    r"|\b(?P<drug>[a-z]+) allergy\b"
 )
 _NO_ALLERGY = re.compile(
     r"\bnkd?a\b|\b(?:no|denies|without)\b[^.\n]{0,30}\ballerg|\ballerg\w*[\s:?]*"
@@ -146,6 +147,6 @@ def format_essentials(counts: pd.DataFrame) -> pd.DataFrame:
     for row in counts.itertuples():
         cells = rows.setdefault((row.corpus, row.model), {})
         cells["corpus"], cells["writer"] = row.corpus, row.model
-        share, low, high = (f"{100 * value:.0f}" for value in (row.share, row.low, row.high))
-        cells[row.item] = f"{row.correct} of {row.n} ({share} % [{low}, {high}])"
+        share = format_percent(row.share, row.low, row.high, sign=" %")
+        cells[row.item] = f"{row.correct} of {row.n} ({share})"
     return pd.DataFrame(rows.values()).fillna("")

@@ -16,6 +16,7 @@ import pandas as pd
 from clinical_camel import grounding, stats
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter
+from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import WRITTEN
 
 REFERENCE = "reference"
@@ -23,8 +24,9 @@ WHOLE = "notes"  # the group of the notes with a status in WRITTEN
 # The kinds of facts that a note should cover. Names and sexes are in every second turn: left out.
 FACTS = (
     *("medication", "dose", "frequency", "duration", "number"),
-    *("age", "side", "symptom", "negation"),
+    *("age", "side", "finding or disease", "negation"),
 )
+_KIND_NAMES = {"symptom": "finding or disease"}  # `grounding` has one kind for both
 HARMFUL = ("medication", "dose", "frequency", "side")  # an error here can harm directly
 
 
@@ -73,22 +75,55 @@ def _check_sentences(row: Consultation, notes: Mapping[str, list[str]]) -> Itera
     unique = list(dict.fromkeys(sentence for lines in notes.values() for sentence in lines))
     links = {link.sentence: link for link in grounding.link_sentences(unique, row.turns)}
     for model, lines in notes.items():
-        for sentence, times in Counter(lines).items():
-            link = links[sentence]
+        times = Counter(lines)
+        for link in _count_sex_once([links[sentence] for sentence in times]):
             yield {
                 "model": model,
-                "sentence": sentence,
-                "times": times,
+                "sentence": link.sentence,
+                "times": times[link.sentence],
                 "verdict": link.verdict,
-                "reasons": "; ".join(link.reasons),
+                "reasons": "; ".join(map(name_reason, link.reasons)),
                 "turns": _count_from_one(link.sources),
             }
 
 
+def _count_sex_once(links: Sequence[grounding.Link]) -> Iterator[grounding.Link]:
+    """Yield the links of a note; a wrong sex is an error of the first sentence that has it.
+
+    If "A 45-year-old man" is wrong, each later "he" would be flagged for the same error.
+    """
+    is_counted = False
+    for link in links:
+        problems = list(zip(link.verdicts, link.reasons, strict=True))
+        others = [problem for problem in problems if not problem[1].startswith("sex:")]
+        if is_counted and others != problems:
+            verdict = min((verdict for verdict, _ in others), default="supported")
+            reasons = tuple(reason for _, reason in others)
+            yield grounding.Link(link.sentence, verdict, link.sources, reasons)
+        else:
+            yield link
+        is_counted |= others != problems
+
+
+def name_kind(kind: str) -> str:
+    """Return the name of a kind of fact in tables and on pages."""
+    return _KIND_NAMES.get(kind, kind)
+
+
+def name_reason(reason: str) -> str:
+    """Return a reason of a link with the name of its kind.
+
+    >>> name_reason("symptom: gout is not in the source")
+    'finding or disease: gout is not in the source'
+    """
+    kind, colon, text = reason.partition(":")
+    return name_kind(kind) + colon + text
+
+
 def _check_facts(row: Consultation, notes: Mapping[str, list[str]]) -> Iterator[dict]:
     """Yield each fact once per note, with all turns that state it."""
-    facts = [fact for fact in grounding.extract_facts(row.turns) if fact.kind in FACTS]
-    keys = [(fact.kind, _name_fact(fact, row.turns[fact.unit].text)) for fact in facts]
+    facts = [f for f in grounding.extract_facts(row.turns) if name_kind(f.kind) in FACTS]
+    keys = [(name_kind(f.kind), _name_fact(f, row.turns[f.unit].text)) for f in facts]
     turns: dict[tuple, set[int]] = {}
     for fact, key in zip(facts, keys, strict=True):
         turns.setdefault(key, set()).add(fact.unit)
@@ -206,10 +241,8 @@ def format_faithfulness(summary: pd.DataFrame) -> pd.DataFrame:
         row = {"corpus": corpus, "writer": model if notes == WHOLE else f"{model}, {notes}"}
         row |= {"n": shares.loc[verdicts[0], "n"], "sentences": shares.loc[verdicts[0], "items"]}
         for key in [key for key in (*verdicts, ("facts covered", "all")) if key in shares.index]:
-            share, low, high = 100 * shares.loc[key, ["share", "low", "high"]].astype(float)
-            row["% facts covered" if key[1] == "all" else f"% {key[1]}"] = (
-                f"{share:.0f} [{low:.0f}, {high:.0f}]" if low == low else f"{share:.0f}"
-            )
+            name = "facts covered" if key[1] == "all" else key[1]
+            row[f"% {name}"] = format_percent(*shares.loc[key, ["share", "low", "high"]])
         rows.append(row)
     return pd.DataFrame(rows)
 

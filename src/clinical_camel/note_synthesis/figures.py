@@ -6,10 +6,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from clinical_camel import grounding
+from clinical_camel.core.values import escape_label
 from clinical_camel.note_synthesis.faithfulness import WHOLE
-from clinical_camel.note_synthesis.prompts import flatten_text
+from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.scores import METRICS
 from clinical_camel.note_synthesis.structure import STATUSES
 
@@ -33,7 +35,7 @@ def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
     """Plot one metric by division of the note, one panel per corpus.
 
     A filled marker with an interval is the mean with 0 for each missing part. If parts are missing,
-    their number is written next to it, and a hollow marker is the mean of the written parts.
+    a hollow marker is the mean of the written parts.
     """
     parts = list(dict.fromkeys(summary["part"]))
     figure, panels = _make_panels(summary)
@@ -43,19 +45,11 @@ def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
             x = np.arange(len(parts)) + 0.13 * (k - (len(models) - 1) / 2)
             rows = [row for _, row in rows.set_index("part").reindex(parts).iterrows()]
             _plot_intervals(axes, x, rows, [metric], k, name)
-            _mark_missing(axes, x, rows, metric, k)
+            present = [row[f"{metric}_if_present"] if row["missing"] else np.nan for row in rows]
+            axes.plot(x, present, MARKERS[k % 5], markerfacecolor="white", color=f"C{k}")
         axes.set(ylabel=METRICS[metric], ylim=(0, None), title=escape_label(corpus))
     counts = summary.groupby("part", sort=False)["n"].max()
     return _finish(figure, panels, [f"{part}\nn = {counts[part]}" for part in parts])
-
-
-def _mark_missing(axes: Axes, x, rows, metric: str, k: int) -> None:
-    for place, row in zip(x, rows, strict=True):
-        if row["missing"] and row[metric] == row[metric]:
-            style = {"markersize": 5, "markerfacecolor": "white", "color": f"C{k}"}
-            axes.plot(place, row[f"{metric}_if_present"], MARKERS[k % 5], **style)
-            label = f" {row['missing']:.0f} missing"
-            axes.text(place, row[metric], label, fontsize=7, color=f"C{k}", va="top")
 
 
 def _make_panels(summary: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
@@ -112,7 +106,8 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
     scores.set_yticks(range(len(lines)), lines)
     scores.set(xlabel=f"{METRICS[metric]} with 95 % interval", xlim=(0, None))
     scores.set(ylim=(len(lines) - 0.5, -0.3))
-    shares.set(xlabel="share of notes with status ok", xlim=(-0.03, 1.03))
+    shares.set(xlabel="notes with status ok", xlim=(-0.03, 1.03))
+    shares.xaxis.set_major_formatter(PercentFormatter(1))
     scores.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     return _tidy(figure)
 
@@ -121,33 +116,44 @@ def plot_statuses(counts: pd.DataFrame) -> Figure:
     """Plot the share of notes with each status, one bar per corpus and model."""
     figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(counts) + 1.3))
     names = [escape_label(f"{row.corpus}, {row.model}") for row in counts.itertuples()]
-    start = np.zeros(len(counts))
+    shares = counts[list(STATUSES)].div(counts["notes"], axis=0)
     colours = sns.color_palette("colorblind", len(STATUSES))
-    hatches = ("", "//", "xx", "..", "\\\\", "++", "oo")
-    for name, colour, hatch in zip(STATUSES, colours, hatches, strict=True):
-        share = (counts[name] / counts["notes"]).to_numpy()
+    _stack_bars(axes, names, shares, colours, ("", "//", "xx", "..", "\\\\", "++", "oo"))
+    axes.set(xlabel="share of the notes", xlim=(0, 1))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    return _tidy(figure)
+
+
+def _stack_bars(axes: Axes, names: list[str], shares: pd.DataFrame, colours, hatches) -> None:
+    """Draw a bar per row from the columns that are not zero everywhere, the first row on top."""
+    start = np.zeros(len(shares))
+    for label, colour, hatch in zip(shares, colours, hatches, strict=True):
+        share = shares[label].to_numpy()
         if share.any():
-            style = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
+            style = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": label}
             axes.barh(names, share, left=start, **style)
         start += share
     axes.invert_yaxis()
-    axes.set(xlabel="share of the notes", xlim=(0, 1))
     axes.legend(fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
-    return _tidy(figure)
 
 
 def plot_faithfulness(summary: pd.DataFrame) -> Figure:
     """Plot the verdicts on sentences as stacked bars, and the facts covered by kind as a table.
 
-    One row of panels per corpus. A bar is a writer, with its number of notes; the error bar is the
-    interval of the supported share. A kind of fact that no visit states has no line.
+    Two panels per corpus. A bar is a writer, with its number of notes; the error bar is the
+    interval of the supported share. A cell of the table is a mean share with its interval. A kind
+    of fact that no visit states has no line.
     """
     corpora = list(dict.fromkeys(summary["corpus"]))
-    groups = summary[["corpus", "model", "notes"]].drop_duplicates().groupby("corpus").size()
-    height = 0.42 * max([4, *groups]) + 1.6
-    size = (11, height * max(1, len(corpora)))
-    figure, panels = plt.subplots(max(1, len(corpora)), 2, figsize=size, squeeze=False)
-    for (bars, table), corpus in zip(panels, corpora, strict=False):
+    heights = []
+    for corpus in corpora or [""]:
+        rows = summary[summary["corpus"] == corpus]
+        writers = rows[["model", "notes"]].drop_duplicates()
+        heights += [0.42 * max(3, len(writers)) + 1.2, 0.42 * rows["kind"].nunique() + 1.4]
+    figure, panels = plt.subplots(
+        len(heights), figsize=(8, sum(heights)), height_ratios=heights, squeeze=False
+    )
+    for corpus, bars, table in zip(corpora, panels[::2, 0], panels[1::2, 0], strict=False):
         rows = summary[summary["corpus"] == corpus]
         rows = rows.assign(writer=[_name_writer(row) for row in rows.itertuples()])
         _plot_verdicts(bars, rows[rows["measure"] == "sentences"])
@@ -163,38 +169,31 @@ def _name_writer(row) -> str:
 def _plot_verdicts(axes: Axes, rows: pd.DataFrame) -> None:
     shares = rows.pivot_table(index="writer", columns="kind", values="share", sort=False)
     names = [f"{name} (n = {rows.loc[rows['writer'] == name, 'n'].max()})" for name in shares.index]
-    start, colours = np.zeros(len(shares)), sns.color_palette("colorblind", 4)
-    styles = zip(
-        grounding.VERDICTS, (colours[0], colours[3], colours[1]), ("", "xx", "//"), strict=True
-    )
-    for verdict, colour, hatch in styles:
-        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": verdict}
-        axes.barh(names, shares[verdict], left=start, **style)
-        start += shares[verdict].to_numpy()
+    colours = [sns.color_palette("colorblind", 4)[i] for i in (0, 3, 1)]
+    _stack_bars(axes, names, shares[list(grounding.VERDICTS)], colours, ("", "xx", "//"))
     rows = rows[rows["kind"] == "supported"]
     lengths = _error_lengths(rows["share"], rows["low"], rows["high"])
     axes.errorbar(rows["share"], names, xerr=lengths, fmt="none", ecolor="black", capsize=3)
-    axes.invert_yaxis()
     axes.set(xlabel="share of the sentences of a note, mean over notes", xlim=(0, 1))
-    axes.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
 
 
 def _plot_coverage(axes: Axes, rows: pd.DataFrame) -> None:
     if rows.empty:
         axes.set_axis_off()
         return
-    shares = rows.pivot_table(index="kind", columns="writer", values="share", sort=False)
-    items = rows.groupby("kind", sort=False)["items"].max()
-    labels = [f"{kind} ({items[kind]})" for kind in shares.index]
-    style = {"vmin": 0, "vmax": 1, "cmap": "Blues", "cbar": False, "fmt": ".0f", "linewidths": 1}
-    sns.heatmap(shares, annot=100 * shares, yticklabels=labels, ax=axes, **style)
-    axes.set(xlabel="", ylabel="", title="% of the facts covered, by kind (facts)")
-    axes.tick_params(axis="x", rotation=30)
+    texts = map(format_percent, rows["share"], rows["low"], rows["high"])
+    rows = rows.assign(cell=[text.replace(" [", "\n[") for text in texts])
+    shares, cells = (
+        rows.pivot_table(index="kind", columns="writer", values=v, sort=False, aggfunc="first")
+        for v in ("share", "cell")
+    )
+    counts = rows.groupby("kind", sort=False)[["items", "n"]].max()
+    labels = [f"{kind}\n({facts} facts, {n} visits)" for kind, facts, n in counts.itertuples()]
+    style = {"vmin": 0, "vmax": 1, "cmap": "Blues", "cbar": False, "fmt": "", "linewidths": 1}
+    style |= {"annot_kws": {"fontsize": 8}, "yticklabels": labels}
+    sns.heatmap(shares, annot=cells.fillna(""), ax=axes, **style)
+    axes.set(xlabel="", ylabel="", title="% of the facts covered, with 95 % interval")
+    axes.tick_params(axis="x", rotation=20)
     plt.setp(axes.get_xticklabels(), ha="right")
-    axes.tick_params(axis="y", rotation=0)
-
-
-def escape_label(text: str) -> str:
-    """Return a name for a figure: no mathematics, one line, at most 40 characters."""
-    line = flatten_text(str(text))
-    return (line if len(line) <= 40 else f"{line[:39]}…").replace("$", r"\$")
+    axes.tick_params(axis="y", rotation=0, labelsize=8)

@@ -1,7 +1,6 @@
 """The exercise: one error is planted in a reference note, for the reader and the check to find."""
 
 import functools
-import importlib.resources
 import json
 import random
 import re
@@ -12,25 +11,12 @@ from clinical_camel import data, grounding
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis import inventions, planting
 from clinical_camel.note_synthesis.corpora import normalise_transcript
-from clinical_camel.note_synthesis.edits import Edit, rewrite
+from clinical_camel.note_synthesis.edits import Edit
+from clinical_camel.note_synthesis.exercise_answers import is_empty, match_answer
+from clinical_camel.note_synthesis.faithfulness import name_reason
+from clinical_camel.note_synthesis.word_lists import FOLDER
 
-# An error must not give itself away: each new sentence is one that such a note could have.
-FLIPS = rewrite(
-    (r"\b([Dd])enies\b", r"\1oes report"),
-    (r"^Has never smoked\b", "Smokes"),
-    (r"^Smokes\b[^.]*", "Has never smoked"),
-    (r"^No alcohol\b", "Drinks alcohol"),
-    (r"^A glass of wine on Sundays\b", "No alcohol"),
-    (r"^Never in hospital\b", "Was in hospital once"),
-    (r"^No (recent|family|headaches?|fever|chest|dizziness|vomiting|numbness)\b", r"\1"),
-    (r"^Also (?:an? |some )?", "No "),
-    (r"\bis intact\b", "is not intact"),
-    (r"\bis not tender\b", "is tender"),
-    (r"\bwithout\b", "with"),
-)
-OWN_ILLNESS = rewrite(
-    (r"^(?:Her |His )?(?:[Ff]ather|[Mm]other|[Bb]rother|[Ss]ister) (had|has) (?=[a-z])", r"\1 ")
-)
+TICKS = "exercise-ticks"  # the visit of `wrong_ticks`
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +31,16 @@ class PlantedError:
 
 
 def load_exercise_visits() -> list[Consultation]:
-    """Return the invented visits of the exercises: they have doses and sides, as few others do."""
-    folder = importlib.resources.files("clinical_camel.note_synthesis")
-    lines = (folder / "exercise_visits.jsonl").read_text(encoding="utf-8").splitlines()
+    """Return the invented visits of this exercise: they have doses and sides, as few others do.
+
+    No other part of notebook 04 shows them, so nothing above the exercise gives its answer away.
+    """
+    return [visit for visit in read_visits() if visit.id != TICKS]
+
+
+def read_visits() -> list[Consultation]:
+    """Return the visits of exercise_visits.jsonl; TICKS is the one of the other exercise."""
+    lines = (FOLDER / "exercise_visits.jsonl").read_text(encoding="utf-8").splitlines()
     return [data.from_dict(Consultation, json.loads(line)) for line in lines]
 
 
@@ -72,26 +65,34 @@ def plant_error(consultations: Sequence[Consultation], seed: int) -> PlantedErro
     return rng.choice(errors[rng.choice(sorted(errors))])
 
 
-def grade_answer(error: PlantedError, answer: str) -> str:
-    """Return whether `answer` is the changed sentence, and what the check of step 04 flags.
+def grade_answer(error: PlantedError, answer: object) -> str:
+    """Return whether `answer` is the changed sentence; if so, also what the check of step 04 flags.
 
-    An empty answer reveals nothing. White space, case and the final full stop do not count.
+    No other answer reveals anything. `match_answer` says how exactly it must be copied.
     """
-    if not answer.strip():
-        return "Read the note against the transcript, and write the sentence that is wrong."
     sentences = grounding.split_note(error.note)
+    if is_empty(answer):
+        return "Read the note against the transcript, and copy the sentence that was changed."
+    sentence, problem = match_answer(answer, sentences)
+    if problem:
+        return problem
+    if sentence != error.changed:
+        return "Wrong: the reference note has this sentence, too. Try another one."
     links = grounding.link_sentences(sentences, error.consultation.turns)
-    flagged = [f"  {k.sentence} ({'; '.join(k.reasons)})" for k in links if k.reasons]
-    report = "\n".join(["The check of this notebook flags:", *(flagged or ["  nothing"])])
-    if _normalise(answer) not in map(_normalise, sentences):
-        return "This sentence is not in the note: copy one exactly."
-    if _normalise(answer) != _normalise(error.changed):
-        return f"Wrong: the reference note has this sentence too.\n{report}"
-    return f"Right: {error.kind}. The original: {error.original}\n{report}\n{_list_omitted(error)}"
-
-
-def _normalise(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")
+    flagged = [
+        f"  {'the planted error' if k.sentence == error.changed else 'a false alarm'}: {k.sentence}"
+        f" ({'; '.join(map(name_reason, k.reasons))})"
+        for k in links
+        if k.reasons
+    ]
+    return "\n".join(
+        [
+            f"Right: {error.kind}. The original: {error.original}",
+            "The check of this notebook flags:",
+            *(flagged or ["  nothing"]),
+            _list_omitted(error),
+        ]
+    )
 
 
 def _list_omitted(error: PlantedError) -> str:
@@ -99,15 +100,12 @@ def _list_omitted(error: PlantedError) -> str:
     facts = grounding.extract_facts(error.consultation.turns)
     notes = (grounding.split_note(note) for note in (error.consultation.note, error.note))
     before, after = (grounding.find_covered(facts, note) for note in notes)
-    omitted = [f.value for f, was, now in zip(facts, before, after, strict=True) if was > now]
-    return f"Facts that are now omitted: {', '.join(dict.fromkeys(omitted)) or 'none'}."
+    lost = [f for f, was, now in zip(facts, before, after, strict=True) if was > now]
+    names = dict.fromkeys("no " * (fact.kind == "negation") + fact.value for fact in lost)
+    return f"Facts that are now omitted: {', '.join(names) or 'none'}."
 
 
 # ------------------------------------------------------------------------------------ the errors
-
-
-def _use(kind: str) -> Edit:
-    return functools.partial(planting.plant, kind)
 
 
 def _add_symptom(sentence: str, source: str, rng: random.Random) -> str:
@@ -137,12 +135,13 @@ def _is_medication(word: str) -> bool:
     return any(fact.kind == "medication" for fact in grounding.extract_facts(word))
 
 
+# An error must not give itself away: each new sentence is one that such a note could have.
 EDITS: dict[str, Edit] = {
-    "another dose": _use("dose"),
-    "the other side": _use("side"),
-    "a flipped negation": FLIPS,
+    "another dose": functools.partial(planting.plant, "dose"),
+    "the other side": functools.partial(planting.plant, "side"),
+    "a flipped negation": planting.read_rewrites("a flipped negation"),
     "an invented symptom": _add_symptom,
     "a dropped medication": _drop_medication,
-    "another patient's age": _use("age"),
-    "a relative's illness": OWN_ILLNESS,
+    "another patient's age": functools.partial(planting.plant, "age"),
+    "a relative's illness": planting.read_rewrites("a relative's illness"),
 }

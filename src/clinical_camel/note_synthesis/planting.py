@@ -24,6 +24,7 @@ from clinical_camel.note_synthesis.edits import (
     scale,
     shift,
 )
+from clinical_camel.note_synthesis.word_lists import read_rows
 
 NUMBER = r"(?<![\w./-])\d+(?:\.\d+)?"
 DOSE_UNIT = r"mg|mcg|micrograms?|milligrams?|grams?|g|ml|units?|puffs?|tablets?"
@@ -32,24 +33,10 @@ COUNT = rf"(?:{NUMBER}|(?<![\w-])(?:{'|'.join(SPELLED[1:13])}))"
 DOSE = rf"{NUMBER}(?=[ -]?(?:{DOSE_UNIT})\b)"
 AGE = r"\b\d+(?=[ -]?(?:years?|yrs?)?[ -]?(?:old|y/?o)\b)|(?<=\baged )\d+"
 
-_UNITS = {
-    **{"mg": ("mcg", "g"), "milligrams": ("micrograms", "grams"), "milligram": ("gram",)},
-    **{"mcg": ("mg",), "micrograms": ("milligrams",), "g": ("mg",), "grams": ("milligrams",)},
-    **{"pounds": ("kilograms",), "lbs": ("kg",), "inches": ("feet",), "cm": ("mm", "m")},
-    **{"mm": ("cm",), "minutes": ("hours",), "hours": ("days", "minutes"), "day": ("week",)},
-    **{"days": ("weeks", "months"), "week": ("month", "day"), "weeks": ("days", "months")},
-    **{"month": ("year", "week"), "months": ("years", "weeks"), "years": ("months", "weeks")},
-}
-_FREQUENCIES = {
-    **{"once daily": ("twice daily",), "once a day": ("three times a day",)},
-    **{"twice daily": ("once daily",), "twice a day": ("four times a day",)},
-    **{"three times a day": ("once a day",), "b.i.d": ("q.i.d",), "t.i.d": ("once daily",)},
-    **{"every day": ("every week",), "a day": ("a week",), "per day": ("per week",)},
-    **{"daily": ("weekly", "monthly"), "weekly": ("daily",), "nightly": ("every morning",)},
-    **{"at night": ("in the morning",), "every other day": ("every day",), "bd": ("qds",)},
-    **{"a week": ("a day",), "per week": ("per day",), "twice a week": ("every day",)},
-}
-_SIDES = {"left": ("right",), "right": ("left",), "bilateral": ("left",), "bilaterally": ("left",)}
+_COUNTERPARTS: dict[str, dict[str, list[str]]] = {}  # by kind and word
+for _kind, _word, _other in read_rows("counterparts.csv"):
+    _COUNTERPARTS.setdefault(_kind, {}).setdefault(_word, []).append(_other)
+_UNITS, _FREQUENCIES, _SIDES = (_COUNTERPARTS[kind] for kind in ("unit", "frequency", "side"))
 _DRUGS = any_of([*inventions.COMMON_DRUGS, *inventions.GENERICS, *inventions.BRANDS])
 _MALE = ("him", "he", "his", "male", "man", "men", "boy", "boys", "gentleman", "mr")
 _FEMALE = ("her", "she", "her", "female", "woman", "women", "girl", "girls", "lady", "ms")
@@ -58,6 +45,8 @@ _PATIENT = r"^(?:The patient|Patient|She|He|(?:Mr|Mrs|Ms)\.? [A-Z][a-z]+)\b"
 _OTHERS = ("grandfather", "aunt", "uncle", "son", "wife", "husband", "mom", "dad", "cousin")
 _OF_FAMILY = rf"(?:{any_of([*inventions.RELATIVES, *_OTHERS])})"
 _FAMILY = re.compile(rf"\b{_OF_FAMILY}\b|\bfamily\b", re.IGNORECASE)
+_TAKES = ("{}, and takes {}.", "{}, prescribed {}.", "{}, on {}.")
+_SUFFERS = ("{}, consistent with {}.", "{}, due to {}.", "{}, with a history of {}.")
 _STARTS = "Takes|Smokes|Has|Denies|Reports|Endorses|Complains of|Presents with|Drinks|Uses"
 
 
@@ -84,6 +73,12 @@ def move_to_family(sentence: str, source: str, rng: random.Random) -> str:
     if match := re.match(rf"(?:{_STARTS})\b", sentence):
         return f"{person} {match[0][0].lower()}{sentence[1:]}"
     return ""
+
+
+def read_rewrites(kind: str) -> Edit:
+    """Return the edit with the pairs of this kind in rewrites.csv; FAMILY is any relative."""
+    rows = [row for row in read_rows("rewrites.csv") if row[0] == kind]
+    return rewrite(*((pattern.replace("FAMILY", _OF_FAMILY), new) for _, pattern, new in rows))
 
 
 KINDS: dict[str, Sequence[Edit]] = {
@@ -115,106 +110,29 @@ KINDS: dict[str, Sequence[Edit]] = {
     "swapped doses": (exchange(rf"{NUMBER}[ -]?(?:{DOSE_UNIT})\b"),),
     "swapped sides": (exchange(r"\b(?:left|right)\b"),),
     "swapped times": (exchange(rf"{COUNT}[ -]{TIME}\b(?![ -]old)"),),
-    "invented drug (generic name)": (
-        append(("{}, and takes {}.", "{}, prescribed {}.", "{}, on {}."),
-               name_from(inventions.GENERICS)),
-    ),
-    "invented drug (brand name)": (
-        append(("{}, and takes {}.", "{}, prescribed {}.", "{}, on {}."),
-               name_from(inventions.BRANDS)),
-    ),
+    "invented drug (generic name)": (append(_TAKES, name_from(inventions.GENERICS)),),
+    "invented drug (brand name)": (append(_TAKES, name_from(inventions.BRANDS)),),
     "swapped drug": (
         change(rf"\b(?:{_DRUGS})\b",
                lambda m, source, rng: inventions.choose_absent(inventions.GENERICS, source, rng)),
     ),
-    "invented diagnosis (real disease)": (
-        append(("{}, consistent with {}.", "{}, due to {}.", "{}, with a history of {}."),
-               name_from(inventions.DIAGNOSES)),
-    ),
+    "invented diagnosis (real disease)": (append(_SUFFERS, name_from(inventions.DIAGNOSES)),),
     "invented diagnosis (no such disease)": (
-        append(("{}, consistent with {}.", "{}, due to {}.", "{}, with a history of {}."),
-               lambda source, rng: inventions.invent_disease(rng)),
+        append(_SUFFERS, lambda source, rng: inventions.invent_disease(rng)),
     ),
     "invented symptom": (
         append(("{} and {}.", "{}, and reports {}.", "{}, with {}."),
                name_from(inventions.SYMPTOMS)),
     ),
     "added finding": (append(("{} and {}.", "{}, {}."), name_from(inventions.FINDINGS)),),
-    "negated finding": (
-        rewrite(
-            (r"\b[Dd]enies (?:any |having )?(?:history of )?", "reports "),
-            (r"\b[Nn]egative for\b", "positive for"),
-            (r"\b[Ww]ithout (?:any )?", "with "),
-            (r"^(?:No|Nil) (?=[a-z])(?!longer|need)", ""),
-            (r"^(?:No|Nil) (?=[a-z])(?!longer|need)", "Has "),
-            (r"\b(has|have|had|is|are|was|with|shows?) no (?=\w)", r"\1 "),
-            (r"\b(?:reports|endorses|complains of|admits to|presents with)\b", "denies"),
-            (r"\b(?:Reports|Endorses|Complains of|Admits to|Presents with)\b", "Denies"),
-            (r"^Also (?:an? |some )?(?!no\b|denies)", "No "),
-            (r"\b[Pp]ositive for\b", "negative for"),
-        ),
-    ),
-    "negated verb": (
-        rewrite(
-            (r"\b(?:do|does|did) not (?=\w)", ""),
-            (r"\b(is|are|was|were|has|have|can|will|should) not\b", r"\1"),
-            (r"\b(is|are|was|were|can|will|should)\b(?! no\b| not\b)", r"\1 not"),
-            (r"\b(has|have) (?=been|had|noticed|tried|taken|started)", r"\1 not "),
-            (r"\bhas never smoked\b", "smokes"),
-            (r"^Has never smoked\b", "Smokes"),
-            (r"^Never (?=in\b)", "Twice "),
-            (r"\bnever\b", "often"),
-            (r"\btakes\b", "does not take"),
-            (r"^Takes (?!no\b)", "Does not take "),
-        ),
-    ),
+    "negated finding": (read_rewrites("negated finding"),),
+    "negated verb": (read_rewrites("negated verb"),),
     "patient's finding moved to family": (move_to_family,),
-    "family history moved to the patient": (
-        rewrite(
-            (rf"\b(?:[Hh]er|[Hh]is) {_OF_FAMILY}\b", "the patient"),
-            (r"\b[Ff]amily history (?:is )?(?:positive|significant|notable) for", "history of"),
-            (r"\b[Ff]amily history of\b", "history of"),
-            (rf"^(?i:{_OF_FAMILY}) (?=[a-z])", "Patient "),
-            (r"^(?:FHx?|Fhx?|FMHx?)\s*[:-]?\s*(?=\w)(?!nil|nad|no)", "PMH: "),
-        ),
-    ),
-    "past made current": (
-        rewrite(
-            (r"\b(?:has|with) an? (?:past |prior |remote )?(?:medical )?history of\b",
-             "currently has"),
-            (r"\b[Hh]istory of\b(?! present)", "current"),
-            (r"\b(?:used to|previously|formerly)\b", "currently"),
-            (r"\bhas (?:resolved|stopped|subsided)\b", "continues"),
-            (r"\bdiscontinued\b", "continues"),
-        ),
-    ),
-    "current made past": (
-        rewrite(
-            (r"\bcurrently\b", "previously"),
-            (r"\b(?:presents (?:today )?with|complains of|reports)\b", "previously had"),
-            (r"\b(?:continues|remains) (?:to take|on)\b", "stopped"),
-            (r"\b(?:is taking|takes|is on)\b", "used to take"),
-            (r"^Takes (?!no\b)", "Used to take "),
-        ),
-    ),
-    "possible made certain": (
-        rewrite(
-            (r"(?<!as )\b(?:[Pp]ossible|[Pp]robable|[Ss]uspected|[Pp]resumed) (?=[a-z])",
-             "confirmed "),
-            (r"(?<!most )(?<!highly )\b[Ll]ikely (?=[a-z])(?!to\b)", "confirmed "),
-            (r"\b(?:may|might|could) (?:be|have)\b", "is certainly"),
-            (r"\b(?:suspicious for|concerning for|suggestive of)\b", "proof of"),
-            (r"^\?\s?(?=\w)", "Confirmed "),
-        ),
-    ),
-    "certain made possible": (
-        rewrite(
-            (r"\b(?:diagnosed with|has|had)\b(?= (?:a |an )?[a-z]+(?:itis|osis|emia|oma|pathy))",
-             "may have"),
-            (r"\b(?:reveals?|shows?|showed|revealed|demonstrates?|confirms)\b", "possibly shows"),
-            (r"\bconsistent with\b(?! his| her| the| their)", "possibly"),
-        ),
-    ),
+    "family history moved to the patient": (read_rewrites("family history moved to the patient"),),
+    "past made current": (read_rewrites("past made current"),),
+    "current made past": (read_rewrites("current made past"),),
+    "possible made certain": (read_rewrites("possible made certain"),),
+    "certain made possible": (read_rewrites("certain made possible"),),
     "age": (change(AGE, shift(-12, -9, -7, -5, 5, 7, 9, 12)),),
     "sex": (change_sex,),
     "name": (

@@ -162,7 +162,10 @@ def format_scores(summary: pd.DataFrame, metric: str = "rougeL") -> pd.DataFrame
         f"{value:.3f} [{low:.3f}, {high:.3f}]" if low == low else f"{value:.3f}"
         for value, low, high in columns
     ]
-    table[f"{name}, written parts only"] = summary[f"{metric}_if_present"].round(3)
+    present = [
+        f"{mean:.3f}" if mean == mean else "no note" for mean in summary[f"{metric}_if_present"]
+    ]
+    table[f"{name}, written parts only"] = present
     return table
 
 

@@ -14,8 +14,13 @@ from clinical_camel.models import limits
 from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
 from clinical_camel.note_synthesis import structure
 from clinical_camel.note_synthesis.corpora import name_corpus
-from clinical_camel.note_synthesis.decodings import DECODINGS
 from clinical_camel.note_synthesis.prompts import PROMPTS
+
+DECODINGS: dict[str, dict[str, float]] = {
+    "greedy": {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0},
+    # ClinMED-LLAMA3 reports these for its demonstration; it calls the temperature "creativity"
+    "clinmed_llama3": {"temperature": 0.6, "top_p": 0.9, "top_k": 50, "repetition_penalty": 1.2},
+}
 
 
 def _check_headings(headings: list[str]) -> Iterator[str]:

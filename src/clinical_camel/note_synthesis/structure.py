@@ -10,37 +10,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from clinical_camel import grounding
+from clinical_camel.note_synthesis.word_lists import read_groups
 
 OPENING = "History"  # heading of the text before the first one: terse notes start with the history
 SUBJECTIVE, OBJECTIVE, ASSESSMENT_AND_PLAN = "subjective", "objective", "assessment and plan"
-# The headings of ACI-Bench, MTS-Dialog, PriMock57 and SOAP in three divisions that all have.
-# Many notes do not separate assessment and plan: one division, as in MEDIQA-Chat 2023.
-DIVISIONS: dict[str, tuple[str, ...]] = {
-    SUBJECTIVE: (
-        *("subjective", "s", "history", "cc", "pc", "chief complaint", "presenting complaint"),
-        *("hpi", "hpc", "hx", "history of present illness", "history of presenting complaint"),
-        *("past history", "past medical history", "medical history", "pmh", "pmhx", "fmh", "fmhx"),
-        *("past surgical history", "surgical history", "psh", "family history", "fh", "fhx"),
-        *("social history", "sh", "family and social history", "gynecologic history"),
-        *("birth history", "other history", "medication", "medications", "current medications"),
-        *("dh", "dhx", "drug history", "allergies", "immunizations", "review of systems"),
-        *("review of symptoms", "ros", "ice"),
-    ),
-    OBJECTIVE: (
-        *("objective", "o", "physical exam", "physical examination", "exam", "examination", "ex"),
-        *("vitals", "vitals reviewed", "vital signs", "results", "labs", "laboratory results"),
-        *("imaging", "procedure", "procedures"),
-    ),
-    ASSESSMENT_AND_PLAN: (
-        *("assessment", "a", "assessment and plan", "assessment & plan", "assessment/plan", "a/p"),
-        *("plan", "p", "plans", "pln", "impression", "imp", "diagnosis", "ddx", "treatment"),
-        *("disposition", "instructions", "orders", "emergency department course"),
-        *("safety netting",),
-    ),
-}
+# The headings of ACI-Bench, MTS-Dialog, PriMock57 and SOAP. Many notes do not separate assessment
+# and plan: one division, as in MEDIQA-Chat 2023.
+DIVISIONS = read_groups("headings.csv")
 _DIVISION_OF = {name: division for division, names in DIVISIONS.items() for name in names}
 # also as Markdown or in a list: "## Plan", "**1. Plan:**"
-_HEADING = r"[\s#*_]*(?:\d{1,2}[.)]\s*)?[*_]*(?P<name>[^\W\d_][\w /&,'()-]{0,60}?)[*_\s]*"
+_HEADING = r"[\s#*_]*+(?:\d{1,2}[.)]\s*)?[*_]*+(?P<name>[^\W\d_][\w /&,'()-]{0,60}?)[*_\s]*+"
 _WITH_COLON = re.compile(_HEADING + r":[*_]*(?P<rest>.*)")
 _OWN_LINE = re.compile(_HEADING)
 
@@ -58,7 +37,7 @@ def parse_note(text: str, requested: Sequence[str] = ()) -> dict[str, str]:
     sections: dict[str, str] = {}
     heading = ""
     for line in text.strip().splitlines():
-        name, rest = _split_heading(line, names)
+        name, rest = split_heading(line, names)
         if name:
             heading, line = names.get(name.casefold(), name), rest
             sections.setdefault(heading, "")
@@ -67,7 +46,7 @@ def parse_note(text: str, requested: Sequence[str] = ()) -> dict[str, str]:
     return sections
 
 
-def _split_heading(line: str, names: Mapping[str, str]) -> tuple[str, str]:
+def split_heading(line: str, names: Mapping[str, str]) -> tuple[str, str]:
     """Return the heading at the start of a line and the text after it; ("", line) without one."""
     for pattern in (_WITH_COLON, _OWN_LINE):
         match = pattern.fullmatch(line)
@@ -114,8 +93,8 @@ STATUSES = (
     "unfinished",  # stopped at max_new_tokens
     "looping",  # repeats itself
     "dialogue",  # continues or copies the conversation
-    "no sections",  # none of the requested sections: a reply, a refusal, other prose
-    "empty",
+    "no sections",  # none of the requested sections or divisions: a reply, a refusal, other prose
+    "empty",  # no words, or headings only
     "too long",  # no prompt was sent: the transcript does not fit into the context
 )
 WRITTEN = ("ok", "unfinished")  # a note, if perhaps cut off; every other status is no note
@@ -133,13 +112,15 @@ def classify_output(note: str | None, ended: bool, requested: Sequence[str]) -> 
     """
     if note is None:
         return "too long"
-    if not re.search(r"\w", note):
+    sections = parse_note(note, requested)
+    if not re.search(r"\w", " ".join(sections.values())):
         return "empty"
     if is_looping(note):
         return "looping"
     if is_dialogue(note):
         return "dialogue"
-    if not set(parse_note(note, requested)) & set(requested):
+    divisions = {find_division(name) for name in requested} - {"other"}
+    if not any(name in requested or find_division(name) in divisions for name in sections if name):
         return "no sections"
     return "ok" if ended else "unfinished"
 

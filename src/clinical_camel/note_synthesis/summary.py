@@ -6,8 +6,9 @@ import pandas as pd
 
 from clinical_camel import grounding
 from clinical_camel.note_synthesis.baselines import BASELINES
-from clinical_camel.note_synthesis.essentials import ESSENTIALS
+from clinical_camel.note_synthesis.essentials import DIAGNOSIS, ESSENTIALS
 from clinical_camel.note_synthesis.faithfulness import REFERENCE, WHOLE
+from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import ASSESSMENT_AND_PLAN, STATUSES, WRITTEN
 
 LEVEL = 0.05
@@ -33,6 +34,43 @@ def describe_results(
     return lines
 
 
+def format_headline(tables: Tables, models: Sequence[str]) -> str:
+    """Return the main result in one line: true before similar.
+
+    Per model: how many notes name the diagnosis of the visit, what share of their sentences is
+    supported (mean over notes), and ROUGE-L; each over all corpora. A part without a number is
+    left out.
+
+    `tables`: as for `describe_results`.
+    """
+    whole = tables["summary"][tables["summary"]["part"] == "whole"]
+    truth, items = _select_supported(tables["faithfulness_summary"]), tables["essentials"]
+    named = items[items["item"] == DIAGNOSIS].groupby("model")[["correct", "n"]].sum()
+    means = {
+        "sentences supported": truth.groupby("model").apply(_average_share),
+        "ROUGE-L": whole.groupby("model")["rougeL"].mean(),
+    }
+    parts = {"right diagnosis": {m: f"{r.correct} of {r.n}" for m, r in named.iterrows()}}
+    for (name, values), form in zip(means.items(), (".0%", ".2f"), strict=True):
+        parts[name] = {m: f"{value:{form}}" for m, value in values.items() if value == value}
+    texts = [
+        f"{name}: {', '.join(f'{m} {values[m]}' for m in models if m in values)}"
+        for name, values in parts.items()
+        if set(values) & set(models)
+    ]
+    return "; ".join(texts) or "no note could be judged"
+
+
+def _average_share(rows: pd.DataFrame) -> float:
+    return float((rows["share"] * rows["n"]).sum() / rows["n"].sum())
+
+
+def _select_supported(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the supported share of the sentences of what is a note."""
+    rows = summary[(summary["notes"] == WHOLE) & (summary["measure"] == "sentences")]
+    return rows[rows["kind"] == grounding.VERDICTS[0]]
+
+
 def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> str:
     parts = []
     for row in statuses.to_dict("records"):
@@ -47,8 +85,7 @@ def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> str:
 def _describe_truth(
     summary: pd.DataFrame, models: Sequence[str], difference: Mapping[str, float] | None
 ) -> Iterator[str]:
-    rows = summary[(summary["notes"] == WHOLE) & (summary["measure"] == "sentences")]
-    rows = rows[rows["kind"] == grounding.VERDICTS[0]].set_index("model")
+    rows = _select_supported(summary).set_index("model")
     shown = [name for name in (*models, REFERENCE) if name in rows.index]
     if not set(shown) & set(models):
         yield "No model wrote anything that is a note, so there is nothing to check for truth."
@@ -102,15 +139,13 @@ def _describe_overlap(
         )
     for row in summary[summary["part"] == ASSESSMENT_AND_PLAN].itertuples():
         if row.model in models and row.missing:
-            yield (
-                f"{row.model} left out {ASSESSMENT_AND_PLAN} in {row.missing} of {row.n} notes: "
-                f"ROUGE-L {row.rougeL:.2f} with 0 for these, {row.rougeL_if_present:.2f} without."
-            )
+            line = f"{row.model} left out {ASSESSMENT_AND_PLAN} in {row.missing} of {row.n} notes"
+            scores = f"{row.rougeL:.2f} with 0 for these, {row.rougeL_if_present:.2f} without"
+            yield f"{line}: ROUGE-L {scores}." if row.missing < row.n else f"{line}."
 
 
 def _percent(row: Mapping[str, float]) -> str:
-    share, low, high = (100 * row[name] for name in ("share", "low", "high"))
-    return f"{share:.0f} %{_interval(low, high, '.0f')}"
+    return format_percent(row["share"], row["low"], row["high"], sign=" %")
 
 
 def _interval(low: float, high: float, form: str) -> str:

@@ -12,6 +12,7 @@ from clinical_camel.data import Consultation
 from clinical_camel.models import LLM
 from clinical_camel.note_synthesis.corpora import Corpora, choose_exemplar, hash_encounter
 from clinical_camel.note_synthesis.fitting import fit_transcript, render_prompt
+from clinical_camel.note_synthesis.plain_text import to_plain_note
 from clinical_camel.note_synthesis.prompts import PROMPTS
 from clinical_camel.note_synthesis.settings import NoteTask
 from clinical_camel.note_synthesis.structure import classify_output, parse_note
@@ -148,11 +149,13 @@ def _generate(name: str, llm: LLM, prompts: Sequence[NotePrompt], task: NoteTask
 def _merge_note(
     consultation: Consultation, done: Sequence[tuple[NotePrompt, Mapping]], task: NoteTask
 ) -> dict:
-    headings, texts = task.list_headings(consultation), [output["text"] for _, output in done]
+    headings = task.list_headings(consultation)
+    texts = [to_plain_note(output["text"], headings) for _, output in done]
     if task.unit == "note" and len(done) == 1:
         note = texts[0]
     else:
-        note = merge_outputs([(p.headings, output["text"]) for p, output in done], headings)
+        requested = [prompt.headings for prompt, _ in done]
+        note = merge_outputs(list(zip(requested, texts, strict=True)), headings)
     windows = done[0][0].windows if done else 0
     turns = sum(prompt.turns for prompt, _ in done[:1])
     return {

@@ -1,8 +1,8 @@
 """The exercise "Three of these ticks are wrong": sentences that the check supports although false.
 
-The check compares words and facts, not meaning. Each pair below has a sentence of the exercise's
-reference note and a false one made of the same words. `show_wrong_ticks` asks the check itself, so
-the exhibit has only errors that it misses today.
+The check compares words and facts, not meaning. Each row of wrong_ticks.csv has a sentence of the
+exercise's reference note and a false one made of the same words. `show_wrong_ticks` asks the check
+itself, so the exhibit has only errors that it misses today.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,36 +10,11 @@ from dataclasses import dataclass
 
 from clinical_camel import grounding
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.planted import load_exercise_visits
+from clinical_camel.note_synthesis.exercise_answers import is_empty, match_answer
+from clinical_camel.note_synthesis.planted import TICKS, read_visits
+from clinical_camel.note_synthesis.word_lists import read_rows
 
-VISIT = "exercise-ticks"
-PAIRS = (  # a sentence of the reference note, a false one, and why it is false
-    (
-        "She sees flashing lights, then the pain comes.",
-        "The pain comes, then she sees flashing lights.",
-        "the order is reversed: first the lights, then the pain",
-    ),
-    (
-        "Takes lisinopril 10 mg for blood pressure and simvastatin 20 mg for cholesterol.",
-        "Takes lisinopril 10 mg for cholesterol and simvastatin 20 mg for blood pressure.",
-        "the purposes are exchanged: lisinopril is for her blood pressure",
-    ),
-    (
-        "Her husband drives her.",
-        "She drives her husband.",
-        "the roles are exchanged: her husband drives",
-    ),
-    (
-        "Take sumatriptan 50 mg when the lights begin.",
-        "Take sumatriptan 50 mg when the pain is there.",
-        "the doctor said the opposite: when the lights begin, not when the pain is there",
-    ),
-    (
-        "Sleep makes it better.",
-        "Coffee makes it better.",
-        "coffee makes it worse; sleep makes it better",
-    ),
-)
+PAIRS = read_rows("wrong_ticks.csv")  # a sentence of the note, a false one, why it is false
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +33,7 @@ def show_wrong_ticks(count: int = 3) -> WrongTicks:
     Sentences of the reference note that the check flags are left out. There are fewer false ones if
     the check finds more of PAIRS.
     """
-    visit = next(row for row in load_exercise_visits() if row.id == VISIT)
+    visit = next(row for row in read_visits() if row.id == TICKS)
     missed = [pair for pair in PAIRS if _is_supported(pair[1], visit)][:count]
     note = visit.note
     for original, false, _ in missed:
@@ -79,26 +54,25 @@ def _name_turns(sources: Sequence[int]) -> str:
     return "turn " + ", ".join(str(index + 1) for index in sources) if sources else ""
 
 
-def grade_wrong_ticks(exhibit: WrongTicks, answers: Sequence[str]) -> str:
+def grade_wrong_ticks(exhibit: WrongTicks, answers: object) -> str:
     """Return a line for each answer: is this sentence false, and why?
 
-    Answers that are empty reveal nothing. White space, case and the final full stop do not count.
+    `answers`: a list of sentences, or a single one. Answers that are empty reveal nothing, nor do
+    more answers than false sentences. `match_answer` says how exactly they must be copied.
     """
-    written = [answer for answer in answers if answer.strip()]
+    single = not isinstance(answers, list | tuple | set)
+    written = [answer for answer in ([answers] if single else answers) if not is_empty(answer)]
+    count = len(exhibit.reasons)
     if not written:
-        return f"Copy the {len(exhibit.reasons)} false sentences into `answers`."
-    reasons = {_normalise(sentence): why for sentence, why in exhibit.reasons.items()}
-    sentences = set(map(_normalise, grounding.split_note(exhibit.note)))
-    lines = []
+        return f"Copy the {count} false sentences into `answers`."
+    if len(written) > count:
+        return f"Give at most {count} answers."
+    sentences = grounding.split_note(exhibit.note)
+    lines, correct = [], set()
     for answer in written:
-        key = _normalise(answer)
-        verdict = f"Right: {reasons[key]}." if key in reasons else "No: this sentence is true."
-        if key not in sentences:
-            verdict = "This sentence is not in the note: copy one exactly."
-        lines.append(f"{answer.strip()}\n  {verdict}")
-    correct = len({_normalise(answer) for answer in written} & set(reasons))
-    return "\n".join([*lines, f"{correct} of {len(reasons)}"])
-
-
-def _normalise(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")
+        sentence, verdict = match_answer(answer, sentences)
+        if reason := exhibit.reasons.get(sentence):
+            verdict = f"Right: {reason}."
+            correct.add(sentence)
+        lines.append(f"{str(answer).strip()}\n  {verdict or 'No: this sentence is true.'}")
+    return "\n".join([*lines, f"{len(correct)} of {count}"])
