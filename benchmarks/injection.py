@@ -3,9 +3,13 @@
     python -m benchmarks.injection
 
 Attacks are sentences inside an ordinary article: the development set (tests/support/hostile.py, the
-patterns were written with it), a held-out set (benchmarks/injection_texts.py), and, if it is
+patterns were written with it), a held-out set (benchmarks/injection_texts.csv), and, if it is
 installed, the set of the package agent-injection-bench 0.1.0 (MIT), whose attacks on tool-using
 agents were written by others. An attack counts as found if a sentence is withheld.
+
+The held-out texts were written before the patterns were last changed, and no pattern was changed
+after they were measured. But the same author wrote both, and some honest sentences are false alarms
+that had been reported: the rates are optimistic.
 
 False alarms: sentences withheld from honest texts. `honest sentences` resemble attacks on purpose.
 With data/public (docs/running.md), real texts are measured as an article converted to Markdown has
@@ -15,13 +19,14 @@ of its sentences alarm; `unit` says what is counted.
 Writes results/injection.csv: rates with Wilson's 95 % intervals. Takes about three minutes.
 """
 
+import csv
 import importlib.resources
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
-from benchmarks.injection_texts import ATTACKS, HONEST
 from benchmarks.tables import RESULTS
 from tests.support.hostile import HARMLESS, HOSTILE
 from tests.support.public_data import ARTICLES, PUBLIC
@@ -49,10 +54,7 @@ def count_alarms(texts: list[str]) -> int:
 def measure_attacks() -> Iterator[Row]:
     sets = {
         "attacks, development": {k: v for k, v in HOSTILE.items() if k != "invisible"},
-        "attacks, held out": {
-            kind: [line.replace("\\n", "\n") for line in lines.splitlines()]
-            for kind, lines in ATTACKS.items()
-        },
+        "attacks, held out": {k: v for k, v in read_held_out().items() if k != "honest"},
         "attacks, agent-injection-bench": read_package(),
     }
     for name, kinds in sets.items():
@@ -63,6 +65,15 @@ def measure_attacks() -> Iterator[Row]:
             yield name, kind, "recall", "attacks", len(texts), alarms
         if total:
             yield name, "all", "recall", "attacks", total["n"], total["alarms"]
+
+
+def read_held_out() -> dict[str, list[str]]:
+    """Return the held-out texts by kind of attack; "honest" are no attacks."""
+    kinds: dict[str, list[str]] = {}
+    with Path(__file__).with_name("injection_texts.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            kinds.setdefault(row["kind"], []).append(row["text"].replace("\\n", "\n"))
+    return kinds
 
 
 def read_package() -> dict[str, list[str]]:
@@ -79,7 +90,7 @@ def read_package() -> dict[str, list[str]]:
 
 
 def measure_honest() -> Iterator[Row]:
-    for name, texts in {"development": HARMLESS, "held out": [t for t in HONEST if t]}.items():
+    for name, texts in {"development": HARMLESS, "held out": read_held_out()["honest"]}.items():
         row = (f"honest sentences, {name}", "", "false alarms", "sentences")
         yield *row, len(texts), count_alarms(texts)
     for spec in ARTICLES:

@@ -1,6 +1,7 @@
 """Prompt injections in an article reach no dialogue; harmless articles pass."""
 
 import json
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -137,6 +138,22 @@ def test_the_committed_measurement_is_the_one_that_the_page_quotes():
     assert f"{attacks['alarms']} of {attacks['n']} attacks" in page
     honest = table[table["measure"].eq("false alarms") & table["unit"].eq("articles")]
     assert f"{honest['alarms'].sum()} of {honest['n'].sum():,} articles" in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "]( " + "![" * 20_000,
+        "end of \n" + "-\n" * 20_000,
+        "\n" * 40_000,
+        "<script" * 1000 + "<img " * 9000,
+    ],
+)
+def test_a_text_that_is_made_to_take_long_is_read_in_seconds(text):
+    started = time.monotonic()
+    injection.find_injection(f"assistant {text}")
+    withhold(f"assistant {text}")
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\u2066", "\U000e0041", "\xad", "\ufe0f"])

@@ -2,11 +2,17 @@
 
 import pandas as pd
 import pytest
-from tests.support.toy_dbke import QUESTION, UNSUPPORTED_QUESTION, plan_requests, synthesise
+from tests.support.toy_dbke import (
+    QUESTION,
+    UNSUPPORTED_QUESTION,
+    ScriptedTeacher,
+    plan_requests,
+    synthesise,
+)
 
 from clinical_camel import dbke
 from clinical_camel.data import Dialogue
-from clinical_camel.dbke import checks
+from clinical_camel.dbke import checks, filters
 from clinical_camel.dbke.synthesis import REJECTED
 
 COUNTS = ("source", "requested", "accepted", "rejected")
@@ -37,6 +43,13 @@ def test_less_than_half_of_the_dialogues_is_a_problem(accepted, reasons, problem
     assert problems == ([problem] if problem else [])
 
 
+def test_more_than_one_dialogue_in_a_hundred_without_a_reply_leaves_the_step_incomplete():
+    reasons = ["no reply after 3 attempts: HTTP 503: x", "refused: HTTP 400: y"]
+    (problem,) = dbke.check_yield(*make_outcome(6, reasons), plan_requests(dialogues=8))
+    assert problem.startswith("1 of 8 dialogues got no reply from the teacher; run this again")
+    assert dbke.check_yield(*make_outcome(98, reasons), plan_requests(dialogues=100)) == []
+
+
 def test_a_question_without_a_passage_does_not_count_as_requested():
     requests = plan_requests([QUESTION, UNSUPPORTED_QUESTION], dialogues=0)
     dialogues, rejected = synthesise(requests)
@@ -58,6 +71,7 @@ def describe(dialogues, rejected, requests, **settings):
     table = dbke.tabulate_dialogues(dialogues)
     by_id = {request.id: request for request in requests}
     return dbke.describe_dialogues(
+        dbke.ExtractiveTeacher(),
         dbke.summarise(table, rejected, requests),
         rejected,
         dbke.tabulate_support(dialogues, requests),
@@ -69,23 +83,17 @@ def test_the_sentences_are_those_of_the_tables():
     requests = plan_requests([QUESTION], dialogues=1)
     dialogues, rejected = synthesise(requests)
     sentences = sum(len(checks.list_claims(d, r)) for d, r in zip(dialogues, requests, strict=True))
-    first, *_, copied, planted = describe(dialogues, rejected, requests)
+    first, *_, copied, teacher, planted = describe(dialogues, rejected, requests)
     assert first == "**2 of 2 requested dialogues passed all checks**: none was rejected."
-    assert copied == f"All {sentences} assistant sentences appear in their source word for word."
-    assert planted.startswith("Planted errors: the `verbatim` check rejects 1 of 1, the `linked`")
+    assert copied.startswith(f"All {sentences} checked assistant sentences appear in their source")
+    assert "it cannot invent" in teacher
+    assert planted.startswith("Planted errors, one of each kind: the `verbatim` check rejects 1 of")
 
 
 def test_rejected_sentences_and_checks_that_miss_an_error_are_said():
     summary = pd.DataFrame(
         [("article", 4, 3, 1, 2.04, 30.4)],
-        columns=[
-            "source",
-            "requested",
-            "accepted",
-            "rejected",
-            "mean_exchanges",
-            "mean_assistant_words",
-        ],
+        columns=[*COUNTS, "mean_exchanges", "mean_assistant_words"],
     )
     _, rejected = make_outcome(3, ["a turn is empty"])
     support = pd.DataFrame(
@@ -95,15 +103,35 @@ def test_rejected_sentences_and_checks_that_miss_an_error_are_said():
         [("changed number", "no", "no"), ("removed negation", "no", "")],
         columns=["error", "verbatim", "linked"],
     )
-    assert dbke.describe_dialogues(summary, rejected, support, planted) == [
+    teacher = ScriptedTeacher("")
+    teacher.prompted = True  # a language model, which may invent: nothing is said about copying
+    assert dbke.describe_dialogues(teacher, summary, rejected, support, planted) == [
         "**3 of 4 requested dialogues passed all checks**; the most frequent reason (1 of 1): a"
         " turn is empty.",
         "An article dialogue has 2.0 exchanges on average, with 30 words of the assistant.",
-        "Of 9 assistant sentences, 2 do not appear in their source word for word, and 1 are not"
-        " supported by their source according to the `linked` check.",
-        "Planted errors: the `verbatim` check rejects 2 of 2, the `linked` check rejects 1 of 2 (it"
-        " accepts: removed negation).",
+        "Of 9 checked assistant sentences, 2 do not appear in their source word for word, and 1 are"
+        " not supported by their source according to the `linked` check.",
+        "Planted errors, one of each kind: the `verbatim` check rejects 2 of 2, the `linked` check"
+        " rejects 1 of 2 (it accepts: removed negation). Any changed sentence fails the `verbatim`"
+        " check. For `linked`, these are examples, not a rate; [a benchmark]"
+        "(../benchmarks/results/grounding.csv) has the rates.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentences"),
+    [
+        ([], []),  # a study without an exam
+        ([("mine", 9, "question", 0, 0, 0)],
+         ["No question of an evaluation set resembles a dialogue."]),
+        ([("mine", 9, "question", 1, 2, 2), ("mine", 9, "light edit", 3, 4, 0)],
+         ["Questions that resemble a part of a dialogue: 1 of 9 questions of `mine` (question in 2 "
+          "dialogues, 2 of them rejected); 3 of 9 questions of `mine` (light edit in 4 dialogues, "
+          "0 of them rejected)."]),
+    ],
+)  # fmt: skip
+def test_exam_questions_that_resemble_dialogues_are_said(rows, sentences):
+    assert dbke.describe_similar(pd.DataFrame(rows, columns=filters.COLUMNS)) == sentences
 
 
 def test_no_dialogue_and_lost_replies_are_said():

@@ -41,7 +41,7 @@ def count_requests(model="mini", **context):
 def test_a_model_on_this_machine_is_located_but_not_loaded(monkeypatch):
     monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded"))
     assert count_requests() == 10
-    with pytest.raises(models.ModelError, match="data/nowhere"):
+    with pytest.raises(ValueError, match="teacher.model: data/nowhere: no such folder"):
         count_requests("data/nowhere")
 
 

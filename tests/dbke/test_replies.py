@@ -58,6 +58,12 @@ def test_a_dialogue_is_read_in_every_form(raw):
     assert replies.is_completion(raw)
 
 
+def test_a_tag_inside_a_turn_cuts_nothing():
+    turns = json.dumps({"messages": [{"role": "user", "content": "What is </think>?"}]})
+    text, reason = replies.read_completion(complete(turns))
+    assert (replies.read_messages(text)[0][0]["content"], reason) == ("What is </think>?", "")
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

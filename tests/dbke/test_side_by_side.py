@@ -4,7 +4,7 @@ from tests.support.project import make_messages
 from tests.support.toy_dbke import plan_requests
 
 from clinical_camel import dbke
-from clinical_camel.data import Dialogue
+from clinical_camel.data import Article, Dialogue, Section
 
 
 def test_each_sentence_has_the_number_of_its_source_or_the_reason_why_there_is_none():
@@ -15,3 +15,15 @@ def test_each_sentence_has_the_number_of_its_source_or_the_reason_why_there_is_n
     assert "[4] Naproxen helps the attack." in page
     assert "Cats have rashes. <b>(" in page
     assert "Is there &lt;pain&gt;?</p>" in page  # a question needs no support
+
+
+def test_a_sentence_that_the_source_repeats_is_shown_once():
+    text = "Naproxen helps the attack."
+    sections = [Section(heading=heading, text=text) for heading in ("Treatment", "Drugs")]
+    article = Article(id="gout", title="gout", licence="CC0", sections=sections)
+    chat = Dialogue(id="d", source="article", messages=make_messages("What helps?", text))
+    page = dbke.render_side_by_side(chat, dbke.plan_requests([article], [], 1, 2, 0)[0])
+    source, turns = page.split("<b>d</b>")
+    assert source.count(text) == 1
+    number = source.partition(text)[0].rpartition("[")[2].partition("]")[0]
+    assert f"{text} <b>[{number}]</b>" in turns

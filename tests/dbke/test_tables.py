@@ -29,6 +29,16 @@ def test_a_run_without_accepted_dialogues_has_the_same_tables():
     assert dbke.plot_lengths(table)
 
 
+def test_the_figure_of_lengths_counts_each_source_and_shows_a_single_dialogue():
+    requests = plan_requests([QUESTION])
+    figure = dbke.plot_lengths(dbke.tabulate_dialogues(synthesise(requests)[0]))
+    words = figure.axes[0]
+    labels = [text.get_text() for text in words.get_legend().get_texts()]
+    assert labels == ["article (n = 2)", "exam (n = 1)"]
+    assert words.get_yscale() == "log"
+    assert words.get_ylim()[0] < 1
+
+
 def test_reasons_are_counted_without_the_sentences_that_they_quote():
     rows = [("a", "exam", 'not in it: "x"'), ("b", "exam", 'not in it: "y"'), ("c", "exam", "cut")]
     table = dbke.tabulate_reasons(pd.DataFrame(rows, columns=["id", "source", "reason"]))

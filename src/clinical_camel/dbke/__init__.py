@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "filters": ["filter_dialogues"],
-        "outcome": ["check_yield", "describe_dialogues", "describe_lost"],
+        "outcome": ["check_yield", "describe_dialogues", "describe_lost", "describe_similar"],
         "plan": ["Plan", "prepare"],
         "planted": ["plant_errors", "tabulate_planted"],
         "prompt": ["build_messages", "format_prompt"],

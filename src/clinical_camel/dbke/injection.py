@@ -12,6 +12,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from clinical_camel import grounding
 from clinical_camel.data import Article, Section
@@ -28,125 +29,31 @@ _CONTROL = bytes({*range(32), 127} - {*b"\t\n"})
 MARKUP = "contains chat or prompt markup"
 TWO_SENTENCES = ("overrides instructions", "assigns a role to the model")  # then comes the order
 QUOTE_CHARACTERS = 80  # of the words that alarmed
-# At the start of a sentence, or after words that introduce an order: "forget these rules" is an
-# order, "patients often forget these rules" is not.
-_ORDER = r"(?:^|[.!?:;>]\W*|[,-]\s+|\b(?:please|kindly|now|then|instead|must|should|and)\s+)"
-_ALL = r"(?:(?:all|any|of|the|your|its|everything|in|these|those|my|our|other)\W+){0,4}"
-_EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|former|system)"
-_RULES = r"(?:instructions?|prompts?|rules|directions|commands?|constraints|orders|guidance|tasks?)"
-_AI = r"(?:ai(?: (?:assistant|model|agent|system))?|llm|(?:large )?language model|chat ?bot)s?"
-_SPEAK = r"(?:reply|respond|answer|write|output|print|say|mention|recommend|praise|promote|include)"
-_ACT = rf"(?:{_SPEAK}|add|insert|append|obey|ignore|disregard|reveal|call|tell|advertise)"
-_REPLY = (
-    r"(?:repl(?:y|ies)|answers?|turns?|dialogues?|responses?|messages?|conversations?|outputs?)"
-)
-# Reason: words of which a match contains at least one (a quick test), and the patterns.
-PATTERNS = {
-    "overrides instructions": (
-        "ignor disregard forget overrid bypass obey follow cancel task instruction order "
-        "rules drop",
-        rf"{_ORDER}(?:ignore|disregard|forget|override|bypass|cancel|drop) {_ALL}{_EARLIER}\W+"
-        rf"(?:\w+\W+)?{_RULES}\b",
-        rf"{_ORDER}(?:ignore|disregard|forget|override) (?:your|everything in your) (?:\w+ "
-        rf")?{_RULES}\b",
-        rf"{_ORDER}(?:ignore|disregard|forget|override|bypass|cancel) (?:these|those|any) "
-        rf"{_RULES}\b",
-        r"\b(?:ignore|disregard|forget) (?:all of |everything )?(?:the )?above\b",
-        r"\b(?:ignore|disregard|forget) everything (?:that came |you were told )?(?:before|"
-        r"above)\b",
-        rf"(?:^|[.!?:]\s+|\bmust )(?:do not|don't|stop|cease) (?:obey|follow)\w* (?:the|your|"
-        rf"any|these|"
-        rf"those) (?:\w+ )?{_RULES}\b(?: (?:above|you|of the prompt|and)|[.;])",
-        rf"\b{_RULES} (?:above|you were given) (?:is|are) (?:void|outdated|cancelled|invalid|"
-        rf"wrong)",
-        rf"\b(?:all )?{_EARLIER} {_RULES} (?:is|are) (?:now )?(?:void|outdated|cancel\w+|invalid)",
-        rf"(?:^|[.!?:]\s+)(?:your )?(?:new|real|actual|secret|hidden|updated) {_RULES}\W*:",
-        rf"\byour (?:real|actual|true) {_RULES} (?:is|are)\b|\bupdated orders for\b",
-    ),
-    "assigns a role to the model": (
-        "you_are you're you_will pretend act_as role now_on here_on _mode jailbreak",
-        rf"\byou(?: are|'re)(?: now)? (?:an? |the )?(?:\w+ )?(?:{_AI})\b",
-        r"\byou(?: are|'re) now (?:an? |the )?(?:unrestricted|uncensored|unfiltered|evil|"
-        r"jailbroken)",
-        r"\byou(?: are|'re) no longer (?:bound|restricted|limited|subject)\b",
-        rf"{_ORDER}(?:act|pose|speak|behave) as (?:an? |the )?(?:\w+ )?(?:{_AI})\b",
-        r"(?:^|[.!?:]\s+)(?:now )?pretend (?:to be|that you|you)\b|\bjailbr[eo]",
-        rf"\bfrom (?:now|here) on,? (?:you (?:are|will (?:act|respond|answer))|"
-        rf"{_SPEAK.replace('say|', '')} as"
-        r"|act as|speak as)\b",
-        r"\b(?:developer|god|dan|jailbreak) mode\b",
-    ),
-    "addresses the model": (
-        "ai_ ai: ai, ai. llm _model bot assistant prompt instruction rules override",
-        rf"\b(?:dear|attention|notes? (?:to|for)|instructions? (?:to|for)|message (?:to|for)|to)\W+"
-        rf"(?:the |any |all )?(?:{_AI})\b(?=\W*[:!,]| (?:reading|processing))",
-        rf"\b(?:attention|note to|note for|message to),? (?:the |any |all )?(?:{_AI})\b",
-        rf"\bif you(?: are|'re) (?:an? |the )?(?:\w+ )?(?:{_AI})\b",
-        rf"\b(?:{_AI})(?: (?:that|which|who) \w+ this(?: \w+)?| reading this)? (?:must|should|"
-        rf"shall|has to"
-        rf"|needs to|will) (?:now |always |never |not |also )*{_ACT}\b",
-        r"\bthe assistant (?:must|should|shall|will|has to) (?:now |always |never |not |also )*"
-        r"(?:obey|ignore|praise|promote|advertise|reveal|mention|recommend)\b",
-        r"\bas an ai(?: (?:language )?(?:model|assistant))?,? (?:you|always|never)\b",
-        r"\bsystem override\b",
-        r"\b(?:reveal|show|print|repeat|output|leak|quote|copy)\W+(?:\w+\W+){0,3}"
-        rf"(?:system prompt|your (?:\w+ )?(?:prompt|instructions|rules)|hidden {_RULES})\b",
-    ),
-    "dictates the reply": (
-        "repl respon answer output print write dialogue conversation turn",
-        r"(?:^|[.!?:;]\s+|\b(?:please|now|then|instead|must|only|just)\W+)"
-        r"(?:reply|respond|output|print)\W+(?:\w+\W+){0,3}"
-        r"(?:only|exactly|verbatim|nothing (?:else|but)|with the (?:word|phrase|sentence|text)"
-        r"|the (?:following )?(?:word|phrase|sentence|text|string))\b",
-        r"\b(?:reply|respond|answer) only with\b",
-        r"\b(?:end|begin|start|close|finish)s? (?:your|every|each|all)\W+(?:\w+\W+){0,2}"
-        rf"{_REPLY}\b"
-        r" (?:with|by|using)\b",
-        rf"\b{_ACT}\b[^.!?\n]{{0,60}}\b(?:in|to|into) (?:your|every|each|all)\W+"
-        rf"(?:\w+\W+){{0,2}}{_REPLY}\b",
-        rf"\b(?:every|each|all) (?:of (?:your|the) )?{_REPLY} (?:must |should |will |has to )?"
-        r"(?:mention|include|contain|praise|recommend|end with|begin with)s?\b",
-        rf"\byour {_REPLY} (?:must|should|shall|will|has to) (?:only )?(?:contain|include|"
-        rf"mention|be|end|"
-        r"begin|recommend)\b",
-        r"\binstead of (?:the|a|this) (?:dialogue|conversation|json)\b|\binstead,? (?:output|"
-        r"print)\b",
-    ),
-    MARKUP: (
-        "<| inst] << </ <s <i <!-- system: assistant: instruction: messages content -- _of_ ==",
-        r"<\|\s*\w+\s*\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant|instructions?)>|"
-        r"<(?:start|end)_of_turn>",
-        r"^#{2,}\s*(?:instructions?|system|assistant)\s*:\s*$",
-        r"^\W*(?:assistant|system)\s*:\s(?=[\s\S]{0,400}^\W*(?:user|human)\s*:\s)",
-        r"^\W*(?:user|human)\s*:\s(?=[\s\S]{0,400}^\W*assistant\s*:\s)",
-        r"^\W*(?:system|assistant)\s*:\s*(?:you\b|ignore|disregard|the (?:assistant|model)|"
-        r"output|override)",
-        r"^[-=*<>#\s]*end of (?:the )?(?:article|text|source|document|prompt|input|context|"
-        r"material)"
-        r"[-=*<>#\s.]*$",
-        r"^\s*-{3,}\s*(?=[a-z]*\d)[0-9a-f]{8,}\s*-{3,}|^\s*<{3,}\s*\w+\s*>{3,}",
-        r"[\"']messages[\"']\s*:\s*\[|[\"']role[\"']\s*:\s*[\"']\w+[\"']\s*,\s*[\"']content[\"']",
-    ),
-    "requests a transmission": (
-        "]( script <i http www. @ api credential variable token",
-        r"!\[[^\]]*\]\([^)\s]*(?:\{|%7b|[?&](?:q|d|data|c|text|content)=)|\bjavascript:",
-        r"<(?:script|iframe)\b|<img\b[^>]*\bon\w+\s*=|https?:\S*(?:\{|%7b|\$\()",
-        rf"{_ORDER}(?:send|post(?![ -]?(?:hoc|op|part|mort))|upload|forward|transmit|leak|"
-        rf"e-?mail|append)"
-        r"\W+(?:\w+\W+){0,3}(?:conversation|chat|dialogue|prompt|history|question|repl(?:y|"
-        r"ies)|answer|"
-        r"instruction|content)s?\b[^.!?\n]{0,60}(?:https?:/|www\.|\w@[\w-]+\.[a-z]{2})",
-        r"\b(?:send|post|upload|leak|reveal|print)\W+(?:\w+\W+){0,3}"
-        r"(?:api[ _-]?keys?|credentials|environment variables|access tokens?)\b",
-    ),
-}
-_COMPILED = {
-    reason: (
-        tuple(word.replace("_", " ") for word in words.split()),
-        re.compile("|".join(patterns), re.IGNORECASE | re.MULTILINE),
-    )
-    for reason, (words, *patterns) in PATTERNS.items()
-}
+
+
+def _read_patterns() -> dict[str, tuple[list[str], re.Pattern]]:
+    """Return for each reason the words of which a match contains one, and its patterns.
+
+    Each run of spaces or marks is limited: otherwise some texts take minutes.
+    """
+    file = Path(__file__).with_name("injection_patterns.txt")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    used = [line for line in lines if line and not line.startswith("#")]
+    first, *sections = "\n".join(used).split("\n== ")
+    parts = dict(line.split(" = ", 1) for line in first.split("\n"))
+    compiled = {}
+    for reason, words, *patterns in (section.split("\n") for section in sections):
+        pattern = "|".join(patterns)
+        while any(f"{{{name}}}" in pattern for name in parts):
+            pattern = re.sub(r"\{([A-Z_]+)\}", lambda part: parts[part[1]], pattern)
+        pattern = re.sub(r"(\\[sW])\*", r"\1{0,99}", pattern)
+        pattern = re.sub(r"(\\[sW])\+", r"\1{1,99}", pattern)
+        quick = [word.replace("_", " ") for word in words.removeprefix("words = ").split()]
+        compiled[reason] = quick, re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    return compiled
+
+
+_PATTERNS = _read_patterns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +94,7 @@ def _shorten(words: str) -> str:
 
 def _find_matches(text: str) -> Iterator[tuple[str, re.Match]]:
     lower = text.lower()
-    for reason, (words, pattern) in _COMPILED.items():
+    for reason, (words, pattern) in _PATTERNS.items():
         if any(word in lower for word in words):
             for match in pattern.finditer(text):
                 yield reason, match
@@ -246,10 +153,11 @@ def _find_gap(text: str, end: int) -> str:
 
 def _find_sentences(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of each sentence; a line end also ends one."""
-    start = 0
+    end = 0
     for line in text.split("\n"):
         for sentence in grounding.split_sentences(line):
-            pattern = r"\s+".join(map(re.escape, sentence.split()))
-            match = re.compile(pattern).search(text, start)
-            start = match.end()
-            yield match.span()
+            words = sentence.split()
+            start = text.index(words[0], end)
+            for word in words:
+                end = text.index(word, end) + len(word)
+            yield start, end

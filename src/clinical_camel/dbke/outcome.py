@@ -8,9 +8,16 @@ from clinical_camel.data import Dialogue
 from clinical_camel.dbke.checks import NO_PASSAGE, strip_quote
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.settings import SUPPORT
+from clinical_camel.dbke.synthesis import Teacher
 
 LEAST_SHARE = 0.5  # of the dialogues that a text could give; below it, the step is incomplete
-LOST = ("no reply after ", "refused: ")
+MOST_UNANSWERED = 0.01  # share of dialogues without a reply; above it, the step is incomplete
+NO_REPLY = "no reply after "
+LOST = (NO_REPLY, "refused: ")
+COPIES = (
+    "Without inventing anything? This teacher only copies sentences, so it cannot invent. The run "
+    "tests the checks; it does not show whether a language model would invent something."
+)
 RETRY = "python -m clinical_camel run {study} 01 --retry-failed"
 
 
@@ -21,11 +28,19 @@ def check_yield(
 
     Of each source, at least half of the requested dialogues must be accepted; questions without a
     supporting passage do not count as requested. Without a single dialogue, step 02 cannot train.
+    At most one in a hundred may have got no reply: such a dialogue is not decided, and the next run
+    of an incomplete step requests it again.
     """
     if not dialogues:
         reason = f"no dialogue was accepted, of {len(requests)} requested"
         return [f"{reason}{_explain(rejected)}"]
     problems = []
+    unanswered = rejected["reason"].str.startswith(NO_REPLY).sum()
+    if unanswered > MOST_UNANSWERED * len(requests):
+        problems.append(
+            f"{unanswered} of {len(requests)} dialogues got no reply from the teacher; run this "
+            "again to request them"
+        )
     without_text = set(rejected.loc[rejected["reason"].eq(NO_PASSAGE), "id"])
     for source in dict.fromkeys(request.source for request in requests):
         possible = sum(r.source == source and r.id not in without_text for r in requests)
@@ -47,7 +62,11 @@ def _explain(rejected: pd.DataFrame) -> str:
 
 
 def describe_dialogues(
-    summary: pd.DataFrame, rejected: pd.DataFrame, support: pd.DataFrame, planted: pd.DataFrame
+    teacher: Teacher,
+    summary: pd.DataFrame,
+    rejected: pd.DataFrame,
+    support: pd.DataFrame,
+    planted: pd.DataFrame,
 ) -> list[str]:
     """Return what the tables show, one statement per item (Markdown).
 
@@ -66,6 +85,8 @@ def describe_dialogues(
             f" {row.mean_assistant_words:.0f} words of the assistant."
         )
     texts += _describe_support(support)
+    if not teacher.prompted:
+        texts.append(COPIES)
     if len(planted):
         texts.append(_describe_planted(planted))
     return texts
@@ -79,10 +100,13 @@ def _describe_support(support: pd.DataFrame) -> list[str]:
     if unsupported["verbatim"]:
         first = f"{unsupported['verbatim']:,} do not appear in their source word for word"
         return [
-            f"Of {sentences:,} assistant sentences, {first}, and {unsupported['linked']:,} are not"
-            " supported by their source according to the `linked` check."
+            f"Of {sentences:,} checked assistant sentences, {first}, and {unsupported['linked']:,} "
+            "are not supported by their source according to the `linked` check."
         ]
-    texts = [f"All {sentences:,} assistant sentences appear in their source word for word."]
+    texts = [
+        f"All {sentences:,} checked assistant sentences appear in their source word for word. (The "
+        "correct option of an exam question is not checked.)"
+    ]
     if unsupported["linked"]:
         texts.append(
             f"The `linked` check flags {unsupported['linked']:,} of these copied sentences: false"
@@ -100,7 +124,23 @@ def _describe_planted(planted: pd.DataFrame) -> str:
             f"the `{name}` check rejects {caught.sum()} of {len(planted)}"
             + (f" (it accepts: {missed})" if missed else "")
         )
-    return f"Planted errors: {', '.join(parts)}."
+    return (
+        f"Planted errors, one of each kind: {', '.join(parts)}. Any changed sentence fails the "
+        "`verbatim` check. For `linked`, these are examples, not a rate; [a benchmark]"
+        "(../benchmarks/results/grounding.csv) has the rates."
+    )
+
+
+def describe_similar(similar: pd.DataFrame) -> list[str]:
+    """Return how many exam questions resemble a dialogue: the counts of `filter_dialogues`."""
+    parts = [
+        f"{row.questions:,} of {row.n:,} questions of `{row.benchmark}` ({row.kind} in "
+        f"{row.dialogues:,} dialogues, {row.rejected:,} of them rejected)"
+        for row in similar[similar["questions"] > 0].itertuples()
+    ]
+    if not parts:
+        return ["No question of an evaluation set resembles a dialogue."] if len(similar) else []
+    return [f"Questions that resemble a part of a dialogue: {'; '.join(parts)}."]
 
 
 def describe_lost(rejected: pd.DataFrame, study: str) -> list[str]:

@@ -37,8 +37,8 @@ def tabulate_planted(
 ) -> pd.DataFrame:
     """One row per kind of error, each in the first accepted article dialogue that can have it.
 
-    Columns: error, sentence, changed, and for both definitions of support the rejection reason; ""
-    if the changed dialogue would be accepted.
+    Columns: error, sentence, changed, and for both definitions of support the rejection reason,
+    without the sentence that it quotes; "" if the changed dialogue would be accepted.
     """
     rows: dict[str, tuple] = {}
     for dialogue in dialogues:
@@ -74,4 +74,4 @@ def _check_change(
     changed = Dialogue(id=dialogue.id, source=dialogue.source, messages=messages)
     for support in SUPPORT:
         chosen = settings.model_copy(update={"support": support})
-        yield checks.check_dialogue(changed, requests[dialogue.id], chosen)
+        yield checks.strip_quote(checks.check_dialogue(changed, requests[dialogue.id], chosen))

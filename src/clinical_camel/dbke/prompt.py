@@ -11,6 +11,7 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from clinical_camel import data
 from clinical_camel.data import Message, Question
@@ -53,25 +54,22 @@ ABOUT_QUESTION = (
     'About any other option, the assistant may also say "{denial}", in exactly these words. If the'
     " text says nothing about that option, the assistant says nothing else about it.",
 )
-SCHEMA = {
-    "type": "object",
-    "required": ["messages"],
-    "additionalProperties": False,
-    "properties": {
-        "messages": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["role", "content"],
-                "additionalProperties": False,
-                "properties": {
-                    "role": {"enum": ["user", "assistant"]},
-                    "content": {"type": "string", "minLength": 1},
-                },
-            },
-        }
-    },
-}
+
+
+def _describe_object(**properties: Any) -> dict[str, Any]:
+    """Return the JSON schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+_TURN = _describe_object(
+    role={"enum": ["user", "assistant"]}, content={"type": "string", "minLength": 1}
+)
+SCHEMA = _describe_object(messages={"type": "array", "items": _TURN})
 # An invented disease: the example shows the format and teaches no medicine.
 EXAMPLE_TEXT = """\
 # velmar ague

@@ -5,6 +5,7 @@ its own or before a closing tag; the JSON stands alone, in a code fence, or betw
 a reply says is never corrected: only invisible characters are removed from its turns.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -100,6 +101,9 @@ def _remove_reasoning(text: str) -> str:
     >>> _remove_reasoning("The user wants {}.</think> {}"), _remove_reasoning("<think> {} ")
     (' {}', '')
     """
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(text)
+        return text  # all of it is JSON: a tag is inside a turn
     answer = _END_OF_REASONING.split(text)[-1]
     if answer == text and _START_OF_REASONING.match(text):
         starts = [match.start() for match in _DIALOGUE.finditer(text)]

@@ -1,6 +1,7 @@
 """The settings of step 01."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -14,19 +15,8 @@ from clinical_camel.models.choices import check_model
 
 SUPPORT = ("verbatim", "linked")
 HINT = "; write its two letters, such as en, de or zh (ISO 639-1)"
-# of py3langid, whose model takes a second to load
-# fmt: off
-LANGUAGES = [
-    "af", "am", "an", "ar", "as", "az", "ba", "be", "bg", "bn", "br", "bs", "ca", "cs", "cy",
-    "da", "de", "dz", "el", "en", "eo", "es", "et", "eu", "fa", "fi", "fo", "fr", "fy", "ga",
-    "gd", "gl", "gu", "ha", "he", "hi", "hr", "ht", "hu", "hy", "id", "ig", "is", "it", "ja",
-    "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lb", "lg", "ln", "lo", "lt", "lv",
-    "mg", "mk", "ml", "mn", "mr", "ms", "mt", "my", "ne", "nl", "nn", "no", "oc", "om", "or",
-    "pa", "pl", "ps", "pt", "qu", "ro", "ru", "rw", "sa", "se", "si", "sk", "sl", "sn", "so",
-    "sq", "sr", "st", "sv", "sw", "ta", "te", "tg", "th", "tk", "tl", "tr", "tt", "ug", "uk",
-    "ur", "uz", "vi", "vo", "wa", "xh", "yo", "zh", "zu",
-]
-# fmt: on
+# two-letter codes of py3langid, whose model takes a second to load
+LANGUAGES = Path(__file__).with_name("languages.txt").read_text(encoding="utf-8").split()
 
 
 class Synthesis(StepSettings):
@@ -126,3 +116,5 @@ class Synthesis(StepSettings):
         for spec in set(sources) & set(self.evaluation_sets):
             yield f"evaluation_sets: {spec} is also a source of dialogues; name a held-out exam"
         yield from check_model(self.student, "any", "student")
+        if self.teacher.kind == "local":
+            yield from check_model(self.teacher.model, "any", "teacher.model")

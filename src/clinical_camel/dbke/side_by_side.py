@@ -17,9 +17,10 @@ def render_side_by_side(dialogue: Dialogue, request: Request) -> str:
 
     Each sentence that needs support is followed by the numbers of the source sentences that support
     it, or by the reasons why none does. If the source contains it verbatim, only that number is
-    given. The left side shows these source sentences and their neighbours.
+    given. The left side shows these source sentences and their neighbours; a sentence that the
+    source repeats is shown once.
     """
-    source = checks.split_source(request)
+    source = list(dict.fromkeys(checks.split_source(request)))
     claims = list(dict.fromkeys(checks.list_claims(dialogue, request)))
     links = {link.sentence: link for link in grounding.link_sentences(claims, source)}
     for k, sentence in enumerate(source):

@@ -36,14 +36,14 @@ def tabulate_articles(articles: Sequence[Article]) -> pd.DataFrame:
 
 
 def excerpt(article: Article, words: int = 150) -> str:
-    """Return the first words of an article as plain text, long lines wrapped."""
+    """Return the first words of an article as plain text, long lines wrapped, shortening marked."""
     lines, count = [], 0
     for line in data.format_article(article).split("\n"):
         tokens = line.split()[: max(0, words - count)]
         count += len(tokens)
         lines.append(textwrap.fill(" ".join(tokens), 100))
         if count >= words:
-            return "\n".join([*lines, "..."])
+            return "\n".join([*lines, "... (shortened)"])
     return "\n".join(lines)
 
 
@@ -155,13 +155,17 @@ def tabulate_cost(teacher: Teacher, ledger: Any) -> pd.DataFrame:
 
 
 def plot_lengths(dialogues: pd.DataFrame) -> Figure:
-    """Plot histograms of assistant words and exchanges per dialogue, by source."""
+    """Plot histograms of assistant words and exchanges per dialogue, by source, log counts."""
     figure, (words, exchanges) = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
     if len(dialogues):
-        style = {"hue": "source", "multiple": "stack"}
-        sns.histplot(dialogues, x="assistant_words", bins=30, ax=words, **style)
-        sns.histplot(dialogues, x="exchanges", discrete=True, ax=exchanges, legend=False, **style)
-    words.set(xlabel="assistant words per dialogue", ylabel="dialogues")
+        sizes = dialogues["source"].value_counts()
+        rows = dialogues.assign(source=[f"{s} (n = {sizes[s]:,})" for s in dialogues["source"]])
+        sns.histplot(rows, x="assistant_words", bins=30, hue="source", ax=words)
+        sns.histplot(rows, x="exchanges", discrete=True, hue="source", ax=exchanges, legend=False)
+        sns.move_legend(words, "lower center", bbox_to_anchor=(0.5, 1), ncol=2, title=None)
+        words.set(yscale="log", ylim=(0.7, None))  # a single dialogue remains visible
+        words.yaxis.set_major_formatter("{x:,.0f}")
+    words.set(xlabel="assistant words per dialogue", ylabel="dialogues (log scale)")
     exchanges.set(xlabel="exchanges per dialogue")
     figure.tight_layout()
     return figure

@@ -1,6 +1,7 @@
 """The ledger: append-only, one writer, complete after a kill."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -45,6 +46,41 @@ def test_the_same_process_reopens_its_own_ledger(file):
     dbke.Ledger(file).append("k", {"raw": "{}"})
     reopened = dbke.Ledger(file)  # Run All, after a run that was stopped
     assert reopened.done["k"] == {"raw": "{}"}
+
+
+def cut_page(content: bytes) -> bytes:
+    return content[: len(content) // 2 // 4096 * 4096]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda content: content[:5000], "is damaged, or not a ledger of this version ("),
+        (cut_page, "is damaged, or not a ledger of this version ("),
+        (lambda c: c[:40_960] + bytes(20_480) + c[61_440:], "is damaged, or not a ledger of"),
+        (lambda content: bytes(len(content)), "is not a ledger; move it away"),
+        (lambda content: b"a text\n" * 900, "is not a ledger; move it away"),
+        (lambda content: None, "cannot be opened (unable to open database file)"),
+        (lambda content: "CREATE TABLE other (id)", "(other tables than this version writes)"),
+        (lambda content: "CREATE TABLE attempts (id)", "(other tables than this version writes)"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_with_the_remedy(damage, reason, file):
+    ledger = dbke.Ledger(file)
+    for number in range(100):
+        ledger.append(str(number), {"raw": "x" * 3000})
+    ledger.close()
+    damaged = damage(file.read_bytes())
+    file.unlink()
+    if isinstance(damaged, str):
+        sqlite3.connect(file).execute(damaged)
+    elif damaged is None:
+        file.mkdir()
+    else:
+        file.write_bytes(damaged)
+    with pytest.raises(RuntimeError, match=f"^ledger.sqlite .*{re.escape(reason)}"):
+        dbke.Ledger(file)
+    assert damaged is None or file.read_bytes()[:9] in (damaged[:9], b"SQLite fo")
 
 
 def test_every_received_reply_survives_a_kill(file):

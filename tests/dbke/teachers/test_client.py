@@ -56,7 +56,9 @@ def test_a_body_that_drips_is_given_up_after_the_time_limit():
         ((HEAD + b"Content-Length: 99\r\n\r\nhalf",), "was cut", True),
         ((b"SSH-2.0-OpenSSH_9\r\n\r\n",), "does not answer in HTTP", True),
         ((HEAD + b"Content-Encoding: zstd\r\n\r\nx",), "compressed as zstd, which was not", True),
-        ((HEAD + b"Content-Encoding: gzip\r\n\r\nnot gzip",), "is damaged", True),
+        ((HEAD + b"Content-Encoding: GZIP\r\n\r\nnot gzip",), "is damaged", True),
+        ((HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n{}",), "not answer in HTTP", True),
+        ((HEAD + b"X-Many: 1\r\n" * 20_000 + b"\r\n",), "not answer in HTTP", True),
     ],
 )
 def test_a_failure_has_a_cause_in_words(pieces, cause, sent):
@@ -84,15 +86,33 @@ def test_an_https_address_of_a_plain_server_is_named():
     assert not answer.sent
 
 
-def test_the_proxy_of_the_environment_is_used_and_its_password_not_shown(monkeypatch):
-    refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
-    with serve(refusal) as (port, received):
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        (b"HTTP/1.1 502 Bad\r\n\r\n", "the proxy HOST answered HTTP 502 for teacher.example"),
+        (b"HTTP/1.1 407 Auth\r\n\r\n", "wants a login: HTTPS_PROXY=http://user:password@HOST"),
+        (HEAD + b"\r\n<html>sign in</html>", "teacher.example through the proxy HOST ("),
+        (b"", "teacher.example through the proxy HOST closed the connection"),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used_and_its_password_not_shown(reply, cause, monkeypatch):
+    with serve(reply) as (port, received):
         monkeypatch.setenv("https_proxy", f"http://user:secret-word@127.0.0.1:{port}")
-        answer = send("https://teacher.example/v1")
-    assert answer.cause == f"the proxy 127.0.0.1:{port} answered HTTP 502 for teacher.example"
-    assert not answer.sent
+        answer = send("https://teacher.example/v1", key="sk-0123456789abcdef")
+    assert cause in answer.cause.replace(f"127.0.0.1:{port}", "HOST")
+    assert "secret-word" not in answer.cause
     assert received[0].startswith(b"CONNECT teacher.example:443")
     assert base64.b64encode(b"user:secret-word") in received[0]
+    assert b"sk-01" not in b"".join(received)
+
+
+def test_a_proxy_that_is_no_address_is_named(monkeypatch):
+    for proxy in ("http://user:secret-word@[::1", "http://user:secret-word@127.0.0.1:99999"):
+        monkeypatch.setenv("https_proxy", proxy)
+        host = proxy.rpartition("@")[2]
+        assert (
+            send("https://teacher.example/v1").cause == f"the proxy {host} is not a valid address"
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,8 +134,9 @@ def test_a_proxy_is_not_used_for_this_machine_nor_for_no_proxy(url, proxy, monke
     assert client.find_proxy(url) == proxy
 
 
-def test_a_redirect_is_not_followed():
-    redirect = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+def test_a_redirect_is_not_followed_and_a_key_in_a_header_is_masked():
+    key = "sk-0123456789abcdef"
+    redirect = f"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/?k={key}\r\n\r\n".encode()
     with serve(redirect) as (port, _):
-        answer = send(f"http://127.0.0.1:{port}/v1")
-    assert (answer.status, answer.headers["Location"]) == (307, "http://127.0.0.1:9/")
+        answer = send(f"http://127.0.0.1:{port}/v1", key=key)
+    assert (answer.status, answer.headers["location"]) == (307, "http://127.0.0.1:9/?k=[key]")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.support.teacher_runs import read_rows
 
 from clinical_camel.dbke.teachers.dialect import Dialect
 from clinical_camel.dbke.teachers.errors import ApiError, read_error
@@ -17,76 +18,7 @@ def adapt(message: str, code: str = "", param: str = "") -> str:
     return adapted.describe() if adapted else "no change"
 
 
-@pytest.mark.parametrize(
-    ("message", "change"),
-    [
-        (
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
-            " 'max_completion_tokens' instead.",
-            "max_completion_tokens instead of max_tokens",
-        ),
-        (
-            "max_tokens: Extra inputs are not permitted",
-            "max_completion_tokens instead of max_tokens",
-        ),
-        ("Unrecognized request argument supplied: seed", "no seed"),
-        ("seed: Extra inputs are not permitted", "no seed"),
-        ("property 'seed' is unsupported", "no seed"),
-        (
-            "Unsupported value: 'temperature' does not support 0.7 with this model. Only the"
-            " default (1) value is supported.",
-            "no temperature",
-        ),
-        ("`temperature` is deprecated for this model.", "no temperature"),
-        ("invalid temperature: only 1 is allowed for this model", "no temperature"),
-        ("System role not supported", "instructions inside the user's turn"),
-        (
-            "Developer instruction is not enabled for models/g",
-            "instructions inside the user's turn",
-        ),
-        (
-            "Conversation roles must alternate user/assistant/user/assistant/...",
-            "instructions inside the user's turn",
-        ),
-        (
-            "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
-            "instructions inside the user's turn",
-        ),
-        ("role 'system' is not supported; use 'developer'", "instructions as developer"),
-        (
-            "This model requires max_completion_tokens rather than max_tokens",
-            "max_completion_tokens instead of max_tokens",
-        ),
-        (
-            "Please use max_completion_tokens in place of max_tokens",
-            "max_completion_tokens instead of max_tokens",
-        ),
-        (
-            "Field 'max_tokens' was replaced by 'max_completion_tokens'",
-            "max_completion_tokens instead of max_tokens",
-        ),
-        ("`temperature` may only be set to 1 when thinking is enabled.", "no temperature"),
-        ("temperature must be 1 for this model", "no temperature"),
-        ("temperature: value must be 1.0", "no temperature"),
-        ("Only temperature=1 is allowed", "no temperature"),
-        ("'temperature' is disabled for reasoning models", "no temperature"),
-        ("Please remove 'seed' from the request", "no seed"),
-        ("seed is currently not available for this model", "no seed"),
-        ("Only user and assistant roles are supported!", "instructions inside the user's turn"),
-        (
-            "Input tag 'system' found using 'role' does not match any of the expected tags: 'user'",
-            "instructions inside the user's turn",
-        ),
-        ("temperature must be 1 or less", "no change"),
-        ("temperature must be 1.5 or less", "no change"),
-        ("max_tokens must be 16", "no change"),
-        ("max_tokens is too large: 9000. This model supports at most 4096 tokens", "no change"),
-        ("`temperature` must be strictly positive", "no change"),
-        ("This model's maximum context length is 1024 tokens", "no change"),
-        ("internal error", "no change"),
-        ("Unsupported value: 'stream' must be true", "no change"),
-    ],
-)
+@pytest.mark.parametrize(("message", "change"), read_rows(__file__, "refusals.csv"))
 def test_only_what_an_error_refuses_changes(message, change):
     assert adapt(message) == change
 

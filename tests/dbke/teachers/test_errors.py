@@ -3,7 +3,7 @@
 import email.utils
 
 import pytest
-from tests.support.teacher_runs import make_settings
+from tests.support.teacher_runs import make_settings, read_rows
 
 from clinical_camel.dbke.teachers import errors
 from clinical_camel.dbke.teachers.errors import ApiError, is_error, read_error, read_retry_after
@@ -84,45 +84,37 @@ def test_the_message_of_each_server_is_read(shape):
     assert read_error(body) == ApiError(*expected)
 
 
-@pytest.mark.parametrize(
-    ("status", "message", "start"),
-    [
-        (401, "no", "the key in TEACHER_API_KEY was refused"),
-        (403, "forbidden", "the key in TEACHER_API_KEY was refused"),
-        (403, "input was flagged by moderation", ""),
-        (400, "API key not valid", "the key in TEACHER_API_KEY was refused"),
-        (402, "no", "the account at the endpoint has no money left"),
-        (429, "You exceeded your current quota", "the account at the endpoint has no money left"),
-        (429, "slow down", ""),
-        (404, "The model `x` does not exist", "https://h/api has no model 'toy'"),
-        (404, 'model "x" not found, try pulling it first', "https://h/api has no model 'toy'"),
-        (400, "x is not a valid model ID: invalid model", "https://h/api has no model 'toy'"),
-        (400, "The requested model 'toy' is not supported.", "https://h/api has no model 'toy'"),
-        (400, "toy is not a valid model ID", "https://h/api has no model 'toy'"),
-        (403, "You do not have access to model toy", "https://h/api has no model 'toy'"),
-        (404, "No allowed providers are available for it", "https://h/api has no model 'toy'"),
-        (400, "You didn't provide an API key.", "the key in TEACHER_API_KEY was refused"),
-        (400, "invalid x-api-key", "the key in TEACHER_API_KEY was refused"),
-        (403, "Insufficient credits", "the account at the endpoint has no money left"),
-        (400, "Your credit balance is too low", "the account at the endpoint has no money left"),
-        (400, "the article on payment is refused", ""),
-        (403, "Country, region, or territory not supported", "https://h/api lets nobody in"),
-        (403, "an HTML page: Just a moment...", "https://h/api lets nobody in"),
-        (404, "404 page not found", "nothing answers at https://h/api/chat/completions; most"),
-        (404, "Not Found", "nothing answers at https://h/api/chat/completions; most servers"),
-        (405, "Method Not Allowed", "nothing answers at https://h/api/chat/completions"),
-        (301, "", "https://h/api redirects to https://new/v1; write the final address"),
-        (400, "This model's maximum context length is 1024 tokens. However, you requested 9", ""),
-        (400, "This model does not support temperature", ""),
-        (422, "no", ""),
-    ],
-)
+@pytest.mark.parametrize(("status", "message", "start"), read_rows(__file__, "stops.csv"))
 def test_what_every_request_would_meet_stops_the_run(status, message, start):
     settings = make_settings("https://h/api").teacher
     reason = errors.explain_stop(
-        status, ApiError(message), settings, {"Location": "https://new/v1"}
+        int(status), ApiError(message), settings, {"Location": "https://new/v1"}
     )
     assert reason.startswith(start) if start else reason == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "interface"),
+    [
+        (b'{"model": "x", "message": {"content": "Hi"}, "done": true}', "Ollama's own interface"),
+        (b'{"message": {"content": "H"}, "done": false}\n{"done": true}', "Ollama's own interface"),
+        (b'{"model": "x", "response": "Hi", "done": true}', "Ollama's own interface"),
+        (b'{"generated_text": "Hi"}', "TGI's own interface"),
+        (b'[{"generated_text": "Hi"}]', "TGI's own interface"),
+        (b'{"content": "Hi", "stop": true}', "llama.cpp's own interface"),
+        (b'{"content": [{"text": "Hi"}], "stop_reason": "end_turn"}', "Anthropic's own interface"),
+        (b'{"candidates": [{"content": {"parts": []}}]}', "Google's own interface"),
+    ],
+)
+def test_a_reply_of_another_interface_stops_the_run_with_its_name(body, interface):
+    for url, advice in {
+        "http://h": "most servers want /v1 at its end",
+        "http://h/api/": "most servers want /v1 at its end (Ollama: http://h/v1)",
+        "http://h/v1": "check the address",
+    }.items():
+        teacher = make_settings("http://127.0.0.1:9").teacher.model_copy(update={"base_url": url})
+        reason = errors.explain_stop(200, read_error(body), teacher, {})
+        assert reason == f"{url.rstrip('/')} speaks {interface}, not OpenAI's; {advice}"
 
 
 def in_an_hour(seconds: float = 3600) -> str:
@@ -143,6 +135,9 @@ def in_an_hour(seconds: float = 3600) -> str:
         ({"Retry-After": "120 seconds"}, "", 120.0),
         ({}, "Please retry after 26 seconds.", 26.0),
         ({}, "Try again in 6 minutes", 360.0),
+        ({"Retry-After": "PT1M30S"}, "", 90.0),
+        ({"Retry-After": "30, 60"}, "", 0.0),
+        ({"Retry-After": in_an_hour(-3600), "Date": in_an_hour(0)}, "", 0.0),
         ({"Retry-After": "-5"}, "", 0.0),
         ({"Retry-After": "nan"}, "", 0.0),
         ({"Retry-After": "inf"}, "", 0.0),

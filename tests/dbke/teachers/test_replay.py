@@ -22,7 +22,15 @@ def test_a_recorded_ledger_gives_the_same_dialogues_without_a_server(project, fi
     assert outcomes[4].reason == "the recorded ledger has no reply to this prompt"
 
 
-def test_a_missing_ledger_is_named(project):
+def test_a_missing_or_damaged_ledger_is_named(project):
     replay = dbke.Replay(ledger="my/lesson.sqlite", terms="own")
     with pytest.raises(ValueError, match=r"teacher.ledger: my/lesson.sqlite is not a file"):
+        dbke.load_teacher(replay)
+    ledger = dbke.Ledger(project.root / "my/lesson.sqlite")
+    for number in range(100):
+        ledger.append(str(number), {"raw": "x" * 3000})
+    ledger.close()
+    content = ledger.file.read_bytes()
+    ledger.file.write_bytes(content[:40_960] + bytes(20_480) + content[61_440:])
+    with pytest.raises(ValueError, match=r"teacher.ledger: my/lesson.sqlite is not a ledger \("):
         dbke.load_teacher(replay)

@@ -19,6 +19,7 @@ FORMS = {
     "base64": base64.b64encode(KEY.encode()).decode(),
     "base64 of a header": base64.b64encode(f"Bearer {KEY}".encode()).decode(),
     "base64 for URLs": base64.urlsafe_b64encode(f"x:{KEY}".encode()).decode(),
+    "hex": KEY.encode().hex(),
     "without its start": KEY[3:],
     "without its end": KEY[:-3],
 }

@@ -18,6 +18,9 @@ LOCAL = {"kind": "local", "model": "mini", "terms": "own"}
         ({**LOCAL, "base_url": "https://a.org/v1"}, "teacher.base_url: not a setting"),
         ({"kind": "replay", "terms": "own"}, "teacher.ledger: missing"),
         ({**LOCAL, "kind": "openai", "base_url": "https://a.org/v1"}, "teacher.money_cap: missing"),
+        ({**LOCAL, "temperature": 1e300}, "teacher.temperature: 1e+300"),
+        ({**LOCAL, "dialogue_attempts": 10**6}, "teacher.dialogue_attempts: 1000000"),
+        ({**LOCAL, "max_new_tokens": 9000}, "teacher.max_new_tokens: 9000 leaves no room for a"),
     ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named(teacher, problem):
@@ -44,6 +47,12 @@ ENDPOINT = {"kind": "openai", "model": "m", "terms": "own", "money_cap": 1.0, "p
         ("https://host:99999/v1", "is not an address; write https://host/v1"),
         ("https://host/v1/chat/completions", "ends with /chat/completions, which the program"),
         ("https://host/v1/models/", "ends with /models, which the program adds; write https://"),
+        (
+            "http://localhost:11434/api/chat",
+            "is not OpenAI's interface; write http://localhost:11434/v1",
+        ),
+        ("http://localhost/generate", "is not OpenAI's interface; write http://localhost/v1"),
+        ("https://host/v1/messages", "is not OpenAI's interface; write https://host/v1"),
         ("https://user@host/v1", "looks like a secret|contains a user or a password"),
         ("https://host/v1?api-version=1", "may contain a key|contains [?] or #"),
         ("https://host/v1#x", "may contain a key|contains [?] or #"),

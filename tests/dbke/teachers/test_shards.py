@@ -26,6 +26,19 @@ def test_an_interrupted_merge_can_be_repeated(file, tmp_path, monkeypatch):
     assert not list((tmp_path / "ledger.shards").glob("*.sqlite"))
 
 
+def test_a_damaged_shard_is_named_and_stays(file, tmp_path):
+    shards.announce_job(file, "job")
+    shard = tmp_path / "ledger.shards/00000_of_00001.sqlite"
+    shard.write_bytes(b"hello" * 900)
+    with pytest.raises(RuntimeError, match="00000_of_00001.sqlite of ledger.sqlite cannot be read"):
+        dbke.Ledger(file)
+    assert shard.exists()
+    shards.require_job(file, "job")
+    (shard.parent / shards.JOB).write_text("{")  # cut by a kill
+    with pytest.raises(RuntimeError, match="withdrawn"):
+        shards.require_job(file, "job")
+
+
 def test_the_ledger_cannot_be_opened_while_a_worker_writes(file, tmp_path):
     shards.announce_job(file, "job")
     place = tmp_path / "ledger.shards/00000_of_00001.sqlite"

@@ -13,6 +13,7 @@ process. A killed machine may lose the commits after the last checkpoint (WAL, s
 those replies are requested and paid again.
 """
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -86,6 +87,32 @@ class Spending:
     money: float
 
 
+def require_intact(db: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if a part of the file is missing or overwritten."""
+    (result,) = db.execute("PRAGMA main.quick_check(1)").fetchone()
+    if result != "ok":
+        raise sqlite3.DatabaseError(result.splitlines()[-1])
+
+
+def _list_columns(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return table and column of each column; without the dialects, which early ledgers lack."""
+    query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+    return db.execute(f"{query} WHERE m.type = 'table' AND m.name <> 'dialects'").fetchall()
+
+
+def _explain(error: sqlite3.DatabaseError, file: Path) -> str:
+    """Return why a ledger cannot be opened, and what to do."""
+    if "locked" in str(error):
+        return "is in use by another process; wait until it has ended"
+    if isinstance(error, sqlite3.OperationalError):
+        return f"cannot be opened ({error}); check the file and its folder"
+    with file.open("rb") as opened:
+        is_database = opened.read(15) == b"SQLite format 3"
+    if not is_database:
+        return "is not a ledger; move it away"
+    return f"is damaged, or not a ledger of this version ({error}); {shards.RECOVER}"
+
+
 class Ledger:
     """Replies by key: `done` (a mapping to {"raw": body}) and `append`, as in `runs.Journal`.
 
@@ -94,7 +121,7 @@ class Ledger:
 
     Requests to an endpoint use `record_attempt` and `record_reply`. The SQL view `spending` has
     the tokens and the money of each attempt. Raises RuntimeError if another process has the file
-    open.
+    open, and for a file that is damaged or no ledger.
     """
 
     def __init__(self, file: Path | str, earlier: Path | None = None) -> None:
@@ -102,32 +129,34 @@ class Ledger:
         if opened := _open.get(self.file.resolve()):
             opened.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            file, timeout=2, isolation_level=None, check_same_thread=False, uri=True
-        )
         self._databases = ("main", "earlier") if earlier else ("main",)
-        pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", CHECKPOINT)
-        try:
-            for pragma in pragmas:
-                self._db.execute(f"PRAGMA {pragma}").fetchall()
-            self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
-            if earlier:
-                address = f"{earlier.resolve().as_uri()}?mode=ro&immutable=1"
-                self._db.execute("ATTACH ? AS earlier", (address,))
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise RuntimeError(
-                f"{self.file.name} is in use by another process; wait until it has ended"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise RuntimeError(f"{self.file.name} is not a ledger; move it away") from error
-        try:
+        with contextlib.ExitStack() as opened:
+            try:
+                self._db = sqlite3.connect(
+                    file, timeout=2, isolation_level=None, check_same_thread=False, uri=True
+                )
+                opened.callback(self._db.close)
+                self._prepare(earlier)
+            except sqlite3.DatabaseError as error:
+                raise RuntimeError(f"{self.file.name} {_explain(error, self.file)}") from error
             shards.merge_shards(self._db, self.file)
-        except RuntimeError:
-            self._db.close()
-            raise
+            opened.pop_all()  # it stays open
         _open[self.file.resolve()] = self
+
+    def _prepare(self, earlier: Path | None) -> None:
+        """Lock the file, check it, and create what it lacks. Raises sqlite3.DatabaseError."""
+        pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", CHECKPOINT)
+        for pragma in pragmas:
+            self._db.execute(f"PRAGMA {pragma}").fetchall()
+        require_intact(self._db)
+        with contextlib.closing(sqlite3.connect(":memory:")) as empty:
+            empty.executescript(SCHEMA)
+            if _list_columns(self._db) not in (_list_columns(empty), []):
+                raise sqlite3.DatabaseError("other tables than this version writes")
+        self._db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
+        if earlier:
+            address = f"{earlier.resolve().as_uri()}?mode=ro&immutable=1"
+            self._db.execute("ATTACH ? AS earlier", (address,))
 
     @property
     def done(self) -> "Ledger":

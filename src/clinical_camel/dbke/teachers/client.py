@@ -88,7 +88,8 @@ class Client:
         try:
             options = {"proxy": proxy or None, "allow_redirects": False, "headers": json_type}
             async with self._session.request(method, url, data=data, **options) as response:
-                status, headers = response.status, response.headers
+                status, headers = response.status, response.headers.copy()
+                headers.update({n: self._mask.hide(text) for n, text in headers.items()})
                 decode = _Decoder(headers.get("Content-Encoding", ""), limit)
                 async for chunk in response.content.iter_chunked(CHUNK):
                     chunks += decode(chunk)
@@ -107,7 +108,7 @@ class _Decoder:
     def __init__(self, encoding: str, limit: int) -> None:
         self.remaining = limit
         self._inflate = None
-        if encoding in ("gzip", "x-gzip", "deflate"):
+        if encoding.lower() in ("gzip", "x-gzip", "deflate"):
             self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         elif encoding not in ("", "identity"):
             raise ValueError(f"the reply is compressed as {shorten(encoding)}, which was not asked")
@@ -127,42 +128,46 @@ def was_sent(error: Exception) -> bool:
 def explain_failure(error: Exception, url: str, proxy: str, seconds: float) -> str:
     """Return the cause of a failed request in words; it names hosts, and no key or password."""
     host, proxy_host = _name_host(url), _name_host(proxy)
+    first = proxy_host or host  # the host to which the connection leads
+    way = f"{host} through the proxy {proxy_host}" if proxy else host
     match error:
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy {proxy_host} answered HTTP {error.status} for {host}"
+            text = f"the proxy {proxy_host} answered HTTP {error.status} for {host}"
+            login = f"; it wants a login: HTTPS_PROXY=http://user:password@{proxy_host}"
+            return text + (login if error.status == 407 else "")
         case aiohttp.ClientProxyConnectionError():
             return f"no connection to the proxy {proxy_host} ({_explain_os(error.os_error)})"
         case aiohttp.ClientConnectorCertificateError():
             reason = shorten(str(error.certificate_error)).partition("(_ssl")[0].strip()
             return f"the certificate of {host} is not trusted ({reason})"
         case aiohttp.ClientSSLError():
-            return f"no TLS connection to {host} ({_explain_os(error.os_error)}); is it https?"
+            return f"no TLS connection to {way} ({_explain_os(error.os_error)}); is it https?"
         case aiohttp.ClientConnectorDNSError():
-            name = proxy_host or host
-            return f"the name {name.rpartition(':')[0] or name} is not known"
+            return f"the name {first.rpartition(':')[0] or first} is not known"
         case aiohttp.ClientConnectorError():
-            return f"no connection to {host} ({_explain_os(error.os_error)})"
+            return f"no connection to {way} ({_explain_os(error.os_error)})"
         case aiohttp.ConnectionTimeoutError():
-            return f"no connection to {proxy_host or host} in {min(seconds, CONNECT_SECONDS):g} s"
+            return f"no connection to {first} in {min(seconds, CONNECT_SECONDS):g} s"
         case aiohttp.ServerDisconnectedError():
-            return f"{host} closed the connection without a reply"
+            return f"{way} closed the connection without a reply"
         case aiohttp.ClientPayloadError():
             return f"the reply of {host} was cut"
         case asyncio.TimeoutError():
             return f"no complete reply from {host} in {seconds:g} s"
         case aiohttp.ClientResponseError():
-            return f"{host} does not answer in HTTP ({shorten(error.message)})"
+            return f"{way} does not answer in HTTP ({shorten(error.message)})"
         case aiohttp.InvalidURL():
-            return f"{host} is not a valid address"
+            return f"{'the proxy ' if proxy else ''}{first} is not a valid address"
         case zlib.error():
             return f"the compressed reply of {host} is damaged"
         case OSError():
-            return f"the connection to {host} broke ({_explain_os(error)})"
+            return f"the connection to {way} broke ({_explain_os(error)})"
     return shorten(str(error)) or type(error).__name__
 
 
 def _name_host(url: str) -> str:
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+    """Return host and port of any text as an address, without user and password."""
+    return url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def _explain_os(error: OSError) -> str:

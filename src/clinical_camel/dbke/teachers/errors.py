@@ -4,13 +4,14 @@ Servers agree on no shape. Ours reads those of OpenAI, Azure, OpenRouter, vLLM, 
 TGI, Google, FastAPI (a list of fields) and HTML pages of proxies.
 """
 
+import contextlib
 import email.utils
 import html
 import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,8 @@ _NO_MODEL = re.compile(
     r"|pinned)"
     r"|(?:invalid|unknown|no such|unsupported|could not find|not a valid) model"
     r"|model \S+ is not supported(?: by| on| here|\.|$)|no (?:endpoints found|allowed providers)"
-    r"|access to (?:the )?model|pinned to"
+    r"|access to (?:the )?model|pinned to|model\b.{0,100}?(?:deprecated|only supported in)"
+    r"|not a chat model"
     r"|model_not_found|deploymentnotfound",
     re.IGNORECASE | re.DOTALL,
 )
@@ -46,6 +48,18 @@ _NO_MONEY = re.compile(
 )
 _NO_BALANCE = re.compile(r"balance is (?:too low|insufficient)|insufficient balance", re.IGNORECASE)
 _NO_ENTRY = re.compile(r"country|\bregion\b|territory|^an HTML page", re.IGNORECASE)
+_OTHER_REQUEST = re.compile(
+    r"missing field \W?(?:inputs|prompt)\b|^(?:inputs|prompt): field required", re.IGNORECASE
+)
+# Fields that only a reply in another form than OpenAI's has: whose form it is.
+_FORMS = {
+    ("done", "message"): "Ollama's own interface",
+    ("done", "response"): "Ollama's own interface",
+    ("generated_text",): "TGI's own interface",
+    ("content", "stop"): "llama.cpp's own interface",
+    ("content", "stop_reason"): "Anthropic's own interface",
+    ("candidates",): "Google's own interface",
+}
 _FLAGGED = re.compile(r"moderation|flagged|content[_ ](?:filter|policy)|safety", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|maximum (?:context|sequence|input)|too many tokens"
@@ -56,11 +70,15 @@ _TOO_LONG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """The error in a body: its message on one line, its code, and the field that it names."""
+    """The error in a body: its message on one line, its code, and the field that it names.
+
+    `interface` names the interface of which the body is a reply, if it is no chat completion.
+    """
 
     message: str
     code: str = ""
     param: str = ""
+    interface: str = ""
 
     def __str__(self) -> str:
         code = self.code if self.code and self.code not in self.message else ""
@@ -76,22 +94,29 @@ def read_error(body: bytes) -> ApiError:
     'an HTML page: 502 Bad Gateway'
     """
     text = body.decode(errors="replace").lstrip("\ufeff")
-    try:
+    message, code, param, interface = "", "", "", ""
+    with contextlib.suppress(ValueError, RecursionError):
         content = _load(text)
-        message, code, param = _find_message(content), _find(content, "code"), ""
+        message, code, interface = _find_message(content), _find(content, "code"), _name(content)
         param = _find(content, "param") or _find_place(content)
-    except (ValueError, RecursionError):
-        message, code, param = "", "", ""
     if not message and _HTML.search(text[:2000]):
         title = re.search(r"<title[^>]*>(.*?)</title>", text[:20_000], re.IGNORECASE | re.DOTALL)
         message = f"an HTML page{': ' + html.unescape(title[1]) if title else ''}"
-    return ApiError(shorten(message or text), shorten(code), shorten(param))
+    return ApiError(shorten(message or text), shorten(code), shorten(param), interface)
 
 
 def _load(text: str) -> Any:
-    """Load a body; of a stream of events, the first one with an error. Raises ValueError."""
-    events = re.findall(r'^data:\s*(\{.*"error".*\})\s*$', text, re.MULTILINE)
-    return json.loads(events[0] if events else text)
+    """Load a body; of a stream of events, the first with an error; of JSON lines, the first."""
+    events = (line[5:] for line in text.splitlines() if line.startswith("data:"))
+    text = next((event for event in events if '"error"' in event), text).strip()
+    return json.loads(text.partition("\n{")[0] if "}\n{" in text else text)
+
+
+def _name(content: Any) -> str:
+    """Return the interface in whose own form a reply is; "" for a chat completion or an error."""
+    first = content[0] if isinstance(content, list) and content else content
+    fields = set(first) if isinstance(first, dict) else set()
+    return next((name for form, name in _FORMS.items() if fields.issuperset(form)), "")
 
 
 def is_error(text: str) -> bool:
@@ -102,11 +127,10 @@ def is_error(text: str) -> bool:
     >>> is_error('data: {"error": "busy"}'), is_error('{"choices": [')
     (True, False)
     """
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         _load(text.lstrip("\ufeff"))
-    except (ValueError, RecursionError):
-        return bool(_HTML.search(text[:2000]))
-    return True
+        return True
+    return bool(_HTML.search(text[:2000]))
 
 
 def shorten(text: str) -> str:
@@ -128,31 +152,32 @@ def _find_message(value: Any) -> str:
     return f"{place}: {message}" if place and message else message
 
 
+def _walk(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects in nested errors, the outermost first."""
+    if isinstance(value, dict):
+        yield value
+        value = [value.get(name) for name in _FIELDS]
+    else:
+        value = value[:3] if isinstance(value, list) else ()
+    for item in value:
+        yield from _walk(item)
+
+
 def _find(value: Any, name: str) -> str:
     """Return the text or number of this name in nested errors; "" if there is none."""
-    if isinstance(value, list):
-        return next(filter(None, (_find(item, name) for item in value[:3])), "")
-    if not isinstance(value, dict):
-        return ""
-    if isinstance(value.get(name), str | int) and value[name]:
-        return str(value[name])
-    return next(filter(None, (_find(value.get(field), name) for field in _FIELDS)), "")
+    values = (part.get(name) for part in _walk(value))
+    return next((str(v) for v in values if v and isinstance(v, str | int)), "")
 
 
 def _find_place(value: Any) -> str:
     """Return the last name of FastAPI's `loc`: the field that it refuses."""
-    if isinstance(value, list):
-        return next(filter(None, map(_find_place, value[:3])), "")
-    if not isinstance(value, dict):
-        return ""
-    if isinstance(value.get("loc"), list):
-        return next((str(part) for part in reversed(value["loc"]) if isinstance(part, str)), "")
-    return next(filter(None, (_find_place(value.get(field)) for field in _FIELDS)), "")
+    places = (part["loc"] for part in _walk(value) if isinstance(part.get("loc"), list))
+    return next((name for place in places for name in place[::-1] if isinstance(name, str)), "")
 
 
 def is_temporary(status: int) -> bool:
     """Return whether an error of this status may pass: it is retried, in later runs as well."""
-    return status in TEMPORARY or status >= 500
+    return status in TEMPORARY or (status >= 500 and status != 501)  # not implemented
 
 
 def explain_stop(status: int, error: ApiError, settings: Any, headers: Mapping[str, str]) -> str:
@@ -160,7 +185,7 @@ def explain_stop(status: int, error: ApiError, settings: Any, headers: Mapping[s
 
     `settings` are those of the teacher (`OpenAI`).
     """
-    text, url = f"HTTP {status}: {error}", settings.base_url
+    text, url = f"HTTP {status}: {error}", settings.base_url.rstrip("/")
     full = f"{error.message} {error.code}"
     if (
         status == 402
@@ -168,7 +193,7 @@ def explain_stop(status: int, error: ApiError, settings: Any, headers: Mapping[s
         or (status == 400 and _NO_BALANCE.search(full))  # of an article, "payment" may be a word
     ):
         return f"the account at the endpoint has no money left ({text})"
-    if status in (400, 403, 404, 422) and _NO_MODEL.search(full):
+    if status in (400, 403, 404, 410, 422) and _NO_MODEL.search(full):
         return f"{url} has no model {settings.model!r} for this key ({text})"
     if status == 403 and _FLAGGED.search(full):
         return ""
@@ -177,13 +202,24 @@ def explain_stop(status: int, error: ApiError, settings: Any, headers: Mapping[s
     if status in (401, 403) or (status == 400 and _NO_KEY.search(full)):
         return f"the key in TEACHER_API_KEY was refused by {url} ({text})"
     if status in (404, 405, 410):
-        remedy = "check the address" if url.rstrip("/").endswith("/v1") else "most servers want "
-        remedy += "" if url.rstrip("/").endswith("/v1") else "/v1 at its end"
-        return f"nothing answers at {url.rstrip('/')}/chat/completions; {remedy} ({text})"
+        return f"nothing answers at {url}/chat/completions; {_suggest_address(url)} ({text})"
+    if status == 200 and error.interface:
+        return f"{url} speaks {error.interface}, not OpenAI's; {_suggest_address(url)}"
+    if status in (400, 422) and _OTHER_REQUEST.search(full):
+        return f"{url} does not speak OpenAI's interface; {_suggest_address(url)} ({text})"
     if 300 <= status < 400:
-        place = shorten(headers.get("Location", "")) or "another address"
+        place = shorten(headers.get("Location", "").removesuffix("/chat/completions"))
+        place = place or "another address"
         return f"{url} redirects to {place}; write the final address as base_url"
     return ""
+
+
+def _suggest_address(url: str) -> str:
+    """Return what to try in place of an address without chat completions."""
+    if url.endswith("/v1"):
+        return "check the address"
+    ollama = f" (Ollama: {url.removesuffix('/api')}/v1)" if url.endswith("/api") else ""
+    return f"most servers want /v1 at its end{ollama}"
 
 
 def explain_refusal(error: ApiError) -> str:
@@ -196,8 +232,9 @@ def explain_refusal(error: ApiError) -> str:
 def read_retry_after(headers: Mapping[str, str], error: ApiError | None = None) -> float:
     """Return for how many seconds the endpoint asks to wait; 0.0 if it does not say.
 
-    Forms: seconds, `1m30s`, a date (compared with the endpoint's own clock), retry-after-ms, and
-    "try again in 7.5s" or "retry after 7 seconds" in the message. An absurd value counts as none.
+    Forms: seconds, `1m30s`, `PT90S`, a date (compared with the endpoint's own clock),
+    retry-after-ms, and "try again in 7.5s" or "retry after 7 seconds" in the message. An absurd
+    value counts as none.
     """
     text = _UNIT.sub(lambda unit: unit[1][0], headers.get("Retry-After", "").strip())
     message = _UNIT.sub(lambda unit: unit[1][0], error.message if error else "")
@@ -217,7 +254,8 @@ def read_retry_after(headers: Mapping[str, str], error: ApiError | None = None) 
 def _read_duration(text: str, headers: Mapping[str, str]) -> float:
     if not text:
         return 0.0
-    if parts := re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?", text):
+    units = r"(?:PT)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?"
+    if parts := re.fullmatch(units, text, re.IGNORECASE):
         factors = (3600, 60, 1, 0.001)
         return sum(float(p) * f for p, f in zip(parts.groups(), factors, strict=True) if p)
     if end := email.utils.parsedate_tz(text):

@@ -1,54 +1,29 @@
 """The rule-based teacher: it copies sentences, so it invents nothing and explains nothing."""
 
+import csv
 import itertools
 import json
 import random
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from clinical_camel import data, grounding
 from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.retrieval import MAX_ANSWER_WORDS
 from clinical_camel.dbke.synthesis import Teacher
 
-# Questions about a section, by a pattern for its heading; the last matches any heading.
-QUESTIONS = {
-    r"present|symptom|sign|feature|picture": (
-        "How does {title} usually present?",
-        "What would a patient with {title} notice first?",
-        "Which symptoms point to {title}?",
-    ),
-    r"investigat|diagnos|test|imaging|examin|confirm": (
-        "How is {title} confirmed?",
-        "Which investigation do I need for {title}?",
-        "What test would you request for suspected {title}?",
-    ),
-    r"treat|manage|therap|prevent|care": (
-        "How is {title} treated?",
-        "What treatment would you start for {title}?",
-        "What helps a patient with {title}?",
-    ),
-    r"risk|prone|predispos": (
-        "Who is at risk of {title}?",
-        "What raises the risk of {title}?",
-        "Which risk factor for {title} should I ask about?",
-    ),
-    r"cause|aetiolog|etiolog|mechanism|pathogen|genetic": (
-        "What causes {title}?",
-        "Why do people get {title}?",
-        "What is the reason for {title}?",
-    ),
-    r"complicat|prognos|outlook|outcome|danger": (
-        "What can go wrong in {title}?",
-        "Which complication of {title} should I know?",
-        "What happens if {title} is missed?",
-    ),
-    "": (
-        'In "{title}": what is there to know about "{heading}"?',
-        'What is said about "{heading}" in "{title}"?',
-        'Can you tell me about "{heading}", from "{title}"?',
-    ),
-}
+
+def _read_questions() -> dict[str, list[str]]:
+    """Return questions about a section by a pattern for its heading; the last matches any."""
+    questions: dict[str, list[str]] = {}
+    with Path(__file__).with_name("questions.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            questions.setdefault(row["heading"], []).append(row["question"])
+    return questions
+
+
+QUESTIONS = _read_questions()
 QUESTIONS_WITHOUT_HEADING = ('What does "{title}" say?', 'Can you tell me about "{title}"?')
 MAX_NAME_WORDS = 6  # a longer title is not the name of a condition
 WHY = ("Why is that the answer?", "Can you say why?", "What supports that?")

@@ -185,7 +185,7 @@ class OpenAITeacher(Teacher):
                 self._count_failure(f"requests in a row were refused, the last with {cause}")
                 return {"failed": reason}
             number += 1
-            if number < attempts and "retry-after" not in answer.headers:
+            if number < attempts and not errors.read_retry_after(answer.headers, error):
                 wait = min(60.0, self.settings.backoff * 2 ** (number - 1))
                 await asyncio.sleep(wait * random.uniform(0.5, 1))
         if not answer.sent and not self._has_reply:
@@ -195,8 +195,7 @@ class OpenAITeacher(Teacher):
 
     def _read_error(self, answer: Answer) -> ApiError:
         error = errors.read_error(answer.body) if answer.status else ApiError(answer.cause)
-        texts = (error.message, error.code, error.param)
-        return ApiError(*map(self._mask.hide, texts))
+        return ApiError(*map(self._mask.hide, dataclasses.astuple(error)))
 
     def _accept(self, raw: str) -> Reply:
         """Return a reply; stop the run if many in a row contain no dialogue."""
@@ -277,10 +276,10 @@ class OpenAITeacher(Teacher):
 
     def _may_retry(self, answer: Answer, error: ApiError) -> bool:
         """Return whether a failure may pass. Raises TeacherStop if it concerns every request."""
-        if not answer.status or answer.status == 200:
-            return True
         if reason := errors.explain_stop(answer.status, error, self.settings, answer.headers):
             self._stop_run(reason)
+        if answer.status in (0, 200):
+            return True
         if not errors.is_temporary(answer.status):
             return False
         if (wait := errors.read_retry_after(answer.headers, error)) > MAX_PAUSE:
@@ -304,14 +303,16 @@ def _judge(answer: Answer) -> tuple[Answer, int]:
     """Return an answer with its cause, and the status for the ledger (see `cache`)."""
     if not answer.status:
         return answer, cache.SILENT if answer.sent else cache.UNSENT
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         return dataclasses.replace(answer, cause=""), answer.status
+    name = f"HTTP {answer.status}"
+    answer = dataclasses.replace(answer, status=200)
     if answer.cause:
         return answer, cache.CUT if answer.body else cache.SILENT
     text = answer.body.decode(errors="replace")
     if replies.is_completion(text):
         return answer, 200
     is_error, error = errors.is_error(text), errors.read_error(answer.body)
-    cause = f"HTTP 200, but no chat completion: {error if text else 'an empty body'}"
+    cause = f"{name}, but no chat completion: {error if text else 'an empty body'}"
     status = cache.NOT_A_COMPLETION if is_error else cache.CUT if text else cache.SILENT
     return dataclasses.replace(answer, cause=cause), status

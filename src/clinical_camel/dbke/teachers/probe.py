@@ -41,9 +41,9 @@ def probe_endpoint(settings: OpenAI) -> Probe:
 
     With prices and a money_cap of 0.0 nothing may be spent: then only the list of models is read.
     """
-    if (settings.price_in or settings.price_out) and not settings.money_cap:
-        return asyncio.run(_probe_models(settings))
-    return asyncio.run(_probe_chat(settings))
+    without_money = (settings.price_in or settings.price_out) and not settings.money_cap
+    probe = asyncio.run(_probe_models(settings) if without_money else _probe_chat(settings))
+    return Probe(probe.status, Mask(read_key()).hide(probe.text))
 
 
 async def _probe_models(settings: OpenAI) -> Probe:
@@ -79,8 +79,8 @@ async def _probe_chat(settings: OpenAI) -> Probe:
         return failure
     raw = answer.body.decode(errors="replace")
     if not replies.is_completion(raw):
-        error = Mask(read_key()).hide(str(error)) or "an empty body"
-        return Probe("problem", f"{url} answers, but not with a chat completion ({error})")
+        text = str(error) or "an empty body"
+        return Probe("problem", f"{url} answers, but not with a chat completion ({text})")
     form = f"; requests with {dialect.describe()}" if dialect.describe() else ""
     text, reason = replies.read_completion(raw)
     reason = reason or replies.read_messages(text)[1]
@@ -96,11 +96,11 @@ def _explain(settings: OpenAI, answer: Answer) -> Probe | None:
         return Probe("problem", f"{url} cannot be reached: {answer.cause}")
     if answer.cause and answer.status in (0, 200):
         return Probe("warning", f"{url}: {answer.cause}")
-    if answer.status == 200:
-        return None
-    text = Mask(read_key()).hide(f"HTTP {answer.status}: {error}")
     if reason := errors.explain_stop(answer.status, error, settings, answer.headers):
-        return Probe("problem", Mask(read_key()).hide(reason))
+        return Probe("problem", reason)
+    if 200 <= answer.status < 300:
+        return None
+    text = f"HTTP {answer.status}: {error}"
     if errors.is_temporary(answer.status):
         return Probe("warning", f"{url} is not ready ({text}); try again later")
     return Probe("problem", f"{url} refuses a request ({text})")

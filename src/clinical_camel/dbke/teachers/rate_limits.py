@@ -96,7 +96,10 @@ class UnreadableReplies:
     def count(self, raw: str) -> None:
         """Count a new reply. Raises TeacherStop after MAX_IN_A_ROW that cannot be used."""
         text, reason = replies.read_completion(raw)
-        reason = reason or replies.read_messages(text)[1]
+        if not reason:
+            messages, reason = replies.read_messages(text)
+            if not reason and {m["role"] for m in messages} != {"user", "assistant"}:
+                reason = "its turns are not of user and assistant"
         self._count = self._count + 1 if reason else 0
         if self._count >= MAX_IN_A_ROW:
             start = shorten(text) or "no text"

@@ -10,6 +10,7 @@ from typing import Any
 
 from clinical_camel.core.paths import root
 from clinical_camel.dbke.synthesis import Query, Reply, Teacher
+from clinical_camel.dbke.teachers.cache import require_intact
 from clinical_camel.dbke.teachers.settings import Replay
 
 COLUMNS = {
@@ -78,6 +79,7 @@ def open_recorded(file: Path, name: str) -> sqlite3.Connection:
         address = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
         db = sqlite3.connect(address, uri=True, check_same_thread=False)
     try:
+        require_intact(db)
         for table, columns in COLUMNS.items():
             present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
             if not columns <= present:

@@ -1,7 +1,8 @@
 r"""The API key: read from the environment, kept out of every reply, record and message.
 
 Endpoints repeat a key in error messages: as it is, shortened, escaped as JSON (`\u002b`, `\/`),
-percent-encoded or in base64. `Mask` finds all of these, and every long piece of the key.
+percent-encoded, in base64 or in hex. `Mask` finds these, and every long piece of the key; not a
+key in other letter case.
 """
 
 import base64
@@ -79,7 +80,7 @@ def _list_pieces(key: str, size: int) -> tuple[str, ...]:
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + key.encode())
         core = encoded[4 if shift else 0 : len(encoded) // 4 * 4 - 4].decode()
-        for text in {core, core.replace("+", "-").replace("/", "_")}:
+        for text in {core, core.replace("+", "-").replace("/", "_"), key.encode().hex()}:
             if len(text) >= PIECE and key:
                 pieces += _list_runs(text, max(size, 12))
     return tuple(dict.fromkeys(pieces))

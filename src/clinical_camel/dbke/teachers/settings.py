@@ -20,6 +20,9 @@ TERMS = {
         "the account holder has read the provider's terms and is responsible for this use"
     ),
 }
+# ends of addresses of Ollama, TGI, llama.cpp and Anthropic
+OTHER_INTERFACES = ("/api/chat", "/api/generate", "/generate", "/generate_stream", "/completion")
+OTHER_INTERFACES = (*OTHER_INTERFACES, "/messages")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 INSTRUCTIONS = 1500  # tokens reserved for the prompt without its text; it has about 1,000
 
@@ -50,10 +53,14 @@ def check_base_url(url: Any) -> str:
         return "contains a user or a password; put the key into TEACHER_API_KEY"
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         return "contains ? or #; write only https://host/v1, and the key into TEACHER_API_KEY"
-    path = parts.path.rstrip("/")
+    host, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    for ending in OTHER_INTERFACES:
+        if path.endswith(ending):
+            base = f"{host}{path.removesuffix(ending).removesuffix('/v1')}/v1"
+            return f"ends with {ending}, which is not OpenAI's interface; write {base}"
     for ending in ("/chat/completions", "/completions", "/chat", "/models", "/responses"):
         if path.endswith(ending):
-            base = f"{parts.scheme}://{parts.netloc}{path.removesuffix(ending)}"
+            base = f"{host}{path.removesuffix(ending)}"
             return f"ends with {ending}, which the program adds; write {base}"
     if parts.scheme == "http" and not is_loopback(url):
         return "is not encrypted and not on this machine; it needs https"
@@ -79,9 +86,16 @@ class _Prompted(Settings):
     context: Count = Field(
         8192, description="context length for prompt and reply; longer articles are split"
     )
-    dialogue_attempts: Count = Field(
+    dialogue_attempts: Annotated[Count, Field(le=100)] = Field(
         3, description="replies requested for a dialogue until one passes the checks"
     )
+
+    def check_together(self) -> Iterator[str]:
+        if self.max_new_tokens >= self.context:
+            yield (
+                f"teacher.max_new_tokens: {self.max_new_tokens} leaves no room for a prompt in "
+                f"context, {self.context}"
+            )
 
     @property
     def article_tokens(self) -> int:
@@ -93,7 +107,7 @@ class LanguageModel(_Prompted):
     """Settings of every language model that step 01 runs or calls."""
 
     model: Text = Field(description="folder or hub id; for openai the endpoint's name of the model")
-    temperature: Float = Field(0.7, ge=0, description="sampling temperature; 0.0 is greedy")
+    temperature: Float = Field(0.7, ge=0, le=5, description="sampling temperature; 0.0 is greedy")
 
     def sampling(self, seed: int) -> dict[str, Any]:
         """Return what a reply depends on besides model and prompt; part of its ledger key."""
@@ -136,15 +150,18 @@ class OpenAI(LanguageModel):
     concurrency: Annotated[Count, Field(le=4096)] = Field(16, description="requests at a time")
     requests_per_minute: Limit = Field(0, description="rate limit; 0 means none")
     tokens_per_minute: Limit = Field(0, description="rate limit; 0 means none")
-    request_attempts: Count = Field(
+    request_attempts: Annotated[Count, Field(le=100)] = Field(
         5, description="times one request is sent in a run while the endpoint fails"
     )
     timeout_seconds: Annotated[Count, Field(le=86_400)] = Field(
         600, description="longest wait for a complete reply, in seconds"
     )
-    backoff: Float = Field(1.0, ge=0, description="seconds before the first retry; then doubled")
+    backoff: Float = Field(
+        1.0, ge=0, le=3600, description="seconds before the first retry; then doubled"
+    )
 
     def check_together(self) -> Iterator[str]:
+        yield from super().check_together()
         is_priced = self.price_in or self.price_out
         if not is_loopback(self.base_url) and not is_priced and not self.token_cap:
             yield (

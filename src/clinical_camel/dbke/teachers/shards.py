@@ -15,6 +15,7 @@ import sqlite3
 from pathlib import Path
 
 JOB = "job.json"
+RECOVER = "`sqlite3 FILE .recover` saves its replies; without it they are requested and paid again"
 COLUMNS = "key, request, article, prompt, model, settings, begun, most_in, most_out, "
 COLUMNS += "price_in, price_out"
 
@@ -33,8 +34,11 @@ def announce_job(ledger: Path, job: str) -> None:
 
 def require_job(ledger: Path, job: str) -> None:
     """Raise RuntimeError if the job was withdrawn; a worker calls this once its shard is open."""
-    file = shards_folder(ledger) / JOB
-    if not file.exists() or json.loads(file.read_text(encoding="utf-8"))["job"] != job:
+    try:
+        announced = json.loads((shards_folder(ledger) / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # withdrawn, or cut by a kill
+        announced = {}
+    if announced.get("job") != job:
         raise RuntimeError(f"job {job} was withdrawn: {ledger.name} already contains its shards")
 
 
@@ -52,12 +56,13 @@ def merge_shards(db: sqlite3.Connection, ledger: Path) -> None:
     for file in files:
         try:
             _copy(db, file)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if withdrawn.exists():
                 withdrawn.replace(job)
-            raise RuntimeError(
-                f"{file.name} of {ledger.name} is in use: a worker still writes; wait for it"
-            ) from error
+            reason = f"cannot be read ({error}); {RECOVER}"
+            if "locked" in str(error):
+                reason = "is in use: a worker still writes; wait for it"
+            raise RuntimeError(f"{file.name} of {ledger.name} {reason}") from error
         for suffix in ("-wal", "-shm", "-journal", ""):
             file.with_name(file.name + suffix).unlink(missing_ok=True)
     withdrawn.unlink(missing_ok=True)
