@@ -11,7 +11,7 @@ those of SHA256. Each file has its source and licence in lexicons/README.md.
 drugs.csv.gz       UNII names of the FDA: official names and brands, and the drug without its salt
 findings.csv.gz    rows of the Human Phenotype Ontology, unchanged: id, name, exact synonym
 conditions.txt.gz  names of diseases in ICD-10-CM
-stems.txt.gz       stems of words of English (SCOWL, by its Hunspell dictionary), of the other lists
+words.txt.gz       words of English (SCOWL, by its Hunspell dictionary) and of the other lists
 """
 
 import csv
@@ -25,8 +25,6 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from clinical_camel.grounding.terms import stem_words
 
 FOLDER = Path(__file__).parents[1] / "src/clinical_camel/grounding/lexicons"
 SHA256 = {
@@ -127,7 +125,8 @@ NOTE_WORDS = """
     thyromegaly fingerstick epipen inhaler nebulizer orthotic orthotics brace splint gravida
     para orthopnea symptomatology fremitus egophony mcg mgs rn np pa md do pcp er ed obgyn okay
     um uh hm mhm mm gonna wanna gotta kinda sorta yep nope alright lightbulb voicemail email
-    covid app"""
+    covid app practise practised programme programmes ageing judgement learnt fhx shx pmh pmhx dhx
+    hpc qam qpm qhs qd qds qid bd dl iu ng ug abcd xyz"""
 
 
 def read_package(folder: Path, name: str, ending: str) -> str:
@@ -260,7 +259,7 @@ def select_conditions(text: str) -> set[str]:
 
 
 def expand_words(dictionary: str, affixes: str, with_names: bool = True) -> set[str]:
-    """Return the words of a Hunspell dictionary with their simple suffixes and prefixes."""
+    """Return the words of a Hunspell dictionary with their prefixes and suffixes."""
     rules = defaultdict(list)
     for kind, flag, strip, add, condition in re.findall(
         r"^([PS]FX) (\w) +(\w+) +(\S+) +(\S+)$", affixes, re.M
@@ -272,12 +271,12 @@ def expand_words(dictionary: str, affixes: str, with_names: bool = True) -> set[
         word, _, flags = line.partition("/")
         if not with_names and not word.islower():
             continue
-        words.add(word.lower())
-        for kind, strip, add, end in (rule for flag in flags for rule in rules[flag]):
-            if kind == "PFX":
-                words.add(add + word.lower())
-            elif end.search(word) and word.endswith(strip):
-                words.add(word.lower()[: len(word) - len(strip)] + add)
+        word, chosen = word.lower(), [rule for flag in flags for rule in rules[flag]]
+        starts = ["", *(add for kind, _, add, _ in chosen if kind == "PFX")]
+        ends = [word[: len(word) - len(strip)] + add
+                for kind, strip, add, end in chosen
+                if kind == "SFX" and end.search(word) and word.endswith(strip)]  # fmt: skip
+        words |= {start + form for start in starts for form in (word, *ends)}
     return {word for word in words if re.fullmatch(r"[a-z]{2,}", word)}
 
 
@@ -318,7 +317,7 @@ def main() -> None:
     clinical |= collect_words(t for tags in terms.values() for t in tags["name"] + tags["synonym"])
     clinical |= collect_words(name for row in drugs for name in row) | set(NOTE_WORDS.split())
     words = sorted(expand_words(*english) | clinical)
-    write_text("stems.txt.gz", "\n".join(sorted(set(stem_words(words)))) + "\n")
+    write_text("words.txt.gz", "\n".join(words) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,21 @@ patterns were written with it), a held-out set (benchmarks/injection_texts.csv),
 installed, the set of the package agent-injection-bench 0.1.0 (MIT), whose attacks on tool-using
 agents were written by others. An attack counts as found if a sentence is withheld.
 
-The held-out texts were written before the patterns were last changed, and no pattern was changed
-after they were measured. But the same author wrote both, and some honest sentences are false alarms
-that had been reported: the rates are optimistic.
+The held-out texts were written before the patterns, by the same author; some honest sentences are
+false alarms that had been reported. Later the patterns were changed for other sentences, on the
+condition that no fewer held-out attacks are found. These rates are optimistic.
+
+`near-orders` are by another author, who looked for faults of the filter: honest sentences that
+resemble orders, and orders that it may miss. Sorted by SHA-256, the first half of each served to
+change the patterns (examples in tests/dbke/test_injection.py); the second half is measured here.
+Whoever changed the patterns had read both halves, but changed nothing for the second.
 
 False alarms: sentences withheld from honest texts. `honest sentences` resemble attacks on purpose.
 With data/public (docs/running.md), real texts are measured as an article converted to Markdown has
 them: each section has a heading with #, and an address at its end. A text counts once however many
 of its sentences alarm; `unit` says what is counted.
 
-Writes results/injection.csv: rates with Wilson's 95 % intervals. Takes about three minutes.
+Writes results/injection.csv: rates with Wilson's 95 % intervals. Takes about a minute.
 """
 
 import csv
@@ -37,6 +42,7 @@ from clinical_camel.data import Article, Section
 from clinical_camel.dbke import injection
 
 COLUMNS = ["texts", "kind", "measure", "unit", "n", "alarms", "rate", "low", "high"]
+ATTACKS = ["overrides", "roles", "addresses", "dictates", "markup", "sends"]
 BEFORE, AFTER = "Gout hurts at night.", "Naproxen helps the attack."
 Row = tuple[str, str, str, str, int, int]
 
@@ -52,9 +58,11 @@ def count_alarms(texts: list[str]) -> int:
 
 
 def measure_attacks() -> Iterator[Row]:
+    held_out = read_held_out()
     sets = {
         "attacks, development": {k: v for k, v in HOSTILE.items() if k != "invisible"},
-        "attacks, held out": {k: v for k, v in read_held_out().items() if k != "honest"},
+        "attacks, held out": {k: held_out[k] for k in ATTACKS},
+        "near-orders, held out": {"orders": held_out["near-orders: orders"]},
         "attacks, agent-injection-bench": read_package(),
     }
     for name, kinds in sets.items():
@@ -63,12 +71,12 @@ def measure_attacks() -> Iterator[Row]:
             alarms = count_alarms([f"{BEFORE}\n{text}\n{AFTER}" for text in texts])
             total.update(n=len(texts), alarms=alarms)
             yield name, kind, "recall", "attacks", len(texts), alarms
-        if total:
+        if len(kinds) > 1:
             yield name, "all", "recall", "attacks", total["n"], total["alarms"]
 
 
 def read_held_out() -> dict[str, list[str]]:
-    """Return the held-out texts by kind of attack; "honest" are no attacks."""
+    """Return the held-out texts by kind; those that are not in ATTACKS are reported apart."""
     kinds: dict[str, list[str]] = {}
     with Path(__file__).with_name("injection_texts.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -90,9 +98,14 @@ def read_package() -> dict[str, list[str]]:
 
 
 def measure_honest() -> Iterator[Row]:
-    for name, texts in {"development": HARMLESS, "held out": read_held_out()["honest"]}.items():
-        row = (f"honest sentences, {name}", "", "false alarms", "sentences")
-        yield *row, len(texts), count_alarms(texts)
+    held_out = read_held_out()
+    sets = {
+        ("honest sentences, development", ""): HARMLESS,
+        ("honest sentences, held out", ""): held_out["honest"],
+        ("near-orders, held out", "honest"): held_out["near-orders: honest"],
+    }
+    for (name, kind), texts in sets.items():
+        yield name, kind, "false alarms", "sentences", len(texts), count_alarms(texts)
     for spec in ARTICLES:
         if (root() / spec.rpartition("@")[2]).exists():
             yield from measure_articles(data.label(spec), data.load_articles(spec))

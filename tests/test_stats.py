@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from clinical_camel import stats
 
@@ -129,6 +130,12 @@ def test_min_detectable_effect_is_nan_for_too_few_items():
     # even if all differ one way: 2.8016 / sqrt(n) is below sqrt(0.25) from 32 items on
     assert np.isnan(stats.min_detectable_effect(31))
     assert stats.min_detectable_effect(32) < 0.25
+
+
+def test_min_detectable_effect_has_the_bonferroni_level_for_several_comparisons():
+    z = [norm.isf(p) for p in (0.025 / 24, 0.2)]
+    expected = sum(z) * (0.25 / 312) ** 0.5
+    assert stats.min_detectable_effect(312, comparisons=24) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("n", "discordant"), [(0, 0.25), (100, 0.0), (100, 1.1)])

@@ -195,7 +195,7 @@ def clustered_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, f
     return wilson_interval(mean * effective, effective)
 
 
-def min_detectable_effect(n: int, discordant: float = 0.25) -> float:
+def min_detectable_effect(n: float, discordant: float = 0.25, comparisons: int = 1) -> float:
     """Return the smallest true difference that a paired test of n items detects with 80 % power.
 
     `discordant` is the share of items on which only one run is correct. The normal approximation is
@@ -203,8 +203,9 @@ def min_detectable_effect(n: int, discordant: float = 0.25) -> float:
     variance of no difference in both places. Connor's sqrt(discordant - difference**2) at z_power
     promises slightly more power than the exact test has. At the difference returned here, with a
     quarter discordant, its power is 0.77 to 0.82 for 40 to 4,183 items. The result is NaN if it
-    exceeds `discordant`, the largest possible difference. Raises ValueError for n below 1 or a
-    share outside 0 to 1.
+    exceeds `discordant`, the largest possible difference. With several `comparisons`, the level is
+    0.05 divided by their number: that of the first step of Holm's adjustment. Raises ValueError for
+    n below 1 or a share outside 0 to 1.
 
     The 1,273 questions of MedQA detect 3.9 points:
 
@@ -215,7 +216,7 @@ def min_detectable_effect(n: int, discordant: float = 0.25) -> float:
         raise ValueError(f"n must be at least 1, is {n}")
     if not 0 < discordant <= 1:
         raise ValueError(f"discordant must be above 0 and at most 1, is {discordant}")
-    difference = (norm.isf(0.025) + norm.ppf(0.8)) * np.sqrt(discordant / n)
+    difference = (norm.isf(0.025 / comparisons) + norm.ppf(0.8)) * np.sqrt(discordant / n)
     return float(difference) if difference <= discordant else np.nan
 
 

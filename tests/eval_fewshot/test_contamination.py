@@ -5,22 +5,12 @@ import math
 
 import pandas as pd
 import pytest
+from tests.support.planted_questions import FAINT, GOUT, LONG
 from tests.support.toy_scores import answers_of
 
 from clinical_camel import data, eval_fewshot
-from clinical_camel.data import Article, Question, Section
+from clinical_camel.data import Article, Section
 
-LONG = (
-    "A 54-year-old man with gout and a kidney stone wakes at night with a hot swollen toe after "
-    "a wedding feast. Which drug lowers his uric acid for good?"
-)
-GOUT = Question(id="gout", question=LONG, options=["colchicine", "allopurinol"], answer=1)
-FAINT = Question(
-    id="faint",
-    question="A young woman faints on standing after a week of vomiting. What is low?",
-    options=["her potassium", "her mood"],
-    answer=0,
-)
 SALT = "Salt is a crystal that is found in the sea and in the earth."
 
 

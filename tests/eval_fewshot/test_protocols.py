@@ -44,11 +44,6 @@ LETTER, TEXT = [" A", " B"], [" x", " yy"]
     [
         ("option_text", "", "Question: Which?\nAnswer:", TEXT),
         ("letter", "", f"Question: Which?\n{LISTED}", LETTER),
-        # Clinical Camel's task files (facts 1.4): options inline, the texts scored
-        ("harness_2023", "medqa_us", "Question: Which?\n(A) x (B) yy\nAnswer:", TEXT),
-        # lm-evaluation-harness v0.3.0, hendrycks_test
-        ("harness_2023", "mmlu_medical", f"Question: Which?\nChoices:\n{LISTED}", TEXT),
-        ("harness_2023", "pubmedqa_test", "Question: Which?\nAnswer:", TEXT),
         # lm-evaluation-harness 0.4: medqa, medmcqa, mmlu, pubmedqa
         ("harness_now", "medqa_us", f"Question: Which?\n{LISTED}", LETTER),
         ("harness_now", "medmcqa", f"Question: Which?\nChoices:\n{LISTED}", LETTER),
@@ -68,13 +63,6 @@ def test_exemplars_end_with_their_answer_and_a_context_precedes_its_question():
         prompt = eval_fewshot.build_prompt(question, [EXEMPLAR], PROTOCOLS[name])
         start = f"Question: What?\n{solved}\n\nAbstract: Text.\nQuestion: Which?\n"
         assert prompt.startswith(start)
-
-
-def test_medalpaca_starts_the_reply_and_lists_options_with_colons():
-    prompt = eval_fewshot.build_prompt(QUESTION, [], PROTOCOLS["medalpaca"])
-    assert "\n\n### Instruction:\nAnswer this multiple choice question.\n\n### Input:\n" in prompt
-    assert "Which?\nA: x\nB: yy\n\n### Response:\n" in prompt
-    assert prompt.endswith("The Answer to the question is:")
 
 
 def test_a_brace_in_a_question_is_copied():

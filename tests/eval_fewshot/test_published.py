@@ -101,10 +101,10 @@ def test_every_published_count_is_that_of_an_item_set():
 def test_the_findings_are_in_sentences():
     findings = eval_fewshot.describe_findings(eval_fewshot.match_item_sets(data.load_published()))
     text = "\n".join(findings)
-    assert "`pubmedqa`, 5-shot, 4 percentages: 3 fit the 500 questions (test split), and " in text
-    assert "clinical_camel:70b 77.9 cannot come from them" in text
-    step_1 = "2 fit the 92 questions (without pictures, as stated); 9 fit the 91 questions"
-    assert step_1 in text  # MedAlpaca
-    assert "1 fit the 121 questions (released); 6 fit the 122 questions" in text  # Camel v1
+    assert "`pubmedqa`, 5-shot, 4 percentages: 3 fit the 500 questions (test split), by " in text
+    assert "chance with p = 0.31, and clinical_camel:70b 77.9 cannot come from them" in text
+    stated = "2 fit the 92 questions (without pictures, as stated), by chance with p = 0.34"
+    assert f"{stated}; 9 fit the 91 questions (inferred), by chance with p = 2.4e-07" in text
+    assert "1 fit the 121 questions (released), by chance with p = 0.54; 6 fit the 122" in text
     assert findings[-1].startswith("Every percentage is possible: ")
     assert "recalled" not in text

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tests.support.toy_scores import answers_of
 
-from clinical_camel import eval_fewshot
+from clinical_camel import eval_fewshot, stats
 from clinical_camel.data import Question
 
 SAME = {"question": "?", "options": list("abcd"), "answer": 0}
@@ -120,6 +120,28 @@ def test_p_values_are_adjusted_for_several_comparisons():
     two = [answers_of(base=[False] * 8, tuned=[True] * 8).assign(num_shots=n) for n in (0, 5)]
     table = eval_fewshot.compare_models(pd.concat(two), TOY, "base", seed=0)
     assert table["p_holm"].tolist() == pytest.approx([2 * p for p in table["p"]])
+
+
+def test_the_detectable_difference_grows_with_the_rows_and_with_the_clusters():
+    questions = [dataclasses.replace(TOY["toy"][0], id=str(i), group="") for i in range(60)]
+    grouped = [dataclasses.replace(q, group=str(i // 2)) for i, q in enumerate(questions)]
+    # both questions of a group have the same outcome, so a group counts as one question
+    one = answers_of(
+        base=[i // 2 % 3 == 0 for i in range(60)], tuned=[i // 2 % 3 == 1 for i in range(60)]
+    )
+
+    def detectable(answers, exam):
+        table = eval_fewshot.compare_models(answers, {"toy": exam}, "base", seed=0)
+        return table["min_detectable_effect"].iloc[0]
+
+    discordant = 40 / 60
+    expected = stats.min_detectable_effect(60, discordant)
+    assert detectable(one, questions) == pytest.approx(expected)
+    two = pd.concat([one, one.assign(num_shots=5)])
+    expected = stats.min_detectable_effect(60, discordant, comparisons=2)
+    assert detectable(two, questions) == pytest.approx(expected)
+    ratio = detectable(one, grouped) / detectable(one, questions)
+    assert ratio == pytest.approx(2**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("reference", ["base", "tuned"])

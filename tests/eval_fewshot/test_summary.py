@@ -19,7 +19,7 @@ def first(count: int, n: int = 40) -> list[bool]:
     return [i < count for i in range(n)]
 
 
-def describe(*answers, clean=None, **settings):
+def describe(*answers, clean=None, trainings=None, **settings):
     """The sentences about answers; the settings are those of a study on the exam `toy`."""
     table = pd.concat(answers, ignore_index=True)
     questions = {name: QUESTIONS for name in table["benchmark"].unique()}
@@ -27,7 +27,7 @@ def describe(*answers, clean=None, **settings):
     scores = eval_fewshot.compute_scores(table, questions)
     comparison = eval_fewshot.compare_models(table, questions, design.baseline, seed=0)
     variants = eval_fewshot.compare_variants(table, questions, seed=0)
-    return eval_fewshot.describe_results(design, scores, comparison, variants, clean)
+    return eval_fewshot.describe_results(design, scores, comparison, variants, clean, trainings)
 
 
 BASE_AND_TUNED = {"adapters": {"base": "", "tuned": FOLDER}}
@@ -101,25 +101,44 @@ def test_protocols_without_a_difference_are_named():
     plain = answers_of(base=first(8), tuned=first(30))
     chat = answers_of(base=first(9), tuned=first(10)).assign(protocol="chat")
     text = "\n".join(describe(plain, chat, **BASE_AND_TUNED))
-    assert "significantly better in 1 of 2 protocols and worse in 0" in text
-    assert "No significant difference in chat, 0-shot: 2.5 points" in text
-    assert "the result depends on the way of asking" in text
+    verdict = "**On `toy`, `tuned` is better than `base` in 1 of 2 ways of asking; no significant "
+    assert f"{verdict}difference in the other 1.**" in text
+    assert "No significant difference on `toy` in chat, 0-shot: 2.5 points" in text
+    assert "Nor does it show that the difference depends on the way of asking" in text
     assert "`tuned` is above chance in 1 of 2 evaluations (`toy`, option_text, 0-shot)" in text
+    assert "`base` is above chance in 0 of 2 evaluations, adjusted" in text
+
+
+def test_better_in_one_and_worse_in_another_way_of_asking_are_both_in_the_verdict():
+    plain = answers_of(base=first(8), tuned=first(30))
+    chat = answers_of(base=first(30), tuned=first(8)).assign(protocol="chat")
+    verdict = "better than `base` in 1 and worse than `base` in 1 of 2 ways of asking.**"
+    assert verdict in describe(plain, chat, **BASE_AND_TUNED)[1]
 
 
 def test_forgetting_has_a_sentence():
     gain = answers_of(base=first(8), tuned=first(30))
     loss = answers_of("old", base=first(32), tuned=first(9))
     text = "\n".join(describe(gain, loss, **BASE_AND_TUNED))
-    assert "Tuning costs: on `old`, option_text, 0-shot, `base` answers 80.0 [" in text
-    assert "and `tuned` only 22.5 [" in text
+    assert "Forgetting: on `old`, option_text, 0-shot, `base` answers 80.0 [" in text
+    assert "% correctly, `tuned` 22.5 [" in text
+
+
+def test_forgetting_names_each_tuned_model_even_if_the_base_is_not_the_reference():
+    gain = answers_of(base=first(8), raw=first(14), dialogues=first(34))
+    loss = answers_of("old", base=first(38), raw=first(9), dialogues=first(8))
+    (sentence,) = [s for s in describe(gain, loss, **TWO_TUNED) if s.startswith("Forgetting")]
+    assert "`raw` 22.5 [" in sentence
+    assert "and `dialogues` 20.0 [" in sentence
+    same = answers_of("old", base=first(38), raw=first(37), dialogues=first(36))
+    assert "Forgetting" not in "\n".join(describe(gain, same, **TWO_TUNED))
 
 
 @pytest.mark.parametrize(
     ("ids", "sentence"),
     [
         ([], "None of the 40 questions was found in the training data."),
-        (range(10), "10 of 40 questions resemble training data; without them, `tuned` answers "),
+        (range(10), "10 of 40 questions resemble training data. Accuracy on the other 30, in perc"),
         (range(40), "All 40 questions resemble training data: the score may be memory."),
     ],
 )
@@ -140,6 +159,19 @@ def test_two_trainings_are_compared_with_each_other_and_not_with_the_base():
     assert "`dialogues` answers 85.0 [" in sentences[1]
     assert "and `raw` 35.0 [" in sentences[1]
     assert "difference is 50.0 points" in sentences[1]
+    assert sentences[2].startswith("Asked in the same way, `base` answers 20.0 [")
+    assert "Its difference to `raw` is -15.0 points" in sentences[2]
+
+
+def test_unequal_trainings_are_in_the_answer():
+    answers = answers_of(base=first(8), raw=first(14), dialogues=first(34))
+    rows = [("raw", "mini_articles", 231, 80347, 6.0, 630), ("raw", "mini_chat", 90, 5, 6.0, 630)]
+    rows += [("dialogues", "my/d.jsonl", 345, 80287, 6.0, 798)]
+    columns = ["model", "source", "rows", "target_tokens", "epochs", "steps"]
+    text = "\n".join(describe(answers, trainings=pd.DataFrame(rows, columns=columns), **TWO_TUNED))
+    assert "Only `dialogues` was trained on `d` (345 rows). Only `raw` was trained on" in text
+    assert "on `mini_articles` (231 rows) and `mini_chat` (90 rows)." in text
+    assert "Target tokens per epoch: 80,287 and 80,352; steps: 798 and 630 (`dialogues` fi" in text
 
 
 def of_variants(hidden: int, none: int, shortest: float = 0.0):

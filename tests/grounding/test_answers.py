@@ -16,6 +16,7 @@ WORK = visit("D: Does it stop you from working?", "P: No, I manage.")
 STAYED = visit("D: Does it stop you from working?", "P: Yes, I stayed at home.")
 SMOKING = visit("D: Do you smoke?", "P: About ten cigarettes a day.")
 ASSUMED = visit("D: How long have you had the cough?", "P: Two weeks.")
+STOPPED = visit("D: Do you smoke?", "P: I gave up in 2010.")
 DENIED = visit("D: No chest pain?", "P: No.")
 CONFIRMED = visit("D: So no chest pain?", "P: That's right.")
 ALLERGIES = visit("D: Any allergies?", "P: None that I know of.")
@@ -46,6 +47,8 @@ ONE_TURN = visit("D: do you have any chest pain no okay", "P: mm-hmm")
         (SMOKING, "Smokes ten cigarettes a day.", "supported"),
         (SMOKING, "Does not smoke.", "contradicted"),
         (ASSUMED, "Cough for two weeks.", "supported"),
+        (STOPPED, "Stopped smoking in 2010.", "supported"),
+        (STOPPED, "Smokes.", "contradicted"),
         (DENIED, "No chest pain.", "supported"),
         (DENIED, "Chest pain.", "contradicted"),
         (CONFIRMED, "No chest pain.", "supported"),

@@ -18,6 +18,12 @@ FORMS = """
 # decimal marks
 0.25 mg = dose 0.25 mg
 0·25 mg = dose 0.25 mg
+0. 25 mg = dose 0.25 mg
+0 , 25 mg = dose 0.25 mg
+0'25 mg = dose 0.25 mg
+0⸱25 mg = dose 0.25 mg
+0．25 mg = dose 0.25 mg
+10. 25 mg = dose 25 mg
 0∙25 mg = dose 0.25 mg
 0•25 mg = dose 0.25 mg
 0,25 mg = dose 0.25 mg

@@ -100,8 +100,24 @@ def test_the_page_has_one_row_per_model_in_percent_and_fewer_than_eight_columns(
     assert table["last loss"].tolist() == ["", "0.078", "0.116"]
     assert table.loc[2, "option_text"] == "65.4 [60.4, 70.4]"
     text = loss_curves.describe_scores_shown(pairs())
-    assert "0-shot: 9 of 40 scores; `summary.csv` has all of them" in text
+    assert "0-shot (left out: 5-shot" in text
+    assert "`summary.csv` has all 40 scores)" in text
+    assert text.endswith(
+        "`tuned` of talks is the same model as `dialogues` of raw_study and is "
+        "shown under this name."
+    )
+    alone = pairs().query("study == 'raw_study'")
+    assert "same model" not in loss_curves.describe_scores_shown(alone)
     assert "exam (n = 300, chance 25 %)" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs"),
+    [('{"params": {"num_epochs": 6.0}}', 6.0), ('{"params": {}}', 1.0), ("", 1.0)],
+)
+def test_the_number_of_epochs_is_that_of_the_run_record(tmp_path, text, epochs):
+    (tmp_path / "run.json").write_text(text)
+    assert loss_curves.read_epochs(tmp_path / "train_log.csv") == epochs
 
 
 def test_a_study_without_scores_has_an_empty_page():
@@ -121,6 +137,10 @@ def test_scores_are_read_strictly(tmp_path):
     ("old", "new", "problem"),
     [
         ("300,0.5,", "300,50,", "line 2: accuracy is 50; write a share from 0 to 1"),
+        ("300,0.5,", "300,-0.5,", "line 2: accuracy is -0.5; write a share from 0 to 1"),
+        ("300,0.5,", "300,0.0,", "line 2: accuracy is not between low and high"),
+        ("300,0.5,", "300,nan,", "line 2: accuracy is nan; write a share"),
+        ("300,0.5,", "1.5,0.5,", "line 2: n is no whole number from 0"),
         ("300,0.5,", "300,half,", "line 2: accuracy: 'half' is not a number"),
         ("accuracy", "acc", "scores.csv has no column accuracy"),
     ],

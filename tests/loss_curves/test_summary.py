@@ -35,7 +35,8 @@ TWO = {"a": log(3.0, 0.078), "b": log(3.0, 0.116)}
 
 def test_a_lower_loss_with_a_worse_score_is_said_with_its_numbers():
     text = describe(TWO, base=(0.24, 0.25), low=(0.48, 0.25), high=(0.65, 0.26))
-    assert "Lower loss, worse exam. The model `low` has the lower last loss (0.078" in text
+    verdict = "Lower loss, worse exam with questions as `option_text`. The model `low` has the"
+    assert f"{verdict} lower last loss (0.078" in text
     assert "48.0 % [43.0, 53.0]; `high`: 65.0 % [60.0, 70.0] (n = 300, chance 25 %)" in text
     assert "as `chat`, the intervals of the models overlap" in text
     assert "different texts cannot be compared" in text
@@ -44,7 +45,7 @@ def test_a_lower_loss_with_a_worse_score_is_said_with_its_numbers():
 
 def test_a_lower_loss_with_a_better_score_is_said_too():
     text = describe(TWO, low=(0.65, 0.65), high=(0.48, 0.48))
-    assert text.count("Lower loss, better exam.") == 2
+    assert text.count("Lower loss, better exam with questions as") == 2
     assert "worse" not in text
 
 
@@ -56,9 +57,16 @@ def test_scores_with_overlapping_intervals_have_no_order():
 
 def test_one_training_cannot_answer_the_question():
     text = describe({"b": log(3.0, 1.0)}, base=(0.2, 0.2), high=(0.5, 0.5))
-    assert "The loss of b fell from 3.000 to 1.000 nats per target token in 2 steps." in text
+    assert "The loss of b fell from 3.000 to 1.000 nats per target token (means of the" in text
+    assert "the first and the last twentieth of 2 steps)." in text
     assert "needs at least two trainings" in text
     assert "Lower loss" not in text
+
+
+def test_the_fall_after_a_fifth_of_the_samples_has_its_window_and_probabilities():
+    text = describe({"b": log(2.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.0001)})
+    assert "it was 1.000 (running mean of 1 steps): 50 % of the fall." in text
+    assert "was 14 % at first, 37 % after a fifth of the samples, and 100 % at last." in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from clinical_camel import models, sft_qlora
+from clinical_camel.sft_qlora import adapter
 
 
 def test_the_saved_adapter_contains_no_path_of_this_machine(tuned, tokenizer, tmp_path):
@@ -15,7 +16,22 @@ def test_the_saved_adapter_contains_no_path_of_this_machine(tuned, tokenizer, tm
     assert config["target_modules"] == sorted(config["target_modules"])
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
     assert not list(tmp_path.glob("checkpoints-*"))
-    assert table.set_index("part")["parameters"]["adapter"] > 0
+    sizes = table.set_index("part")
+    assert sizes["parameters"]["adapter"] == sum(
+        p.numel() for n, p in tuned.named_parameters() if "lora_" in n
+    )
+    assert sizes["bytes"]["adapter"] == 4 * sizes["parameters"]["adapter"]
+
+
+@pytest.mark.parametrize(("quantize", "bytes_per_weight"), [("nf4", 0.5), ("", 4)])
+def test_the_bytes_of_the_base_are_those_of_its_storage(quantize, bytes_per_weight):
+    base = models.load_base("mini", quantize)
+    layers = next(parameter for name, parameter in base.named_parameters() if "mlp" in name)
+    weights, size = adapter._measure(layers)
+    assert weights == 384 * 128
+    blocks, nested_blocks, code_books = 768, 3, 16 + 256
+    constants = blocks + 4 * (nested_blocks + code_books) if quantize else 0
+    assert size == bytes_per_weight * weights + constants
 
 
 def test_checkpoints_stay_if_the_adapter_was_not_saved(tuned, tokenizer, tmp_path, monkeypatch):

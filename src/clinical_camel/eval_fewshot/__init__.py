@@ -8,6 +8,7 @@ answering      every model answers every question, in batches, resumable
 scores         scores, comparisons, subgroups
 tables         the same for the page: few columns, percent
 summary        the study's question and its answer in sentences
+trainings      the texts, tokens and steps of each adapter's training
 contamination  exam questions that occur in training data
 published      the published numbers alone: which items can they come from
 audit          each published number compared with ours: a verdict and its reason
@@ -46,6 +47,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "settings": ["Design"],
         "summary": ["ask_question", "check_answers", "describe_results", "require_answers"],
+        "trainings": ["describe_trainings", "read_trainings"],
         "tables": [
             "format_clean_scores",
             "format_comparison",

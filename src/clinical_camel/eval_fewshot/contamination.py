@@ -45,7 +45,7 @@ def format_closest_pairs(overlaps: pd.DataFrame, questions: Benchmarks, per_benc
             text = f"{question.question} {question.options[question.answer]}"
             pairs.append(
                 f"{benchmark}, {row.kind}, similarity {row.similarity:.2f}\n"
-                f"  exam      {text:.300}\n  training  {row.shared:.300}"
+                f"  exam      {text:.300}\n  training  ... {row.shared:.300} ..."
             )
     return "\n\n".join(pairs) or "no exam question found in the training data"
 

@@ -4,17 +4,23 @@ import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clinical_camel import stats
+from clinical_camel.core.values import escape_label
 from clinical_camel.eval_fewshot.published import name_system
 
 MODEL_MARKERS = "os^Dv"
 PROTOCOL_MARKERS = "osD^vP*X<>"
-# Okabe and Ito, then two more: ten lines differ in colour and marker.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
-COLOURS += ["#6A3D9A", "#8B4513"]
+# Okabe and Ito. A model has one colour in all figures: the k-th of the study.
+MODEL_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+# Tol's muted colours, the least similar to those of the first models first.
+PROTOCOL_COLOURS = ["#882255", "#999933", "#000000", "#332288", "#88CCEE", "#CC6677", "#8C8C8C"]
+PROTOCOL_COLOURS += ["#44AA99", "#DDCC77", "#117733"]
+MIN_ANSWERS = 10  # a group with fewer answers has no point in the reliability diagram
 SHOTS = {0: ("0-shot", "o", "#0072B2", 0.18), 5: ("5-shot", "s", "#D55E00", -0.18)}
 NO_SHOTS = ("shots not stated", "^", "#000000", 0.0)
 
@@ -30,7 +36,7 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     )
     for axis, benchmark in zip(axes[:, 0], benchmarks, strict=True):
         _plot_scores_panel(axis, scores[scores["benchmark"] == benchmark], names)
-        axis.set_title(benchmark)
+        axis.set_title(escape_label(benchmark))
         axis.set(ylabel="accuracy, %", ylim=(0, 100))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5, fontsize=10)
@@ -51,8 +57,9 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
             accuracy,
             yerr=[accuracy - low, high - accuracy],
             fmt=MODEL_MARKERS[k % len(MODEL_MARKERS)],
+            color=MODEL_COLOURS[k % len(MODEL_COLOURS)],
             capsize=3,
-            label=model,
+            label=escape_label(model),
         )
     axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
     counts = rows.groupby(names)["n"].max()
@@ -68,38 +75,49 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
 
 
 def plot_calibration(table: pd.DataFrame) -> Figure:
-    """Plot a reliability diagram per benchmark: accuracy against confidence, a line per model.
+    """Plot a reliability diagram per benchmark: accuracy against confidence, a colour per model.
 
-    `table` is `compute_calibration` for one variant, protocol and number of shots. The dotted line
-    is perfect calibration. The number at a dot is its number of answers.
+    `table` is `compute_calibration` for one variant, protocol and number of shots. A point is a
+    group of at least MIN_ANSWERS answers, with its 95 % Wilson interval. The dotted line is perfect
+    calibration.
     """
     benchmarks = list(table["benchmark"].unique())
     count = max(1, len(benchmarks))
-    figure, axes = plt.subplots(1, count, figsize=(4.2 * count, 4.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, count, figsize=(4.2 * count, 4.4), sharey=True, squeeze=False, layout="constrained"
+    )
     for axis, benchmark in zip(axes[0], benchmarks, strict=False):
         rows = table[table["benchmark"] == benchmark]
         axis.plot([0, 100], [0, 100], linestyle=":", color="grey", label="perfectly calibrated")
         for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
-            _plot_calibration_line(axis, k, model, group)
-        axis.set(title=benchmark, xlabel="confidence in the predicted option, %", ylim=(-4, 104))
-        axis.legend(fontsize=9, loc="upper left")
+            _plot_calibration_points(axis, k, model, group[group["n"] >= MIN_ANSWERS])
+        axis.set(title=escape_label(benchmark), xlim=(0, 104), ylim=(0, 104))
+        axis.set_xlabel("confidence in the predicted option, %")
     axes[0, 0].set_ylabel("accuracy, %")
-    if not benchmarks:
+    if benchmarks:
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    else:
         axes[0, 0].set_title("a written reply has no confidence")
-    figure.tight_layout()
     return figure
 
 
-def _plot_calibration_line(axis: Axes, k: int, model: str, group: pd.DataFrame) -> None:
-    x, y = 100 * group["confidence"], 100 * group["accuracy"]
-    marker, colour = MODEL_MARKERS[k % len(MODEL_MARKERS)], COLOURS[k % len(COLOURS)]
-    axis.plot(x, y, marker=marker, color=colour, label=f"{model}, n = {group['n'].sum()}")
-    for place in zip(x, y, group["n"], strict=True):
-        above = 6 if k % 2 == 0 else -12  # the numbers of two models do not overlap
-        axis.annotate(
-            str(place[2]), place[:2], (0, above), textcoords="offset points", ha="center",
-            fontsize=7, color=colour,
-        )  # fmt: skip
+def _plot_calibration_points(axis: Axes, k: int, model: str, group: pd.DataFrame) -> None:
+    intervals = [
+        stats.wilson_interval(round(row.accuracy * row.n), row.n) for row in group.itertuples()
+    ]
+    low, high = 100 * np.array(intervals, dtype=float).reshape(-1, 2).T
+    accuracy = 100 * group["accuracy"].to_numpy(dtype=float)
+    axis.errorbar(
+        100 * group["confidence"].to_numpy(dtype=float),
+        accuracy,
+        yerr=np.maximum([accuracy - low, high - accuracy], 0),  # 1e-15 below 0 by rounding
+        fmt=MODEL_MARKERS[k % len(MODEL_MARKERS)],
+        color=MODEL_COLOURS[k % len(MODEL_COLOURS)],
+        markersize=5,
+        linewidth=1.2,
+        label=escape_label(model),
+    )
 
 
 # -------------------------------------------------------------------------------- protocols
@@ -122,7 +140,10 @@ def plot_protocols(scores: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(9, 1.3 + height * len(groups)), layout="constrained")
     for y, (_, rows) in enumerate(groups):
         _plot_protocols_row(axis, y, rows, protocols)
-    labels = [f"{name}\n{shots}-shot, n = {rows['n'].max():,}" for (name, shots), rows in groups]
+    labels = [
+        f"{escape_label(name)}\n{shots}-shot, n = {rows['n'].max():,}"
+        for (name, shots), rows in groups
+    ]
     axis.set_yticks(range(len(groups)), labels, fontsize=9)
     axis.set_ylim(-0.5, len(groups) - 0.5)
     axis.set_xlim(0, 100)
@@ -130,7 +151,7 @@ def plot_protocols(scores: pd.DataFrame) -> Figure:
     axis.grid(visible=True, axis="x", alpha=0.3)
     for y in range(len(groups) - 1):
         axis.axhline(y + 0.5, color="lightgrey", linewidth=0.8)
-    axis.set_title(f"model: {models[0]}", loc="left", fontsize=10)
+    axis.set_title(f"model: {escape_label(models[0])}", loc="left", fontsize=10)
     handles, names = axis.get_legend_handles_labels()
     unique = dict(zip(names, handles, strict=True))
     order = [name for name in [*protocols, "chance"] if name in unique]
@@ -150,7 +171,7 @@ def _plot_protocols_row(axis: Axes, y: int, rows: pd.DataFrame, protocols: Seque
             y + step * ((len(protocols) - 1) / 2 - k),
             xerr=[[accuracy - low], [high - accuracy]],
             fmt=PROTOCOL_MARKERS[k % len(PROTOCOL_MARKERS)],
-            color=COLOURS[k % len(COLOURS)],
+            color=PROTOCOL_COLOURS[k % len(PROTOCOL_COLOURS)],
             markersize=6,
             linewidth=1.2,
             label=score["protocol"],
@@ -158,12 +179,9 @@ def _plot_protocols_row(axis: Axes, y: int, rows: pd.DataFrame, protocols: Seque
     chance = [100 * rows["chance"].mean()] * 2
     axis.plot(chance, [y - 0.45, y + 0.45], "--", color="grey", linewidth=1, label="chance")
     lowest, highest = 100 * rows["accuracy"].min(), 100 * rows["accuracy"].max()
-    _write_on_right(axis, y, f"{highest - lowest:.1f} points\n{lowest:.1f} to {highest:.1f}", 9)
-
-
-def _write_on_right(axis: Axes, y: float, text: str, fontsize: int) -> None:
+    text = f"{highest - lowest:.1f} points\n{lowest:.1f} to {highest:.1f}"
     place = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
-    axis.annotate(text, (1.01, y), va="center", fontsize=fontsize, **place)
+    axis.annotate(text, (1.01, y), va="center", fontsize=9, **place)
 
 
 # -------------------------------------------------------------------------------- published
@@ -173,8 +191,8 @@ def plot_published(table: pd.DataFrame) -> Figure:
     """Plot published accuracies: a panel per benchmark, a row per system.
 
     `table` holds rows of `assess_published`. The interval is Wilson's, where the number of items is
-    known; the dashed line is chance. A hollow marker is a recalled value without a source. n is on
-    the right; a question mark means that it was inferred from the value.
+    known; the dashed line is chance. A hollow marker is a recalled value without a source. n is
+    beside the name; a question mark means that it was inferred from the value.
     """
     names = list(dict.fromkeys(table["benchmark"]))
     most = max(len(_list_systems(rows)) for _, rows in table.groupby("benchmark"))
@@ -204,29 +222,29 @@ def _list_systems(rows: pd.DataFrame) -> list[str]:
 def _plot_published_panel(axis: Axes, rows: pd.DataFrame) -> None:
     systems = _list_systems(rows)[::-1]  # the first on top
     counts: dict[str, list[str]] = {name: [] for name in systems}
+    has_one_height = len(rows["shots"].drop_duplicates()) == 1
     for row in rows.to_dict("records"):
         system = name_system(row)
-        _plot_published_dot(axis, systems.index(system), row)
+        _plot_published_dot(axis, systems.index(system), row, has_one_height)
         n = "unknown" if pd.isna(row["n"]) else f"{row['n']:,}"
         counts[system].append(n + ("?" if row["n_from"] == "inferred" else ""))
-    for y, name in enumerate(systems):
-        _write_on_right(axis, y, "n = " + ", ".join(dict.fromkeys(counts[name])), 8)
+    labels = [f"{name}, n = {', '.join(dict.fromkeys(counts[name]))}" for name in systems]
     if rows["chance"].notna().any():
         axis.axvline(rows["chance"].max(), linestyle="--", color="grey", label="chance")
-    axis.set_yticks(range(len(systems)), systems, fontsize=9)
+    axis.set_yticks(range(len(systems)), labels, fontsize=8)
     axis.set_ylim(-0.6, len(systems) - 0.4)
     axis.set_xlim(0, 100)
     axis.set_xlabel("accuracy, %", fontsize=9)
     axis.grid(visible=True, axis="x", alpha=0.3)
 
 
-def _plot_published_dot(axis: Axes, y: float, row: dict) -> None:
+def _plot_published_dot(axis: Axes, y: float, row: dict, has_one_height: bool) -> None:
     shots = None if pd.isna(row["shots"]) else row["shots"]
     label, marker, colour, offset = SHOTS.get(shots, NO_SHOTS)
     spread = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
     axis.errorbar(
         row["value"],
-        y + offset,
+        y if has_one_height else y + offset,
         xerr=None if pd.isna(row["low"]) else spread,
         fmt=marker,
         color=colour,

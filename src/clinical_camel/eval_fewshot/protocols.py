@@ -6,6 +6,7 @@ the prompts of others with theirs, character by character.
 """
 
 import dataclasses
+import functools
 import string
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,6 +77,8 @@ class Protocol:
 _pubmedqa_2023 = {"source": f"{HARNESS_2023}: pubmedqa", "layout": "open", "metrics": ("acc",)}
 _pubmedqa_now = {"source": f"{HARNESS_NOW}: pubmedqa", "layout": "open", "answer_type": "text"}
 _pubmedqa_now |= {"metrics": ("acc",)}
+_chat = functools.partial(Protocol, source=OURS, layout="listed", chat=True)
+_chat_reply = functools.partial(_chat, answer_type="reply", parser="letter")
 
 # Clinical Camel does not state whether it reports acc or acc_norm, so both are computed. Its task
 # files score option texts; we read public copies of those for the USMLE sets, and a task file of
@@ -117,27 +120,11 @@ PROTOCOLS = {
         decoding={"temperature": 0.4, "top_k": 50, "top_p": 0.9, "max_new_tokens": 128},
         attempts=5,
     ),
-    "chat": Protocol(source=OURS, layout="listed", answer_type="text", chat=True),
-    "conversation": Protocol(source=OURS, layout="open", answer_type="text", chat=True),
-    "chat_letter": Protocol(source=OURS, layout="listed", answer_type="letter", chat=True),
-    "chat_reply": Protocol(
-        source=OURS,
-        layout="listed",
-        answer_type="reply",
-        chat=True,
-        instruction=ASK_FOR_LETTER,
-        parser="letter",
-        decoding={"max_new_tokens": 64},
-    ),
-    "chat_thought": Protocol(
-        source=OURS,
-        layout="listed",
-        answer_type="reply",
-        chat=True,
-        instruction=ASK_FOR_REASONING,
-        parser="letter",
-        decoding={"max_new_tokens": 512},
-    ),
+    "chat": _chat(answer_type="text"),
+    "conversation": _chat(layout="open", answer_type="text"),
+    "chat_letter": _chat(answer_type="letter"),
+    "chat_reply": _chat_reply(instruction=ASK_FOR_LETTER, decoding={"max_new_tokens": 64}),
+    "chat_thought": _chat_reply(instruction=ASK_FOR_REASONING, decoding={"max_new_tokens": 512}),
 }
 
 

@@ -254,6 +254,7 @@ def _count_fitting(row: dict) -> str:
     fits = f"{row['fitting']} fit the {row['n']:,} questions ({row['items']})"
     if row["chance_of_fit"] == 1:
         return f"{fits}, as any percentage does"
+    fits += f", by chance with p = {row['p_by_chance']:.2g}"
     impossible = [name for name in row["impossible_values"].split(", ") if "recalled" not in name]
     if row["all_possible"] or len(impossible) > 2:
         return fits

@@ -175,8 +175,9 @@ def compare_models(
     `p` is from the exact McNemar test, and the interval from a bootstrap over questions. If several
     questions belong together (`clusters` below n), both use clusters: a bootstrap over clusters and
     a permutation test that swaps clusters. `p_holm` is adjusted for all rows of the table.
-    `min_detectable_effect` is the smallest true difference that n independent questions detect with
-    80 % power, given the observed share of questions that only one model answers correctly.
+    `min_detectable_effect` is the smallest true difference that this table detects with 80 % power:
+    with the observed share of questions that only one model answers correctly, at the level 0.05
+    divided by the number of rows. With clusters, n is divided by the design effect.
     """
     rows = []
     for key, group in answers[answers["fits"]].groupby(KEY_COLUMNS[:-1], sort=False):
@@ -188,7 +189,8 @@ def compare_models(
         for model in correct.columns.drop(reference):
             row = dict(zip(KEY_COLUMNS, (*key, model), strict=True)) | {"reference": reference}
             rows.append(row | _compare(correct[model], correct[reference], clusters, seed))
-    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+    effects = [_min_detectable_effect(row, len(rows)) for row in rows]
+    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS).assign(min_detectable_effect=effects)
     return table.assign(p_holm=stats.adjust_holm(table["p"].astype(float)))
 
 
@@ -213,8 +215,6 @@ def _compare(
     else:
         difference, low, high = stats.paired_bootstrap(a, b, seed)
         p = stats.mcnemar_exact(a, b)
-    discordant = float((a != b).mean())
-    effect = stats.min_detectable_effect(len(a), discordant) if discordant else np.nan
     return {
         "n": len(a),
         "clusters": len(set(clusters)),
@@ -224,5 +224,13 @@ def _compare(
         "low": low,
         "high": high,
         "p": p,
-        "min_detectable_effect": effect,
     }
+
+
+def _min_detectable_effect(row: Mapping[str, float], comparisons: int) -> float:
+    n = row["n"]
+    discordant = (row["only_model_correct"] + row["only_reference_correct"]) / n
+    if row["clusters"] < n:
+        error = (row["high"] - row["low"]) / (2 * scipy.stats.norm.isf(0.025))
+        n = max(1.0, discordant / error**2) if error else 0  # the n of as precise independent ones
+    return stats.min_detectable_effect(n, discordant, comparisons) if discordant and n else np.nan

@@ -6,17 +6,24 @@ one know more? A single model in several protocols: how much depends on the way 
 
 The sentences answer the usual objections. A difference counts only if it is significant after
 Holm's adjustment over all comparisons of the study; otherwise the smallest detectable difference is
-stated. Scores at chance, forgetting and questions found in the training data have sentences.
+stated. The verdict says in how many ways of asking the first exam it was significant. Scores at
+chance, forgetting, unequal trainings and questions found in the training data have sentences.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from clinical_camel import stats
 from clinical_camel.core.settings import Incomplete
 from clinical_camel.eval_fewshot.settings import Design
-from clinical_camel.eval_fewshot.tables import EVALUATION, format_percent, name_protocol
+from clinical_camel.eval_fewshot.tables import (
+    EVALUATION,
+    format_percent,
+    name_protocol,
+    select_main,
+)
+from clinical_camel.eval_fewshot.trainings import compare_trainings
 
 LEVEL = 0.05
 ONE_TRAINING = (
@@ -31,17 +38,19 @@ def describe_results(
     comparison: pd.DataFrame,
     variants: pd.DataFrame | None = None,
     clean: pd.DataFrame | None = None,
+    trainings: pd.DataFrame | None = None,
 ) -> list[str]:
     """Return the question of a study, its answer, and what limits the answer, as sentences.
 
     `scores`: `compute_scores`; `comparison`: `compare_models`; `variants`: `compare_variants`;
-    `clean`: `compute_clean_scores`. They can also be read from the saved CSV files.
+    `clean`: `compute_clean_scores`; `trainings`: `read_trainings`. All but the last can also be
+    read from the saved CSV files.
     """
     tuned = [name for name, folder in design.adapters.items() if folder]
     if len(design.variants) > 1 and variants is not None and len(variants):
         sentences = _describe_variants(scores, variants)
     elif len(comparison):
-        sentences = _describe_comparison(scores, comparison, len(tuned) > 1, clean)
+        sentences = _describe_comparison(scores, comparison, tuned, clean, trainings)
     else:
         sentences = _describe_protocols(scores)
     return [ask_question(design), *sentences, *_describe_losses(scores)]
@@ -64,31 +73,58 @@ def ask_question(design: Design) -> str:
 
 
 def _describe_comparison(
-    scores: pd.DataFrame, comparison: pd.DataFrame, is_training: bool, clean: pd.DataFrame | None
+    scores: pd.DataFrame,
+    comparison: pd.DataFrame,
+    tuned: Sequence[str],
+    clean: pd.DataFrame | None,
+    trainings: pd.DataFrame | None,
 ) -> Iterator[str]:
-    main = comparison[comparison["model"] == comparison["model"].iloc[-1]]
+    main = select_main(comparison)
     first = main.iloc[0]
-    yield _answer(first, scores, len(comparison), is_training)
-    yield from _compare_protocols(main[main["benchmark"] == first["benchmark"]])
-    yield from _count_above_chance(scores[scores["model"] == first["model"]])
-    yield from _describe_forgetting(scores, comparison)
+    rows = main[main["benchmark"] == first["benchmark"]]
+    yield f"{_judge(rows, len(tuned) > 1)} {_answer(first, scores, len(comparison))}"
+    yield from _list_insignificant(rows.iloc[1:])
+    yield from _compare_others(comparison, scores, first)
+    if trainings is not None and first["reference"] in tuned:
+        differences = compare_trainings(trainings, first["model"], first["reference"])
+        yield from [differences] if differences else []
+    for model in dict.fromkeys([first["model"], first["reference"]]):
+        yield _count_above_chance(scores[scores["model"] == model])
+    yield "Differences between two scores at chance say nothing about knowledge."
+    yield from _describe_forgetting(scores, comparison, tuned)
     yield from _describe_overlap(first, clean)
     yield ONE_TRAINING
 
 
-def _answer(first: pd.Series, scores: pd.DataFrame, count: int, is_training: bool) -> str:
-    """Return the main result in one or two sentences: verdict, both scores, difference."""
-    model, reference = f"`{first['model']}`", f"`{first['reference']}`"
-    verb = "teaches more than" if is_training else "knows more than"
-    less = "teaches less than" if is_training else "knows less than"
-    verdict = f"{model} {verb if first['difference'] > 0 else less} {reference}"
-    if first["p_holm"] >= LEVEL:
-        verdict = f"This study cannot tell whether {model} {verb} {reference}"
+def _judge(rows: pd.DataFrame, is_training: bool) -> str:
+    """Return the verdict over all ways of asking one exam: not more than its rows show."""
+    model, reference = (f"`{rows[name].iloc[0]}`" for name in ("model", "reference"))
+    verb = "teaches" if is_training else "knows"
+    significant = rows[rows["p_holm"] < LEVEL]
+    better, worse = (significant["difference"] > 0).sum(), (significant["difference"] < 0).sum()
+    if not better + worse:
+        return f"**This study cannot tell whether {model} {verb} more than {reference}.**"
+    if len(rows) == 1:
+        return f"**{model} {verb} {'more' if better else 'less'} than {reference}.**"
+    verdicts = (("better", better), ("worse", worse))
+    counts = [f"{word} than {reference} in {k}" for word, k in verdicts if k]
+    rest = len(rows) - better - worse
+    shown = f"; no significant difference in the other {rest}" if rest else ""
     return (
-        f"**{verdict}.** On `{first['benchmark']}`, asked as {name_protocol(first)}, {model} "
+        f"**On `{rows['benchmark'].iloc[0]}`, {model} is {' and '.join(counts)} of {len(rows)} "
+        f"ways of asking{shown}.**"
+    )
+
+
+def _answer(first: pd.Series, scores: pd.DataFrame, count: int) -> str:
+    """Return both scores in the first way of asking, and their difference."""
+    model, reference = f"`{first['model']}`", f"`{first['reference']}`"
+    chance = format_percent(_select(scores, first, first["model"])["chance"])
+    return (
+        f"On `{first['benchmark']}`, asked as {name_protocol(first)}, {model} "
         f"answers {_score(scores, first, first['model'])} % correctly and {reference} "
         f"{_score(scores, first, first['reference'])} % (n = {first['n']:,}{_clusters(first)}, "
-        f"chance {_chance(scores, first)} %). The difference is {_difference(first)}"
+        f"chance {chance} %). The difference is {_difference(first)}"
         f"{_significance(first, count)}."
     )
 
@@ -99,12 +135,7 @@ def _select(scores: pd.DataFrame, row: pd.Series, model: str) -> pd.Series:
 
 
 def _score(scores: pd.DataFrame, row: pd.Series, model: str) -> str:
-    score = _select(scores, row, model)
-    return format_percent(score["accuracy"], score["low"], score["high"])
-
-
-def _chance(scores: pd.DataFrame, row: pd.Series) -> str:
-    return format_percent(_select(scores, row, row["model"])["chance"])
+    return _format_row(_select(scores, row, model))
 
 
 def _clusters(row: pd.Series) -> str:
@@ -126,40 +157,61 @@ def _significance(row: pd.Series, count: int) -> str:
     return f", which is not significant ({p}{power})"
 
 
-def _compare_protocols(main: pd.DataFrame) -> Iterator[str]:
-    """Yield how the difference depends on the protocol, on the first benchmark."""
-    rows = main.to_dict("records")
-    if len(rows) < 2:
-        return
-    significant = [row for row in rows if row["p_holm"] < LEVEL]
-    better = [row for row in significant if row["difference"] > 0]
-    text = (
-        f"On `{rows[0]['benchmark']}`, `{rows[0]['model']}` is significantly better in "
-        f"{len(better)} of {len(rows)} protocols and worse in {len(significant) - len(better)}"
-    )
-    others = [row for row in rows if row not in significant]
+def _list_insignificant(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the differences in the other ways of asking that are not significant."""
+    others = [row for _, row in rows.iterrows() if row["p_holm"] >= LEVEL]
     if others:
-        shown = "; ".join(f"{name_protocol(row)}: {_difference(pd.Series(row))}" for row in others)
-        text += f". No significant difference in {shown}"
-    depends = " So the result depends on the way of asking." if others and significant else ""
-    yield f"{text}.{depends}"
-
-
-def _describe_forgetting(scores: pd.DataFrame, comparison: pd.DataFrame) -> Iterator[str]:
-    """Yield what a tuned model lost: the base was above chance and is significantly better."""
-    for row in comparison.to_dict("records"):
-        worse, better = row["model"], row["reference"]
-        if row["difference"] > 0:
-            worse, better = better, worse
-        base = _select(scores, pd.Series(row), better)
-        if better != "base" or row["p_holm"] >= LEVEL or base["low"] <= base["chance"]:
-            continue
-        numbers = _score(scores, pd.Series(row), worse)
+        shown = "; ".join(f"{name_protocol(row)}: {_difference(row)}" for row in others)
         yield (
-            f"Tuning costs: on `{row['benchmark']}`, {name_protocol(row)}, `base` answers "
-            f"{format_percent(base['accuracy'], base['low'], base['high'])} % correctly and "
-            f"`{worse}` only {numbers} % (n = {row['n']:,})."
+            f"No significant difference on `{others[0]['benchmark']}` in {shown}. This does not "
+            "show that the models are equal there. Nor does it show that the difference depends on "
+            "the way of asking: that would need a test of one difference against another."
         )
+
+
+def _compare_others(
+    comparison: pd.DataFrame, scores: pd.DataFrame, first: pd.Series
+) -> Iterator[str]:
+    """Yield how each further model compares with the reference in the first way of asking."""
+    same = (comparison[EVALUATION] == first[EVALUATION].tolist()).all(axis=1)
+    for _, row in comparison[same & (comparison["model"] != first["model"])].iterrows():
+        yield (
+            f"Asked in the same way, `{row['model']}` answers "
+            f"{_score(scores, row, row['model'])} % correctly. Its difference to "
+            f"`{row['reference']}` is {_difference(row)}"
+            f"{_significance(row, len(comparison))}."
+        )
+
+
+def _describe_forgetting(
+    scores: pd.DataFrame, comparison: pd.DataFrame, tuned: Sequence[str]
+) -> Iterator[str]:
+    """Yield what tuned models lost: the base was above chance, and they are clearly below it.
+
+    Clearly: the comparison is significant, or if the two were not compared, the intervals do not
+    overlap.
+    """
+    for _, base in scores[~scores["model"].isin(tuned)].iterrows():
+        if not base["low"] > base["chance"]:
+            continue
+        losses = [model for model in tuned if _is_worse(base, model, scores, comparison)]
+        if losses:
+            shown = " and ".join(f"`{name}` {_score(scores, base, name)} %" for name in losses)
+            yield (
+                f"Forgetting: on `{base['benchmark']}`, {name_protocol(base)}, "
+                f"`{base['model']}` answers {_format_row(base)} % correctly, {shown} "
+                f"(n = {base['n']:,})."
+            )
+
+
+def _is_worse(base: pd.Series, model: str, scores: pd.DataFrame, comparison: pd.DataFrame) -> bool:
+    score = _select(scores, base, model)
+    same = (comparison[EVALUATION] == base[EVALUATION].tolist()).all(axis=1)
+    pair = {base["model"], model}
+    for row in comparison[same].to_dict("records"):
+        if {row["model"], row["reference"]} == pair:
+            return row["p_holm"] < LEVEL and score["accuracy"] < base["accuracy"]
+    return bool(score["high"] < base["low"])
 
 
 def _describe_overlap(first: pd.Series, clean: pd.DataFrame | None) -> Iterator[str]:
@@ -170,23 +222,26 @@ def _describe_overlap(first: pd.Series, clean: pd.DataFrame | None) -> Iterator[
     if not row["overlapping"]:
         yield f"None of the {row['n']:,} questions was found in the training data."
     elif row["n_clean"]:
-        shown = format_percent(row["accuracy_clean"], row["low_clean"], row["high_clean"])
+        rows = [_select(clean, first, first[name]) for name in ("model", "reference")]
+        shown = " and ".join(
+            f"`{r['model']}` {format_percent(r['accuracy_clean'], r['low_clean'], r['high_clean'])}"
+            for r in rows
+        )
         yield (
-            f"{row['overlapping']} of {row['n']:,} questions resemble training data; without "
-            f"them, `{row['model']}` answers {shown} % correctly (n = {row['n_clean']:,})."
+            f"{row['overlapping']} of {row['n']:,} questions resemble training data. Accuracy on "
+            f"the other {row['n_clean']:,}, in percent: {shown}."
         )
     else:
         yield f"All {row['n']:,} questions resemble training data: the score may be memory."
 
 
-def _count_above_chance(scores: pd.DataFrame) -> Iterator[str]:
+def _count_above_chance(scores: pd.DataFrame) -> str:
     above = scores[stats.adjust_holm(scores["p_chance"]) < LEVEL].to_dict("records")
     names = [f"`{row['benchmark']}`, {name_protocol(row)}" for row in above]
     places = f" ({'; '.join(names)})" if 0 < len(names) <= 4 else ""
-    yield (
+    return (
         f"`{scores['model'].iloc[-1]}` is above chance in {len(above)} of {len(scores)} "
-        f"evaluations{places}, adjusted for their number. Differences between two scores at chance "
-        "say nothing about knowledge."
+        f"evaluations{places}, adjusted for their number."
     )
 
 
@@ -250,7 +305,7 @@ def _describe_none(shown: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def _format_row(row: dict) -> str:
+def _format_row(row: dict | pd.Series) -> str:
     return format_percent(row["accuracy"], row["low"], row["high"])
 
 
@@ -261,7 +316,7 @@ def _describe_protocols(scores: pd.DataFrame) -> Iterator[str]:
     """Yield the range of the scores over the protocols, exam by exam."""
     ranges = []
     for benchmark, rows in scores[scores["n"] > 0].groupby("benchmark", sort=False):
-        lowest, highest = (rows.loc[index] for index in _find_extremes(rows))
+        lowest, highest = (rows.loc[rows["accuracy"].agg(which)] for which in ("idxmin", "idxmax"))
         ranges.append(
             f"`{benchmark}` {format_percent(lowest['accuracy'])} ({name_protocol(lowest)}) to "
             f"{format_percent(highest['accuracy'])} ({name_protocol(highest)})"
@@ -272,12 +327,8 @@ def _describe_protocols(scores: pd.DataFrame) -> Iterator[str]:
         f"**The way of asking changes the score of the same model.** `{model}`, accuracy in "
         f"percent, {n}: {'; '.join(ranges)}."
     )
-    yield from _count_above_chance(scores)
+    yield _count_above_chance(scores)
     yield ONE_TRAINING
-
-
-def _find_extremes(rows: pd.DataFrame) -> tuple[int, int]:
-    return rows["accuracy"].idxmin(), rows["accuracy"].idxmax()
 
 
 # ------------------------------------------------------------------------ answers that are missing

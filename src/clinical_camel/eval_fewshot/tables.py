@@ -89,23 +89,15 @@ def _format_n(group: pd.DataFrame) -> str:
 
 def format_details(scores: pd.DataFrame) -> pd.DataFrame:
     """Return what else belongs to a score, in percent: one row per exam, protocol and model."""
-    rows = scores.to_dict("records")
-    columns = {
-        "exam": [row["benchmark"] for row in rows],
-        "protocol": list(map(name_protocol, rows)),
-        "model": scores["model"].tolist(),
-    }
     names = ("accuracy", "accuracy_norm", "shortest", "majority", "calibration_error")
     shown = {name.replace("_", " "): list(map(format_percent, scores[name])) for name in names}
-    return hide_index(pd.DataFrame(columns | shown))
+    return _make_page(scores, {"model": scores["model"].tolist()} | shown)
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     """Return one row per exam, protocol and pair of models, in points; eight columns."""
     rows = comparison.to_dict("records")
     page = {
-        "exam": [row["benchmark"] for row in rows],
-        "protocol": list(map(name_protocol, rows)),
         "models": list(map(_name_pair, rows)),
         "difference": list(map(_format_difference, rows)),
         "only one correct": [
@@ -113,28 +105,26 @@ def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
         ],
         "p": [f"{row['p']:.4f}" for row in rows],
         "p Holm": [f"{row['p_holm']:.4f}" for row in rows],
-        "detectable": [format_percent(row["min_detectable_effect"]) for row in rows],
+        "detectable": list(map(format_percent, comparison["min_detectable_effect"])),
     }
-    return hide_index(pd.DataFrame(page))
+    return _make_page(comparison, page)
 
 
 def format_clean_scores(clean: pd.DataFrame) -> pd.DataFrame:
     """Return each score with and without the questions found in training data, in percent."""
-    rows = clean.to_dict("records")
-    page = {
-        "exam": [row["benchmark"] for row in rows],
-        "protocol": list(map(name_protocol, rows)),
-        "model": clean["model"].tolist(),
-        "accuracy": [format_percent(row["accuracy"], row["low"], row["high"]) for row in rows],
-        "n": clean["n"].tolist(),
-        "accuracy clean": [
-            format_percent(row["accuracy_clean"], row["low_clean"], row["high_clean"])
-            for row in rows
-        ],
-        "n clean": clean["n_clean"].tolist(),
-        "chance": list(map(format_percent, clean["chance"])),
-    }
-    return hide_index(pd.DataFrame(page))
+    page = {"model": clean["model"].tolist()}
+    for end in ("", "_clean"):
+        columns = (clean[name + end] for name in ("accuracy", "low", "high"))
+        page[f"accuracy{end}".replace("_", " ")] = list(map(format_percent, *columns))
+        page[f"n{end}".replace("_", " ")] = clean[f"n{end}"].tolist()
+    return _make_page(clean, page | {"chance": list(map(format_percent, clean["chance"]))})
+
+
+def _make_page(table: pd.DataFrame, columns: Mapping[str, list]) -> pd.DataFrame:
+    """Return a table for the page: the exam and protocol of each row, then these columns."""
+    protocols = list(map(name_protocol, table.to_dict("records")))
+    exams = {"exam": table["benchmark"].tolist(), "protocol": protocols}
+    return hide_index(pd.DataFrame(exams | columns))
 
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -173,8 +163,8 @@ def format_paper(assessed: pd.DataFrame, audit: pd.DataFrame, system: str) -> pd
     """Return the paper's table beside ours: a row per exam and number of shots, in percent.
 
     `assessed`: `assess_published`; `audit`: `compare_with_published`. A dagger marks a value that
-    is recalled: no source was found. `ours` is our score and its verdict if the study runs `system`
-    ("name:size"), otherwise what it would need.
+    is recalled: no source was found. `ours` is our score and its verdict; this column exists only
+    if the study runs `system` ("name:size").
     """
     sizes = assessed["size"].fillna("")
     names = (assessed["system"] + ":" + sizes).str.removesuffix(":")
@@ -189,19 +179,19 @@ def format_paper(assessed: pd.DataFrame, audit: pd.DataFrame, system: str) -> pd
             continue
         row = {"exam": benchmark, "shots": int(shots)}
         row |= {title: by_system.get(name, "") for title, name in PAPER.items()}
-        rows.append(row | {"ours": _format_ours(audit, benchmark, shots, system)})
+        if system:
+            row["ours"] = _format_ours(audit, benchmark, shots)
+        rows.append(row)
     return hide_index(pd.DataFrame(rows))
 
 
-def _format_ours(audit: pd.DataFrame, benchmark: str, shots: int, system: str) -> str:
+def _format_ours(audit: pd.DataFrame, benchmark: str, shots: int) -> str:
     same = audit["benchmark"].eq(benchmark) & audit["shots"].eq(shots) & audit["accuracy"].notna()
     matching = audit[same.fillna(False)].to_dict("records")
     if matching:
         row = matching[0]
         return f"{format_percent(row['accuracy'], row['low'], row['high'])}, {row['verdict']}"
-    if system:
-        return "not run: not an exam of this study"
-    return "not run: needs clinical_camel_70b on a GPU"
+    return "not run: not an exam of this study"
 
 
 # ------------------------------------------------------------------------------ texts of a page

@@ -9,6 +9,7 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
     words        which words of a sentence the source has, and which need none
     checks       numbers, drugs, findings, sides and sex of a sentence against the source
     claims       words that claim a time or certainty: "previously", "confirmed"
+    evidence     which turns a reader should see next to a sentence
     polarity     who, when and whether: the context of a statement against the source's
     source       the clauses of a source, indexed
     facts        clauses and facts of a text
@@ -20,6 +21,7 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
                  (numerals, normalization, shorthand, units, comparison)
     owners       which drug a dose belongs to, which part of the body a side
     terms        names of findings, conditions and medications (spelling, lexicons)
+    tables       the csv files of this package
     duplicates   near-duplicate texts
     language     language of a text
 """

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clinical_camel.grounding.clauses import Clause
+from clinical_camel.grounding.clauses import Clause, Fact
 from clinical_camel.grounding.quantities import normalize_text
 
 LATER = 4  # turns after a question in which its answer may come
@@ -21,8 +21,9 @@ _STATES = re.compile(
 )
 
 _FIRST = r"^(?:\W|u[hm]+\b|er+m?\b|well\b|oh+\b|ah\b|i mean\b|so\b|okay\b|ok\b|hm+\b|like\b)*"
+_THERE = "there (?:was|is|were|are) (?:some|a (?:bit|little))"
 _YES = re.compile(
-    rf"{_FIRST}(?:yes|yeah|yep|yup|yea|ya|correct|exactly|sure|uh-huh|mm-hmm|right|definitely"
+    rf"{_FIRST}(?:{_THERE}|yes|yeah|yep|yup|yea|ya|correct|exactly|sure|uh-huh|mm-hmm|right|definitely"
     r"|absolutely|of course|indeed|unfortunately|a (?:little|bit|lot|few)|some(?:times)?"
     r"|occasionally|1 times?|2 times?|\d+ times|often|always|usually|every|daily|a couple"
     r"|i think so|i believe so"
@@ -33,7 +34,8 @@ _NO = re.compile(
     rf"{_FIRST}(?:no\b|nope|nah|never|not\b|none|negative|nothing|neither|i do not|hardly"
     r"|(?:i|it|he|she|they|we) (?:do|does|did|have|has|am|is|was|are|can|ca|had|would|could) ?not"
     r"(?= ?(?:[.,;!]|$|really|usually|any|at all|think|believe|have|had|been|that i))"
-    r"|(?:i|it|he|she|they)(?:'m|'s|'ve|'re) not|about the same|the same)"
+    r"|(?:i|it|he|she|they)(?:'m|'s|'ve|'re) not|about the same|the same"
+    r"|(?:i|he|she|they) (?:have |has )?(?:stopped|quit|gave (?:it )?up|given (?:it )?up)\b)"
 )
 _HEDGED = re.compile(rf"{_FIRST}(?:not sure|no idea|i do not know|not that i know|never mind)")
 _FILLER = re.compile(r"^(?:\W|u[hm]+\b|sorry|pardon|okay|ok|hm+\b|mm\b|<[^>]*>|alright|right)*$")
@@ -44,6 +46,19 @@ _PREVENTS = re.compile(
 _ALL = re.compile(
     r"\b(?:none of|nothing like|not? (?:to )?(?:any|all)|neither|any of (?:those|that))"
 )
+
+
+_SOME = re.compile(
+    rf"{_FIRST}(?:actually,? )?(?:{_THERE}|a (?:bit|little)"
+    r"|yes,? (?:there|a (?:bit|little)|i do|i did|i have)|some\b)"
+)
+_NO_ITEM = re.compile(
+    rf"{_FIRST}no (?!i\b|it|he|she|they|we|not|nothing|just|that|there|more|no\b)[a-z]"
+)
+
+
+def _affirm(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    return tuple(replace(f, kind="symptom") if f.kind == "negation" else f for f in facts)
 
 
 def parse_reply(text: str) -> bool | None:
@@ -115,6 +130,12 @@ def resolve(clause: Clause, reply: bool | None, answer: Sequence[Clause], unit: 
     own = frozenset().union(*(c.stems for c in answer if not c.is_open)) & clause.stems
     if reply is None or reply and _EITHER.search(clause.text) and own:
         return replace(clause, answer=unit)
+    text = answer[0].text if answer else ""
+    is_named = any(f.stems and f.stems <= own for f in clause.facts)
+    if is_named and not reply and _NO_ITEM.match(text):  # "any A or B?", "no A": B stays open
+        return replace(clause, stems=clause.stems - own, answer=unit)
+    if clause.negated and _SOME.match(text):  # "no fever?", "there was some"
+        clause = replace(clause, negated=frozenset(), facts=_affirm(clause.facts))
     if reply is not None and _PREVENTS.search(clause.text):  # "does it stop you from working?"
         reply = not reply
     # "no fever?", "yes" and "no" both deny fever

@@ -37,14 +37,20 @@ def _check_quantity(
     stated = [f.value for f in clause.facts if f.kind in QUANTITIES and f.value != fact.value]
     drug = source.drugs & fact.about
     support = against = bound = -1
-    others, near = {}, source.neighbours(sources)
+    topic = {c.unit for stem in fact.about for c in source.clauses_by_stem.get(stem, ())}
+    others, near = {}, source.neighbours({*sources, *topic})
     for other, context in source.quantities:
         if drug and source.drugs & other.about - fact.about:
             continue  # the dose of another drug
         common, shared = len(context.stems & clause.stems), len(other.about & fact.about)
+        is_bare = fact.kind == "dose" and other.kind == "number"
+        if is_bare and not (other.about | context.stems) & drug:
+            continue  # "my sugar was 11" is no dose
         if is_same_quantity(fact.value, other.value):
+            is_specific = _is_specific(fact, other, context)
+            common += is_specific and _number(other) == _number(fact)
             common -= _is_vague(other) > _is_vague(fact)  # "a few weeks"
-            if other.unit in near or shared or not sources or _is_specific(fact, other, context):
+            if other.unit in near or shared or not sources or is_specific:
                 support, bound = max(support, common), max(bound, shared)
         elif (
             other.kind == fact.kind
@@ -69,14 +75,23 @@ def _check_quantity(
 
 
 def _find_swapped(fact: Fact, bound: int, source: Source) -> str:
-    """Return the value that the source has for the words next to a duration, if another."""
-    if fact.kind != "duration" or bound > 0:
+    """Return the value that the source has for the words next to a time, if another."""
+    if not _is_time(fact) or bound > 0:
         return ""
     for other, _ in source.facts[fact.kind]:
-        if other.about & fact.about and not is_same_quantity(fact.value, other.value):
+        is_other = _is_time(other) and not is_same_quantity(fact.value, other.value)
+        if is_other and other.about & fact.about:
             words = ", ".join(sorted(other.about & fact.about))
             return f"the source has {other.value} for {words}"
     return ""
+
+
+def _is_time(fact: Fact) -> bool:
+    """Whether a fact is a duration or a date; a year is a number."""
+    return fact.kind in ("duration", "date") or bool(_YEAR.fullmatch(fact.value))
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d")
 
 
 def _is_specific(fact: Fact, other: Fact, context: Clause) -> bool:
@@ -85,6 +100,10 @@ def _is_specific(fact: Fact, other: Fact, context: Clause) -> bool:
         return other.kind == "age" or len(context.stems) <= SHORT
     number = fact.value.split(" ")[0]
     return fact.kind == "number" and ("/" in number or "." in number or len(number) > 2)
+
+
+def _number(fact: Fact) -> str:
+    return fact.value.split(" ")[0].removesuffix("/10")
 
 
 def _is_vague(fact: Fact) -> bool:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from clinical_camel.grounding.clauses import TIME_STEMS, Clause
 from clinical_camel.grounding.source import Source
-from clinical_camel.grounding.terms import STOP, stem_words
+from clinical_camel.grounding.terms import STOP, find_words, stem_words
 from clinical_camel.grounding.words import FORMULA_STEMS
 
 NEAR = 3  # words after a claim that it is about
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
 
 class Claim(NamedTuple):
@@ -83,7 +82,7 @@ def check_claims(clause: Clause, source: Source) -> Iterator[tuple[str, str]]:
 
 def _find_words(clause: Clause, start: int) -> frozenset[str]:
     """Return the first stems with meaning after a position of a clause."""
-    words = [word for word in _WORD.findall(clause.text[start:]) if word not in STOP]
+    words = [word for word in find_words(clause.text[start:]) if word not in STOP]
     stems = [s for s in stem_words(words) if s in clause.stems - FORMULA_STEMS - TIME_STEMS]
     written = {stem for stem, word in clause.words.items() if " " in word}
     return frozenset(stems[:NEAR]) or frozenset(written & clause.stems)

@@ -1,21 +1,30 @@
 """Split a sentence or a turn into clauses: words with their context, and facts."""
 
 import functools
+import itertools
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from clinical_camel.grounding.context import find_scopes
+from clinical_camel.grounding.corrections import drop_withdrawn
 from clinical_camel.grounding.owners import find_owners
 from clinical_camel.grounding.quantities import extract_quantities, normalize_text
 from clinical_camel.grounding.speech import unify_speech
 from clinical_camel.grounding.terms import STOP, Term, find_terms, stem_words
 
+_KIN = (
+    *("mother", "father", "brother", "sister", "son", "daughter", "aunt", "uncle", "cousin"),
+    *("grandmother", "grandfather", "niece", "nephew", "wife", "husband"),
+)
+RELATIVES = frozenset(stem_words([*_KIN]))
 _CLAUSE = re.compile(
     r"[.;?!]+(?=\s|$)|\n"
-    r"|(?<!history):+(?=\s|$)(?!\s*(?:none|nil|denied|negative|unremarkable)\b)"
+    r"|(?<!history)(?<!allergies):+(?=\s|$)(?!\s*(?:none|nil|denied|negative|unremarkable)\b)"
     r"|(?<![a-z])(?:but|however|although|though|except|whereas)(?![a-z])"
+    rf"|(?:,|(?<= )and) (?=(?:(?:my|his|her|their|our|the) )?(?:{'|'.join(_KIN)})"
+    r" (?:had|has|have|died|with|also|is|was|takes)\b)"
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?")
 # How questions begin; a transcript may lack question marks.
@@ -131,6 +140,7 @@ class Clause:
     hypothetical: frozenset[str]
     family: frozenset[str]
     past: frozenset[str]
+    place: frozenset[str]  # where something is denied
     numbers: frozenset[str]
     facts: tuple[Fact, ...]
     is_open: bool = False
@@ -141,7 +151,8 @@ class Clause:
 def split_clauses(text: str, unit: int, spoken: bool = False) -> tuple[Clause, ...]:
     """Return the clauses of a sentence, or of a spoken turn, where questions are open."""
     clauses, start = [], 0
-    normalized = unify_speech(normalize_text(text))
+    normalized = normalize_text(text)
+    normalized = unify_speech(drop_withdrawn(normalized) if spoken else normalized)
     if spoken and "?" in normalized:
         normalized = _TAG.sub(".", normalized)
     names = tuple(Fact("name", n.lower(), unit) for n in map(_first_group, _NAME.finditer(text)))
@@ -166,7 +177,7 @@ def _clause(text: str, unit: int, names: tuple[Fact, ...], is_open: bool) -> Cla
     matches = list(_WORD.finditer(text))
     words, starts = [m[0] for m in matches], [m.start() for m in matches]
     stemmed = stem_words(words)
-    terms = [(a, min(b, len(words)), term) for a, b, term in find_terms(words, stemmed)]
+    terms = [*_list_terms(text, words, stemmed, starts)]
     terms += _dosed_drugs(text, starts, terms)
     content = {
         i: frozenset([stem])
@@ -194,6 +205,14 @@ def _clause(text: str, unit: int, names: tuple[Fact, ...], is_open: bool) -> Cla
     }
     marks["numbers"] = frozenset().union(*numbers.values())
     return Clause(unit, text, surface, stems, **marks, facts=tuple(facts), is_open=is_open)
+
+
+def _list_terms(text: str, words: list[str], stemmed: list[str], starts: list[int]) -> Iterator:
+    """Yield the terms between the commas, with the places of their words in the clause."""
+    commas = [bisect_left(starts, match.start()) for match in re.finditer(",", text)]
+    for first, last in itertools.pairwise([0, *commas, len(words)]):
+        for a, b, term in find_terms(words[first:last], stemmed[first:last]):
+            yield first + a, first + min(b, last - first), term
 
 
 def _positions(spans: tuple[tuple[int, int], ...], starts: list[int]) -> set[int]:

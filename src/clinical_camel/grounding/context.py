@@ -10,16 +10,17 @@ The cues are in context_terms.csv, with their sources: `negex` from negspacy 1.1
 speech and notes. The notices of both licences are in context_terms.md.
 """
 
-import csv
 import functools
-import importlib.resources
+import itertools
 import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 
-CONTEXTS = ("negated", "possible", "hypothetical", "family", "past")
+from clinical_camel.grounding.tables import read_table
+
+CONTEXTS = ("negated", "possible", "hypothetical", "family", "past", "place")
 REACH = 8  # words that a negation covers
 AT_END = (  # cues that cover what precedes them only at the end: "fever: denied"
     *("is possible", "is likely"),
@@ -49,10 +50,8 @@ _RUNS = re.compile(r"\bruns? in\b.*$")
 def _load_cues() -> tuple[re.Pattern, dict[str, tuple[tuple[str, str], ...]]]:
     """Return one pattern of all phrases, longest first, and the (category, direction) of each."""
     roles: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    file = importlib.resources.files("clinical_camel.grounding") / "context_terms.csv"
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            roles[row["phrase"]].append((row["category"], row["direction"]))
+    for row in read_table("context_terms.csv"):
+        roles[row["phrase"]].append((row["category"], row["direction"]))
     phrases = sorted(roles, key=len, reverse=True)
     alternatives = "|".join(map(re.escape, phrases))
     # "no" before a comma or at the end is an answer
@@ -88,11 +87,26 @@ def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
                 scopes[context] += _family(text, start, end)
             elif direction == "forward":
                 stop = min(_next(begins, end), _next(starts[context], end), len(text))
-                scopes[context].append((end, _limit(text, end, stop, context)))
+                stop = _limit(text, end, stop, context)
+                if context == "negated":
+                    stop = _end_of_list(text, end, stop)
+                    scopes["place"] += _places(text, end, stop)
+                scopes[context].append((end, stop))
             elif text[start:end] not in AT_END or _LAST.match(text, end):
                 k = bisect_left(begins, start)
                 scopes[context].append((ends[k - 1][1] if k else 0, start))
+    scopes["negated"] = list(_subtract(scopes["negated"], scopes["place"]))
     return {context: tuple(spans) for context, spans in scopes.items()}
+
+
+def _subtract(spans: list[tuple[int, int]], holes: list[tuple[int, int]]) -> Iterator[tuple]:
+    for start, end in spans:
+        for first, last in sorted(holes):
+            if start < first < end:
+                yield start, first
+                start = last
+        if start < end:
+            yield start, end
 
 
 def _next(positions: list[int], start: int) -> float:
@@ -108,6 +122,32 @@ def _limit(text: str, start: int, stop: int, category: str) -> int:
         if remaining < 0:
             return start + word.start()
     return stop
+
+
+def _end_of_list(text: str, start: int, end: int) -> int:
+    """Return where a denied list without "or" ends: "no cough, fever up to 39"."""
+    if _JOINED.search(text, start, end):
+        return end
+    commas = [start + match.start() for match in re.finditer(",", text[start:end])]
+    after = text.find(",", end)
+    items = itertools.pairwise([*commas, after if after >= 0 else len(text)])
+    return next((first for first, last in items if _STATED.search(text, first, last)), end)
+
+
+def _places(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where or when something is denied, which is not denied itself: "on the x-ray"."""
+    for place in _PLACE.finditer(text, start, end):
+        if text[start : place.start()].strip():
+            yield place.span()
+
+
+_JOINED = re.compile(r"\b(?:or|nor|and)\b")
+_STATED = re.compile(r"\d|\b(?:since|all day|up to|today|yesterday|now|is|are|was|has)\b")
+_PLACE = re.compile(
+    r"\b(?:on|in|at|from|over|during|upon|of (?:the|my|your|his|her|both))\b"
+    r"(?! (?:my|the|his|her|your) family)"
+    r"(?:(?!\b(?:or|nor|and|but|is|was|are|were|has|have|had|when)\b)[^,])*"
+)
 
 
 def _family(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from clinical_camel.grounding.answers import answer_questions
-from clinical_camel.grounding.clauses import Clause, Fact, split_clauses
+from clinical_camel.grounding.clauses import RELATIVES, Clause, Fact, split_clauses
 from clinical_camel.grounding.context import SELF
 from clinical_camel.grounding.quantities import QUANTITIES
 
 _KIN = re.compile(
-    r"\b(?:family|father|mother|dad|mom|mum|brother|sister|parents?|siblings?|grand\w+)\b"
+    r"\b(?:family|father|mother|dad|mom|mum|brother|sister|parents?|siblings?|grand\w+"
+    r"|(?:last|another|other) patient|saw (?:a (?:wo)?man|someone)|dog|cat)\b"
 )
-_ASKS = re.compile(r"\b(?:any|does|do|did|is|has|have|what|how|tell)\b")
+_ASKS = re.compile(rf"\b(?:any|does|do|did|what|how|tell)\b|\b(?:is|has|have)\b.*{_KIN.pattern}")
 _SHE = re.compile(r"\W*(?:and |but |so |yeah )?(?:she|he|they)(?:'s| |'ve)")
 _SELF = re.compile(rf"\b(?:{SELF}|i'm|i've|me|my|myself|you|your)\b")
 KINDS = (*QUANTITIES, "side", "sex", "name", "medication", "symptom", "negation")
@@ -49,17 +50,21 @@ def _answer_for_family(clauses: list[Clause]) -> Iterator[Clause]:
     So is an answer to a question on relatives.
     """
     relative = question = None  # the turns of a relative, and of a question on one
+    named: frozenset[str] = frozenset()  # the relatives of the last clause with one
     for clause in clauses:
         if relative is not None and clause.unit == relative + 1 and _SHE.match(clause.text):
             relative = clause.unit  # "... my mom. | She's got asthma."
         if _KIN.search(clause.text):
-            relative = clause.unit if clause.family else None
-            question = clause.unit if clause.answer is not None or clause.is_open else None
-            question = clause.unit if _ASKS.search(clause.text) else question
+            relative = clause.unit if clause.family or len(clause.stems) < 2 else None
+            named = clause.stems & RELATIVES
+            asks = clause.answer is not None or clause.is_open or _ASKS.search(clause.text)
+            question = clause.unit if asks else None
         elif _SELF.search(clause.text):
             relative = None
         elif clause.unit == relative or question is not None and clause.unit == question + 1:
-            clause = replace(clause, family=clause.stems)
+            words = {stem: stem for stem in named} | dict(clause.words)
+            stems = clause.stems | named
+            clause = replace(clause, family=clause.stems, stems=stems, words=words)
         yield clause
 
 

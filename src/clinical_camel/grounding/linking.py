@@ -16,22 +16,29 @@ from dataclasses import dataclass
 from clinical_camel.grounding.checks import check_clause
 from clinical_camel.grounding.clauses import Fact
 from clinical_camel.grounding.comparison import is_same_quantity
+from clinical_camel.grounding.evidence import find_evidence
 from clinical_camel.grounding.facts import SpokenTurn, extract_clauses, extract_facts
 from clinical_camel.grounding.quantities import QUANTITIES
 from clinical_camel.grounding.source import Source
+from clinical_camel.grounding.states import check_states
 from clinical_camel.grounding.words import check_words, collect_words, select_sources
 
+SHARE = 0.4  # of a sentence with its numbers; as much is support, whatever words it lacks
 VERDICTS = ("supported", "contradicted", "unsupported")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A written sentence, its verdict, the indices of its sources, and reasons if not supported."""
+    """A written sentence, its verdict, the indices of its sources, and reasons if not supported.
+
+    `verdicts` has the verdict of each reason.
+    """
 
     sentence: str
     verdict: str
     sources: tuple[int, ...]
     reasons: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
 
 
 def link_sentences(written: Sequence[str], source: Sequence[str | SpokenTurn]) -> list[Link]:
@@ -71,11 +78,15 @@ def _is_covered(fact: Fact, by_kind: dict[str, list[Fact]]) -> bool:
 
 def _link(sentence: str, source: Source) -> Link:
     clauses = extract_clauses([sentence])
-    words = collect_words(clauses)
+    problems, remaining, places = check_states(clauses, source.states)
+    words = collect_words(remaining)
     numbers = frozenset().union(*(clause.numbers for clause in clauses))
     sources, missing, coverage = select_sources(frozenset(words), numbers, source)
-    problems = [problem for c in clauses for problem in check_clause(c, sources, source)]
-    problems += check_words(clauses, words, missing, coverage)
-    problems = list(dict.fromkeys(problems))
-    verdict = min((verdict for verdict, _ in problems), default="supported")  # contradicted first
-    return Link(sentence, verdict, tuple(sources), tuple(reason for _, reason in problems))
+    evidence, share = find_evidence(clauses, source)
+    evidence = tuple(sorted(places.union(evidence)))
+    problems += [problem for c in remaining for problem in check_clause(c, sources, source)]
+    coverage = 1.0 if share >= SHARE else coverage
+    problems += check_words(sentence, remaining, words, missing, coverage, source)
+    verdicts, reasons = zip(*dict.fromkeys(problems), strict=True) if problems else ((), ())
+    verdict = min(verdicts, default="supported")  # contradicted first
+    return Link(sentence, verdict, evidence, reasons, verdicts)

@@ -51,6 +51,16 @@ def _numeric_date(match: re.Match) -> str:
     )
 
 
+def _judge_temperature(match: re.Match) -> str:
+    """Add whether it is a fever: from 38 °C or 100.4 °F on."""
+    value = float(match[2])
+    celsius, fahrenheit = 34 <= value <= 43, 93 <= value <= 110
+    if not (celsius or fahrenheit) or "fever" in match[1]:
+        return match[0]
+    is_fever = value >= 38 if celsius else value >= 100.4
+    return f"{'fever' if is_fever else 'no fever'}; {match[0]}"
+
+
 _WORD_FORMS = (
     (re.compile(rf"\b{_SPOKEN_DAY}(?= (?:of )?{_MONTH}\b)"),
      lambda m: f"{_number_day(m[1], m[2])}th"),
@@ -67,6 +77,7 @@ _WORD_FORMS = (
     (re.compile(r"\bonce(?= (?:an?|per|each|every|in|daily|weekly|monthly|nightly|at|or twice"
                 r"|yesterday|last|today|before|more)\b| ?[.,;]|$)"), "1 time"),
     (re.compile(r"\btwice\b"), "2 times"),
+    (re.compile(r"\b(?:an? |1 )?fortnight\b"), "2 weeks"),
     (re.compile(r"\bthrice\b"), "3 times"),
     (re.compile(rf"\b(?:an?|1) {_TIME} and a half"), r"1.5 \1"),
     (re.compile(r"\b(?:a )?couple(?: of)?\b"), "2"),
@@ -99,6 +110,9 @@ _NUMBER_FORMS = (
      r"\1.\2"),
     (re.compile(r"(?<!\d )(?<!this )(?<!that )\bpoint (?=\d+ ?(?:[cm]m|centi|milli|%|percent|mg))"),
      "0."),
+    (re.compile(r"\b(tak(?:e|es|ing)|took) (\d+) of (?=the|my|his|her|th)"), r"\1 \2 tablets of "),
+    (re.compile(r"\btemp(?:erature)?\b([^\d.;?!]{0,25})(\d\d\d?(?:\.\d+)?)(?! ?(?:over|/|\d))"),
+     _judge_temperature),
     (re.compile(r"\bbetween (\d[\d.]*(?: ?[a-z]+)?) and (?=\d)"), r"\1 to "),
     (re.compile(r"(?<=\d) (?:over )+(?=\d)"), "/"),
     (re.compile(r"(?<=\d) out of (?:a possible )?(?=(?:5|6|10|15|30|100)\b)"), "/"),
@@ -115,7 +129,7 @@ _NUMBER_FORMS = (
      lambda m: f"{m[1]} per {dict(d='day', wk='week').get(m[2], m[2])}"),
     (re.compile(r"(?<=\d)[x×] ?/"), " times/"),
 )  # fmt: skip
-_ITEM_NUMBER = re.compile(r"(?m)^\s*1?\d[.)]\s")  # in a list; "58. I feel fine" is an age
+_ITEM_NUMBER = re.compile(r"(?m)^\s*(?:1\d|[1-9])[.)]\s")  # in a list; "58. I feel fine" is an age
 
 
 def normalize_text(text: str) -> str:

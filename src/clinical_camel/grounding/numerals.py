@@ -53,8 +53,10 @@ _START = r"(?<![\d.,])"
 _TRIPLES = re.compile(rf"{_START}[1-9]\d{{0,2}}(?:,\d{{3}})+(?![\d,])")
 _DOTTED = re.compile(rf"{_START}([1-9]\d{{0,2}}(?:\.\d{{3}})+),(\d+)(?![\d,])")
 _MORE_DOTTED = re.compile(rf"{_START}[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}(?![\d.])")
+_UNIT = r" ?(?:mg|mcg|ug|g|gm|kg|ml|iu|units?|u|meq|mmol|kcal|mm3|ul|/)(?![a-z])"
 _MARKS = (
-    (re.compile(r"(?<=\d)[·∙•‧⋅٫](?=\d)"), "."),
+    (re.compile(r"(?<=\d)[·∙•‧⋅٫⸱˙．․・](?=\d)"), "."),
+    (re.compile(rf"(?<![\d.,])0(?: ?[.,] ?|')(?=\d+{_UNIT})"), "0."),  # "0. 25 mg" of a PDF
     (re.compile(r"(?<![\w·∙.])[.·∙](?=\d)"), "0."),
     (re.compile(r"(?<=\d)'(?=\d{3}(?!\d))"), ""),
     (re.compile(r"(?<![\d.])(\d+) \. (\d)(?![\d.])"), r"\1.\2"),  # a transcript's "7 . 5"
@@ -66,7 +68,6 @@ _MARKS = (
      lambda match: re.sub(r"\s", "", match[0])),
     (re.compile(r"[\u2000-\u200a\u202f\u205f\u00a0]"), " "),
 )  # fmt: skip
-_UNIT = r" ?(?:mg|mcg|ug|g|gm|kg|ml|iu|units?|u|meq|mmol|kcal|mm3|ul|/)(?![a-z])"
 _SPACED = re.compile(
     r"(?<![\d.,/] )(?<![\d.,/x])[1-9]\d{0,2}(?:(?: 0\d\d)(?: \d{3})*"
     rf"|(?: \d{{3}})+(?={_UNIT}(?! ?(?:tab|pill|cap|vial|dose|patch|chew))))(?![\d.])"

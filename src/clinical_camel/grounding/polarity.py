@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 
 from clinical_camel.grounding.claims import PAST
-from clinical_camel.grounding.clauses import TIME_STEMS, Clause, Fact
+from clinical_camel.grounding.clauses import RELATIVES, TIME_STEMS, Clause, Fact
 from clinical_camel.grounding.source import Source
-from clinical_camel.grounding.terms import stem_words
-from clinical_camel.grounding.words import FORMULA_STEMS
+from clinical_camel.grounding.words import FORMULA_STEMS, VERB_STEMS
 
 SHARE = 0.5  # of a statement's words, by weight, that a source clause on the same matter has
 MOST = 0.7  # the same, for who it is
@@ -16,46 +15,6 @@ MARGIN = 0.9  # a clause that agrees counts, even if one that does not has a few
 NEARBY = 0.25  # weight of the other words of the clause
 LIGHT = 0.3  # weight of the words that any note uses
 
-RELATIVES = frozenset(
-    stem_words(
-        [
-            "mother",
-            "father",
-            "grandmother",
-            "grandfather",
-            "brother",
-            "sister",
-            "aunt",
-            "uncle",
-            "cousin",
-            "niece",
-            "nephew",
-            "daughter",
-            "son",
-            "wife",
-            "husband",
-        ]
-    )
-)
-LIGHT_VERBS = frozenset(
-    stem_words(
-        [
-            "take",
-            "use",
-            "give",
-            "make",
-            "show",
-            "feel",
-            "seem",
-            "need",
-            "remember",
-            "know",
-            "say",
-            "want",
-            "suffer",
-        ]
-    )
-)
 _NOT = re.compile(r"\bnot\b")
 _TWICE = re.compile(
     r"\bnot (?:\w+ ){0,2}(?:no|not|negative|unable|never|without)\b"
@@ -146,10 +105,10 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
         content, negated = content - negated, frozenset()  # "no lower extremity edema"
     if _AVOIDS.search(clause.text) and not _NOT.search(clause.text):
         content, negated = content - negated, frozenset()  # advice, not a denial
-    affirmed = content - negated - clause.hypothetical - clause.numbers
+    affirmed = content - negated - clause.hypothetical - clause.place - clause.numbers
     affirmed -= FORMULA_STEMS | TIME_STEMS | RELATIVES
     if negated:
-        affirmed -= LIGHT_VERBS  # "takes no medicines"
+        affirmed -= VERB_STEMS  # "takes no medicines"
     if not negated - FORMULA_STEMS and not _NOT.search(clause.text):
         negated = frozenset()  # "denies any problems"
     for group, is_negated in ((negated, True), (affirmed, False)):
@@ -167,7 +126,7 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
         elif (
             is_negated
             and not support
-            and (not group <= FORMULA_STEMS or _NOT.search(clause.text))
+            and (not group <= FORMULA_STEMS or _NOT.search(clause.text) and not named)
             and _DENIES.search(clause.text)
             and _is_there(group, source)
         ):
@@ -176,8 +135,21 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
     for relative in sorted(clause.stems & RELATIVES):
         if not source.names(relative):
             yield "unsupported", f"who: {clause.words[relative]} is not in the source"
+        elif other := _find_other_relative(relative, clause, source):
+            yield "contradicted", f"who: {clause.words[relative]}, the source has {other}"
     family = (clause.family & content) - FORMULA_STEMS - clause.numbers - RELATIVES
     yield from _check_person(family or affirmed, bool(family), clause, source)
+
+
+def _find_other_relative(relative: str, clause: Clause, source: Source) -> str:
+    """Return the stem of the relative of whom the source says the same, if not of this one."""
+    facts = frozenset().union(*(fact.stems for fact in clause.facts))
+    matter = clause.family & (facts or clause.stems - FORMULA_STEMS - TIME_STEMS - RELATIVES)
+    candidates = {id(c): c for s in sorted(matter) for c in source.find_clauses(s, clause.stems)}
+    others = [c.stems & RELATIVES for c in candidates.values() if matter <= c.stems]
+    if not others or any(not named or relative in named for named in others):
+        return ""
+    return min(frozenset().union(*others))
 
 
 def _is_there(group: frozenset[str], source: Source) -> bool:

@@ -50,6 +50,10 @@ _PARTS_OF_DAY = {
     "night": r"(?:to)?nights?|nightly|overnight|bed ?time|qhs|(?:before|going to) (?:bed|sleep)",
 }
 _PART_OF_DAY = re.compile("|".join(rf"\b(?P<{k}>{v})\b" for k, v in _PARTS_OF_DAY.items()))
+_NAMED_DAY = re.compile(
+    r"\b((?:mon|tues|wednes|thurs|fri|satur|sun)day)s?\b"
+    rf"|\b(?:in|since|last|until|from|by) ({'|'.join(MONTHS)})\b(?! \d)"
+)
 _AGE = re.compile(
     rf"{_START}({_N})[\s-]*(year|yr|y|month|week|day)s?(?:[\s-]*olds?\b|/?o\b)"
     r"|\b(?:age|aged)(?: of)? (\d+)\b|\b(?:man|woman|male|female|boy|girl) of (\d+)\b(?! ?[a-z]*\d)"
@@ -121,6 +125,8 @@ def extract_quantities(text: str) -> Iterator[Quantity]:
     """
     for match in _PART_OF_DAY.finditer(text):
         yield Quantity("time", match.lastgroup or "", "", *match.span())
+    for match in _NAMED_DAY.finditer(text):
+        yield Quantity("date", match[1] or match[2], "", *match.span())
     for pattern, read in _READERS if any(map(str.isdigit, text)) else _WITHOUT_DIGITS:
         spans = []
         for match in pattern.finditer(text):

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from clinical_camel.grounding.clauses import Clause, Fact
 from clinical_camel.grounding.facts import SpokenTurn, extract_clauses
 from clinical_camel.grounding.quantities import QUANTITIES
+from clinical_camel.grounding.states import find_states
+from clinical_camel.grounding.terms import find_words, list_forms
 
 WIDER = {
     **{"mother": ("parent",), "father": ("parent",), "sister": ("sibl",), "brother": ("sibl",)},
@@ -28,22 +30,26 @@ class Source:
         self.speakers = {u.speaker.lower() for u in units if not isinstance(u, str)}
         self.clauses: dict[int, list[Clause]] = defaultdict(list)  # by unit
         self.stems: dict[int, set[str]] = defaultdict(set)  # by unit, without open questions
+        self.words: set[str] = set()  # as said, and what they may be inflections of
         self.clauses_by_stem: dict[str, list[Clause]] = defaultdict(list)
         self.facts: dict[str, list[tuple[Fact, Clause]]] = defaultdict(list)  # by kind
         self.quantities: list[tuple[Fact, Clause]] = []
-        for clause in extract_clauses(units):
+        clauses = extract_clauses(units)
+        for clause in clauses:
             self._add(clause)
+        self.states = find_states(clauses)
         self.drugs = frozenset(fact.value for fact, _ in self.facts["medication"])
         self._weights = {
             s: self._weigh(len({c.unit for c in named}))
             for s, named in self.clauses_by_stem.items()
         }
-        self._most = self._weigh(0)
+        self.most = self._weigh(0)
 
     def _add(self, clause: Clause) -> None:
         self.clauses[clause.unit].append(clause)
         if not clause.is_open:
             self.stems[clause.unit] |= clause.stems | clause.numbers
+        self.words.update(*map(list_forms, find_words(clause.text)))
         for stem in clause.stems | clause.numbers:
             self.clauses_by_stem[stem].append(clause)
         for fact in clause.facts:
@@ -64,6 +70,10 @@ class Source:
         others = (sentence - clause.stems - clause.numbers) & self.stems[clause.answer]
         return bool(others)
 
+    def has_word(self, word: str) -> bool:
+        """Whether the source has a word or another inflection of it."""
+        return not self.words.isdisjoint(list_forms(word))
+
     def names(self, relative: str) -> bool:
         """Whether the source names a relative, or one speaks in it."""
         wider = WIDER.get(relative, ())
@@ -80,4 +90,4 @@ class Source:
 
     def weight(self, stem: str) -> float:
         """Inverse document frequency of BM25 (Robertson and Zaragoza 2009), never negative."""
-        return self._weights.get(stem, self._most)
+        return self._weights.get(stem, self.most)

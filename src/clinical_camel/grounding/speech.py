@@ -2,51 +2,9 @@
 
 import re
 
-_EXPRESSIONS = {
-    "unchanged": "about the same|the same as before|much the same|no change|not changed",
-    "covid": "covid[ -]?19|coronavirus",
-    "suddenly": "all at (?:once|1 times?)|all of a sudden|out of nowhere|out of the blue|sudden",
-    "gradually": "bit by bit|little by little|slowly",
-    "short of breath": "(?:cannot|can not|could not|not) catch (?:my|his|her|your) breath",
-    "not smoke": "non[ -]?smok(?:er|ers|ing)|(?:stopped|quitting) smoking|(?:ex|former)[ -]smoker",
-    "not work": "off work",
-    "mother": "mom|mum|mam|mommy|mummy",
-    "father": "dad|daddy",
-    "grandmother": "grandma|gran|granny|nan",
-    "grandfather": "grandpa|grandad|granddad",
-    "child": "kids?|children",
-    "family": "familial|relatives?",
-    "doctor": "physician",
-    "smoke": "smokers?|tobacco",
-    "alcohol": "etoh",
-    "stop": "discontinued?|cease[ds]?|quit",
-    "walk": "ambulat(?:es?|ed|ing|ion|ory)|gait",
-    "walking": "getting around",
-    "urine": "pee|peeing|waterworks",
-    "stool": "poop?|poo",
-    "improve": "(?:get|gets|getting|got) better|(?:feel|feels|feeling|felt) better",
-    "worse": "worsen(?:s|ed|ing)?|deteriorat(?:es?|ed|ing|ion)",
-    "medicine": "medications?|meds|drugs?",
-    "wake": "awak(?:e|en|ens|ening|ened)|awoke|woken|woke",
-    "temperature": "temp",
-    "appetite": "oral intake",
-    "surgery": "operations?",
-    "leg": "lower extremit(?:y|ies)",
-    "arm": "upper extremit(?:y|ies)",
-    "emergency room": "emergency department|er|emergency(?! room| contact)",
-    "replacement": "arthroplasty",
-    "low back": "lumbar spine",
-    "bilateral": "both sides",
-    "physical therapy": "physio|physiotherapy",
-    "mri": "mr|magnetic resonance imaging",
-    "ultrasound": "sonogram",
-    "ekg": "ecg|electrocardiogram",
-    "echocardiogram": "echo",
-    "primary care": "pcp|gp|family doctor",
-    "low": "lower(?= back| and mid)",
-    "elevated": "too high|quite high|a bit high|a little high",
-}
+from clinical_camel.grounding.tables import read_table
 
+_EXPRESSIONS = {row["word"]: row["pattern"] for row in read_table("speech.csv")}
 _NAMES = list(_EXPRESSIONS)
 _ANY = re.compile(
     rf"(?<![\w'])(?:{'|'.join(f'({pattern})' for pattern in _EXPRESSIONS.values())})(?![\w'])"

@@ -7,7 +7,7 @@ import Stemmer
 
 _stem = Stemmer.Stemmer("english")  # Snowball
 _IZED = "general|stabil|hospital|normal|special|mobil|organ|recogn|visual|local|minim|maxim|optim"
-_IZED += "|immun|catheter|character|summar|neutral|steril|util|emphas|real|ulcer"
+_IZED += "|immun|catheter|anesthet|character|summar|neutral|steril|util|emphas|real|ulcer"
 _BRITISH = (
     (re.compile("aem|aesth|paed|naev|naec|caec|faec|caesar|^aeti"),
      lambda m: m[0].replace("ae", "e")),
@@ -16,9 +16,12 @@ _BRITISH = (
      lambda m: m[0].replace("our", "or")),
     (re.compile(f"^((?:{_IZED}))is(?=e|ing|ation)"), r"\1iz"),
     (re.compile("sulph"), "sulf"),
-    (re.compile("^(fib|cent)re(?=s?$)"), r"\1er"),
+    (re.compile("^(fib|cent|lit|met|theat)re(?=s?$)"), r"\1er"),
+    (re.compile("^(analy|dialy|paraly)s(?=e$|ed|ing)"), r"\1z"),
+    (re.compile("^(trave|labe|counse|cance|mode)ll(?=ed|ing|er)"), r"\1l"),
+    (re.compile("mould"), "mold"),
 )  # fmt: skip
-_MAYBE_BRITISH = re.compile("ae|oe|our|is[ei]|isa|ulph|re")
+_MAYBE_BRITISH = re.compile("ae|oe|ou|is[ei]|isa|ulph|re|lys|ll")
 
 
 def stem_words(words: list[str]) -> list[str]:
@@ -27,11 +30,12 @@ def stem_words(words: list[str]) -> list[str]:
     >>> stem_words(["coughing", "coughs", "haemorrhage", "diarrhoea"])
     ['cough', 'cough', 'hemorrhag', 'diarrhea']
     """
-    return _stem.stemWords([_spell(word) for word in words])
+    return _stem.stemWords([spell_american(word) for word in words])
 
 
 @functools.lru_cache(maxsize=65536)
-def _spell(word: str) -> str:
+def spell_american(word: str) -> str:
+    """Return a word in American spelling: "tumour" is "tumor"."""
     if _MAYBE_BRITISH.search(word):
         for pattern, replacement in _BRITISH:
             word = pattern.sub(replacement, word)

@@ -5,16 +5,15 @@ written by benchmarks/grounding_terms.py) and lexicons/ (the Human Phenotype Ont
 the FDA's names of substances). A drug in neither is recognised by the ending of its name.
 """
 
-import csv
 import functools
-import importlib.resources
 import re
 from typing import NamedTuple
 
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 
 from clinical_camel.grounding import lexicons
-from clinical_camel.grounding.spelling import stem_words
+from clinical_camel.grounding.spelling import spell_american, stem_words
+from clinical_camel.grounding.tables import read_table
 
 _FILLERS = "um uh okay ok yeah yes well know like would could also mm hmm hm gonna gon na wan wanna"
 _FILLERS += " got get go going let us see say said tell think mean really sure right left"
@@ -69,19 +68,8 @@ _DISEASE = re.compile(
     r"diseases?|disorders?|syndromes?|cancers?|infections?|tumou?rs?|fractures?|failure|insufficiency"
     r"|injur(?:y|ies)|ulcers?|hernias?|palsy|dystrophy|stenosis|deficiency"
 )
-_PARTS = """
-    abdomen abdominal ankle arm axillary back bladder bone bowel breast calf cardiac cervical
-    cheek chest chin clavicle dental dorsal ear elbow epigastric extremity eye eyelid face
-    facial finger flank foot forearm forehead gum hamstring hand head heart heel hip jaw joint
-    kidney knee labial leg limb lip liver lumbar lung menstrual mouth muscle nail
-    nasal neck nerve nipple nose ovarian palm pelvic perianal periorbital plantar rectal renal
-    rib sacral scalp scrotal shin shoulder sinus skin spinal stomach suprapubic temple tendon
-    testicular thigh throat thumb toe tongue tooth tonsil urethral uterine vaginal vision
-    wrist ankles arms ears eyes feet fingers hands hips joints knees legs muscles shoulders toes
-    thighs calves gums lips heels elbows wrists ribs teeth penile vulvar groin belly tummy
-    flanks breasts buttock buttocks tailbone jaws lungs kidneys eyelids temples burning
-    radiating stabbing throbbing cramping shooting pleuritic neuropathic phantom labor"""
-_PART_WORDS = frozenset(_PARTS.split())
+_ROWS = read_table("term_words.csv")
+_PART_WORDS = frozenset(row["word"] for row in _ROWS if row["kind"] == "part")
 _PART_OF = {"feet": "foot", "teeth": "tooth", "calves": "calf", "belly": "abdominal"}
 _PART_OF |= {f"{part}s": part for part in _PART_WORDS if f"{part}s" in _PART_WORDS}
 _PART_OF |= {"abdomen": "abdominal", "stomach": "abdominal", "tummy": "abdominal"}
@@ -102,18 +90,9 @@ _MODIFIER = re.compile(  # may precede a disease, but is not part of its name
 )
 _NO_DRUG = re.compile(r"cholesterol|histidine|ectropium|aldosterone|cocaine|\w*(?:peptide|otide)")
 # Rows of the Human Phenotype Ontology that are other words in a note, or too general to be checked
-_UNUSED = """
-    ordering bouncing jumping hopping cutting spinning rosette plethora mouthing twirling corn
-    mole falls boil boils cowlick hoarding dullness inertia inaction coldness hostile gist tics
-    anger tearing pain tired sleepy spots growth delay small large short tall underweight death
-    abnormality anomaly pica acute chronic mild moderate severe profound borderline onset
-    progressive recurrent episodic slowness deficiency stones scarring blister shock clubbing
-    arranging collecting aloneness circumstantiality dissociation dribbling fisting honeycombing
-    hopeless hostility illusions impulsive inactivity isomerism maceration tearfulness
-    negativism neologism ruminations stereotyped tangentiality whitehead restiveness languor
-    grandiosity placidity squawks blushing shuddering"""
+_UNUSED = "|".join(row["word"] for row in _ROWS if row["kind"] == "unused")
 _UNUSED_NAME = re.compile(
-    rf"^(?:{'|'.join(_UNUSED.split())})$| and |\b(?:symptoms?|abnormalit(?:y|ies))$"
+    rf"^(?:{_UNUSED})$| and |\b(?:symptoms?|abnormalit(?:y|ies))$"
     r"|^(?:acute|chronic|recurrent|severe|mild|progressive|intermittent|persistent|frequent) "
 )
 
@@ -139,41 +118,78 @@ def is_drug_name(word: str) -> bool:
     return bool(_INN.fullmatch(word)) and not _NO_DRUG.fullmatch(word)
 
 
-def is_word(stem: str) -> bool:
-    """Whether a stem is of a word of English or of medicine; a name or an invented word is not.
+def find_words(text: str) -> list[str]:
+    """Return the words of a normalized text, without numbers."""
+    return _WORD.findall(text)
 
-    >>> [is_word(stem) for stem in stem_words(["coughing", "arthroplasty", "frinkia"])]
-    [True, True, False]
+
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+
+
+def is_word(word: str) -> bool:
+    """Whether a word, in lower case, is one of English or medicine, or an inflection of one.
+
+    >>> [is_word(word) for word in ("coughing", "arthroplasty", "frinkia", "wallness")]
+    [True, True, False, False]
     """
-    if stem in lexicons.read_stems() or stem in _term_stems() or is_drug_name(stem):
+    return any(map(_is_listed, list_forms(word)))
+
+
+def _is_listed(word: str) -> bool:
+    if word in lexicons.read_words() or word in _term_words() or is_drug_name(word):
         return True
-    prefix = _PREFIX.match(stem)
-    if prefix and len(stem) - prefix.end() > 3 and is_word(stem[prefix.end() :]):
+    prefix = _PREFIX.match(word)
+    if prefix and len(word) - prefix.end() > 3 and is_word(word[prefix.end() :]):
         return True
-    return bool(_PROCEDURE.fullmatch(stem))
+    return bool(_PROCEDURE.fullmatch(word)) or _is_verb(word)
+
+
+def _is_verb(word: str) -> bool:
+    """Whether a word is a form of a verb that only its noun is listed of: "intubated".
+
+    The list has all forms of its own verbs.
+    """
+    base = _VERB.sub("", word)
+    is_new = not {base, f"{base}e", base[:-1]} & lexicons.read_words()
+    return base != word and is_new and stem_words([word])[0] in _known_stems()
+
+
+@functools.cache
+def _known_stems() -> frozenset[str]:
+    return frozenset(stem_words(sorted(lexicons.read_words())))
+
+
+@functools.lru_cache(maxsize=65536)
+def list_forms(word: str) -> frozenset[str]:
+    """Return a word in American spelling, and what it may be the plural or genitive of.
+
+    >>> sorted(list_forms("biopsies"))
+    ['biopsi', 'biopsie', 'biopsies', 'biopsy']
+    """
+    word = spell_american(word)
+    forms = {word} | {word.removesuffix(ending) for ending in ("'s", "s", "es")}
+    return frozenset(forms | ({word[:-3] + "y"} if word.endswith("ies") else set()))
 
 
 _PREFIX = re.compile(
     r"non|pre|post|peri|sub|anti|inter|intra|re|un|over|under|multi|hyper|hypo|micro"
 )
-_PROCEDURE = re.compile(  # stems of operations, examinations and specialties
-    r"\w{3,}(?:ectomi|otomi|ostomi|plasti|scopi|scop|graphi|graph|gram|centesi|desi|pexi|tripsi|metri"
-    r"|ologi|ologist|therapi)"
+_PROCEDURE = re.compile(  # operations, examinations, specialties and what belongs to them
+    r"\w{3,}(?:ectom|otom|ostom|plast|scop|graph|centes|des|pex|trips|metr|olog|therap|path)"
+    r"(?:y|is|ies|ists?|ic|ical|ically)|\w{3,}grams?"
 )
+_VERB = re.compile(r"(?:ed|ing)$")
 
 
 @functools.cache
-def _term_stems() -> frozenset[str]:
-    return frozenset(stem_words([word for row in _read_terms() for word in row[1].split()]))
+def _term_words() -> frozenset[str]:
+    return frozenset(word for row in _read_terms() for word in row[1].split())
 
 
 @functools.cache
 def _read_terms() -> list[tuple[str, str, str]]:
     """Return kind, term and meaning of the rows of terms.csv."""
-    file = importlib.resources.files("clinical_camel.grounding") / "terms.csv"
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    return [(_sort_kind(row), row["term"], _name_drug(row)) for row in rows]
+    return [(_sort_kind(row), row["term"], _name_drug(row)) for row in read_table("terms.csv")]
 
 
 @functools.cache

@@ -9,70 +9,12 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-# dimension: name = patterns in a normalized text, @ factor to the first unit of the dimension
-_TABLE = {
-    "mercury": "mmhg = mm ?(?:of )?hg|mm(?: of|illimet(?:er|re)s of) mercury",
-    "mass": """
-        mg = mgs?|milligram(?:me)?s?
-        kg = kgs?|kilos?|kilogram(?:me)?s? @ 1000000
-        mcg = mcgs?|microgram(?:me)?s?|[uµμ]gs? @ 1/1000
-        g = gms?|gram(?:me)?s?|g @ 1000
-        ng = ng|nanograms? @ 1/1000000
-        pg = pg|picograms? @ 1/1000000000""",
-    "volume": """
-        ml = mls?|millilit(?:er|re)s?|ccs?
-        dl = dls?|decilit(?:er|re)s? @ 100
-        ul = [uµμ]l|microlit(?:er|re)s?|mm3|mm\\^3|cu ?mm @ 1/1000
-        fl = fl|femtolit(?:er|re)s? @ 1/1000000000000
-        l = lit(?:er|re)s?|l @ 1000
-        teaspoon = teaspoon(?:ful)?s?|tsps? @ 5
-        tablespoon = tablespoon(?:ful)?s?|tbsps? @ 15""",
-    "amount": """
-        mmol = mmols?|millimol(?:es?|ar)?
-        umol = [uµμ]mols?|micromol(?:es?|ar)? @ 1/1000
-        nmol = nmols?|nanomol(?:es?|ar)? @ 1/1000000
-        pmol = pmols?|picomol(?:es?|ar)? @ 1/1000000000""",
-    "unit": """
-        unit = (?:international )?units?|iu|u
-        miu = m(?:illi)?-?(?:iu|units?) @ 1/1000
-        uiu = (?:[uµμ]|micro)-?(?:iu|units?) @ 1/1000000""",
-    "length": """
-        cm = cms?|centimet(?:er|re)s?
-        mm = mms?|millimet(?:er|re)s? @ 1/10
-        m = met(?:er|re)s?|m @ 100""",
-    "time": """
-        day = days?|d(?! ?echo)
-        week = weeks?|wks?|w @ 7
-        hour = hours?|hrs?|h @ 1/24
-        minute = minutes?|mins? @ 1/1440
-        second = seconds?|secs? @ 1/86400""",
-    "months": """
-        month = months?|mos?|mths?
-        year = years?|yrs?|y @ 12""",
-    "charge": "meq = meqs?|milliequivalents?",
-    "osmoles": "mosm = mosms?|milliosmoles?",
-    "pound": "lb = lbs?|pounds?",
-    "ounce": "oz = oz|ounces?",
-    "inch": "inch = inch(?:es)?",
-    "foot": "foot = feet|foot|ft",
-    "tablet": "tablet = tablets?|tabs?|pills?",
-    "capsule": "capsule = capsules?|caps?",
-    "puff": "puff = puffs?|inhalations?",
-    "drop": "drop = drops?|gtts?",
-    "spray": "spray = sprays?",
-    "patch": "patch = patch(?:es)?",
-    "percent": "% = %|per ?cent",
-    "pascal": "kpa = kpa|kilopascals?",
-    "celsius": "c = (?:° ?|degrees? )c(?:elsius|entigrade)?|celsius|centigrade|c",
-    "fahrenheit": "f = (?:° ?|degrees? )f(?:ahrenheit)?|fahrenheit|f",
-    "degree": "degree = °|degrees?",
-    "area": "m2 = m2|m\\^2|square met(?:er|re)s?",
-    "field": "hpf = hpf",
-    "energy": "kcal = kcals?",
-}
-DOSE = {"pg", "ng", "mcg", "mg", "g", "ml", "teaspoon", "tablespoon", "unit", "miu", "meq", "mmol"}
-DOSE |= {"tablet", "capsule", "puff", "drop", "spray", "patch"}
-TIME = {"second", "minute", "hour", "day", "week", "month", "year"}
+from clinical_camel.grounding.tables import read_table
+
+# Patterns in a normalized text; the factor converts to the first unit of the dimension.
+_ROWS = read_table("units.csv")
+DOSE = {row["name"] for row in _ROWS if row["kind"] == "dose"}
+TIME = {row["name"] for row in _ROWS if row["kind"] == "time"}
 
 
 class Unit(NamedTuple):
@@ -82,17 +24,8 @@ class Unit(NamedTuple):
     factor: Fraction
 
 
-def _read_table() -> tuple[dict[str, str], dict[str, Unit]]:
-    patterns, units = {}, {}
-    for dimension, lines in _TABLE.items():
-        for line in lines.strip().splitlines():
-            name, _, rest = line.strip().partition(" = ")
-            patterns[name], _, factor = rest.partition(" @ ")
-            units[name] = Unit((dimension,), Fraction(factor or 1))
-    return patterns, units
-
-
-_PATTERNS, _UNITS = _read_table()
+_PATTERNS = {row["name"]: row["pattern"] for row in _ROWS}
+_UNITS = {row["name"]: Unit((row["dimension"],), Fraction(row["factor"])) for row in _ROWS}
 _ONE = "(?:" + "|".join(_PATTERNS.values()) + ")(?![a-z0-9])"
 _PER = r"(?: ?/ ?| per | an? (?=kg|kilo|min|hour|hr|lit))"
 _BELOW = rf"{_PER}(?:\d+(?:\.\d+)? ?)?{_ONE}"

@@ -1,8 +1,6 @@
 """Which words of a sentence the source has, and which words of a note need no source."""
 
-import csv
 import functools
-import importlib.resources
 import math
 import re
 from collections import defaultdict
@@ -10,35 +8,41 @@ from collections.abc import Iterator
 
 from clinical_camel.grounding.clauses import TIME_STEMS, Clause
 from clinical_camel.grounding.source import Source
-from clinical_camel.grounding.terms import is_word, stem_words
+from clinical_camel.grounding.tables import read_table
+from clinical_camel.grounding.terms import STOP, find_words, is_word, stem_words
 
 MOST = 4  # sources of one sentence
 LIGHT = 0.3  # weight of a degree or course beside the words that name things
 COVERAGE = 0.25  # of a sentence's words, by weight; chosen on development data
 
 _BROKEN = re.compile(r"\b(?:an?|the|between|and|or|nor|than)[\s.]*$")  # no sentence ends so
+_PROPER = re.compile(r"\b(?:in|at|from|to|near|with|Dr\.?) ([A-Z][a-z]{2,})\b")  # "in London"
+_REPEATED = re.compile(r"\b([a-z]{4,}) \1\b")
 _ITEM = re.compile(r",? (?:and|or|plus|as well as) |, ")
 
 
 @functools.cache
 def load_note_words() -> dict[str, frozenset[str]]:
-    """Return the stems in note_words.csv by kind: note or state.
+    """Return the stems in note_words.csv by kind.
 
     note   words that reference notes of the development data use although nobody said them: who
            writes, in which section, about what. True of any patient, they need no source. Findings,
            drugs, diseases, parts of the body and times are not among them.
+    part   parts of the body, each of which the source must have
     state  degrees and courses ("mild", "unchanged"): no finding of their own in a list
+    test   investigations, as parts
+    verb   what a note does with anything: "takes", "needs"
     """
     words: dict[str, list[str]] = defaultdict(list)
-    file = importlib.resources.files("clinical_camel.grounding") / "note_words.csv"
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            words[row["kind"]].append(row["word"])
+    for row in read_table("note_words.csv"):
+        words[row["kind"]].append(row["word"])
     return {kind: frozenset(stem_words(listed)) for kind, listed in words.items()}
 
 
 FORMULA_STEMS = load_note_words()["note"]
 STATE_STEMS = load_note_words()["state"]
+STRICT_STEMS = load_note_words()["part"] | load_note_words()["test"]
+VERB_STEMS = load_note_words()["verb"]
 
 
 def select_sources(
@@ -69,11 +73,17 @@ def collect_words(clauses: list[Clause]) -> dict[str, str]:
 
 
 def check_words(
-    clauses: list[Clause], words: dict[str, str], missing: set[str], coverage: float
+    sentence: str,
+    clauses: list[Clause],
+    words: dict[str, str],
+    missing: set[str],
+    coverage: float,
+    source: Source,
 ) -> Iterator[tuple[str, str]]:
     """Yield a problem if the source lacks an unknown word, an added finding or most words."""
     named = {stem for clause in clauses for fact in clause.facts for stem in fact.stems}
-    unknown = {words[s] for s in missing - named if not is_word(s)}
+    proper = {name.lower() for name in _PROPER.findall(sentence)} - FORMULA_STEMS
+    unknown = _find_unknown(clauses, proper, missing & named, source)
     added = _find_added(clauses, words, missing, named)
     if coverage < COVERAGE:
         lacking = ", ".join(sorted(words[stem] for stem in missing))
@@ -83,8 +93,23 @@ def check_words(
         )
     if clauses and (broken := _BROKEN.search(clauses[-1].text)):
         yield "unsupported", f"words: the sentence breaks off after '{broken[0].strip(' .')}'"
-    for word in sorted(unknown | added):
+    if repeated := next(filter(None, (_REPEATED.search(c.text) for c in clauses)), None):
+        yield "unsupported", f"words: {repeated[1]} is there twice"
+    strict = {words[s] for s in missing & STRICT_STEMS - named}
+    for word in sorted(added.union(unknown, strict)):
         yield "unsupported", f"word: {word} is not in the source"
+
+
+def _find_unknown(
+    clauses: list[Clause], proper: set[str], named: set[str], source: Source
+) -> Iterator[str]:
+    """Yield the words that neither a lexicon nor the source has, and the names it does not have."""
+    for clause in clauses:
+        for word in find_words(clause.text):
+            is_content = len(word) > 1 and word not in STOP and named.isdisjoint(stem_words([word]))
+            is_known = source.has_word(word) or is_word(word) and word not in proper
+            if is_content and not is_known:
+                yield word
 
 
 def _find_added(
@@ -94,7 +119,7 @@ def _find_added(
     added: set[str] = set()
     for clause in clauses:
         for item in _ITEM.split(clause.text)[1:]:
-            tokens = re.findall(r"[a-z]+(?:'[a-z]+)?", item)
+            tokens = find_words(item)
             stems = [s for s in stem_words(tokens) if s in words]
             if (
                 stems

@@ -12,9 +12,21 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "curves": ["format_headline", "plot_curves", "stack_logs", "tabulate_losses"],
+        "curves": [
+            "format_headline",
+            "format_losses",
+            "plot_curves",
+            "stack_logs",
+            "tabulate_losses",
+        ],
         "logs": ["Log", "read_log"],
-        "pairing": ["pair_scores", "read_adapters", "read_scores", "tabulate_scores"],
+        "pairing": [
+            "pair_scores",
+            "read_adapters",
+            "read_epochs",
+            "read_scores",
+            "tabulate_scores",
+        ],
         "settings": ["Curves"],
         "summary": ["describe_curves", "describe_scores_shown"],
     },

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from clinical_camel.core.files import read_json
 from clinical_camel.core.tables import parse_number, read_table
+from clinical_camel.loss_curves.curves import average_ends
 from clinical_camel.loss_curves.settings import SCORE_COLUMNS
 
 NUMBERS = ("num_shots", "n", "accuracy", "low", "high", "chance")
 SHARES = ("accuracy", "low", "high", "chance")
 MAX_FORMATS = 3  # columns of question formats on the page
+SAME = ["training", "benchmark", "protocol", "n", "accuracy"]  # of one model under two names
 
 
 def read_scores(file: Path) -> pd.DataFrame:
@@ -33,9 +36,13 @@ def read_scores(file: Path) -> pd.DataFrame:
                 row[name] = parse_number(cells[name], table.decimal_comma)
             except ValueError as error:
                 raise ValueError(f"{file.name}: line {line}: {name}: {error}") from None
-            if name in SHARES and row[name] > 1:
+            if name in SHARES and not 0 <= row[name] <= 1:
                 value = f"{name} is {row[name]:g}"
                 raise ValueError(f"{file.name}: line {line}: {value}; write a share from 0 to 1")
+            if name not in SHARES and not (row[name] >= 0 and row[name].is_integer()):
+                raise ValueError(f"{file.name}: line {line}: {name} is no whole number from 0")
+        if not row["low"] - 1e-6 <= row["accuracy"] <= row["high"] + 1e-6:
+            raise ValueError(f"{file.name}: line {line}: accuracy is not between low and high")
         rows.append(row)
     return pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).astype({"num_shots": int, "n": int})
 
@@ -47,6 +54,11 @@ def read_adapters(scores: Path) -> dict[str, str]:
     """
     adapters = read_json(scores.with_name("run.json")).get("params", {}).get("adapters", {})
     return {model: str(folder) for model, folder in adapters.items()}
+
+
+def read_epochs(log: Path) -> float:
+    """Return the number of epochs of a training; 1 if no run.json beside its log has it."""
+    return float(read_json(log.with_name("run.json")).get("params", {}).get("num_epochs", 1))
 
 
 def find_training(adapter: str, logs: Mapping[str, str]) -> str:
@@ -65,13 +77,17 @@ def pair_scores(
     adapters: Mapping[str, Mapping[str, str]],
     logs: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Return every score with the last smoothed loss of the training of its model.
+    """Return every score with the last loss of the training of its model.
 
     Columns: study, model, training (the name of a log), last_loss, and the other SCORE_COLUMNS.
     `adapters`: of each study, the folder of each model (`read_adapters`). A base model, or a model
-    whose log is not among `logs`, has no training ("") and no loss (NaN).
+    whose log is not among `logs`, has no training ("") and no loss (NaN). The last loss is the mean
+    of the last twentieth of the steps, NaN if the training diverged.
     """
-    last = stacked.groupby("study", sort=False)["smoothed"].last(skipna=False)
+    last = {
+        study: average_ends(log)[1] if np.isfinite(log["loss"].iloc[-1]) else np.nan
+        for study, log in stacked.groupby("study", sort=False)
+    }
     frames = []
     for study, table in scores.items():
         folders = adapters.get(study, {})
@@ -89,12 +105,28 @@ def select_scores(pairs: pd.DataFrame) -> pd.DataFrame:
 
     Two studies may score one model under two names; the name of the last study stays.
     """
+    return _select_formats(pairs).drop_duplicates(SAME, keep="last")
+
+
+def _select_formats(pairs: pd.DataFrame) -> pd.DataFrame:
     if pairs.empty:
         return pairs
     formats = pairs["protocol"].drop_duplicates().head(MAX_FORMATS)
-    few = pairs[(pairs["num_shots"] == pairs["num_shots"].min()) & pairs["protocol"].isin(formats)]
-    same = ["training", "benchmark", "protocol", "n", "accuracy"]
-    return few.drop_duplicates(same, keep="last")
+    return pairs[(pairs["num_shots"] == pairs["num_shots"].min()) & pairs["protocol"].isin(formats)]
+
+
+def list_renamed(pairs: pd.DataFrame) -> list[str]:
+    """Return which tuned models the page shows under their name in a later study, as sentences."""
+    sentences = []
+    trained = _select_formats(pairs[pairs["training"] != ""])
+    for _, rows in trained.groupby(SAME, sort=False):
+        shown = rows.iloc[-1]
+        for row in rows[rows["model"] != shown["model"]].itertuples():
+            sentences.append(
+                f"`{row.model}` of {row.study} is the same model as `{shown['model']}` of "
+                f"{shown['study']} and is shown under this name."
+            )
+    return list(dict.fromkeys(sentences))
 
 
 def tabulate_scores(pairs: pd.DataFrame) -> pd.DataFrame:

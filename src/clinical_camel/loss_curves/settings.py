@@ -8,7 +8,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Float, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 
-LOG_ENDINGS = (".csv", ".tsv", ".json")
+LOG_ENDINGS = (".csv", ".tsv", ".json", ".jsonl")
 SCORE_ENDINGS = (".csv", ".tsv")
 SCORE_COLUMNS = ("benchmark", "protocol", "num_shots", "model", "n", "accuracy")
 SCORE_COLUMNS += ("low", "high", "chance")
@@ -47,7 +47,7 @@ def _check_file(text: str, name: str, endings: tuple[str, ...]) -> Iterator[str]
     from clinical_camel.loss_curves import logs, pairing  # late: pandas takes a second
 
     file = root() / text
-    if not text.endswith(endings):
+    if not text.lower().endswith(endings):
         yield (
             f"{show(text)} is not a table; name a file that ends in {', '.join(endings)}, as in "
             "outputs/<study>/<step>/x.csv"

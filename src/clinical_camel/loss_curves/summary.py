@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from clinical_camel.loss_curves.curves import average_ends
 from clinical_camel.loss_curves.logs import describe_faults
-from clinical_camel.loss_curves.pairing import select_scores
+from clinical_camel.loss_curves.pairing import list_renamed, select_scores
 
 EARLY = 0.2  # share of the samples
 
@@ -21,10 +22,15 @@ def describe_scores_shown(pairs: pd.DataFrame) -> str:
         for exam, rows in shown.groupby("benchmark", sort=False)
     ]
     few = int(shown["num_shots"].iloc[0])
-    return (
-        f"Accuracy in percent, with 95 % intervals, {few}-shot: {len(shown)} of {len(pairs)} "
-        f"scores; `summary.csv` has all of them. Exams: {', '.join(exams)}."
+    more = [f"{shots}-shot" for shots in sorted(set(pairs["num_shots"]) - {few})]
+    formats = pairs["protocol"].nunique() - shown["protocol"].nunique()
+    more += [f"{formats} further formats"] if formats else []
+    rest = f"left out: {', '.join(more)}; " if more else ""
+    text = (
+        f"Accuracy in percent, with 95 % intervals, {few}-shot ({rest}`summary.csv` has all "
+        f"{len(pairs)} scores). Exams: {', '.join(exams)}."
     )
+    return " ".join([text, *list_renamed(pairs)])
 
 
 def describe_curves(
@@ -51,23 +57,34 @@ def _describe_log(study: str, log: pd.DataFrame) -> str:
     finite = log[np.isfinite(log["loss"])]
     if finite.empty:
         return f"The {fault.replace('loss', f'loss of {study}', 1)}: nothing was learned."
-    first, last = finite["smoothed"].iloc[0], finite["smoothed"].iloc[-1]
     if not np.isfinite(log["loss"].iloc[-1]):
         return (
             f"The {fault.replace('loss', f'loss of {study}', 1)}: the training diverged. The last "
-            f"running mean before was {last:.3f} nats per target token."
+            f"running mean before was {finite['smoothed'].iloc[-1]:.3f} nats per target token."
         )
+    first, last = average_ends(log)
     note = f" The {fault}." if fault else ""
     if last >= first:
         return f"The loss of {study} did not fall: {first:.3f} at first, {last:.3f} at last.{note}"
-    early = finite[finite["fraction"] <= EARLY]
-    share = (first - (early if len(early) else finite.head(1))["smoothed"].iloc[-1]) / (
-        first - last
-    )
     return (
-        f"The loss of {study} fell from {first:.3f} to {last:.3f} nats per target token in "
-        f"{int(log['step'].max()):,} steps. After a fifth of the samples, {100 * share:.0f} % of "
-        f"this fall was reached.{note}"
+        f"The loss of {study} fell from {first:.3f} to {last:.3f} nats per target token (means of "
+        f"the first and the last twentieth of {len(log):,} steps)."
+        f"{_describe_early(finite, first, last)}{note}"
+    )
+
+
+def _describe_early(log: pd.DataFrame, first: float, last: float) -> str:
+    """Return how far the loss was after a fifth of the samples; "" if the log has no step there."""
+    early = log[log["fraction"] <= EARLY]
+    if early.empty:
+        return ""
+    loss = early["smoothed"].iloc[-1]
+    start, then, end = (f"{100 * np.exp(-value):.0f} %" for value in (first, loss, last))
+    share, window = (first - loss) / (first - last), min(len(early), log["window"].iloc[0])
+    return (
+        f" After a fifth of the samples, it was {loss:.3f} (running mean of {window:,} steps): "
+        f"{100 * share:.0f} % of the fall. The probability of a correct token (geometric mean) was "
+        f"{start} at first, {then} after a fifth of the samples, and {end} at last."
     )
 
 
@@ -110,10 +127,11 @@ def _compare(low: pd.Series, best: pd.Series) -> str:
     verdict = "worse exam" if is_worse else "better exam"
     fewer = "but answers fewer" if is_worse else "and answers more"
     return (
-        f"Lower loss, {verdict}. The model `{low['model']}` has the lower last loss "
-        f"({low['last_loss']:.3f}; `{best['model']}`: {best['last_loss']:.3f}), {fewer} questions "
-        f"correctly: on {low['benchmark']}, with questions as `{low['protocol']}`, {_score(low)}; "
-        f"`{best['model']}`: {_score(best)} (n = {low['n']}, chance {100 * low['chance']:.0f} %)."
+        f"Lower loss, {verdict} with questions as `{low['protocol']}`. The model `{low['model']}` "
+        f"has the lower last loss ({low['last_loss']:.3f}; `{best['model']}`: "
+        f"{best['last_loss']:.3f}), {fewer} questions correctly: on {low['benchmark']}, "
+        f"{_score(low)}; `{best['model']}`: {_score(best)} (n = {low['n']}, chance "
+        f"{100 * low['chance']:.0f} %)."
     )
 
 

@@ -263,14 +263,15 @@ def annotate_notes(
     """Return `note_annotations` and `turn_annotations` of `render_side_by_side`.
 
     A sentence of any note of the consultation gets its verdict, and its source turns or the reasons
-    against it. A turn gets the coverage of its facts by the note of `model`; a turn without facts
+    against it. A sentence that no turn could state ("All questions were answered.") gets none. A turn gets the coverage of its facts by the note of `model`; a turn without facts
     gets no annotation.
     """
     rows, stated = (t[(t["corpus"] == corpus) & (t["id"] == id_)] for t in (sentences, facts))
     notes = {}
     for row in rows.itertuples():
-        turns = f"turn {_merge_turns([row.turns])}" if row.turns else "no turn"
-        notes[row.sentence] = (row.verdict, row.reasons or turns)
+        if row.reasons or row.turns:
+            remark = row.reasons or f"turn {_merge_turns([row.turns])}"
+            notes[row.sentence] = (row.verdict, remark)
     by_turn: dict[int, dict[bool, list[str]]] = {}
     for row in stated[stated["model"] == model].itertuples():
         for turn in map(int, row.turns.split(", ")):

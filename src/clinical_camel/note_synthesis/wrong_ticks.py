@@ -42,7 +42,11 @@ def show_wrong_ticks(count: int = 3) -> WrongTicks:
     for link in links:
         if link.verdict != "supported":
             note = note.replace(link.sentence, "").replace("  ", " ")
-    ticks = {k.sentence: (k.verdict, _name_turns(k.sources)) for k in links if not k.reasons}
+    ticks = {
+        k.sentence: (k.verdict, _name_turns(k.sources))
+        for k in links
+        if k.sources and not k.reasons
+    }
     return WrongTicks(visit, note, {false: why for _, false, why in missed}, ticks)
 
 
@@ -51,7 +55,7 @@ def _is_supported(sentence: str, visit: Consultation) -> bool:
 
 
 def _name_turns(sources: Sequence[int]) -> str:
-    return "turn " + ", ".join(str(index + 1) for index in sources) if sources else ""
+    return "turn " + ", ".join(str(index + 1) for index in sources)
 
 
 def grade_wrong_ticks(exhibit: WrongTicks, answers: object) -> str:

@@ -35,7 +35,7 @@ class ExtractiveTeacher(Teacher):
 
     It asks about a section and answers with one to three consecutive sentences of the section. It
     works for every article with headings, on any machine, at no cost. It lacks what a language
-    model adds: rewording, explaining, asking back. Read it as a baseline for the method.
+    model adds: rewording, explaining, asking back. Its dialogues only show the format.
     """
 
     name = "extractive"

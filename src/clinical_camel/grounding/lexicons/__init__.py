@@ -48,6 +48,6 @@ def read_conditions() -> frozenset[str]:
 
 
 @functools.cache
-def read_stems() -> frozenset[str]:
-    """Return the Snowball stems of words of English and of medicine."""
-    return frozenset(_read("stems.txt.gz").split())
+def read_words() -> frozenset[str]:
+    """Return the words of English and of medicine, with their inflections."""
+    return frozenset(_read("words.txt.gz").split())

@@ -1,0 +1,73 @@
+"""How each adapter of a study was trained: its texts, target tokens, epochs and steps.
+
+Read from what step 02 writes beside the adapter: run.json, mixture.csv and train_log.csv. An
+adapter without these files, such as one of others, has no row.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from clinical_camel import data
+from clinical_camel.core.files import read_json
+from clinical_camel.core.paths import root
+
+COLUMNS = ["model", "source", "rows", "target_tokens", "epochs", "steps"]
+
+
+def read_trainings(adapters: Mapping[str, str]) -> pd.DataFrame:
+    """Return the training texts of each adapter, a row per text: COLUMNS.
+
+    `adapters`: the folder of each model, as in the settings. `rows` and `target_tokens` are those
+    of one epoch; `epochs` and `steps` are of the complete training.
+    """
+    tables = [pd.DataFrame(columns=COLUMNS)]
+    for model, adapter in adapters.items():
+        folder = (root() / adapter).parent
+        files = [folder / name for name in ("mixture.csv", "train_log.csv")]
+        epochs = read_json(folder / "run.json").get("params", {}).get("num_epochs")
+        if not adapter or epochs is None or not all(file.is_file() for file in files):
+            continue
+        mixture, log = map(pd.read_csv, files)
+        values = {"model": model, "epochs": float(epochs), "steps": int(log["step"].max())}
+        tables.append(mixture.assign(**values)[COLUMNS])
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def describe_trainings(trainings: pd.DataFrame) -> str:
+    """Return the training of each model as a list in Markdown; "" without any."""
+    return "\n".join(
+        f"- `{model}` was trained on {_list_texts(rows)}: {rows['epochs'].iloc[0]:g} epochs in "
+        f"{rows['steps'].iloc[0]:,} steps, {rows['target_tokens'].sum():,} target tokens per epoch."
+        for model, rows in trainings.groupby("model", sort=False)
+    )
+
+
+def compare_trainings(trainings: pd.DataFrame, model: str, reference: str) -> str:
+    """Return how the trainings of two models differ in texts, tokens and steps; "" if unknown."""
+    ours, theirs = (trainings[trainings["model"] == name] for name in (model, reference))
+    if ours.empty or theirs.empty:
+        return ""
+    texts = [
+        f"Only `{name}` was trained on {_list_texts(rows[~rows['source'].isin(other['source'])])}."
+        for name, rows, other in ((model, ours, theirs), (reference, theirs, ours))
+        if set(rows["source"]) - set(other["source"])
+    ]
+    tokens, steps = (
+        " and ".join(f"{count:,}" for count in counts)
+        for counts in (
+            (ours["target_tokens"].sum(), theirs["target_tokens"].sum()),
+            (ours["steps"].iloc[0], theirs["steps"].iloc[0]),
+        )
+    )
+    return " ".join(texts) + (
+        f" Target tokens per epoch: {tokens}; steps: {steps} (`{model}` first). The texts may also "
+        "differ in form: questions and answers train a model to answer questions, articles do not. "
+        "This study cannot separate the content of the texts from their form and from the number "
+        "of steps."
+    )
+
+
+def _list_texts(rows: pd.DataFrame) -> str:
+    texts = [f"`{data.label(row.source)}` ({row.rows:,} rows)" for row in rows.itertuples()]
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
