@@ -95,15 +95,16 @@ def test_finding_1_is_the_difference_over_five_seeds():
     text = flat("README.md")
     both = f"answers {dialogues} % correctly, the model tuned on raw articles {raw} %"
     assert f"{both} (n = 312, five seeds)" in text
-    assert f"The difference is {difference}, computed from unrounded scores." in text
+    assert f"The difference is {difference}." in text
+    assert Decimal(dialogues) - Decimal(raw) == Decimal(percent(row["difference"]))
 
 
 def test_finding_2_is_the_difference_in_the_two_other_formats():
     talk, listed = over_seeds("conversation"), over_seeds("chat")
     text = flat("README.md")
-    falls = f"It falls to {percent(talk['difference'])} points {interval(talk)}"
-    assert f"{falls} if the question" in text
-    assert f"and to {percent(listed['difference'])} points {interval(listed)} if that turn" in text
+    first = f"The difference is {percent(talk['difference'])} points {interval(talk)}"
+    assert f"{first} if the question" in text
+    assert f"and {percent(listed['difference'])} points {interval(listed)} if that turn" in text
     for study in ("mini_camel", "mini_camel_raw"):
         assert listed[study] == pytest.approx(0.25, abs=0.01)  # near chance
 
@@ -142,7 +143,7 @@ def test_the_figure_shows_what_its_caption_says():
         assert shown["low"].max() < shown["high"].min()  # every pair of intervals overlaps
     for shots in (0, 5):
         plain = scores.loc["mini_exam", "option_text", shots]
-        assert plain.loc["base", "high"] < plain.loc["raw", "low"]
+        assert plain.loc["base", "high"] < plain.loc["dialogues", "low"]
         assert plain.loc["raw", "accuracy"] < plain.loc["dialogues", "accuracy"]
         invented = scores.loc["mini_exam_primer", "option_text", shots]
         assert invented.loc[["raw", "dialogues"], "high"].max() < invented.loc["base", "low"]
