@@ -22,6 +22,9 @@ an alarm on them is not always false. Intervals account for sentences of one tex
 PriMock57); "test" are the shared test rows, the other half of PriMock57. The embedded notes and
 MedQuAD were seen, too.
 
+`pairs`: grounding_pairs.csv has visits of a few turns, each with a sentence that is true or false.
+A writer who knew neither the rules nor a result wrote them to mislead the check.
+
 The peers and our check get the same sentences of a sample: 20 texts of each corpus. Each peer gets
 a threshold at which it flags as many unchanged sentences of the sample as our check; `alarm_share`
 says how many that is. Choosing it on the sample itself favours the peers. AnchorCite is listed with
@@ -29,6 +32,7 @@ its own threshold, too.
 """
 
 import argparse
+import csv
 import itertools
 import random
 import re
@@ -46,9 +50,11 @@ from tests.support.public_data import MEDQUAD, PUBLIC
 from tqdm import tqdm
 
 from clinical_camel import data, grounding, stats
+from clinical_camel.data.transcripts import read_turns
 from clinical_camel.note_synthesis import planting
 
 RESULTS = Path(__file__).with_name("results")
+PAIRS = Path(__file__).with_name("grounding_pairs.csv")
 QUALITY = Path("src/clinical_camel/note_synthesis/check_quality.csv")
 OURS = "this check"
 NOTES = ("aci_bench", "mts_dialog", "primock57")
@@ -277,6 +283,19 @@ def measure(rows: str, texts: Sequence[Text]) -> Iterator[pd.DataFrame]:
         yield tabulate_alarms((corpus, rows, OURS), own, links)
 
 
+def measure_pairs() -> pd.DataFrame:
+    """Return the share of the false and of the true sentences of the written pairs it flags."""
+    cases: dict[str, list[tuple[str, bool]]] = {"false": [], "true": []}
+    with PAIRS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            turns = read_turns(row["visit"])
+            (link,) = grounding.link_sentences([row["sentence"]], turns)
+            kind = "true" if row["true"] == "1" else "false"
+            cases[kind].append((row["visit"], link.verdict != "supported"))
+    names = ("written pairs", "test", OURS, "pairs")
+    return pd.DataFrame([_row((*names, kind), rows) for kind, rows in cases.items()])
+
+
 def measure_peers(texts: Sequence[Text]) -> Iterator[pd.DataFrame]:
     """Yield the recall on a sample: of our check, of each peer at our share of alarms."""
     corpora = [[text for text in texts if text.corpus == corpus] for corpus in NOTES]
@@ -305,7 +324,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     alarms = ours[(ours["measure"] == "alarms") & ours["kind"].isin(["any", "contradicted"])]
     alarms = alarms[(alarms["rows"] == "test") | (alarms["corpus"] == "embedded")]
     columns = ["measure", "corpus", "kind", "n", "share", "low", "high"]
-    return pd.concat([recall, alarms])[columns]
+    return pd.concat([recall, alarms, ours[ours["measure"] == "pairs"]])[columns]
 
 
 def plot(table: pd.DataFrame) -> Figure:
@@ -338,7 +357,7 @@ def main() -> None:
         grounding_peers.require_peers()
     tables = [*measure("dev", load_all(True))]
     tables += [*measure("dev", load_embedded()), *measure("dev", load_reworded())]
-    tables += measure("test", load_all(False))
+    tables += [*measure("test", load_all(False)), measure_pairs()]
     if with_peers:
         tables += measure_peers(load_all(False))
     table = pd.concat(tables).round(3)

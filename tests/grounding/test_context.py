@@ -31,7 +31,7 @@ def cover(text: str, context: str) -> str:
         ("rule out pneumonia", "possible", "pneumonia"),
         ("possible pneumonia", "possible", "pneumonia"),
         ("evaluate for gout", "possible", "gout"),
-        ("if you develop fever, come back", "hypothetical", "you develop fever, come back"),
+        ("if you develop fever, come back", "hypothetical", "you develop fever"),
         ("return for fever", "hypothetical", "fever"),
         ("her mother has asthma", "family", "has asthma"),
         ("my father had diabetes and i have asthma", "family", "had diabetes and"),

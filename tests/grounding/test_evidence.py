@@ -62,10 +62,10 @@ def test_the_turns_of_a_tick_state_its_facts(sentence, turns):
 def test_each_tick_of_the_embedded_notes_has_a_turn_and_each_question_its_answer():
     for row in data.load_consultations("mini_consultations"):
         for link in grounding.link_sentences(grounding.split_note(row.note), row.turns):
-            asked = [i for i in link.sources if row.turns[i].text.endswith("?")]
+            questions = [i for i in link.sources if row.turns[i].text.endswith("?")]
             assert link.verdict == "supported", link
             assert link.sources, link
-            assert {i + 1 for i in asked} <= set(link.sources), link
+            assert {i + 1 for i in questions} <= set(link.sources), link
 
 
 def test_a_place_that_contradicts_a_sentence_is_named_too():

@@ -12,6 +12,36 @@ from clinical_camel.grounding.states import find_states
 
 TREATMENTS = [
     (
+        ["P: I never started the citalopram you prescribed."],
+        ["Citalopram was not started."],
+        ["Started citalopram.", "Takes citalopram."],
+    ),
+    (
+        ["D: The antibiotic isn't working, so we will change you from amoxicillin to doxycycline."],
+        ["Amoxicillin changed to doxycycline."],
+        ["Doxycycline changed to amoxicillin."],
+    ),
+    (
+        ["D: We'll keep the lisinopril as it is, stop the HCTZ, and add amlodipine 5 mg."],
+        ["Add amlodipine 5 mg.", "Continue lisinopril."],
+        ["Stop lisinopril.", "Stop amlodipine 5 mg."],
+    ),
+    (
+        ["D: Did they increase the dose of levothyroxine?", "P: No, they lowered it."],
+        ["Levothyroxine was reduced."],
+        ["Levothyroxine was increased."],
+    ),
+    (
+        ["D: Did they stop the warfarin?", "P: Yes, on Monday."],
+        ["Warfarin was stopped."],
+        ["Warfarin was continued."],
+    ),
+    (
+        ["D: You stopped the Lipitor?", "P: No, I'm still taking it."],
+        ["Still takes atorvastatin."],
+        ["Atorvastatin was stopped."],
+    ),
+    (
         ["D: So we begin metoprolol, and the diltiazem comes off."],
         ["Metoprolol started, diltiazem stopped."],
         ["Start diltiazem.", "Metoprolol was discontinued."],
@@ -128,7 +158,33 @@ TREATMENTS = [
         ["Takes simvastatin."],
     ),
 ]
+SWITCHES = [
+    (
+        ["P: Prozac made me worse so I switched to Zoloft."],
+        ["Fluoxetine was switched to sertraline.", "Takes sertraline."],
+        ["Sertraline was switched to fluoxetine.", "Takes fluoxetine.", "Started fluoxetine."],
+    ),
+    (
+        ["D: We will change from omeprazole to famotidine."],
+        ["Omeprazole was switched to famotidine.", "Famotidine started.", "Stop omeprazole."],
+        ["Switched from famotidine to omeprazole.", "Stop famotidine.", "Omeprazole was started."],
+    ),
+]
 HABITS = [
+    (["D: Do you use tobacco?", "P: I chew, but I don't smoke."], ["Does not smoke."], []),
+    (["D: Alcohol?", "P: None."], ["No alcohol."], ["Drinks alcohol."]),
+    (
+        ["D: Do you drink alcohol?", "P: Two glasses of wine a week."],
+        ["Drinks 2 glasses of wine a week."],
+        ["Never drinks alcohol.", "Former drinker."],
+    ),
+    (["P: My father smoked all his life. I never did."], ["Never smoker."], ["Smoker."]),
+    (["P: My wife gave up smoking but I still do."], [], ["Former smoker."]),
+    (
+        ["D: Do you smoke?", "P: I used to smoke forty a day. Now it's just five a day."],
+        ["Current smoker."],
+        ["Never smoker.", "Former smoker."],
+    ),
     (
         ["D: Do you smoke?", "P: I quit ten years ago."],
         ["Former smoker, quit 10 years ago."],
@@ -211,6 +267,27 @@ HABITS = [
     ),
 ]
 QUALITIES = [
+    (["D: There's a mild murmur."], [], ["Severe murmur."]),
+    (
+        ["P: The pain is worse at night and better when I move."],
+        ["Pain worse at night, better with movement."],
+        [],
+    ),
+    (
+        ["D: The potassium isn't high any more, it's normal."],
+        ["Normal potassium."],
+        ["High potassium."],
+    ),
+    (
+        ["D: Your kidney function is normal and liver enzymes are elevated."],
+        [],
+        ["Normal liver enzymes.", "Abnormal kidney function."],
+    ),
+    (
+        ["P: My breathing is better since the steroids but my sugars are higher."],
+        ["Breathing improved."],
+        ["Breathing worse.", "Sugars lower."],
+    ),
     (
         ["D: Your ferritin is low, the B12 is normal and the glucose is raised."],
         ["Low ferritin, normal B12.", "Elevated glucose."],
@@ -275,6 +352,16 @@ QUALITIES = [
     ),
 ]
 OFFERS = [
+    (
+        ["D: Have you thought about counselling?", "P: I tried that once, not for me."],
+        ["Declined counselling."],
+        ["Started counselling."],
+    ),
+    (
+        ["D: I can offer you a steroid injection.", "P: Yes please."],
+        ["Steroid injection accepted."],
+        ["Steroid injection declined."],
+    ),
     (
         ["D: I'd recommend a biopsy.", "P: I'd rather not."],
         ["Declined a biopsy."],
@@ -388,7 +475,7 @@ def link(sentence: str, lines: list[str]) -> grounding.Link:
     return grounding.link_sentences([sentence], visit(*lines))[0]
 
 
-ROWS = [*TREATMENTS, *HABITS, *QUALITIES, *OFFERS, *ORDINALS]
+ROWS = [*TREATMENTS, *SWITCHES, *HABITS, *QUALITIES, *OFFERS, *ORDINALS]
 
 
 @pytest.mark.parametrize(
@@ -409,7 +496,11 @@ def test_the_value_of_another_thing_or_the_opposite_is_not_supported(lines, sent
 @pytest.mark.parametrize(
     ("lines", "sentence", "reason"),
     [
-        (TREATMENTS[1][0], "Continue naproxen.", "use: continue naproxen, the source has stop"),
+        (
+            ["D: Discontinue the naproxen."],
+            "Continue naproxen.",
+            "use: continue naproxen, the source has stop",
+        ),
         (["P: I gave up smoking in 2015."], "Smoker.", "use: take smoke, the source has former"),
         (["D: Your sodium is low."], "High sodium.", "level: high sodium, the source has low"),
     ],

@@ -244,3 +244,6 @@ def test_annotations_are_by_sentence_and_by_turn(tables):
     assert turns[2][0] == "omitted"
     assert turns[2][1].endswith("left knee")
     assert turns[3] == ("partly covered", "omitted: naproxen 500 mg")
+    sentences = tables[0].assign(turns="")
+    without = note_synthesis.annotate_notes(sentences, tables[1], "toy", "v1", "base")
+    assert "No fever." not in without["note_annotations"]  # no tick without a turn

@@ -114,7 +114,7 @@ def test_a_missing_part_counts_zero_and_the_mean_of_the_others_is_shown_next_to_
     assert row["rougeL_if_present"] == pytest.approx(0.6)
     table = note_synthesis.format_scores(summary).iloc[0]
     assert table["ROUGE-L, missing = 0"].startswith("0.400 [")
-    assert table["ROUGE-L, written parts only"] == 0.6
+    assert table["ROUGE-L, written parts only"] == "0.600"
 
 
 def test_who_leaves_out_what_it_cannot_write_does_not_win():

@@ -10,12 +10,15 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
     checks       numbers, drugs, findings, sides and sex of a sentence against the source
     claims       words that claim a time or certainty: "previously", "confirmed"
     evidence     which turns a reader should see next to a sentence
+    states       start and stop, never and former, high and low: typed claims with an owner
+                 (uses of drugs and habits, phrases)
     polarity     who, when and whether: the context of a statement against the source's
     source       the clauses of a source, indexed
     facts        clauses and facts of a text
     answers      questions of a consultation with their answers
     clauses      split a sentence into clauses, with the context of each word
     context      NegEx and ConText: denied, possible, hypothetical, family, past
+    corrections  what a speaker takes back: "the 50, no, sorry, the 100"
     speech       expressions of speech and their words in notes
     quantities   numbers, units, dates and times; which are the same
                  (numerals, normalization, shorthand, units, comparison)

@@ -88,6 +88,8 @@ def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
             elif direction == "forward":
                 stop = min(_next(begins, end), _next(starts[context], end), len(text))
                 stop = _limit(text, end, stop, context)
+                if context == "hypothetical" and not text[:start].strip():
+                    stop = max(text.rfind(",", end, stop), 0) or stop  # "if it hurts, it is broken"
                 if context == "negated":
                     stop = _end_of_list(text, end, stop)
                     scopes["place"] += _places(text, end, stop)

@@ -20,7 +20,7 @@ from clinical_camel.grounding.evidence import find_evidence
 from clinical_camel.grounding.facts import SpokenTurn, extract_clauses, extract_facts
 from clinical_camel.grounding.quantities import QUANTITIES
 from clinical_camel.grounding.source import Source
-from clinical_camel.grounding.states import check_states
+from clinical_camel.grounding.states import check_states, list_stems, list_units
 from clinical_camel.grounding.words import check_words, collect_words, select_sources
 
 SHARE = 0.4  # of a sentence with its numbers; as much is support, whatever words it lacks
@@ -46,7 +46,8 @@ def link_sentences(written: Sequence[str], source: Sequence[str | SpokenTurn]) -
 
     supported: its sources contain its words and all its facts. contradicted: a source has another
     value of the same fact (dose, side, sex), or the opposite. unsupported: a fact or too many words
-    are missing. Sources are in the order in which they add words.
+    are missing. Sources are the units that state the sentence, a question with its answer; none if
+    it has only words of any note ("All questions were answered.").
 
     >>> written, source = ["Naproxen 50 mg helps gout."], ["In gout, naproxen 500 mg is of help."]
     >>> link_sentences(written, source)[0].reasons
@@ -78,12 +79,16 @@ def _is_covered(fact: Fact, by_kind: dict[str, list[Fact]]) -> bool:
 
 def _link(sentence: str, source: Source) -> Link:
     clauses = extract_clauses([sentence])
-    problems, remaining, places = check_states(clauses, source.states)
-    words = collect_words(remaining)
+    problems, remaining, states = check_states(clauses, source.states)
     numbers = frozenset().union(*(clause.numbers for clause in clauses))
+    words = collect_words(clauses)
     sources, missing, coverage = select_sources(frozenset(words), numbers, source)
+    if states:  # "quit" is in the source as "gave up"
+        words = {stem: word for stem, word in words.items() if stem not in list_stems(states)}
+        _, missing, share = select_sources(frozenset(words), numbers, source)
+        coverage = max(coverage, share)
     evidence, share = find_evidence(clauses, source)
-    evidence = tuple(sorted(places.union(evidence)))
+    evidence = tuple(sorted({*evidence, *list_units(states)}))
     problems += [problem for c in remaining for problem in check_clause(c, sources, source)]
     coverage = 1.0 if share >= SHARE else coverage
     problems += check_words(sentence, remaining, words, missing, coverage, source)

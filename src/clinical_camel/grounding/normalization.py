@@ -113,6 +113,7 @@ _NUMBER_FORMS = (
     (re.compile(r"\b(tak(?:e|es|ing)|took) (\d+) of (?=the|my|his|her|th)"), r"\1 \2 tablets of "),
     (re.compile(r"\btemp(?:erature)?\b([^\d.;?!]{0,25})(\d\d\d?(?:\.\d+)?)(?! ?(?:over|/|\d))"),
      _judge_temperature),
+    (re.compile(r"(?<=[\d%]) (?:up|down|back) to (?=\d)"), " to "),
     (re.compile(r"\bbetween (\d[\d.]*(?: ?[a-z]+)?) and (?=\d)"), r"\1 to "),
     (re.compile(r"(?<=\d) (?:over )+(?=\d)"), "/"),
     (re.compile(r"(?<=\d) out of (?:a possible )?(?=(?:5|6|10|15|30|100)\b)"), "/"),

@@ -1,28 +1,23 @@
 """The things of a clause, and the words that say what is done with them or how they are."""
 
-import csv
 import functools
-import importlib.resources
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from clinical_camel.grounding.clauses import TIME_STEMS, Clause
+from clinical_camel.grounding.tables import read_table
 from clinical_camel.grounding.terms import STOP, stem_words
 
 HABITS = frozenset(["tobacco", "alcohol"])  # the stems of their terms
-DENIAL = re.compile(r"\b(?:not|never|without|no|nor|den(?:y|ies|ied|ying))(?: [\w']+){0,2} $")
+DENIAL = re.compile(
+    r"\b(?:not|never|without|no|nor|den(?:y|ies|ied|ying)|fail(?:s|ed)? to)(?: [\w']+){0,2} $"
+)
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?")
 _HABIT = re.compile(
     r"(?P<tobacco>smok\w*|tobacco|cigarettes?|cigars?)|(?P<alcohol>drink\w*|drank|drunk|alcohol)"
 )
-
-
-def _read_rows(name: str) -> list[dict[str, str]]:
-    file = importlib.resources.files("clinical_camel.grounding") / name
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 @functools.cache
@@ -35,7 +30,7 @@ def read_phrase_words(kind: str) -> frozenset[str]:
     person    no thing; general: no thing without a word that tells which, "blood level"
     numbered  what an ordinal counts
     """
-    words = {row["kind"]: row["words"] for row in _read_rows("phrase_words.csv")}
+    words = {row["kind"]: row["words"] for row in read_table("phrase_words.csv")}
     return frozenset(words[kind].split())
 
 
@@ -88,7 +83,7 @@ def read_values() -> dict[str, Value]:
         row["value"]: Value(
             row["denied"], *(frozenset(row[k].split()) for k in ("stated_by", "excluded_by"))
         )
-        for row in _read_rows("state_values.csv")
+        for row in read_table("state_values.csv")
     }
 
 
@@ -96,7 +91,7 @@ def read_values() -> dict[str, Value]:
 def _read_words() -> dict[str, tuple[re.Pattern, tuple[str, ...]]]:
     """Return for each group of state_words.csv one pattern, and the values of its groups."""
     rows = defaultdict(list)
-    for row in _read_rows("state_words.csv"):
+    for row in read_table("state_words.csv"):
         rows[row["group"]].append((row["value"], row["phrase"]))
     return {
         group: (

@@ -39,7 +39,7 @@ NEAR = 2  # turns between "it got worse" and what "it" may be
 # What an ordinal counts; elsewhere "first" is often a time
 _NUMBERED = frozenset(stem_words(sorted(read_phrase_words("numbered"))))
 # The other checks see a denial in the words of these values, or in the place that states them
-_DENYING = frozenset(["stop", "former", "never", "no", "decline", "offer"])
+_DENYING = frozenset(["stop", "former", "never", "no", "decline", "increase", "decrease"])
 _NEEDED = frozenset(["former", "decline"])  # not supported without a place that states it
 
 Problem = tuple[str, str]
@@ -107,26 +107,27 @@ def _belongs(text: str, cue: re.Match, owner: Thing) -> bool:
 
 def check_states(
     clauses: Sequence[Clause], stated: Sequence[State]
-) -> tuple[list[Problem], list[Clause], set[int]]:
+) -> tuple[list[Problem], list[Clause], list[State]]:
     """Compare the states of written clauses with those of a source.
 
-    Returns the problems, the clauses without what the source states, and the units that state it.
-    "Stopped metformin" does not claim that it is taken, which the source denies: the other checks
-    must not see the words.
+    Returns the problems; the clauses without what the source states in words that deny: "stopped
+    metformin" does not claim that it is taken, which the source denies, so that the other checks
+    must not see it; and the states of the source that agree, each with the written word.
     """
     problems: list[Problem] = []
-    agreed: dict[int, list[State]] = defaultdict(list)
-    places: set[int] = set()
+    settled: dict[int, list[State]] = defaultdict(list)
+    agreeing: list[State] = []
     for state in find_states(clauses):
         value = _value(state)
         others = [other for other in stated if _is_of_same(state, other)]
-        agreeing = [other for other in others if other.value in value.stated_by]
-        if agreeing and (state.value != "take" or state.owner & HABITS):
-            agreed[id(state.clause)].append(_settle(state, agreeing))
-            places |= _list_units(agreeing[0].clause) if state.group == "use" else set()
-        elif not agreeing and not _is_loosely(state, stated, others):
+        same = [other for other in others if other.value in value.stated_by]
+        if same:
+            agreeing.append(same[0]._replace(cue=state.cue))
+            if _is_settled(state, same):
+                settled[id(state.clause)].append(state)
+        elif not _is_loosely(state, stated, others):
             problems += _find_problems(state, value, {other.value for other in others})
-    return problems, [_without(clause, agreed[id(clause)]) for clause in clauses], places
+    return problems, [_without(clause, settled[id(clause)]) for clause in clauses], agreeing
 
 
 def _value(state: State) -> Value:
@@ -161,7 +162,7 @@ def _find_problems(state: State, value: Value, values: set[str]) -> Iterator[Pro
     name = " ".join(sorted({state.clause.words.get(stem, stem) for stem in state.owner}))
     claim = f"{state.group}: {state.value} {name}"
     others = values if state.group == "ordinal" else values & value.excluded_by
-    is_offer = values == {"offer"} and state.value in ("take", "accept")
+    is_offer = values == {"offer"} and state.value == "accept"
     is_needed = state.group == "ordinal" or state.value in _NEEDED and state.owner
     if others:
         yield "contradicted", f"{claim}, the source has {', '.join(sorted(others))}"
@@ -169,24 +170,35 @@ def _find_problems(state: State, value: Value, values: set[str]) -> Iterator[Pro
         yield "unsupported", f"{claim} is not in the source"
 
 
-def _settle(state: State, agreeing: Sequence[State]) -> State:
-    """Return the state without its owner, unless the other checks would see a denial of it."""
-    denied = any(other.owner & other.clause.negated for other in agreeing)
-    is_settled = denied or state.value in _DENYING or bool(state.owner & HABITS)
-    return state if is_settled else state._replace(owner=frozenset())
+def _is_settled(state: State, same: Sequence[State]) -> bool:
+    """Whether the other checks would see a denial that is none, or miss one."""
+    is_habit = bool(state.owner & HABITS)
+    if is_habit and state.value in ("no", "never") and any(other.value == "no" for other in same):
+        return False  # denied in both
+    if state.value == "take" and not is_habit:
+        return False
+    denied = any(other.owner & other.clause.negated for other in same)
+    return denied or state.value in _DENYING or is_habit
 
 
-def _list_units(clause: Clause) -> set[int]:
-    return {clause.unit, clause.unit if clause.answer is None else clause.answer}
+def list_units(states: Sequence[State]) -> set[int]:
+    """Return the units that state what is done with a drug or habit, and those of answers."""
+    clauses = [state.clause for state in states if state.group == "use"]
+    return {c.unit for c in clauses} | {c.answer for c in clauses if c.answer is not None}
+
+
+def list_stems(states: Sequence[State]) -> frozenset[str]:
+    """Return the stems of the owners of states and of the words that say them."""
+    cues = (stem for state in states for stem in stem_words(WORD.findall(state.cue)))
+    return frozenset(cues).union(*(state.owner for state in states))
 
 
 def _without(clause: Clause, states: Sequence[State]) -> Clause:
     """Return a clause without the words of these states, and the facts that consist of them."""
     if not states:
         return clause
-    text, stems = clause.text, set()
+    text, stems = clause.text, list_stems(states)
     for state in states:
-        stems |= state.owner | {*stem_words(WORD.findall(state.cue))}
         text = text.replace(state.cue, " ") if state.value in ("stop", "former") else text
     scopes = ("stems", "negated", "possible", "hypothetical", "family", "past")
     return replace(

@@ -151,11 +151,11 @@ def _is_verb(word: str) -> bool:
     """
     base = _VERB.sub("", word)
     is_new = not {base, f"{base}e", base[:-1]} & lexicons.read_words()
-    return base != word and is_new and stem_words([word])[0] in _known_stems()
+    return base != word and is_new and stem_words([word])[0] in _word_stems()
 
 
 @functools.cache
-def _known_stems() -> frozenset[str]:
+def _word_stems() -> frozenset[str]:
     return frozenset(stem_words(sorted(lexicons.read_words())))
 
 

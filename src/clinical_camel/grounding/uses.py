@@ -28,6 +28,7 @@ from clinical_camel.grounding.phrases import (
 
 REACH = 2  # turns back to the drug or habit that "it" means
 _ANSWERS = ("offer", "accept", "decline")
+_FINDINGS = ("symptom", "negation")
 FAR = 8  # words between a drug and "was stopped"
 
 _BE = GLUE | read_phrase_words("be")
@@ -57,6 +58,8 @@ _INTENDS = re.compile(  # who means to stop still smokes
     r"|encourage|encouraged|advise|advised|counsel|counseled|discussed|importance)"
     r"(?: [\w']+){0,4} $"
 )
+_SWITCHES = re.compile(r"switch|chang|mov")
+_STILL = re.compile(r"\bstill\b|\b(?:now|these days)\b.{0,25}\d")
 _DONE = re.compile(r"stopped|gave|given|packed|kicked|came|no longer|not ")
 _NEVER = re.compile(r"\bnever\b(?! mind)")
 _FORMER = re.compile(
@@ -69,7 +72,8 @@ _OPENS = r"\W*(?:um+ |uh+ |well |oh )?"
 _NO = re.compile(rf"{_OPENS}(?:no|nope|nah)\b")
 _ACCEPTS = re.compile(rf"{_OPENS}(?:yes|yeah|ok|okay|sure|fine|all ?right|sounds good|please)\b")
 _REFUSES = re.compile(
-    r"\b(?:no,? thank|i (?:do|would) not (?:want|like|fancy|think i want)|i'd rather not"
+    r"\b(?:no,? thank|i (?:do|would) not (?:want|like|fancy|think i want)"
+    r"(?= (?:that|it|this|any|one|them|to (?:take|have|start|try|do|be on))\b| ?(?:$|[.,;]))"
     r"|rather not|not for me|not interested|i (?:will|wo) not|i'm not (?:taking|having|doing"
     r"|going to (?:take|have|do))|absolutely not|no way|not keen)"
 )
@@ -115,12 +119,28 @@ def _find_verbs(clause: Clause, things: list[Thing], it: frozenset[str]) -> Iter
     cues = [cue for cue, _ in pairs]
     used = [thing for thing in things if thing.is_used]
     phrases = join_things(clause.text, things, cues)
+    findings = frozenset().union(*(f.stems for f in clause.facts if f.kind in _FINDINGS))
     for cue, value in pairs:
         before = [thing.stems for thing in used if thing.end <= cue.start()]
         verb = _Verb(cue, value, cues, used, phrases, before[-1] if before else it)
         for owner in _find_owners(verb):
+            if owner and owner <= findings - HABITS:
+                continue  # "the pain started"
             if stated := _deny(value, owner, clause, cue):
                 yield State("use", stated, owner, clause, cue[0])
+        for value_of_other, owner in _find_switched(verb):
+            yield State("use", value_of_other, owner, clause, cue[0])
+
+
+def _find_switched(verb: _Verb) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the drug before "was switched to warfarin" as stopped, that after "from A to" begun."""
+    objects = _find_objects(verb, verb.used) if _SWITCHES.match(verb.cue[0]) else []
+    if objects and verb.value == "start" and verb.it and verb.it != objects[0].stems:
+        yield "stop", verb.it
+    if objects and verb.value == "stop":
+        for thing in verb.used:
+            if verb.text[objects[0].end : thing.start] == " to ":
+                yield "start", thing.stems
 
 
 def _find_owners(verb: _Verb) -> list[frozenset[str]]:
@@ -188,6 +208,7 @@ def _means_it(verb: _Verb) -> bool:
         return True
     ends = _ENDS.match(verb.text, verb.cue.end())
     is_past = verb.value == "stop" and _PAST.search(verb.cue[0])
+    is_past = is_past or verb.value == "never" and verb.it & HABITS  # "I never did"
     return bool(is_past and ends and _SUBJECT.search(verb.text[: verb.cue.start()]))
 
 
@@ -197,7 +218,7 @@ def _deny(value: str, owner: frozenset[str], clause: Clause, cue: re.Match) -> s
     if value == "stop" and owner & HABITS:
         value = "take" if _INTENDS.search(before) else "former" if _DONE.match(cue[0]) else value
     is_answered_no = clause.answer is not None and bool(owner & clause.negated)
-    is_denied = DENIAL.search(before)
+    is_denied = DENIAL.search(before) or value == "take" and owner <= clause.negated
     if not is_denied and (not is_answered_no or value in ("offer", "decline")):
         return value
     if value == "take" and re.search(r"\bstill\b", clause.text[: cue.end()]):
@@ -230,7 +251,7 @@ def _read_answer(clause: Clause, habit: frozenset[str], turns: Turns) -> str:
         return ""
     reply = " ".join(other.text for other in replies if not other.is_open)
     if _FORMER.search(reply):
-        return "former"
+        return "take" if _STILL.search(reply) else "former"
     if habit & clause.negated:
         return "never" if _NEVER.search(reply) or re.search(r"\bever\b", clause.text) else "no"
     return "take" if not clause.is_open or _AMOUNT.search(reply) else ""
@@ -248,13 +269,20 @@ def _read_habit(clause: Clause, thing: Thing) -> str:
 
 
 def _reply(state: State, turns: Turns) -> State:
-    """Return an offer, or a plan, as declined or accepted if the next turn says so."""
+    """Return an offer or a plan as declined or accepted, if the next turn says so.
+
+    "I used to smoke a lot. Now it is just 2 a day" is no former habit.
+    """
+    clause = state.clause
+    if state.value == "former" and any(_STILL.search(c.text) for c in turns[clause.unit]):
+        return state._replace(value="take" if state.owner & HABITS else state.value)
     if state.value not in ("offer", "start", "increase"):
         return state
-    clause = state.clause
     unit = clause.unit + 1 if clause.answer is None else clause.answer
-    reply = "".join(f"{other.text}; " for other in turns.get(unit, [])[:3])
-    is_answer = state.value == "offer" and turns[clause.unit][-1] is clause
+    is_offer = state.value == "offer"
+    first = turns.get(unit, [])[: 3 if is_offer else 2]
+    reply = "".join(f"{other.text}; " for other in first)
+    is_answer = is_offer and turns[clause.unit][-1] is clause
     if _REFUSES.search(reply) or is_answer and _NO.match(reply):
         return state._replace(value="decline")
     return state._replace(value="accept") if is_answer and _ACCEPTS.match(reply) else state

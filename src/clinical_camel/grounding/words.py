@@ -107,8 +107,8 @@ def _find_unknown(
     for clause in clauses:
         for word in find_words(clause.text):
             is_content = len(word) > 1 and word not in STOP and named.isdisjoint(stem_words([word]))
-            is_known = source.has_word(word) or is_word(word) and word not in proper
-            if is_content and not is_known:
+            is_fine = source.has_word(word) or is_word(word) and word not in proper
+            if is_content and not is_fine:
                 yield word
 
 

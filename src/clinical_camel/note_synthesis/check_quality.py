@@ -1,9 +1,10 @@
 """How good the check of sentences is, as `benchmarks/grounding.py` measured it.
 
-check_quality.csv has columns measure (recall or alarms), corpus, kind, n, share, low, high. Recall:
-the share of planted errors of a kind that the check flags. Alarms: the share of the unchanged
-sentences of reference notes that it flags ("any") or contradicts. planting_examples.csv has for
-each kind a sentence before and after the error was planted.
+check_quality.csv has columns measure, corpus, kind, n, share, low, high. recall: the share of
+planted errors of a kind that the check flags. alarms: the share of the unchanged sentences of
+reference notes that it flags ("any") or contradicts. pairs: the share of the false and of the true
+sentences that it flags, of those written to mislead it. planting_examples.csv has for each kind a
+sentence before and after the error was planted.
 """
 
 import pandas as pd
@@ -20,8 +21,9 @@ GROUPS = (  # opening of the sentence, recall from and below
 )
 CANNOT = (  # no error of this sort was planted; `wrong_ticks` has examples
     "It **cannot** see what needs understanding: the order of events, cause and purpose, who does "
-    "what to whom, which of two things *it* means. Nor does it judge the visit: a wrong decision "
-    "of the doctor, or a question that nobody asked."
+    "what to whom, which of two things *it* means, whether a thing is a test or a treatment. An "
+    "ordinary word that nobody said can pass among words that were said. Nor does it judge the "
+    "visit: a wrong decision of the doctor, or a question that nobody asked."
 )
 
 
@@ -62,6 +64,16 @@ def describe_check(quality: pd.DataFrame) -> list[str]:
     groups.append((f"Fewer than {LEAST} cases, too few to judge", rare))
     lines = [f"{opening}: {'; '.join(rows['kind'])}." for opening, rows in groups if len(rows)]
     lines.append(CANNOT)
+    pairs = {row.kind: row for row in quality[quality["measure"] == "pairs"].itertuples()}
+    if pairs:
+        false, true = (
+            f"{format_percent(row.share, row.low, row.high)} % of {row.n} {kind} sentences"
+            for kind, row in sorted(pairs.items())
+        )
+        lines.append(
+            "**Planted errors are easier than real ones.** A writer who did not know the rules "
+            f"wrote short visits with sentences to mislead the check. It flags {false} and {true}."
+        )
     alarms = quality[(quality["measure"] == "alarms") & (quality["kind"] == "any")]
     for corpus, notes in ((PUBLIC, "real reference notes"), (EMBEDDED, "embedded reference notes")):
         lines += [

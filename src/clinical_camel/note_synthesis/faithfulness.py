@@ -263,8 +263,8 @@ def annotate_notes(
     """Return `note_annotations` and `turn_annotations` of `render_side_by_side`.
 
     A sentence of any note of the consultation gets its verdict, and its source turns or the reasons
-    against it. A sentence that no turn could state ("All questions were answered.") gets none. A turn gets the coverage of its facts by the note of `model`; a turn without facts
-    gets no annotation.
+    against it; one that no turn could state ("All questions were answered.") gets none. A turn gets
+    the coverage of its facts by the note of `model`; a turn without facts gets no annotation.
     """
     rows, stated = (t[(t["corpus"] == corpus) & (t["id"] == id_)] for t in (sentences, facts))
     notes = {}

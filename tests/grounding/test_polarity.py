@@ -1,4 +1,4 @@
-"""Tests of claims that share their words with the visit but not their meaning, each with its truth.
+"""Tests of grounding.polarity: claims with the words of the visit, but not its meaning.
 
 Each row: the visit, sentences that it supports, sentences that it does not support.
 """
@@ -84,6 +84,11 @@ CASES = {
         ["P: I had a stroke in 2019 and a heart attack in 2021."],
         ["Stroke in 2019.", "Heart attack in 2021."],
         ["Stroke in 2021.", "Heart attack in 2019."],
+    ),
+    "a change of a value": (
+        ["D: Your HbA1c went from 8.1 down to 7.2."],
+        ["HbA1c fell from 8.1 to 7.2.", "HbA1c is 7.2."],
+        ["HbA1c rose from 7.2 to 8.1."],
     ),
     "a day in the answer": (
         ["D: How long have you been coughing?", "P: Since Friday."],
