@@ -55,9 +55,9 @@ def test_groups_alarms_and_what_was_not_measured_are_described():
         "It **hardly** sees these (it flags fewer than six in ten): sex.",
         "Fewer than 20 cases, too few to judge: swapped sides.",
         check_quality.CANNOT,
-        "**Planted errors are easier than real ones.** A writer who did not know the rules wrote "
-        "short visits with sentences to mislead the check. It flags 80 [70, 87] % of 90 false "
-        "sentences and 30 [20, 42] % of 70 true sentences.",
+        "**A harder test:** a writer who knew neither the rules nor a result wrote short visits "
+        "with true and false sentences. The check flags 80 [70, 87] % of 90 false sentences and "
+        "30 [20, 42] % of 70 true sentences.",
         "**False alarms:** it flags 15 [13, 17] % of the unchanged sentences of real reference "
         "notes (n = 4000).",
         "**False alarms:** it flags 2 [1, 4] % of the unchanged sentences of embedded reference "

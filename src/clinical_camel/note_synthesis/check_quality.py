@@ -3,7 +3,7 @@
 check_quality.csv has columns measure, corpus, kind, n, share, low, high. recall: the share of
 planted errors of a kind that the check flags. alarms: the share of the unchanged sentences of
 reference notes that it flags ("any") or contradicts. pairs: the share of the false and of the true
-sentences that it flags, of those written to mislead it. planting_examples.csv has for each kind a
+sentences that it flags, of grounding_pairs.csv. planting_examples.csv has for each kind a
 sentence before and after the error was planted.
 """
 
@@ -71,8 +71,8 @@ def describe_check(quality: pd.DataFrame) -> list[str]:
             for kind, row in sorted(pairs.items())
         )
         lines.append(
-            "**Planted errors are easier than real ones.** A writer who did not know the rules "
-            f"wrote short visits with sentences to mislead the check. It flags {false} and {true}."
+            "**A harder test:** a writer who knew neither the rules nor a result wrote short "
+            f"visits with true and false sentences. The check flags {false} and {true}."
         )
     alarms = quality[(quality["measure"] == "alarms") & (quality["kind"] == "any")]
     for corpus, notes in ((PUBLIC, "real reference notes"), (EMBEDDED, "embedded reference notes")):
