@@ -147,7 +147,7 @@ def test_finding_4_is_the_difference_of_the_notes():
 
 
 def test_the_figure_shows_what_its_caption_says():
-    """In plain text, the tuned models differ from the base model; with listed options, none does."""
+    """In plain text, tuned models differ from the base model; with listed options, none does."""
     scores = pd.read_csv(OUTPUTS / "mini_camel_raw/03_eval_fewshot/scores.csv")
     scores = scores.set_index(["benchmark", "protocol", "num_shots", "model"]).sort_index()
     shown = scores.xs("chat", level="protocol")

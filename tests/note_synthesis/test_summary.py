@@ -101,7 +101,10 @@ def test_a_difference_counts_only_if_its_interval_excludes_zero(low, high, words
     assert summary._judge(low, high) == words
 
 
-@pytest.mark.parametrize(("p_holm", "words"), [(0.27, "no difference is shown"), (0.01, "better")])
+@pytest.mark.parametrize(
+    ("p_holm", "words"),
+    [(0.27, "this can be chance (the interval is not adjusted)"), (0.01, "better")],
+)
 def test_a_score_counts_as_better_only_after_the_holm_adjustment(p_holm, words):
     scores = {"part": "whole", "rougeL": [0.6, 0.7], "n": 28, "missing": 0}
     row = {"part": "whole", "metric": "rougeL", "model": "tuned", "n": 28, "difference": 0.1}

@@ -7,6 +7,8 @@ sentences that it flags, of grounding_pairs.csv. planting_examples.csv has for e
 sentence before and after the error was planted.
 """
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from clinical_camel.note_synthesis.percent import format_percent
@@ -64,16 +66,7 @@ def describe_check(quality: pd.DataFrame) -> list[str]:
     groups.append((f"Fewer than {LEAST} cases, too few to judge", rare))
     lines = [f"{opening}: {'; '.join(rows['kind'])}." for opening, rows in groups if len(rows)]
     lines.append(CANNOT)
-    pairs = {row.kind: row for row in quality[quality["measure"] == "pairs"].itertuples()}
-    if pairs:
-        false, true = (
-            f"{format_percent(row.share, row.low, row.high)} % of {row.n} {kind} sentences"
-            for kind, row in sorted(pairs.items())
-        )
-        lines.append(
-            "**A harder test:** a writer who knew neither the rules nor a result wrote short "
-            f"visits with true and false sentences. The check flags {false} and {true}."
-        )
+    lines[:0] = _describe_pairs(quality)
     alarms = quality[(quality["measure"] == "alarms") & (quality["kind"] == "any")]
     for corpus, notes in ((PUBLIC, "real reference notes"), (EMBEDDED, "embedded reference notes")):
         lines += [
@@ -82,3 +75,24 @@ def describe_check(quality: pd.DataFrame) -> list[str]:
             for row in alarms[alarms["corpus"] == corpus].itertuples()
         ]
     return lines
+
+
+def _describe_pairs(quality: pd.DataFrame) -> Iterator[str]:
+    pairs = {row.kind: row for row in quality[quality["measure"] == "pairs"].itertuples()}
+    if not pairs:
+        return
+    false, true = pairs["false"], pairs["true"]
+    wrong_flags, wrong_ticks = true.share * true.n, (1 - false.share) * false.n
+    flags = wrong_flags + false.share * false.n
+    ticks = true.n + false.n - flags
+    cells = [
+        f"{format_percent(row.share, row.low, row.high)} % of {row.n} {row.kind} sentences"
+        for row in (false, true)
+    ]
+    yield (
+        "**How far to trust it:** a writer who knew neither the rules nor a result wrote short "
+        f"visits with true and false sentences. The check flags {cells[0]} and {cells[1]}. So "
+        f"{wrong_ticks:.0f} of its {ticks:.0f} ticks are wrong there, and {wrong_flags:.0f} of its "
+        f"{flags:.0f} flags. Neither decides: read the turns. The errors below are easier, because "
+        "each changes one thing in a sentence that the check had accepted."
+    )

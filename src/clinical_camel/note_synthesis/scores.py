@@ -163,7 +163,8 @@ def format_scores(summary: pd.DataFrame, metric: str = "rougeL") -> pd.DataFrame
         for value, low, high in columns
     ]
     present = [
-        f"{mean:.3f}" if mean == mean else "no note" for mean in summary[f"{metric}_if_present"]
+        f"{mean:.3f}" if mean == mean else "never written"
+        for mean in summary[f"{metric}_if_present"]
     ]
     table[f"{name}, written parts only"] = present
     return table

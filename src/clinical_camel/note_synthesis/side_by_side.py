@@ -63,10 +63,8 @@ def render_worst(worst: pd.DataFrame, notes: pd.DataFrame, corpora: Corpora) -> 
         title = f"{number}. {row['model']}, {row['corpus']} {row['id']}"
         if omitted := row.get("omitted", ""):
             title += f": omits {omitted}"
-            of_turns, of_note = dict.fromkeys(sources, ("omitted", "")), {}
-        else:
-            of_turns, of_note = {}, {row["sentence"]: (row["verdict"], row["reasons"])}
-        excerpt = _format_turns(turns, of_turns, True) or "<div>(no turn)</div>"
+        of_note = {} if omitted else {row["sentence"]: (row["verdict"], row["reasons"])}
+        excerpt = _format_turns(turns, {}, True) or "<div>(no turn)</div>"
         note = _format_note(texts[row["corpus"], row["model"], row["id"]], of_note)
         parts.append(_title(title) + _columns(excerpt, note))
     return _page("".join(parts) or "<p>None.</p>", bool(parts))

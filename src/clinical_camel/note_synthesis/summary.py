@@ -100,6 +100,14 @@ def _describe_truth(
             " or was never said in the visit."
         )
     yield text
+    for measure, kind, name in (
+        ("sentences", "contradicted", "Sentences that a turn contradicts, mean share of a note"),
+        ("facts covered", "all", "Facts of the visit that the note covers, mean share"),
+    ):
+        chosen = summary[(summary["notes"] == WHOLE) & (summary["measure"] == measure)]
+        chosen = chosen[chosen["kind"] == kind].set_index("model")
+        if texts := [f"{m} {_percent(chosen.loc[m])}" for m in shown if m in chosen.index]:
+            yield f"{name}: {', '.join(texts)}."
     if difference and len(models) > 1:
         points, low, high = (100 * difference[name] for name in ("difference", "low", "high"))
         yield (
@@ -157,8 +165,10 @@ def _judge(low: float, high: float, p: float = 0.0) -> str:
     """Return what a difference says: its interval, and its p if it is one of many comparisons.
 
     >>> _judge(-0.1, 0.2), _judge(0.1, 0.2), _judge(0.1, 0.2, p=0.27)
-    ('no difference is shown', 'better', 'no difference is shown')
+    ('no difference is shown', 'better', 'this can be chance (the interval is not adjusted)')
     """
-    if low != low or low <= 0 <= high or p > LEVEL:
+    if low != low or low <= 0 <= high:
         return "no difference is shown"
+    if p > LEVEL:
+        return "this can be chance (the interval is not adjusted)"
     return "better" if low > 0 else "worse"
