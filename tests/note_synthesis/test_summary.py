@@ -128,6 +128,17 @@ def test_a_division_that_no_note_has_gets_no_mean(missing, mean, end):
     assert [line for line in lines if line.endswith(end)]
 
 
+@pytest.mark.parametrize(
+    ("ok", "expected"),
+    [([0, 9], ["Most outputs of base are no notes, so"]), ([5, 9], []),
+     ([1, 0], ["Most outputs of base and tuned are no notes, so"])],
+)  # fmt: skip
+def test_outputs_that_are_no_notes_do_not_win_by_overlap(ok, expected):
+    counts = {"model": ["base", "tuned"], "notes": 10, "ok": ok, "unfinished": 0}
+    lines = list(summary._describe_failed_outputs(pd.DataFrame(counts), ["base", "tuned"]))
+    assert [line.partition(" more ")[0] for line in lines] == expected
+
+
 def test_the_notebook_ends_with_what_we_saw_and_its_links_work_from_any_folder():
     file = Path(__file__).parents[2] / "notebooks/04_note_synthesis.ipynb"
     cells = nbformat.read(file, 4).cells

@@ -37,7 +37,9 @@ def study(tmp_path, monkeypatch):
     tuned.save_pretrained(adapter, save_embedding_layers=False)
     models.load_tokenizer("mini").save_pretrained(adapter)
     content = read_json(tmp_path / STEP / "run.json")
-    content["artefacts"] |= {f"adapter/{f.name}": hash_file(f) for f in adapter.iterdir()}
+    others = {k: v for k, v in content["artefacts"].items() if not k.startswith("adapter/")}
+    files = {f"adapter/{f.name}": hash_file(f) for f in adapter.iterdir()}
+    content["artefacts"] = others | files
     write_json(tmp_path / STEP / "run.json", content)
     exam = read_json(tmp_path / EXAM / "run.json")
     exam["notes"]["models"]["tuned"]["adapter_sha256"] = models.hash_weights(adapter)

@@ -31,6 +31,7 @@ def describe_results(
         lines += _describe_truth(own["faithfulness_summary"], models, support.get(corpus))
         lines += _describe_essentials(own["essentials"], models)
         lines += _describe_overlap(own["summary"], own["comparison"], models)
+        lines += _describe_failed_outputs(own["statuses"], models)
     return lines
 
 
@@ -80,6 +81,14 @@ def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> str:
             rest = f" (the others: {', '.join(others)})" if others else ""
             parts.append(f"{row['model']} wrote a note of {written} of {row['notes']} visits{rest}")
     return "; ".join(parts) + "."
+
+
+def _describe_failed_outputs(statuses: pd.DataFrame, models: Sequence[str]) -> Iterator[str]:
+    rows = statuses[statuses["model"].isin(models)]
+    failed = rows[rows[list(WRITTEN)].sum(axis=1) < rows["notes"] / 2]
+    if len(failed):
+        names = " and ".join(failed["model"])
+        yield f"Most outputs of {names} are no notes, so more ROUGE-L there is no better note."
 
 
 def _describe_truth(
