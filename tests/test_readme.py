@@ -105,11 +105,17 @@ def test_finding_1_is_the_difference_over_five_seeds():
 def test_finding_2_is_the_difference_in_the_two_other_formats():
     talk, listed = over_seeds("conversation"), over_seeds("chat")
     text = flat("README.md")
-    first = f"The difference is {percent(talk['difference'])} points {interval(talk)}"
+    first = f"the difference is {percent(talk['difference'])} points {interval(talk)}"
     assert f"{first} if the question" in text
     assert f"and {percent(listed['difference'])} points {interval(listed)} if that turn" in text
     for study in ("mini_camel", "mini_camel_raw"):
         assert listed[study] == pytest.approx(0.25, abs=0.01)  # near chance
+
+
+def test_finding_2_is_the_sentence_that_the_control_computed():
+    record = json.loads((OUTPUTS / "mini_camel_raw/03_eval_fewshot/run.json").read_text())
+    sentence = record["notes"]["what_we_saw"][1].split("**")[1]
+    assert f"**{sentence}** That is one seed." in flat("README.md")
 
 
 def test_the_seed_table_has_five_seeds_and_the_questions_that_the_readme_says():
