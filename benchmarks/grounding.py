@@ -23,8 +23,8 @@ PriMock57); "test" are the shared test rows, the other half of PriMock57. The em
 MedQuAD were seen, too.
 
 `pairs`: grounding_pairs.csv has visits of a few turns, each with a sentence that is true or false.
-A writer who knew neither the rules nor a result wrote them before they were run; nothing was
-changed afterwards.
+A large language model that knew neither the rules nor a result wrote them before they were run
+(2026-11-28; no clinician has read them); nothing was changed afterwards.
 
 The peers and our check get the same sentences of a sample: 20 texts of each corpus. Each peer gets
 a threshold at which it flags as many unchanged sentences of the sample as our check; `alarm_share`

@@ -50,8 +50,9 @@ def test_groups_alarms_and_what_was_not_measured_are_described():
     ]
     quality = pd.DataFrame(rows, columns=COLUMNS)
     assert note_synthesis.describe_check(quality) == [
-        "**How far to trust it:** a writer who knew neither the rules nor a result wrote short "
-        "visits with true and false sentences. The check flags 80 [70, 87] % of 90 false sentences "
+        "**How far to trust it:** a large language model that knew neither the rules nor a result "
+        "wrote short visits with true and false sentences (no clinician has read them). The check "
+        "flags 80 [70, 87] % of 90 false sentences "
         "and 30 [20, 42] % of 70 true sentences. So 18 of its 67 ticks are wrong there, and 21 of "
         "its 93 flags. Neither decides: read the turns. The errors below are easier, because "
         "each changes one thing in a sentence that the check had accepted.",

@@ -90,8 +90,9 @@ def _describe_pairs(quality: pd.DataFrame) -> Iterator[str]:
         for row in (false, true)
     ]
     yield (
-        "**How far to trust it:** a writer who knew neither the rules nor a result wrote short "
-        f"visits with true and false sentences. The check flags {cells[0]} and {cells[1]}. So "
+        "**How far to trust it:** a large language model that knew neither the rules nor a result "
+        "wrote short visits with true and false sentences (no clinician has read them). The check "
+        f"flags {cells[0]} and {cells[1]}. So "
         f"{wrong_ticks:.0f} of its {ticks:.0f} ticks are wrong there, and {wrong_flags:.0f} of its "
         f"{flags:.0f} flags. Neither decides: read the turns. The errors below are easier, because "
         "each changes one thing in a sentence that the check had accepted."
