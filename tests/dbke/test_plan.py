@@ -3,6 +3,8 @@
 import pytest
 
 from clinical_camel import data, dbke, models
+from clinical_camel.core.settings import SettingsError
+from clinical_camel.runner.jobs import load_job
 
 SMALL = {"article_limits": {"mini_articles": 6}, "question_limit": 4}
 
@@ -47,3 +49,10 @@ def test_a_model_on_this_machine_is_located_but_not_loaded(monkeypatch):
 
 def test_a_long_article_is_split_for_a_short_context():
     assert count_requests(context=3000) > 10
+
+
+def test_terms_that_the_student_breaks_are_refused_with_the_params_file():
+    teacher = {"kind": "local", "terms": "llama2", "model": "mini"}
+    settings = load_job("mini_camel", "01_dbke").params | {"teacher": teacher}
+    with pytest.raises(SettingsError, match="teacher.terms: output of mini may improve Llama 2"):
+        dbke.Synthesis.require(settings)

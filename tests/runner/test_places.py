@@ -1,5 +1,6 @@
 """What this machine must have: folders, a GPU, packages, models; named before a kernel starts."""
 
+import sqlite3
 import tempfile
 
 import pytest
@@ -49,3 +50,20 @@ def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
     assert "model: no-such/model is not on this machine, and HF_HUB_OFFLINE is set" in model
     monkeypatch.delenv("HF_HUB_OFFLINE")
     assert check(model="no-such/model") == []  # it may be downloaded
+
+
+def test_a_teacher_that_is_not_here_is_named_before_a_kernel(tmp_path, monkeypatch):
+    (local,) = check(teacher={"kind": "local", "model": "no-such/model"})
+    assert "teacher.model: no-such/model is not on this machine" in local
+    monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+    (tmp_path / "text.sqlite").write_text("no database", encoding="utf-8")
+    sqlite3.connect(tmp_path / "good.sqlite").execute(
+        "CREATE TABLE attempts (id)"
+    ).connection.close()
+    problems = {
+        name: check(teacher={"kind": "replay", "ledger": name})
+        for name in ("nowhere.sqlite", "text.sqlite", "good.sqlite")
+    }
+    assert problems.pop("good.sqlite") == []
+    for name, (problem,) in problems.items():
+        assert f"teacher.ledger: {name} is no ledger" in problem

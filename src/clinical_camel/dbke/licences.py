@@ -76,14 +76,20 @@ def require_terms(teacher: "Teacher", student: str, licences: Iterable[str]) -> 
             f"teacher: rows under {restricted[0]!r} are restricted and must not leave this "
             "machine; write kind: local"
         )
-    is_llama_2 = teacher.prompted and _LLAMA_2.search(teacher.model)
-    if (is_llama_2 or teacher.terms == "llama2") and not _LLAMA_2.search(student):
-        raise ValueError(
-            f"teacher.terms: output of {teacher.model} may improve Llama 2 only (licence, 1.b.v), "
-            f"but the student is {student}; choose another teacher or student"
+    if problem := check_terms(teacher.model if teacher.prompted else "", teacher.terms, student):
+        raise ValueError(problem)
+
+
+def check_terms(teacher: str, terms: str, student: str) -> str:
+    """Return why output of the model `teacher` must not train `student`; "" if it may."""
+    end = f"but the student is {student}; choose another teacher or student"
+    if (_LLAMA_2.search(teacher) or terms == "llama2") and not _LLAMA_2.search(student):
+        return (
+            f"teacher.terms: output of {teacher} may improve Llama 2 only (licence, 1.b.v), {end}"
         )
-    if teacher.terms == "llama3" and "llama" not in student.lower():
-        raise ValueError(
-            f"teacher.terms: a model trained on output of {teacher.model} must have Llama in its "
-            f"name, but the student is {student}; choose another teacher or student"
+    if terms == "llama3" and "llama" not in student.lower():
+        return (
+            f"teacher.terms: a model trained on output of {teacher} must have Llama in its name, "
+            f"{end}"
         )
+    return ""

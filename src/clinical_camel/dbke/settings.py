@@ -10,6 +10,7 @@ from clinical_camel import data
 from clinical_camel.core.settings import Count, Limit, Share, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data.specs import ArticleSpec, EvaluationSpec, TrainingQuestionSpec
+from clinical_camel.dbke.licences import check_terms
 from clinical_camel.dbke.teachers.settings import Extractive, TeacherSettings
 from clinical_camel.models.choices import check_model
 
@@ -116,5 +117,8 @@ class Synthesis(StepSettings):
         for spec in set(sources) & set(self.evaluation_sets):
             yield f"evaluation_sets: {spec} is also a source of dialogues; name a held-out exam"
         yield from check_model(self.student, "any", "student")
+        if self.teacher.kind in ("local", "openai"):
+            terms = check_terms(self.teacher.model, self.teacher.terms, self.student)
+            yield from [terms] if terms else []
         if self.teacher.kind == "local":
             yield from check_model(self.teacher.model, "any", "teacher.model")

@@ -21,7 +21,6 @@ _NO_UNIT = (
     r"(?! ?(?:mg|mcg|ml|g|units?|days?|weeks?|months?|years?|hours?|times?|%|/|\.\d)(?![a-z]))"
 )
 _TIME = r"(second|minute|hour|day|week|month|year)\b"
-_DOSE_UNIT = r"(?<=[a-z\d] )(?:mg|mcg|ug|g|gm|ml|kg|iu|units?|u|meq|mmol|kcal|tablets?|puffs?)"
 
 
 def _name_date(day: str | None, month: str, year: str | None) -> str:

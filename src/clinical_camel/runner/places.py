@@ -58,16 +58,30 @@ def check_machine(job: Job) -> Iterator[str]:
             f"{job.source}: attn_implementation: flash_attention_2 needs the package flash-attn, "
             'which is not installed; write "" for the default'
         )
+    teacher = job.params.get("teacher", {})
+    yield from _check_model(job, "model", job.params.get("model", ""))
+    if teacher.get("kind") == "local":
+        yield from _check_model(job, "teacher.model", teacher["model"])
+    if teacher.get("kind") == "replay":
+        ledger = root() / teacher["ledger"]
+        if not ledger.is_file() or not _is_sqlite(ledger):
+            yield f"{job.source}: teacher.ledger: {teacher['ledger']} is no ledger; name one"
 
-    model = job.params.get("model", "")
+
+def _check_model(job: Job, key: str, model: str) -> Iterator[str]:
     if _is_offline() and re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not (root() / model).exists():
         from huggingface_hub import try_to_load_from_cache
 
         if not isinstance(try_to_load_from_cache(model, "config.json"), str):
             yield (
-                f"{job.source}: model: {model} is not on this machine, and HF_HUB_OFFLINE is set; "
+                f"{job.source}: {key}: {model} is not on this machine, and HF_HUB_OFFLINE is set; "
                 "unset it once to download the model, or name a folder"
             )
+
+
+def _is_sqlite(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(6) == b"SQLite"
 
 
 def _is_offline() -> bool:
