@@ -3,10 +3,14 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: study test lab lint drill
+.PHONY: study test smollm2 lab lint drill
 
 study: .venv/.ready  ## run the embedded study, all five notebooks
 	$(RUN) -m clinical_camel run mini_camel
+
+smollm2: .venv/.ready  ## fetch a real model with 135 million parameters, then run its study: hours
+	$(RUN) -m clinical_camel fetch smollm2_135m
+	$(RUN) -m clinical_camel run smollm2_135m
 
 test: .venv/.ready  ## all tests, the notebooks among them
 	$(RUN) -m pytest

@@ -77,7 +77,7 @@ def make_large_llama(size: str, quantize: str, texts: list[str]) -> models.LLM:
 
 def draw_weights(config: LlamaConfig, quantize: str) -> LlamaForCausalLM:
     """Return a Llama whose matrices are drawn and quantised one by one on the device."""
-    place, dtype = models.device(), models.compute_dtype()
+    place, dtype = models.device(), models.choose_dtype()
     torch.manual_seed(0)
     with torch.device("meta"):
         model = LlamaForCausalLM(config).to(dtype).eval()

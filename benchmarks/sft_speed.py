@@ -188,7 +188,7 @@ def make_base(name: str, options: argparse.Namespace) -> Any:
     base = draw_weights(LlamaConfig(**find_shape(options)), "nf4")
     if "unpacked" in name:
         quantization = models.make_quantization_config("nf4")
-        return dequantize_and_replace(base, quantization, dtype=models.compute_dtype())
+        return dequantize_and_replace(base, quantization, dtype=models.choose_dtype())
     if "eager" in name:
         base.set_attn_implementation("eager")
     base.is_loaded_in_4bit = True  # as transformers marks a loaded model, for PEFT
@@ -203,7 +203,7 @@ def load_unsloth(options: argparse.Namespace, tokenizer: Any, folder: str) -> An
     model, _ = loader.from_pretrained(
         folder,
         max_seq_length=options.max_length,
-        dtype=models.compute_dtype(),
+        dtype=models.choose_dtype(),
         load_in_4bit=True,
     )
     return loader.get_peft_model(

@@ -1,12 +1,14 @@
 """Repeat the embedded study: recipes on the development half, seeds on the exam.
 
     python -m experiments.mini_effect recipe learning_rate=4.0e-3 num_epochs=8.0
+    python -m experiments.mini_effect recipe --study smollm2_135m learning_rate=2.0e-3
     python -m experiments.mini_effect seed 3
     python -m experiments.mini_effect compare
 
-`recipe` trains as in params/mini_camel/, with the named changes, on the articles of the development
-half. It examines that half and the primer and appends a row to mini_recipes.csv. Recipes are chosen
-from these rows, never from the exam.
+`recipe` trains as in params/<study>/, with the named changes, on the articles of the development
+half, and on no others. It examines that half (the embedded model also the primer) and appends a row
+to mini_recipes.csv or, with --study, to a table of that study's base model. Recipes are chosen from
+these rows, never from the exam.
 
 `seed` trains mini_camel and its control mini_camel_raw with another seed, which also changes the
 dialogues, and examines both: rows in mini_seeds.csv. `compare` compares the studies over all seeds:
@@ -34,15 +36,15 @@ RESULTS = Path(__file__).with_name("results")
 STUDY, CONTROL = "mini_camel", "mini_camel_raw"
 
 
-def write_dialogues(seed: int, articles: str) -> dict[str, list]:
+def write_dialogues(study: str, seed: int, articles: str) -> dict[str, list]:
     """Run step 01 in memory; return the rows by the path that a mixture names."""
-    changed = {"articles": [articles], "seed": seed}
-    settings = load_job(STUDY, "01_dbke").settings.model_copy(update=changed)
+    changed = {"articles": [articles], "questions": ["mini_exam_train"], "seed": seed}
+    settings = load_job(study, "01_dbke").settings.model_copy(update=changed)
     plan = dbke.prepare(settings)
-    dialogues, _ = dbke.synthesise(plan.requests, plan.teacher, Memory(), settings)
+    dialogues, *_ = dbke.synthesise(plan.requests, plan.teacher, Memory(), settings)
     names = {"dialogues": "article", "exam_dialogues": "exam"}
     return {
-        f"outputs/{STUDY}/01_dbke/{name}.jsonl": [d for d in dialogues if d.source == source]
+        f"outputs/{study}/01_dbke/{name}.jsonl": [d for d in dialogues if d.source == source]
         for name, source in names.items()
     }
 
@@ -51,15 +53,15 @@ def train(study: str, seed: int, articles: str, changes: dict) -> tuple[models.L
     """Run step 02 of a study; return the model and the columns of the table that describe it."""
     params = load_job(study, "02_sft_qlora").params | changes | {"seed": seed}
     recipe = sft_qlora.Recipe.require(params)
-    sources = write_dialogues(seed, articles)
+    sources = write_dialogues(STUDY if study == CONTROL else study, seed, articles)
     for spec, share in recipe.mixture.items():
         if spec not in sources:
             name = articles if spec == "mini_articles" else spec
             sources[spec] = data.load_training_rows(name, share, seed)
     sources = {spec: sources[spec] for spec in recipe.mixture}
-    tokenizer = models.load_tokenizer(recipe.model)
+    tokenizer = models.load_tokenizer(recipe.model, recipe.chat_template)
     tokenized = sft_qlora.tokenize_mixture(tokenizer, sources, recipe.loss_on, recipe.max_length)
-    base = models.load_base(recipe.model, recipe.quantize)
+    base = models.load_base(recipe.model, recipe.quantize, compute_dtype=recipe.compute_dtype)
     with tempfile.TemporaryDirectory() as folder:
         model, log = sft_qlora.train(base, tokenizer, tokenized, recipe, folder=Path(folder))
     columns = {
@@ -67,12 +69,14 @@ def train(study: str, seed: int, articles: str, changes: dict) -> tuple[models.L
         "steps": len(log),
         "last_loss": round(log["loss"].tail(20).mean(), 4),
     }
+    tokens = (rows["input_ids"] for rows in tokenized.rows)
+    columns["tokens"] = round(sum(map(len, tokens)) * recipe.num_epochs)
     context = model.config.max_position_embeddings
     return models.LLM("tuned", model, tokenizer, context, adapter="default"), columns
 
 
 def answer(llm: models.LLM, benchmarks: list[str]) -> pd.DataFrame:
-    """Answer all questions zero-shot, in the protocols of the study."""
+    """Answer all questions zero-shot, in the protocols of the embedded study."""
     changed = {"benchmarks": benchmarks, "num_shots": [0]}
     design = load_job(STUDY, "03_eval_fewshot").settings.model_copy(update=changed)
     exam = eval_fewshot.load_exam(design)
@@ -106,15 +110,16 @@ def score(correct: pd.Series) -> dict:
 def try_recipe(changes: dict, study: str, seed: int) -> None:
     """Append one row: the recipe and its scores on the development half."""
     llm, columns = train(study, seed, "mini_articles_dev", changes)
-    answers = answer(llm, ["mini_exam_dev", "mini_exam_primer"])
-    base = models.hash_weights(Path(models.locate("mini")))
+    exams = ["mini_exam_dev"] + ["mini_exam_primer"] * study.startswith("mini")
+    answers = answer(llm, exams)
+    base = models.hash_weights(Path(models.locate(load_job(study, "02_sft_qlora").params["model"])))
     row = {"base": base, "study": study, "seed": seed, "changes": json.dumps(changes), **columns}
     for (benchmark, protocol), rows in answers.groupby(["benchmark", "protocol"], sort=False):
         name = f"{benchmark.removeprefix('mini_exam_')}_{protocol}"
         scores = score(rows["correct"])
         row |= {f"{name}_n": scores["n"], name: scores["accuracy"]}
         row |= {f"{name}_low": scores["low"], f"{name}_high": scores["high"]}
-    append("mini_recipes", row | score_notes(llm, 8))
+    append(f"{study.partition('_')[0]}_recipes", row | score_notes(llm, 8))
 
 
 def try_seed(seed: int) -> None:

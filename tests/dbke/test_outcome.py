@@ -50,6 +50,13 @@ def test_more_than_one_dialogue_in_a_hundred_without_a_reply_leaves_the_step_inc
     assert dbke.check_yield(*make_outcome(98, reasons), plan_requests(dialogues=100)) == []
 
 
+def test_the_smallest_share_of_accepted_dialogues_is_a_setting():
+    outcome, requests = make_outcome(3, ["a turn is empty"] * 5), plan_requests(dialogues=8)
+    assert dbke.check_yield(*outcome, requests, 0.375) == []
+    assert dbke.check_yield(*outcome, requests, 0.38) != []
+    assert dbke.check_yield(*make_outcome(0, []), requests, 0.0) != []  # nothing to train on
+
+
 def test_a_question_without_a_passage_does_not_count_as_requested():
     requests = plan_requests([QUESTION, UNSUPPORTED_QUESTION], dialogues=0)
     dialogues, rejected = synthesise(requests)
@@ -97,7 +104,9 @@ def test_rejected_sentences_and_checks_that_miss_an_error_are_said():
     )
     _, rejected = make_outcome(3, ["a turn is empty"])
     support = pd.DataFrame(
-        [("verbatim", 9, 2), ("linked", 9, 1)], columns=["support", "sentences", "unsupported"]
+        [("accepted", "verbatim", 9, 2), ("accepted", "linked", 9, 1)]
+        + [("all", "verbatim", 12, 5), ("all", "linked", 12, 3)],
+        columns=["replies", "support", "sentences", "unsupported"],
     )
     planted = pd.DataFrame(
         [("changed number", "no", "no"), ("removed negation", "no", "")],
@@ -106,16 +115,33 @@ def test_rejected_sentences_and_checks_that_miss_an_error_are_said():
     teacher = ScriptedTeacher("")
     teacher.prompted = True  # a language model, which may invent: nothing is said about copying
     assert dbke.describe_dialogues(teacher, summary, rejected, support, planted) == [
-        "**3 of 4 requested dialogues passed all checks**; the most frequent reason (1 of 1): a"
-        " turn is empty.",
+        "**3 of 4 requested dialogues passed all checks**: 75.0%, 95 % interval [30.1%, 95.4%]; the"
+        " most frequent reason (1 of 1): a turn is empty.",
         "An article dialogue has 2.0 exchanges on average, with 30 words of the assistant.",
-        "Of 9 checked assistant sentences, 2 do not appear in their source word for word, and 1 are"
-        " not supported by their source according to the `linked` check.",
+        "Of 9 checked assistant sentences of accepted dialogues, 2 do not appear in their source"
+        " word for word, and 1 are not supported by their source according to the `linked` check.",
+        "**Of 12 checked sentences in all replies, accepted or rejected, 3 (25.0% [8.9%, 53.2%])"
+        " are not supported by their source** according to the `linked` check; 5 (41.7% [19.3%,"
+        " 68.0%]) do not appear in it word for word. The first count includes false alarms of the"
+        " check, the second every reworded sentence.",
         "Planted errors, one of each kind: the `verbatim` check rejects 2 of 2, the `linked` check"
         " rejects 1 of 2 (it accepts: removed negation). Any changed sentence fails the `verbatim`"
         " check. For `linked`, these are examples, not a rate; [a benchmark]"
         "(../benchmarks/results/grounding.csv) has the rates.",
     ]
+
+
+def test_the_writer_of_recorded_replies_is_named():
+    teacher, requests = ScriptedTeacher(""), plan_requests(dialogues=1)
+    teacher.describe = lambda: {"written_by": "a large language model"}
+    dialogues, rejected = synthesise(requests)
+    summary = dbke.summarise(dbke.tabulate_dialogues(dialogues), rejected, requests)
+    support = dbke.tabulate_support(dialogues, requests)
+    planted = pd.DataFrame(columns=["error", "verbatim", "linked"])
+    texts = dbke.describe_dialogues(teacher, summary, rejected, support, planted)
+    assert texts[1] == (
+        "Recorded replies are the teacher. They were written by: a large language model."
+    )
 
 
 @pytest.mark.parametrize(

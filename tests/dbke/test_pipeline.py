@@ -47,7 +47,7 @@ def make_settings(server: Server, **teacher) -> dbke.Synthesis:
 def run_notebook(settings: dbke.Synthesis, file: Path) -> tuple[list[str], int]:
     """The dialogues as lines that notebook 01 makes of this ledger, and the number rejected."""
     plan, ledger = dbke.prepare(settings), dbke.Ledger(file)
-    dialogues, rejected = dbke.synthesise(plan.requests, plan.teacher, ledger, settings)
+    dialogues, rejected, _ = dbke.synthesise(plan.requests, plan.teacher, ledger, settings)
     ledger.close()
     return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(rejected)
 

@@ -23,6 +23,18 @@ def test_the_prompt_contains_role_example_rules_schema_and_text():
     assert toy_teacher.TEXT.search(sent)[2].startswith("# gout")
 
 
+def test_the_page_leaves_out_the_middle_of_a_long_article_and_says_how_much():
+    messages = [{"role": "user", "content": "\n".join(map(str, range(200)))}]
+    page = dbke.format_prompt(messages).split("\n")
+    assert len(page) == 78
+    assert page[:2] == ["[user]", "0"]
+    assert page[-1] == "199"
+    (mark,) = [line for line in page if line.startswith("...")]
+    assert mark == f"... ({201 - 77} lines of the article are not shown)"
+    short = [{"role": "user", "content": "\n".join(map(str, range(77)))}]
+    assert "not shown" not in dbke.format_prompt(short)
+
+
 def test_an_exam_question_is_sent_with_its_key_its_passages_and_a_denial_of_other_options():
     (request,) = plan_requests([QUESTION], dialogues=0)
     sent, linked = (

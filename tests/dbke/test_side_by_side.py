@@ -5,6 +5,7 @@ from tests.support.toy_dbke import plan_requests
 
 from clinical_camel import dbke
 from clinical_camel.data import Article, Dialogue, Section
+from clinical_camel.dbke import RejectedReply
 
 
 def test_each_sentence_has_the_number_of_its_source_or_the_reason_why_there_is_none():
@@ -27,3 +28,21 @@ def test_a_sentence_that_the_source_repeats_is_shown_once():
     assert source.count(text) == 1
     number = source.partition(text)[0].rpartition("[")[2].partition("]")[0]
     assert f"{text} <b>[{number}]</b>" in turns
+
+
+def test_a_rejected_reply_has_its_reason_and_a_frame_around_the_sentence():
+    request = plan_requests(dialogues=1)[0]
+    answer = "Gout hurts. Cats have <rashes>. Dogs have rashes."
+    chat = Dialogue(id=request.id, source="article", messages=make_messages("Well?", answer))
+    reason = 'an assistant sentence is unsupported (words): "Cats have <rashes>." words: no cats'
+    replies = [RejectedReply(chat, "a turn is empty"), RejectedReply(chat, reason)]
+    page = dbke.render_rejected(replies, {request.id: request})
+    assert "<b>Rejected:</b> an assistant sentence is unsupported (words)" in page
+    framed = page.split("outline:")[1:]
+    assert len(framed) == 1
+    assert "Cats have &lt;rashes&gt;." in framed[0].partition("</span></span>")[0]
+    assert "Dogs have rashes." not in framed[0].partition("</span></span>")[0]
+
+
+def test_a_run_without_rejected_replies_says_so():
+    assert "No reply that contains a dialogue was rejected" in dbke.render_rejected([], {})

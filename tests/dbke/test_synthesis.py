@@ -36,6 +36,19 @@ def test_of_identical_dialogues_the_first_is_accepted():
     assert list(rejected["reason"]) == ["identical to an earlier dialogue"]
 
 
+def test_rejected_replies_with_a_dialogue_are_returned_in_the_order_of_the_requests():
+    good = dbke.ExtractiveTeacher().write_reply(plan_requests()[0])
+    invented = write_json("A?", "Cats fly.", "B?", "Dogs fly.")
+    teacher = ScriptedTeacher(good, invented, "not json", good)
+    settings, requests = dbke.Synthesis(language=""), plan_requests(dialogues=4)
+    accepted, rejected, others = dbke.synthesise(requests, teacher, Memory(), settings)
+    assert (len(accepted), len(rejected)) == (1, 3)
+    assert [(reply.dialogue.id, reply.reason.partition(": ")[0]) for reply in others] == [
+        ("gout/1", "an assistant sentence is not in the source"),
+        ("gout/3", "identical to an earlier dialogue"),
+    ]
+
+
 def test_a_question_without_a_passage_is_rejected_and_not_sent_to_the_teacher():
     teacher = ScriptedTeacher("x")
     dialogues, rejected = synthesise(plan_requests([UNSUPPORTED_QUESTION], dialogues=0), teacher)

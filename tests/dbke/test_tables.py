@@ -56,3 +56,19 @@ def test_the_rate_of_unsupported_sentences_has_its_interval():
     assert table.loc["verbatim", ["sentences", "unsupported"]].tolist() == [3, 2]
     assert table.loc["linked", ["sentences", "unsupported"]].tolist() == [3, 1]
     assert table.loc["linked", "low"] < 1 / 3 < table.loc["linked", "high"]
+    assert set(table["replies"]) == {"accepted"}
+
+
+def test_rejected_replies_count_in_the_rate_of_all_replies():
+    request = plan_requests(dialogues=1)[0]
+    accepted, rejected = (
+        Dialogue(id=request.id, source="article", messages=make_messages("Well?", answer))
+        for answer in ("Gout hurts.", "Cats have rashes. Gout hurts.")
+    )
+    table = dbke.tabulate_support([accepted], [request], [accepted, rejected])
+    rows = table.set_index(["replies", "support"])[["dialogues", "sentences", "unsupported"]]
+    assert rows.loc[("accepted", "linked")].tolist() == [1, 1, 0]
+    assert rows.loc[("all", "linked")].tolist() == [2, 3, 1]
+    assert rows.loc[("all", "verbatim")].tolist() == [2, 3, 1]
+    same = dbke.tabulate_support([accepted], [request], [accepted])
+    assert set(same["replies"]) == {"accepted"}  # none was rejected: the rows would be the same

@@ -115,6 +115,17 @@ def test_a_template_is_checked_with_the_tokenizer(model, template, status):
     assert list_statuses(doctor.check_template(model, template)) == [status]
 
 
+def test_a_model_that_is_not_fetched_is_a_problem_with_the_command(project):
+    (finding,) = doctor.check_fetches(["mini", "owner/name", "smollm2_135m"])
+    assert str(finding) == (
+        "problem  base         smollm2_135m is not on this machine; "
+        "run python -m clinical_camel fetch smollm2_135m"
+    )
+    assert list_statuses(doctor.check_template("smollm2_135m", "chatml")) == ["warning"]
+    project.file("data/models/smollm2_135m/config.json", "{}")
+    assert list(doctor.check_fetches(["smollm2_135m"])) == []
+
+
 def test_what_a_model_would_learn_wrongly_is_a_problem():
     tokenizer = models.load_tokenizer("mini")
     row = models.tokenize_dialogue(tokenizer, DIALOGUE, "assistant")

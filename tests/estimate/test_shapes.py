@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clinical_camel.estimate import shapes
+from clinical_camel.estimate import costs, shapes
 from clinical_camel.estimate.shapes import find_base, list_lora_shapes
 from clinical_camel.runner.jobs import PlanError
 
@@ -22,6 +22,9 @@ ALL = ("all-linear",)
         ("meta-llama/Llama-3.1-8B-Instruct", 8_030_261_248),
         ("bigscience/bloom-7b1", 7_069_016_064),
         ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 1_100_048_384),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", 134_515_008),
+        ("HuggingFaceTB/SmolLM2-360M", 361_821_120),
+        ("HuggingFaceTB/SmolLM2-1.7B-Instruct", 1_711_376_384),
         ("Qwen/Qwen2.5-7B", 7_615_616_512),
         ("Qwen/Qwen3-8B", 8_190_735_360),
     ],
@@ -41,6 +44,15 @@ def test_an_unknown_base_model_needs_its_config_file(tmp_path):
     config.write_text('{"model_type": "none such"}')
     with pytest.raises(PlanError, match="transformers has no such model_type"):
         find_base("somebody/other", str(config))
+
+
+def test_a_packaged_model_has_its_shape_before_it_is_fetched(project):
+    shapes.find_base.cache_clear()
+    base = find_base("smollm2_135m")
+    shapes.find_base.cache_clear()  # later tests may find the folder
+    assert (base.parameters, base.context) == (134_515_008, 8192)
+    assert base.source == "table of shapes"
+    assert costs._estimate_download(base) == {"download": 92_871_040}  # the wheel
 
 
 def test_every_model_of_the_table_can_be_built():

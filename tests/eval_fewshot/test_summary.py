@@ -105,8 +105,22 @@ def test_protocols_without_a_difference_are_named():
     assert f"{verdict}difference in the other 1.**" in text
     assert "No significant difference on `toy` in chat, 0-shot: 2.5 points" in text
     assert "Nor does it show that the difference depends on the way of asking" in text
-    assert "`tuned` is above chance in 1 of 2 evaluations (`toy`, option_text, 0-shot)" in text
-    assert "`base` is above chance in 0 of 2 evaluations, adjusted" in text
+    assert "Above chance on `toy` (n = 40, chance 25.0 %): `base` in none of 2 ways" in text
+    assert "`tuned` in 1 of 2 ways of asking (1 after adjustment for all evaluations), best" in text
+
+
+def test_every_further_exam_has_its_verdict_and_halves_are_named():
+    gain = answers_of(base=first(8), tuned=first(30))
+    same = answers_of("medqa_us", base=first(8), tuned=first(9))
+    lost = answers_of("old", base=first(38), tuned=first(4))
+    benchmarks = ["mini_exam", "medqa_us@data/public/medqa_us/medqa_us_test_shared.jsonl"]
+    settings = BASE_AND_TUNED | {"benchmarks": benchmarks, "exemplars": {}}
+    text = "\n".join(describe(gain, same, lost, **settings))
+    assert "**`tuned` knows more than `base`.** On `toy`" in text
+    better = "`tuned` is significantly better than `base` in 0 and worse in"
+    assert f"On `medqa_us` (n = 40), {better} 0 of 1 ways of asking." in text
+    assert f"On `old` (n = 40), {better} 1 of 1 ways of asking (option_text, 0-shot: -85.0" in text
+    assert "Development scores, not test scores: `medqa_us`. These questions are half" in text
 
 
 def test_better_in_one_and_worse_in_another_way_of_asking_are_both_in_the_verdict():
@@ -147,6 +161,16 @@ def test_questions_in_the_training_data_have_a_sentence(ids, sentence):
     overlaps = pd.DataFrame({"benchmark": "toy", "id": [str(i) for i in ids]}, dtype=str)
     clean = eval_fewshot.compute_clean_scores(answers, {"toy": QUESTIONS}, overlaps)
     assert sentence in "\n".join(describe(answers, clean=clean, **BASE_AND_TUNED))
+
+
+def test_questions_of_further_exams_in_the_training_data_are_counted():
+    answers = [answers_of(name, base=first(8), tuned=first(9)) for name in ("toy", "old")]
+    overlaps = pd.DataFrame({"benchmark": "old", "id": ["1", "2"]})
+    exams = {"toy": QUESTIONS, "old": QUESTIONS}
+    clean = eval_fewshot.compute_clean_scores(pd.concat(answers), exams, overlaps)
+    text = "\n".join(describe(*answers, clean=clean, **BASE_AND_TUNED))
+    assert "None of the 40 questions was found in the training data." in text
+    assert "Questions of the other exams that resemble training data: `old` 2 of 40." in text
 
 
 # --------------------------------------------------------------------------- the other questions

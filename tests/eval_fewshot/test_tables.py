@@ -125,6 +125,22 @@ def test_a_failure_marks_the_correct_and_the_predicted_option_and_cuts_nothing()
     assert f"predicted  {'b' * 200}" in text
 
 
+def test_failures_come_from_every_exam_and_are_few_of_each():
+    """Exams are the work of others: a page quotes a handful of their questions."""
+    exam = [
+        Question(id=str(i), question="?", options=["a", "b", "c", "d"], answer=0) for i in range(9)
+    ]
+    protocols = [answers_of("one", base=[False] * 9).assign(protocol=p) for p in ("chat", "letter")]
+    answers = pd.concat([*protocols, answers_of("two", base=[True] + [False] * 8)])
+    answers = answers.reset_index(drop=True)
+    text = eval_fewshot.format_failures(answers, {"one": exam, "two": exam}, "base", 6)
+    assert text.count("one, chat") == 2
+    assert "one, letter" not in text  # the same questions in another protocol
+    assert text.count("two, option_text") == 2
+    few = eval_fewshot.format_failures(answers, {"one": exam, "two": exam}, "base", 2)
+    assert few.count("one, chat") == few.count("two, option_text") == 1
+
+
 def test_the_headline_has_every_model_with_its_interval():
     scores = eval_fewshot.compute_scores(answers_of(base=[True] * 8 + [False] * 2), TOY)
     line = "toy, option_text, 0-shot, n = 10, chance 25%: base 80.0% [49.0%, 94.3%]"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from clinical_camel import loss_curves
-from clinical_camel.loss_curves.settings import SCORE_COLUMNS
+from clinical_camel.data import SCORE_COLUMNS
 
 LOGS = {"a": "outputs/a/02/log.csv", "b": "outputs/b/02/log.csv"}
 FOLDERS = {"b": {"base": "", "low": "outputs/a/02/adapter", "high": "outputs/b/02/adapter"}}

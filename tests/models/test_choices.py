@@ -10,7 +10,8 @@ from clinical_camel.models.choices import check_adapters, check_model
     [
         ("mini", [], ""),
         ("owner/name", [], ""),
-        ("nowhere", [], "nowhere: no such folder, and neither mini nor a hub id"),
+        ("smollm2_135m", [], ""),  # not fetched: `run` says so, and `plan` needs no weights
+        ("nowhere", [], "nowhere: no such folder, and neither mini nor smollm2_135m nor a hub id"),
         ("data/model", [], "data/model: no such folder"),
         ("base", ["config.json", "chat_template.jinja"], "base has no .safetensors"),
         ("base", ["model.safetensors"], "base has no config.json"),

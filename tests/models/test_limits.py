@@ -37,6 +37,24 @@ def test_nothing_is_said_of_a_model_that_cannot_be_read(check, arguments, proble
 
 
 @pytest.mark.parametrize(
+    ("template", "chat_template", "is_problem"),
+    [
+        ("{% generation %}{{ m }}{% endgeneration %}", "", False),
+        ("{%- generation -%}{{ m }}{%- endgeneration -%}", "", False),
+        ("{{ m }}{% if add_generation_prompt %}A{% endif %}", "", True),
+        ("{{ m }}", "chatml", False),
+    ],
+)
+def test_a_template_of_the_model_must_mark_the_replies(
+    template, chat_template, is_problem, project
+):
+    project.file("base/chat_template.jinja", template)
+    problems = list(limits.check_reply_marks("base", chat_template))
+    assert [p.startswith('chat_template: "" is the') for p in problems] == [True] * is_problem
+    assert list(limits.check_reply_marks("owner/name", "")) == []
+
+
+@pytest.mark.parametrize(
     ("name", "is_problem"),
     [("query_key_value", False), ("c_attn", False), ("mixer", False), ("q_projj", True)],
 )

@@ -57,7 +57,7 @@ def test_the_context_length_is_found_under_every_name():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", "no such folder, and neither 'mini' nor a hub id"),
+        ("nowhere", "no such folder, and neither mini nor smollm2_135m nor a hub id"),
         ("outputs/mini_camel/base", "no such folder"),
         ("weights", "has no .safetensors; other weight files are not opened"),
     ],

@@ -117,6 +117,16 @@ def test_a_missing_part_counts_zero_and_the_mean_of_the_others_is_shown_next_to_
     assert table["ROUGE-L, written parts only"] == "0.600"
 
 
+def test_a_long_table_of_scores_has_the_complete_notes_alone():
+    summary = note_synthesis.summarise_scores(make_scores("m", [0.5, 0.7]), 0)
+    few, many = (
+        pd.concat([summary.assign(part=part) for part in ("whole", "subjective")] * times)
+        for times in (1, 40)
+    )
+    assert set(note_synthesis.format_scores(few)["part"]) == {"whole", "subjective"}
+    assert set(note_synthesis.format_scores(many)["part"]) == {"whole"}
+
+
 def test_who_leaves_out_what_it_cannot_write_does_not_win():
     complete = make_scores("complete", [0.7, 0.7, 0.7])
     selective = make_scores("selective", [0.8, 0.8, 0.0], missing=[2])

@@ -39,8 +39,8 @@ TABLES = {
     "summary": "source,requested,accepted,rejected\narticle,9,7,2\n",
     "articles": "licence,articles\nown,3\n",
     "rejection_reasons": "source,reason,dialogues,example\narticle,cut short,2,secret\n",
-    "support": "support,source,dialogues,sentences,unsupported,rate,low,high\n"
-    "linked,article,7,50,1,0.02,0.0035,0.105\n",
+    "support": "replies,support,source,dialogues,sentences,unsupported,rate,low,high\n"
+    "accepted,linked,article,7,50,1,0.02,0.0035,0.105\n",
     "exam_questions": "benchmark,n,kind,questions,dialogues,rejected\nmini_exam,9,x,1,0,0\n",
 }
 FILES = {f"{name}.csv": text for name, text in TABLES.items()}
@@ -65,20 +65,34 @@ def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(study
     for part in (
         "Research only",
         "c0ffee",
+        "7 dialogues from 3 articles, written by step 01",
         "9 were requested, 2 rejected",
         "| dialogues.jsonl | 7 | ca3d163bab055381 |",
         "| exam_dialogues.jsonl | 0 | e3b0c44298fc1c14 |",
         "| mini_articles | see the next table | abababababababab |",
         "| own | 3 |",
+        "| mini_articles | Written by language models for this project; no clinician has read it.",
         "local some/model; terms: permits it.",
         "| support | linked |",
         "| dialogue_attempts | 3 |",
-        "| linked | article | 50 | 1 | 2.00% [0.35%, 10.50%] |",
+        "| accepted | linked | article | 50 | 1 | 2.00% [0.35%, 10.50%] |",
         "| article | cut short | 2 |",
         "None was found.",
     ):
         assert part in card
     assert "secret" not in card  # an example may quote a text
+
+
+def test_the_card_of_recorded_replies_says_who_wrote_them_and_when(study):
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    recorded = {"written_by": "a large language model", "replies": 1234, "prompts": 1200, "recorded": "2026-11-28"}
+    notes = RECORD["notes"] | {"teacher": RECORD["notes"]["teacher"] | recorded}
+    notes["teacher"]["prompts_sha256"] = "abc123"
+    study.file(f"{FOLDER}/run.json", json.dumps(RECORD | {"artefacts": hashes, "notes": notes}))
+    card = " ".join(release.format_dataset_card("small").split())
+    assert "a large language model wrote them. The ledger has 1,234 replies to 1,200 prompts" in card
+    assert "recorded on 2026-11-28. SHA-256 over the hashes of their prompts: `abc123`" in card
+    assert "No clinician has read these dialogues." in card
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -9,6 +9,7 @@ from tests.support.project import skip_if_rerun
 
 from clinical_camel import release
 from clinical_camel.core.paths import root
+from clinical_camel.release import model_card
 from clinical_camel.runner.jobs import PlanError
 
 OUTPUTS = root() / "outputs"
@@ -35,6 +36,15 @@ def test_a_card_has_warning_data_loss_energy_and_every_score_with_n_and_interval
     assert f"| {last:.3f} |" in card
     assert "](02_sft_qlora/loss.png)" in card
     assert re.search(r"\d\.\d Wh \(", card)
+
+
+def test_a_packaged_base_model_has_its_licence_its_original_and_what_differs():
+    front = model_card._format_front("smollm2_135m")
+    expected = "license: apache-2.0\nbase_model: HuggingFaceTB/SmolLM2-135M-Instruct\n"
+    assert front == expected
+    assert "Not the published bfloat16 weights" in model_card._describe_base("smollm2_135m")
+    assert model_card._format_front("owner/x").endswith("base_model: owner/x\n")
+    assert model_card._describe_base("mini") == ""
 
 
 def test_a_study_without_its_runs_has_no_card():

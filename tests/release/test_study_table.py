@@ -7,7 +7,7 @@ from tests.support.project import skip_if_rerun
 
 from clinical_camel import release
 from clinical_camel.core.paths import root
-from clinical_camel.release.study_table import BEGIN, END, read_purpose
+from clinical_camel.release.study_table import BEGIN, END, SIZES_BEGIN, SIZES_END, read_purpose
 from clinical_camel.runner.jobs import PlanError
 
 RECORD = {"status": "complete", "seconds": 90.0, "peak_memory_mb": 2000, "headline": "ROUGE-L 0.5"}
@@ -75,9 +75,10 @@ def test_an_incomplete_study_has_the_number_of_its_steps(study):
 
 def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
     study.params("0", "02_sft_qlora", "# First by name.\nstudy: 0\n")
-    table = release.format_study_table()
+    table, others = release.format_study_table().split("\n\n")
     assert read_cells(table, 0)[0] == "[a](params/a)"
-    assert read_cells(table, 2) == ["[b](params/b)", "What b is.", "not run yet", *[""] * 4]
+    assert len(table.splitlines()) == 3
+    assert others == ("Not run yet. [0](params/0): First by name. [b](params/b): What b is.")
 
 
 def test_a_params_file_without_a_comment_is_named(project):
@@ -95,3 +96,7 @@ def test_the_readme_keeps_everything_outside_the_markers(study):
     release.update_readme(file)
     text = file.read_text(encoding="utf-8")
     assert text == f"before\n{BEGIN}\n{release.format_study_table()}\n{END}\nafter\n"
+    file.write_text(f"{text}{SIZES_BEGIN}\nold\n{SIZES_END}\nend\n", encoding="utf-8")
+    release.update_readme(file)
+    sizes = f"{SIZES_BEGIN}\n{release.format_size_table()}\n{SIZES_END}\nend\n"
+    assert file.read_text(encoding="utf-8") == text + sizes

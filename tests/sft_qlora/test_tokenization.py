@@ -97,6 +97,15 @@ def test_the_loss_mask_is_shown_in_brackets(tokenizer):
     )
 
 
+def test_the_dialogue_on_the_page_is_named_even_if_it_lost_its_end(tokenizer):
+    article = Article(id="a", title="Gout", sections=[Section(heading="", text="Rest.")])
+    sources = {"texts": [article], "talks": [make_dialogue("y"), make_dialogue("x", 4)]}
+    row = models.tokenize_dialogue(tokenizer, make_dialogue("x", 2).messages, "assistant")
+    text = sft_qlora.show_loss_mask(tokenizer, row)
+    assert sft_qlora.find_shown(sources, text) == "talks: x"
+    assert sft_qlora.find_shown({"texts": [article]}, text) == ""
+
+
 def test_validation_rows_share_no_article_with_training_rows():
     groups = [f"article {i // 5}" for i in range(100)]
     choose = tokenization.choose_validation_rows

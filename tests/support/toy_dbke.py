@@ -57,10 +57,10 @@ def plan_requests(questions=(), dialogues=2, exchanges=3, **more) -> list[dbke.R
 
 
 def synthesise(requests, teacher=None, journal=None, **settings):
-    """Synthesise in memory, in any language, by default with the extractive teacher."""
+    """Return dialogues and rejected requests; in memory, any language, by default extractive."""
     settings = dbke.Synthesis(**{"language": "", **settings})
     journal = Memory() if journal is None else journal
-    return dbke.synthesise(requests, teacher or dbke.ExtractiveTeacher(), journal, settings)
+    return dbke.synthesise(requests, teacher or dbke.ExtractiveTeacher(), journal, settings)[:2]
 
 
 # Rejection reasons of the shipped base model, which is too small to write JSON.

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from clinical_camel import data, models, runs, sft_qlora
+from clinical_camel.core.base_models import REGISTERED
 from clinical_camel.core.paths import root
 from clinical_camel.data import Dialogue, conversations
 
@@ -34,7 +35,7 @@ BASES = {  # prefix of a base's name: its architecture made small, and its token
     "meta-llama/Llama-2-70b": (LlamaConfig(**GATED, num_key_value_heads=2), "llama"),
     "meta-llama/Llama-2": (LlamaConfig(**GATED), "llama"),
     "huggyllama/": (LlamaConfig(**GATED), "llama"),
-    "TinyLlama/": (LlamaConfig(**GATED, num_key_value_heads=2), "llama"),
+    "HuggingFaceTB/SmolLM2": (LlamaConfig(**GATED, tie_word_embeddings=True), "smollm2"),
     "meta-llama/Meta-Llama-3": (LlamaConfig(**GATED, num_key_value_heads=2), "llama 3"),
     "Qwen/Qwen3": (Qwen3Config(**GATED, num_key_value_heads=2, head_dim=16), "qwen"),
     "bigscience/bloom": (
@@ -51,9 +52,9 @@ def load_recipe(study: str) -> sft_qlora.Recipe:
 
 
 def list_studies() -> list[str]:
-    """Return the studies whose step 02 tunes a base other than the shipped one."""
+    """Return the studies whose step 02 tunes a base that cannot be had without the hub."""
     studies = sorted(path.parent.name for path in root().glob("params/*/02_sft_qlora.yaml"))
-    return [study for study in studies if load_recipe(study).model != "mini"]
+    return [study for study in studies if load_recipe(study).model not in REGISTERED]
 
 
 def make_rows(spec: str) -> list[Dialogue]:

@@ -104,6 +104,16 @@ FAMILIES = {  # tokenizer, its special tokens by name, its templates
         {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
         ("chatml",),
     ),
+    "smollm2": (  # a turn starts with BOS, and padding is EOS
+        functools.partial(train_byte_bpe, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]),
+        {
+            "bos_token": "<|im_start|>",
+            "eos_token": "<|im_end|>",
+            "unk_token": "<|endoftext|>",
+            "pad_token": "<|im_end|>",
+        },
+        ("chatml",),
+    ),
     "bloom": (
         functools.partial(train_byte_bpe, ["<unk>", "<s>", "</s>", "<pad>"]),
         {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},

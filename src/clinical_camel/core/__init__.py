@@ -1,9 +1,10 @@
 """What everything else builds on; imports nothing else of this package.
 
-paths      the project folder, and paths inside it
-hashing    sha256 of files and of values
-files      files written completely or not at all, folders swapped by renames
-tables     tables that went through a spreadsheet
-values     checks of single values: types, paths, secrets, invisible characters
-settings   typed settings of a step: validation, messages, the parameters cell
+paths        the project folder, and paths inside it
+hashing      sha256 of files and of values
+files        files written completely or not at all, folders swapped by renames
+tables       tables that went through a spreadsheet
+base_models  base models with a name of their own: shipped, or fetched from a package
+values       checks of single values: types, paths, secrets, invisible characters
+settings     typed settings of a step: validation, messages, the parameters cell
 """

@@ -36,6 +36,8 @@ user's own file are cleaned, those of a published set stay as published (see `te
     sampling        reproducible subsets of rows
     contamination   exam questions in training data
     published       published scores of other systems
+    exam_scores     the table of scores of step 03
+    attribution     who made the texts that a notebook quotes, and their licences
 """
 
 import lazy_loader
@@ -43,7 +45,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "attribution": ["format_attributions", "list_attributions"],
         "contamination": ["find_overlaps", "search_sources"],
+        "exam_scores": ["SCORE_COLUMNS", "read_scores"],
         "loading": [
             "check_spec",
             "describe",

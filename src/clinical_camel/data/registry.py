@@ -40,7 +40,7 @@ class Source:
     converts a raw row; None means that the file is in our own row shape. `join` merges converted
     rows. `number` is the id template of rows without an id, filled with split, config and position.
     `verbatim`: the texts of a published set stay as published; those of other sources are cleaned
-    (see `texts`).
+    (see `texts`). `citation`: its row in citations.csv, for whoever quotes it (see `attribution`).
     """
 
     shape: type
@@ -55,12 +55,13 @@ class Source:
     revision: str = "main"
     number: str = ""
     verbatim: bool = False
+    citation: str = ""
 
 
 _questions = functools.partial(Source, shape=Question, verbatim=True)
 _articles = functools.partial(Source, shape=Article, role="material")
 _consultations = functools.partial(Source, shape=Consultation, role="material")
-_mini = functools.partial(Source, licence="CC-BY-4.0")
+_mini = functools.partial(Source, licence="CC-BY-4.0", citation="mini")
 
 _medqa = functools.partial(
     _questions,
@@ -69,13 +70,15 @@ _medqa = functools.partial(
     hub="GBaker/MedQA-USMLE-4-options",
     revision="0fb93dd23a7339b6dcd27e241cb9b5eca62d4d18",
     number="medqa-us-{split}-{position:04d}",
+    citation="medqa",
 )
-_medqa_5 = functools.partial(_questions, read=readers.read_medqa, licence="MIT")
+_medqa_5 = functools.partial(_questions, read=readers.read_medqa, licence="MIT", citation="medqa")
 _medmcqa = functools.partial(
     _questions,
     read=readers.read_medmcqa,
     licence="MIT (source), Apache-2.0 (hub card)",
     hub="openlifescienceai/medmcqa",
+    citation="medmcqa",
 )
 _mmlu = functools.partial(
     _questions,
@@ -83,9 +86,15 @@ _mmlu = functools.partial(
     licence="MIT",
     hub="cais/mmlu",
     configs=MMLU_SUBJECTS,
+    citation="mmlu",
 )
 _pubmedqa = functools.partial(
-    _questions, read=readers.read_pubmedqa, licence="MIT", hub="qiaojin/PubMedQA", splits=("train",)
+    _questions,
+    read=readers.read_pubmedqa,
+    licence="MIT",
+    hub="qiaojin/PubMedQA",
+    splits=("train",),
+    citation="pubmedqa",
 )
 
 
@@ -118,7 +127,7 @@ SOURCES: dict[str, Source] = {
     "mini_consultations": _mini(shape=Consultation, role="material", shipped="consultations.jsonl"),
     # exams
     "medqa_us": _medqa(role="eval", splits=("test",)),
-    "medqa_us_train": _medqa(role="train", splits=("train",)),
+    "medqa_us_train": _medqa(role="train", splits=("train",), citation="medqa_dev"),
     # As published, with five options: questions/US/{test,train}.jsonl of jind11/MedQA.
     "medqa_us_5_options": _medqa_5(role="eval", number="medqa-us-5-test-{position:04d}"),
     "medqa_us_5_options_train": _medqa_5(role="train", number="medqa-us-5-train-{position:05d}"),
@@ -154,7 +163,9 @@ SOURCES: dict[str, Source] = {
             *("usmle_self_eval_step1", "usmle_self_eval_step2"),
         )
     },
-    "medqa_mcmle": _questions(role="eval", read=readers.read_lettered, licence="MIT"),
+    "medqa_mcmle": _questions(
+        role="eval", read=readers.read_lettered, licence="MIT", citation="mcmle"
+    ),
     # articles
     "medquad": _articles(
         verbatim=True,
@@ -164,11 +175,18 @@ SOURCES: dict[str, Source] = {
         hub="lavita/MedQuAD",
         splits=("train",),
         revision="84ea67f83cec9692ad254eaa02c9731b24ecfe4c",
+        citation="medquad",
     ),
-    "openstax_anatomy": _articles(read=readers.read_openstax, verbatim=True, licence="CC BY 3.0"),
-    "plos_medical": _articles(read=readers.read_plos, verbatim=True, licence="CC BY"),
+    "openstax_anatomy": _articles(
+        read=readers.read_openstax, verbatim=True, licence="CC BY 3.0", citation="openstax"
+    ),
+    "plos_medical": _articles(
+        read=readers.read_plos, verbatim=True, licence="CC BY", citation="plos"
+    ),
     # the articles of the same files that review or advise, as judged by the files' collector
-    "plos_reviews": _articles(read=readers.read_plos_review, verbatim=True, licence="CC BY"),
+    "plos_reviews": _articles(
+        read=readers.read_plos_review, verbatim=True, licence="CC BY", citation="plos"
+    ),
     # consultations
     "aci_bench": _consultations(
         read=consultations.read_aci_bench,
@@ -177,12 +195,19 @@ SOURCES: dict[str, Source] = {
         hub="mkieffer/ACI-Bench",
         configs=ACI_PARTS,
         splits=("test1", "test2", "test3"),
+        citation="aci_bench",
     ),
     "mts_dialog": _consultations(
-        read=consultations.read_mts_dialog, verbatim=True, licence="CC BY 4.0"
+        read=consultations.read_mts_dialog,
+        verbatim=True,
+        licence="CC BY 4.0",
+        citation="mts_dialog",
     ),
     "primock57": _consultations(
-        read=consultations.read_primock57, verbatim=True, licence="CC BY 4.0"
+        read=consultations.read_primock57,
+        verbatim=True,
+        licence="CC BY 4.0",
+        citation="primock57",
     ),
     "transcripts": _consultations(read=consultations.read_transcript, licence="the user's own"),
     # Medical Meadow of MedAlpaca on the hub: instruction, input, output. Its README and its data
@@ -204,6 +229,7 @@ SOURCES: dict[str, Source] = {
         licence="Apache-2.0 (hub card)",
         hub="Aeala/ShareGPT_Vicuna_unfiltered",
         splits=("train",),
+        citation="sharegpt",
     ),
 }
 

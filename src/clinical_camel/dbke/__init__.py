@@ -18,6 +18,8 @@ accepted + rejected = requested, for every teacher.
     teachers       the four kinds of teacher, and the ledger of replies
     pipeline       many workers fill the ledger (datatrove; not imported here)
     side_by_side   a source and its dialogue side by side
+    recording      prompts for a writer outside this program, and the ledger of its replies
+    readings       a second reader marks the sentences of dialogues
     planted        errors planted into a dialogue, to see the checks reject it
     tables         tables and figures of the notebook
     outcome        what came out: sentences for the notebook, and whether it is enough
@@ -33,11 +35,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "plan": ["Plan", "prepare"],
         "planted": ["plant_errors", "tabulate_planted"],
         "prompt": ["build_messages", "format_prompt"],
+        "readings": [
+            "describe_readings",
+            "load_readings",
+            "tabulate_readings",
+            "write_sheet",
+        ],
+        "recording": ["export_requests", "import_replies", "list_queries", "merge_queries"],
         "replies": ["parse_reply"],
         "requests": ["Request", "hash_requests", "plan_article_requests", "plan_requests"],
         "settings": ["SUPPORT", "Synthesis"],
-        "side_by_side": ["render_side_by_side"],
-        "synthesis": ["Synthesizer", "Teacher", "TeacherStop", "synthesise"],
+        "side_by_side": ["render_rejected", "render_side_by_side"],
+        "synthesis": ["RejectedReply", "Synthesizer", "Teacher", "TeacherStop", "synthesise"],
         "tables": [
             "excerpt",
             "plot_lengths",

@@ -13,6 +13,7 @@ from clinical_camel.dbke import injection, prompt
 from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.settings import Synthesis
 
+SENTENCE = "an assistant sentence"  # start of a reason that quotes one
 NO_PASSAGE = "no supporting passage found"
 LANGUAGE_CHARACTERS = 120  # of each turn; language detection is slow
 QUOTE_CHARACTERS = 300  # longest quoted sentence in a reason
@@ -67,16 +68,16 @@ def _check_support(answers: Sequence[str], request: Request, support: str) -> st
         for sentence in grounding.find_unsupported(
             injection.clean(_remove_sentences(answer, denials)), source
         )
-        if _needs_support(sentence)
+        if needs_support(sentence)
     ]
     if not sentences:
         return ""
     if support == "verbatim":
-        return f"an assistant sentence is not in the source{_quote(sentences[0])}"
+        return f"{SENTENCE} is not in the source{_quote(sentences[0])}"
     for link in grounding.link_sentences(sentences, split_source(request)):
         if link.verdict != "supported":
             kind = link.reasons[0].partition(":")[0]
-            reason = f"an assistant sentence is {link.verdict} ({kind}){_quote(link.sentence)}"
+            reason = f"{SENTENCE} is {link.verdict} ({kind}){_quote(link.sentence)}"
             return f"{reason} {'; '.join(link.reasons)}"
     return ""
 
@@ -93,16 +94,21 @@ def list_claims(dialogue: Dialogue, request: Request) -> list[str]:
     exempt = [format_key(question), *prompt.list_denials(question)] if question else []
     answers = [m["content"] for m in dialogue.messages if m["role"] == "assistant"]
     texts = [_remove_sentences(injection.clean(answer), exempt) for answer in answers]
-    return [s for text in texts for s in grounding.split_sentences(text) if _needs_support(s)]
+    return [s for text in texts for s in grounding.split_sentences(text) if needs_support(s)]
 
 
-def _needs_support(sentence: str) -> bool:
+def needs_support(sentence: str) -> bool:
     """Return whether a sentence states something: no question, and not `prompt.NO_ANSWER`."""
     return not sentence.endswith("?") and sentence != prompt.NO_ANSWER
 
 
 def _quote(sentence: str) -> str:
     return f': "{textwrap.shorten(sentence, QUOTE_CHARACTERS)}"'
+
+
+def quotes(reason: str, sentence: str) -> bool:
+    """Return whether a reason quotes this assistant sentence."""
+    return reason.startswith(SENTENCE) and _quote(sentence) in reason
 
 
 def strip_quote(reason: str) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from clinical_camel import stats
 from clinical_camel.data import Dialogue
 from clinical_camel.dbke.checks import NO_PASSAGE, strip_quote
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.settings import SUPPORT
 from clinical_camel.dbke.synthesis import Teacher
 
-LEAST_SHARE = 0.5  # of the dialogues that a text could give; below it, the step is incomplete
 MOST_UNANSWERED = 0.01  # share of dialogues without a reply; above it, the step is incomplete
 NO_REPLY = "no reply after "
 LOST = (NO_REPLY, "refused: ")
@@ -22,12 +22,16 @@ RETRY = "python -m clinical_camel run {study} 01 --retry-failed"
 
 
 def check_yield(
-    dialogues: Sequence[Dialogue], rejected: pd.DataFrame, requests: Sequence[Request]
+    dialogues: Sequence[Dialogue],
+    rejected: pd.DataFrame,
+    requests: Sequence[Request],
+    min_acceptance_rate: float = 0.5,
 ) -> list[str]:
     """Return why the step is not complete; [] if enough dialogues were accepted.
 
-    Of each source, at least half of the requested dialogues must be accepted; questions without a
-    supporting passage do not count as requested. Without a single dialogue, step 02 cannot train.
+    Of each source, a share of at least `min_acceptance_rate` of the requested dialogues must be
+    accepted; questions without a supporting passage do not count as requested. Without a single
+    dialogue, step 02 cannot train.
     At most one in a hundred may have got no reply: such a dialogue is not decided, and the next run
     of an incomplete step requests it again.
     """
@@ -45,7 +49,7 @@ def check_yield(
     for source in dict.fromkeys(request.source for request in requests):
         possible = sum(r.source == source and r.id not in without_text for r in requests)
         accepted = sum(dialogue.source == source for dialogue in dialogues)
-        if accepted < LEAST_SHARE * possible:
+        if accepted < min_acceptance_rate * possible:
             reasons = rejected[rejected["source"].eq(source) & rejected["reason"].ne(NO_PASSAGE)]
             problems.append(
                 f"only {accepted} of {possible} dialogues (source: {source}) were accepted"
@@ -77,7 +81,14 @@ def describe_dialogues(
     if not accepted:
         return [f"No dialogue was accepted, of {requested:,} requested{_explain(rejected)}."]
     texts = [f"**{accepted:,} of {requested:,} requested dialogues passed all checks**"]
-    texts[0] += f"{_explain(rejected)}." if len(rejected) else ": none was rejected."
+    none = ": none was rejected."
+    if teacher.prompted:
+        low, high = stats.wilson_interval(int(accepted), int(requested))
+        texts[0] += f": {accepted / requested:.1%}, 95 % interval [{low:.1%}, {high:.1%}]"
+        none = "; none was rejected."
+    texts[0] += f"{_explain(rejected)}." if len(rejected) else none
+    if writer := teacher.describe().get("written_by"):
+        texts.append(f"Recorded replies are the teacher. They were written by: {writer}.")
     for row in summary[summary["accepted"] > 0].itertuples():
         kind = {"article": "An article dialogue", "exam": "A dialogue on an exam question"}
         texts.append(
@@ -93,15 +104,22 @@ def describe_dialogues(
 
 
 def _describe_support(support: pd.DataFrame) -> list[str]:
-    totals = support.groupby("support", sort=False)[["unsupported", "sentences"]].sum()
-    if totals.empty or not totals["sentences"].iloc[0]:
+    by_replies = {
+        replies: rows.groupby("support", sort=False)[["unsupported", "sentences"]].sum()
+        for replies, rows in support.groupby("replies", sort=False)
+    }
+    totals = by_replies.get("accepted")
+    if totals is None or not totals["sentences"].iloc[0]:
         return []
     sentences, unsupported = totals["sentences"].iloc[0], totals["unsupported"]
+    every = _describe_all_replies(by_replies["all"]) if "all" in by_replies else []
     if unsupported["verbatim"]:
         first = f"{unsupported['verbatim']:,} do not appear in their source word for word"
         return [
-            f"Of {sentences:,} checked assistant sentences, {first}, and {unsupported['linked']:,} "
-            "are not supported by their source according to the `linked` check."
+            f"Of {sentences:,} checked assistant sentences of accepted dialogues, {first}, and "
+            f"{unsupported['linked']:,} are not supported by their source according to the "
+            "`linked` check.",
+            *every,
         ]
     texts = [
         f"All {sentences:,} checked assistant sentences appear in their source word for word. (The "
@@ -112,7 +130,22 @@ def _describe_support(support: pd.DataFrame) -> list[str]:
             f"The `linked` check flags {unsupported['linked']:,} of these copied sentences: false"
             " alarms."
         )
-    return texts
+    return texts + every
+
+
+def _describe_all_replies(totals: pd.DataFrame) -> list[str]:
+    """Return the rates of unsupported sentences over all replies, by both definitions."""
+    rates = {}
+    for name, row in totals.iterrows():
+        low, high = stats.wilson_interval(int(row["unsupported"]), int(row["sentences"]))
+        share = row["unsupported"] / row["sentences"]
+        rates[name] = f"{row['unsupported']:,} ({share:.1%} [{low:.1%}, {high:.1%}])"
+    return [
+        f"**Of {totals['sentences'].iloc[0]:,} checked sentences in all replies, accepted or "
+        f"rejected, {rates['linked']} are not supported by their source** according to the "
+        f"`linked` check; {rates['verbatim']} do not appear in it word for word. The first count "
+        "includes false alarms of the check, the second every reworded sentence."
+    ]
 
 
 def _describe_planted(planted: pd.DataFrame) -> str:

@@ -56,7 +56,7 @@ def _list_sentences(dialogue: Dialogue) -> Iterator[tuple[int, str]]:
     for k, message in enumerate(dialogue.messages):
         if message["role"] == "assistant":
             for sentence in grounding.split_sentences(message["content"]):
-                if not sentence.endswith("?"):
+                if checks.needs_support(sentence):
                     yield k, sentence
 
 

@@ -179,10 +179,18 @@ def list_denials(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*denials, *(text[:1].upper() + text[1:] for text in denials)]))
 
 
-def format_prompt(messages: Sequence[Message], width: int = 110) -> str:
-    """Return a prompt as plain text: the role above each turn, long lines wrapped."""
+def format_prompt(messages: Sequence[Message], width: int = 110, max_lines: int = 78) -> str:
+    """Return a prompt as plain text: the role above each turn, long lines wrapped.
+
+    Of a prompt with more than `max_lines` lines, the middle is left out: that is the article.
+    """
     lines = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in messages).splitlines()
-    return "\n".join(textwrap.fill(line, width) for line in lines)
+    lines = "\n".join(textwrap.fill(line, width) for line in lines).split("\n")
+    if (surplus := len(lines) - max_lines) > 0:
+        start = max_lines * 3 // 5
+        mark = f"... ({surplus + 1} lines of the article are not shown)"
+        lines[start : start + surplus + 1] = [mark]
+    return "\n".join(lines)
 
 
 def repeats_prompt(text: str) -> bool:

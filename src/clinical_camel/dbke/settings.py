@@ -65,6 +65,12 @@ class Synthesis(StepSettings):
     min_exchanges: Count = Field(
         2, description="article dialogues with fewer exchanges are rejected"
     )
+    min_acceptance_rate: Share = Field(
+        0.5,
+        description=(
+            "the step is incomplete if a smaller share of the requested dialogues is accepted"
+        ),
+    )
     passages_per_question: int = Field(
         5,
         ge=1,

@@ -8,17 +8,31 @@ from clinical_camel import grounding
 from clinical_camel.data import Dialogue
 from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
+from clinical_camel.dbke.synthesis import RejectedReply
 
 COLOURS = {"supported": "#d8f0d8", "contradicted": "#f6c8c8", "unsupported": "#fbe3b8"}
 
 
-def render_side_by_side(dialogue: Dialogue, request: Request) -> str:
+def render_rejected(replies: Sequence[RejectedReply], requests: Mapping[str, Request]) -> str:
+    """Return HTML: a rejected reply side by side with its source, or a sentence if there is none.
+
+    It is the first reply whose reason quotes an assistant sentence, else the first. `requests` has
+    the requests by id.
+    """
+    quoting = [r for r in replies if r.reason.startswith(checks.SENTENCE)]
+    for reply in [*quoting, *replies][:1]:
+        return render_side_by_side(reply.dialogue, requests[reply.dialogue.id], reply.reason)
+    return "<p>No reply that contains a dialogue was rejected, so none is shown here.</p>"
+
+
+def render_side_by_side(dialogue: Dialogue, request: Request, rejection: str = "") -> str:
     """Return HTML: the sentences of the source on the left, the dialogue on the right.
 
     Each sentence that needs support is followed by the numbers of the source sentences that support
     it, or by the reasons why none does. If the source contains it verbatim, only that number is
     given. The left side shows these source sentences and their neighbours; a sentence that the
-    source repeats is shown once.
+    source repeats is shown once. A `rejection`, the reason, is shown above the dialogue; the
+    sentence that it quotes has a frame.
     """
     source = list(dict.fromkeys(checks.split_source(request)))
     claims = list(dict.fromkeys(checks.list_claims(dialogue, request)))
@@ -28,14 +42,17 @@ def render_side_by_side(dialogue: Dialogue, request: Request) -> str:
             links[sentence] = grounding.Link(sentence, "supported", (k,))
     used = {k for link in links.values() if link.verdict == "supported" for k in link.sources}
     sources = "".join(_render_source(source, used))
-    turns = "".join(_render_turn(m["role"], m["content"], links) for m in dialogue.messages)
+    turns = "".join(
+        _render_turn(m["role"], m["content"], links, rejection) for m in dialogue.messages
+    )
+    above = f"<p><b>Rejected:</b> {_escape(rejection)}</p>" if rejection else ""
     half = '<div style="flex:1;min-width:0">'
     title = request.question.id if request.question else request.article.title
     return (
         '<div class="tex2jax_ignore mathjax_ignore" '
         'style="display:flex;gap:1.5em;align-items:flex-start;color:#111;background:#fff">'
         f"{half}<p><b>{_escape(title)}</b></p>{sources}</div>"
-        f"{half}<p><b>{_escape(dialogue.id)}</b></p>{turns}</div></div>"
+        f"{half}<p><b>{_escape(dialogue.id)}</b></p>{above}{turns}</div></div>"
     )
 
 
@@ -52,10 +69,19 @@ def _render_source(source: Sequence[str], used: set[int]) -> Iterator[str]:
         yield "<div>...</div>"
 
 
-def _render_turn(role: str, text: str, links: Mapping[str, grounding.Link]) -> str:
+def _render_turn(role: str, text: str, links: Mapping[str, grounding.Link], rejection: str) -> str:
     sentences = grounding.split_sentences(text) if role == "assistant" else [text]
-    marked = (_mark(s, links[s]) if s in links else _escape(s) for s in sentences)
+    marked = [
+        _frame(_mark(s, links[s]) if s in links else _escape(s), s, rejection) for s in sentences
+    ]
     return f"<p><b>{role}</b> {' '.join(marked)}</p>"
+
+
+def _frame(page: str, sentence: str, rejection: str) -> str:
+    """Frame a sentence if the rejection reason quotes it."""
+    if not checks.quotes(rejection, sentence):
+        return page
+    return f'<span style="outline:2px solid #b00020">{page}</span>'
 
 
 def _mark(sentence: str, link: grounding.Link) -> str:

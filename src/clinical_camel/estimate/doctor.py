@@ -22,6 +22,7 @@ import psutil
 from huggingface_hub import get_token
 
 from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
+from clinical_camel.core.base_models import FETCH, REGISTERED, check_fetched
 from clinical_camel.core.paths import root
 from clinical_camel.dbke.teachers.client import Client
 from clinical_camel.dbke.teachers.probe import probe_endpoint
@@ -84,6 +85,7 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
     for teacher in teachers:
         yield from check_teacher(teacher, offline)
     local = {teacher.model for teacher in teachers if isinstance(teacher, dbke.Local)}
+    yield from check_fetches(sorted(local | {model for model, _ in bases}))
     yield from check_hub(sorted(local | {model for model, _ in bases}), offline)
 
 
@@ -286,12 +288,21 @@ def describe_limits(settings: dbke.OpenAI) -> str:
     return f"no money is counted, because both prices are 0.0; {tokens}"
 
 
-# ---------------------------------------------------------------------------------------- hub
+# ------------------------------------------------------------------------------- base models
+
+
+def check_fetches(bases: list[str]) -> Findings:
+    """Yield a problem for each packaged model that is not on this machine."""
+    for base in bases:
+        if not check_fetched(base):
+            continue
+        text, remedy = f"{base} is not on this machine", f"run {FETCH} {base}"
+        yield Finding("problem", "base", text, remedy)
 
 
 def check_hub(bases: list[str], offline: bool = False) -> Findings:
     """Yield findings on the hub, and on the access to each base model that is not local."""
-    wanted = [base for base in bases if base != "mini" and not (root() / base).is_dir()]
+    wanted = [base for base in bases if base not in REGISTERED and not (root() / base).is_dir()]
     if offline:
         yield Finding("ok", "hub", "not checked: HF_HUB_OFFLINE is set")
         return

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from clinical_camel import models, sft_qlora
+from clinical_camel.core.base_models import check_fetched, find_folder
 from clinical_camel.models import gate
 from clinical_camel.runner.jobs import PlanError
 
@@ -85,7 +86,8 @@ def find_base(model: str, config_file: str = "") -> Base:
 
 
 def _load_config(model: str, config_file: str) -> tuple[PretrainedConfig, str]:
-    file = Path(config_file or Path(models.locate(model)) / "config.json")
+    folder = find_folder(model) if check_fetched(model) else models.locate(model)
+    file = Path(config_file or Path(folder) / "config.json")
     if config_file and not file.is_file():
         raise PlanError(f"--config: no file {config_file}; name a model's config.json")
     if file.is_file():

@@ -9,6 +9,8 @@ scores         scores, comparisons, subgroups
 tables         the same for the page: few columns, percent
 summary        the study's question and its answer in sentences
 trainings      the texts, tokens and steps of each adapter's training
+other_models   the same exams, answered by the models of other studies
+above_chance   which scores exceed guessing, exam by exam, and which exams are halves
 contamination  exam questions that occur in training data
 published      the published numbers alone: which items can they come from
 audit          each published number compared with ours: a verdict and its reason
@@ -26,6 +28,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "contamination": ["compute_clean_scores", "count_overlaps", "format_closest_pairs"],
         "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],
         "harness": ["export_results", "export_tasks"],
+        "other_models": [
+            "compare_studies",
+            "describe_other_models",
+            "format_other_models",
+            "format_parameters",
+        ],
         "protocols": ["PROTOCOLS", "Protocol", "build_prompt", "list_continuations"],
         "published": ["assess_published", "describe_findings", "match_item_sets"],
         "questions": [

@@ -67,22 +67,24 @@ def answer_all(
         for name, rows in questions.items()
         for variant in design.variants
     }
-    evaluations = itertools.product(
-        llms, questions, design.variants, design.protocols, design.num_shots
-    )
     rows = []
-    for model, benchmark, variant, protocol, shots in evaluations:
-        key = dict(zip(KEY_COLUMNS, (benchmark, variant, protocol, shots, model), strict=True))
-        evaluation = _Evaluation(
-            llm=llms[model],
-            questions=variants[benchmark, variant],
-            exemplars=exemplars[benchmark, shots],
-            protocol=PROTOCOLS[protocol].for_benchmark(benchmark),
-            design=design,
-            journal=journal,
-            name="/".join(map(str, key.values())),
-        )
-        rows += [key | row for row in _answer(evaluation)]
+    for model, benchmark in itertools.product(llms, questions):
+        evaluations = [*itertools.product(design.variants, design.protocols, design.num_shots)]
+        total = len(questions[benchmark]) * len(evaluations)
+        with tqdm(total=total, desc=f"{benchmark}/{model}", unit="q", file=sys.stdout) as bar:
+            for variant, protocol, shots in evaluations:
+                values = (benchmark, variant, protocol, shots, model)
+                key = dict(zip(KEY_COLUMNS, values, strict=True))
+                evaluation = _Evaluation(
+                    llm=llms[model],
+                    questions=variants[benchmark, variant],
+                    exemplars=exemplars[benchmark, shots],
+                    protocol=PROTOCOLS[protocol].for_benchmark(benchmark),
+                    design=design,
+                    journal=journal,
+                    name="/".join(map(str, values)),
+                )
+                rows += [key | row for row in _answer(evaluation, bar)]
     return pd.DataFrame(rows)
 
 
@@ -111,17 +113,16 @@ class _Evaluation:
         self.journal.append(f"{self.name}/{id}", answer)
 
 
-def _answer(run: _Evaluation) -> list[dict[str, Any]]:
+def _answer(run: _Evaluation, bar: tqdm) -> list[dict[str, Any]]:
     """Return the answers of one evaluation, in the order of the questions."""
     by_reply = run.protocol.answer_type == "reply"
     answers = _answer_by_reply(run) if by_reply else _answer_by_likelihood(run)
     saved = sum(run.is_saved(question.id) for question in run.questions)
-    bar = tqdm(total=len(run.questions), initial=saved, desc=run.name, unit="q", file=sys.stdout)
+    bar.update(saved)
     if saved < len(run.questions):
         for question, answer in answers:
             run.save(question.id, answer)
             bar.update()
-    bar.close()
     return [
         {
             "id": question.id,

@@ -6,15 +6,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clinical_camel import data
+from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Limit, StepSettings, Text
 from clinical_camel.core.values import nearest, show
+from clinical_camel.data.exam_scores import SCORE_ENDINGS
 from clinical_camel.data.specs import (
     EvaluationSpec,
     OptionalTrainingQuestionSpec,
     TrainingSourceSpec,
 )
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
-from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+from clinical_camel.models.choices import (
+    ChatTemplate,
+    ComputeDtype,
+    Quantize,
+    check_adapters,
+    check_model,
+)
 from clinical_camel.models.limits import check_reply_end
 
 MAX_SHOTS = 8
@@ -36,6 +44,9 @@ class Design(StepSettings):
         "nf4",
         description="nf4 (4 bits), nf4_dequantized (nf4 values stored as ordinary floats), "
         "int8 (8 bits); empty: not quantized",
+    )
+    compute_dtype: ComputeDtype = Field(
+        "auto", description="type of the numbers: bfloat16, float32, or auto (the faster one here)"
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"
@@ -91,6 +102,9 @@ class Design(StepSettings):
         description="published model to compare with, as system:size (see published.csv); "
         "empty means none",
     )
+    compare_with: dict[str, Text] = Field(
+        {}, description="name of another study: its scores.csv, for the same exams; {} means none"
+    )
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
@@ -109,3 +123,20 @@ class Design(StepSettings):
         for name in labels:
             if shots and name not in self.exemplars:
                 yield f"exemplars.{name}: missing, but num_shots is {shots}; name a training set"
+        for name, text in self.compare_with.items():
+            yield from (f"compare_with.{name}: {p}" for p in _check_scores(self.study, name, text))
+
+
+def _check_scores(study: str, name: str, text: str) -> Iterator[str]:
+    """Yield what is wrong with the scores of another study. `runs` checks that the file exists."""
+    if name == study:
+        yield "is this study itself; name another one"
+    if not text.lower().endswith(SCORE_ENDINGS):
+        yield f"{show(text)} is no table; name outputs/<study>/03_eval_fewshot/scores.csv"
+    elif (root() / text).is_file():
+        try:
+            data.read_scores(root() / text)
+        except (OSError, ValueError) as error:
+            yield str(error)
+    elif not text.startswith(("outputs/", "data/")):
+        yield f"{text} does not exist"

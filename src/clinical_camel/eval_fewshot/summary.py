@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from clinical_camel import stats
 from clinical_camel.core.settings import Incomplete
+from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.eval_fewshot.tables import (
     EVALUATION,
@@ -53,7 +53,8 @@ def describe_results(
         sentences = _describe_comparison(scores, comparison, tuned, clean, trainings)
     else:
         sentences = _describe_protocols(scores)
-    return [ask_question(design), *sentences, *_describe_losses(scores)]
+    halves = describe_halves(design.benchmarks)
+    return [ask_question(design), *sentences, *halves, *_describe_losses(scores)]
 
 
 def ask_question(design: Design) -> str:
@@ -88,8 +89,8 @@ def _describe_comparison(
     if trainings is not None and first["reference"] in tuned:
         differences = compare_trainings(trainings, first["model"], first["reference"])
         yield from [differences] if differences else []
-    for model in dict.fromkeys([first["model"], first["reference"]]):
-        yield _count_above_chance(scores[scores["model"] == model])
+    yield from _judge_other_exams(main, first["benchmark"])
+    yield from describe_above_chance(scores)
     yield "Differences between two scores at chance say nothing about knowledge."
     yield from _describe_forgetting(scores, comparison, tuned)
     yield from _describe_overlap(first, clean)
@@ -114,6 +115,23 @@ def _judge(rows: pd.DataFrame, is_training: bool) -> str:
         f"**On `{rows['benchmark'].iloc[0]}`, {model} is {' and '.join(counts)} of {len(rows)} "
         f"ways of asking{shown}.**"
     )
+
+
+def _judge_other_exams(main: pd.DataFrame, first_exam: str) -> Iterator[str]:
+    """Yield, for each further exam, in how many ways of asking the difference was significant."""
+    others = main[main["benchmark"] != first_exam]
+    for exam, rows in others.groupby("benchmark", sort=False):
+        significant = rows[rows["p_holm"] < LEVEL]
+        model, reference = (f"`{rows[name].iloc[0]}`" for name in ("model", "reference"))
+        better = int((significant["difference"] > 0).sum())
+        listed = "; ".join(
+            f"{name_protocol(r)}: {_difference(r)}" for _, r in significant.iterrows()
+        )
+        yield (
+            f"On `{exam}` (n = {rows['n'].max():,}), {model} is significantly better than "
+            f"{reference} in {better} and worse in {len(significant) - better} of {len(rows)} ways "
+            f"of asking{f' ({listed})' if listed else ''}."
+        )
 
 
 def _answer(first: pd.Series, scores: pd.DataFrame, count: int) -> str:
@@ -233,16 +251,10 @@ def _describe_overlap(first: pd.Series, clean: pd.DataFrame | None) -> Iterator[
         )
     else:
         yield f"All {row['n']:,} questions resemble training data: the score may be memory."
-
-
-def _count_above_chance(scores: pd.DataFrame) -> str:
-    above = scores[stats.adjust_holm(scores["p_chance"]) < LEVEL].to_dict("records")
-    names = [f"`{row['benchmark']}`, {name_protocol(row)}" for row in above]
-    places = f" ({'; '.join(names)})" if 0 < len(names) <= 4 else ""
-    return (
-        f"`{scores['model'].iloc[-1]}` is above chance in {len(above)} of {len(scores)} "
-        f"evaluations{places}, adjusted for their number."
-    )
+    others = clean[clean["benchmark"] != first["benchmark"]].drop_duplicates("benchmark")
+    counts = [f"`{r.benchmark}` {r.overlapping} of {r.n:,}" for r in others.itertuples()]
+    if counts:
+        yield f"Questions of the other exams that resemble training data: {', '.join(counts)}."
 
 
 # ------------------------------------------------------------------------- changed questions
@@ -327,7 +339,7 @@ def _describe_protocols(scores: pd.DataFrame) -> Iterator[str]:
         f"**The way of asking changes the score of the same model.** `{model}`, accuracy in "
         f"percent, {n}: {'; '.join(ranges)}."
     )
-    yield _count_above_chance(scores)
+    yield from describe_above_chance(scores)
     yield ONE_TRAINING
 
 

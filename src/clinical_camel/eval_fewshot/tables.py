@@ -11,6 +11,7 @@ from clinical_camel.eval_fewshot.questions import Benchmarks
 EVALUATION = KEY_COLUMNS[:-1]  # what all models answer alike
 PERCENT = ("accuracy", "share", "chance")
 ALWAYS_SHOWN = ("benchmark", "n", "chance")  # even if the same in all rows
+FAILURES_PER_EXAM = 2  # exams are the work of others: a page quotes a handful of questions
 
 
 def format_percent(accuracy: float, low: float = np.nan, high: float = np.nan) -> str:
@@ -198,11 +199,17 @@ def _format_ours(audit: pd.DataFrame, benchmark: str, shots: int) -> str:
 
 
 def format_failures(answers: pd.DataFrame, questions: Benchmarks, model: str, count: int) -> str:
-    """Return the first incorrect answers of a model to unchanged questions, as plain text."""
+    """Return incorrect answers of a model to unchanged questions, as plain text.
+
+    The first ones of each exam, at most FAILURES_PER_EXAM and `count` in all.
+    """
     rows = answers[answers["fits"] & (answers["model"] == model)]
     incorrect = rows[~rows["correct"] & (rows["variant"] == "as_given")]
+    incorrect = incorrect.drop_duplicates(["benchmark", "id"])
+    place = incorrect.groupby("benchmark", sort=False).cumcount()
+    chosen = place[place < FAILURES_PER_EXAM].sort_values(kind="stable").head(count)
     failures = []
-    for row in incorrect.head(count).itertuples():
+    for row in incorrect.loc[sorted(chosen.index)].itertuples():
         question = next(q for q in questions[row.benchmark] if q.id == row.id)
         logprobs = row.logprobs.split() or [""] * len(question.options)
         lines = [f"{row.benchmark}, {row.protocol}, {row.num_shots}-shot: {question.question}"]

@@ -24,7 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pair_scores",
             "read_adapters",
             "read_epochs",
-            "read_scores",
             "tabulate_scores",
         ],
         "settings": ["Curves"],

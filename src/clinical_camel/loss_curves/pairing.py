@@ -7,44 +7,11 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel.core.files import read_json
-from clinical_camel.core.tables import parse_number, read_table
+from clinical_camel.data.exam_scores import SCORE_COLUMNS
 from clinical_camel.loss_curves.curves import average_ends
-from clinical_camel.loss_curves.settings import SCORE_COLUMNS
 
-NUMBERS = ("num_shots", "n", "accuracy", "low", "high", "chance")
-SHARES = ("accuracy", "low", "high", "chance")
 MAX_FORMATS = 3  # columns of question formats on the page
 SAME = ["training", "benchmark", "protocol", "n", "accuracy"]  # of one model under two names
-
-
-def read_scores(file: Path) -> pd.DataFrame:
-    """Return the scores of step 03, SCORE_COLUMNS; of variants only `as_given`.
-
-    Raises ValueError with the file and line: a missing column, a text that is no number, an
-    accuracy that is no share.
-    """
-    table = read_table(file)
-    if missing := [name for name in SCORE_COLUMNS if name not in table.columns]:
-        raise ValueError(f"{file.name} has no column {', '.join(missing)}")
-    rows = []
-    for line, cells in zip(table.lines, table.rows, strict=True):
-        if cells.get("variant", "as_given") != "as_given":
-            continue
-        row = {name: cells[name] for name in SCORE_COLUMNS}
-        for name in NUMBERS:
-            try:
-                row[name] = parse_number(cells[name], table.decimal_comma)
-            except ValueError as error:
-                raise ValueError(f"{file.name}: line {line}: {name}: {error}") from None
-            if name in SHARES and not 0 <= row[name] <= 1:
-                value = f"{name} is {row[name]:g}"
-                raise ValueError(f"{file.name}: line {line}: {value}; write a share from 0 to 1")
-            if name not in SHARES and not (row[name] >= 0 and row[name].is_integer()):
-                raise ValueError(f"{file.name}: line {line}: {name} is no whole number from 0")
-        if not row["low"] - 1e-6 <= row["accuracy"] <= row["high"] + 1e-6:
-            raise ValueError(f"{file.name}: line {line}: accuracy is not between low and high")
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).astype({"num_shots": int, "n": int})
 
 
 def read_adapters(scores: Path) -> dict[str, str]:

@@ -7,11 +7,9 @@ from pydantic import Field
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Float, StepSettings, Text
 from clinical_camel.core.values import nearest, show
+from clinical_camel.data.exam_scores import SCORE_ENDINGS, read_scores
 
 LOG_ENDINGS = (".csv", ".tsv", ".json", ".jsonl")
-SCORE_ENDINGS = (".csv", ".tsv")
-SCORE_COLUMNS = ("benchmark", "protocol", "num_shots", "model", "n", "accuracy")
-SCORE_COLUMNS += ("low", "high", "chance")
 
 
 class Curves(StepSettings):
@@ -44,7 +42,7 @@ def _check_file(text: str, name: str, endings: tuple[str, ...]) -> Iterator[str]
     A file under outputs/ is not opened: an earlier step writes it, and may write it anew. One under
     data/ may be missing.
     """
-    from clinical_camel.loss_curves import logs, pairing  # late: pandas takes a second
+    from clinical_camel.loss_curves import logs  # late: pandas takes a second
 
     file = root() / text
     if not text.lower().endswith(endings):
@@ -56,7 +54,7 @@ def _check_file(text: str, name: str, endings: tuple[str, ...]) -> Iterator[str]
         return
     elif file.is_file():
         try:
-            {"logs": logs.read_log, "scores": pairing.read_scores}[name](file)
+            {"logs": logs.read_log, "scores": read_scores}[name](file)
         except (OSError, ValueError) as error:
             yield str(error)
     elif not text.startswith("data/"):

@@ -5,11 +5,14 @@
     gate           what is refused in a model folder, no torch
     adapter_gate   what is refused in an adapter folder, no torch
     weights        safetensors files: headers, hashes, finite numbers, no torch
+    packaged       fetch a model out of a Python package
     folders        names of models as folders: shipped, local, from the hub
     templates      the chat template of each model family
     template_probe an untrusted template, rendered with limits in a child process
     tokenizer      the tokenizer of a model, with its template
+    fused_lora     LoRA in one pass
     adapters       whether an adapter belongs to a base
+    compute        device, type of the numbers, threads
     loading        models with their adapters, quantization
     tokenization   conversations and texts as token ids
     scoring        log-likelihood of continuations
@@ -34,12 +37,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "adapter_gate": ["adapter_base", "check_adapter_folder"],
         "gate": ["ModelError", "check_model_folder", "require_no_problem"],
+        "compute": ["choose_dtype", "device", "multiplies_bfloat16", "use_threads"],
         "loading": [
             "LLM",
             "accepts_position_ids",
             "build_skeleton",
-            "compute_dtype",
-            "device",
             "find_context_length",
             "freeze_quantization",
             "load",

@@ -5,22 +5,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from clinical_camel.core.base_models import PACKAGED, REGISTERED, SHIPPED, find_folder
 from clinical_camel.core.paths import root
 from clinical_camel.core.values import nearest, show
 from clinical_camel.models.templates import TEMPLATES
 
 QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
+COMPUTE_DTYPES = ("auto", "bfloat16", "float32")
 ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
 Quantize = Literal[QUANTIZE]
+ComputeDtype = Literal[COMPUTE_DTYPES]
 Attention = Literal[ATTENTION]
 ChatTemplate = Literal[("", *TEMPLATES)]
+_NAMES = " nor ".join(REGISTERED)
 HUB_ID = re.compile(r"(?=.{1,96}$)(?!.*(--|\.\.))[A-Za-z0-9][\w.-]*/[\w.-]*\w", re.ASCII)
 
 
 def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[str]:
-    """Yield every problem of a model's name or folder, one line each; `key` is its setting."""
-    folder = root() / model
-    if model == "mini":
+    """Yield every problem of a model's name or folder, one line each; `key` is its setting.
+
+    A packaged model may be missing: `plan` needs no weights, and `run` checks it.
+    """
+    folder = find_folder(model)
+    if model == SHIPPED or (model in PACKAGED and not folder.exists()):
         return
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
@@ -31,7 +38,7 @@ def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[
             templates = ", ".join(TEMPLATES)
             yield f"{key}: {model} has no chat template; set chat_template to one of {templates}"
     elif folder.exists() or not HUB_ID.fullmatch(model) or model.startswith("data/"):
-        yield f"{key}: {model}: no such folder, and neither mini nor a hub id (owner/name)"
+        yield f"{key}: {model}: no such folder, and neither {_NAMES} nor a hub id (owner/name)"
 
 
 def _has_template(folder: Path) -> bool:

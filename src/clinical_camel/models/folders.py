@@ -6,7 +6,6 @@ A hub model becomes the folder of its snapshot, so that it passes the same gate 
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from clinical_camel.core.base_models import REGISTERED, check_fetched, find_folder
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.models import gate
@@ -27,19 +27,23 @@ OTHER_FILES = ("*/*", "consolidated*", "*.fp16.*", "*.index.fp16.json")  # never
 
 
 def locate(name: str) -> str:
-    """Return the path of the shipped `mini` or of a folder under the project root, or a hub id.
+    """Return the path of a registered model or of a folder under the project root, or a hub id.
 
-    Raises ModelError for any other name, and for a folder without .safetensors.
+    Raises ModelError for any other name and for a folder without .safetensors, and
+    FileNotFoundError for a registered model that is not fetched yet.
     """
-    if name == "mini":
-        return str(resources.files("clinical_camel") / "mini" / "base")
-    folder = root() / name
+    if problem := check_fetched(name):
+        raise FileNotFoundError(problem)
+    folder = find_folder(name)
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
             raise ModelError(f"{name}: has no .safetensors; other weight files are not opened")
         return str(folder)
     if name.count("/") != 1 or name.startswith(("outputs/", "data/")):
-        raise ModelError(f"{name}: no such folder, and neither 'mini' nor a hub id (owner/name)")
+        raise ModelError(
+            f"{name}: no such folder, and neither {' nor '.join(REGISTERED)} "
+            "nor a hub id (owner/name)"
+        )
     return name
 
 

@@ -4,18 +4,19 @@ Only a model in a folder, or the shipped one, can be read. A hub model is checke
 with its configuration as `config`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.base_models import find_folder
 from clinical_camel.core.files import read_json
-from clinical_camel.core.paths import root
 from clinical_camel.core.values import nearest, show
 from clinical_camel.models.templates import REPLY_ENDS
 
 MAX_CONFIG = 10**6  # bytes; a larger config.json is refused when the model is loaded
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")  # their number in config.json
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+GENERATION = re.compile(r"{%-?\s*generation\b")  # the mark of a reply in a chat template
 LLAMA_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 LLAMA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OTHER_LAYERS = (
@@ -55,9 +56,24 @@ def check_layer_count(
 
 def check_reply_end(model: str, chat_template: str) -> Iterator[str]:
     """Yield why a template does not fit: the tokenizer lacks the token that ends a reply."""
-    end, file = REPLY_ENDS.get(chat_template), _find_folder(model) / "tokenizer.json"
+    end, file = REPLY_ENDS.get(chat_template), find_folder(model) / "tokenizer.json"
     if end and file.is_file() and end not in file.read_text(encoding="utf-8", errors="replace"):
         yield f"chat_template: {chat_template} ends a reply with {end}, no token of {model}"
+
+
+def check_reply_marks(model: str, chat_template: str) -> Iterator[str]:
+    """Yield that a model's own template marks no reply, if none of ours replaces it.
+
+    Training needs the marks: without them nothing tells which tokens have loss.
+    """
+    file = find_folder(model) / "chat_template.jinja"
+    if chat_template or not file.is_file() or file.stat().st_size > MAX_CONFIG:
+        return
+    if not GENERATION.search(file.read_text(encoding="utf-8", errors="replace")):
+        yield (
+            f'chat_template: "" is the template of {model}, which marks no reply for the loss '
+            "({% generation %}); write one of ours, such as chatml"
+        )
 
 
 def check_layers(model: str, names: Sequence[str]) -> Iterator[str]:
@@ -75,10 +91,6 @@ def check_layers(model: str, names: Sequence[str]) -> Iterator[str]:
             yield f"lora_targets: the base model has no layer {show(name)}{hint}"
 
 
-def _find_folder(model: str) -> Path:
-    return Path(__file__).parents[1] / "mini/base" if model == "mini" else root() / model
-
-
 def _read_config(model: str) -> dict[str, Any]:
-    file = _find_folder(model) / "config.json"
+    file = find_folder(model) / "config.json"
     return read_json(file) if file.is_file() and file.stat().st_size < MAX_CONFIG else {}

@@ -30,6 +30,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 from clinical_camel.core.paths import root
 from clinical_camel.models import gate
 from clinical_camel.models.adapters import load_adapter, require_base, require_matching_adapter
+from clinical_camel.models.compute import choose_dtype, device, use_threads
 from clinical_camel.models.folders import (
     TOKENIZER_FILES,
     explain,
@@ -38,6 +39,7 @@ from clinical_camel.models.folders import (
     require_model,
     require_no_remote_code,
 )
+from clinical_camel.models.fused_lora import fuse_lora
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.limits import count_positions
 from clinical_camel.models.tokenizer import (
@@ -73,20 +75,12 @@ class LLM:
         return self.model.eval()
 
 
-def device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def compute_dtype() -> torch.dtype:
-    """bfloat16 or float16 on a GPU; float32 on a CPU, where bfloat16 trains 15 times slower."""
-    if device() == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def make_quantization_config(quantize: str) -> BitsAndBytesConfig | None:
+def make_quantization_config(
+    quantize: str, dtype: torch.dtype = torch.float32
+) -> BitsAndBytesConfig | None:
     """Return the config for "nf4" (4 bits, double quantization, as QLoRA) or "int8"; None for "".
 
+    `dtype` is the type to compute in.
     "nf4_dequantized" has the values of "nf4", stored in the compute dtype: the same model, as large
     as without quantization, but no time is spent on dequantizing at every pass.
     """
@@ -95,31 +89,38 @@ def make_quantization_config(quantize: str) -> BitsAndBytesConfig | None:
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=compute_dtype(),
+            bnb_4bit_compute_dtype=dtype,
         )
     return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
 
 
-def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> Any:
+def load_base(
+    model: str, quantize: str = "", attn_implementation: str = "", compute_dtype: str = "auto"
+) -> Any:
     """Load the base weights, quantized while loading, onto this process's GPU if there is one.
 
-    `attn_implementation`: one of ATTENTION, or "" for the model's default. All weights are read
-    once before, to find NaN. Raises ModelError for weights that are damaged, missing or unused.
+    `attn_implementation`: one of ATTENTION, or "" for the model's default. `compute_dtype`: one of
+    COMPUTE_DTYPES; `config.dtype` of the result is the type that it means here. All weights are
+    read once before, to find NaN. Raises ModelError for weights that are damaged, missing or
+    unused.
     """
     folder = require_model(model)
-    require_fitting_weights(build_skeleton(model), folder, model, quantize)
+    skeleton = build_skeleton(model)
+    require_fitting_weights(skeleton, folder, model, quantize)
+    dtype = choose_dtype(compute_dtype, parameters := skeleton.num_parameters())
+    use_threads(parameters)
     gate.require_finite(folder, model)
     device_map = None
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
         device_map = {"": gpu}
-    quantization = make_quantization_config(quantize)
+    quantization = make_quantization_config(quantize, dtype)
     options = {"quantization_config": quantization} if quantization else {}  # None hides its own
     with explain(model, "loading the weights"):
         base, report = AutoModelForCausalLM.from_pretrained(
             str(folder),
             **options,
-            dtype=compute_dtype(),
+            dtype=dtype,
             device_map=device_map,
             attn_implementation=attn_implementation or None,
             use_safetensors=True,
@@ -130,7 +131,7 @@ def load_base(model: str, quantize: str = "", attn_implementation: str = "") -> 
     _require_complete(base, report, model)
     _require_scales(base, model)
     if quantize == "nf4_dequantized":
-        base = base.dequantize(dtype=compute_dtype())
+        base = base.dequantize(dtype=dtype)
         base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
     return base
 
@@ -197,7 +198,11 @@ def freeze_quantization(model: Any) -> Iterator[None]:
 
 
 def load(
-    model: str, adapters: Mapping[str, str], quantize: str = "", chat_template: str = ""
+    model: str,
+    adapters: Mapping[str, str],
+    quantize: str = "",
+    chat_template: str = "",
+    compute_dtype: str = "auto",
 ) -> dict[str, LLM]:
     """Load one LLM per entry of `adapters` (name: adapter folder, or "" for the base model).
 
@@ -228,14 +233,17 @@ def load(
             base_tokenizer = base_tokenizer or load_plain_tokenizer(model)
             require_same_ids(tokenizer, base_tokenizer, label)
         tokenizers[name], sources[name] = tokenizer, source | identify_tokenizer(tokenizer)
-    base = load_base(model, quantize)
+    base = load_base(model, quantize, compute_dtype=compute_dtype)
+    dtype = {"dtype": str(base.config.dtype).removeprefix("torch.")}
     limit = find_context_length(base.config)
     shared, llms = base, {}
     for number, (name, adapter) in enumerate(adapters.items()):
         peft_name = f"adapter{number}" if adapter else ""
         if adapter:
             shared = load_adapter(shared, root() / adapter, peft_name, f"adapters: {name}")
-        llms[name] = LLM(name, base, tokenizers[name], limit, peft_name, sources[name])
+        source = sources[name] | dtype
+        llms[name] = LLM(name, base, tokenizers[name], limit, peft_name, source)
+    fuse_lora(shared)
     for llm in llms.values():
         llm.model = shared
     return llms

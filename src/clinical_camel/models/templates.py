@@ -83,9 +83,11 @@ TEMPLATES = {
     "medalpaca": _exchanges(
         f"{{{{- bos_token ~ '{_PAIRED}' -}}}}", _INSTRUCTION + _INPUT + _RESPONSE
     ),
-    # ChatML, as in Qwen (model cards); Qwen has no BOS.
+    # ChatML, as in Qwen and SmolLM2 (model cards). Qwen has no BOS. SmolLM2's is the token that
+    # starts each turn, and no text starts with two.
     "chatml": (
-        "{{- bos_token -}}{%- for m in messages -%}{{- '<|im_start|>' ~ m['role'] ~ '\\n' -}}"
+        "{{- bos_token if bos_token != '<|im_start|>' -}}"
+        "{%- for m in messages -%}{{- '<|im_start|>' ~ m['role'] ~ '\\n' -}}"
         + _TURN
         + "{{- '<|im_end|>' -}}{%- endif -%}{{- '\\n' -}}{%- endfor -%}"
         "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"

@@ -113,7 +113,10 @@ def tokenize_dialogue(
     )
     ids, mask = encoded["input_ids"], encoded["assistant_masks"]
     if not any(mask):
-        raise ModelError("chat template marks no assistant turn: add {% generation %}")
+        raise ModelError(
+            "chat template marks no assistant turn for the loss (it has no {% generation %}); set "
+            "chat_template to one of ours, such as chatml"
+        )
     starts = sum(now > before for before, now in zip([0, *mask], mask, strict=False))
     turns = sum(message["role"] == "assistant" for message in messages)
     if starts != turns:  # transformers stops marking, without warning, where no token starts

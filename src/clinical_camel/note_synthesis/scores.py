@@ -40,6 +40,7 @@ METRICS = {
     "bleu": "BLEU",
     "chrf": "chrF",
 }
+MAX_ROWS = 78  # of the table on the page: a longer one is not read
 WORDLESS = {  # statuses without a note, and what to do about them
     "empty": "have no words (try another chat_template or a larger max_new_tokens)",
     "too long": "had no room in the context (set too_long to windows or truncate)",
@@ -153,9 +154,11 @@ def format_scores(summary: pd.DataFrame, metric: str = "rougeL") -> pd.DataFrame
     """Return one metric for reading: a row per corpus, part and writer.
 
     Columns: corpus, part, writer, n, missing, the metric with its interval (a missing part is 0),
-    and the mean of the parts that were written.
+    and the mean of the parts that were written. Above MAX_ROWS rows: the complete notes alone.
     """
     name = METRICS[metric]
+    if len(summary) > MAX_ROWS:
+        summary = summary[summary["part"] == "whole"]
     table = summary[["corpus", "part", "model", "n", "missing"]].rename(columns={"model": "writer"})
     columns = zip(*(summary[metric + end] for end in ("", "_low", "_high")), strict=True)
     table[f"{name}, missing = 0"] = [

@@ -11,7 +11,13 @@ from clinical_camel.core.values import nearest, show
 from clinical_camel.data import Consultation
 from clinical_camel.data.specs import ConsultationSpec, TrainingConsultationSpec
 from clinical_camel.models import limits
-from clinical_camel.models.choices import ChatTemplate, Quantize, check_adapters, check_model
+from clinical_camel.models.choices import (
+    ChatTemplate,
+    ComputeDtype,
+    Quantize,
+    check_adapters,
+    check_model,
+)
 from clinical_camel.note_synthesis import structure
 from clinical_camel.note_synthesis.corpora import name_corpus
 from clinical_camel.note_synthesis.prompts import PROMPTS
@@ -48,6 +54,9 @@ class NoteTask(StepSettings):
     quantize: Quantize = Field(
         "nf4",
         description="nf4 (4 bits), nf4_dequantized (nf4 values as floats), int8, or empty",
+    )
+    compute_dtype: ComputeDtype = Field(
+        "auto", description="type of the numbers: bfloat16, float32, or auto (the faster one here)"
     )
     chat_template: ChatTemplate = Field(
         "", description="empty: the tokenizer's own; else a name in models.TEMPLATES"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from clinical_camel import data
 from clinical_camel.core.paths import root
 from clinical_camel.release.records import (
     SYNTHESIS,
@@ -20,7 +21,7 @@ license_name: those of the sources, below
 
 # {study}: dialogues of the open study of Clinical Camel
 
-**Research only: not for use in care.** No clinician has reviewed these dialogues.
+**Research only: not for use in care.** No clinician has read these dialogues.
 
 ## What it is
 
@@ -35,6 +36,8 @@ A dialogue has the licence of its source text.
 {sources}
 
 {licences}
+
+{credits}
 
 ## Teacher
 
@@ -100,6 +103,7 @@ def format_dataset_card(study: str) -> str:
         for source in notes["sources"]
     ]
     teacher = notes["teacher"]
+    questions = " and from training questions" if "exam" in set(summary["source"]) else ""
     checks = {name: params[name] for name in CHECKS}
     if "dialogue_attempts" in params["teacher"]:
         checks["dialogue_attempts"] = params["teacher"]["dialogue_attempts"]
@@ -108,20 +112,35 @@ def format_dataset_card(study: str) -> str:
     return CARD.format(
         study=study,
         summary=(
-            f"{total['accepted']} dialogues from {articles['articles'].sum()} articles and from "
-            f"training questions, written by step 01 of the open study of Clinical Camel. "
+            f"{total['accepted']} dialogues from {articles['articles'].sum()} articles{questions}, "
+            "written by step 01 of the open study of Clinical Camel. "
             f"{total['requested']} were requested, {total['rejected']} rejected. Fields of a row: "
             "`id`, `source` (article or exam), `messages` (a list of `role` and `content`)."
         ),
         files=format_table(files),
         sources=format_table(sources),
         licences=format_table(articles.to_dict("records")),
-        teacher=f"{teacher['name']} {teacher['model']}".rstrip() + f"; terms: {teacher['terms']}.",
+        credits=format_table(data.list_attributions([s["spec"] for s in notes["sources"]])),
+        teacher=_describe_teacher(teacher),
         checks=format_settings(checks),
         support=format_table([_format_rate(row) for row in support.to_dict("records")]),
         reasons=format_table(reasons.to_dict("records")) if len(reasons) else "None.",
         exams=format_table(exams.to_dict("records")) if len(exams) else "None was found.",
         commit=record["commit"],
+    )
+
+
+def _describe_teacher(teacher: dict[str, Any]) -> str:
+    """Return the teacher in words; of recorded replies also who wrote them and when."""
+    text = f"{teacher['name']} {teacher['model']}".rstrip() + f"; terms: {teacher['terms']}."
+    if "written_by" not in teacher:
+        return text
+    return (
+        f"{text}\n\nThe replies are recorded: {teacher['written_by']} wrote them. The ledger has "
+        f"{teacher['replies']:,} replies to {teacher['prompts']:,} prompts, of this study and "
+        f"perhaps of others, recorded on {teacher['recorded']}. SHA-256 over the hashes of their "
+        f"prompts: `{teacher['prompts_sha256']}`. The checks below decided which replies became "
+        "dialogues; no reply was edited."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from clinical_camel.core.base_models import PACKAGED, SHIPPED
 from clinical_camel.core.paths import root
 from clinical_camel.release.records import (
     EXAM,
@@ -88,20 +89,16 @@ def format_model_card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
     params, model = training["params"], training["params"]["model"]
     log = load_table(study, TRAINING, "train_log")
     base = ", ".join(f"{name} {value}" for name, value in training["notes"]["base"].items())
-    if model == "mini":  # shipped with the package, under its licence
-        front = "license: apache-2.0\n"
-    else:
-        front = f"license: other\nlicense_name: that of the base model\nbase_model: {model}\n"
     minutes = f"{training['seconds'] / 60:.0f} minutes on {format_device(training)}"
     if "energy_wh" in training:
         minutes += f", {training['energy_wh']:.1f} Wh ({training['energy_from']})"
     return CARD.format(
-        front=front,
+        front=_format_front(model),
         study=study,
         summary=(
-            f"A LoRA adapter for `{model}` ({base}). The licence of the base model applies to the "
-            f"adapter too. {len(log)} steps, loss from {log['loss'].iloc[0]:.2f} to "
-            f"{log['loss'].iloc[-1]:.2f}, {minutes}. "
+            f"A LoRA adapter for `{model}` ({base}). {_describe_base(model)}The licence of "
+            f"the base model applies to the adapter too. {len(log)} steps, loss from "
+            f"{log['loss'].iloc[0]:.2f} to {log['loss'].iloc[-1]:.2f}, {minutes}. "
             f"Adapter: sha256 {training['artefacts'][f'adapter/{WEIGHTS}'][:16]}."
         ),
         sources=format_table(_tabulate_sources(study, training)),
@@ -111,6 +108,22 @@ def format_model_card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
         exams=format_table(_tabulate_exams(study, exam)),
         commit=training["commit"],
     )
+
+
+def _format_front(model: str) -> str:
+    """Return the lines of the card's front matter on licence and base model."""
+    if model == SHIPPED:  # with this package, under its licence
+        return "license: apache-2.0\n"
+    if model in PACKAGED:
+        source = PACKAGED[model]
+        return f"license: {source.licence.lower()}\nbase_model: {source.hub_id}\n"
+    return f"license: other\nlicense_name: that of the base model\nbase_model: {model}\n"
+
+
+def _describe_base(model: str) -> str:
+    """Return what a packaged model is, and how it differs from the one on the hub."""
+    source = PACKAGED.get(model)
+    return f"The base model is {source.description} {source.difference} " if source else ""
 
 
 def _tabulate_sources(study: str, record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The table of studies in README.md, from params/ and the committed run records."""
+"""The tables in README.md, from params/ and the committed run records."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from typing import Any
 
 from clinical_camel.core.files import write_bytes
 from clinical_camel.core.paths import root
+from clinical_camel.release.model_sizes import format_size_table
 from clinical_camel.release.records import (
     EXAM,
     TRAINING,
@@ -21,31 +22,42 @@ from clinical_camel.runs.params_files import list_params_files, list_studies
 from clinical_camel.runs.run_json import read_run_record
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
+SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
+NOT_RUN = "not run yet"
 NOTES = "04_note_synthesis"
 
 
 def format_study_table() -> str:
-    """Return one row per study as a Markdown table; studies with results come first.
+    """Return one row per study with results as a Markdown table, then the others in one paragraph.
 
-    `results`: executed notebooks and tables are committed. `tables`: the notebooks quote texts that
-    may not be shared, so only tables are. The headline is that of step 03, else 04, else the first.
+    `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
+    notebooks quote texts of others. The headline is that of step 03, else 04, else the first.
     """
     committed = set(_list_committed())
     rows = [_describe_study(study, committed) for study in list_studies()]
-    return format_table(sorted(rows, key=lambda row: row["state"] == "not run yet"))
+    table = format_table([row for row in rows if row["state"] != NOT_RUN])
+    others = [f"{r['study']}: {r['what it is']}" for r in rows if r["state"] == NOT_RUN]
+    return table + (f"\n\nNot run yet. {' '.join(others)}" if others else "")
 
 
 def update_readme(file: Path) -> None:
-    """Replace the text between the two markers of a README with the table of studies.
+    """Replace the text between the markers of a README: the studies, and the sizes if marked.
 
-    Raises PlanError if the markers are missing.
+    Raises PlanError if the markers of the studies are missing.
     """
     text = file.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    text = _replace(text, file.name, (BEGIN, END), format_study_table())
+    if SIZES_BEGIN in text:
+        text = _replace(text, file.name, (SIZES_BEGIN, SIZES_END), format_size_table())
+    write_bytes(file, text.encode())
+
+
+def _replace(text: str, name: str, markers: tuple[str, str], table: str) -> str:
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (begin and end):
-        raise PlanError(f"{file.name}: no markers for the table; write {BEGIN} and {END}")
-    write_bytes(file, f"{before}{BEGIN}\n{format_study_table()}\n{END}{after}".encode())
+        raise PlanError(f"{name}: no markers for the table; write {markers[0]} and {markers[1]}")
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def _list_committed() -> Iterator[str]:
@@ -70,7 +82,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     if records.keys() >= {TRAINING, EXAM}:
         require_same_adapter(study, records[TRAINING], records[EXAM])
     if not records:
-        return row | {"state": "not run yet"}
+        return row | {"state": NOT_RUN}
     are_shared = all(f"{folder}/{step}.ipynb" in committed for step in records)
     state = f"[{'results' if are_shared else 'tables'}]({folder})"
     if len(records) < len(files):

@@ -66,7 +66,7 @@ def _list_output_names(step: str) -> list[str]:
 def _check_curve_names(job: Job) -> Iterator[str]:
     """Yield logs and scores under the name of another study, and tables that are neither."""
     studies = list_studies()
-    for key, table in (("logs", "train_log"), ("scores", "scores")):
+    for key, table in (("logs", "train_log"), ("scores", "scores"), ("compare_with", "scores")):
         for name, text in job.params.get(key, {}).items():
             study, _ = find_producer(text) or ("", "")
             if study in studies and name in studies and name != study:

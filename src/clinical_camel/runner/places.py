@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from clinical_camel.core.base_models import check_fetched
 from clinical_camel.core.paths import relative, root
 from clinical_camel.runner.jobs import Job
 
@@ -69,6 +70,8 @@ def check_machine(job: Job) -> Iterator[str]:
 
 
 def _check_model(job: Job, key: str, model: str) -> Iterator[str]:
+    if problem := check_fetched(model):
+        yield f"{job.source}: {key}: {problem}"
     if _is_offline() and re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not (root() / model).exists():
         from huggingface_hub import try_to_load_from_cache
 

@@ -1,7 +1,8 @@
 """Which steps are complete: a record on this machine has the hash of every artefact and input.
 
 The records are in outputs/<study>/.records/, which git ignores. Committed results never make a step
-complete, because a fresh clone has no adapter for the next step.
+complete, because a fresh clone has no adapter for the next step. Only tables to compare with may be
+committed ones (`are_committed_tables`).
 """
 
 import contextlib
@@ -14,10 +15,12 @@ import psutil
 from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import relative, root
-from clinical_camel.runner.jobs import Job
+from clinical_camel.runner.jobs import Job, find_producer
 from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
+from clinical_camel.runs.run_json import read_run_record
 
+COMPARED = ("compare_with", "logs", "scores")  # settings that name tables of other studies
 STOPPED = ("failed", "incomplete", "kernel died", "interrupted")
 RECORD_KEYS = {  # what every reader of a record relies on
     "status": str,
@@ -156,6 +159,24 @@ def find_state(job: Job) -> State:
     has_changed = record["source_hash"] != hash_source()
     note = "code changed since; --force re-runs" if has_changed else ""
     return State("stale" if reason else "complete", reason, note=note, **facts)
+
+
+def are_committed_tables(job: Job, study: str, step: str) -> bool:
+    """Return whether a step compares only tables of another study that are as its run wrote."""
+    record = read_run_record(root() / "outputs" / study / step)
+    settings = [job.params.get(name) for name in COMPARED]
+    compared = {text for value in settings if isinstance(value, dict) for text in value.values()}
+    names = [text for text in job.inputs if find_producer(text) == (study, step)]
+    return (
+        study != job.study
+        and record.get("status") == "complete"
+        and all(
+            text in compared
+            and (root() / text).is_file()
+            and record["artefacts"].get(Path(text).name) == hash_file(root() / text)
+            for text in names
+        )
+    )
 
 
 def is_alive(record: dict[str, Any]) -> bool:

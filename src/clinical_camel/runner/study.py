@@ -41,7 +41,13 @@ from clinical_camel.runner.jobs import (
 )
 from clinical_camel.runner.places import check_machine, check_places
 from clinical_camel.runner.recovery import clean_up, restore_result
-from clinical_camel.runner.state import State, close_record, find_state, open_record
+from clinical_camel.runner.state import (
+    State,
+    are_committed_tables,
+    close_record,
+    find_state,
+    open_record,
+)
 from clinical_camel.runner.summary import summarize
 from clinical_camel.runs import launch
 from clinical_camel.runs.notebooks import ParamsError
@@ -139,16 +145,20 @@ def _run_worker(jobs: list[Job]) -> int:
 
 
 def _check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
-    """Yield inputs of a step that is neither among `jobs` nor complete, one line each."""
+    """Yield inputs of a step that is neither among `jobs` nor complete, one line each.
+
+    Tables to compare with may be the committed ones of another study: that study need not run here.
+    """
     planned = {(other.study, other.step) for other in jobs}
     for study, step in job.find_dependencies():
-        if (study, step) not in planned:
+        if (study, step) not in planned and not are_committed_tables(job, study, step):
             state = find_state(load_job(study, step))
             if state.status != "complete":
                 reason = f" ({state.reason})" if state.reason else ""
+                text = next(text for text in job.inputs if find_producer(text) == (study, step))
                 yield (
-                    f"{job.source}: needs {step} of {study}, which is {state.status}{reason}; "
-                    f"first {COMMAND} run {study} {step}"
+                    f"{job.source}: {job.find_place(text)}: needs {step} of {study}, which is "
+                    f"{state.status}{reason}; first {COMMAND} run {study} {step}"
                 )
 
 

@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "tokenization": [
             "TokenizedMixture",
             "count_target_turns",
+            "find_shown",
             "show_loss_mask",
             "tokenize_mixture",
             "tokenize_to_fit",

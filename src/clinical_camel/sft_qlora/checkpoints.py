@@ -66,7 +66,7 @@ def make_fingerprint(
         "base": key_hash(base),
         **identity,
         "device": models.device(),
-        "dtype": str(models.compute_dtype()),
+        "dtype": str(model.config.dtype),
         "code": key_hash([inspect.getsource(module) for module in code]),
         **{package: version(package) for package in PACKAGES},
     }

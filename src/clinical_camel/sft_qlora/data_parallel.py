@@ -44,7 +44,7 @@ def require_supported_launch(base: Any = None) -> None:
     A loaded `base` is checked, too.
     """
     launch = Launch(
-        dtype=str(models.compute_dtype()).removeprefix("torch."),
+        dtype=str(base.config.dtype if base else models.choose_dtype()).removeprefix("torch."),
         devices=len(set(getattr(base, "hf_device_map", {"": 0}).values())),
         gpus=torch.cuda.device_count(),
         environment=os.environ,

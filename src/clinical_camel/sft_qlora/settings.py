@@ -9,7 +9,13 @@ from pydantic import Field
 from clinical_camel.core.settings import Float, Share, StepSettings, Text
 from clinical_camel.data.specs import MixtureSpec
 from clinical_camel.models import limits
-from clinical_camel.models.choices import Attention, ChatTemplate, Quantize, check_model
+from clinical_camel.models.choices import (
+    Attention,
+    ChatTemplate,
+    ComputeDtype,
+    Quantize,
+    check_model,
+)
 
 LOSS_ON = ("assistant", "all")
 LR_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
@@ -38,6 +44,9 @@ class Recipe(StepSettings):
         "nf4",
         description="nf4 (4 bits), nf4_dequantized (nf4 values stored as ordinary floats), "
         "int8, or empty for none",
+    )
+    compute_dtype: ComputeDtype = Field(
+        "auto", description="type of the numbers: bfloat16, float32, or auto (the faster one here)"
     )
     attn_implementation: Attention = Field(
         "",
@@ -136,6 +145,7 @@ class Recipe(StepSettings):
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
         yield from limits.check_reply_end(self.model, self.chat_template)
+        yield from limits.check_reply_marks(self.model, self.chat_template)
         yield from limits.check_length(self.model, "max_length", self.max_length)
         yield from limits.check_layers(self.model, self.lora_targets)
         count = self.gradient_checkpointing_layers

@@ -9,17 +9,16 @@
 """
 
 import contextlib
-import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from peft.tuners.lora import LoraLayer
 from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 from trl import SFTTrainer
 
 from clinical_camel import models
+from clinical_camel.models.fused_lora import fuse_lora, unfuse_lora
 
 
 class Trainer(SFTTrainer):
@@ -100,7 +99,7 @@ def apply_speedups(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
     skip. `Recipe` checks this.
     """
     base, hooks = trainer.model.get_base_model(), Hooks()
-    layers = [m for m in trainer.model.modules() if isinstance(m, LoraLayer)]
+    layers: list[Any] = []
     try:
         if "target_head" in names:
             trainer.hooks = hooks
@@ -108,15 +107,14 @@ def apply_speedups(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
             hooks.add_target_head(base)
         if "target_tail" in names:
             hooks.add_target_tail(base)
-        for layer in layers if "fused_lora" in names else ():
-            layer.forward = types.MethodType(_fused_forward, layer)
+        if "fused_lora" in names:
+            layers = fuse_lora(trainer.model)
         yield
     finally:
         trainer.hooks = None
         for handle in hooks.handles:
             handle.remove()
-        for layer in layers:
-            layer.__dict__.pop("forward", None)
+        unfuse_lora(layers)
 
 
 def require_supported_speedups(names: Sequence[str], base: Any) -> None:
@@ -142,39 +140,3 @@ def enable_gradient_checkpointing(base: Any, layers: int) -> None:
     base.activation_checkpointing_enable()
     for layer in decoder_layers(base)[layers:] if layers > 0 else ():
         layer.gradient_checkpointing = False
-
-
-def _fused_forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """Replace the forward of a PEFT LoRA layer with one active adapter."""
-    (name,) = self.active_adapters
-    a, b = self.lora_A[name].weight, self.lora_B[name].weight
-    out, low = self.base_layer(x, *args, **kwargs), self.lora_dropout[name](x)
-    return AddLora.apply(out, low, a, b, self.scaling[name])
-
-
-class AddLora(torch.autograd.Function):
-    """out + scaling * x A^T B^T, [..., out_features], for x, [..., in_features].
-
-    `a`: [rank, in_features], `b`: [out_features, rank] (LoRA, arXiv:2106.09685, section 4.1), in
-    float32, multiplied in the precision of `out`.
-    """
-
-    @staticmethod
-    def forward(ctx, out, x, a, b, scaling):
-        flat = x.reshape(-1, x.shape[-1]).to(out.dtype)
-        low = flat @ a.to(out.dtype).T
-        ctx.save_for_backward(flat, low, a, b)
-        ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
-        summed = torch.addmm(out.reshape(-1, len(b)), low, b.to(out.dtype).T, alpha=scaling)
-        return summed.view(out.shape)
-
-    @staticmethod
-    def backward(ctx, grad):
-        flat, low, a, b = ctx.saved_tensors
-        from_out = grad.reshape(-1, grad.shape[-1])
-        from_low = (from_out @ b.to(grad.dtype)) * ctx.scaling
-        to_x = None
-        if ctx.needs_input_grad[1]:
-            to_x = (from_low @ a.to(grad.dtype)).reshape(ctx.shape).to(ctx.dtype)
-        to_a, to_b = from_low.T @ flat, (from_out.T @ low) * ctx.scaling
-        return grad, to_x, to_a.to(a.dtype), to_b.to(b.dtype), None

@@ -205,3 +205,20 @@ def show_loss_mask(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Sequenc
         text = tokenizer.decode([token for token, _ in span])
         spans.append(f"\x1b[1;34m[[{text}]]\x1b[0m" if is_target else text)
     return "".join(spans)
+
+
+def find_shown(sources: Mapping[str, Sequence[Dialogue | Article]], text: str) -> str:
+    """Return which dialogue `show_loss_mask` shows, "<source>: <id>", to name its authors.
+
+    White space does not count. "" if it is none of the sources.
+    """
+    squeezed = "".join(text.split())
+    for spec, items in sources.items():
+        for item in items:
+            messages = [
+                m["content"] for m in getattr(item, "messages", ()) if m["role"] != "system"
+            ]
+            first = ["".join(message.split()) for message in messages[:2]]  # later ones may be cut
+            if first and all(message in squeezed for message in first):
+                return f"{spec}: {item.id}"
+    return ""

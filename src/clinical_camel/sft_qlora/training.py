@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
@@ -63,7 +64,7 @@ def train(
     set_tracker_folder(recipe.report_to, folder)
     trainer = speedups.Trainer(
         model=model,
-        args=make_config(recipe, place),
+        args=make_config(recipe, place, model.config.dtype),
         train_dataset=Dataset.from_list(training),
         eval_dataset=Dataset.from_list(validation) if validation else None,
         processing_class=tokenizer,
@@ -123,9 +124,8 @@ def set_tracker_folder(report_to: str, folder: Path) -> None:
     Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
 
 
-def make_config(recipe: Recipe, place: Path) -> SFTConfig:
-    """Return TRL's configuration; checkpoints go to `place`."""
-    dtype = models.compute_dtype()
+def make_config(recipe: Recipe, place: Path, dtype: torch.dtype) -> SFTConfig:
+    """Return TRL's configuration; checkpoints go to `place`, the base computes in `dtype`."""
     has_validation = recipe.validation_fraction > 0
     return SFTConfig(
         output_dir=str(place),
@@ -146,8 +146,8 @@ def make_config(recipe: Recipe, place: Path) -> SFTConfig:
         activation_checkpointing=False,  # `speedups.enable_gradient_checkpointing` selects layers
         ddp_find_unused_parameters=False,  # every adapter matrix is used in every step
         train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
-        bf16=str(dtype) == "torch.bfloat16",
-        fp16=str(dtype) == "torch.float16",
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
         use_cpu=models.device() == "cpu",
         dataloader_pin_memory=models.device() != "cpu",
         eval_strategy="steps" if has_validation else "no",

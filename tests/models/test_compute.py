@@ -1,0 +1,59 @@
+"""compute: the type of the numbers and the threads of a model."""
+
+import pytest
+import torch
+
+from clinical_camel import models
+from clinical_camel.models import compute
+
+SMALL, BIG = 1_100_000, 135_000_000
+
+
+@pytest.mark.parametrize(
+    ("setting", "parameters", "hardware", "expected"),
+    [
+        ("auto", SMALL, True, torch.float32),
+        ("auto", BIG, False, torch.float32),
+        ("auto", BIG, True, torch.bfloat16),
+        ("float32", BIG, True, torch.float32),
+        ("bfloat16", SMALL, False, torch.bfloat16),
+    ],
+)
+def test_auto_takes_bfloat16_for_a_large_model_on_a_cpu_that_multiplies_it(
+    monkeypatch, setting, parameters, hardware, expected
+):
+    monkeypatch.setattr(compute, "device", lambda: "cpu")
+    monkeypatch.setattr(compute, "multiplies_bfloat16", lambda: hardware)
+    assert compute.choose_dtype(setting, parameters) == expected
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bfloat16"), (False, "float16")])
+def test_auto_on_a_gpu_is_a_type_that_it_has(monkeypatch, supported, expected):
+    monkeypatch.setattr(compute, "device", lambda: "cuda")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert compute.choose_dtype("auto", SMALL) == getattr(torch, expected)
+
+
+@pytest.mark.parametrize(
+    ("variable", "parameters", "expected"),
+    [("auto", BIG, [8]), ("auto", SMALL, []), ("", BIG, [])],
+)
+def test_a_large_model_uses_all_cores_unless_the_user_says_otherwise(
+    monkeypatch, variable, parameters, expected
+):
+    threads = []
+    monkeypatch.setenv("CLINICAL_CAMEL_THREADS", variable)
+    monkeypatch.setattr(compute, "device", lambda: "cpu")
+    monkeypatch.setattr(compute.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(compute.os, "process_cpu_count", lambda: 8, raising=False)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    compute.use_threads(parameters)
+    assert threads == expected
+
+
+def test_a_model_computes_in_the_type_of_the_setting_and_its_source_names_it():
+    llm = models.load("mini", {"base": ""}, "nf4", compute_dtype="bfloat16")["base"]
+    ids = torch.tensor([[1, 2, 3]])
+    assert llm.activate()(ids).logits.dtype == torch.bfloat16
+    assert llm.source["dtype"] == "bfloat16"
+    assert models.load("mini", {"base": ""})["base"].source["dtype"] == "float32"

@@ -1,0 +1,43 @@
+"""The shipped ledger answers today's prompts of the studies that replay it."""
+
+import sqlite3
+
+import pytest
+
+from clinical_camel import dbke
+from clinical_camel.core.paths import root
+from clinical_camel.runner.jobs import load_job
+
+OPENSTAX = "data/public/openstax_anatomy/openstax_anatomy_modules.jsonl"
+
+
+def list_queries(study, changes):
+    settings = load_job(study, "01_dbke").settings.model_copy(update=changes)
+    plan = dbke.prepare(settings)
+    return plan.teacher, [*dbke.list_queries(plan, settings, "any", "").values()]
+
+
+@pytest.mark.parametrize(
+    ("study", "changes", "count"),
+    [
+        ("mini_camel_llm", {}, 69),
+        ("mini_camel_llm", {"articles": ["mini_articles_dev"]}, 69),
+        ("openstax_llm", {}, 28),
+    ],
+)
+def test_every_prompt_of_today_has_its_reply(study, changes, count):
+    if study == "openstax_llm" and not (root() / OPENSTAX).exists():
+        pytest.skip(f"no {OPENSTAX}")
+    teacher, queries = list_queries(study, changes)
+    assert len(queries) == count
+    assert [query.request.id for query in queries if not teacher.has_reply(query, None)] == []
+
+
+def test_the_ledger_is_a_plain_file_with_all_replies():
+    file = root() / load_job("mini_camel_llm", "01_dbke").settings.teacher.ledger
+    assert file.read_bytes()[18:20] == b"\x01\x01"  # no write-ahead log
+    db = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)
+    rows = db.execute("SELECT prompt, status FROM attempts JOIN replies ON id = attempt").fetchall()
+    db.close()
+    assert (len({prompt for prompt, _ in rows}), len(rows)) == (149, 166)
+    assert {status for _, status in rows} == {200}
