@@ -85,12 +85,13 @@ def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(study
 
 def test_the_card_of_recorded_replies_says_who_wrote_them_and_when(study):
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
-    recorded = {"written_by": "a large language model", "replies": 1234, "prompts": 1200, "recorded": "2026-11-28"}
+    recorded = {"written_by": "a large language model", "recorded": "2026-11-28"}
+    recorded |= {"replies": 1234, "prompts": 1200}
     notes = RECORD["notes"] | {"teacher": RECORD["notes"]["teacher"] | recorded}
     notes["teacher"]["prompts_sha256"] = "abc123"
     study.file(f"{FOLDER}/run.json", json.dumps(RECORD | {"artefacts": hashes, "notes": notes}))
     card = " ".join(release.format_dataset_card("small").split())
-    assert "a large language model wrote them. The ledger has 1,234 replies to 1,200 prompts" in card
+    assert "a large language model wrote them. The ledger has 1,234 replies to 1,200" in card
     assert "recorded on 2026-11-28. SHA-256 over the hashes of their prompts: `abc123`" in card
     assert "No clinician has read these dialogues." in card
 
