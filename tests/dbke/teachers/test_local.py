@@ -1,14 +1,15 @@
 """A language model on this machine as the teacher."""
 
+import pytest
 from tests.support.teacher_runs import plan_requests
 from tests.support.toy_dbke import UNUSABLE_REPLIES
 
 from clinical_camel import dbke
 
 
-def build_synthesizer(file, **values):
+def build_synthesizer(file, min_acceptance_rate=0.5, **values):
     local = dbke.Local(model="mini", terms="own", **values)
-    settings = dbke.Synthesis(teacher=local, language="")
+    settings = dbke.Synthesis(teacher=local, language="", min_acceptance_rate=min_acceptance_rate)
     return dbke.Synthesizer(dbke.load_teacher(local), dbke.Ledger(file), settings)
 
 
@@ -27,3 +28,14 @@ def test_a_prompt_that_exceeds_the_context_length_is_rejected(file):
     synthesizer = build_synthesizer(file, max_new_tokens=4090)
     (outcome,) = synthesizer.run(plan_requests(1))
     assert outcome.reason == "prompt is longer than the teacher's context (4096 tokens)"
+
+
+def test_a_useless_teacher_is_stopped_unless_any_yield_is_wanted(file):
+    values = {"max_new_tokens": 2, "dialogue_attempts": 1}
+    requests = plan_requests(22)
+    synthesizer = build_synthesizer(file, **values)
+    with pytest.raises(dbke.TeacherStop, match="20 replies in a row contain no dialogue"):
+        list(synthesizer.run(requests))
+    synthesizer = build_synthesizer(file, min_acceptance_rate=0.0, **values)
+    assert len(list(synthesizer.run(requests))) == 22
+    assert synthesizer.ledger.spending().replies == 22  # those before the stop included

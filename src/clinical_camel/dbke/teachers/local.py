@@ -42,7 +42,9 @@ class LocalTeacher(Teacher):
     def run_attempts(
         self, requests: Iterable[Request], synthesizer: Synthesizer
     ) -> Iterator[Outcome]:
-        self._unreadable, remaining = UnreadableReplies(), iter(requests)
+        any_yield = synthesizer.settings.min_acceptance_rate == 0  # then all replies are wanted
+        self._unreadable = None if any_yield else UnreadableReplies()
+        remaining = iter(requests)
         while chunk := list(itertools.islice(remaining, CHUNK)):
             attempts = [synthesizer.attempt(request) for request in chunk]
             steps = [advance(attempt) for attempt in attempts]
@@ -80,4 +82,5 @@ class LocalTeacher(Teacher):
             query = queries[fitting[k]]
             raw = replies.build_completion(text, complete)
             ledger.append(query.key, {"raw": raw, **query.provenance})
-            self._unreadable.count(raw)
+            if self._unreadable:
+                self._unreadable.count(raw)
