@@ -17,6 +17,13 @@ multiplies in the same time.
 
 Unsloth is a subject if it is installed (it needs a GPU, and weights in a folder).
 
+With real weights in NF4, their tokenizer and the dialogues of the embedded study, on a CPU:
+
+    python -m benchmarks.sft_speed --model smollm2_135m --compute-dtype bfloat16 --rank 32
+
+In bfloat16, TRL's subjects have the adapter in bfloat16, as TRL makes it; the others in float32.
+Rows go to sft_speed_model.csv, where a run replaces the rows of its model and type.
+
 On a GPU: --size 7b, 13b or 70b, with weights made on the GPU layer by layer, in bfloat16; rows of
 --max-length, --gradient-checkpointing-layers to save memory. Rows go to sft_speed_gpu.csv.
 """
@@ -53,7 +60,7 @@ from transformers import Trainer as HFTrainer
 from transformers.integrations.bitsandbytes import dequantize_and_replace
 from trl import SFTConfig, SFTTrainer
 
-from clinical_camel import models
+from clinical_camel import data, models, sft_qlora
 from clinical_camel.estimate.shapes import SHAPES
 from clinical_camel.sft_qlora import speedups
 from clinical_camel.sft_qlora.settings import SPEEDUPS
@@ -86,6 +93,7 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
 }
 MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 3
+DIALOGUES = "outputs/mini_camel/01_dbke/dialogues.jsonl"
 H200 = 989e12  # and H100: bfloat16, dense
 
 
@@ -108,6 +116,17 @@ def make_dialogues(count: int, vocabulary: int, max_length: int) -> list[dict[st
     return rows
 
 
+def load_rows(options: argparse.Namespace) -> list[dict[str, list[int]]]:
+    """Return `options.rows` tokenized dialogues: real ones for a real model, else random tokens."""
+    if not options.model:
+        vocabulary = find_shape(options)["vocab_size"]
+        return make_dialogues(options.rows, vocabulary, options.max_length)
+    tokenizer = models.load_tokenizer(options.model, options.chat_template)
+    dialogues = data.sample(data.load_training_rows(DIALOGUES), options.rows)
+    mixture = {DIALOGUES: dialogues}
+    return sft_qlora.tokenize_mixture(tokenizer, mixture, "assistant", options.max_length).rows
+
+
 class Clock(TrainerCallback):
     """Seconds after each step: processor time on a CPU, wall-clock time on a GPU."""
 
@@ -124,6 +143,7 @@ def make_trainer(name: str, options: argparse.Namespace, rows: list, folder: str
     """Build a subject's trainer on the shared base; all adapters have the same non-zero values."""
     kind, changes, _ = SUBJECTS[name]
     gpu = torch.cuda.is_available()
+    is_bfloat16 = gpu or options.compute_dtype == "bfloat16"
     arguments = {
         "output_dir": folder,
         "per_device_train_batch_size": 1 if changes.get("packing") else options.batch_size,
@@ -134,7 +154,7 @@ def make_trainer(name: str, options: argparse.Namespace, rows: list, folder: str
         "max_grad_norm": 1.0,
         "optim": "paged_adamw_8bit" if gpu else "adamw_torch",
         "activation_checkpointing": False,
-        "bf16": gpu,
+        "bf16": is_bfloat16,
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
         "save_strategy": "no",
@@ -151,7 +171,8 @@ def make_trainer(name: str, options: argparse.Namespace, rows: list, folder: str
     lora = LoraConfig(
         r=options.rank, lora_alpha=options.rank, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    tokenizer = models.load_tokenizer("mini")
+    template = options.chat_template if options.model else ""
+    tokenizer = models.load_tokenizer(options.model or "mini", template)
     if name == "Unsloth":
         model = load_unsloth(options, tokenizer, folder)
         base = model.get_base_model()
@@ -169,11 +190,17 @@ def make_trainer(name: str, options: argparse.Namespace, rows: list, folder: str
     torch.manual_seed(0)
     for weight in model.parameters():
         if weight.requires_grad:
-            if name != "TRL, defaults":  # its adapter on a 4-bit base is in bfloat16
+            if not has_stock_adapter(name, options):
                 weight.data = weight.data.float()
             weight.data.copy_(torch.randn(weight.shape) * 0.02)
     speedups.enable_gradient_checkpointing(base, count_recomputed_layers(name, options))
     return trainer
+
+
+def has_stock_adapter(name: str, options: argparse.Namespace) -> bool:
+    """Whether a subject's adapter stays in TRL's type, which is bfloat16 on a 4-bit base."""
+    is_stock = options.compute_dtype == "bfloat16" and name.startswith("TRL")
+    return name == "TRL, defaults" or is_stock
 
 
 def count_recomputed_layers(name: str, options: argparse.Namespace) -> int:
@@ -185,6 +212,10 @@ def count_recomputed_layers(name: str, options: argparse.Namespace) -> int:
 
 
 def make_base(name: str, options: argparse.Namespace) -> Any:
+    if options.model:
+        quantize = "nf4_dequantized" if "unpacked" in name else "nf4"
+        attention = "eager" if "eager" in name else ""
+        return models.load_base(options.model, quantize, attention, options.compute_dtype)
     base = draw_weights(LlamaConfig(**find_shape(options)), "nf4")
     if "unpacked" in name:
         quantization = models.make_quantization_config("nf4")
@@ -217,6 +248,8 @@ def load_unsloth(options: argparse.Namespace, tokenizer: Any, folder: str) -> An
 
 
 def find_shape(options: argparse.Namespace) -> dict[str, Any]:
+    if options.model:
+        return models.build_skeleton(options.model).config.to_dict()
     if options.size:
         return SHAPES[f"meta-llama/Llama-2-{options.size}-hf"]
     return SMALL | {"vocab_size": options.vocabulary}
@@ -245,7 +278,7 @@ def compute_gradient(name: str, trainer: HFTrainer) -> tuple[float, torch.Tensor
 def measure_subject(options: argparse.Namespace) -> dict[str, float]:
     """Measure parity, tokens per second and peak memory of one subject, in this process."""
     (name,), vocabulary = options.subjects, find_shape(options)["vocab_size"]
-    rows = make_dialogues(options.rows, vocabulary, options.max_length)
+    rows = load_rows(options)
     with tempfile.TemporaryDirectory() as folder:
         few = rows[: options.batch_size]
         loss, gradient = compute_gradient(name, make_trainer(name, options, few, folder))
@@ -275,7 +308,7 @@ def measure_subject(options: argparse.Namespace) -> dict[str, float]:
         "steps": len(clock.ticks) - WARM_UP,
         "tokens_per_second": tokens / seconds,
         "target_tokens_per_second": targets / seconds,
-        "hfu": flops * tokens / seconds / measure_peak_flops(),
+        "hfu": flops * tokens / seconds / measure_peak_flops(options),
         "peak_mb": measure_peak_mb(),
     }
 
@@ -310,11 +343,11 @@ def count_tokens(trainer: HFTrainer) -> list[tuple[int, int]]:
     return batches
 
 
-def measure_peak_flops() -> float:
+def measure_peak_flops(options: argparse.Namespace) -> float:
     """Return operations per second: of two square matrices here, of the data sheet on a GPU."""
     if torch.cuda.is_available():
         return H200
-    matrix = torch.randn(2048, 2048)
+    matrix = torch.randn(2048, 2048, dtype=getattr(torch, options.compute_dtype))
     best = 0.0
     for _ in range(5):
         start = time.process_time()
@@ -350,7 +383,7 @@ def measure_all(options: argparse.Namespace, vocabulary: int) -> Iterator[dict[s
             yield {"vocabulary": vocabulary, "subject": name, "round": number, **row}
 
 
-def summarize(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def summarize(rows: list[dict[str, Any]], compute_dtype: str = "float32") -> pd.DataFrame:
     """Return medians over rounds.
 
     `ratio` compares with the best stock setting of the same round, with its range over rounds.
@@ -360,7 +393,8 @@ def summarize(rows: list[dict[str, Any]]) -> pd.DataFrame:
         stock = of_size[of_size["subject"].isin(BEST)]
         best = stock.groupby("round")["tokens_per_second"].max()
         for name, group in of_size.groupby("subject", sort=False):
-            is_bfloat16 = name == "TRL, defaults" or torch.cuda.is_available()
+            is_bfloat16 = name == "TRL, defaults" or compute_dtype == "bfloat16"
+            is_bfloat16 |= torch.cuda.is_available()
             parity = group["loss_difference"].max() <= (1e-3 if is_bfloat16 else 1e-5)
             parity &= group["cosine"].min() >= 0.999
             ratio = (group.set_index("round")["tokens_per_second"] / best).dropna()
@@ -389,6 +423,9 @@ def summarize(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[1024, 8192])
+    parser.add_argument("--model", default="", help="a real model, such as smollm2_135m")
+    parser.add_argument("--chat-template", default="chatml", help="of the real model")
+    parser.add_argument("--compute-dtype", default="float32", choices=["bfloat16", "float32"])
     parser.add_argument("--subjects", nargs="*", default=list(SUBJECTS), choices=list(SUBJECTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=96)
@@ -404,13 +441,32 @@ def main() -> None:
     if options.worker:
         print(json.dumps(measure_subject(options)))
         return
+    if options.compute_dtype == "bfloat16":
+        options.subjects = [name for name in options.subjects if name != "TRL, float32"]
+    if options.model:
+        options.vocabularies = [find_shape(options)["vocab_size"]]
     rows = []
     for vocabulary in [32_000] if options.size else options.vocabularies:
         rows += measure_all(options, vocabulary)
-    table = summarize(rows)
-    name = "sft_speed_gpu.csv" if options.size else "sft_speed.csv"
-    table.to_csv(RESULTS / name, index=False)
+    if not rows:
+        raise SystemExit("no subject was measured; the reasons are above")
+    write_table(summarize(rows, options.compute_dtype), options)
+
+
+def write_table(table: pd.DataFrame, options: argparse.Namespace) -> None:
+    """Write a table of results; the one of real models keeps the rows of other models and types."""
     print(table.to_string(index=False))
+    file = RESULTS / f"sft_speed{'_gpu' if options.size else '_model' if options.model else ''}.csv"
+    if options.model:
+        described = {"model": options.model, "compute_dtype": options.compute_dtype}
+        described |= {"rank": options.rank, "rows": options.rows}
+        table = pd.DataFrame([described | row for row in table.to_dict("records")])
+        if file.exists():
+            before = pd.read_csv(file)
+            same = before["model"].eq(options.model)
+            same &= before["compute_dtype"].eq(options.compute_dtype)
+            table = pd.concat([before[~same], table])
+    table.to_csv(file, index=False)
 
 
 if __name__ == "__main__":

@@ -124,3 +124,57 @@ def test_a_key_at_the_end_of_a_sentence_does_not_shorten_the_sentence():
     requests = dbke.plan_requests([article], [PREVENTION], 0, 2, 0)
     dialogues, _ = synthesise(requests)
     assert checks.list_claims(dialogues[0], requests[0]) == [text]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Thank you, that helps.",
+        "Thank you for telling me.",
+        "Thanks!",
+        "I'm sorry you have been through this.",
+        "I\u2019m sorry to hear that.",
+        "Let me ask a few things first.",
+        "I need to ask a few things first.",
+        "First, let me ask you some questions.",
+        "Good question.",
+        "You're welcome.",
+        "I understand that you are worried.",
+        "Not necessarily.",
+        "No, not necessarily.",
+        "It depends.",
+        "How long have you had it?",
+        "The text does not say.",
+        "As for the number of degrees: The text does not say.",
+        "As for whether feeding plays a part: The text does not say.",
+    ],
+)
+def test_a_courtesy_needs_no_support(sentence):
+    assert not checks.needs_support(sentence)
+    reason = reject_answers(PREVENTION_KEY, f"{sentence} {REWORDED}", support="linked")
+    assert reason == ""
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Thank you, that confirms gout.",
+        "That helps.",
+        "Thanks to naproxen, gout ends.",
+        "I'm sorry, but this is gout.",
+        "I'm sorry you have gout.",
+        "Let me ask a few things first, because gout kills.",
+        "I need to ask about gout.",
+        "Good question: gout is fatal.",
+        "I understand that gout hurts.",
+        "Not in gout.",
+        "It depends on the dose.",
+        "Yes.",
+        "The text does not say that gout is fatal.",
+        "As for gout, which kills: The text does not say.",
+        "As for the drug that cures gout: The text does not say.",
+        "As for gout: It is fatal.",
+    ],
+)
+def test_a_courtesy_with_a_claim_needs_support(sentence):
+    assert checks.needs_support(sentence)

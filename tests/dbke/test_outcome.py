@@ -54,7 +54,8 @@ def test_the_smallest_share_of_accepted_dialogues_is_a_setting():
     outcome, requests = make_outcome(3, ["a turn is empty"] * 5), plan_requests(dialogues=8)
     assert dbke.check_yield(*outcome, requests, 0.375) == []
     assert dbke.check_yield(*outcome, requests, 0.38) != []
-    assert dbke.check_yield(*make_outcome(0, []), requests, 0.0) != []  # nothing to train on
+    assert dbke.check_yield(*make_outcome(0, ["a turn is empty"] * 8), requests, 0.01) != []
+    assert dbke.check_yield(*make_outcome(0, ["a turn is empty"] * 8), requests, 0.0) == []
 
 
 def test_a_question_without_a_passage_does_not_count_as_requested():

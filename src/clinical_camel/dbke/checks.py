@@ -3,9 +3,11 @@
 A reason starts with a fixed text; after `: "` follows the sentence that it concerns.
 """
 
+import functools
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
@@ -98,8 +100,30 @@ def list_claims(dialogue: Dialogue, request: Request) -> list[str]:
 
 
 def needs_support(sentence: str) -> bool:
-    """Return whether a sentence states something: no question, and not `prompt.NO_ANSWER`."""
-    return not sentence.endswith("?") and sentence != prompt.NO_ANSWER
+    """Return whether a sentence states something.
+
+    A question does not, `prompt.NO_ANSWER` does not, nor a courtesy, as in courtesies.txt.
+
+    >>> [needs_support(text) for text in ("Thank you, that helps.", "Thank you, it is gout.")]
+    [False, True]
+    """
+    if sentence.endswith("?") or _ABOUT.sub("", sentence) == prompt.NO_ANSWER:
+        return False
+    return _load_courtesies().fullmatch(sentence.lower().replace("’", "'")) is None
+
+
+@functools.cache
+def _load_courtesies() -> re.Pattern:
+    """Return the pattern of a sentence, in small letters, that consists of courtesies."""
+    lines = Path(__file__).with_name("courtesies.txt").read_text(encoding="utf-8").splitlines()
+    part = "|".join(line for line in lines if not line.startswith("#"))
+    lead = r"(?:(?:yes|no|of course|certainly|sure|well)[,!] )?"
+    return re.compile(rf"{lead}(?:{part})(?:[,;:!.] (?:{part}))*[.!]*")
+
+
+# Names the question that the text does not answer; a clause after "which" would be a statement.
+_CLAUSE = "which|that|who|whose|because|since|although|but|is|are|was|were"
+_ABOUT = re.compile(rf"^As for (?:(?!\b(?:{_CLAUSE})\b)[\w' -]){{1,80}}[:,] ")
 
 
 def _quote(sentence: str) -> str:

@@ -31,11 +31,11 @@ def check_yield(
 
     Of each source, a share of at least `min_acceptance_rate` of the requested dialogues must be
     accepted; questions without a supporting passage do not count as requested. Without a single
-    dialogue, step 02 cannot train.
-    At most one in a hundred may have got no reply: such a dialogue is not decided, and the next run
-    of an incomplete step requests it again.
+    dialogue, step 02 cannot train: that is complete only if the rate is 0, when the yield is the
+    result. At most one in a hundred may have got no reply: such a dialogue is not decided, and the
+    next run of an incomplete step requests it again.
     """
-    if not dialogues:
+    if not dialogues and min_acceptance_rate:
         reason = f"no dialogue was accepted, of {len(requests)} requested"
         return [f"{reason}{_explain(rejected)}"]
     problems = []

@@ -45,8 +45,6 @@ class Machine:
     sources: tuple[str, ...] = _GPU_SOURCES
 
 
-
-
 def describe_large_cpu() -> Machine:
     """Return the profile of this CPU for a base model of `compute.LARGE` or more parameters.
 

@@ -18,6 +18,7 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
     answers      questions of a consultation with their answers
     clauses      split a sentence into clauses, with the context of each word
     context      NegEx and ConText: denied, possible, hypothetical, family, past
+    article_scopes  what is no cue in an article, and where a denial ends there
     corrections  what a speaker takes back: "the 50, no, sorry, the 100"
     speech       expressions of speech and their words in notes
     quantities   numbers, units, dates and times; which are the same

@@ -9,7 +9,7 @@ from clinical_camel.grounding.comparison import is_same_quantity
 from clinical_camel.grounding.polarity import check_polarity, check_statement
 from clinical_camel.grounding.quantities import QUANTITIES
 from clinical_camel.grounding.source import Source
-from clinical_camel.grounding.terms import STOP, stem_words
+from clinical_camel.grounding.terms import STOP, list_forms, stem_words
 from clinical_camel.grounding.words import STATE_STEMS
 
 SHORT = 4  # a clause of at most this many stems is an answer: "on the left side"
@@ -34,6 +34,8 @@ def _check_quantity(
 
     Another number is no contradiction if the written clause states it too.
     """
+    if source.is_article and _refers_back(fact, clause, source):
+        return None
     stated = [f.value for f in clause.facts if f.kind in QUANTITIES and f.value != fact.value]
     drug = source.drugs & fact.about
     support = against = bound = -1
@@ -44,7 +46,7 @@ def _check_quantity(
             continue  # the dose of another drug
         common, shared = len(context.stems & clause.stems), len(other.about & fact.about)
         is_bare = fact.kind == "dose" and other.kind == "number"
-        if is_bare and not (other.about | context.stems) & drug:
+        if is_bare and not (other.about | context.stems) & drug and not _is_rate(fact, context):
             continue  # "my sugar was 11" is no dose
         if is_same_quantity(fact.value, other.value):
             is_specific = _is_specific(fact, other, context)
@@ -72,6 +74,37 @@ def _check_quantity(
     if fact.value.strip() in ("0", "1"):  # "one" is often not a number
         return None
     return "unsupported", f"{fact.kind}: {fact.value} is not in the source"
+
+
+def _refers_back(fact: Fact, clause: Clause, source: Source) -> bool:
+    """Whether a number counts what was named before and the source has no other number of that.
+
+    "These three", "one of them" and "is one cause" do; "these 3 mg" and "1 of 5 genes" do not.
+    """
+    if fact.kind != "number" or not fact.value.isdigit():
+        return False
+    for other, context in source.facts["number"]:
+        is_count = re.search(
+            rf"(?<!type )(?<!grade )(?<!stage )\b{re.escape(other.value)}\b", context.text
+        )
+        if other.value != fact.value and other.about & fact.about and is_count:
+            return False
+    matches = _BACK.finditer(clause.text)
+    return any(fact.value == (match["many"] or match["one"] or match["one_"]) for match in matches)
+
+
+_BACK = re.compile(
+    r"\b(?:these|those) (?P<many>[2-9])(?![\w.%/-]| ?\d)"
+    r"|\b(?P<one>1) of (?!\d)"
+    r"|\b(?:is|are|as) (?:only |just )?(?P<one_>1)"
+    r"(?= [a-z]+(?: to\b| that\b| which\b| of\b|[.,;]|$))"
+)
+
+
+def _is_rate(fact: Fact, context: Clause) -> bool:
+    """Whether a clause names the unit of a rate apart from the number, as the head of a table."""
+    amount, _, time = fact.value.partition(" ")[2].partition("/")
+    return bool(time) and re.search(rf"\b{amount} ?/ ?{time[:3]}", context.text) is not None
 
 
 def _find_swapped(fact: Fact, bound: int, source: Source) -> str:
@@ -124,6 +157,8 @@ def _check_named(
         return None  # ibuprofen is an NSAID
     if not all(places) and fact.kind in ("symptom", "negation"):
         places = _find_places(_written_stems(fact, clause), clause, source) or places
+    if not all(places) and source.is_article and _is_part_of_name(fact, clause, source):
+        return None
     if not all(places):
         return "unsupported", f"{fact.kind}: {_describe(fact, clause)} is not in the source"
     if fact.kind in ("symptom", "negation") and not _meet(places, source):
@@ -146,6 +181,17 @@ def _written_stems(fact: Fact, clause: Clause) -> frozenset[str]:
     if len(words) < 2:
         return frozenset()
     return frozenset(stem_words([word for word in words if word not in STOP])) - STATE_STEMS
+
+
+def _is_part_of_name(fact: Fact, clause: Clause, source: Source) -> bool:
+    """Whether a finding of one word is part of a longer name: "the tumour", "adrenal tumour"."""
+    written = clause.words.get(min(fact.stems, default=""), "")
+    forms = list_forms(written)
+    names = (
+        context.words.get(min(other.stems, default=""), "")
+        for other, context in source.facts[fact.kind]
+    )
+    return any(forms & list_forms(word) for name in names for word in name.split())
 
 
 def _describe(fact: Fact, clause: Clause) -> str:

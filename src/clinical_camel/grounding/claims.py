@@ -63,6 +63,9 @@ CLAIMS = (
 )
 
 
+_PURPOSE = re.compile(r"\b(?:is|are|be) used to$")  # "X-rays are used to find fractures"
+
+
 def check_claims(clause: Clause, source: Source) -> Iterator[tuple[str, str]]:
     """Yield a problem if a clause claims a time or certainty of which the source has no sign.
 
@@ -73,6 +76,8 @@ def check_claims(clause: Clause, source: Source) -> Iterator[tuple[str, str]]:
     """
     for claim in CLAIMS:
         for match in claim.written.finditer(clause.text):
+            if source.is_article and _PURPOSE.search(clause.text[: match.end()]):
+                continue
             about = _find_words(clause, match.end())
             places = _find_places(about, clause, source)
             if places and not any(_has_sign(claim, about, other) for other in places):

@@ -148,7 +148,9 @@ class Clause:
 
 
 @functools.lru_cache(maxsize=4096)
-def split_clauses(text: str, unit: int, spoken: bool = False) -> tuple[Clause, ...]:
+def split_clauses(
+    text: str, unit: int, spoken: bool = False, of_article: bool = False
+) -> tuple[Clause, ...]:
     """Return the clauses of a sentence, or of a spoken turn, where questions are open."""
     clauses, start = [], 0
     normalized = normalize_text(text)
@@ -164,7 +166,7 @@ def split_clauses(text: str, unit: int, spoken: bool = False) -> tuple[Clause, .
         if re.search("[a-z0-9]", part):
             asks = end is not None and "?" in end[0] or bool(_QUESTION.match(part.strip()))
             is_open = spoken and asks and not _ASSUMING.match(part)
-            clauses.append(_clause(part, unit, names, is_open))
+            clauses.append(_clause(part, unit, names, is_open, of_article))
             names = ()
     return tuple(clauses)
 
@@ -173,7 +175,9 @@ def _first_group(match: re.Match) -> str:
     return next(filter(None, match.groups()))
 
 
-def _clause(text: str, unit: int, names: tuple[Fact, ...], is_open: bool) -> Clause:
+def _clause(
+    text: str, unit: int, names: tuple[Fact, ...], is_open: bool, of_article: bool
+) -> Clause:
     matches = list(_WORD.finditer(text))
     words, starts = [m[0] for m in matches], [m.start() for m in matches]
     stemmed = stem_words(words)
@@ -186,11 +190,16 @@ def _clause(text: str, unit: int, names: tuple[Fact, ...], is_open: bool) -> Cla
     }
     for first, last, term in terms:  # synonyms get the same stems
         content |= dict.fromkeys(range(first, last), _stems(term.meaning))
-    covered = {context: _positions(spans, starts) for context, spans in find_scopes(text).items()}
+    scopes = find_scopes(text, of_article)
+    covered = {context: _positions(spans, starts) for context, spans in scopes.items()}
     for first, last, _ in terms:  # "lack of energy" is a finding, no denial of one
         if first not in covered["negated"]:
             covered["negated"] -= {*range(first, last)}
-    facts = [*names, *_term_facts(terms, covered["negated"], unit), *_sides(words, content, unit)]
+    facts = [
+        *names,
+        *_term_facts(terms, covered["negated"], unit),
+        *_sides(words, content, unit, of_article),
+    ]
     near = functools.partial(_near, starts, content, _split_segments(text))
     facts += [*_quantities(text, terms, starts, near, unit), *_sexes(text, unit)]
     content = _without_units(content, text, starts)
@@ -263,10 +272,11 @@ def _quantities(
         yield Fact(quantity.kind, quantity.value, unit, about)
 
 
-def _sides(words: list[str], content: dict, unit: int) -> Iterator[Fact]:
+def _sides(words: list[str], content: dict, unit: int, of_article: bool) -> Iterator[Fact]:
     """Yield each side with the words that it belongs to: after it, else before it."""
     for i, word in enumerate(words):
-        if not _is_side(words, i):
+        is_rest = words[i] == "left" and words[i + 1 : i + 2] in (["without"], ["untreated"])
+        if not _is_side(words, i) or of_article and is_rest:
             continue
         side = word if word in ("left", "right") else "both"
         after = _take(words, content, range(i + 1, len(words)), 3)

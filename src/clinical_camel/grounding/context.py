@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 
+from clinical_camel.grounding import article_scopes
 from clinical_camel.grounding.tables import read_table
 
 CONTEXTS = ("negated", "possible", "hypothetical", "family", "past", "place")
@@ -62,8 +63,10 @@ def _load_cues() -> tuple[re.Pattern, dict[str, tuple[tuple[str, str], ...]]]:
 
 
 @functools.lru_cache(maxsize=4096)
-def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
+def find_scopes(text: str, of_article: bool = False) -> dict[str, tuple[tuple[int, int], ...]]:
     """Return for each of CONTEXTS the (start, end) of what it covers in a normalized clause.
+
+    `of_article`: the clause is of an article, or of what is written from one: see `article_scopes`.
 
     >>> find_scopes("no cough but possible asthma")["negated"]
     ((2, 9),)
@@ -83,6 +86,8 @@ def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
         for context, direction in pairs:
             if context not in scopes or direction == "end":
                 continue
+            if of_article and not article_scopes.is_cue(text[start:end], context, direction):
+                continue
             if context == "family":
                 scopes[context] += _family(text, start, end)
             elif direction == "forward":
@@ -91,12 +96,19 @@ def find_scopes(text: str) -> dict[str, tuple[tuple[int, int], ...]]:
                 if context == "hypothetical" and not text[:start].strip():
                     stop = max(text.rfind(",", end, stop), 0) or stop  # "if it hurts, it is broken"
                 if context == "negated":
+                    if of_article:
+                        stop = article_scopes.end_denial(text, start, end, stop)
+                        if article_scopes.is_condition(text, start):
+                            scopes["hypothetical"].append((end, stop))
                     stop = _end_of_list(text, end, stop)
                     scopes["place"] += _places(text, end, stop)
                 scopes[context].append((end, stop))
             elif text[start:end] not in AT_END or _LAST.match(text, end):
                 k = bisect_left(begins, start)
-                scopes[context].append((ends[k - 1][1] if k else 0, start))
+                first = ends[k - 1][1] if k else 0
+                if of_article and context == "possible":
+                    first = max(first, article_scopes.begin_doubt(text, start))
+                scopes[context].append((first, start))
     scopes["negated"] = list(_subtract(scopes["negated"], scopes["place"]))
     return {context: tuple(spans) for context, spans in scopes.items()}
 

@@ -27,8 +27,10 @@ class SpokenTurn(Protocol):
     text: str
 
 
-def extract_clauses(units: Sequence[str | SpokenTurn]) -> list[Clause]:
+def extract_clauses(units: Sequence[str | SpokenTurn], of_article: bool = False) -> list[Clause]:
     """Return the clauses of sentences or turns; a question gets the polarity of its answer.
+
+    `of_article`: the sentences are of an article, or written from one, not of a note.
 
     >>> from types import SimpleNamespace as Turn
     >>> visit = [Turn(speaker="doctor", text="Any fever?"), Turn(speaker="patient", text="No.")]
@@ -36,7 +38,7 @@ def extract_clauses(units: Sequence[str | SpokenTurn]) -> list[Clause]:
     [('negation', 'fever')]
     """
     turns = [
-        ("", unit, [*split_clauses(unit, i)])
+        ("", unit, [*split_clauses(unit, i, of_article=of_article)])
         if isinstance(unit, str)
         else (unit.speaker, unit.text, [*split_clauses(unit.text, i, spoken=True)])
         for i, unit in enumerate(units)

@@ -46,8 +46,10 @@ def link_sentences(written: Sequence[str], source: Sequence[str | SpokenTurn]) -
 
     supported: its sources contain its words and all its facts. contradicted: a source has another
     value of the same fact (dose, side, sex), or the opposite. unsupported: a fact or too many words
-    are missing. Sources are the units that state the sentence, a question with its answer; none if
-    it has only words of any note ("All questions were answered.").
+    are missing. A source without spoken turns is an article: it has neither patient nor relatives,
+    so that who and when are not compared there. Sources are the units that state the sentence, a
+    question with its answer; none if it has only words of any note ("All questions were
+    answered.").
 
     >>> written, source = ["Naproxen 50 mg helps gout."], ["In gout, naproxen 500 mg is of help."]
     >>> link_sentences(written, source)[0].reasons
@@ -78,10 +80,10 @@ def _is_covered(fact: Fact, by_kind: dict[str, list[Fact]]) -> bool:
 
 
 def _link(sentence: str, source: Source) -> Link:
-    clauses = extract_clauses([sentence])
+    clauses = extract_clauses([sentence], of_article=source.is_article)
     problems, remaining, states = check_states(clauses, source.states)
     numbers = frozenset().union(*(clause.numbers for clause in clauses))
-    words = collect_words(clauses)
+    words = collect_words(clauses, source.is_article)
     sources, missing, coverage = select_sources(frozenset(words), numbers, source)
     if states:  # "quit" is in the source as "gave up"
         words = {stem: word for stem, word in words.items() if stem not in list_stems(states)}

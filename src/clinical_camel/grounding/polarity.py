@@ -21,6 +21,8 @@ _TWICE = re.compile(
     r"|\bno (?:\w+ ){1,5}(?:is|was|are|were) not\b"
 )
 _AVOIDS = re.compile(r"\bavoid(?:s|ed|ing)?\b")
+_NO = re.compile(r"\b(?:not|no|never|nor)\b")
+_WITHOUT = re.compile(r"\bwithout\b")
 _DENIES = re.compile(r"\b(?:no|not|never|without|den(?:y|ies|ied|ying)|nor|non)\b")
 
 Problem = tuple[str, str]
@@ -39,14 +41,19 @@ def check_polarity(fact: Fact, clause: Clause, source: Source) -> Problem | None
         return None
     family = _covers(clause.family, stems)
     same = [c for c in named if _covers(c.family, stems) == family or c.is_open]
+    if not _has_owner(clause, source):
+        same = named
     if not same:
         who = "the patient's" if family else "the family's"
         return "contradicted", f"who: {fact.value} is {who} in the source"
     negated = _covers(clause.negated, stems)
     problem = None if negated else _check_certainty(fact, clause, same)
+    if source.is_spoken and not negated:
+        problem = problem or _check_time(fact, clause, same)
     if problem and fact.kind == "symptom":
         return problem
-    if negated and all(_covers(c.hypothetical, stems) for c in same):
+    is_condition = source.is_article and _covers(clause.hypothetical, stems)
+    if negated and not is_condition and all(_covers(c.hypothetical, stems) for c in same):
         return "unsupported", f"whether: {fact.value} is only a condition in the source"
     support, against = -1, -1
     for other in same:
@@ -61,6 +68,15 @@ def check_polarity(fact: Fact, clause: Clause, source: Source) -> Problem | None
             f"{fact.kind}: {fact.value}, the source {'has it' if negated else 'denies it'}",
         )
     return None
+
+
+def _has_owner(clause: Clause, source: Source) -> bool:
+    """Whether a statement is of the patient or of a relative.
+
+    In an article, a mother or a child is nobody's relative; only a "(family) history of" has an
+    owner there.
+    """
+    return source.is_spoken or "history of" in clause.text
 
 
 def _covers(scope: frozenset[str], stems: frozenset[str]) -> bool:
@@ -86,6 +102,14 @@ def _check_certainty(fact: Fact, clause: Clause, named: list[Clause]) -> Problem
         return "unsupported", f"whether: {fact.value} is only possible in the source"
     if possible and not any(_covers(c.possible | c.negated, stems) for c in named):
         return "unsupported", f"whether: {fact.value} is certain in the source"
+    return None
+
+
+def _check_time(fact: Fact, clause: Clause, named: list[Clause]) -> Problem | None:
+    stems = fact.stems
+    if _covers(clause.hypothetical, stems):
+        return None
+    sure = [c for c in named if not _covers(c.hypothetical, stems)]
     past = _covers(clause.past, stems)
     if not past and all(_covers(c.past, stems) for c in sure):
         return "unsupported", f"when: {fact.value} is in the past in the source"
@@ -96,7 +120,8 @@ def _check_certainty(fact: Fact, clause: Clause, named: list[Clause]) -> Problem
 
 def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
     """Yield a problem if the words of a clause have the opposite context in the source."""
-    if _TWICE.search(clause.text):
+    twice = _TWICE.search(clause.text)
+    if twice and not (twice[0].endswith("without") and _explains(clause, source)):
         yield "unsupported", "negation: denied twice, which affirms it"
     named = frozenset().union(*(f.stems for f in clause.facts if f.kind in ("symptom", "negation")))
     content = (clause.stems | clause.numbers) - named
@@ -109,12 +134,15 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
     affirmed -= FORMULA_STEMS | TIME_STEMS | RELATIVES
     if negated:
         affirmed -= VERB_STEMS  # "takes no medicines"
-    if not negated - FORMULA_STEMS and not _NOT.search(clause.text):
+    is_without = source.is_article and _WITHOUT.search(clause.text)
+    if not negated - FORMULA_STEMS and not is_without and not _NOT.search(clause.text):
         negated = frozenset()  # "denies any problems"
     for group, is_negated in ((negated, True), (affirmed, False)):
         if not group:
             continue
-        support, against, closest = _weigh(group, is_negated, content, source)
+        support, against, closest = _weigh(
+            group, content, source, None if is_negated else content - clause.negated
+        )
         if against * MARGIN > support:
             shared = ", ".join(
                 sorted(
@@ -138,7 +166,22 @@ def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
         elif other := _find_other_relative(relative, clause, source):
             yield "contradicted", f"who: {clause.words[relative]}, the source has {other}"
     family = (clause.family & content) - FORMULA_STEMS - clause.numbers - RELATIVES
-    yield from _check_person(family or affirmed, bool(family), clause, source)
+    if _has_owner(clause, source):
+        yield from _check_person(family or affirmed, bool(family), clause, source)
+
+
+def _explains(clause: Clause, source: Source) -> bool:
+    """Whether an article also says that something does not happen without something else."""
+    if not source.is_article:
+        return False
+    words = clause.stems - FORMULA_STEMS
+    places = (other for stem in sorted(words) for other in source.find_clauses(stem, words))
+    return any(
+        _WITHOUT.search(other.text)
+        and _NO.search(other.text)
+        and 2 * len(words & other.stems) >= len(words)
+        for other in places
+    )
 
 
 def _find_other_relative(relative: str, clause: Clause, source: Source) -> str:
@@ -189,10 +232,29 @@ def _is_close(content: frozenset[str], other: Clause) -> bool:
     return len(ours) <= 2 or len(shared) > 1
 
 
+def _is_assumed(shared: frozenset[str], other: Clause, source: Source) -> bool:
+    """Whether an article only assumes these words: "without insulin, ..." does not deny insulin."""
+    return source.is_article and shared <= other.negated & other.hypothetical
+
+
+def _reverses(shared: frozenset[str], other: Clause, source: Source) -> bool:
+    """Whether words reverse the condition of an article: "with insulin, glucose rises"."""
+    condition = other.negated & other.hypothetical
+    is_named = bool(condition) and 2 * len(shared & condition) >= len(condition)
+    return source.is_article and is_named and not shared <= condition
+
+
 def _weigh(
-    group: frozenset[str], is_negated: bool, content: frozenset[str], source: Source
+    group: frozenset[str],
+    content: frozenset[str],
+    source: Source,
+    affirmed: frozenset[str] | None,
 ) -> tuple[float, float, Clause | None]:
-    """Return the weight of the best clause that agrees and of the best that does not, and this."""
+    """Return the weight of the best clause that agrees and of the best that does not, and this.
+
+    `affirmed`: what a clause affirms beside a group that it affirms; None for a denied group.
+    """
+    is_negated = affirmed is None
     weights = {s: source.weight(s) * (LIGHT if s in FORMULA_STEMS else 1) for s in content}
     candidates = {id(c): c for s in sorted(group) for c in source.find_clauses(s, content)}
     total = math.fsum(weights[s] for s in group if s in source.clauses_by_stem)
@@ -206,9 +268,13 @@ def _weigh(
             continue
         value = mass + NEARBY * math.fsum(weights[s] for s in (content - group) & words)
         denied = 2 * math.fsum(weights[s] for s in shared if s in other.negated)
+        if not is_negated and _reverses(affirmed & words, other, source):
+            denied = 2 * mass
         opposite = denied > mass if is_negated else denied >= mass
         if opposite == is_negated:
             support = max(support, value)
+        elif _is_assumed(shared, other, source):
+            continue
         elif value > against and _is_close(content, other):
             against, closest = value, other
     return support, against, closest

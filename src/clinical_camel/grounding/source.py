@@ -27,6 +27,7 @@ class Source:
     def __init__(self, units: Sequence[str | SpokenTurn]):
         self.units = units
         self.is_spoken = any(not isinstance(unit, str) for unit in units)
+        self.is_article = not self.is_spoken  # not of a consultation: see article_scopes
         self.speakers = {u.speaker.lower() for u in units if not isinstance(u, str)}
         self.clauses: dict[int, list[Clause]] = defaultdict(list)  # by unit
         self.stems: dict[int, set[str]] = defaultdict(set)  # by unit, without open questions
@@ -34,7 +35,7 @@ class Source:
         self.clauses_by_stem: dict[str, list[Clause]] = defaultdict(list)
         self.facts: dict[str, list[tuple[Fact, Clause]]] = defaultdict(list)  # by kind
         self.quantities: list[tuple[Fact, Clause]] = []
-        clauses = extract_clauses(units)
+        clauses = extract_clauses(units, of_article=self.is_article)
         for clause in clauses:
             self._add(clause)
         self.states = find_states(clauses)
