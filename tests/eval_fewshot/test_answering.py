@@ -143,6 +143,23 @@ def test_a_killed_run_resumes_to_the_same_table_and_computes_nothing_twice(
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_protocols_that_ask_alike_on_a_benchmark_are_computed_once(llm):
+    names = ["option_text", "harness_2023", "harness_now"]
+    assert [answering.find_alike(names, p, "pubmedqa") for p in names] == ["option_text"] * 3
+    assert [answering.find_alike(names, p, "medqa_us") for p in names] == names
+    design = eval_fewshot.Design(protocols=names, num_shots=[0], token_budget=4096)
+    journal = Memory()
+    exam = ({"pubmedqa": [QUESTION, OTHER]}, {"pubmedqa": [EXEMPLAR]})
+    answers = eval_fewshot.answer_all({"base": llm}, *exam, design, journal)
+    assert len(journal.done) == 2
+    alone = answers.groupby("protocol", sort=False)
+    assert list(alone.groups) == names
+    expected = alone.get_group("option_text").drop(columns="protocol").reset_index(drop=True)
+    for name in names[1:]:
+        rows = alone.get_group(name).drop(columns="protocol").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, expected)
+
+
 def test_the_key_of_the_journal_depends_on_models_questions_exemplars_and_settings():
     def key(source="base", question=QUESTION, exemplar=EXEMPLAR, **settings):
         llm = models.LLM("m", None, None, 0, source={"model_sha256": source})

@@ -48,12 +48,17 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
         exemplars = eval_fewshot.choose_exemplars(name, read, pool, shots, design)
         for variant in design.variants:
             varied = [eval_fewshot.make_variant(q, variant, design.seed) for q in read]
-            for protocol in design.protocols:
-                protocol = eval_fewshot.PROTOCOLS[protocol].for_benchmark(name)
+            for protocol in _list_protocols(name, design):
                 total += _count_evaluation(
                     varied, exemplars, protocol, tokenizer, scale, design.token_budget
                 )
     return dataclasses.replace(total, rows=len(questions))
+
+
+def _list_protocols(name: str, design: eval_fewshot.Design) -> list[eval_fewshot.Protocol]:
+    """Return the protocols of a benchmark without those that ask like an earlier one."""
+    names = [eval_fewshot.find_alike(design.protocols, p, name) for p in design.protocols]
+    return [eval_fewshot.PROTOCOLS[p].for_benchmark(name) for p in dict.fromkeys(names)]
 
 
 def _count_evaluation(
@@ -106,7 +111,7 @@ def _predict_benchmark(spec: str, design: eval_fewshot.Design) -> Work:
     if not count:
         return Work(unknown=(f"{name}: number of questions unknown",))
     tokens, variants = QUESTION.get(name, QUESTION[""]), len(design.variants)
-    protocols = [eval_fewshot.PROTOCOLS[p].for_benchmark(name) for p in design.protocols]
+    protocols = _list_protocols(name, design)
     total = Work(estimates=(f"{name}: {count:,} questions of {tokens} tokens (assumed)",))
     for shots in design.num_shots:
         row, prefix = tokens * (1 + shots), tokens * shots

@@ -23,7 +23,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "answering": ["answer_all", "answers_key", "group_by_prefix", "tokenize_options"],
+        "answering": [
+            "answer_all",
+            "answers_key",
+            "find_alike",
+            "group_by_prefix",
+            "tokenize_options",
+        ],
         "audit": ["compare_with_published", "split_mmlu_subjects"],
         "contamination": ["compute_clean_scores", "count_overlaps", "format_closest_pairs"],
         "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],

@@ -54,7 +54,7 @@ def answer_all(
     correct, correct_norm, picked_shortest, confidence, logprobs, reply. `answer` is the index of
     the correct option after shuffling. A question longer than the model's context has `fits=False`
     and no prediction (-1). `journal` stores each answer at once; answers in it are not computed
-    again.
+    again. Protocols that ask alike on a benchmark are computed once.
     """
     # Exemplars are chosen for the unchanged questions, so that they are the same in all variants.
     exemplars = {
@@ -75,6 +75,7 @@ def answer_all(
             for variant, protocol, shots in evaluations:
                 values = (benchmark, variant, protocol, shots, model)
                 key = dict(zip(KEY_COLUMNS, values, strict=True))
+                alike = find_alike(design.protocols, protocol, benchmark)
                 evaluation = _Evaluation(
                     llm=llms[model],
                     questions=variants[benchmark, variant],
@@ -82,10 +83,19 @@ def answer_all(
                     protocol=PROTOCOLS[protocol].for_benchmark(benchmark),
                     design=design,
                     journal=journal,
-                    name="/".join(map(str, values)),
+                    name="/".join(map(str, (benchmark, variant, alike, shots, model))),
                 )
                 rows += [key | row for row in _answer(evaluation, bar)]
     return pd.DataFrame(rows)
+
+
+def find_alike(protocols: Sequence[str], protocol: str, benchmark: str) -> str:
+    """Return the first of these protocols that asks like `protocol` on a benchmark; maybe itself.
+
+    PubMedQA, for one, is asked alike by both versions of the harness.
+    """
+    asked = PROTOCOLS[protocol].for_benchmark(benchmark)
+    return next(p for p in protocols if PROTOCOLS[p].for_benchmark(benchmark).asks_like(asked))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

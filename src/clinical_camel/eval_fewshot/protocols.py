@@ -73,6 +73,11 @@ class Protocol:
         """Return this protocol with its exceptions for a benchmark."""
         return dataclasses.replace(self, **self.exceptions.get(benchmark, {}))
 
+    def asks_like(self, other: "Protocol") -> bool:
+        """Return whether both have the same prompts and answers: all but their origin is equal."""
+        origin = {"source": "", "metrics": (), "exceptions": {}}
+        return dataclasses.replace(self, **origin) == dataclasses.replace(other, **origin)
+
 
 _pubmedqa_2023 = {"source": f"{HARNESS_2023}: pubmedqa", "layout": "open", "metrics": ("acc",)}
 _pubmedqa_now = {"source": f"{HARNESS_NOW}: pubmedqa", "layout": "open", "answer_type": "text"}
