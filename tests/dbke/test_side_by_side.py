@@ -45,4 +45,13 @@ def test_a_rejected_reply_has_its_reason_and_a_frame_around_the_sentence():
 
 
 def test_a_run_without_rejected_replies_says_so():
-    assert "No reply that contains a dialogue was rejected" in dbke.render_rejected([], {})
+    assert "No reply was rejected" in dbke.render_rejected([], {})
+
+
+def test_of_a_reply_without_a_dialogue_the_beginning_is_shown():
+    none = Dialogue(id="d", source="article", messages=[])
+    reply = RejectedReply(none, "reply was cut at the token limit", "def ask():\n" + "<x> " * 500)
+    page = dbke.render_rejected([reply], {})
+    assert "<b>Rejected:</b> reply was cut at the token limit" in page
+    assert "def ask(): &lt;x&gt;" in page
+    assert page.count("&lt;x&gt;") < 200

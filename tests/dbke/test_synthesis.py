@@ -36,7 +36,7 @@ def test_of_identical_dialogues_the_first_is_accepted():
     assert list(rejected["reason"]) == ["identical to an earlier dialogue"]
 
 
-def test_rejected_replies_with_a_dialogue_are_returned_in_the_order_of_the_requests():
+def test_rejected_replies_are_returned_in_the_order_of_the_requests():
     good = dbke.ExtractiveTeacher().write_reply(plan_requests()[0])
     invented = write_json("A?", "Cats fly.", "B?", "Dogs fly.")
     teacher = ScriptedTeacher(good, invented, "not json", good)
@@ -45,7 +45,13 @@ def test_rejected_replies_with_a_dialogue_are_returned_in_the_order_of_the_reque
     assert (len(accepted), len(rejected)) == (1, 3)
     assert [(reply.dialogue.id, reply.reason.partition(": ")[0]) for reply in others] == [
         ("gout/1", "an assistant sentence is not in the source"),
+        ("gout/2", "reply is not a JSON dialogue (JSONDecodeError)"),
         ("gout/3", "identical to an earlier dialogue"),
+    ]
+    assert [(len(reply.dialogue.messages), reply.text) for reply in others] == [
+        (4, ""),
+        (0, "not json"),
+        (6, ""),
     ]
 
 

@@ -84,7 +84,7 @@ def test_what_may_be_empty_is_listed():
             if is_several and not any(hasattr(c, "min_length") for c in field.metadata):
                 may_be_empty.add(name)
     assert may_be_empty == {
-        *("questions", "exemplars", "scores", "training_sources", "speedups"),
+        *("questions", "exemplars", "scores", "compare_with", "training_sources", "speedups"),
         *("note_exemplars", "other_decodings", "licences"),
         *("evaluation_sets", "article_limits"),
     }

@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 from tests.support.toy_training import DAMAGES, toy_recipe, train
 
 from clinical_camel import models, sft_qlora
@@ -82,7 +83,7 @@ def fingerprint_of(rows=((1, 2),), code=(checkpoints,), **changes):
     return checkpoints.make_fingerprint(
         toy_recipe(**changes),
         [{"input_ids": row, "labels": row} for row in rows],
-        SimpleNamespace(config=SimpleNamespace(to_dict=dict)),
+        SimpleNamespace(config=SimpleNamespace(to_dict=dict, dtype=torch.float32)),
         models.load_tokenizer("mini"),
         code,
     )

@@ -103,7 +103,7 @@ def tabulate_readings(
     "The text does not say.". Columns: COLUMNS. Raises ValueError if a text is not that of the
     dialogue: the reader read another reply.
     """
-    by_id = {dialogue.id: dialogue for dialogue in dialogues}
+    by_id = {dialogue.id: dialogue for dialogue in dialogues if dialogue.messages}
     counts = pd.DataFrame(0, index=list(READINGS), columns=COLUMNS[1:])
     for name, rows in readings.groupby("dialogue", sort=False):
         if name in by_id:

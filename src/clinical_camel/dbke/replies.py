@@ -121,6 +121,13 @@ def is_completion(raw: str) -> bool:
         return False
 
 
+def read_text(raw: str) -> str:
+    """Return what a teacher wrote, for people to read; the raw reply if it is no completion."""
+    with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return _join_parts(_load(raw)["choices"][0]["message"]["content"])[0] or raw
+    return raw
+
+
 def build_completion(text: str, complete: bool) -> str:
     """Return a reply that was generated here as a server would send it."""
     message = {"role": "assistant", "content": text}

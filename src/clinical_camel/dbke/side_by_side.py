@@ -2,6 +2,7 @@
 
 import html
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from clinical_camel import grounding
@@ -10,19 +11,27 @@ from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.synthesis import RejectedReply
 
+START = 600  # characters shown of a reply that contains no dialogue
 COLOURS = {"supported": "#d8f0d8", "contradicted": "#f6c8c8", "unsupported": "#fbe3b8"}
 
 
 def render_rejected(replies: Sequence[RejectedReply], requests: Mapping[str, Request]) -> str:
     """Return HTML: a rejected reply side by side with its source, or a sentence if there is none.
 
-    It is the first reply whose reason quotes an assistant sentence, else the first. `requests` has
-    the requests by id.
+    It is the first reply whose reason quotes an assistant sentence, else the first with a dialogue,
+    else the start of the first. `requests` has the requests by id.
     """
     quoting = [r for r in replies if r.reason.startswith(checks.SENTENCE)]
-    for reply in [*quoting, *replies][:1]:
-        return render_side_by_side(reply.dialogue, requests[reply.dialogue.id], reply.reason)
-    return "<p>No reply that contains a dialogue was rejected, so none is shown here.</p>"
+    readable = [r for r in replies if r.dialogue.messages]
+    for reply in [*quoting, *readable, *replies][:1]:
+        if reply.dialogue.messages:
+            return render_side_by_side(reply.dialogue, requests[reply.dialogue.id], reply.reason)
+        start = html.escape(textwrap.shorten(reply.text, START, placeholder=" ..."))
+        return (
+            f"<p><b>{html.escape(reply.dialogue.id)}</b><br><b>Rejected:</b> "
+            f"{html.escape(reply.reason)}<br><b>The reply begins:</b> {start}</p>"
+        )
+    return "<p>No reply was rejected, so none is shown here.</p>"
 
 
 def render_side_by_side(dialogue: Dialogue, request: Request, rejection: str = "") -> str:

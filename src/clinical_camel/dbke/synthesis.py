@@ -59,10 +59,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RejectedReply:
-    """A reply that contains a dialogue which a check rejected."""
+    """A reply that was rejected; without a readable dialogue, `dialogue` has no messages."""
 
     dialogue: Dialogue  # its id is that of the request
     reason: str
+    text: str = ""  # of a reply without a readable dialogue
 
 
 class Teacher:
@@ -184,8 +185,9 @@ class Synthesizer:
             dialogue, reason = self.check_reply(reply["raw"], query)
             if not reason:
                 return Outcome(request, dialogue), True
-            if dialogue:
-                self.rejected_replies.append(RejectedReply(dialogue, reason))
+            text = "" if dialogue else replies.read_text(reply["raw"])
+            dialogue = dialogue or Dialogue(id=request.id, source=request.source, messages=[])
+            self.rejected_replies.append(RejectedReply(dialogue, reason, text))
             reasons.append(checks.strip_quote(reason))
         return Outcome(request, None, reason), True
 
@@ -265,8 +267,8 @@ def synthesise(
 ) -> tuple[list[Dialogue], pd.DataFrame, list[RejectedReply]]:
     """Return all dialogues that pass the checks, and a table (REJECTED) of the other requests.
 
-    The third value has every rejected reply that contains a dialogue, in the order of the requests:
-    of a retried request several, of a request without a readable reply none.
+    The third value has every rejected reply, in the order of the requests: of a retried request
+    several, of a request without a reply none.
 
     `ledger` (`Ledger` or `runs.Journal`) stores each raw reply before it is parsed, so a resumed
     run repeats no query. With RETRY_VARIABLE in the environment, rejected dialogues are requested
@@ -284,5 +286,5 @@ def synthesise(
             dialogues.append(outcome.dialogue)
         else:
             rejected.append((outcome.request.id, outcome.request.source, outcome.reason))
-    replies = sorted(synthesizer.rejected_replies, key=lambda reply: order[reply.dialogue.id])
-    return dialogues, pd.DataFrame(rejected, columns=REJECTED), replies
+    others = sorted(synthesizer.rejected_replies, key=lambda reply: order[reply.dialogue.id])
+    return dialogues, pd.DataFrame(rejected, columns=REJECTED), others

@@ -102,7 +102,8 @@ def tabulate_support(
 ) -> pd.DataFrame:
     """Count unsupported assistant sentences, by both definitions of support.
 
-    `all_replies` are the dialogues of all replies, accepted or rejected. If some were rejected,
+    `all_replies` are the dialogues of all replies, accepted or rejected; those without messages are
+    not counted. If some were rejected,
     they have rows of their own: the accepted dialogues have passed one of the two checks, so their
     rate says nothing about the teacher. Questions, the key and denials of other options need no
     support and are not counted. Columns: replies (accepted or all), support, source, dialogues,
@@ -110,6 +111,7 @@ def tabulate_support(
     independent.
     """
     by_id = {request.id: request for request in requests}
+    all_replies = [dialogue for dialogue in all_replies if dialogue.messages]
     rows = [("accepted", *row) for row in _count_unsupported(dialogues, by_id)]
     if len(all_replies) > len(dialogues):
         rows += [("all", *row) for row in _count_unsupported(all_replies, by_id)]

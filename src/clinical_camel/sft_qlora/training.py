@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl import SFTConfig
 
 from clinical_camel import models
-from clinical_camel.models import loading
+from clinical_camel.models import compute, fused_lora, loading
 from clinical_camel.sft_qlora import checkpoints, data_parallel, guards, speedups
 from clinical_camel.sft_qlora.fitting import require_schedule
 from clinical_camel.sft_qlora.log import tabulate_history
@@ -31,7 +31,8 @@ TRACKER_FOLDERS = {  # the environment variable with the folder that a tracker w
     "wandb": "WANDB_DIR",
     "trackio": "TRACKIO_DIR",
 }
-CODE = (sys.modules[__name__], speedups, data_parallel, loading)  # part of the fingerprint
+# part of the fingerprint
+CODE = (sys.modules[__name__], speedups, data_parallel, loading, compute, fused_lora)
 
 
 def train(
