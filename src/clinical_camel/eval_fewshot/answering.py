@@ -94,8 +94,8 @@ def find_alike(protocols: Sequence[str], protocol: str, benchmark: str) -> str:
 
     PubMedQA, for one, is asked alike by both versions of the harness.
     """
-    asked = PROTOCOLS[protocol].for_benchmark(benchmark)
-    return next(p for p in protocols if PROTOCOLS[p].for_benchmark(benchmark).asks_like(asked))
+    own = PROTOCOLS[protocol].for_benchmark(benchmark)
+    return next(p for p in protocols if PROTOCOLS[p].for_benchmark(benchmark).asks_like(own))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
