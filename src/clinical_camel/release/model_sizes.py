@@ -22,11 +22,11 @@ def format_size_table() -> str:
     """Return one row per exam as a Markdown table: n, chance, and the models of each size.
 
     A cell is the accuracy with its 95 % interval, in percent. A score on another number of
-    questions has this number instead. With several sizes, only exams that two of them have.
+    questions has this number instead. If two sizes have an exam in common, only such exams.
     Raises PlanError for scores that differ from their run record.
     """
     scores = pd.concat([*_load_scores(), pd.DataFrame(columns=[*SETUP, "size", "model", "n"])])
-    several = len(set(scores["size"])) > 1
+    several = scores.groupby("benchmark")["size"].nunique().max() > 1
     rows = []
     for exam, group in scores.groupby("benchmark", sort=False):
         if several and len(set(group["size"])) == 1:
