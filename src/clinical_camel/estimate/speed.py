@@ -62,9 +62,10 @@ def describe_large_cpu() -> Machine:
         libraries={"training": 900 * 2**20, "inference": 800 * 2**20, "tables": 230 * 2**20},
         sources=(
             "a base model of 20 million parameters or more, on a CPU: 90 GFLOP/s per core in "
-            "training and 110 in scoring in bfloat16, 50 in float32 (measured: SmolLM2-135M on a "
-            "core with AVX512-BF16)",
-            "generation: 2 ms per layer and step (measured: smollm2_135m, 04)",
+            "training and 110 in scoring in bfloat16 (measured in short trials: SmolLM2-135M on a "
+            "core with AVX512-BF16; few-shot prompts are slower), 50 in float32 (assumed)",
+            "generation: 2 ms per layer and step, 5 G NF4 weights per second; memory of the "
+            "libraries (assumed)",
         ),
     )
 
