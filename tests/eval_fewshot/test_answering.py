@@ -175,8 +175,10 @@ def test_the_key_of_the_journal_depends_on_models_questions_exemplars_and_settin
 
 def test_the_key_of_the_journal_depends_on_the_prompts_and_parsers(monkeypatch):
     llm = models.LLM("m", None, None, 0, source={})
-    arguments = ({"m": llm}, {}, {}, eval_fewshot.Design())
+    arguments = ({"m": llm}, {}, {}, eval_fewshot.Design(protocols=["chat_reply"]))
     before = eval_fewshot.answers_key(*arguments)
+    monkeypatch.setitem(PROTOCOLS, "new", PROTOCOLS["letter"])
+    assert eval_fewshot.answers_key(*arguments) == before  # paid answers stay valid
     changed = dataclasses.replace(PROTOCOLS["chat_reply"], parser="medalpaca")
     monkeypatch.setitem(PROTOCOLS, "chat_reply", changed)
     assert eval_fewshot.answers_key(*arguments) != before

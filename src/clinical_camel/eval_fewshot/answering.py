@@ -31,14 +31,25 @@ Answers = Iterator[tuple[Question, dict[str, Any]]]
 def answers_key(
     llms: Mapping[str, LLM], questions: Benchmarks, exemplar_pools: Benchmarks, design: Design
 ) -> dict[str, Any]:
-    """Return everything that decides an answer and is not in its journal id: the journal's key."""
+    """Return everything that decides an answer and is not in its journal id: the journal's key.
+
+    Of each protocol that is used, the fields that differ from their defaults: answers stay valid if
+    another protocol or a new field is added.
+    """
     settings = {"quantize", "chat_template", "exemplar_choice", "seed"}
     key = {"models": {name: llm.source for name, llm in llms.items()}}
     key |= {"settings": design.model_dump(include=settings)}
-    key |= {"protocols": {name: dataclasses.asdict(p) for name, p in PROTOCOLS.items()}}
+    key |= {"protocols": {name: _changed_fields(PROTOCOLS[name]) for name in design.protocols}}
     for name, rows in (("questions", questions), ("exemplars", exemplar_pools)):
         key[name] = {label: list(map(data.content_hash, each)) for label, each in rows.items()}
     return key
+
+
+def _changed_fields(protocol: Protocol) -> dict[str, Any]:
+    values, fields = dataclasses.asdict(protocol), dataclasses.fields(protocol)
+    defaults = {field.name: field.default for field in fields}
+    defaults |= {f.name: f.default_factory() for f in fields if callable(f.default_factory)}
+    return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def answer_all(
