@@ -1,11 +1,12 @@
 """What this machine must have: folders, a GPU, packages, models; named before a kernel starts."""
 
-import sqlite3
 import tempfile
+from pathlib import Path
 
 import pytest
 from tests.support.project import Project
 
+from clinical_camel import data
 from clinical_camel.runner import places
 from clinical_camel.runner.jobs import Job
 
@@ -68,14 +69,21 @@ def test_a_teacher_that_is_not_here_is_named_before_a_kernel(tmp_path, monkeypat
     (local,) = check(teacher={"kind": "local", "model": "no-such/model"})
     assert "teacher.model: no-such/model is not on this machine" in local
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
+    recorded = Path(data.__file__).parents[3] / "data" / "recorded" / "llm_replies.sqlite"
+    whole = recorded.read_bytes()
+    (tmp_path / "good.sqlite").write_bytes(whole)
+    (tmp_path / "short.sqlite").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.sqlite").write_text("no database", encoding="utf-8")
-    sqlite3.connect(tmp_path / "good.sqlite").execute(
-        "CREATE TABLE attempts (id)"
-    ).connection.close()
-    problems = {
-        name: check(teacher={"kind": "replay", "ledger": name})
-        for name in ("nowhere.sqlite", "text.sqlite", "good.sqlite")
+    torn = bytearray(whole)
+    torn[8192:12288] = b"\xff" * 4096
+    (tmp_path / "torn.sqlite").write_bytes(torn)
+    reasons = {
+        "nowhere": "is no file; name a ledger",
+        "short": "is no ledger (database disk image is malformed)",
+        "text": "is no ledger (file is not a database)",
+        "torn": "is damaged (",
     }
-    assert problems.pop("good.sqlite") == []
-    for name, (problem,) in problems.items():
-        assert f"teacher.ledger: {name} is no ledger" in problem
+    for name, reason in reasons.items():
+        (problem,) = check(teacher={"kind": "replay", "ledger": f"{name}.sqlite"})
+        assert f"teacher.ledger: {name}.sqlite {reason}" in problem
+    assert check(teacher={"kind": "replay", "ledger": "good.sqlite"}) == []

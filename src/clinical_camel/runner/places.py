@@ -1,9 +1,11 @@
 """What this machine must have before a kernel starts: folders to write in, a GPU, packages."""
 
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,9 +66,24 @@ def check_machine(job: Job) -> Iterator[str]:
     if teacher.get("kind") == "local":
         yield from _check_model(job, "teacher.model", teacher["model"])
     if teacher.get("kind") == "replay":
-        ledger = root() / teacher["ledger"]
-        if not ledger.is_file() or not _is_sqlite(ledger):
-            yield f"{job.source}: teacher.ledger: {teacher['ledger']} is no ledger; name one"
+        yield from _check_recorded(job, teacher["ledger"])
+
+
+def _check_recorded(job: Job, ledger: str) -> Iterator[str]:
+    """Yield that a recorded ledger cannot be replayed: missing, another file, or a damaged one."""
+    file, problem = root() / ledger, ""
+    if not file.is_file():
+        problem = "is no file; name a ledger"
+    else:
+        address = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+            try:
+                (result,) = database.execute("PRAGMA quick_check(1)").fetchone()
+                problem = "" if result == "ok" else f"is damaged ({result.splitlines()[-1]})"
+            except sqlite3.DatabaseError as error:
+                problem = f"is no ledger ({error}); name a ledger, or restore it"
+    if problem:
+        yield f"{job.source}: teacher.ledger: {ledger} {problem}"
 
 
 def _check_model(job: Job, key: str, model: str) -> Iterator[str]:
@@ -80,11 +97,6 @@ def _check_model(job: Job, key: str, model: str) -> Iterator[str]:
                 f"{job.source}: {key}: {model} is not on this machine, and HF_HUB_OFFLINE is set; "
                 "unset it once to download the model, or name a folder"
             )
-
-
-def _is_sqlite(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(6) == b"SQLite"
 
 
 def _is_offline() -> bool:
