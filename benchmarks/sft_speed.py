@@ -9,11 +9,13 @@ of the tokens of a dialogue are target tokens. Every subject trains in its own p
 round after round; the first steps are not counted. On a CPU, time is processor time. Padding does
 not count as tokens.
 
-No parity, no speed: on the same four dialogues each subject must give the loss (relative 1e-5 in
-float32, 1e-3 in bfloat16) and the direction of the adapter's gradients (cosine 0.999 or more) of
-HF's Trainer with PEFT. `hfu` is hardware FLOP utilization: the arithmetic of the step (as in
-`estimate.speed`, with recomputed layers, and the head for every token) divided by what this machine
-multiplies in the same time.
+No parity, no speed: on the same four dialogues each subject must give the loss (relative 1e-5, in
+bfloat16 1e-3) and the direction of the adapter's gradients (cosine 0.999 or more) of HF's Trainer
+with PEFT in float32. A gradient in bfloat16 must be as near to that as the one of HF's Trainer in
+bfloat16, or nearer, to 0.001 of the cosine. The memory of HF's Trainer includes that comparison.
+`hfu` is hardware FLOP utilization: the arithmetic of the step (as in `estimate.speed`, with
+recomputed layers, and the head for every token) divided by what this machine multiplies in the same
+time.
 
 Unsloth is a subject if it is installed (it needs a GPU, and weights in a folder).
 
@@ -281,10 +283,12 @@ def measure_subject(options: argparse.Namespace) -> dict[str, float]:
     rows = load_rows(options)
     with tempfile.TemporaryDirectory() as folder:
         few = rows[: options.batch_size]
-        loss, gradient = compute_gradient(name, make_trainer(name, options, few, folder))
         file = Path(options.parity) / f"{REFERENCE}-{vocabulary}.pt"
         if name == REFERENCE:
-            torch.save({"loss": loss, "gradient": gradient}, file)
+            exact = argparse.Namespace(**vars(options) | {"compute_dtype": "float32"})
+            values = compute_gradient(name, make_trainer(name, exact, few, folder))
+            torch.save(dict(zip(("loss", "gradient"), values, strict=True)), file)
+        loss, gradient = compute_gradient(name, make_trainer(name, options, few, folder))
         reference = torch.load(file, weights_only=True)
         cosine = torch.cosine_similarity(
             gradient.double(), reference["gradient"].double(), dim=0
@@ -392,11 +396,12 @@ def summarize(rows: list[dict[str, Any]], compute_dtype: str = "float32") -> pd.
     for vocabulary, of_size in pd.DataFrame(rows).groupby("vocabulary", sort=False):
         stock = of_size[of_size["subject"].isin(BEST)]
         best = stock.groupby("round")["tokens_per_second"].max()
+        nearest = of_size.loc[of_size["subject"] == REFERENCE, "cosine"].min()
         for name, group in of_size.groupby("subject", sort=False):
             is_bfloat16 = name == "TRL, defaults" or compute_dtype == "bfloat16"
             is_bfloat16 |= torch.cuda.is_available()
             parity = group["loss_difference"].max() <= (1e-3 if is_bfloat16 else 1e-5)
-            parity &= group["cosine"].min() >= 0.999
+            parity &= group["cosine"].min() >= (nearest - 1e-3 if is_bfloat16 else 0.999)
             ratio = (group.set_index("round")["tokens_per_second"] / best).dropna()
             row = {
                 "vocabulary": vocabulary,
