@@ -26,6 +26,8 @@ def test_scoring_is_counted_as_the_scorer_computes_it():
     assert done.tokens == llm.counts["row_tokens"] + llm.counts["prefix_tokens"]
     assert done.logit_share * done.tokens == pytest.approx(llm.counts["head_rows"])
     assert done.rows == 12
+    width = done.attended / done.tokens  # tokens before each, on average
+    assert done.longest_row / 4 < width < done.longest_row
 
 
 def test_a_sample_of_the_questions_is_close_and_marked_as_an_estimate():
@@ -44,3 +46,4 @@ def test_a_benchmark_on_the_hub_has_its_published_size():
     done = exams.count_scoring(load_design(**changed), None, 4096)
     assert done.rows == 1273
     assert done.tokens == 2 * (2 * 1273 * 245 + 5 * 245)  # two models; the exemplars once
+    assert done.attended == 2 * 1273 * 245 * (122.5 + (5 * 245 + 122.5))

@@ -12,3 +12,16 @@ def test_the_estimate_equals_the_published_speed_that_it_comes_from():
     work = Work(training_tokens=1e6)
     seconds = speed.estimate_seconds(base, lora_weights, 1.0, work, speed.MACHINES["h100"])
     assert 1e6 / seconds == pytest.approx(786, rel=0.05)
+
+
+def test_attention_over_exemplars_and_the_head_count_in_scoring():
+    base, machine = find_base("mini"), speed.Machine(0, 1e9, 1e9, attention_flops=1e8)
+    alone = Work(forward_tokens=1000)
+    attended = Work(forward_tokens=1000, attended=1000 * 500)
+    seconds = [speed.estimate_seconds(base, 0, 0.0, work, machine) for work in (alone, attended)]
+    # 4 layers of 128 values; keys and values; a multiplication and an addition
+    assert seconds[1] - seconds[0] == pytest.approx(1000 * 500 * 4 * 128 * 4 / 1e8)
+    with_head = speed.estimate_seconds(
+        base, 0, 0.0, Work(forward_tokens=1000, logit_share=0.5), machine
+    )
+    assert with_head - seconds[0] == pytest.approx(0.5 * 1000 * 2 * 2048 * 128 / 1e9)

@@ -29,6 +29,7 @@ def count_scoring(
     return dataclasses.replace(
         total,
         forward_tokens=total.forward_tokens * count,
+        attended=total.attended * count,
         decode_steps=total.decode_steps * count,
         longest_row=min(total.longest_row, context),
     )
@@ -78,7 +79,7 @@ def _count_evaluation(
         new = int(protocol.decoding.get("max_new_tokens", 64))
         return count_generation(lengths, new, token_budget, scale)
     reply_prefix = models.find_reply_prefix(tokenizer) if protocol.chat else ""
-    prefixes = row_tokens = logits = longest_row = longest_prefix = 0
+    prefixes = row_tokens = attended = logits = longest_row = longest_prefix = 0
     for group in eval_fewshot.group_by_prefix(questions, exemplars, protocol):
         pairs = [
             pair
@@ -90,12 +91,14 @@ def _count_evaluation(
         shared, rows = models.plan_batches(pairs)
         prefixes += shared
         row_tokens += sum(map(len, rows))
+        attended += sum(len(row) * (shared + (len(row) + 1) / 2) for row in rows)
         logits += sum(len({at for _, steps in row.targets for at, _ in steps}) for row in rows)
         longest_row = max(longest_row, shared + len(rows[0]))
         longest_prefix = max(longest_prefix, shared)
     tokens = row_tokens * scale + prefixes
     return Work(
         forward_tokens=tokens,
+        attended=attended * scale,
         longest_row=longest_row,
         shared_prefix=longest_prefix,
         logit_share=logits * scale / tokens,
@@ -122,6 +125,7 @@ def _predict_benchmark(spec: str, design: eval_fewshot.Design) -> Work:
             else:
                 total += Work(
                     forward_tokens=variants * (count * tokens + prefix),
+                    attended=variants * count * tokens * (prefix + tokens / 2),
                     longest_row=row,
                     shared_prefix=prefix,
                     logit_share=0.1,

@@ -63,13 +63,21 @@ class Base:
         return models.find_context_length(self.config)
 
     @property
+    def head_width(self) -> int:
+        heads = self.config.num_attention_heads
+        return getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
+
+    @property
+    def attention_width(self) -> int:
+        """Width of the queries of a layer."""
+        return self.config.num_attention_heads * self.head_width
+
+    @property
     def cache_values(self) -> int:
         """Numbers per token in the key-value cache."""
-        heads = self.config.num_attention_heads
-        width = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
-        return (
-            2 * self.layers * (getattr(self.config, "num_key_value_heads", None) or heads) * width
-        )
+        heads = getattr(self.config, "num_key_value_heads", None)
+        heads = heads or self.config.num_attention_heads
+        return 2 * self.layers * heads * self.head_width
 
 
 @functools.cache

@@ -37,6 +37,7 @@ class Machine:
     flops: float  # operations per second that a training reaches
     weights_per_second: float  # NF4 weights unpacked per second
     scoring_flops: float = 0.0  # operations per second of scoring; 0: those of training
+    attention_flops: float = 0.0  # those of attention without a gradient; 0: not counted apart
     layer_seconds: float = 0.7e-3
     number_size: int = 2  # bytes of an unquantized number
     logit_tiles: int = 2  # copies of a tile of logits in a training step
@@ -55,15 +56,16 @@ def describe_large_cpu() -> Machine:
     return Machine(
         memory=0,
         flops=cores * (90e9 if is_fast else 50e9),
-        scoring_flops=cores * (110e9 if is_fast else 50e9),
+        scoring_flops=cores * (150e9 if is_fast else 60e9),
+        attention_flops=cores * 55e9,
         weights_per_second=5e9,
         layer_seconds=2e-3,
         number_size=2 if is_fast else 4,
         libraries={"training": 900 * 2**20, "inference": 800 * 2**20, "tables": 230 * 2**20},
         sources=(
             "a base model of 20 million parameters or more, on a CPU: 90 GFLOP/s per core in "
-            "training and 110 in scoring in bfloat16 (measured in short trials: SmolLM2-135M on a "
-            "core with AVX512-BF16; few-shot prompts are slower), 50 in float32 (assumed)",
+            "training, 150 in scoring and 55 in its attention, in bfloat16 (measured in short "
+            "trials: SmolLM2-135M on a core with AVX512-BF16); 50, 60 and 55 in float32 (assumed)",
             "generation: 2 ms per layer and step, 5 G NF4 weights per second; memory of the "
             "libraries (assumed)",
         ),
@@ -121,9 +123,13 @@ def estimate_seconds(
 ) -> float:
     """Return the time of a step after its model is loaded."""
     training = work.training_tokens * count_training_flops(base, lora_weights, recomputed)
-    forward = work.forward_tokens * 2 * (base.linear_weights + lora_weights)
+    head = work.logit_share * base.head
+    forward = work.forward_tokens * 2 * (base.linear_weights + lora_weights + head)
     unpacking = base.linear_weights / machine.weights_per_second  # NF4, in every pass
     passes = work.batches * (2 + recomputed)
     decoding = work.decode_steps * (base.layers * machine.layer_seconds + unpacking)
     scoring = forward / (machine.scoring_flops or machine.flops)
+    if machine.attention_flops:  # keys, then values; two operations each
+        attention = 4 * work.attended * base.layers * base.attention_width
+        scoring += attention / machine.attention_flops
     return training / machine.flops + scoring + passes * unpacking + decoding

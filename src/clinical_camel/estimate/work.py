@@ -33,6 +33,7 @@ class Work:
 
     training_tokens: float = 0  # forward and backward
     forward_tokens: float = 0
+    attended: float = 0  # of the forward tokens: tokens before each, itself included, summed
     decode_steps: int = 0  # each generates one token in every row of a batch
     optimizer_steps: int = 0
     batches: int = 0  # of training
@@ -54,6 +55,7 @@ class Work:
         logits = self.logit_share * self.forward_tokens + other.logit_share * other.forward_tokens
         return Work(
             forward_tokens=tokens,
+            attended=self.attended + other.attended,
             decode_steps=self.decode_steps + other.decode_steps,
             rows=self.rows + other.rows,
             longest_row=max(self.longest_row, other.longest_row),
@@ -110,7 +112,12 @@ def count_generation(
         start += max(1, token_budget // (new_tokens + ordered[start]))
         batches += 1
     longest = max(ordered, default=0) + new_tokens
-    return Work(forward_tokens=sum(ordered), decode_steps=batches * new_tokens, longest_row=longest)
+    return Work(
+        forward_tokens=sum(ordered),
+        attended=sum(length * (length + 1) / 2 for length in ordered),
+        decode_steps=batches * new_tokens,
+        longest_row=longest,
+    )
 
 
 # ------------------------------------------------------------------------------- 01: dialogues
@@ -280,6 +287,7 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
     return dataclasses.replace(
         work,
         forward_tokens=work.forward_tokens * count,
+        attended=work.attended * count,
         decode_steps=work.decode_steps * count,
         rows=rows,
         estimates=tuple([NO_TOKENIZER] * (tokenizer is None) + estimates),
