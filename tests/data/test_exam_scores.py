@@ -2,25 +2,16 @@
 
 import pandas as pd
 import pytest
+from tests.support.toy_scores import table_of
 
 from clinical_camel import data
 
 
-def scores(**accuracy):
-    rows = [
-        ("exam", protocol, shots, model, 300, value, value - 0.05, value + 0.05, 0.25)
-        for model, value in accuracy.items()
-        for protocol in ("option_text", "chat", "letter", "cot")
-        for shots in (0, 5)
-    ]
-    return pd.DataFrame(rows, columns=list(data.SCORE_COLUMNS))
-
-
 def test_scores_are_read_strictly(tmp_path):
     file = tmp_path / "scores.csv"
-    text = scores(tuned=0.5).to_csv(index=False)
+    text = table_of(tuned=0.5).to_csv(index=False)
     file.write_text("\ufeff" + text.replace(",", ";"))
-    assert data.read_scores(file).equals(scores(tuned=0.5))
+    assert data.read_scores(file).equals(table_of(tuned=0.5))
 
 
 @pytest.mark.parametrize(
@@ -37,12 +28,12 @@ def test_scores_are_read_strictly(tmp_path):
 )
 def test_scores_that_cannot_be_read_are_refused_by_line(tmp_path, old, new, problem):
     file = tmp_path / "scores.csv"
-    file.write_text(scores(tuned=0.5).to_csv(index=False).replace(old, new))
+    file.write_text(table_of(tuned=0.5).to_csv(index=False).replace(old, new))
     with pytest.raises(ValueError, match=problem):
         data.read_scores(file)
 
 
 def test_variants_other_than_as_given_are_left_out(tmp_path):
-    table = pd.concat([scores(tuned=0.5).assign(variant=v) for v in ("as_given", "shuffled")])
+    table = pd.concat([table_of(tuned=0.5).assign(variant=v) for v in ("as_given", "shuffled")])
     table.to_csv(tmp_path / "scores.csv", index=False)
     assert len(data.read_scores(tmp_path / "scores.csv")) == 8

@@ -5,8 +5,9 @@ import math
 
 import pandas as pd
 import pytest
+from tests.support.toy_scores import table_of
 
-from clinical_camel import data, loss_curves
+from clinical_camel import loss_curves
 from clinical_camel.loss_curves.pairing import find_training
 
 LOGS = {s: f"outputs/{s}/02_sft_qlora/train_log.csv" for s in ("talks", "raw_study")}
@@ -28,19 +29,9 @@ def stacked():
     return loss_curves.stack_logs(logs, 0.01)
 
 
-def scores(**accuracy):
-    rows = [
-        ("exam", protocol, shots, model, 300, value, value - 0.05, value + 0.05, 0.25)
-        for model, value in accuracy.items()
-        for protocol in ("option_text", "chat", "letter", "cot")
-        for shots in (0, 5)
-    ]
-    return pd.DataFrame(rows, columns=list(data.SCORE_COLUMNS))
-
-
 TABLES = {
-    "talks": scores(base=0.24, tuned=0.654),
-    "raw_study": scores(base=0.24, raw=0.481, dialogues=0.654),
+    "talks": table_of(base=0.24, tuned=0.654),
+    "raw_study": table_of(base=0.24, raw=0.481, dialogues=0.654),
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from clinical_camel import stats
+from clinical_camel import data, stats
 
 HARNESS = "lm-evaluation-harness, log-likelihood of the option text"
 
@@ -29,6 +29,17 @@ def scores(*rows, **same):
         accuracy = correct / n if n else np.nan
         table.append({"accuracy": accuracy, "low": low, "high": high} | score)
     return pd.DataFrame([{"accuracy_norm": row["accuracy"]} | row for row in table])
+
+
+def table_of(**accuracy):
+    """The table of exam scores: each model has one accuracy in four protocols and 0 or 5 shots."""
+    rows = [
+        ("exam", protocol, shots, model, 300, value, value - 0.05, value + 0.05, 0.25)
+        for model, value in accuracy.items()
+        for protocol in ("option_text", "chat", "letter", "cot")
+        for shots in (0, 5)
+    ]
+    return pd.DataFrame(rows, columns=list(data.SCORE_COLUMNS))
 
 
 def answers_of(benchmark: str = "toy", **models: list[bool]):
