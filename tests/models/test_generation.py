@@ -3,9 +3,11 @@
 import pytest
 import torch
 from tests.support.project import make_messages
+from tests.support.toy_models import KINDS, random_model
 from transformers import GenerationConfig
 
 from clinical_camel import models
+from clinical_camel.models import compute, generation
 from clinical_camel.models.generation import _Gumbel
 
 TEXTS = ("What is 3 plus 4?", "What is the opposite of hot? I really want to know.")
@@ -32,6 +34,23 @@ def test_batched_generation_equals_generation_one_by_one(llm, prompts, decoding)
     )
     assert batched == single
     assert all(text for _, text, _ in batched)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cache_of_fixed_size_gives_the_texts_of_one_that_grows(kind, monkeypatch):
+    llm = random_model(kind)
+    if not llm.model._supports_default_dynamic_cache():
+        pytest.skip("a recurrent model, whose rows cannot be padded")
+    prompts = [f"{text} " * 3 for text in TEXTS]
+    texts = []
+    for least in (compute.LARGE, 0):
+        monkeypatch.setattr(compute, "LARGE", least)
+        texts.append(
+            list(models.generate(llm, prompts, models.Decoding(9), token_budget=500, seed=0))
+        )
+    assert texts[0] == texts[1]
+    fits = generation._make_cache(llm.model, 8) is not None
+    assert fits == (kind in ("llama", "qwen"))
 
 
 def test_a_text_truncated_at_the_limit_has_not_ended(llm, prompts):

@@ -8,17 +8,21 @@ from typing import Any
 import torch
 from peft import PeftModel
 from transformers import (
+    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
+    StaticCache,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.cache_utils import DynamicLayer
 
+from clinical_camel.models import compute
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM
-from clinical_camel.models.scoring import halve_batch_on_oom
+from clinical_camel.models.scoring import can_branch, halve_batch_on_oom
 from clinical_camel.models.tokenization import tokenize_text
 
 
@@ -74,6 +78,7 @@ def generate(
         seeds = [seed + zlib.crc32(prompts[i].encode()) for i in chosen]
         guard = _NanGuard()
         output = model.generate(
+            past_key_values=_make_cache(base, width + decoding.max_new_tokens),
             input_ids=padded.to(model.device),
             attention_mask=mask.to(model.device),
             generation_config=GenerationConfig(
@@ -82,6 +87,7 @@ def generate(
                 eos_token_id=tokenizer.eos_token_id,
                 repetition_penalty=decoding.repetition_penalty,
                 do_sample=False,
+                disable_compile=True,
             ),
             logits_processor=LogitsProcessorList([guard, *_make_sampler(seeds, decoding)]),
         )
@@ -97,6 +103,19 @@ def generate(
         rows, decoding.max_new_tokens, token_budget, write_batch, lambda row: row[0] in skip
     ):
         yield from (text for text in texts if text[0] not in skip)
+
+
+def _make_cache(model: Any, length: int) -> StaticCache | None:
+    """Return a key-value cache of this length, or None for one that grows.
+
+    A growing cache is copied at every step: a batch of 8 rows of SmolLM2 after 900 tokens takes 2.3
+    times as long on a CPU. It was measured only there, and fits plain attention only.
+    """
+    is_large = model.num_parameters() >= compute.LARGE and model.device.type == "cpu"
+    if not (is_large and model._can_compile_fullgraph and can_branch(model, length)):
+        return None
+    is_plain = {type(layer) for layer in DynamicCache(config=model.config).layers} == {DynamicLayer}
+    return StaticCache(config=model.config, max_cache_len=length) if is_plain else None
 
 
 def _make_sampler(seeds: Sequence[int], decoding: Decoding) -> LogitsProcessorList:

@@ -66,7 +66,7 @@ def score_pairs(
         raise ModelError(f"a prompt of {longest} tokens is longer than {llm.max_length}")
     model = llm.activate()
     can_share = _can_share_prefix(model, longest)
-    branch = can_share and _can_branch(model, longest)
+    branch = can_share and can_branch(model, longest)
     shared, rows = plan_batches(pairs, branch, can_share)
     prefix = _compute_prefix(model, pairs[0].context[:shared]) if shared else None
     llm.counts["prefix_tokens"] += shared
@@ -152,7 +152,7 @@ def _can_share_prefix(model, longest: int) -> bool:
     return attends and not (chunk and chunk < longest)
 
 
-def _can_branch(model, longest: int) -> bool:
+def can_branch(model, longest: int) -> bool:
     """Whether several continuations can share one row, with our own mask and position ids.
 
     Not for ALiBi models (BLOOM), which derive positions from the mask; not for flash attention,
