@@ -112,10 +112,12 @@ def test_padding_with_the_end_token_masks_no_end_token(packing, tokenized, tmp_p
         assert len(set(lengths)) > 1
 
 
-@pytest.mark.parametrize("validation", [0.0, 0.25])
-def test_a_resumed_run_equals_the_uninterrupted_run(validation, tokenized, tmp_path):
+@pytest.mark.parametrize(
+    "changes", [{}, {"validation_fraction": 0.25}, {"group_by_length": True}], ids=str
+)
+def test_a_resumed_run_equals_the_uninterrupted_run(changes, tokenized, tmp_path):
     """Validation changes a 4-bit base on some CPUs: see `models.freeze_quantization`."""
-    recipe = toy_recipe(validation_fraction=validation)
+    recipe = toy_recipe(**changes)
 
     def run(folder):
         model, log = train(tokenized, recipe, folder)

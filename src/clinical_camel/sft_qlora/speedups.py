@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer
 
 from clinical_camel import models
 from clinical_camel.models.fused_lora import fuse_lora, unfuse_lora
+from clinical_camel.sft_qlora.ordering import ShuffledBatches
 
 
 class Trainer(SFTTrainer):
@@ -49,6 +51,12 @@ class Trainer(SFTTrainer):
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
         return (loss, None) if return_outputs else loss
+
+    def _get_train_sampler(self, *args):
+        sampler = super()._get_train_sampler(*args)
+        if isinstance(sampler, LengthGroupedSampler):
+            return ShuffledBatches(sampler, self.args.train_batch_size, self.args.seed)
+        return sampler
 
     def _count_tokens(self, inputs) -> None:
         """Count `num_tokens` for the log, as TRL's own loss does."""
