@@ -1,6 +1,7 @@
 """Tests of sft_qlora.ordering: batches of similar length, in random order."""
 
 import numpy as np
+import torch
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from clinical_camel.sft_qlora.ordering import ShuffledBatches
@@ -32,9 +33,11 @@ def test_a_batch_has_rows_of_similar_length_and_its_place_says_nothing_of_its_le
     assert np.mean([np.ptp(batch) for batch in batches]) < 0.3  # of all rows: about 6
     means = [batch.mean() for batch in batches]
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.3
-    grouped = [LENGTHS[i] for i in LengthGroupedSampler(SIZE * ACCUMULATED, lengths=LENGTHS)]
+    stock = make_sampler().grouped
+    stock.generator = torch.Generator().manual_seed(0)
+    grouped = [LENGTHS[i] for i in stock]
     means = [batch.mean() for batch in split(grouped)]
-    assert np.corrcoef(means[:-1], means[1:])[0, 1] > 0.7  # what is mended here
+    assert np.corrcoef(means[:-1], means[1:])[0, 1] > 0.5  # what is mended here
 
 
 def test_the_order_depends_on_seed_and_epoch_only():
