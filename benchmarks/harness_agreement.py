@@ -126,7 +126,8 @@ def compare(name: str, protocol: str, shots: int, limit: int, llm: models.LLM) -
 
 
 def main() -> None:
-    protocols = [name for name, p in eval_fewshot.PROTOCOLS.items() if p.answer_type != "reply"]
+    fitting = eval_fewshot.list_protocols([*eval_fewshot.PROTOCOLS], "medqa_us")
+    protocols = [p for p in fitting if eval_fewshot.PROTOCOLS[p].answer_type != "reply"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--protocols", nargs="*", default=protocols, choices=protocols)

@@ -5,9 +5,10 @@
     python -m experiments.recorded_replies sheet FOLDER
     python -m experiments.recorded_replies readings FOLDER --reader "a clinician"
 
-`export` writes the prompts of three sets of articles (SETS) to FOLDER/requests. A writer sees
-nothing but one of these texts, answers once, and the raw reply goes to FOLDER/replies/<key>.txt.
-`import` appends new replies to the ledger, byte for byte: see `clinical_camel.dbke.recording`.
+`export` writes the prompts of five sets (SETS) to FOLDER/requests: dialogues on three sets of
+articles, paraphrases of two. A writer sees nothing but one of these texts, answers once, and the
+raw reply goes to FOLDER/replies/<key>.txt. `import` appends new replies to the ledger, byte for
+byte: see `clinical_camel.dbke.recording`.
 
 `sheet` writes what a second reader gets: ten accepted dialogues of mini_camel_llm (in FOLDER/set_1)
 and up to five rejected ones (in FOLDER/set_2), drawn with seed 0, without the verdicts of the
@@ -32,11 +33,14 @@ WRITER = "a large language model (no name recorded)"
 STUDY = "mini_camel_llm"
 LEDGER = "data/recorded/llm_replies.sqlite"
 READINGS = "data/recorded/llm_replies_readings.csv"
+PARAPHRASE = {"task": "paraphrase", "form": "headings"}
 # prefix of the keys: a study, and what differs from its step 01
 SETS = {
     "exam": (STUDY, {}),
     "dev": (STUDY, {"articles": ["mini_articles_dev"]}),
     "ostx": ("openstax_llm", {}),
+    "para": (STUDY, PARAPHRASE),
+    "pdev": (STUDY, {"articles": ["mini_articles_dev"], **PARAPHRASE}),
 }
 ACCEPTED, REJECTED = 10, 5  # dialogues that the second reader gets
 

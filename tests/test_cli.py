@@ -26,7 +26,7 @@ def copy(tmp_path_factory):
 def params_folder(copy, monkeypatch):
     """The params folder of the embedded study in a copy, restored after the test."""
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(copy))
-    monkeypatch.setattr(study, "_run_jobs", lambda *_: pytest.fail("a kernel would have started"))
+    monkeypatch.setattr(study, "run_jobs", lambda *_: pytest.fail("a kernel would have started"))
     folder = copy / "params" / STUDY
     good = {file: file.read_bytes() for file in folder.glob("*.yaml")}
     yield folder
@@ -91,6 +91,12 @@ def test_an_unknown_option_is_rejected(one_step, capsys):
         cli.main(["run", "toy", "--forces"])
     assert error.value.code == 2
     assert "unrecognized arguments: --forces" in capsys.readouterr().err
+
+
+def test_a_number_of_jobs_that_is_none_is_rejected(one_step, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "toy", "--jobs", "0"])
+    assert "'0' is not a number from 1 to 1000" in capsys.readouterr().err
 
 
 def test_a_relative_root_is_made_absolute_for_kernels(one_step, monkeypatch):

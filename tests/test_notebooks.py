@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from tests.support import toy_comparison
 
 from clinical_camel import note_synthesis
 
@@ -117,3 +118,23 @@ def test_plain_papermill_runs_a_notebook_with_its_params(chain):
     subprocess.run(command, cwd=root, env=chain[2], capture_output=True, check=True)
     cells = nbformat.read(root / "out.ipynb", 4).cells
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
+
+
+def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):
+    """By plain papermill, on the fake runs of tests/support/toy_comparison.py."""
+    toy_comparison.build(tmp_path, monkeypatch)
+    command = [
+        *(sys.executable, "-m", "papermill", "notebooks/06_controlled_comparison.ipynb"),
+        *("out.ipynb", "-f", "params/toy_sweep/06_controlled_comparison.yaml"),
+        "--no-progress-bar",
+    ]
+    subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, check=True)
+    folder = tmp_path / "outputs/toy_sweep/06_controlled_comparison"
+    verdicts = pd.read_csv(folder / "contrasts.csv").query("is_primary")
+    assert verdicts["verdict"].tolist() == ["helps", "cannot tell"]
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "complete"
+    assert record["headline"].startswith("dialogue \N{MINUS SIGN} raw: helps, 34.0 points")
+    assert "The analysis rests on 6 of 6 runs." in record["notes"]["what_we_saw"]
+    figures = "contrasts design exposures forgetting scores specialties"
+    assert {file.stem for file in folder.glob("*.png")} >= set(figures.split())

@@ -13,6 +13,7 @@ The layers. A package imports only from packages above it in this list; steps im
     eval_fewshot     step 03: few-shot medical exams
     note_synthesis   step 04: clinical notes from consultations
     loss_curves      step 05: training logs and scores of several studies compared
+    controlled_comparison  step 06: the arms of a sweep compared, with a verdict per contrast
     runs             what a notebook imports: settings checked, results written, run recorded
     runner           executes notebooks, resumes, shows what is complete
     mini             the embedded study: material, base model and the script that builds them

@@ -16,22 +16,23 @@ from pathlib import Path
 from clinical_camel.core.base_models import PACKAGED
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import RETRY_VARIABLE, SettingsError
+from clinical_camel.runner.display import echo
 from clinical_camel.runner.jobs import PlanError, load_job
 from clinical_camel.runner.study import (
     BAD_INPUT,
     COMMAND,
     FAILED,
-    echo,
-    load_study,
     run_study,
     show_list,
     show_status,
 )
+from clinical_camel.runner.sweep import Choice, load_sample, run_sweep, show_sweep_status
 from clinical_camel.runs import launch
 from clinical_camel.runs.params_files import list_params_files
 from clinical_camel.runs.record import persistent_path
+from clinical_camel.runs.sweeps import is_sweep
 
-STUDY = "a folder of params/"
+STUDY = "a folder of params/, or a run of a sweep, as my_sweep/raw_d0_t0"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,7 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         "--retry-failed", action="store_true", help="step 01: request rejected dialogues again"
     )
     run.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
-    status = add("status", lambda options: show_status(options.study), "show what is complete")
+    run.add_argument(
+        "--jobs", type=_count, default=0, metavar="N", help="a sweep: how many runs at once"
+    )
+    run.add_argument(
+        "--only", nargs="+", default=[], metavar="PATTERN", help="a sweep: arms or runs, as 'qa*'"
+    )
+    status = add("status", _status, "show what is complete")
     status.add_argument("study", help=STUDY)
     add("list", lambda _: show_list(), "list the studies and how many steps are complete")
     plan = add("plan", _plan, "estimate memory, time and cost of a study before you run it")
@@ -176,6 +183,12 @@ def _price(text: str) -> float:
     return number
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
 def _name_and_value(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not name or not separator:
@@ -185,21 +198,35 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 def _run(options: argparse.Namespace) -> int:
     os.environ[RETRY_VARIABLE] = str(int(options.retry_failed))  # for the kernel of step 01
+    if is_sweep(options.study):
+        choice = Choice(options.steps, options.only, options.jobs or 1, options.force, options.rate)
+        return run_sweep(options.study, choice)
+    if options.jobs or options.only:
+        raise PlanError(f"--jobs and --only are for a sweep, and {options.study} is none")
     return run_study(options.study, options.steps, options.force, options.rate)
 
 
+def _status(options: argparse.Namespace) -> int:
+    show = show_sweep_status if is_sweep(options.study) else show_status
+    return show(options.study)
+
+
 def _plan(options: argparse.Namespace) -> int:
-    jobs = load_study(options.study)
+    jobs = load_sample(options.study)
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded; read when transformers is imported
     from clinical_camel import estimate
 
+    if is_sweep(options.study):
+        if options.config or options.tokens_per_second:
+            raise PlanError("--config and --tokens-per-second are not for a sweep; plan one run")
+        return estimate.print_sweep_report(options.study, options.rate, options.machine)
     return estimate.print_report(
         jobs, options.rate, options.machine, options.config, options.tokens_per_second
     )
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    jobs = load_study(options.study) if options.study else []
+    jobs = load_sample(options.study) if options.study else []
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     os.environ["HF_HUB_OFFLINE"] = "1"  # it asks whether files can be downloaded, fetches none
     from clinical_camel.estimate import doctor

@@ -6,7 +6,7 @@ import pytest
 
 from clinical_camel import models
 from clinical_camel.core import base_models
-from clinical_camel.models import folders
+from clinical_camel.models import choices, folders
 
 
 def test_a_packaged_model_is_a_folder_below_the_project(project):
@@ -26,6 +26,17 @@ def test_before_the_fetch_the_command_is_named_and_after_it_the_folder_is_used(p
     assert models.locate("smollm2_135m") == str(base_models.find_folder("smollm2_135m"))
     assert base_models.check_fetched("smollm2_135m") == ""
     assert base_models.check_fetched("owner/name") == base_models.check_fetched("mini") == ""
+
+
+@pytest.mark.parametrize("model", base_models.BUILT)
+def test_a_size_that_is_not_built_names_the_command_that_builds_it(model, project):
+    size = model.removeprefix("mini_")
+    message = f"{model} is not built yet: python -m clinical_camel.mini.build --size {size}"
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        models.load_tokenizer(model)
+    assert list(choices.check_model(model, "")) == []  # planning needs no model
+    project.file(f"data/models/{model}/model.safetensors", "")
+    assert models.locate(model) == str(project.root / f"data/models/{model}")
 
 
 def test_every_row_of_the_table_is_complete():

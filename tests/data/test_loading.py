@@ -4,7 +4,15 @@ import gzip
 import json
 
 import pytest
-from tests.support.rows import ARTICLE, LETTERED, QUESTION, SHAPES, number_rows, write_rows
+from tests.support.rows import (
+    ARTICLE,
+    DIALOGUE,
+    LETTERED,
+    QUESTION,
+    SHAPES,
+    number_rows,
+    write_rows,
+)
 
 from clinical_camel import data
 from clinical_camel.data import loading, registry
@@ -142,6 +150,29 @@ def test_training_sources_may_have_any_shape():
     articles = data.load_articles("mini_articles")
     assert data.load_training_rows("mini_articles", share=2.0) == articles * 2
     assert data.load_training_rows("mini_chat") == data.load_dialogues("mini_chat")
+
+
+def test_a_training_file_may_mix_dialogues_and_articles(root):
+    write_rows(root / "my.jsonl", [DIALOGUE, ARTICLE])
+    rows = data.load_training_rows("my.jsonl")
+    assert [type(row) for row in rows] == [data.Dialogue, data.Article]
+    assert data.load_sources("my.jsonl") == rows
+    assert data.check_spec("my.jsonl", ["TrainingText"], for_training=True) == []
+    with pytest.raises(data.DataError, match="line 2: .*field sections is not part of Dialogue"):
+        data.load_dialogues("my.jsonl")
+    write_rows(root / "my.jsonl", [DIALOGUE, QUESTION])
+    with pytest.raises(data.DataError, match="line 2: .*field messages is missing"):
+        data.load_training_rows("my.jsonl")
+
+
+def test_a_mixture_names_the_datasets_that_a_model_may_train_on():
+    with pytest.raises(
+        data.DataError, match="holds Question rows, not TrainingText rows"
+    ) as caught:
+        data.load_training_rows("mini_exam")
+    names = str(caught.value).partition("Choose one of ")[2]
+    assert {"mini_chat,", "mini_articles,", "mini_primer,"} <= set(names.split())
+    assert "mmmlu" not in names  # an evaluation set of dialogues
 
 
 def test_an_evaluation_set_of_the_hub_is_never_shortened(hub):

@@ -121,6 +121,8 @@ def test_a_model_that_is_not_fetched_is_a_problem_with_the_command(project):
         "problem  base         smollm2_135m is not on this machine; "
         "run python -m clinical_camel fetch smollm2_135m"
     )
+    (finding,) = doctor.check_fetches(["mini_4m"])
+    assert str(finding).endswith("; run python -m clinical_camel.mini.build --size 4m")
     assert list_statuses(doctor.check_template("smollm2_135m", "chatml")) == ["warning"]
     project.file("data/models/smollm2_135m/config.json", "{}")
     assert list(doctor.check_fetches(["smollm2_135m"])) == []

@@ -30,6 +30,20 @@ def test_scoring_is_counted_as_the_scorer_computes_it():
     assert done.longest_row / 4 < width < done.longest_row
 
 
+def test_only_the_protocols_that_fit_an_exam_and_its_articles_are_counted():
+    changed = {"adapters": {"base": ""}, "question_limit": 6, "num_shots": [0], "exemplars": {}}
+    changed |= {"protocols": ["option_text", "cloze"]}
+    tokenizer = models.load_tokenizer("mini")
+
+    def count(**more):
+        return exams.count_scoring(load_design(**changed, **more), tokenizer, 4096).tokens
+
+    both = count(benchmarks=["mini_exam", "mini_exam_cloze"])
+    assert both == count(benchmarks=["mini_exam"]) + count(benchmarks=["mini_exam_cloze"])
+    opened = {"variants": ["open_book"], "open_book": "mini_articles"}
+    assert count(benchmarks=["mini_exam"], **opened) > 5 * count(benchmarks=["mini_exam"])
+
+
 def test_a_sample_of_the_questions_is_close_and_marked_as_an_estimate():
     changed = {"protocols": ["letter"], "variants": ["as_given"]}
     design = load_design("mini_camel_controls", **changed)

@@ -44,6 +44,17 @@ def test_optimizer_states_have_the_bytes_of_the_real_optimizer(optimizer, tmp_pa
     assert memory.estimate_optimizer_states(optimizer, sizes) == measured
 
 
+def test_a_prompt_weight_needs_the_logits_of_all_tokens_with_and_without_target_head():
+    base, recipe = find_base("mini"), load_job("mini_camel", "02_sft_qlora").settings
+
+    def logits(**changed) -> int:
+        settings = recipe.model_copy(update=changed)
+        return memory.estimate_training(base, settings, Work(), MACHINES["cpu"])["logits"]
+
+    assert logits() == logits(prompt_weight=0.1) == logits(speedups=[], prompt_weight=0.1)
+    assert logits() != logits(speedups=[])  # TRL's head computes tiles of the logits
+
+
 def test_checkpointing_needs_less_memory_and_a_longer_row_more():
     base = find_base("meta-llama/Llama-2-13b-hf")
     changed = {"gradient_checkpointing_layers": -1, "max_length": 4096, "batch_size": 1}

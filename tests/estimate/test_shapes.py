@@ -6,6 +6,7 @@ import pytest
 
 from clinical_camel.estimate import costs, shapes
 from clinical_camel.estimate.shapes import find_base, list_lora_shapes
+from clinical_camel.mini import sizes
 from clinical_camel.runner.jobs import PlanError
 
 ALL = ("all-linear",)
@@ -53,6 +54,17 @@ def test_a_packaged_model_has_its_shape_before_it_is_fetched(project):
     assert (base.parameters, base.context) == (134_515_008, 8192)
     assert base.source == "table of shapes"
     assert costs._estimate_download(base) == {"download": 92_871_040}  # the wheel
+
+
+@pytest.mark.parametrize(("size", "parameters"), [("0.3m", 344_640), ("4m", 3_934_464)])
+def test_a_size_of_the_mini_base_has_its_shape_before_it_is_built(size, parameters, project):
+    shapes.find_base.cache_clear()
+    base = find_base(f"mini_{size}")
+    shapes.find_base.cache_clear()
+    assert (base.parameters, base.context) == (parameters, 4096)
+    assert costs._estimate_download(base) == {}
+    config = shapes.SHAPES[f"mini_{size}"] | {"rope_theta": 10000.0, "vocab_size": 2048}
+    assert sizes.SIZES[size].architecture.items() <= config.items()
 
 
 def test_every_model_of_the_table_can_be_built():

@@ -72,6 +72,21 @@ def test_dialogues_that_do_not_exist_yet_are_estimated_from_the_settings_of_01(f
     assert done.longest_row == 1024
 
 
+@pytest.mark.parametrize(
+    ("form", "rows"),
+    [
+        ("qa", "2,070 rows of 54"),
+        ("half_raw_half_qa", "1,208 rows of 93"),
+        ("raw", "345 rows of 324"),
+    ],
+)
+def test_a_form_with_a_row_per_exchange_has_more_and_shorter_rows(form, rows, fresh_project):
+    file = fresh_project / "params/mini_camel/01_dbke.yaml"
+    file.write_text(file.read_text().replace("form: dialogue", f"form: {form}"))
+    done = work.count_training(load_settings("02_sft_qlora"), models.load_tokenizer("mini"))
+    assert any(text.startswith(f"dialogues: {rows} tokens") for text in done.estimates)
+
+
 def test_dialogues_from_the_hub_are_unknown_without_a_limit(fresh_project):
     file = fresh_project / "params/mini_camel/01_dbke.yaml"
     file.write_text(file.read_text().replace("[mini_articles]", "[medquad]"))

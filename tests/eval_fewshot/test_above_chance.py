@@ -2,7 +2,11 @@
 
 from tests.support.toy_scores import scores
 
-from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
+from clinical_camel.eval_fewshot.above_chance import (
+    describe_above_chance,
+    describe_ceiling,
+    describe_halves,
+)
 
 
 def describe(*rows):
@@ -27,6 +31,46 @@ def test_each_exam_names_each_model_with_n_interval_and_chance():
         "after adjustment for all evaluations), best in harness_2023, 5-shot: 34.0 [25.5, 43.7] %. "
         "But always choosing the most frequent answer gives 30.0 %, so this is no sign of "
         "knowledge.",
+    ]
+
+
+def test_protocols_that_ask_alike_on_an_exam_count_once():
+    names = ["option_text", "harness_2023", "harness_now"]
+    rows = [{"benchmark": "pubmedqa", "protocol": p, "n": 100, "correct": 40} for p in names]
+    (sentence,) = describe(*rows)
+    assert "`tuned` in 1 of 1 way of asking (1 after" in sentence
+    (sentence,) = describe(*[row | {"benchmark": "medqa_us"} for row in rows])
+    assert "`tuned` in 3 of 3 ways of asking (3 after" in sentence
+
+
+def test_protocols_that_ask_alike_count_once_in_the_adjustment():
+    names = ["option_text", "harness_2023", "harness_now"]
+    rows = [{"benchmark": "pubmedqa", "protocol": p, "n": 100, "correct": 40} for p in names]
+    (sentence,) = describe_above_chance(scores(*rows).assign(p_chance=0.02))
+    assert "(1 after adjustment" in sentence
+
+
+def test_free_answers_have_their_own_chance_and_no_majority():
+    (sentence,) = describe(
+        {"protocol": "option_text", "correct": 330},
+        {"protocol": "plain_reply", "correct": 400, "chance": 0.0, "majority": float("nan")},
+    )
+    assert "chance 25.0 %, of free answers 0 %): `tuned` in 1 of 2 ways of asking" in sentence
+    assert sentence.endswith("best in plain_reply, 5-shot: 31.4 [28.9, 34.0] %.")
+    (sentence,) = describe({"protocol": "plain_reply", "correct": 4, "chance": 0.0})
+    assert "chance 0.0 %" in sentence
+
+
+def test_the_ceiling_is_the_score_with_the_article_in_the_prompt():
+    table = scores(
+        {"variant": "as_given", "model": "base"},
+        {"variant": "open_book", "model": "base", "correct": 1200},
+        {"variant": "open_book", "model": "tuned", "correct": 1250},
+        {"variant": "open_book", "model": "tuned", "correct": 9, "protocol": "chat"},
+    )
+    assert list(describe_ceiling(table)) == [
+        "Ceiling on `medqa_us`, with the article before the question, harness_2023, 5-shot: `base` "
+        "94.3 [92.9, 95.4] %; `tuned` 98.2 [97.3, 98.8] % (n = 1,273, chance 25.0 %)."
     ]
 
 

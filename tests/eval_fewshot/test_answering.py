@@ -8,7 +8,7 @@ from tests.support.project import Memory
 
 from clinical_camel import eval_fewshot, models
 from clinical_camel.data import Question
-from clinical_camel.eval_fewshot import PROTOCOLS, answering
+from clinical_camel.eval_fewshot import PROTOCOLS, answering, exact_match
 
 QUESTION = Question(id="q1", question="Which?", options=["x", "yy"], answer=1, subset="s")
 OTHER = Question(id="q2", question="Where?", options=["here", "there"], answer=0)
@@ -117,15 +117,105 @@ def test_replies_of_the_mini_base_do_not_depend_on_the_batch(llm):
     assert first["reply"].tolist() == second["reply"].tolist()
 
 
+def test_a_free_answer_is_compared_with_the_text_of_the_correct_option(llm, monkeypatch):
+    mock_replies(monkeypatch, ["The YY.\nQuestion: Why?", "It is here."])
+    table = answer(llm, [QUESTION, OTHER], ["plain_reply"]).set_index("id")
+    assert table["predicted"].tolist() == [1, exact_match.OTHER]
+    assert table["correct"].tolist() == [True, False]
+    assert table["contains"].tolist() == [True, True]
+    assert table["complete"].tolist() == [True, True]
+    scores = eval_fewshot.compute_scores(table.reset_index(), {"toy": [QUESTION, OTHER]}).iloc[0]
+    assert (scores["accuracy"], scores["chance"], scores["unparsed"]) == (0.5, 0.0, 0)
+    assert scores[["majority", "shortest", "calibration_error"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("reply_protocol", "protocol"),
+    [("plain_reply", "option_text"), ("conversation_reply", "conversation")],
+)
+def test_the_log_probability_of_the_answer_is_that_of_the_option(
+    reply_protocol, protocol, llm, monkeypatch
+):
+    mock_replies(monkeypatch, ["yy", "here"])
+    free = answer(llm, [QUESTION, OTHER], [reply_protocol])
+    scored = answer(llm, [QUESTION, OTHER], [protocol])
+    for row, other in zip(free.itertuples(), scored.itertuples(), strict=True):
+        expected = float(other.logprobs.split()[row.answer])
+        assert row.answer_logprob == pytest.approx(expected, abs=1e-4)
+    assert free["answer_tokens"].tolist() == [
+        len(llm.tokenizer.encode(text, add_special_tokens=False))
+        for text in ((" yy", " here") if protocol == "option_text" else ("yy", "here"))
+    ]
+
+
+def test_an_empty_free_answer_is_unread(llm, monkeypatch):
+    mock_replies(monkeypatch, [""])
+    answers = answer(llm, [QUESTION], ["plain_reply"])
+    scores = eval_fewshot.compute_scores(answers, {"toy": [QUESTION]}).iloc[0]
+    assert (scores["unparsed"], scores["accuracy"]) == (1, 0.0)
+
+
+def test_tables_without_free_answers_have_no_column_of_theirs(llm):
+    answers = answer(llm, [QUESTION], ["option_text"])
+    assert not set(answering.FREE_COLUMNS) & set(answers)
+
+
+def test_an_exam_is_asked_only_in_the_protocols_that_fit_it(llm):
+    design = eval_fewshot.Design(
+        benchmarks=["mini_exam", "mini_exam_cloze"],
+        protocols=["option_text", "cloze"],
+        num_shots=[0],
+        exemplars={},
+    )
+    exam = {"mini_exam": [QUESTION], "mini_exam_cloze": [QUESTION]}
+    answers = eval_fewshot.answer_all({"base": llm}, exam, {}, design, Memory())
+    pairs = list(zip(answers["benchmark"], answers["protocol"], strict=True))
+    assert pairs == [("mini_exam", "option_text"), ("mini_exam_cloze", "cloze")]
+
+
+def test_the_article_is_in_the_prompt_of_the_open_book_variant(llm):
+    design = eval_fewshot.Design(
+        benchmarks=["mini_exam"],
+        variants=["as_given", "open_book"],
+        open_book="mini_articles",
+        protocols=["option_text"],
+        num_shots=[0],
+        exemplars={},
+    )
+    question = dataclasses.replace(QUESTION, group="stable angina")
+    arguments = ({"base": llm}, {"mini_exam": [question]}, {}, design)
+    answers = eval_fewshot.answer_all(*arguments, Memory()).set_index("variant")
+    article = eval_fewshot.read_book("mini_articles")["stable angina"]
+    more = len(llm.tokenizer.encode(article, add_special_tokens=False))
+    assert answers.loc["open_book", "tokens"] - answers.loc["as_given", "tokens"] >= more
+    assert "open_book" in eval_fewshot.answers_key(*arguments)
+    closed = design.model_copy(update={"variants": ["as_given"]})
+    assert "open_book" not in eval_fewshot.answers_key(*arguments[:3], closed)
+    missing = {"mini_exam": [dataclasses.replace(QUESTION, group="scurvy")]}
+    with pytest.raises(ValueError, match='open_book: no article has the title or id "scurvy"'):
+        eval_fewshot.answer_all({"base": llm}, missing, {}, design, Memory())
+
+
+def test_protocols_that_ask_alike_are_dropped_exam_by_exam():
+    names = ["option_text", "harness_now", "harness_2023"]
+    table = pd.DataFrame(
+        [{"benchmark": b, "protocol": p} for b in ("pubmedqa", "medqa_us") for p in names]
+    )
+    first = answering.drop_alike(table)
+    assert first["protocol"].tolist() == ["option_text", *names]
+    assert answering.drop_alike(table.iloc[:0]).empty
+
+
 # -------------------------------------------------------------------------------------- resuming
 
 
-@pytest.mark.parametrize("protocol", ["option_text", "chat_letter", "medalpaca"])
+@pytest.mark.parametrize("protocol", ["option_text", "chat_letter", "medalpaca", "plain_reply"])
 def test_a_killed_run_resumes_to_the_same_table_and_computes_nothing_twice(
     protocol, llm, monkeypatch
 ):
-    short = dataclasses.replace(PROTOCOLS["medalpaca"], decoding={"max_new_tokens": 9})
-    monkeypatch.setitem(PROTOCOLS, "medalpaca", short)
+    for name in ("medalpaca", "plain_reply"):
+        short = dataclasses.replace(PROTOCOLS[name], decoding={"max_new_tokens": 9})
+        monkeypatch.setitem(PROTOCOLS, name, short)
     questions = [
         dataclasses.replace(QUESTION, id=f"q{i}", question=f"Is it {'really ' * i}{i}?")
         for i in range(7)

@@ -23,6 +23,28 @@ def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
     assert set(legend) == {"base", "tuned", "chance"}
 
 
+def find_chance(axis):
+    lines = [line for line in axis.get_lines() if line.get_linestyle() == "--"]
+    return [(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in lines]
+
+
+def test_free_answers_have_their_own_chance_line():
+    same = {"variant": "as_given", "model": "base"}
+    listed, free = {"protocol": "letter"}, {"protocol": "plain_reply", "chance": 0.0}
+    axis = eval_fewshot.plot_scores(scores(listed, free, **same)).axes[0]
+    assert find_chance(axis) == [((-0.4, 0.4), (25, 25)), ((0.6, 1.4), (0, 0))]
+    axis = eval_fewshot.plot_scores(scores(free, **same)).axes[0]
+    assert find_chance(axis) == [((0, 1), (0, 0))]
+    axis = eval_fewshot.plot_protocols(scores(listed, free, **same)).axes[0]
+    assert [x for x, _ in find_chance(axis)] == [(25, 25), (0, 0)]
+    (first, second) = (y for _, y in find_chance(axis))
+    assert min(first) >= max(second)  # each at the height of its protocol
+    axis = eval_fewshot.plot_protocols(scores(listed, listed | {"protocol": "chat"}, **same)).axes[
+        0
+    ]
+    assert [x for x, _ in find_chance(axis)] == [(25, 25)]
+
+
 def test_calibration_has_the_diagonal_and_a_point_with_interval_per_large_group():
     table = pd.DataFrame(
         {"benchmark": "a", "model": ["base", "base", "tuned"], "n": [10, 9, 40]}
@@ -48,12 +70,13 @@ def test_calibration_of_replies_says_that_there_is_none():
     assert axis.get_title() == "a written reply has no confidence"
 
 
-def test_ten_protocols_differ_in_colour_and_in_marker():
-    rows = [{"protocol": f"protocol_{k}"} for k in range(10)]
+def test_all_protocols_differ_in_colour_and_in_marker():
+    count = len(eval_fewshot.PROTOCOLS)
+    rows = [{"protocol": name} for name in eval_fewshot.PROTOCOLS]
     axis = eval_fewshot.plot_protocols(scores(*rows)).axes[0]
     lines = [container.lines[0] for container in axis.containers]
-    assert len({line.get_color() for line in lines}) == 10
-    assert len({line.get_marker() for line in lines}) == 10
+    assert len({line.get_color() for line in lines}) == count
+    assert len({line.get_marker() for line in lines}) == count
 
 
 def test_a_model_has_one_colour_in_all_figures_and_no_protocol_has_it():
@@ -63,7 +86,7 @@ def test_a_model_has_one_colour_in_all_figures_and_no_protocol_has_it():
     figures = (eval_fewshot.plot_scores(table), eval_fewshot.plot_calibration(groups))
     colours = [[c.lines[0].get_color() for c in f.axes[0].containers] for f in figures]
     assert colours[0] == colours[1]
-    protocols = scores(*({"protocol": f"protocol_{k}"} for k in range(10)))
+    protocols = scores(*({"protocol": name} for name in eval_fewshot.PROTOCOLS))
     axis = eval_fewshot.plot_protocols(protocols).axes[0]
     assert not {c.lines[0].get_color() for c in axis.containers} & set(colours[0])
 

@@ -32,6 +32,55 @@ def test_in_conversation_the_options_are_not_listed(llm):
     assert eval_fewshot.list_continuations(QUESTION, protocol) == ["x", "yy"]
 
 
+STATEMENT = Question(id="s", question="Gout comes from", options=["x", "yy"], answer=1)
+SOLVED = Question(id="t", question="Fever comes from", options=["a", "b"], answer=0)
+
+
+def test_a_statement_is_completed_without_any_other_word(llm):
+    protocol = PROTOCOLS["cloze"]
+    for tokenizer in (None, llm.tokenizer):
+        build = eval_fewshot.build_prompt
+        assert build(STATEMENT, [], protocol, tokenizer) == "Gout comes from"
+        solved = build(STATEMENT, [SOLVED], protocol, tokenizer)
+        assert solved == "Fever comes from a\n\nGout comes from"
+    assert eval_fewshot.list_continuations(STATEMENT, protocol) == [" x", " yy"]
+
+
+def test_a_free_answer_is_asked_for_without_options_and_its_exemplars_end_with_a_text(llm):
+    plain, chat = (
+        eval_fewshot.build_prompt(QUESTION, [EXEMPLAR], PROTOCOLS[name], llm.tokenizer)
+        for name in ("plain_reply", "conversation_reply")
+    )
+    assert plain == "Question: What?\nAnswer: a\n\nQuestion: Which?\nAnswer:"
+    assert chat == "<s><|user|>What?<|end|><|assistant|>a</s><|user|>Which?<|end|><|assistant|>"
+    assert eval_fewshot.list_continuations(QUESTION, PROTOCOLS["plain_reply"]) == [" x", " yy"]
+    assert eval_fewshot.list_continuations(QUESTION, PROTOCOLS["conversation_reply"]) == ["x", "yy"]
+
+
+def test_chance_is_one_of_the_options_and_nothing_for_a_free_answer():
+    chance = {name: protocol.compute_chance(QUESTION) for name, protocol in PROTOCOLS.items()}
+    free = {name for name, value in chance.items() if value == 0}
+    assert free == {"plain_reply", "conversation_reply"}
+    assert set(chance.values()) == {0.0, 0.5}
+
+
+def test_statements_are_asked_as_cloze_only_and_no_other_exam_is():
+    names = ["option_text", "cloze", "conversation"]
+    for exam in ("mini_exam_cloze", "mini_exam_dev_cloze"):
+        assert eval_fewshot.list_protocols(names, exam) == ["cloze"]
+    for exam in ("mini_exam", "mini_exam_reversed", "medqa_us"):
+        assert eval_fewshot.list_protocols(names, exam) == ["option_text", "conversation"]
+
+
+def test_the_prompts_of_a_page_end_with_their_possible_answers(llm):
+    names = ["option_text", "cloze", "plain_reply"]
+    text = eval_fewshot.format_prompts(QUESTION, "mini_exam", names, llm.tokenizer)
+    assert text == (
+        "--- option_text: ours ---\nQuestion: Which?\nAnswer:[ x] [ yy]\n\n"
+        "--- plain_reply: ours ---\nQuestion: Which?\nAnswer:[...]\n"
+    )
+
+
 # ------------------------------------------------------------- published protocols, word for word
 
 LISTED = "A. x\nB. yy\nAnswer:"

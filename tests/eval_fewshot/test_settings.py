@@ -13,6 +13,20 @@ from clinical_camel.eval_fewshot import Design
         ({"exemplar_choice": "random"}, "exemplar_choice: "),
         ({"num_shots": [9]}, "num_shots[0]: "),
         ({"published_system": "camel"}, 'published_system: "camel" is not in published.csv'),
+        (
+            {"protocols": ["cloze"]},
+            "protocols: none fits the exam mini_exam; add one of option_text",
+        ),
+        (
+            {"protocols": ["option_text", "cloze"]},
+            "protocols: cloze fits none of the benchmarks; add one of mini_exam_cloze",
+        ),
+        (
+            {"protocols": ["plain_reply"], "variants": ["as_given", "shuffled"]},
+            "variants: shuffled changes options, which plain_reply does not show",
+        ),
+        ({"variants": ["open_book"]}, "open_book: is empty, but variants has open_book"),
+        ({"open_book": "mini_exam"}, "open_book: mini_exam holds Question rows"),
         ({"baseline": "raw"}, 'baseline: "raw" is not in adapters'),
         ({"benchmarks": ["data/a/x.jsonl", "data/b/x.jsonl"]}, "two are called x"),
         ({"exemplars": {"mini_exma": ""}}, "exemplars.mini_exma: no benchmark of this name"),

@@ -86,12 +86,13 @@ def test_the_smallest_detectable_difference_is_stated():
 
 
 def test_many_comparisons_are_adjusted_for():
-    """One of ten protocols differs, with p below 0.05 alone and above it after adjustment."""
-    protocols = [
-        answers_of(base=first(8), tuned=first(14 if k == 0 else 8)).assign(protocol=f"p{k}")
+    """One of ten evaluations differs, with p below 0.05 alone and above it after adjustment."""
+    evaluations = [
+        answers_of(base=first(8), tuned=first(14 if k == 0 else 8)).assign(num_shots=k)
         for k in range(10)
     ]
-    alone, among_ten = (describe(*part, **BASE_AND_TUNED)[1] for part in (protocols[:1], protocols))
+    parts = (evaluations[:1], evaluations)
+    alone, among_ten = (describe(*part, **BASE_AND_TUNED)[1] for part in parts)
     assert "knows more than" in alone.partition("**")[2].partition("**")[0]
     assert "This study cannot tell" in among_ten
     assert "adjusted for 10 comparisons" in among_ten
@@ -271,3 +272,36 @@ def test_a_study_with_few_answers_is_incomplete():
         eval_fewshot.compute_scores(answers, {"toy": QUESTIONS})
     )
     assert problem.startswith("only 19 of 40 questions were answered: ")
+
+
+def test_the_open_book_is_a_ceiling_and_no_way_of_asking():
+    closed = answers_of(base=first(10), tuned=first(36))
+    opened = answers_of(base=first(38), tuned=first(39)).assign(variant="open_book")
+    settings = {"variants": ["as_given", "open_book"], "open_book": "mini_articles"}
+    settings |= {"benchmarks": ["mini_exam"], "exemplars": {}, "num_shots": [0]}
+    sentences = describe(closed, opened, **settings)
+    assert sentences[0] == "Does `tuned` know more than `base`?"
+    assert sentences[1].startswith("**`tuned` knows more than `base`.**")
+    assert "adjusted for 2 comparisons" in sentences[1]  # of the table
+    (ceiling,) = [text for text in sentences if text.startswith("Ceiling on `toy`")]
+    assert "`base` 95.0 [" in ceiling
+    assert "`tuned` 97.5 [" in ceiling
+
+
+def test_protocols_that_ask_alike_are_one_way_of_asking():
+    names = ["option_text", "harness_2023", "harness_now"]
+    same = {"base": first(10), "tuned": first(36)}
+    answers = [answers_of("pubmedqa", **same).assign(protocol=name) for name in names]
+    text = "\n".join(describe(*answers))
+    assert "**`tuned` knows more than `base`.**" in text
+    assert "adjusted for 3 comparisons" in text  # of the table
+    assert "in 1 of 1 way of asking" in text
+
+
+def test_a_study_of_the_open_book_alone_has_a_verdict_and_the_ceiling():
+    opened = answers_of(base=first(10), tuned=first(39)).assign(variant="open_book")
+    settings = {"variants": ["open_book"], "open_book": "mini_articles"}
+    settings |= {"benchmarks": ["mini_exam"], "exemplars": {}, "num_shots": [0]}
+    text = "\n".join(describe(opened, **settings))
+    assert "**`tuned` knows more than `base`.**" in text
+    assert "Ceiling on `toy`" in text

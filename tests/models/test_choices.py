@@ -11,7 +11,11 @@ from clinical_camel.models.choices import check_adapters, check_model
         ("mini", [], ""),
         ("owner/name", [], ""),
         ("smollm2_135m", [], ""),  # not fetched: `run` says so, and `plan` needs no weights
-        ("nowhere", [], "nowhere: no such folder, and neither mini nor smollm2_135m nor a hub id"),
+        (
+            "nowhere",
+            [],
+            "nowhere: no such folder, and neither mini nor smollm2_135m nor mini_0.3m nor",
+        ),
         ("data/model", [], "data/model: no such folder"),
         ("base", ["config.json", "chat_template.jinja"], "base has no .safetensors"),
         ("base", ["model.safetensors"], "base has no config.json"),

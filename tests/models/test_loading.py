@@ -57,7 +57,7 @@ def test_the_context_length_is_found_under_every_name():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", "no such folder, and neither mini nor smollm2_135m nor a hub id"),
+        ("nowhere", "no such folder, and neither mini nor smollm2_135m nor mini_0.3m nor"),
         ("outputs/mini_camel/base", "no such folder"),
         ("weights", "has no .safetensors; other weight files are not opened"),
     ],
@@ -75,6 +75,10 @@ def test_a_missing_or_pickled_model_is_rejected_by_name(name, message, project):
         (
             "outputs/mini_camel/02_sft_qlora/adapter",
             "make it: python -m clinical_camel run mini_camel 02",
+        ),
+        (
+            "outputs/many/raw_d0_t1/02_sft_qlora/adapter",
+            "make it: python -m clinical_camel run many/raw_d0_t1 02",
         ),
     ],
 )

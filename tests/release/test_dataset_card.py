@@ -83,6 +83,18 @@ def test_the_card_has_licences_counts_hashes_teacher_and_rejection_reasons(study
     assert "secret" not in card  # an example may quote a text
 
 
+def test_the_card_of_another_form_has_its_rows_and_says_what_they_are(study):
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    changed = {"params": SETTINGS.model_copy(update={"form": "qa"}).model_dump()}
+    changed["notes"] = RECORD["notes"] | {"form": "qa", "rows": 35}
+    record = RECORD | {"artefacts": hashes} | changed
+    study.file(f"{FOLDER}/run.json", json.dumps(record))
+    study.params("small", "01_dbke", yaml.safe_dump(changed["params"]))
+    card = release.write_dataset_card("small").read_text(encoding="utf-8")
+    assert "| dialogues.jsonl | 35 | ca3d163bab055381 |" in card
+    assert "in the form `qa`: a dialogue per question and answer. A row that is an article" in card
+
+
 def test_the_card_of_recorded_replies_says_who_wrote_them_and_when(study):
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
     recorded = {"written_by": "a large language model", "recorded": "2026-11-28"}

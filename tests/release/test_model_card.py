@@ -44,7 +44,8 @@ def test_a_packaged_base_model_has_its_licence_its_original_and_what_differs():
     assert front == expected
     assert "Not the published bfloat16 weights" in model_card._describe_base("smollm2_135m")
     assert model_card._format_front("owner/x").endswith("base_model: owner/x\n")
-    assert model_card._describe_base("mini") == ""
+    assert model_card._describe_base("mini") == model_card._describe_base("mini_4m") == ""
+    assert model_card._format_front("mini_4m") == model_card._format_front("mini")
 
 
 def test_a_study_without_its_runs_has_no_card():

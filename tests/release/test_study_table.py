@@ -81,6 +81,11 @@ def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
     assert others == ("Not run yet. [0](params/0): First by name. [b](params/b): What b is.")
 
 
+def test_a_sweep_is_described_by_its_own_file(study):
+    study.file("params/c/sweep.yaml", "# What c is.\nbase: a\n")
+    assert "[c](params/c): What c is." in release.format_study_table()
+
+
 def test_a_params_file_without_a_comment_is_named(project):
     file = project.params("a", "01_dbke", "study: a\n")
     with pytest.raises(PlanError, match=r"01_dbke.yaml: no comment in its first line"):

@@ -52,6 +52,16 @@ def test_a_second_signal_kills_the_kernel(sent):
     assert sent == [signal.SIGTERM, signal.SIGKILL]
 
 
+def test_a_process_of_a_sweep_stops_when_the_sweep_dies(sent, monkeypatch):
+    with execution.SignalForwarder() as signals:
+        monkeypatch.setattr(execution.os, "getppid", lambda: 1)
+        assert signals.forward()
+        assert sent == []  # a run under nohup outlives its shell
+        monkeypatch.setenv(execution.CHILD, "1")
+        assert signals.forward()
+    assert (signals.name, sent) == ("SIGTERM", [signal.SIGTERM])
+
+
 # ------------------------------------------------------------------------- the cleaned copy
 
 

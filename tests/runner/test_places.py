@@ -59,6 +59,9 @@ def test_a_packaged_model_that_is_not_fetched_is_named_with_the_command(project)
     assert (
         model == f"params/toy/02_sft_qlora.yaml: model: smollm2_135m is not fetched yet: {command}"
     )
+    (built,) = check(model="mini_4m")
+    command_of_size = "python -m clinical_camel.mini.build --size 4m"
+    assert built.endswith(f"yaml: model: mini_4m is not built yet: {command_of_size}")
     (teacher,) = check(teacher={"kind": "local", "model": "smollm2_135m"})
     assert f"teacher.model: smollm2_135m is not fetched yet: {command}" in teacher
     project.file("data/models/smollm2_135m/config.json", "{}")

@@ -42,6 +42,14 @@ def test_run_json_records_the_run(step):
     assert str(Path.home()) not in json.dumps(saved)
 
 
+def test_a_run_of_a_sweep_has_a_folder_of_its_own(step):
+    runs.start("many/raw_d0_t1", "01_first", 7, params={}).finish("done")
+    assert (step.root / "outputs/many/raw_d0_t1/01_first/run.json").exists()
+    for study in ("many/", "/raw", "many/raw/x", "many/../raw", "many//raw"):
+        with pytest.raises(ValueError, match="use letters, digits, - and _"):
+            runs.start(study, "01_first", 7, params={})
+
+
 def test_an_unfinished_run_does_not_change_the_earlier_result(step):
     first = start()
     first.save_rows([1], "rows")

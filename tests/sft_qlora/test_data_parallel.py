@@ -52,6 +52,13 @@ def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(attempt
     assert list(log["tokens"]) == list(one[0]["tokens"])
 
 
+def test_two_processes_weigh_prompt_tokens_as_one_does(two, tmp_path):
+    log = pd.read_csv(two[0] / "weighted.csv")
+    expected = toy_parallel.train_rank(tmp_path, batch_size=4, prompt_weight=0.1)
+    assert log["loss"].to_numpy() == pytest.approx(expected["loss"].to_numpy(), abs=1e-5)
+    assert log["grad_norm"].to_numpy() == pytest.approx(expected["grad_norm"].to_numpy(), rel=1e-4)
+
+
 def test_two_processes_end_with_the_adapter_of_one(one, two):
     for rank in range(2):
         adapter = load_file(adapter_in(two[0], rank))
@@ -63,7 +70,7 @@ def test_two_processes_end_with_the_adapter_of_one(one, two):
 def test_only_the_main_process_prints_and_it_prints_the_global_batch(two):
     lines = two[1].splitlines()
     batch = "4 rows per step: batch_size 2 x gradient_accumulation_steps 1 x processes 2"
-    assert lines.count(batch) == 2  # complete and resumed
+    assert lines.count(batch) == 3  # complete, resumed, weighted
     assert lines.count("resuming from checkpoint-2") == 1
 
 

@@ -18,6 +18,11 @@ from clinical_camel.sft_qlora import settings
         ({"report_to": "wandb"}, "report_to: wandb is not installed; pip install wandb"),
         ({"lora_targets": ["all-linear", "q_proj"]}, "lora_targets: all-linear excludes other"),
         ({"lr_scheduler": "constant"}, "warmup_steps: without effect if lr_scheduler is constant"),
+        (
+            {"loss_on": "all", "prompt_weight": 0.1},
+            "prompt_weight: 0.1 has no effect if loss_on is",
+        ),
+        ({"prompt_weight": 1.5}, "prompt_weight: 1.5 is not allowed; write a number"),
         ({"mixture": {"mini_chat": 0.0}}, "mixture: every fraction is 0.0"),
         ({"mixture": {"mini_exam": 1.0}}, "mixture (a key): mini_exam holds Question rows"),
         ({"chat_template": "llama"}, 'chat_template: "llama" is not one of "", mini'),

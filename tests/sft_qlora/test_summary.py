@@ -47,6 +47,13 @@ def test_a_training_is_described_by_its_tables():
     ]
 
 
+def test_a_prompt_weight_is_stated():
+    first = sft_qlora.describe_training(MIXTURE, make_log([3.0]), SIZES, 0.1)[0]
+    assert (
+        "50% of these tokens count in the loss with weight 1, the others with weight 0.1." in first
+    )
+
+
 def test_a_loss_that_rose_is_not_called_a_success():
     sentences = sft_qlora.describe_training(MIXTURE, make_log([3.2, 3.4, 3.59]), SIZES)
     assert sentences[3].startswith("The loss did not fall: 3.20 nats")

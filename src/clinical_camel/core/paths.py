@@ -1,9 +1,12 @@
 """The project folder, and paths inside it."""
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from clinical_camel.core.values import check_path
+
+_STEP = re.compile(r"\.?\d\d_")
 
 
 def root() -> Path:
@@ -28,6 +31,27 @@ def path(text: str) -> Path:
     if problem:
         raise ValueError(f"path {text!r} {problem}")
     return root() / PurePosixPath(text)
+
+
+def find_producer(text: str) -> tuple[str, str] | None:
+    """Return the (study, step) that produces this path, or None if no step does.
+
+    A run of a sweep is a study <sweep>/<run>. A hidden folder, such as the one with a step's
+    ledger, is no result: it outlives the step.
+
+    >>> find_producer("outputs/mini_camel/02_sft_qlora/adapter")
+    ('mini_camel', '02_sft_qlora')
+    >>> find_producer("outputs/my_sweep/raw_d0/01_dbke/dialogues.jsonl")
+    ('my_sweep/raw_d0', '01_dbke')
+    """
+    parts = text.split("/")
+    if parts[0] != "outputs":
+        return None
+    if len(parts) > 3 and _STEP.match(parts[3]) and not _STEP.match(parts[2]):
+        parts[1:3] = ["/".join(parts[1:3])]
+    if len(parts) > 2 and parts[2].startswith("."):
+        return None
+    return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 
 
 def relative(file: Path) -> str:

@@ -12,6 +12,8 @@ A dataset is named by one string, its *spec*, the same in every params file:
     medqa_us@data/public/medqa_us/x.jsonl         the reader of that name on a local file
     my/questions.jsonl                            a local file in our own row shape
 
+A training file may mix dialogues and articles: a row with `sections` is an article.
+
 Paths are relative to the project root. Training and evaluation data have different functions:
 `load_dialogues` and `load_training_questions` reject evaluation sets and rows of a test split.
 
@@ -35,6 +37,7 @@ user's own file are cleaned, those of a published set stay as published (see `te
     containers      other containers: Parquet, JSON by id; what is refused
     sampling        reproducible subsets of rows
     contamination   exam questions in training data
+    exposures       how often training rows state the fact of an exam question
     published       published scores of other systems
     exam_scores     the table of scores of step 03
     attribution     who made the texts that a notebook quotes, and their licences
@@ -48,6 +51,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "attribution": ["format_attributions", "list_attributions"],
         "contamination": ["find_overlaps", "search_sources"],
         "exam_scores": ["SCORE_COLUMNS", "read_scores"],
+        "exposures": ["count_exposures"],
         "loading": [
             "check_spec",
             "describe",
@@ -74,6 +78,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Question",
             "Row",
             "Section",
+            "TrainingText",
             "Turn",
             "content_hash",
             "format_article",

@@ -20,6 +20,7 @@ from clinical_camel.data.shapes import (
     Question,
     Row,
     RowT,
+    TrainingText,
     check_row,
     from_dict,
 )
@@ -28,7 +29,7 @@ from clinical_camel.data.texts import clean_row, count_oddities
 SUFFIXES = (".jsonl", ".json", ".parquet")  # of files that are read, packed with gzip or not
 QUICK_BYTES = 4 << 20  # a file up to this size is checked completely before a kernel starts
 HELD_OUT = ("test", "valid")  # prefixes of the splits that no model may train on
-SHAPES = {shape.__name__: shape for shape in (Article, Consultation, Dialogue, Question)}
+SHAPES = {s.__name__: s for s in (Article, Consultation, Dialogue, Question, TrainingText)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def list_datasets(shape: type | None = None, role: str = "") -> list[str]:
     return [
         name
         for name, source in registry.SOURCES.items()
-        if shape in (None, source.shape) and role in ("", source.role)
+        if issubclass(source.shape, shape or object) and role in ("", source.role)
     ]
 
 
@@ -77,21 +78,18 @@ def load_dialogues(spec: str) -> list[Dialogue]:
 def load_training_rows(spec: str, share: float = 1.0, seed: int = 0) -> list[Dialogue | Article]:
     """Load one part of a training mixture, `share` times (see `sample_share`).
 
-    The registered name determines whether these are dialogues or articles as plain text; a file in
-    our own row shape holds dialogues.
+    The rows are dialogues, articles as plain text, or both.
     """
-    source = _parse(spec).source
-    load = load_dialogues if source is None or source.shape is Dialogue else load_articles
-    return sample_share(load(spec), share, seed)
+    return sample_share(_load(spec, TrainingText, for_training=True), share, seed)
 
 
 def load_sources(spec: str) -> list[Row]:
     """Load what a model may have been trained on: articles, dialogues or questions.
 
-    The registered name determines which; a file in our own row shape holds dialogues.
+    The registered name determines which; a file in our own row shape holds no questions.
     """
     source = _parse(spec).source
-    return _load(spec, source.shape if source else Dialogue, for_training=True)
+    return _load(spec, source.shape if source else TrainingText, for_training=True)
 
 
 def load_training_questions(spec: str, limit: int = 0, skip: int = 0) -> list[Question]:
@@ -146,8 +144,9 @@ def check_spec(spec: str, shapes: Sequence[str], for_training: bool) -> list[str
     try:
         parsed = _parse(spec)
         source = parsed.source
-        of_source = source and source.shape.__name__ in shapes
-        shape = source.shape if of_source else SHAPES[shapes[0]]
+        accepted = [SHAPES[name] for name in shapes]
+        of_source = source and issubclass(source.shape, tuple(accepted))
+        shape = source.shape if of_source else accepted[0]
         _require_allowed_use(spec, source, shape, for_training)
         if not parsed.path:
             if not source.shipped:
@@ -215,6 +214,7 @@ def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
     """Return the checked rows of a spec; `for_training` rejects what is for evaluation only."""
     parsed = _parse(spec)
     _require_allowed_use(spec, parsed.source, shape, for_training)
+    shape = parsed.source.shape if parsed.source else shape
     rows, remarks = _read(spec, parsed, shape, for_training)
     if parsed.source and parsed.source.verbatim:
         remarks += _describe_oddities(rows)
@@ -290,7 +290,7 @@ def _choose_reader(
     def read(raw: dict[str, Any]) -> Any:
         if not (own or from_hub):
             require_listed_fields(raw, source.read)
-        row = from_dict(shape, _read_own(raw)) if own else source.read(raw)
+        row = _read_own(shape, raw) if own else source.read(raw)
         if row is None or verbatim:
             return _require_usable(row)
         return _require_usable(clean_row(_require_usable(row)))
@@ -298,14 +298,16 @@ def _choose_reader(
     return read
 
 
-def _read_own(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of our own shape without null, its options as a list, its answer as an index."""
+def _read_own(shape: type, raw: dict[str, Any]) -> Any:
+    """Return a row of our own shape; null counts as missing, an answer may be a letter."""
     row = {name: value for name, value in raw.items() if value is not None}
     if isinstance(options := row.get("options"), dict):
         row["options"] = list_options(options)
     if isinstance(row.get("options"), list) and "answer" in row:
         row["answer"] = read_answer(row["answer"], row["options"])
-    return row
+    if shape is TrainingText:
+        shape = Article if "sections" in row else Dialogue
+    return from_dict(shape, row)
 
 
 def _require_usable(row: Any) -> Any:
@@ -358,9 +360,9 @@ def _require_allowed_use(
 ) -> None:
     if source is None:
         return
-    role = "train" if shape in (Question, Dialogue) and for_training else ""
-    valid = ", ".join(list_datasets(shape, role))
-    if source.shape is not shape:
+    names = list_datasets(shape)
+    valid = ", ".join(n for n in names if not for_training or registry.SOURCES[n].role != "eval")
+    if not issubclass(source.shape, shape):
         raise DataError(
             f"{spec} holds {source.shape.__name__} rows, not {shape.__name__} rows. Choose one of "
             f"{valid}, or a file."

@@ -18,7 +18,14 @@ from typing import Any
 
 from clinical_camel.data import consultations, conversations, readers
 from clinical_camel.data.fields import Raw
-from clinical_camel.data.shapes import Article, Consultation, DataError, Dialogue, Question
+from clinical_camel.data.shapes import (
+    Article,
+    Consultation,
+    DataError,
+    Dialogue,
+    Question,
+    TrainingText,
+)
 
 MMLU_SUBJECTS = (
     "anatomy",
@@ -116,6 +123,13 @@ SOURCES: dict[str, Source] = {
     "mini_articles_dev": _mini(shape=Article, role="material", shipped="articles_dev.jsonl"),
     "mini_exam": _mini(shape=Question, role="eval", shipped="exam.jsonl"),
     "mini_exam_dev": _mini(shape=Question, role="eval", shipped="exam_dev.jsonl"),
+    **{
+        f"mini_{name}": _mini(shape=Question, role="eval", shipped=f"{name}.jsonl")
+        for name in (
+            *("exam_reversed", "exam_two_step", "exam_cloze"),
+            *("exam_dev_reversed", "exam_dev_two_step", "exam_dev_cloze"),
+        )
+    },
     "mini_exam_primer": _mini(shape=Question, role="eval", shipped="exam_primer.jsonl"),
     "mini_exam_train": _mini(shape=Question, role="train", shipped="exam_train.jsonl"),
     "mini_chat": _mini(
@@ -124,6 +138,8 @@ SOURCES: dict[str, Source] = {
         shipped="chat.jsonl",
         read=functools.partial(conversations.read_sharegpt, source="mini_chat"),
     ),
+    # texts of the base model's pretraining; verbatim, because some titles have two lines
+    "mini_primer": _mini(shape=TrainingText, role="train", shipped="primer.jsonl", verbatim=True),
     "mini_consultations": _mini(shape=Consultation, role="material", shipped="consultations.jsonl"),
     # exams
     "medqa_us": _medqa(role="eval", splits=("test",)),

@@ -35,8 +35,14 @@ class Section:
     text: str
 
 
+class TrainingText:
+    """What a model may train on: a dialogue, or an article as plain text."""
+
+    __slots__ = ()
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Article:
+class Article(TrainingText):
     """A source text for dialogues; articles of one `group` must not be split between sets."""
 
     id: str
@@ -47,7 +53,7 @@ class Article:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Dialogue:
+class Dialogue(TrainingText):
     """A training conversation: an optional system message, then user and assistant in turn."""
 
     id: str

@@ -22,12 +22,13 @@ def _valid(*shapes: str, for_training: bool, may_be_empty: bool = False) -> Befo
 
 
 ArticleSpec = Annotated[Text, _valid("Article", for_training=True)]
+OptionalArticleSpec = Annotated[str, _valid("Article", for_training=True, may_be_empty=True)]
 TrainingQuestionSpec = Annotated[Text, _valid("Question", for_training=True)]
 OptionalTrainingQuestionSpec = Annotated[
     str, _valid("Question", for_training=True, may_be_empty=True)
 ]
 EvaluationSpec = Annotated[Text, _valid("Question", for_training=False)]
-MixtureSpec = Annotated[Text, _valid("Dialogue", "Article", for_training=True)]
-TrainingSourceSpec = Annotated[Text, _valid("Dialogue", "Article", "Question", for_training=True)]
+MixtureSpec = Annotated[Text, _valid("TrainingText", for_training=True)]
+TrainingSourceSpec = Annotated[Text, _valid("TrainingText", "Question", for_training=True)]
 ConsultationSpec = Annotated[Text, _valid("Consultation", for_training=False)]
 TrainingConsultationSpec = Annotated[Text, _valid("Consultation", for_training=True)]

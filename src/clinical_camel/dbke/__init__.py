@@ -11,10 +11,12 @@ accepted + rejected = requested, for every teacher.
     retrieval      passages that support an exam question
     synthesis      the synthesizer: query, check, retry with the reason
     prompt         the complete prompt of a language model
+    paraphrase     the task that rewords an article instead: rules, example, check
     injection      prompt-injection filter for articles and replies
     replies        from the body of a reply to a dialogue
     checks         checks of one dialogue
     filters        filters over all dialogues: near-duplicates, questions of evaluation sets
+    forms          the accepted dialogues in other forms: articles, single questions, controls
     teachers       the four kinds of teacher, and the ledger of replies
     pipeline       many workers fill the ledger (datatrove; not imported here)
     side_by_side   a source and its dialogue side by side
@@ -31,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "filters": ["filter_dialogues"],
+        "forms": ["count_unmoved", "describe_form", "lay_out", "tabulate_forms"],
         "outcome": ["check_yield", "describe_dialogues", "describe_lost", "describe_similar"],
         "plan": ["Plan", "prepare"],
         "planted": ["plant_errors", "tabulate_planted"],
@@ -44,7 +47,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "recording": ["export_requests", "import_replies", "list_queries", "merge_queries"],
         "replies": ["parse_reply"],
         "requests": ["Request", "hash_requests", "plan_article_requests", "plan_requests"],
-        "settings": ["SUPPORT", "Synthesis"],
+        "settings": ["FORMS", "SUPPORT", "Synthesis"],
         "side_by_side": ["render_rejected", "render_side_by_side"],
         "synthesis": ["RejectedReply", "Synthesizer", "Teacher", "TeacherStop", "synthesise"],
         "tables": [

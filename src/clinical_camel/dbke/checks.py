@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
-from clinical_camel.dbke import injection, prompt
+from clinical_camel.dbke import injection, paraphrase, prompt
 from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.settings import Synthesis
 
@@ -40,7 +40,10 @@ def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) ->
     if request.question and not request.passages:
         return NO_PASSAGE
     least = 2 if request.question else settings.min_exchanges
-    if len(turns) // 2 < least:
+    if request.task == "paraphrase":
+        if reason := paraphrase.check_paraphrase(turns, request.article):
+            return reason
+    elif len(turns) // 2 < least:
         return f"fewer than {least} exchanges"
     if request.question:
         question, key = data.format_question(request.question), format_key(request.question)
@@ -48,12 +51,18 @@ def check_dialogue(dialogue: Dialogue, request: Request, settings: Synthesis) ->
             return "the first turn is not the exam question"
         if not _normalise(turns[1]).startswith(_normalise(key)):
             return "the first answer is not the key"
-    if settings.language:
-        sample = " ".join(turn[:LANGUAGE_CHARACTERS] for turn in turns)
-        detected = grounding.detect_language(sample)
-        if detected != settings.language:
-            return f"the language is {detected or 'unknown'}, not {settings.language}"
-    return _check_support(turns[1::2], request, settings.support)
+    reason = _check_language(turns, settings)
+    return reason or _check_support(turns[1::2], request, settings.support)
+
+
+def _check_language(turns: Sequence[str], settings: Synthesis) -> str:
+    """Return a reason if the turns are in another language than that of the settings."""
+    if not settings.language:
+        return ""
+    detected = grounding.detect_language(" ".join(turn[:LANGUAGE_CHARACTERS] for turn in turns))
+    if detected == settings.language:
+        return ""
+    return f"the language is {detected or 'unknown'}, not {settings.language}"
 
 
 def _normalise(text: str) -> str:

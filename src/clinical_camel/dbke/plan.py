@@ -1,6 +1,6 @@
 """The procedure of step 01 before the first request, for the notebook and for every worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clinical_camel import data
@@ -62,4 +62,5 @@ def prepare(settings: Synthesis) -> Plan:
         settings.teacher.article_tokens,
         settings.passages_per_question,
     )
+    requests = [replace(r, task=settings.task) if r.article else r for r in requests]
     return Plan([*sources.values()], articles, questions, teacher, requests, withheld)

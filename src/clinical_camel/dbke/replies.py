@@ -26,7 +26,7 @@ _END_OF_REASONING = re.compile(
     re.IGNORECASE,
 )
 _START_OF_REASONING = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning)>|\[THINK\])", re.I)
-_DIALOGUE = re.compile(r'\{\s*"messages"\s*:')
+_DIALOGUE = re.compile(r'\{\s*"(?:messages|sections)"\s*:')  # or a paraphrase
 MOST_STARTS = 20  # of JSON objects that are tried in one reply
 
 
@@ -135,19 +135,27 @@ def build_completion(text: str, complete: bool) -> str:
     return json.dumps({"choices": [choice]})
 
 
-def read_messages(text: str) -> tuple[list[Message], str]:
+def read_messages(text: str, task: str = "dialogue") -> tuple[list[Message], str]:
     """Return the turns in an answer and "", or [] and the rejection reason.
 
-    If the answer contains several dialogues, the last counts: the others are drafts.
+    If the answer contains several dialogues, the last counts: the others are drafts. The turns of a
+    `paraphrase` are its headings and texts.
     """
     error: Exception | None = None
     for candidate in _list_candidates(text.strip().removeprefix("\ufeff")):
         try:
-            turns = [(turn["role"], turn["content"]) for turn in candidate()["messages"]]
-            return [_make_message(*turn) for turn in turns], ""
+            return [_make_message(*turn) for turn in _list_turns(candidate(), task)], ""
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as caught:
             error = error or caught
-    return [], f"reply is not a JSON dialogue ({type(error).__name__})"
+    return [], f"reply is not a JSON {task} ({type(error).__name__})"
+
+
+def _list_turns(content: Any, task: str) -> list[tuple[Any, Any]]:
+    """Return role and content of each turn. Raises what an unexpected content raises."""
+    if task == "dialogue":
+        return [(turn["role"], turn["content"]) for turn in content["messages"]]
+    names = (("user", "heading"), ("assistant", "text"))
+    return [(role, section[name]) for section in content["sections"] for role, name in names]
 
 
 def _make_message(role: Any, content: Any) -> Message:
@@ -158,9 +166,14 @@ def _make_message(role: Any, content: Any) -> Message:
 
 def parse_reply(text: str, request: Request) -> tuple[Dialogue | None, str]:
     """Return the dialogue in an answer and "", or None and the rejection reason."""
-    messages, reason = read_messages(text)
+    messages, reason = read_messages(text, request.task)
     if reason:
         return None, reason
+    if request.task == "paraphrase":  # a section without a heading
+        title = request.article.title
+        blank = [m["role"] == "user" and not m["content"].strip() for m in messages]
+        pairs = zip(messages, blank, strict=True)
+        messages = [m | {"content": title} if is_blank else m for m, is_blank in pairs]
     return Dialogue(id=request.id, source=request.source, messages=messages), ""
 
 

@@ -16,7 +16,10 @@ CHARACTERS_PER_TOKEN = 3  # a lower bound for English prose; medical prose has a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One dialogue to write: from `article`, or from `question` with `passages` that support it."""
+    """One dialogue to write: from `article`, or from `question` with `passages` that support it.
+
+    With the task `paraphrase`, the article is reworded instead (see `paraphrase`).
+    """
 
     id: str
     exchanges: int
@@ -25,6 +28,7 @@ class Request:
     variant: int = 0
     question: Question | None = None
     passages: tuple[str, ...] = ()
+    task: str = "dialogue"
 
     @property
     def source(self) -> str:

@@ -15,6 +15,19 @@ from clinical_camel.dbke.teachers.settings import Extractive, TeacherSettings
 from clinical_camel.models.choices import check_model
 
 SUPPORT = ("verbatim", "linked")
+TASKS = ("dialogue", "paraphrase")
+PARAPHRASE_FORMS = ("headings", "monologue", "raw")
+FORMS = {  # name: what dialogues.jsonl then has; why each is of use: `forms`
+    "dialogue": "the dialogues",
+    "placebo": "the dialogues, each question moved to an answer about another section",
+    "monologue": "an article per dialogue: the answers, joined",
+    "headings": "an article per dialogue: each answer under its question as a heading",
+    "raw": "an article per dialogue: the same sentences in the article's order, again and again",
+    "qa": "a dialogue per question and answer",
+    "qa_shuffled": "dialogues of questions and answers drawn from all articles",
+    "half_raw_half_qa": "every second dialogue of an article as in raw, the others as in qa",
+    "half_raw_half_dialogue": "every second dialogue of an article as in raw, the others unchanged",
+}
 HINT = "; write its two letters, such as en, de or zh (ISO 639-1)"
 # two-letter codes of py3langid, whose model takes a second to load
 LANGUAGES = Path(__file__).with_name("languages.txt").read_text(encoding="utf-8").split()
@@ -53,6 +66,13 @@ class Synthesis(StepSettings):
             "for a dataset of articles (key), the licence (value) to use instead of the stated one"
         ),
     )
+    task: Literal[TASKS] = Field(
+        "dialogue",
+        description=(
+            "what a teacher makes of an article; paraphrase: the article in other words, a control;"
+            " it needs a language model"
+        ),
+    )
     dialogues_per_article: int = Field(
         5, ge=1, le=100, description="dialogues requested for each article; about five in the paper"
     )
@@ -61,6 +81,13 @@ class Synthesis(StepSettings):
         ge=1,
         le=50,
         description="exchanges requested for each dialogue; about five on average in the paper",
+    )
+    form: Literal[tuple(FORMS)] = Field(
+        "dialogue",
+        description=(
+            "what is saved of the accepted article dialogues; dialogue: as they are; the other"
+            " forms are controls, listed in docs/teachers.md"
+        ),
     )
     min_exchanges: Count = Field(
         2, description="article dialogues with fewer exchanges are rejected"
@@ -110,6 +137,8 @@ class Synthesis(StepSettings):
         if self.min_exchanges > self.exchanges_per_dialogue:
             most = self.exchanges_per_dialogue
             yield f"min_exchanges: {self.min_exchanges} is more than exchanges_per_dialogue, {most}"
+        if self.task == "paraphrase":
+            yield from self._check_paraphrase()
         if self.language and self.language not in LANGUAGES:
             yield f"language: {show(self.language)} is not a language that can be detected{HINT}"
         labels = [data.label(spec) for spec in self.articles]
@@ -128,3 +157,11 @@ class Synthesis(StepSettings):
             yield from [terms] if terms else []
         if self.teacher.kind == "local":
             yield from check_model(self.teacher.model, "any", "teacher.model")
+
+    def _check_paraphrase(self) -> Iterator[str]:
+        if self.teacher.kind == "extractive":
+            yield "task: paraphrase needs a teacher of kind local, openai or replay"
+        if self.support == "verbatim":
+            yield "support: a paraphrase copies no sentences; write linked"
+        if self.form not in PARAPHRASE_FORMS:
+            yield f"form: with task paraphrase, write one of {', '.join(PARAPHRASE_FORMS)}"

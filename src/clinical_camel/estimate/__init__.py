@@ -7,6 +7,7 @@
     speed    throughput of each machine, every number with its source
     costs    all of these for one step, and what its last run needed
     report   what `plan` prints
+    sweeps   the same for a sweep
     doctor   whether this machine can run a study
 
 Nothing here opens the network, except `doctor`. Estimates are marked.
@@ -21,5 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "report": ["print_report"],
         "shapes": ["Base", "find_base"],
         "speed": ["MACHINES"],
+        "sweeps": ["print_sweep_report"],
     },
 )

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
-from clinical_camel.core.base_models import PACKAGED, find_folder
+from clinical_camel.core.base_models import BUILT, PACKAGED, find_folder
 from clinical_camel.core.files import read_json
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import find_producer, root
 from clinical_camel.estimate import exams, memory, speed, work
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.work import Work
-from clinical_camel.runner.jobs import Job, PlanError, find_producer, load_job
+from clinical_camel.runner.jobs import Job, PlanError, has_params, load_job
 
 WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
 TOKEN_SIZE, ANSWER_SIZE = 4, 400  # bytes per token of a dialogue, per answer in a table
@@ -153,8 +153,8 @@ def _estimate_dialogue_tables(settings: dbke.Synthesis, done: Work) -> int:
 
 
 def _estimate_download(base: Base) -> dict[str, int]:
-    """Return the bytes to download; {} if the weights are shipped, in a folder or in the cache."""
-    if find_folder(base.model).is_dir():
+    """Return the bytes to download; {} if the weights are shipped, built, or on this machine."""
+    if base.model in BUILT or find_folder(base.model).is_dir():
         return {}
     if base.model in PACKAGED:
         return {"download": PACKAGED[base.model].wheel_size}
@@ -174,7 +174,7 @@ def count_lora_weights(adapters: Mapping[str, str], base: Base) -> int:
     for folder in filter(None, adapters.values()):
         study, step = find_producer(folder) or ("", "")
         file = root() / folder / "adapter_model.safetensors"
-        if (root() / f"params/{study}/{step}.yaml").is_file():
+        if has_params(study, step):
             recipe = load_job(study, step).settings
             shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
             sizes.append(sum(rows * columns for rows, columns in shapes))

@@ -22,7 +22,7 @@ import psutil
 from huggingface_hub import get_token
 
 from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
-from clinical_camel.core.base_models import FETCH, REGISTERED, check_fetched
+from clinical_camel.core.base_models import REGISTERED, check_fetched
 from clinical_camel.core.paths import root
 from clinical_camel.dbke.teachers.client import Client
 from clinical_camel.dbke.teachers.probe import probe_endpoint
@@ -292,12 +292,12 @@ def describe_limits(settings: dbke.OpenAI) -> str:
 
 
 def check_fetches(bases: list[str]) -> Findings:
-    """Yield a problem for each packaged model that is not on this machine."""
+    """Yield a problem for each registered model that is not on this machine."""
     for base in bases:
-        if not check_fetched(base):
+        if not (problem := check_fetched(base)):
             continue
-        text, remedy = f"{base} is not on this machine", f"run {FETCH} {base}"
-        yield Finding("problem", "base", text, remedy)
+        command = problem.partition(": ")[2]
+        yield Finding("problem", "base", f"{base} is not on this machine", f"run {command}")
 
 
 def check_hub(bases: list[str], offline: bool = False) -> Findings:

@@ -41,6 +41,7 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
     questions, pool = eval_fewshot.load_benchmark(spec, design)
     read = sample_evenly(questions, sample)
     scale = len(questions) / len(read)
+    book = eval_fewshot.read_book(design.open_book) if "open_book" in design.variants else {}
     total = Work()
     if scale > 1:
         message = f"{name}: estimated from {len(read)} of {len(questions):,} questions"
@@ -48,7 +49,7 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
     for shots in design.num_shots:
         exemplars = eval_fewshot.choose_exemplars(name, read, pool, shots, design)
         for variant in design.variants:
-            varied = [eval_fewshot.make_variant(q, variant, design.seed) for q in read]
+            varied = [eval_fewshot.make_variant(q, variant, design.seed, book) for q in read]
             for protocol in _list_protocols(name, design):
                 total += _count_evaluation(
                     varied, exemplars, protocol, tokenizer, scale, design.token_budget
@@ -58,7 +59,8 @@ def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sam
 
 def _list_protocols(name: str, design: eval_fewshot.Design) -> list[eval_fewshot.Protocol]:
     """Return the protocols of a benchmark without those that ask like an earlier one."""
-    names = [eval_fewshot.find_alike(design.protocols, p, name) for p in design.protocols]
+    protocols = eval_fewshot.list_protocols(design.protocols, name)
+    names = [eval_fewshot.find_alike(protocols, p, name) for p in protocols]
     return [eval_fewshot.PROTOCOLS[p].for_benchmark(name) for p in dict.fromkeys(names)]
 
 

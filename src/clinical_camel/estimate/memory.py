@@ -73,7 +73,8 @@ def estimate_training(base: Base, recipe: sft_qlora.Recipe, work: Work, machine:
         activations = inputs + layer * (base.layers - checkpointed + 1)
     tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS)
     logits = tile * machine.logit_tiles
-    if "target_head" in recipe.speedups:  # upper bound: every token is a target
+    # upper bound: every token is a target; a prompt_weight needs the logits of all tokens
+    if "target_head" in recipe.speedups or recipe.prompt_weight:
         logits = tokens * base.config.vocab_size * HEAD_COPIES
     return {
         "libraries": machine.libraries["training"],

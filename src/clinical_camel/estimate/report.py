@@ -110,7 +110,7 @@ def format_total(costs: Sequence[Cost], rate: float) -> list[str]:
     for cost in costs:
         counts = (cost.work.tokens, cost.work.optimizer_steps)
         rows.append(format_row(cost.step, [cost], *(f"{n:,}" if n else "" for n in counts)))
-    return _format_table([*rows, format_row("total", costs, "", "")])
+    return format_table([*rows, format_row("total", costs, "", "")])
 
 
 def format_errors(runs: Sequence[tuple[Cost, tuple[float, int]]]) -> list[str]:
@@ -123,7 +123,7 @@ def format_errors(runs: Sequence[tuple[Cost, tuple[float, int]]]) -> list[str]:
         times = (f"{seconds:.0f}", f"{time:.0f}", f"{time / seconds:.2f}")
         sizes = (_format_gb(memory), _format_gb(size), f"{size / memory:.2f}")
         rows.append((cost.step, *times, *sizes))
-    return ["Error of these estimates (ratio: estimated / measured):", *_format_table(rows)]
+    return ["Error of these estimates (ratio: estimated / measured):", *format_table(rows)]
 
 
 def format_sources(costs: Sequence[Cost], tokens_per_second: float) -> list[str]:
@@ -138,7 +138,8 @@ def format_sources(costs: Sequence[Cost], tokens_per_second: float) -> list[str]
     return lines
 
 
-def _format_table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+def format_table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table; the first row has the names of its columns."""
     rows = list(rows)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []

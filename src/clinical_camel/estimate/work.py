@@ -16,9 +16,9 @@ from datasets import Dataset, disable_progress_bars
 from trl import pack_dataset
 
 from clinical_camel import data, dbke, models, note_synthesis, sft_qlora
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import find_producer, root
 from clinical_camel.data import Article, Consultation, registry
-from clinical_camel.runner.jobs import find_producer, load_job
+from clinical_camel.runner.jobs import has_params, load_job
 from clinical_camel.runner.state import find_state
 
 ROWS = 1000  # of each source that are tokenized; the others are extrapolated
@@ -71,7 +71,7 @@ def is_local(spec: str) -> bool:
     place = spec.rpartition("@")[2]
     if "/" in place or place.endswith((".jsonl", ".jsonl.gz")):
         study, step = find_producer(place) or ("", "")
-        if (root() / f"params/{study}/{step}.yaml").is_file():
+        if has_params(study, step):
             # a file changed or damaged since is written anew by the next run
             is_stale = find_state(load_job(study, step)).status == "stale"
             return (root() / place).is_file() and not is_stale
@@ -247,7 +247,7 @@ def _predict_source(spec: str, share: float, limit: int) -> tuple[list[int] | No
     """Return the tokens of each row that step 01 has yet to write; None if they are unknown."""
     study, step = find_producer(spec) or ("", "")
     name = data.label(spec)
-    if step != "01_dbke" or not (root() / f"params/{study}/{step}.yaml").is_file():
+    if step != "01_dbke" or not has_params(study, step):
         return None, [f"{name}: not on this machine, not counted"]
     settings = load_job(study, step).settings
     is_exam = "exam" in spec.rpartition("/")[2]
@@ -256,8 +256,12 @@ def _predict_source(spec: str, share: float, limit: int) -> tuple[list[int] | No
         return None, [f"{name}: unknown until {step} has run"]
     source = "exam" if is_exam else "article"
     requests = sum(request.source == source for request in _plan_local_requests(settings))
-    count = round(share * (requests + not_local))
-    tokens = EXAM if is_exam else settings.exchanges_per_dialogue * EXCHANGE
+    exchanges = settings.exchanges_per_dialogue
+    row_exchanges = {"qa": 1.0, "half_raw_half_qa": 2 * exchanges / (exchanges + 1)}
+    per_row = row_exchanges.get(settings.form, exchanges)
+    rows = requests + not_local if is_exam else (requests + not_local) * exchanges / per_row
+    count = round(share * rows)
+    tokens = EXAM if is_exam else round(per_row * EXCHANGE)
     message = f"{name}: {count:,} rows of {tokens} tokens, estimated from the settings of {step}"
     return [min(limit, tokens)] * count, [message]
 

@@ -3,10 +3,15 @@
 settings       which models answer which questions, and in which protocols
 protocols      whose prompt, its layout, what is scored
 replies        which option a written reply names
+exact_match    whether a free answer is the correct one
+parsers        the parser of each protocol
+reply_scores   free answers in detail; format compliance
+open_book      the article on a question's condition, before the question
 questions      loading, few-shot exemplars, variants
 answering      every model answers every question, in batches, resumable
 scores         scores, comparisons, subgroups
 tables         the same for the page: few columns, percent
+missing_answers  how many questions have no answer, and whether the scores are a result
 summary        the study's question and its answer in sentences
 trainings      the texts, tokens and steps of each adapter's training
 other_models   the same exams, answered by the models of other studies
@@ -26,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "answering": [
             "answer_all",
             "answers_key",
+            "drop_alike",
             "find_alike",
             "group_by_prefix",
             "tokenize_options",
@@ -40,7 +46,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "format_other_models",
             "format_parameters",
         ],
-        "protocols": ["PROTOCOLS", "Protocol", "build_prompt", "list_continuations"],
+        "exact_match": ["contains_answer", "normalize_answer", "parse_exact"],
+        "open_book": ["read_book"],
+        "parsers": ["PARSERS", "PARSER_SOURCES"],
+        "protocols": [
+            "PROTOCOLS",
+            "Protocol",
+            "build_prompt",
+            "format_prompts",
+            "list_continuations",
+            "list_protocols",
+        ],
         "published": ["assess_published", "describe_findings", "match_item_sets"],
         "questions": [
             "choose_exemplars",
@@ -50,7 +66,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "make_variant",
             "reserve_exemplars",
         ],
-        "replies": ["PARSERS", "PARSER_SOURCES", "parse_letter", "parse_medalpaca"],
+        "replies": ["parse_letter", "parse_medalpaca"],
+        "reply_scores": [
+            "compute_compliance",
+            "compute_free_scores",
+            "format_compliance",
+            "format_free_scores",
+        ],
         "scores": [
             "compare_models",
             "compare_variants",
@@ -60,7 +82,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "select_published",
         ],
         "settings": ["Design"],
-        "summary": ["ask_question", "check_answers", "describe_results", "require_answers"],
+        "missing_answers": ["check_answers", "require_answers"],
+        "summary": ["ask_question", "describe_results"],
         "trainings": ["describe_trainings", "read_trainings"],
         "tables": [
             "format_clean_scores",

@@ -1,4 +1,4 @@
-"""Which scores exceed guessing, exam by exam, and what kind of score they are.
+"""Which scores exceed guessing, exam by exam, what the ceiling is, and what kind of score they are.
 
 A score is above chance if its 95 % interval excludes the chance level. Among many intervals, a few
 exclude it by accident, so the number that remains after Holm's adjustment is added.
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from clinical_camel import data, stats
+from clinical_camel.eval_fewshot.answering import drop_alike
 from clinical_camel.eval_fewshot.tables import format_percent, name_protocol
 
 LEVEL = 0.05
@@ -20,20 +21,28 @@ def describe_above_chance(scores: pd.DataFrame) -> Iterator[str]:
     """Yield one sentence per exam: where each model is above chance, with n, interval and chance.
 
     `scores`: `compute_scores`. If always choosing the most frequent answer is as good as the best
-    score, the sentence says so: such a score shows no knowledge.
+    score, the sentence says so: such a score shows no knowledge. Protocols that ask alike on an
+    exam count once, in the adjustment as well.
     """
-    answered = scores[scores["n"] > 0]
+    answered = drop_alike(scores[scores["n"] > 0])
     answered = answered.assign(p_adjusted=stats.adjust_holm(answered["p_chance"].astype(float)))
     for benchmark, rows in answered.groupby("benchmark", sort=False):
         models = [_describe_model(group) for _, group in rows.groupby("model", sort=False)]
         n = f"{rows['n'].max():,}"
         if rows["n"].min() < rows["n"].max():
             n = f"{rows['n'].min():,} to {n}"
-        chance = format_percent(rows["chance"].max())
         yield (
-            f"Above chance on `{benchmark}` (n = {n}, chance {chance} %): {'; '.join(models)}."
+            f"Above chance on `{benchmark}` (n = {n}, chance {_format_chance(rows)}): "
+            f"{'; '.join(models)}."
             f"{_describe_majority(rows)}"
         )
+
+
+def _format_chance(rows: pd.DataFrame) -> str:
+    """Return the chance level in percent; that of free answers separately."""
+    is_free = rows["chance"] == 0
+    chance = f"{format_percent(rows['chance'].max())} %"
+    return f"{chance}, of free answers 0 %" if is_free.any() and not is_free.all() else chance
 
 
 def _describe_model(rows: pd.DataFrame) -> str:
@@ -56,13 +65,35 @@ def _describe_majority(rows: pd.DataFrame) -> str:
     if above.empty:
         return ""
     best = above.loc[above["accuracy"].idxmax()]
-    if best["low"] > best["majority"]:
+    if not best["low"] <= best["majority"]:  # free answers have no majority: it is missing
         return ""
     majority = format_percent(best["majority"])
     return (
         f" But always choosing the most frequent answer gives {majority} %, so this is no sign of "
         "knowledge."
     )
+
+
+def describe_ceiling(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield, exam by exam, the scores with the article before the question (`open_book`).
+
+    `scores`: `compute_scores`; of each exam, its first protocol and number of shots.
+    """
+    for benchmark, rows in scores[scores["variant"] == "open_book"].groupby(
+        "benchmark", sort=False
+    ):
+        first = rows.iloc[0]
+        same = (rows[["protocol", "num_shots"]] == first[["protocol", "num_shots"]]).all(axis=1)
+        shown = "; ".join(
+            f"`{row['model']}` {format_percent(row['accuracy'], row['low'], row['high'])} %"
+            for row in rows[same & (rows["n"] > 0)].to_dict("records")
+        )
+        if shown:
+            yield (
+                f"Ceiling on `{benchmark}`, with the article before the question, "
+                f"{first['protocol']}, {first['num_shots']}-shot: {shown} (n = {first['n']:,}, "
+                f"chance {format_percent(first['chance'])} %)."
+            )
 
 
 def describe_halves(benchmarks: Sequence[str]) -> Iterator[str]:

@@ -12,19 +12,25 @@ import pandas as pd
 from tqdm import tqdm
 
 from clinical_camel import data, models
+from clinical_camel.core.hashing import key_hash
 from clinical_camel.data import Question
+from clinical_camel.eval_fewshot.exact_match import contains_answer, is_complete
+from clinical_camel.eval_fewshot.open_book import read_book
+from clinical_camel.eval_fewshot.parsers import PARSERS
 from clinical_camel.eval_fewshot.protocols import (
     PROTOCOLS,
     Protocol,
     build_prompt,
     list_continuations,
+    list_protocols,
 )
 from clinical_camel.eval_fewshot.questions import Benchmarks, choose_exemplars, make_variant
-from clinical_camel.eval_fewshot.replies import PARSERS, UNREAD
+from clinical_camel.eval_fewshot.replies import UNREAD
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.models import LLM
 
 KEY_COLUMNS = ["benchmark", "variant", "protocol", "num_shots", "model"]  # one evaluation
+FREE_COLUMNS = ["contains", "complete", "answer_logprob", "answer_tokens"]  # of free answers
 Answers = Iterator[tuple[Question, dict[str, Any]]]
 
 
@@ -42,6 +48,8 @@ def answers_key(
     key |= {"protocols": {name: _changed_fields(PROTOCOLS[name]) for name in design.protocols}}
     for name, rows in (("questions", questions), ("exemplars", exemplar_pools)):
         key[name] = {label: list(map(data.content_hash, each)) for label, each in rows.items()}
+    if "open_book" in design.variants:
+        key["open_book"] = key_hash(read_book(design.open_book))
     return key
 
 
@@ -65,7 +73,12 @@ def answer_all(
     correct, correct_norm, picked_shortest, confidence, logprobs, reply. `answer` is the index of
     the correct option after shuffling. A question longer than the model's context has `fits=False`
     and no prediction (-1). `journal` stores each answer at once; answers in it are not computed
-    again. Protocols that ask alike on a benchmark are computed once.
+    again. Protocols that ask alike on a benchmark are computed once; those that do not fit it are
+    left out (`list_protocols`).
+
+    Only if a protocol asks for free answers (`Protocol.is_free`), the table has FREE_COLUMNS:
+    `contains` and `complete` (see `exact_match`), the log-probability in nats of the correct answer
+    after the prompt, and its number of tokens.
     """
     # Exemplars are chosen for the unchanged questions, so that they are the same in all variants.
     exemplars = {
@@ -73,20 +86,22 @@ def answer_all(
         for name, rows in questions.items()
         for shots in design.num_shots
     }
+    book = read_book(design.open_book) if "open_book" in design.variants else {}
     variants = {
-        (name, variant): [make_variant(question, variant, design.seed) for question in rows]
+        (name, variant): [make_variant(question, variant, design.seed, book) for question in rows]
         for name, rows in questions.items()
         for variant in design.variants
     }
     rows = []
     for model, benchmark in itertools.product(llms, questions):
-        evaluations = [*itertools.product(design.variants, design.protocols, design.num_shots)]
+        protocols = list_protocols(design.protocols, benchmark)
+        evaluations = [*itertools.product(design.variants, protocols, design.num_shots)]
         total = len(questions[benchmark]) * len(evaluations)
         with tqdm(total=total, desc=f"{benchmark}/{model}", unit="q", file=sys.stdout) as bar:
             for variant, protocol, shots in evaluations:
                 values = (benchmark, variant, protocol, shots, model)
                 key = dict(zip(KEY_COLUMNS, values, strict=True))
-                alike = find_alike(design.protocols, protocol, benchmark)
+                alike = find_alike(protocols, protocol, benchmark)
                 evaluation = _Evaluation(
                     llm=llms[model],
                     questions=variants[benchmark, variant],
@@ -107,6 +122,19 @@ def find_alike(protocols: Sequence[str], protocol: str, benchmark: str) -> str:
     """
     own = PROTOCOLS[protocol].for_benchmark(benchmark)
     return next(p for p in protocols if PROTOCOLS[p].for_benchmark(benchmark).asks_like(own))
+
+
+def drop_alike(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of evaluations without the protocols that ask like an earlier one of the exam.
+
+    They have the same answers, so counting them would count one result several times.
+    """
+    protocols = table.groupby("benchmark")["protocol"].unique()
+    is_first = [
+        find_alike(protocols[row.benchmark], row.protocol, row.benchmark) == row.protocol
+        for row in table[["benchmark", "protocol"]].itertuples()
+    ]
+    return table[pd.Series(is_first, index=table.index, dtype=bool)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,19 +306,23 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
     """Yield each question that is not in the journal with a reply and the option parsed from it.
 
     A reply that cannot be parsed is generated again with another seed, up to `protocol.attempts`
-    times. The last one is the answer; the earlier ones are in the journal as well.
+    times. The last one is the answer; the earlier ones are in the journal as well. A free answer
+    has FREE_COLUMNS, too.
     """
     tokenizer, protocol = run.llm.tokenizer, run.protocol
     decoding = models.Decoding(**{"max_new_tokens": 64} | dict(protocol.decoding))
-    max_prompt = run.llm.max_length - decoding.max_new_tokens
     pending = []
     for question in run.questions:
         prompt = build_prompt(question, run.exemplars[question.id], protocol, tokenizer)
-        tokens = len(models.tokenize_text(tokenizer, prompt))
-        if tokens <= max_prompt:
+        tokens, new = len(models.tokenize_text(tokenizer, prompt)), decoding.max_new_tokens
+        if protocol.is_free:  # its correct answer is scored after the prompt
+            answer = question.options[question.answer]
+            new = max(new, len(models.tokenize_text(tokenizer, answer)))
+        if tokens + new <= run.llm.max_length:
             pending.append((question, prompt, tokens))
         elif not run.is_saved(question.id):
-            yield question, _too_long(question, tokens + decoding.max_new_tokens)
+            yield question, _too_long(question, tokens + new)
+    scored = _score_correct_answers(run, [q for q, *_ in pending]) if protocol.is_free else {}
     for attempt in range(protocol.attempts):
         if not pending:
             return
@@ -305,12 +337,39 @@ def _answer_by_reply(run: _Evaluation) -> Answers:
             seed=run.design.seed + attempt,
             skip=unparsed | answered,
         )
-        for i, reply, _ in replies:
+        for i, reply, has_ended in replies:
             question, _, tokens = pending[i]
             option = PARSERS[protocol.parser](reply, question.options)
             if option == UNREAD and attempt + 1 < protocol.attempts:
                 run.save(ids[i], reply)
                 unparsed.add(i)
             else:
-                yield question, _answer_row(question, tokens, option, option) | {"reply": reply}
+                row = _answer_row(question, tokens, option, option) | {"reply": reply}
+                if protocol.is_free:
+                    row["contains"] = contains_answer(reply, question.options[question.answer])
+                    row["complete"] = is_complete(reply, has_ended)
+                yield question, row | scored.get(question.id, {})
         pending = [pending[i] for i in sorted(unparsed)]
+
+
+def _score_correct_answers(
+    run: _Evaluation, questions: Sequence[Question]
+) -> dict[str, dict[str, float]]:
+    """Return the log-probability of the correct answer, and its tokens, by the question's id.
+
+    Questions in the journal keep their place in the batches and are not computed.
+    """
+    tokenizer, protocol = run.llm.tokenizer, run.protocol
+    reply_prefix = models.find_reply_prefix(tokenizer) if protocol.chat else ""
+    pairs = []
+    for q in questions:
+        options = tokenize_options(tokenizer, q, run.exemplars[q.id], protocol, reply_prefix)
+        pairs.append(options[q.answer])
+    skip = {i for i, question in enumerate(questions) if run.is_saved(question.id)}
+    return {
+        questions[i].id: {
+            "answer_logprob": round(value, 6),
+            "answer_tokens": len(pairs[i].continuation),
+        }
+        for i, value in models.score_pairs(run.llm, pairs, run.design.token_budget, skip)
+    }

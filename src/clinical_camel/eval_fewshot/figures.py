@@ -14,12 +14,12 @@ from clinical_camel.core.values import escape_label
 from clinical_camel.eval_fewshot.published import name_system
 
 MODEL_MARKERS = "os^Dv"
-PROTOCOL_MARKERS = "osD^vP*X<>"
+PROTOCOL_MARKERS = "osD^vP*X<>hpd"
 # Okabe and Ito. A model has one colour in all figures: the k-th of the study.
 MODEL_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 # Tol's muted colours, the least similar to those of the first models first.
 PROTOCOL_COLOURS = ["#882255", "#999933", "#000000", "#332288", "#88CCEE", "#CC6677", "#8C8C8C"]
-PROTOCOL_COLOURS += ["#44AA99", "#DDCC77", "#117733"]
+PROTOCOL_COLOURS += ["#44AA99", "#DDCC77", "#117733", "#661100", "#6699CC", "#AA4466"]
 MIN_ANSWERS = 10  # a group with fewer answers has no point in the reliability diagram
 SHOTS = {0: ("0-shot", "o", "#0072B2", 0.18), 5: ("5-shot", "s", "#D55E00", -0.18)}
 NO_SHOTS = ("shots not stated", "^", "#000000", 0.0)
@@ -61,7 +61,7 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
             capsize=3,
             label=escape_label(model),
         )
-    axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
+    _plot_chance(axis, rows, [rows[names].eq(list(e)).all(axis=1) for e in evaluations])
     counts = rows.groupby(names)["n"].max()
     labels = []
     for variant, protocol, shots in evaluations:
@@ -72,6 +72,22 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
         )
     axis.set_xticks(range(len(evaluations)), labels, fontsize=9)
     axis.set_xlim(-0.5, len(evaluations) - 0.5)
+
+
+def _plot_chance(axis: Axes, rows: pd.DataFrame, places: Sequence[pd.Series]) -> None:
+    """Plot the chance level as one line, or as one per place if free answers have another."""
+    if _has_one_chance(rows):
+        axis.axhline(100 * rows["chance"].mean(), linestyle="--", color="grey", label="chance")
+        return
+    for x, is_here in enumerate(places):
+        chance = [100 * rows.loc[is_here, "chance"].mean()] * 2
+        axis.plot([x - 0.4, x + 0.4], chance, "--", color="grey", label="" if x else "chance")
+
+
+def _has_one_chance(rows: pd.DataFrame) -> bool:
+    """Return whether no row or every row is of free answers, which nobody can guess."""
+    is_free = rows["chance"] == 0
+    return bool(is_free.all() or not is_free.any())
 
 
 def plot_calibration(table: pd.DataFrame) -> Figure:
@@ -176,8 +192,13 @@ def _plot_protocols_row(axis: Axes, y: int, rows: pd.DataFrame, protocols: Seque
             linewidth=1.2,
             label=score["protocol"],
         )
-    chance = [100 * rows["chance"].mean()] * 2
-    axis.plot(chance, [y - 0.45, y + 0.45], "--", color="grey", linewidth=1, label="chance")
+        if not _has_one_chance(rows):
+            height = y + step * ((len(protocols) - 1) / 2 - k)
+            chance, ends = [100 * score["chance"]] * 2, [height - step / 2, height + step / 2]
+            axis.plot(chance, ends, "--", color="grey", linewidth=1, label="chance")
+    if _has_one_chance(rows):
+        chance = [100 * rows["chance"].mean()] * 2
+        axis.plot(chance, [y - 0.45, y + 0.45], "--", color="grey", linewidth=1, label="chance")
     lowest, highest = 100 * rows["accuracy"].min(), 100 * rows["accuracy"].max()
     text = f"{highest - lowest:.1f} points\n{lowest:.1f} to {highest:.1f}"
     place = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}

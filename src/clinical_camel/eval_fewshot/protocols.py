@@ -18,8 +18,10 @@ from clinical_camel.data import Question
 # the answer's first token. `lettered` has one option per line, `inline` all options on one line,
 # `colons` one per line as MedAlpaca writes them. No text is stripped, except where its source does
 # so (`stripped`): the harness keeps the white space of a published row, and it counts as text.
+# `statement` is a sentence that ends where the answer begins.
 LAYOUTS = {
     "open": "{abstract}Question: {question}\nAnswer:",
+    "statement": "{abstract}{question}",
     "listed": "{abstract}Question: {question}\n{lettered}\nAnswer:",
     "choices": "{abstract}Question: {question}\nChoices:\n{lettered}\nAnswer:",
     "inline": "{abstract}Question: {question}\n{inline}\nAnswer:",
@@ -35,6 +37,8 @@ LAYOUTS = {
 MMLU_PREAMBLE = "The following are multiple choice questions (with answers) about {subset}.\n\n"
 ASK_FOR_REASONING = "Think step by step, then end with one line: Answer: and the letter."
 ASK_FOR_LETTER = "Reply with the letter of the right option."
+WITHOUT_OPTIONS = ("open", "statement")  # layouts that do not show the options
+STATEMENT_EXAMS = ("mini_exam_cloze", "mini_exam_dev_cloze")  # their questions are statements
 
 OURS = "ours"
 HARNESS_NOW = "lm-evaluation-harness 0.4.13"
@@ -48,11 +52,12 @@ class Protocol:
     """How a question is presented and what counts as the answer.
 
     `source`: whose prompt it is: "ours", or the program, its version and the task.
-    `layout`: a name in LAYOUTS; in a chat, "listed" lists the options and "open" does not.
+    `layout`: a name in LAYOUTS; in a chat, "listed" lists the options and "open" does not. "open"
+    with a reply: the model writes the answer freely, and nobody can guess it (`is_free`).
     `answer_type`: the likelihood of an option's "text" or "letter", or a generated "reply".
     `chat`: a conversation in the model's own template, with exemplars as earlier turns.
     `preamble`: text before the first exemplar. `instruction`: text after the question in a chat.
-    `parser`: how a reply is parsed, a name in `replies.PARSERS`. `decoding`: how it is generated;
+    `parser`: how a reply is parsed, a name in `parsers.PARSERS`. `decoding`: how it is generated;
     up to `attempts` replies are generated until one can be parsed. `metrics`: what the source
     reports; we compute both. `exceptions`: fields that differ on a benchmark, by its label.
     """
@@ -69,6 +74,24 @@ class Protocol:
     metrics: Sequence[str] = METRICS
     exceptions: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def lists_options(self) -> bool:
+        return self.layout not in WITHOUT_OPTIONS
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the model writes the answer without having seen the options."""
+        return self.answer_type == "reply" and not self.lists_options
+
+    @property
+    def scores_texts(self) -> bool:
+        """Whether the answer is the text of an option, not its letter."""
+        return self.answer_type == "text" or self.is_free
+
+    def compute_chance(self, question: Question) -> float:
+        """Return the accuracy of guessing: 1 / number of options, 0 for a free answer."""
+        return 0.0 if self.is_free else 1 / len(question.options)
+
     def for_benchmark(self, benchmark: str) -> "Protocol":
         """Return this protocol with its exceptions for a benchmark."""
         return dataclasses.replace(self, **self.exceptions.get(benchmark, {}))
@@ -84,12 +107,16 @@ _pubmedqa_now = {"source": f"{HARNESS_NOW}: pubmedqa", "layout": "open", "answer
 _pubmedqa_now |= {"metrics": ("acc",)}
 _chat = functools.partial(Protocol, source=OURS, layout="listed", chat=True)
 _chat_reply = functools.partial(_chat, answer_type="reply", parser="letter")
+_free_reply = functools.partial(
+    _chat, layout="open", answer_type="reply", parser="exact", decoding={"max_new_tokens": 48}
+)
 
 # Clinical Camel does not state whether it reports acc or acc_norm, so both are computed. Its task
 # files score option texts; we read public copies of those for the USMLE sets, and a task file of
 # the same form for `augtoma/medmcqa`, a dataset of its first author.
 PROTOCOLS = {
     "option_text": Protocol(source=OURS, layout="open", answer_type="text"),
+    "cloze": Protocol(source=OURS, layout="statement", answer_type="text"),
     "letter": Protocol(source=OURS, layout="listed", answer_type="letter"),
     "harness_2023": Protocol(
         source=f"{TASK_FILES} (copies)",
@@ -130,7 +157,19 @@ PROTOCOLS = {
     "chat_letter": _chat(answer_type="letter"),
     "chat_reply": _chat_reply(instruction=ASK_FOR_LETTER, decoding={"max_new_tokens": 64}),
     "chat_thought": _chat_reply(instruction=ASK_FOR_REASONING, decoding={"max_new_tokens": 512}),
+    "plain_reply": _free_reply(chat=False),
+    "conversation_reply": _free_reply(),
 }
+
+
+def list_protocols(names: Sequence[str], benchmark: str) -> list[str]:
+    """Return those of the protocols that fit an exam, in order.
+
+    Statements (STATEMENT_EXAMS) are completed, so only "statement" layouts fit them, and these fit
+    no other exam.
+    """
+    is_statement = benchmark in STATEMENT_EXAMS
+    return [p for p in names if (PROTOCOLS[p].layout == "statement") == is_statement]
 
 
 # ---------------------------------------------------------------------------------- the prompt
@@ -155,7 +194,7 @@ def list_continuations(question: Question, protocol: Protocol) -> list[str]:
     if protocol.parser == "medalpaca":
         texts = [f"{a}: {o}" for a, o in zip(letters, question.options, strict=True)]
     else:
-        texts = question.options if protocol.answer_type == "text" else letters
+        texts = question.options if protocol.scores_texts else letters
     return list(texts) if protocol.chat else [f" {text}" for text in texts]
 
 
@@ -182,7 +221,23 @@ def build_prompt(
     return models.split_control_tokens(tokenizer, text) if tokenizer else text
 
 
+def format_prompts(
+    question: Question, benchmark: str, protocols: Sequence[str], tokenizer: Any
+) -> str:
+    """Return the zero-shot prompt of a question in each protocol that fits its exam.
+
+    The possible answers follow each prompt in square brackets; "..." is a free answer.
+    """
+    texts = []
+    for name in list_protocols(protocols, benchmark):
+        protocol = PROTOCOLS[name].for_benchmark(benchmark)
+        prompt = build_prompt(question, [], protocol, tokenizer)
+        options = ["..."] if protocol.is_free else list_continuations(question, protocol)
+        texts.append(f"--- {name}: {protocol.source} ---\n{prompt}[{'] ['.join(options)}]\n")
+    return "\n".join(texts)
+
+
 def render_user_turn(question: Question, protocol: Protocol) -> str:
     """Return the user's message of a chat protocol."""
-    text = data.format_question(question, protocol.layout != "open")
+    text = data.format_question(question, protocol.lists_options)
     return "\n".join(filter(None, [text, protocol.instruction]))

@@ -3,9 +3,11 @@
 import dataclasses
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from clinical_camel import data
 from clinical_camel.data import Question
+from clinical_camel.eval_fewshot.open_book import add_article
 from clinical_camel.eval_fewshot.settings import Design
 
 BY_SUBSET = ("mmlu_medical",)  # each subset is an exam with exemplars of the same subset
@@ -15,6 +17,8 @@ NONE_OF_THE_ABOVE = "None of the above"
 VARIANTS = {  # what each variant changes, and which question about the model it answers
     "as_given": "the questions are unchanged.",
     "shuffled": "the options are in another order. Does the position of the correct option matter?",
+    "open_book": "the article on the question's condition precedes the question. How many answers "
+    "does a model find that only has to read?",
     "options_only": f'"{OPTIONS_ONLY}" replaces the question. Do the options give the answer away?',
     "none_of_the_above": f'"{NONE_OF_THE_ABOVE}" replaces the correct option and is now correct. '
     "Does the model know that the other options are wrong?",
@@ -131,11 +135,16 @@ def explain_variants(design: Design) -> str:
     return "\n".join(f"- `{name}`: {VARIANTS[name]}" for name in design.variants)
 
 
-def make_variant(question: Question, variant: str, seed: int) -> Question:
+def make_variant(
+    question: Question, variant: str, seed: int, book: Mapping[str, str] = MappingProxyType({})
+) -> Question:
     """Return a question changed so that the score answers another question about the model.
 
-    VARIANTS says what each variant changes.
+    VARIANTS says what each variant changes. `book`: the articles of "open_book" (`read_book`).
+    Raises ValueError for a question without an article.
     """
+    if variant == "open_book":
+        return add_article(question, book)
     if variant == "shuffled":
         order = random.Random(f"{seed}:{question.id}").sample(
             range(len(question.options)), len(question.options)

@@ -1,4 +1,4 @@
-r"""Which option does a written reply name? One parser per protocol that generates replies.
+r"""Which option does a written reply name?
 
 `parse_letter` is ours: it takes any wording that names one option beyond doubt, and nothing else.
 `parse_medalpaca` is MedAlpaca's own rule. `UNREAD` (-1) means that a reply names no option or
@@ -22,7 +22,7 @@ import json
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 UNREAD = -1
 LONGEST_REPLY = 10_000  # characters, counted from the end: that is where an answer is
@@ -384,13 +384,3 @@ def parse_medalpaca(reply: str, options: Sequence[str]) -> int:
     text = _ENDS_OF_REPLY.sub("", reply)
     index = string.ascii_uppercase.index(text[0]) if _MEDALPACA.match(text) else UNREAD
     return index if index < len(options) else UNREAD
-
-
-PARSERS: dict[str, Callable[[str, Sequence[str]], int]] = {
-    "letter": parse_letter,
-    "medalpaca": parse_medalpaca,
-}
-PARSER_SOURCES = {  # whose rule each parser follows
-    "letter": "ours",
-    "medalpaca": "kbressem/medAlpaca: eval/eval_usmle.py (commit 63448c5)",
-}

@@ -9,7 +9,9 @@ import scipy.stats
 from clinical_camel import data, stats
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot.answering import KEY_COLUMNS
+from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.eval_fewshot.questions import Benchmarks
+from clinical_camel.eval_fewshot.replies import UNREAD
 
 
 def select_published(system: str) -> pd.DataFrame:
@@ -37,10 +39,11 @@ def compute_scores(
     the replies among n from which no single option can be parsed; they are incorrect. `low` and
     `high` are the 95 % Wilson interval; if several questions belong together (one passage, one
     condition, repeats), `clusters` counts the groups, and the interval accounts for them. `chance`
-    is the mean of 1 / number of options; `p_chance` tests whether the accuracy is above it: an
-    exact binomial test, or a t test of the clusters. `majority` is the accuracy of always choosing
-    the most frequent answer position. `shortest` is the share of answers that are the shortest
-    option. `calibration_error` is the expected calibration error. `published` (`select_published`)
+    is the mean of 1 / number of options, and 0 for free answers, which have no `majority` and no
+    `shortest`; `p_chance` tests whether the accuracy is above it: an exact binomial test, or a t
+    test of the clusters. `majority` is the accuracy of always choosing the most frequent answer
+    position. `shortest` is the share of answers that are the shortest option. `calibration_error`
+    is the expected calibration error. `published` (`select_published`)
     is joined by benchmark and number of shots.
     """
     rows = []
@@ -49,24 +52,29 @@ def compute_scores(
         by_id = {question.id: question for question in questions[row["benchmark"]]}
         fits = group[group["fits"]]
         n, correct = len(fits), int(fits["correct"].sum())
-        low, high = _interval(fits, by_id)
-        chance = [1 / len(by_id[id].options) for id in fits["id"]]
+        clusters = list_clusters(fits["id"], by_id)
+        low, high = compute_interval(fits["correct"], clusters)
+        protocol = PROTOCOLS[row["protocol"]].for_benchmark(row["benchmark"])
+        chance = [protocol.compute_chance(by_id[id]) for id in fits["id"]]
+        has_options = n and not protocol.is_free
         rows.append(
             row
             | {
                 "n": n,
                 "too_long": len(group) - n,
-                "unparsed": int((fits["predicted"] < 0).sum()),
+                "unparsed": int((fits["predicted"] == UNREAD).sum()),
                 "accuracy": correct / n if n else np.nan,
                 "low": low,
                 "high": high,
                 "accuracy_norm": fits["correct_norm"].mean() if n else np.nan,
-                "clusters": len(set(_clusters(fits["id"], by_id))),
-                "shortest": fits["picked_shortest"].mean() if n else np.nan,
+                "clusters": len(set(clusters)),
+                "shortest": fits["picked_shortest"].mean() if has_options else np.nan,
                 "calibration_error": _calibration_error(fits),
                 "chance": np.mean(chance) if n else np.nan,
-                "p_chance": _p_above_chance(fits["correct"], chance, _clusters(fits["id"], by_id)),
-                "majority": fits["answer"].value_counts(normalize=True).max() if n else np.nan,
+                "p_chance": _p_above_chance(fits["correct"], chance, clusters),
+                "majority": fits["answer"].value_counts(normalize=True).max()
+                if has_options
+                else np.nan,
             }
         )
     scores = pd.DataFrame(rows)
@@ -75,16 +83,16 @@ def compute_scores(
     return scores.merge(published, on=["benchmark", "num_shots"], how="left")
 
 
-def _clusters(ids: Iterable[str], by_id: Mapping[str, Question]) -> list[str]:
+def list_clusters(ids: Iterable[str], by_id: Mapping[str, Question]) -> list[str]:
     """Return the group of each question; a question without a group is its own."""
     return [by_id[id].group or id for id in ids]
 
 
-def _interval(fits: pd.DataFrame, by_id: Mapping[str, Question]) -> tuple[float, float]:
-    clusters = _clusters(fits["id"], by_id)
+def compute_interval(values: pd.Series, clusters: Sequence[str]) -> tuple[float, float]:
+    """Return the 95 % interval of a share of true values, given the cluster of each."""
     if len(set(clusters)) < len(clusters):
-        return stats.clustered_interval(fits["correct"].astype(float).to_numpy(), clusters)
-    return stats.wilson_interval(int(fits["correct"].sum()), len(fits))
+        return stats.clustered_interval(values.astype(float).to_numpy(), clusters)
+    return stats.wilson_interval(int(values.sum()), len(values))
 
 
 def _p_above_chance(correct: pd.Series, chance: Sequence[float], clusters: Sequence[str]) -> float:
@@ -185,7 +193,7 @@ def compare_models(
         correct = correct.dropna()
         if reference not in correct:
             continue
-        clusters = _clusters(correct.index, {q.id: q for q in questions[key[0]]})
+        clusters = list_clusters(correct.index, {q.id: q for q in questions[key[0]]})
         for model in correct.columns.drop(reference):
             row = dict(zip(KEY_COLUMNS, (*key, model), strict=True)) | {"reference": reference}
             rows.append(row | _compare(correct[model], correct[reference], clusters, seed))

@@ -1,6 +1,6 @@
 """The settings of step 03."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,10 +12,12 @@ from clinical_camel.core.values import nearest, show
 from clinical_camel.data.exam_scores import SCORE_ENDINGS
 from clinical_camel.data.specs import (
     EvaluationSpec,
+    OptionalArticleSpec,
     OptionalTrainingQuestionSpec,
     TrainingSourceSpec,
 )
-from clinical_camel.eval_fewshot.protocols import PROTOCOLS
+from clinical_camel.eval_fewshot.open_book import check_open_book
+from clinical_camel.eval_fewshot.protocols import PROTOCOLS, STATEMENT_EXAMS, list_protocols
 from clinical_camel.models.choices import (
     ChatTemplate,
     ComputeDtype,
@@ -73,12 +75,18 @@ class Design(StepSettings):
     exemplar_choice: Literal["fixed", "per_question"] = Field(
         "fixed", description="fixed: same exemplars for all questions; per_question: drawn for each"
     )
-    variants: list[Literal["as_given", "shuffled", "options_only", "none_of_the_above"]] = Field(
+    variants: list[
+        Literal["as_given", "shuffled", "options_only", "none_of_the_above", "open_book"]
+    ] = Field(
         ["as_given"],
         min_length=1,
         description="as_given: unchanged; shuffled: options reordered; "
         "options_only: without the question; "
-        "none_of_the_above: this phrase replaces the correct option",
+        "none_of_the_above: this phrase replaces the correct option; "
+        "open_book: after the article on its condition",
+    )
+    open_book: OptionalArticleSpec = Field(
+        "", description="articles for the variant open_book: a dataset; empty means none"
     )
     question_limit: Limit = Field(0, description="questions of each benchmark; 0 means all")
     image_questions: Literal[data.IMAGE_QUESTIONS] = Field(
@@ -123,8 +131,26 @@ class Design(StepSettings):
         for name in labels:
             if shots and name not in self.exemplars:
                 yield f"exemplars.{name}: missing, but num_shots is {shots}; name a training set"
+        yield from self._check_outcomes(labels)
         for name, text in self.compare_with.items():
             yield from (f"compare_with.{name}: {p}" for p in _check_scores(self.study, name, text))
+
+    def _check_outcomes(self, labels: Sequence[str]) -> Iterator[str]:
+        """Yield exams without a protocol and the reverse, and variants that cannot be made."""
+        for name in labels:
+            if not list_protocols(self.protocols, name):
+                fitting = ", ".join(list_protocols([*PROTOCOLS], name))
+                yield f"protocols: none fits the exam {name}; add one of {fitting}"
+        for protocol in self.protocols:
+            if not any(list_protocols([protocol], name) for name in labels):
+                exams = ", ".join(STATEMENT_EXAMS)
+                yield f"protocols: {protocol} fits none of the benchmarks; add one of {exams}"
+        free = [name for name in self.protocols if PROTOCOLS[name].is_free]
+        changed = [v for v in self.variants if v not in ("as_given", "open_book")]
+        if free and changed:
+            yield f"variants: {changed[0]} changes options, which {free[0]} does not show"
+        if "open_book" in self.variants:
+            yield from check_open_book(self.open_book, self.benchmarks)
 
 
 def _check_scores(study: str, name: str, text: str) -> Iterator[str]:

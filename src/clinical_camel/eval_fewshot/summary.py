@@ -14,8 +14,13 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from clinical_camel.core.settings import Incomplete
-from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
+from clinical_camel.eval_fewshot.above_chance import (
+    describe_above_chance,
+    describe_ceiling,
+    describe_halves,
+)
+from clinical_camel.eval_fewshot.answering import drop_alike
+from clinical_camel.eval_fewshot.missing_answers import describe_losses
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.eval_fewshot.tables import (
     EVALUATION,
@@ -47,20 +52,30 @@ def describe_results(
     read from the saved CSV files.
     """
     tuned = [name for name, folder in design.adapters.items() if folder]
-    if len(design.variants) > 1 and variants is not None and len(variants):
+    ceiling: list[str] = []
+    if "open_book" in design.variants:
+        ceiling = list(describe_ceiling(scores))
+        if len(design.variants) > 1:
+            scores = scores[scores["variant"] != "open_book"]
+    if _changes_questions(design) and variants is not None and len(variants):
         sentences = _describe_variants(scores, variants)
     elif len(comparison):
         sentences = _describe_comparison(scores, comparison, tuned, clean, trainings)
     else:
         sentences = _describe_protocols(scores)
     halves = describe_halves(design.benchmarks)
-    return [ask_question(design), *sentences, *halves, *_describe_losses(scores)]
+    return [ask_question(design), *sentences, *ceiling, *halves, *describe_losses(scores)]
+
+
+def _changes_questions(design: Design) -> bool:
+    """Return whether a variant changes the questions themselves: `open_book` only adds a text."""
+    return len(set(design.variants) - {"open_book"}) > 1
 
 
 def ask_question(design: Design) -> str:
     """Return the question that a study answers, for the first paragraph of the notebook."""
     tuned = [name for name, folder in design.adapters.items() if folder]
-    if len(design.variants) > 1:
+    if _changes_questions(design):
         return "Knowledge, or a trick of the options?"
     if len(tuned) > 1 and design.baseline in tuned:
         others = " or ".join(f"`{name}`" for name in tuned[::-1])
@@ -80,7 +95,8 @@ def _describe_comparison(
     clean: pd.DataFrame | None,
     trainings: pd.DataFrame | None,
 ) -> Iterator[str]:
-    main = select_main(comparison)
+    main = drop_alike(select_main(comparison))
+    main = main[main["variant"].isin(scores["variant"])]  # without the ceiling
     first = main.iloc[0]
     rows = main[main["benchmark"] == first["benchmark"]]
     yield f"{_judge(rows, len(tuned) > 1)} {_answer(first, scores, len(comparison))}"
@@ -209,7 +225,7 @@ def _describe_forgetting(
     Clearly: the comparison is significant, or if the two were not compared, the intervals do not
     overlap.
     """
-    for _, base in scores[~scores["model"].isin(tuned)].iterrows():
+    for _, base in drop_alike(scores[~scores["model"].isin(tuned)]).iterrows():
         if not base["low"] > base["chance"]:
             continue
         losses = [model for model in tuned if _is_worse(base, model, scores, comparison)]
@@ -341,52 +357,3 @@ def _describe_protocols(scores: pd.DataFrame) -> Iterator[str]:
     )
     yield from describe_above_chance(scores)
     yield ONE_TRAINING
-
-
-# ------------------------------------------------------------------------ answers that are missing
-
-
-def _describe_losses(scores: pd.DataFrame) -> Iterator[str]:
-    """Yield how many questions and replies have no answer."""
-    unread, too_long = int(scores["unparsed"].sum()), int(scores["too_long"].sum())
-    total = int(scores["n"].sum())
-    if unread:
-        yield (
-            f"{unread:,} of {total:,} answers are unread replies, which count as incorrect: such a "
-            "low score measures the format, not the knowledge."
-        )
-    if too_long:
-        yield f"{too_long:,} prompts were too long for the model and are not in n."
-
-
-def check_answers(scores: pd.DataFrame) -> list[str]:
-    """Return why the scores of a study are no result; [] if at least half of it is answered.
-
-    >>> check_answers(pd.DataFrame({"n": [0, 0], "too_long": [5, 5], "unparsed": [0, 0]}))
-    ['no question was answered: all 10 prompts are longer than the context of the model']
-    """
-    total, n = int((scores["n"] + scores["too_long"]).sum()), int(scores["n"].sum())
-    if not total:
-        return ["no question was asked: the exams are empty"]
-    if not n:
-        return [
-            f"no question was answered: all {total:,} prompts are longer than the context of the "
-            "model"
-        ]
-    if 2 * n < total:
-        return [
-            f"only {n:,} of {total:,} questions were answered: the other prompts are longer than "
-            "the context of the model; lower num_shots or leave out an exam"
-        ]
-    if scores["unparsed"].sum() == n:
-        return [
-            f"no reply was read: none of the {n:,} replies names one option; read the column reply "
-            "of answers.csv and choose a protocol that this model can answer"
-        ]
-    return []
-
-
-def require_answers(scores: pd.DataFrame) -> None:
-    """Raise Incomplete, with the reason, for scores that are no result (`check_answers`)."""
-    if problems := check_answers(scores):
-        raise Incomplete("; ".join(problems))

@@ -1,70 +1,52 @@
-"""Build the texts and the small base model of the embedded study.
+"""Build the texts and the small base models of the embedded study.
 
-    python -m clinical_camel.mini.build              texts and base model, about 40 min on 2 cores
-    python -m clinical_camel.mini.build --material   only the texts, in a second
+    python -m clinical_camel.mini.build               texts and base model, about 40 min on 2 cores
+    python -m clinical_camel.mini.build --material    only the texts, in a second
+    python -m clinical_camel.mini.build --size 4m     a larger base model, in data/models/mini_4m
 
 All random choices are seeded and read lists, never sets, so the tokenizer is the same under any
 PYTHONHASHSEED. `build.json` records the hashes of the inputs; a test compares them with the current
-ones.
+ones. A model of another size has the tokenizer of the shipped one and records the same in its
+folder (provenance.json).
 """
 
 import argparse
 import hashlib
 import json
-import math
 import random
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
-from tqdm import tqdm
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from clinical_camel import data, models, note_synthesis
-from clinical_camel.mini import material, primer, visits
+from clinical_camel.core.base_models import SHIPPED, find_folder
+from clinical_camel.core.files import hash_folder, now, read_json, write_json
+from clinical_camel.core.paths import relative
+from clinical_camel.mini import exams, material, pretraining, primer, visits
+from clinical_camel.mini.sizes import (
+    CONTEXT,
+    LESSONS,
+    PHASES,
+    SEED,
+    SHIPPED_SIZE,
+    SIZES,
+    VOCABULARY,
+    Size,
+)
 
 HERE = Path(__file__).parent
-SEED = 0
 SPECIAL = ("<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
-VOCABULARY = 2048
-CONTEXT = 4096
-ARCHITECTURE = {
-    "hidden_size": 128,
-    "intermediate_size": 384,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 4,
-    "max_position_embeddings": CONTEXT,
-    "tie_word_embeddings": True,
-    "rope_theta": 10000.0,
-}
-LESSONS = 24_000
 EXAM_CONDITIONS = 40  # fixed conditions in mini_exam_primer, which measures forgetting
-# Two phases, each with a new optimizer. "copy": short contexts first, then long ones, until the
-# model copies from its context. "recall": mostly fixed conditions, until it recalls them as well.
-# A stage: tokens in a block, blocks in a batch.
-PHASES = {
-    "copy": {
-        "primer": {"fixed": 60, "fresh": 120, "exam_share": 0.8, "passes": 40},
-        "stages": {"lessons": (192, 16), "primer": (768, 4)},
-        "peak_rate": 3e-3,
-        "last_rate": 2e-4,
-        "warmup": 60,
-        "hold": 0.5,
-    },
-    "recall": {
-        "primer": {"fixed": 240, "fresh": 30, "exam_share": 0.2, "passes": 40},
-        "stages": {"primer": (768, 6)},
-        "peak_rate": 2.5e-3,
-        "last_rate": 2.5e-4,
-        "warmup": 20,
-        "hold": 0.0,
-    },
-}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+PROVENANCE = "provenance.json"
 CARD = """---
 license: cc-by-4.0
 language: en
@@ -74,7 +56,7 @@ language: en
 *Research and teaching only: not for use in care.* It knows no medicine at all.
 
 A Llama of {parameters:,} parameters with a byte-level BPE of {vocabulary:,} tokens. It was made
-for the embedded study by `python -m clinical_camel.mini.build` from a fixed seed. Its
+for the embedded study by `{command}` from a fixed seed. Its
 architecture allows a context of {context:,} tokens. It was trained on contexts of up to {longest}
 tokens; longer ones are untested.
 
@@ -90,9 +72,17 @@ same confident tone. What it says about real medicine is noise before tuning. Af
 remembered phrases, often of another condition.
 
 **Limits.** It copies names and phrases from its context, remembers what it saw often, and does
-not reason. Its exam scores before and after tuning, with intervals and chance level, are in
-`outputs/mini_camel/03_eval_fewshot`.
+not reason. {scores}
 """
+SCORES = """Its exam scores before and after tuning, with intervals and chance level, are in
+`outputs/mini_camel/03_eval_fewshot`."""
+OTHER_SCORES = """It differs from the shipped model `mini` in its width and learning rates only.
+How exam scores depend on the size is a question of the study `dbke_effect`."""
+COMMAND = "python -m clinical_camel.mini.build"
+
+
+class BuildError(Exception):
+    """A base model of another size cannot be built here."""
 
 
 def write_material() -> None:
@@ -109,16 +99,30 @@ def write_material() -> None:
     for split, name in {"exam": "exam", "dev": "exam_dev", "train": "exam_train"}.items():
         chosen = material.read_facts(split)
         questions = material.write_questions(chosen, chosen, SEED, also_right)
-        _write_jsonl(name, material.shuffle_positions(questions, SEED))
+        questions = material.shuffle_positions(questions, SEED)
+        _write_jsonl(name, questions)
+        if split != "train":
+            _write_further_exams(name, questions, chosen)
     fixed_count = PHASES["recall"]["primer"]["fixed"]
     fixed_facts = primer.invent_fixed_facts(SEED, fixed_count)[:EXAM_CONDITIONS]
     questions = material.write_questions(fixed_facts, fixed_facts, SEED)
     _write_jsonl("exam_primer", material.shuffle_positions(questions, SEED))
+    _write_jsonl("primer", primer.write_replay(SEED, EXAM_CONDITIONS))
     visited = [f for f in facts if f.condition in visits.read_settings()]
     _write_jsonl("consultations", [visits.write_consultation(f, rng) for f in visited])
     chats = [visits.write_chat(i, rng) for i in range(60)]
     chats += [_write_invented_visit(i, rng) for i in range(30)]
     _write_jsonl("chat", map(_to_sharegpt, chats))
+
+
+def _write_further_exams(
+    name: str, questions: Sequence[data.Question], facts: Sequence[material.Fact]
+) -> None:
+    """Write the exams on the same facts as the exam `name` that ask in other ways."""
+    arguments = (questions, facts, SEED, exams.read_also_fits())
+    _write_jsonl(f"{name}_reversed", exams.write_reversed(*arguments))
+    _write_jsonl(f"{name}_two_step", exams.write_two_step(*arguments))
+    _write_jsonl(f"{name}_cloze", exams.write_cloze(questions, SEED))
 
 
 def _write_invented_visit(index: int, rng: random.Random) -> data.Dialogue:
@@ -196,88 +200,15 @@ def _one_pass(phase: str) -> dict:
     return {**PHASES[phase]["primer"], "passes": 1}
 
 
-def build_batches(tokenizer: PreTrainedTokenizerFast, phase: str) -> list[list[list[int]]]:
-    """Return the token ids of every optimizer step, in the order of the stages."""
-    contexts = {
-        "lessons": primer.iter_lessons(tokenizer, LESSONS, SEED),
-        "primer": primer.iter_primer(tokenizer, seed=SEED, **PHASES[phase]["primer"]),
-    }
-    steps = []
-    for name, (length, size) in PHASES[phase]["stages"].items():
-        rows = list(pack_contexts(tokenizer, contexts[name], length))
-        random.Random(SEED).shuffle(rows)
-        steps += [rows[end - size : end] for end in range(size, len(rows) + 1, size)]
-    return steps
-
-
-def pack_contexts(
-    tokenizer: PreTrainedTokenizerFast, contexts: Iterable[list[str]], length: int
-) -> Iterator[list[int]]:
-    """Yield blocks of complete contexts, each of at most `length` tokens."""
-    block: list[int] = []
-    for context in contexts:
-        ids = [i for text in context for i in models.tokenize_text(tokenizer, text)][:length]
-        if len(block) + len(ids) > length:
-            yield block
-            block = []
-        block += ids
-    yield block
-
-
-def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    torch.manual_seed(SEED)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCABULARY,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            **ARCHITECTURE,
-        )
-    )
-
-
-def pretrain(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, phase: str) -> int:
-    """Train on every token of a phase once, with AdamW; return the number of tokens."""
-    model.train()
-    steps = build_batches(tokenizer, phase)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: compute_learning_rate(step, len(steps), PHASES[phase])
-    )
-    bar = tqdm(steps, desc=f"pretraining, {phase}", unit="step")
-    for batch in bar:
-        width = max(map(len, batch))
-        ids = torch.tensor([[*r, *[tokenizer.pad_token_id] * (width - len(r))] for r in batch])
-        labels = ids.masked_fill(ids == tokenizer.pad_token_id, models.IGNORE_INDEX)
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        bar.set_postfix(loss=f"{loss.item():.3f}")
-    return sum(len(row) for batch in steps for row in batch)
-
-
-def compute_learning_rate(step: int, steps: int, phase: dict) -> float:
-    """Return the learning rate of a step: linear warm-up, plateau, then cosine decay."""
-    if step < phase["warmup"]:
-        return phase["peak_rate"] * (step + 1) / phase["warmup"]
-    share = max(0.0, (step / steps - phase["hold"]) / (1 - phase["hold"]))
-    fall = phase["peak_rate"] - phase["last_rate"]
-    return phase["last_rate"] + fall * (1 + math.cos(math.pi * share)) / 2
-
-
-def hash_inputs(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
+def hash_inputs(tokenizer: PreTrainedTokenizerFast, size: Size = SHIPPED_SIZE) -> dict[str, str]:
     """Return hashes of the recipe, the vocabulary and a part of the primer.
 
     The primer is hashed as text, not as code: a changed comment leaves the base model valid, a
     changed wording, template or prompt does not.
     """
-    recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, ARCHITECTURE, LESSONS, PHASES]
+    recipe = [SEED, SPECIAL, VOCABULARY, CONTEXT, size.architecture, LESSONS, size.phases]
     texts = list(primer.iter_lessons(tokenizer, 1000, SEED))
-    for phase in PHASES:
+    for phase in size.phases:
         texts += primer.iter_primer(tokenizer, seed=SEED, **_one_pass(phase))
     parts = {"recipe": recipe, "vocabulary": tokenizer.get_vocab(), "text": texts}
     return {
@@ -287,37 +218,116 @@ def hash_inputs(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
 
 
 def build_base() -> None:
+    """Train the tokenizer and the shipped base model; write base/ and build.json."""
     start = time.monotonic()
     tokenizer = build_tokenizer(iter_tokenizer_texts())
-    model, tokens = make_model(tokenizer), 0
-    for phase in PHASES:
-        tokens += pretrain(model, tokenizer, phase)
-    save_base(model, tokenizer, tokens)
-    print(f"base of {model.num_parameters():,} parameters in {time.monotonic() - start:.0f} s")
-
-
-def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
-    """Write weights, tokenizer, template and card to base/, and build.json."""
+    model = pretraining.make_model(tokenizer, SHIPPED_SIZE)
+    record = pretraining.pretrain(model, tokenizer, SHIPPED_SIZE)
     folder = HERE / "base"
     shutil.rmtree(folder, ignore_errors=True)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    record = {
-        "inputs": hash_inputs(tokenizer),
+    record = describe(model, folder, hash_inputs(tokenizer), record["tokens"])
+    write_json(HERE / "build.json", record)
+    (folder / "README.md").write_text(format_card(record), encoding="utf-8")
+    print(f"base of {model.num_parameters():,} parameters in {time.monotonic() - start:.0f} s")
+
+
+def build_size(size: Size, folder: Path) -> None:
+    """Build a base model of another size in a new folder, or resume building it.
+
+    It has the tokenizer and the primer of the shipped model. The folder gets its name when it is
+    complete. Raises BuildError for a folder that is not such a model, for a primer that has changed
+    since the shipped model was built, and for a second build at the same time.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+            tokenizer = models.load_tokenizer(SHIPPED)
+            inputs = hash_inputs(tokenizer, size)
+            if folder.exists():
+                require_current(folder, inputs)
+                print(f"{folder}: already built, from the current recipe; nothing to do")
+                return
+            _require_shipped_primer(inputs)
+            partial.mkdir(exist_ok=True)
+            _fill_folder(partial, size, tokenizer, inputs)
+            partial.replace(folder)
+    except Timeout as error:
+        raise BuildError(f"{folder}: is being built by another process; wait for it") from error
+    is_registered = folder == find_folder(size.model).resolve()
+    print(f"{folder}: complete; write model: {size.model if is_registered else relative(folder)}")
+
+
+def require_current(folder: Path, inputs: dict[str, str]) -> None:
+    """Raise BuildError unless a folder is complete and was built from these inputs."""
+    record, remedy = read_json(folder / PROVENANCE), "delete the folder and build it again"
+    if not record:
+        raise BuildError(f"{folder}: has no {PROVENANCE} of a build; name another folder")
+    present = hash_folder(folder)
+    if damaged := [n for n, digest in record["files"].items() if present.get(n) != digest]:
+        raise BuildError(f"{folder}/{damaged[0]}: missing or changed since the build; {remedy}")
+    if changed := [name for name in inputs if record["inputs"].get(name) != inputs[name]]:
+        raise BuildError(f"{folder}: built from another {changed[0]}; {remedy}")
+
+
+def _require_shipped_primer(inputs: dict[str, str]) -> None:
+    shipped = read_json(HERE / "build.json")["inputs"]
+    if changed := [name for name in ("vocabulary", "text") if inputs[name] != shipped[name]]:
+        raise BuildError(
+            f"{changed[0]}: has changed since the shipped base model was built, and sizes would "
+            "differ in their primer; build the shipped one first, without --size"
+        )
+
+
+def _fill_folder(
+    folder: Path, size: Size, tokenizer: PreTrainedTokenizerFast, inputs: dict[str, str]
+) -> None:
+    """Pretrain, and write the files of a model; the file to resume from is deleted at the end."""
+    start, state = time.monotonic(), folder / "checkpoint-state.pt"
+    model = pretraining.make_model(tokenizer, size)
+    versions = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    record = pretraining.pretrain(model, tokenizer, size, state, inputs | versions)
+    model.eval().save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(HERE / "base" / name, folder / name)
+    content = describe(model, folder, inputs, record["tokens"])
+    content |= {"name": size.model, "command": f"{COMMAND} --size {size.name}"}
+    content |= {"licence": "CC BY 4.0", "built": now()[:10]}
+    content |= {"last_losses": average_ends(record["losses"])}
+    content |= {"seconds_since_resume": round(time.monotonic() - start)}
+    (folder / "README.md").write_text(format_card(content), encoding="utf-8")
+    write_json(folder / PROVENANCE, content | {"files": hash_folder(folder)})
+    state.unlink(missing_ok=True)
+
+
+def average_ends(losses: dict[str, list[float]]) -> dict[str, float]:
+    """Return the mean loss of the last twentieth of each phase, in nats per token."""
+    ends = {name: values[-max(1, len(values) // 20) :] for name, values in losses.items()}
+    return {name: round(sum(values) / len(values), 4) for name, values in ends.items()}
+
+
+def describe(
+    model: LlamaForCausalLM, folder: Path, inputs: dict[str, str], tokens: int
+) -> dict[str, Any]:
+    """Return what a base model was built from, for build.json and provenance.json."""
+    return {
+        "inputs": inputs,
         "weights_sha256": models.hash_weights(folder),
         "parameters": model.num_parameters(),
         "tokens": tokens,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-    (HERE / "build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(format_card(record), encoding="utf-8")
 
 
-def format_card(record: dict) -> str:
-    """Return the model card of the base model from its record in build.json."""
+def format_card(record: dict[str, Any]) -> str:
+    """Return the model card of a base model from its record in build.json or provenance.json."""
     longest = max(length for p in PHASES.values() for length, _ in p["stages"].values())
-    return CARD.format(vocabulary=VOCABULARY, context=CONTEXT, longest=longest, **record)
+    names = {"vocabulary": VOCABULARY, "context": CONTEXT, "longest": longest}
+    scores = OTHER_SCORES if "command" in record else SCORES
+    return CARD.format_map({"command": COMMAND, "scores": scores} | names | record)
 
 
 def main() -> None:
@@ -325,9 +335,29 @@ def main() -> None:
     parser.add_argument(
         "--material", action="store_true", help="write only the texts, not the base model"
     )
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        default=SHIPPED_SIZE.name,
+        help="parameters of the base model; default: texts and shipped model, of 1.1m",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="folder for another size; default: data/models/mini_<size>"
+    )
     parser.add_argument("--threads", type=int, default=2, help="torch threads (default 2)")
     arguments = parser.parse_args()
+    if arguments.material and (arguments.size != SHIPPED_SIZE.name or arguments.folder):
+        parser.error("--material writes the texts only; leave out --size and --folder")
     torch.set_num_threads(arguments.threads)
+    size = SIZES[arguments.size]
+    try:
+        if size is not SHIPPED_SIZE or arguments.folder:
+            build_size(size, (arguments.folder or find_folder(size.model)).resolve())
+            return
+    except BuildError as error:
+        raise SystemExit(f"--size {size.name}: {error}") from error
+    except KeyboardInterrupt as error:
+        raise SystemExit(f"--size {size.name}: stopped; the same command goes on") from error
     write_material()
     if not arguments.material:
         build_base()

@@ -5,21 +5,27 @@ learns to read and copy these words but none of the facts that the study teaches
 
 A fresh condition appears once, as article, dialogue and exam in one context, which teaches copying.
 A fixed set of conditions returns in every pass, in separate contexts, which teaches recall.
+
+`write_replay` writes some of these texts as rows for step 02: a mixture with them forgets less.
 """
 
+import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import data, dbke, eval_fewshot, models, note_synthesis
-from clinical_camel.data import Article, Question
+from clinical_camel.data import Article, Question, Section
 from clinical_camel.mini import material, visits
 
 WORDS = material.read_wordings("invented")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEGHIMNPRST"
 LETTER_WEIGHTS = [8, 2, 3, 4, 12, 2, 2, 6, 7, 1, 1, 4, 2, 7, 8, 2, 1, 6, 6, 9, 3, 1, 2, 1, 2, 1]
 LETTER_WEIGHTS += [1] * (len(LETTERS) - 26)
+REPLAYED = 80  # fixed conditions in the rows for replay
+EXAMPLES = 4  # questions in a row of plain text
+PLAIN_EXAMS = 30  # rows of plain text
 
 
 def invent_word(rng: random.Random, syllables: int) -> str:
@@ -301,3 +307,61 @@ def iter_primer(
             contexts.append([*texts, *rng.sample(exams, 3)])
         rng.shuffle(contexts)
         yield from contexts
+
+
+def write_replay(seed: int, examined: int) -> list[data.Dialogue | Article]:
+    """Return rows on fixed conditions of the primer, to mix into a training (replay).
+
+    Two rows for each of REPLAYED conditions, in new wordings: an article and a dialogue. The first
+    `examined` are those of `mini_exam_primer`: no row has an exam question on them. Of each other
+    condition, one exam question is a conversation. More of their questions are plain text, solved,
+    EXAMPLES in a row: an `Article` whose text is that of the protocol `option_text`.
+    """
+    facts, rng = invent_fixed_facts(seed, REPLAYED), random.Random(f"{seed}/replay")
+    rows: list[data.Dialogue | Article] = []
+    for number, fact in enumerate(facts):
+        rows += _replay_condition(fact, f"primer-{number:02d}", rng)
+    others = facts[examined:]
+    questions = material.write_questions(others, others, rng.random())
+    count = len(material.ATTRIBUTES)
+    spoken = [rng.randrange(count) for _ in others]
+    for n, attribute in enumerate(spoken):
+        question, name = questions[n * count + attribute], f"primer-{examined + n:02d}"
+        turns = (data.format_question(question), question.options[question.answer])
+        rows.append(_make_dialogue(f"{name}/question", turns))
+    rest = [q for k, q in enumerate(questions) if k % count != spoken[k // count]]
+    drawn = rng.sample(rest, PLAIN_EXAMS * EXAMPLES)
+    groups = [drawn[k : k + EXAMPLES] for k in range(0, len(drawn), EXAMPLES)]
+    return rows + [_replay_exam(group, n) for n, group in enumerate(groups)]
+
+
+def _replay_condition(
+    fact: material.Fact, name: str, rng: random.Random
+) -> list[data.Dialogue | Article]:
+    """Return an article on a condition, and a dialogue on another wording of it."""
+    article, source = (material.write_article(fact, rng, material.ATTRIBUTES) for _ in range(2))
+    request = dbke.Request(id=f"{name}/dialogue", article=source, exchanges=6, seed=0)
+    dialogue, reason = dbke.parse_reply(dbke.ExtractiveTeacher().write_reply(request), request)
+    assert dialogue, reason
+    return [dataclasses.replace(article, id=f"{name}/article", group=name), dialogue]
+
+
+def _make_dialogue(name: str, turns: Sequence[str]) -> data.Dialogue:
+    roles = ("user", "assistant")
+    messages = [{"role": r, "content": text} for r, text in zip(roles, turns, strict=True)]
+    return data.Dialogue(id=name, source="article", messages=messages)
+
+
+def _replay_exam(questions: Sequence[Question], number: int) -> Article:
+    """Return solved questions as plain text; the title is the first one, with its answer."""
+    protocol = eval_fewshot.PROTOCOLS["option_text"]
+    texts = [
+        eval_fewshot.build_prompt(q, [], protocol)
+        + eval_fewshot.list_continuations(q, protocol)[q.answer]
+        for q in questions
+    ]
+    first, *others = texts
+    sections = [Section(heading="", text=text) for text in others]
+    return Article(
+        id=f"primer-exam-{number:02d}", title=first, sections=sections, licence=material.LICENCE
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.paths import find_producer, relative, root
 from clinical_camel.models.gate import check_patterns, read_config
 from clinical_camel.models.weights import (
     FLOATS,
@@ -69,9 +70,9 @@ def check_adapter_folder(folder: Path) -> Iterator[str]:
 
 def _suggest_run(folder: Path) -> str:
     """Return what to do about an adapter that is missing."""
-    *_, outputs, study, step, name = ("", "", "", *folder.parts)
-    if outputs == "outputs" and name == "adapter" and not folder.exists():
-        return f"make it: python -m clinical_camel run {study} {step[:2]}"
+    producer = find_producer(relative(root() / folder))
+    if producer and folder.name == "adapter" and not folder.exists():
+        return f"make it: python -m clinical_camel run {producer[0]} {producer[1][:2]}"
     return "other weight files are not opened"
 
 

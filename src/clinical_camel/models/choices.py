@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from clinical_camel.core.base_models import PACKAGED, REGISTERED, SHIPPED, find_folder
+from clinical_camel.core.base_models import REGISTERED, check_fetched, find_folder
 from clinical_camel.core.paths import root
 from clinical_camel.core.values import nearest, show
 from clinical_camel.models.templates import TEMPLATES
@@ -24,11 +24,11 @@ HUB_ID = re.compile(r"(?=.{1,96}$)(?!.*(--|\.\.))[A-Za-z0-9][\w.-]*/[\w.-]*\w", 
 def check_model(model: str, chat_template: str, key: str = "model") -> Iterator[str]:
     """Yield every problem of a model's name or folder, one line each; `key` is its setting.
 
-    A packaged model may be missing: `plan` needs no weights, and `run` checks it.
+    A registered model may be missing: `plan` needs no weights, and `run` checks it.
     """
-    folder = find_folder(model)
-    if model == SHIPPED or (model in PACKAGED and not folder.exists()):
+    if check_fetched(model):
         return
+    folder = find_folder(model)
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
             yield f"{key}: {model} has no .safetensors; other weight files are not opened"

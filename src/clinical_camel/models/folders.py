@@ -30,7 +30,7 @@ def locate(name: str) -> str:
     """Return the path of a registered model or of a folder under the project root, or a hub id.
 
     Raises ModelError for any other name and for a folder without .safetensors, and
-    FileNotFoundError for a registered model that is not fetched yet.
+    FileNotFoundError for a registered model that is not fetched or built yet.
     """
     if problem := check_fetched(name):
         raise FileNotFoundError(problem)

@@ -5,6 +5,7 @@ from typing import Any
 
 from clinical_camel import data
 from clinical_camel.core.paths import root
+from clinical_camel.dbke.settings import FORMS
 from clinical_camel.release.records import (
     SYNTHESIS,
     format_settings,
@@ -86,10 +87,12 @@ def format_dataset_card(study: str) -> str:
     summary, articles, reasons, support, exams = (load_table(study, SYNTHESIS, n) for n in names)
     total = summary[["requested", "accepted", "rejected"]].sum()
     accepted = summary.set_index("source")["accepted"]
+    rows = {name: int(accepted.get(name, 0)) for name in ("article", "exam")}
+    rows["article"] = notes.get("rows", rows["article"])  # a form may have more rows than dialogues
     files = [
         {
             "file": name,
-            "rows": int(accepted.get(source, 0)),
+            "rows": rows[source],
             "sha256": record["artefacts"][name][:16],
         }
         for name, source in (("dialogues.jsonl", "article"), ("exam_dialogues.jsonl", "exam"))
@@ -116,6 +119,7 @@ def format_dataset_card(study: str) -> str:
             "written by step 01 of the open study of Clinical Camel. "
             f"{total['requested']} were requested, {total['rejected']} rejected. Fields of a row: "
             "`id`, `source` (article or exam), `messages` (a list of `role` and `content`)."
+            + _describe_form(params.get("form", "dialogue"))
         ),
         files=format_table(files),
         sources=format_table(sources),
@@ -127,6 +131,17 @@ def format_dataset_card(study: str) -> str:
         reasons=format_table(reasons.to_dict("records")) if len(reasons) else "None.",
         exams=format_table(exams.to_dict("records")) if len(exams) else "None was found.",
         commit=record["commit"],
+    )
+
+
+def _describe_form(form: str) -> str:
+    """Return what dialogues.jsonl has instead of the dialogues; "" for the dialogues themselves."""
+    if form == "dialogue":
+        return ""
+    return (
+        f"\n\nThe article dialogues are saved in the form `{form}`: {FORMS[form]}. A row that is "
+        "an article has the fields `id`, `title`, `sections` (a list of `heading` and `text`), "
+        "`licence`, `group` (its source article)."
     )
 
 

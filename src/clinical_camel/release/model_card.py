@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.base_models import PACKAGED, SHIPPED
+from clinical_camel.core.base_models import BUILT, PACKAGED, SHIPPED
 from clinical_camel.core.paths import root
 from clinical_camel.release.records import (
     EXAM,
@@ -112,7 +112,7 @@ def format_model_card(study: str, figure: str = f"{TRAINING}/{FIGURE}") -> str:
 
 def _format_front(model: str) -> str:
     """Return the lines of the card's front matter on licence and base model."""
-    if model == SHIPPED:  # with this package, under its licence
+    if model == SHIPPED or model in BUILT:  # with or by this package, under its licence
         return "license: apache-2.0\n"
     if model in PACKAGED:
         source = PACKAGED[model]

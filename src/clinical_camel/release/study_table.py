@@ -18,7 +18,7 @@ from clinical_camel.release.records import (
     require_same_adapter,
 )
 from clinical_camel.runner.jobs import PlanError
-from clinical_camel.runs.params_files import list_params_files, list_studies
+from clinical_camel.runs.params_files import SWEEP_FILE, list_params_files, list_studies
 from clinical_camel.runs.run_json import read_run_record
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
@@ -72,7 +72,9 @@ def _list_committed() -> Iterator[str]:
 
 def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     files = list_params_files(study)
-    row = {"study": f"[{study}](params/{study})", "what it is": read_purpose(files[0])}
+    sweep = root() / "params" / study / SWEEP_FILE
+    purpose = read_purpose(sweep if sweep.is_file() else files[0])
+    row = {"study": f"[{study}](params/{study})", "what it is": purpose}
     folder = f"outputs/{study}"
     steps = [f.stem for f in files if f"{folder}/{f.stem}/run.json" in committed]
     records = {step: read_run_record(root() / folder / step) for step in steps}

@@ -8,8 +8,9 @@ import ast
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
+from clinical_camel.core.paths import find_producer
 from clinical_camel.core.values import nearest, show
-from clinical_camel.runner.jobs import Job, find_producer, load_job
+from clinical_camel.runner.jobs import Job, load_job
 from clinical_camel.runs.notebooks import ParamsError, list_steps, notebook_path, read_cells
 from clinical_camel.runs.params_files import list_studies
 
@@ -30,8 +31,8 @@ def check_study(jobs: list[Job]) -> Iterator[str]:
 def _check_output_names(job: Job) -> Iterator[str]:
     """Yield inputs whose name does not occur in the notebook of the step that should make them."""
     for text in job.inputs:
-        _, step = find_producer(text) or ("", "")
-        parts = PurePosixPath(text).parts[3:]
+        study, step = find_producer(text) or ("", "")
+        parts = PurePosixPath(text).parts[3 + study.count("/") :]
         if step in list_steps() and parts:
             name, names = parts[0].split(".")[0], _list_output_names(step)
             if names and name not in names and parts != ("run.json",):

@@ -23,6 +23,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
 STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
+CHILD = "CLINICAL_CAMEL_CHILD"  # set in the processes of a sweep, which end with it
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
 
 
@@ -43,6 +44,8 @@ class SignalForwarder:
 
     def __init__(self) -> None:
         self.signum = 0
+        self.received = 0  # signals so far
+        self._parent = os.getppid()
         self._received_at = self._sent_at = 0.0
         self._handlers: dict[int, Any] = {}
 
@@ -59,6 +62,7 @@ class SignalForwarder:
             signal.signal(signum, handler)
 
     def _receive(self, signum: int, _: object) -> None:
+        self.received += 1
         if self.signum:  # a second signal: kill the kernel now
             self._received_at -= STOP_TIME
         else:
@@ -70,7 +74,12 @@ class SignalForwarder:
         return signal.Signals(self.signum).name if self.signum else ""
 
     def forward(self) -> bool:
-        """Send a received signal to the kernels; return False if they have not ended in time."""
+        """Send a received signal to the kernels; return False if they have not ended in time.
+
+        The death of the sweep that started this process counts as SIGTERM.
+        """
+        if not self.signum and CHILD in os.environ and os.getppid() != self._parent:
+            self._receive(signal.SIGTERM, None)
         if not self.signum:
             return True
         waited = time.monotonic() - self._received_at

@@ -7,11 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.values import iter_texts, nearest
 from clinical_camel.runs.notebooks import ParamsError, list_steps
 from clinical_camel.runs.params_files import list_params_files, list_studies, load_params
 from clinical_camel.runs.schema import settings_class
+from clinical_camel.runs.sweeps import (
+    find_sweep_inputs,
+    is_sweep,
+    list_run_steps,
+    list_runs,
+    load_run_params,
+)
 
 
 class PlanError(ValueError):
@@ -29,8 +36,10 @@ class Job:
 
     @property
     def source(self) -> str:
-        """The params file, root-relative, for messages."""
-        return f"params/{self.study}/{self.step}.yaml"
+        """The params file, root-relative, for messages; of a sweep also the run and the step."""
+        sweep, _, run = self.study.partition("/")
+        file = f"sweep.yaml: {run}: {self.step}" if run else f"{self.step}.yaml"
+        return f"params/{sweep}/{file}"
 
     @property
     def settings(self) -> Any:
@@ -40,7 +49,8 @@ class Job:
     def find_place(self, file: str) -> str:
         """Return the place of an input among the parameters, such as `adapters.tuned`."""
         texts = (place for name in self.params for place in iter_texts(self.params[name], name))
-        return next((at for at, _, text in texts if file in text), "an input")
+        default = "sweep" if "sweep" in self.params else "an input"
+        return next((at for at, _, text in texts if file in text), default)
 
     def locate(self, file: str) -> str:
         """Return the start of a message about an input: params file, key, value."""
@@ -52,22 +62,55 @@ class Job:
 
 
 def load_job(study: str, step: str) -> Job:
-    """Return one step with the values of its params file. Raises ParamsError."""
-    params = load_params(study, step)
-    return Job(study, step, params, sorted(set(_find_inputs(params))))
+    """Return one step of a study, or of a run of a sweep, with its parameters.
+
+    Raises ParamsError.
+    """
+    params = load_run_params(study, step) if "/" in study else load_params(study, step)
+    study = params["study"] if "/" in study else study  # the first step may be that of another run
+    try:
+        inputs = {*_find_inputs(params), *find_sweep_inputs(params)}
+    except ParamsError as error:
+        raise ParamsError(f"params/{study}/{step}.yaml: {error}") from None
+    return Job(study, step, params, sorted(inputs))
 
 
 def load_jobs(study: str) -> list[Job]:
-    """Return every step of a study. Raises one ParamsError with all problems of all its files."""
+    """Return every step of a study; of a sweep its own steps, those that have a params file.
+
+    Raises one ParamsError with all problems of all its files.
+    """
     jobs, problems = [], []
-    for file in list_params_files(study):
+    for step in _list_study_steps(study):
         try:
-            jobs.append(load_job(study, file.stem))
+            jobs.append(load_job(study, step))
         except ParamsError as error:
             problems.append(str(error))
     if problems:
         raise ParamsError("\n".join(problems))
     return jobs
+
+
+def _list_study_steps(study: str) -> list[str]:
+    if "/" not in study:
+        return [file.stem for file in list_params_files(study)]
+    steps = list_run_steps(study)
+    if not steps:
+        load_run_params(study, "")  # raises with the nearest name
+    return steps
+
+
+def load_sweep_jobs(sweep: str) -> list[Job]:
+    """Return every step of every run of a sweep, in the order of the runs; shared ones once."""
+    pairs = ((p["study"], step) for run in list_runs(sweep) for step, p in run.params.items())
+    return [load_job(study, step) for study, step in dict.fromkeys(pairs)]
+
+
+def has_params(study: str, step: str) -> bool:
+    """Return whether a study, or a run of a sweep, has this step."""
+    if "/" not in study:
+        return (root() / "params" / study / f"{step}.yaml").is_file()
+    return is_sweep(study.partition("/")[0]) and step in list_run_steps(study)
 
 
 def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
@@ -79,20 +122,6 @@ def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
                 looks_like_file and (root() / file).exists()
             ):
                 yield file
-
-
-def find_producer(text: str) -> tuple[str, str] | None:
-    """Return the (study, step) that produces this path, or None if no step does.
-
-    A hidden folder, such as the one with a step's ledger, is no result: it outlives the step.
-
-    >>> find_producer("outputs/mini_camel/02_sft_qlora/adapter")
-    ('mini_camel', '02_sft_qlora')
-    """
-    parts = text.split("/")
-    if parts[0] != "outputs" or (len(parts) > 2 and parts[2].startswith(".")):
-        return None
-    return parts[1], (parts[2] if len(parts) > 2 else "").removesuffix(".ipynb")
 
 
 def sort_jobs(jobs: list[Job]) -> list[Job]:
@@ -135,11 +164,11 @@ def _check_producers(job: Job) -> Iterator[str]:
         if not study:
             continue
         at = job.locate(file)
-        if study not in list_studies():
+        if study.partition("/")[0] not in list_studies():
             yield f"{at} names no study{nearest(study, list_studies())}"
         elif step not in list_steps():
             yield f"{at} names no step{nearest(step, list_steps())}"
-        elif not (root() / "params" / study / f"{step}.yaml").is_file():
+        elif not has_params(study, step):
             yield f"{at} needs {step}, but params/{study}/{step}.yaml does not exist"
 
 

@@ -14,8 +14,8 @@ import psutil
 
 from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
-from clinical_camel.core.paths import relative, root
-from clinical_camel.runner.jobs import Job, find_producer
+from clinical_camel.core.paths import find_producer, relative, root
+from clinical_camel.runner.jobs import Job
 from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
 from clinical_camel.runs.run_json import read_run_record

@@ -12,16 +12,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import shorten
-from typing import TextIO
 
 import nbformat
 from filelock import FileLock, Timeout
 
 from clinical_camel.core.files import now, read_json, write_bytes, write_json
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.settings import RETRY_VARIABLE
 from clinical_camel.runner.consistency import check_study
+from clinical_camel.runner.display import ProgressLine, echo, print_steps
 from clinical_camel.runner.execution import (
     SignalForwarder,
     StepFailed,
@@ -33,9 +32,9 @@ from clinical_camel.runner.jobs import (
     Job,
     PlanError,
     check_files,
-    find_producer,
     load_job,
     load_jobs,
+    load_sweep_jobs,
     select_jobs,
     sort_jobs,
 )
@@ -54,18 +53,11 @@ from clinical_camel.runs.notebooks import ParamsError
 from clinical_camel.runs.params_files import list_studies
 from clinical_camel.runs.record import ATTEMPT
 from clinical_camel.runs.run_json import read_run_record
+from clinical_camel.runs.sweeps import is_sweep
 
 FAILED, BAD_INPUT, KERNEL_DIED, LOCKED = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"
 WORKER_TIME = 3.0  # seconds in which a worker reports why it failed
-
-
-def echo(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
-    """Print in the main process; a closed terminal or a full disk does not stop the run."""
-    if launch.rank():
-        return
-    with contextlib.suppress(OSError):
-        print(text, end=end, file=file, flush=True)
 
 
 def load_study(study: str) -> list[Job]:
@@ -81,7 +73,7 @@ def show_list() -> int:
     code = 0
     for study in list_studies():
         try:
-            jobs = load_jobs(study)
+            jobs = [*load_jobs(study), *(load_sweep_jobs(study) if is_sweep(study) else ())]
         except ParamsError as error:
             echo(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
             code = BAD_INPUT
@@ -95,7 +87,7 @@ def show_status(study: str) -> int:
     """Print the state of each step and why; return 0 only if all are complete."""
     jobs = sort_jobs(load_jobs(study))
     states = [find_state(job) for job in jobs]
-    _print_table(jobs, states)
+    print_steps(jobs, states)
     return 0 if all(state.status == "complete" for state in states) else FAILED
 
 
@@ -115,12 +107,12 @@ def run_study(study: str, steps: list[str], force: bool = False, rate: float = 0
         return _run_worker(jobs)
     problems = list(check_study(jobs))
     for job in jobs:
-        problems += [*check_files(job), *_check_inputs(job, jobs), *check_machine(job)]
+        problems += [*check_files(job), *check_inputs(job, jobs), *check_machine(job)]
     if problems := problems or list(check_places(study)):
         raise PlanError("\n".join(problems))
     try:
-        with _lock(study), SignalForwarder() as signals:
-            return _run_jobs(jobs, force, signals, rate)
+        with lock_study(study), SignalForwarder() as signals:
+            return run_jobs(jobs, force, signals, rate)
     except BlockingIOError as error:
         echo(error, file=sys.stderr)
         return LOCKED
@@ -144,7 +136,7 @@ def _run_worker(jobs: list[Job]) -> int:
         return 128 + signals.signum if signals.signum else 0
 
 
-def _check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
+def check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
     """Yield inputs of a step that is neither among `jobs` nor complete, one line each.
 
     Tables to compare with may be the committed ones of another study: that study need not run here.
@@ -163,7 +155,7 @@ def _check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _lock(study: str) -> Iterator[None]:
+def lock_study(study: str) -> Iterator[None]:
     """Allow one runner per study; two studies may run at a time. Raises BlockingIOError."""
     folder = root() / "outputs" / study
     folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +173,8 @@ def _lock(study: str) -> Iterator[None]:
         lock.release()
 
 
-def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: float) -> int:
+def run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: float) -> int:
+    """Run the steps that are not complete, in this order; print the result, return the code."""
     code, states, executed = 0, [], []
     for i, job in enumerate(jobs, start=1):
         line = ProgressLine(f"[{i}/{len(jobs)}] {job.step}")
@@ -191,7 +184,7 @@ def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: floa
         if code or signals.signum:
             reason = "an earlier step did not complete" if code else f"stopped by {signals.name}"
             state = State("not started", reason)
-        elif state.status == "complete" and not (force or _is_retried(job)):
+        elif state.status == "complete" and not (force or is_retried(job)):
             launch.announce(job.step, "skip")
             line.finish(state)
         else:
@@ -204,13 +197,13 @@ def _run_jobs(jobs: list[Job], force: bool, signals: SignalForwarder, rate: floa
         code = code or _exit_code(state, signals)
         states.append(state)
     echo()
-    _print_table(jobs, states)
+    print_steps(jobs, states)
     if summary := summarize(executed, rate):
         echo(summary)
     return code or (128 + signals.signum if signals.signum else 0)
 
 
-def _is_retried(job: Job) -> bool:
+def is_retried(job: Job) -> bool:
     """Return whether `run --retry-failed` runs this step although it is complete."""
     return job.step == "01_dbke" and os.environ.get(RETRY_VARIABLE) == "1"
 
@@ -221,7 +214,7 @@ def _exit_code(state: State, signals: SignalForwarder) -> int:
     return codes.get(state.status, 0)
 
 
-def _run_job(job: Job, line: "ProgressLine", signals: SignalForwarder) -> State:
+def _run_job(job: Job, line: ProgressLine, signals: SignalForwarder) -> State:
     attempt, clock = uuid.uuid4().hex, time.monotonic()
     record, partial = open_record(job, attempt), _partial_notebook(job)
     os.environ[ATTEMPT] = attempt  # for the kernel
@@ -293,10 +286,11 @@ def _finish_notebook(job: Job, attempt: str) -> str:
 
 
 def _require_inputs_of_later_steps(job: Job) -> None:
-    """Raise StepFailed if a file that another step of this study reads is missing or empty."""
+    """Raise StepFailed if a file that a step of this study or sweep reads is missing or empty."""
     others = []
     with contextlib.suppress(ParamsError):  # edited while the step ran
-        others = load_jobs(job.study)
+        sweep, _, run = job.study.partition("/")
+        others = [*load_jobs(job.study), *(load_sweep_jobs(sweep) if run else ())]
     for other in others:
         for text in other.inputs:
             is_made_here = find_producer(text) == (job.study, job.step)
@@ -325,64 +319,3 @@ def _save_failed_notebook(job: Job, status: str) -> str:
         _write_notebook(notebook, partial)
     partial.replace(failed)
     return f"; see {failed.as_posix()}"
-
-
-# ------------------------------------------------------------------------- what is printed
-
-
-class ProgressLine:
-    """The progress of one step: rewritten in place on a terminal, plain lines elsewhere."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
-        self._next_update = 0.0
-        self._is_running = False
-
-    def print(self, text: str) -> None:
-        """Print a line that stays."""
-        echo(f"{self.label}  {text}")
-
-    def update(self, notebook: Path, clock: float) -> None:
-        """Show that the step runs; on a terminal once a second, with the number of the cell."""
-        if not self._is_running and not self.on_terminal:
-            self.print("running …")
-        self._is_running = True
-        if self.on_terminal and time.monotonic() >= self._next_update:
-            self._next_update = time.monotonic() + 1
-            elapsed = time.monotonic() - clock
-            echo(f"\r\x1b[K{self.label}  {_find_cell(notebook)}  {elapsed:.0f} s", end="")
-
-    def finish(self, state: State) -> None:
-        """Print how the step ended."""
-        clear = "\r\x1b[K" if self.on_terminal and self._is_running else ""
-        already = "" if self._is_running else "already "
-        seconds = f"{state.seconds:5.0f} s"
-        echo(f"{clear}{self.label}  {already}{state.status} {seconds}   {_describe(state)}")
-
-
-def _describe(state: State) -> str:
-    text = state.headline if state.status == "complete" else state.reason
-    return f"{text}  ({state.note})" if state.note else text
-
-
-def _find_cell(notebook: Path) -> str:
-    cells = [c for c in read_json(notebook).get("cells", []) if c.get("cell_type") == "code"]
-    executed = sum(c.get("execution_count") is not None for c in cells)
-    return f"cell {executed}/{len(cells)}" if cells else "starting"
-
-
-def _print_table(jobs: list[Job], states: list[State]) -> None:
-    rows: list[tuple[str, ...]] = [("step", "status", "seconds", "result", "notebook")]
-    for job, state in zip(jobs, states, strict=True):
-        has_failed = state.status in ("failed", "incomplete", "kernel died")
-        name = f".{job.step}.failed.ipynb" if has_failed else f"{job.step}.ipynb"
-        notebook = f"outputs/{job.study}/{name}"
-        seconds = f"{state.seconds:.0f}" if state.seconds else ""
-        result = shorten(_describe(state), 90, placeholder=" …")
-        shown = notebook if Path(notebook).exists() else ""
-        rows.append((job.step, state.status, seconds, result, shown))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        echo("  ".join(cells).rstrip())

@@ -29,7 +29,7 @@ def summarize(jobs: Sequence[Job], rate: float = 0.0) -> str:
         for run, local in pairs
     )
     records = [run for run, _ in pairs]
-    parts = [f"{_format_seconds(seconds)} in {len(records)} complete steps"]
+    parts = [f"{format_seconds(seconds)} in {len(records)} complete steps"]
     parts.append(f"peak memory {max(r['peak_memory_mb'] for r in records):,} MB")
     if gpu := max(r.get("peak_gpu_memory_mb", 0) for r in records):
         parts.append(f"{gpu:,} MB on a GPU")
@@ -46,7 +46,8 @@ def _read(job: Job) -> dict[str, Any]:
     return read_run_record(root() / "outputs" / job.study / job.step)
 
 
-def _format_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
+    """Return a time such as `1 h 5 min 3 s`."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, rest = divmod(rest, 60)
     parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes)

@@ -1,6 +1,7 @@
 """What a notebook imports: parameters checked, results written, the run recorded.
 
     params_files   params/<study>/<step>.yaml, read strictly
+    sweeps         params/<study>/sweep.yaml: arms and seeds become runs
     notebooks      the cells of a notebook, and the parameters that it declares
     schema         the settings class of each step, and the check against it
     record         the folder of a run, its tables and figures, run.json
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "notebooks": ["ParamsError"],
         "params_files": ["load_params"],
         "record": ["Run", "start"],
+        "sweeps": ["SweepRun", "list_runs"],
     },
 )
 __all__ += ["path"]

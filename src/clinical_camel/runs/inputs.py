@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.values import iter_texts
 from clinical_camel.runs.run_json import read_run_record
 
@@ -17,10 +17,11 @@ def check_inputs(params: dict[str, Any]) -> Iterator[str]:
     for name, value in params.items():
         for at, _, text in iter_texts(value, name):
             path = text.rpartition("@")[2].rstrip("/")
-            parts = path.split("/")
-            if parts[0] == "outputs" and len(parts) > 3 and not (root() / path).exists():
-                command = f"python -m clinical_camel run {parts[1]} {parts[2][:2]}"
-                time = _format_time(parts[1], parts[2])
+            study, step = find_producer(path) or ("", "")
+            is_file = path.startswith(f"outputs/{study}/{step}/")
+            if step and is_file and not (root() / path).exists():
+                command = f"python -m clinical_camel run {study} {step[:2]}"
+                time = _format_time(study, step)
                 yield f"{at}: {path} is not on this machine; run {command}{time}, then this again"
 
 

@@ -19,6 +19,7 @@ from clinical_camel.runs.schema import check_params
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 MAX_DIGITS = 19  # of an integer: fits 64 bits; Python refuses to read 4,301 digits
 STEP_NAME = re.compile(r"\d\d_[a-z0-9_]+", re.IGNORECASE)
+SWEEP_FILE = "sweep.yaml"  # of a study that consists of many runs: see `sweeps`
 OTHER_ENDINGS = (".yml", ".yaml", ".json", ".toml", ".txt")
 MAX_BYTES = 100_000  # the largest file of ours has 3,000; the parser reads 1 MB in 10 seconds
 MAX_DEPTH = 8
@@ -33,7 +34,7 @@ def list_studies() -> list[str]:
 
 
 def list_params_files(study: str) -> list[Path]:
-    """Return the parameters files of a study, sorted.
+    """Return the parameters files of a study, sorted, without its sweep.yaml.
 
     Raises ParamsError for an unknown study, for the name of one that no run could use, and for a
     file of another ending, which would be left out without a word.
@@ -49,14 +50,15 @@ def list_params_files(study: str) -> list[Path]:
     for file in files:
         if file.suffix != ".yaml":
             raise ParamsError(f"{relative(file)}: rename it to {file.name.split('.')[0]}.yaml")
-    return files
+    return [file for file in files if file.name != SWEEP_FILE]
 
 
 def _is_meant(file: Path) -> bool:
     """Return whether a file is a parameters file, also one with a wrong ending; no backup is."""
-    is_step = STEP_NAME.fullmatch(file.name.split(".")[0])
+    stem = file.name.split(".")[0]
+    is_named = bool(STEP_NAME.fullmatch(stem)) or f"{stem}.yaml" == SWEEP_FILE
     is_yaml = file.suffix == ".yaml"
-    return (is_yaml or (bool(is_step) and file.suffix.lower() in OTHER_ENDINGS)) and file.is_file()
+    return (is_yaml or (is_named and file.suffix.lower() in OTHER_ENDINGS)) and file.is_file()
 
 
 def load_params(study: str, step: str) -> dict[str, Any]:

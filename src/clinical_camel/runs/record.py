@@ -78,7 +78,8 @@ def start(study: str, step: str, seed: int, params: dict[str, Any] | None = None
     Raises ParamsError for invalid parameters, ValueError for an unknown study or step, RuntimeError
     if another process is running this step.
     """
-    if not STUDY_NAME.fullmatch(study):
+    names = study.split("/")  # of a sweep and its run
+    if len(names) > 2 or not all(map(STUDY_NAME.fullmatch, names)):
         raise ValueError(f"study {study!r}: use letters, digits, - and _")
     if step not in list_steps():
         raise ValueError(f"step {step!r} has no notebook; known: {', '.join(list_steps())}")
@@ -298,7 +299,7 @@ class Run:
         self._lock.release()
         folder = relative(self.final)
         print(f"{folder}  {self._record['seconds']:.0f} s  {self._record['peak_memory_mb']} MB")
-        if self.final.parent.parent.name == launch.SCRATCH:
+        if self.final.parent == root() / "outputs" / launch.SCRATCH / self.study:
             print(f"a trial: the results in outputs/{self.study} are unchanged")
 
     def _require_complete(self, problems: list[str]) -> None:

@@ -4,6 +4,7 @@
     fitting         whether a recipe fits its base and its data
     tokenization    a mixture of datasets as rows of token ids, with the loss mask
     training        TRL's trainer on those rows
+    token_weights   the weight of each token in the loss
     speedups        faster steps with the same loss and gradients
     data_parallel   the same training in several processes, and which launches are rejected
     checkpoints     what an interrupted training resumes from

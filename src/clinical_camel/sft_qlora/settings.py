@@ -73,6 +73,13 @@ class Recipe(StepSettings):
             "their end tokens; all: every token"
         ),
     )
+    prompt_weight: Share = Field(
+        0.0,
+        description=(
+            "weight in the loss of all other tokens if loss_on is assistant, whose tokens have "
+            "weight 1; 0.0: masked"
+        ),
+    )
     max_length: int = Field(
         1024,
         ge=64,
@@ -158,6 +165,11 @@ class Recipe(StepSettings):
             yield f"report_to: {self.report_to} is not installed; {remedy}"
         if "all-linear" in self.lora_targets and len(self.lora_targets) > 1:
             yield "lora_targets: all-linear excludes other names; write [all-linear] or layer names"
+        if self.prompt_weight and self.loss_on == "all":
+            yield (
+                f"prompt_weight: {self.prompt_weight} has no effect if loss_on is all, which "
+                "gives every token weight 1; write 0.0, or loss_on: assistant"
+            )
         if not any(self.mixture.values()):
             yield "mixture: every fraction is 0.0; use a part of at least one dataset"
         for spec, share in self.mixture.items():

@@ -18,39 +18,68 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer
 
-from clinical_camel import models
 from clinical_camel.models.fused_lora import fuse_lora, unfuse_lora
+from clinical_camel.sft_qlora import token_weights
 from clinical_camel.sft_qlora.ordering import ShuffledBatches
 
 
 class Trainer(SFTTrainer):
-    """TRL's trainer, with the loss computed from the logits of target tokens only.
+    """TRL's trainer, with the loss computed from the logits of the tokens with loss only.
 
     It is the same loss: the negative log-likelihood summed over target tokens, divided by their
-    number in the complete step, over all processes and accumulated batches.
+    number in the complete step, over all processes and accumulated batches. With a `prompt_weight`
+    above 0, it is the weighted mean of module `token_weights`. The validation loss is the mean over
+    target tokens at any `prompt_weight`, so that trainings can be compared.
     """
 
     hooks: "Hooks | None" = None
 
+    def __init__(self, *args, prompt_weight: float = 0.0, **kwargs) -> None:
+        self.prompt_weight = prompt_weight
+        super().__init__(*args, **kwargs)
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """Return the batches of a step and their number of target tokens, or sum of weights."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.prompt_weight and count is not None:
+            weights = [token_weights.sum_weights(batch, self.prompt_weight) for batch in batches]
+            count = torch.stack(weights).sum().to(device)
+            if self.args.average_tokens_across_devices and self.args.world_size > 1:
+                count = self.accelerator.gather(count).sum()
+        return batches, count
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        if self.hooks is None:
+        weight = self.prompt_weight if self.model.training else 0.0
+        if self.hooks is None and not weight:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs.pop("labels")
+        is_target = token_weights.find_targets(inputs)
+        is_read = is_target | token_weights.find_prompt_tokens(inputs) if weight else is_target
+        count = num_items_in_batch
+        if count is None:
+            count = token_weights.sum_weights(inputs, weight)
+        del inputs["labels"]
         self._count_tokens(inputs)
+        read, tokens = is_read.nonzero(as_tuple=True), inputs["input_ids"][:, 1:][is_read]
+        logits = self._compute_logits(model, inputs, read)
+        if weight:
+            loss = token_weights.sum_weighted_loss(logits, tokens, is_target[read], weight)
+        else:
+            loss = F.cross_entropy(logits.float(), tokens, reduction="sum")
+        loss = loss / torch.as_tensor(count).clamp(min=weight or 1)  # the smallest sum above 0
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
+        return (loss, None) if return_outputs else loss
+
+    def _compute_logits(self, model, inputs, read) -> torch.Tensor:
+        """Return the logits at the rows and positions `read`: [tokens, vocabulary]."""
+        if self.hooks is None:
+            return model(**inputs, use_cache=False).logits[read]
         if self.hooks.drop_mask and "attention_mask" in inputs:
             mask = inputs["attention_mask"]
             if bool((mask[:, 1:] <= mask[:, :-1]).all()):  # padding at the end of rows only
                 del inputs["attention_mask"]
-        rows, positions = (labels[:, 1:] != models.IGNORE_INDEX).nonzero(as_tuple=True)
-        self.hooks.read = rows, positions
-        logits = model(**inputs, use_cache=False).logits[0]
-        targets = labels[rows, positions + 1]
-        count = len(targets) if num_items_in_batch is None else num_items_in_batch
-        loss = F.cross_entropy(logits.float(), targets, reduction="sum")
-        loss = loss / torch.as_tensor(count).clamp(min=1)
-        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
-        return (loss, None) if return_outputs else loss
+        self.hooks.read = read
+        return model(**inputs, use_cache=False).logits[0]
 
     def _get_train_sampler(self, *args):
         sampler = super()._get_train_sampler(*args)
@@ -70,7 +99,7 @@ class Trainer(SFTTrainer):
 class Hooks:
     """The hooks of one training.
 
-    `read`: rows and positions, [target tokens] each, whose logits predict a target token.
+    `read`: rows and positions, [tokens with loss] each, whose logits predict a token with loss.
     """
 
     def __init__(self) -> None:

@@ -10,13 +10,16 @@ from clinical_camel.sft_qlora.log import find_window
 MB = 10**6
 
 
-def describe_training(mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFrame) -> list[str]:
+def describe_training(
+    mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFrame, prompt_weight: float = 0.0
+) -> list[str]:
     """Return the result of step 02 as plain sentences.
 
     `mixture`: counts of `tokenize_mixture`. `log`: the log of `train`. `sizes`: of `save_adapter`.
+    `prompt_weight`: of the recipe.
     """
     return [
-        _describe_data(mixture),
+        _describe_data(mixture, prompt_weight),
         _describe_adapter(sizes),
         _describe_memory(sizes),
         _describe_loss(log),
@@ -26,15 +29,16 @@ def describe_training(mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFr
     ]
 
 
-def _describe_data(mixture: pd.DataFrame) -> str:
+def _describe_data(mixture: pd.DataFrame, prompt_weight: float) -> str:
     rows, tokens, targets = (int(mixture[c].sum()) for c in ("rows", "tokens", "target_tokens"))
     lost = int(mixture["dropped"].sum() + mixture["without_loss"].sum())
     dropped = f" {lost} more rows were dropped." if lost else ""
     shortened = int(mixture["truncated"].sum())
     truncated = f" {shortened} of them lost their last exchanges." if shortened else ""
+    others = f" with weight 1, the others with weight {prompt_weight:g}" if prompt_weight else ""
     return (
         f"The training data have {rows - lost:,} rows with {tokens:,} tokens; "
-        f"{targets / tokens:.0%} of these tokens count in the loss.{truncated}{dropped}"
+        f"{targets / tokens:.0%} of these tokens count in the loss{others}.{truncated}{dropped}"
     )
 
 

@@ -6,6 +6,7 @@ answer cut in the middle teaches a model not to stop.
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -112,11 +113,18 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
     """Return the indices of the validation rows: the rows of a `fraction` of all articles.
 
     Rows drawn one by one would share articles with training rows, and their loss would measure
-    memorization. Raises ValueError for fewer than two articles, or if none is left to train on.
+    memorization. Raises ValueError for fewer than two articles, if none is left to train on, or if
+    most rows are of one group, as those of the form `qa_shuffled` of step 01 are.
     """
     articles = len(set(groups))
     if articles < 2:
         raise ValueError("validation_fraction: all rows are of one article; set it to 0.0")
+    ((name, count),) = Counter(groups).most_common(1)
+    if count > len(groups) / 2:
+        raise ValueError(
+            f"validation_fraction: {count} of {len(groups)} rows share their articles (group "
+            f"{name!r}) and cannot be divided; set it to 0.0"
+        )
     if math.ceil(fraction * articles) >= articles:
         raise ValueError(f"validation_fraction: {fraction} of {articles} articles leaves none")
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
@@ -208,17 +216,18 @@ def show_loss_mask(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Sequenc
 
 
 def find_shown(sources: Mapping[str, Sequence[Dialogue | Article]], text: str) -> str:
-    """Return which dialogue `show_loss_mask` shows, "<source>: <id>", to name its authors.
+    """Return which row `show_loss_mask` shows, "<source>: <id>", to name its authors.
 
     White space does not count. "" if it is none of the sources.
     """
     squeezed = "".join(text.split())
     for spec, items in sources.items():
         for item in items:
-            messages = [
-                m["content"] for m in getattr(item, "messages", ()) if m["role"] != "system"
-            ]
-            first = ["".join(message.split()) for message in messages[:2]]  # later ones may be cut
-            if first and all(message in squeezed for message in first):
+            if isinstance(item, Article):
+                texts = [item.title, item.sections[0].text]
+            else:
+                texts = [m["content"] for m in item.messages if m["role"] != "system"]
+            first = ["".join(text.split()) for text in texts[:2]]  # later ones may be cut
+            if first and all(text in squeezed for text in first):
                 return f"{spec}: {item.id}"
     return ""

@@ -16,7 +16,7 @@ from trl import SFTConfig
 
 from clinical_camel import models
 from clinical_camel.models import compute, fused_lora, loading
-from clinical_camel.sft_qlora import checkpoints, data_parallel, guards, speedups
+from clinical_camel.sft_qlora import checkpoints, data_parallel, guards, speedups, token_weights
 from clinical_camel.sft_qlora.fitting import require_schedule
 from clinical_camel.sft_qlora.log import tabulate_history
 from clinical_camel.sft_qlora.settings import Recipe
@@ -32,7 +32,10 @@ TRACKER_FOLDERS = {  # the environment variable with the folder that a tracker w
     "trackio": "TRACKIO_DIR",
 }
 # part of the fingerprint
-CODE = (sys.modules[__name__], speedups, data_parallel, loading, compute, fused_lora)
+CODE = (
+    *(sys.modules[__name__], speedups, token_weights, data_parallel),
+    *(loading, compute, fused_lora),
+)
 
 
 def train(
@@ -45,8 +48,9 @@ def train(
 ) -> tuple[Any, pd.DataFrame]:
     """Train a LoRA adapter on a base model; return the tuned model and its training log.
 
-    The log has one row per step: step, fraction, loss (mean over the batch's target tokens),
-    learning_rate, grad_norm, tokens, validation_loss. Checkpoints go to `folder`, under a name made
+    The log has one row per step: step, fraction, loss (mean over the batch's target tokens, or the
+    weighted mean of module `token_weights`), learning_rate, grad_norm, tokens, validation_loss
+    (mean over target tokens at any `prompt_weight`). Checkpoints go to `folder`, under a name made
     from everything that decides the result: the same recipe resumes, another starts anew.
 
     Raises ModelError for a tokenizer larger than the embedding matrix. Raises ValueError for a
@@ -71,6 +75,7 @@ def train(
         processing_class=tokenizer,
         peft_config=make_lora_config(recipe),
         callbacks=[Progress(), guards.LossGuard(), checkpoints.Publisher(fingerprint)],
+        prompt_weight=recipe.prompt_weight,
     )
     trainer.remove_callback(PrinterCallback)
     keep_adapter_in_float32(trainer.model)

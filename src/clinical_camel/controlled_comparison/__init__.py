@@ -1,0 +1,65 @@
+"""Step 06: the runs of a sweep compared, contrast by contrast, with a verdict on each.
+
+settings     arms, contrasts, outcomes, and what counts as an effect
+reading      the runs of a sweep as tables
+exposures    how often each fact occurred in the training
+two_way      the mean of a table of conditions by seeds, both resampled
+contrasts    differences of arms, and the verdicts
+mixed_model  the same contrasts by a logistic mixed model
+equality     tokens with loss, tokens seen, exposures: were the arms trained equally?
+scaling      accuracy against exposures or the size of the base model
+tables       tables for the page
+figures      figures
+drawing      the design in one drawing
+summary      what was seen, in sentences
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "contrasts": [
+            "compare_all",
+            "compare_data_seeds",
+            "compare_seeds",
+            "compare_subgroups",
+            "score_arms",
+        ],
+        "drawing": ["plot_design"],
+        "equality": ["describe_equality", "format_equality", "tabulate_equality"],
+        "exposures": ["correlate_recall", "count_exposures", "summarize_recall"],
+        "figures": [
+            "plot_contrasts",
+            "plot_exposures",
+            "plot_forgetting",
+            "plot_scaling",
+            "plot_scores",
+            "plot_specialties",
+        ],
+        "mixed_model": ["check_agreement", "fit_contrasts"],
+        "reading": [
+            "SweepRun",
+            "check_rates",
+            "list_recipe_differences",
+            "load_specialties",
+            "read_answers",
+            "read_rates",
+            "read_trainings",
+            "require_runs",
+            "tabulate_runs",
+        ],
+        "scaling": ["fit_curves", "list_points"],
+        "settings": ["Comparison", "split_contrast"],
+        "summary": ["describe_results", "describe_runs", "format_headline"],
+        "tables": [
+            "format_contrasts",
+            "format_fits",
+            "format_models",
+            "format_outcomes",
+            "format_rates",
+            "format_seeds",
+            "hide_index",
+        ],
+    },
+)

@@ -1,0 +1,194 @@
+"""Figures of step 06: scores, exposures, scaling, forgetting, specialties, seeds."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from clinical_camel.controlled_comparison.reading import BASE
+from clinical_camel.core.values import escape_label
+
+# Okabe and Ito
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = "os^Dv<>P"
+PANELS_PER_ROW = 3
+BANDS = 6  # groups of facts with similar exposures, for the mean in the scatter
+
+
+def plot_scores(scores: pd.DataFrame) -> Figure:
+    """Plot the accuracy of every arm with its interval: a panel per outcome, with chance.
+
+    `scores` is the table of `score_arms`.
+    """
+    outcomes = list(scores["outcome"].unique())
+    arms = _order_arms(scores["arm"])
+    rows = -(-len(outcomes) // PANELS_PER_ROW)
+    columns = min(PANELS_PER_ROW, len(outcomes))
+    height = rows * (0.9 + 0.22 * len(arms))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.0 * columns + 0.8, height), squeeze=False, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, outcome in zip(axes.flat, outcomes, strict=False):
+        _plot_outcome(axis, scores[scores["outcome"] == outcome], arms)
+        axis.set_title(escape_label(outcome), fontsize=10)
+    _label_lowest(axes, len(outcomes), "accuracy, %")
+    axes[0, 0].set_yticks(range(len(arms)), [escape_label(arm) for arm in arms])
+    axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
+    return figure
+
+
+def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
+    places = [arms.index(arm) for arm in rows["arm"]]
+    colours = ["grey" if arm == BASE else COLOURS[0] for arm in rows["arm"]]
+    for place, colour, row in zip(places, colours, rows.itertuples(), strict=True):
+        limits = [100 * row.low, 100 * row.high]
+        axis.plot(limits, [place, place], color=colour, linewidth=1.5)
+        axis.plot(100 * row.accuracy, place, "o", color=colour, markersize=5)
+    axis.axvline(100 * rows["chance"].mean(), linestyle="--", color="grey", linewidth=1)
+    axis.set_xlim(0, 100)
+
+
+def _label_lowest(axes: np.ndarray, count: int, label: str) -> None:
+    """Hide the panels after `count`, and label the horizontal axis of the lowest in each column."""
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    for axis in axes.flat[max(0, count - axes.shape[1]) : count]:
+        axis.set_xlabel(label)
+        axis.xaxis.set_tick_params(labelbottom=True)
+
+
+def _order_arms(names: pd.Series) -> list[str]:
+    """Return the arms in the order of their first appearance, the base model first."""
+    arms = list(dict.fromkeys(names))
+    return [BASE] * (BASE in arms) + [arm for arm in arms if arm != BASE]
+
+
+def plot_contrasts(contrasts: pd.DataFrame, smallest_effect: float) -> Figure:
+    """Plot each primary contrast with its interval, and the zone of effects without interest."""
+    rows = contrasts[contrasts["is_primary"]]
+    figure, axis = plt.subplots(figsize=(7, 1.2 + 0.45 * len(rows)), layout="constrained")
+    zone = 100 * smallest_effect
+    axis.axvspan(-zone, zone, color="#E8E8E8")
+    axis.axvline(0, color="grey", linewidth=1)
+    for place, row in enumerate(rows.itertuples()):
+        axis.plot([100 * row.low, 100 * row.high], [place, place], color=COLOURS[0], linewidth=2)
+        axis.plot(100 * row.difference, place, "o", color=COLOURS[0])
+    labels = [
+        f"{escape_label(r.treatment)} \N{MINUS SIGN} {escape_label(r.control)}\n{r.verdict}"
+        for r in rows.itertuples()
+    ]
+    axis.set_yticks(range(len(rows)), labels)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlabel("difference in accuracy, percentage points")
+    return figure
+
+
+def plot_exposures(recall: pd.DataFrame) -> Figure:
+    """Plot each fact: how often it was seen in training against how often it was answered.
+
+    `recall` is the table of `summarize_recall`: arm, id, exposures, recall. The line joins the mean
+    recall of facts with similar exposures. Points are moved by a little, so that none hides others.
+    """
+    arms = list(dict.fromkeys(recall["arm"]))
+    rows = -(-len(arms) // PANELS_PER_ROW)
+    columns = min(PANELS_PER_ROW, len(arms))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(2.7 * columns + 0.8, 2.5 * rows), squeeze=False, sharex=True,
+        sharey=True, layout="constrained",
+    )  # fmt: skip
+    generator = np.random.default_rng(0)
+    for axis, arm in zip(axes.flat, arms, strict=False):
+        facts = recall[recall["arm"] == arm]
+        moved = 100 * facts["recall"] + generator.uniform(-3, 3, len(facts))
+        axis.plot(facts["exposures"], moved, ".", color=COLOURS[0], alpha=0.25)
+        bands = facts.groupby(pd.qcut(facts["exposures"], BANDS, duplicates="drop"), observed=True)
+        means = bands[["exposures", "recall"]].mean()
+        axis.plot(means["exposures"], 100 * means["recall"], "o-", color=COLOURS[1], markersize=4)
+        axis.set_title(escape_label(arm), fontsize=10)
+    _label_lowest(axes, len(arms), "exposures per run")
+    axes[0, 0].set_ylabel("runs with a\ncorrect answer, %")
+    return figure
+
+
+def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
+    """Plot accuracy against x on a logarithmic axis, a panel per quantity, with the fitted lines.
+
+    `points` and `fits` are the tables of `list_points` and `fit_curves`.
+    """
+    quantities = list(dict.fromkeys(points["quantity"]))
+    figure, axes = plt.subplots(
+        1, len(quantities), figsize=(1 + 4 * len(quantities), 3.4), squeeze=False, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    curves = list(dict.fromkeys(points["curve"]))
+    for axis, quantity in zip(axes.flat, quantities, strict=True):
+        for curve, group in points[points["quantity"] == quantity].groupby("curve", sort=False):
+            k = curves.index(curve)
+            accuracy, low, high = (100 * group[name] for name in ("accuracy", "low", "high"))
+            axis.errorbar(
+                group["x"], accuracy, yerr=[accuracy - low, high - accuracy], capsize=3,
+                fmt=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)],
+                label=escape_label(curve),
+            )  # fmt: skip
+            for fit in fits[fits["curve"] == curve].itertuples():
+                line = fit.accuracy_at_1 + fit.gain_per_doubling * np.log2(group["x"].astype(float))
+                axis.plot(group["x"], 100 * line, color=COLOURS[k % len(COLOURS)], linewidth=1)
+        places = sorted(set(points.loc[points["quantity"] == quantity, "x"]))
+        axis.set(xscale="log", xlabel=quantity)
+        axis.set_xticks(places, [_format_count(place) for place in places])
+        axis.minorticks_off()
+        axis.legend(fontsize=8)
+    axes[0, 0].set_ylabel("accuracy, %")
+    return figure
+
+
+def _format_count(number: float) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1e5 else f"{number:.0f}"
+
+
+def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figure:
+    """Plot what each arm knows of its texts against what it still knows from before.
+
+    `scores` is the table of `score_arms`. Up is more new knowledge, right is less forgetting.
+    """
+    table = scores.set_index(["outcome", "arm"])
+    both = [arm for arm in _order_arms(scores["arm"]) if (primary, arm) in table.index]
+    arms = [arm for arm in both if (forgetting, arm) in table.index]
+    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+    for k, arm in enumerate(arms):
+        new, old = table.loc[(primary, arm)], table.loc[(forgetting, arm)]
+        colour = "grey" if arm == BASE else COLOURS[k % len(COLOURS)]
+        axis.errorbar(
+            100 * old["accuracy"], 100 * new["accuracy"],
+            xerr=[[100 * (old["accuracy"] - old["low"])], [100 * (old["high"] - old["accuracy"])]],
+            yerr=[[100 * (new["accuracy"] - new["low"])], [100 * (new["high"] - new["accuracy"])]],
+            fmt=MARKERS[k % len(MARKERS)], color=colour, capsize=2, label=escape_label(arm),
+        )  # fmt: skip
+    for line, name in ((axis.axvline, forgetting), (axis.axhline, primary)):
+        chance = scores.loc[scores["outcome"] == name, "chance"].mean()
+        line(100 * chance, linestyle="--", color="grey", linewidth=1)
+    axis.set_xlabel(f"{escape_label(forgetting)}: accuracy, %")
+    axis.set_ylabel(f"{escape_label(primary)}: accuracy, %")
+    axis.legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
+    return figure
+
+
+def plot_specialties(subgroups: pd.DataFrame, treatment: str, control: str) -> Figure:
+    """Plot the difference of two arms in each specialty, with its interval."""
+    figure, axis = plt.subplots(figsize=(6.5, 1 + 0.3 * len(subgroups)), layout="constrained")
+    rows = subgroups.sort_values("difference", ascending=False)
+    for place, row in enumerate(rows.itertuples()):
+        if not np.isnan(row.low):
+            axis.plot([100 * row.low, 100 * row.high], [place, place], color=COLOURS[0])
+        axis.plot(100 * row.difference, place, "o", color=COLOURS[0], markersize=5)
+    labels = [f"{escape_label(r.specialty)} (n = {r.n})" for r in rows.itertuples()]
+    axis.axvline(0, color="grey", linewidth=1)
+    axis.set_yticks(range(len(rows)), labels)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    pair = f"{escape_label(treatment)} \N{MINUS SIGN} {escape_label(control)}"
+    axis.set_xlabel(f"{pair}, percentage points")
+    return figure

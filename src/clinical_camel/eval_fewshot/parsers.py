@@ -1,0 +1,17 @@
+"""The parser of each protocol that generates replies: which option is the answer?"""
+
+from collections.abc import Callable, Sequence
+
+from clinical_camel.eval_fewshot.exact_match import parse_exact
+from clinical_camel.eval_fewshot.replies import parse_letter, parse_medalpaca
+
+PARSERS: dict[str, Callable[[str, Sequence[str]], int]] = {
+    "letter": parse_letter,
+    "medalpaca": parse_medalpaca,
+    "exact": parse_exact,
+}
+PARSER_SOURCES = {  # whose rule each parser follows
+    "letter": "ours",
+    "medalpaca": "kbressem/medAlpaca: eval/eval_usmle.py (commit 63448c5)",
+    "exact": "ours",
+}

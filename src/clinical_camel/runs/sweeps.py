@@ -1,0 +1,336 @@
+"""Sweeps: one study repeated with several arms and seeds, as params/<sweep>/sweep.yaml says.
+
+The first step of a run is the study <sweep>/<arm>_d<seed>, its later steps are the study
+<sweep>/<arm>_d<seed>_t<seed>, with the first and the second seed of a pair. Their parameters are
+those of the base study with the changes of the arm, and with their own paths in place of the base
+study's. Arms with equal parameters of the first step share its results, which have the name of the
+first such arm.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from clinical_camel.core.hashing import key_hash
+from clinical_camel.core.paths import find_producer, root
+from clinical_camel.core.settings import Settings, Text, valid_by
+from clinical_camel.core.values import iter_texts, nearest, show
+from clinical_camel.runs.notebooks import ParamsError, list_steps
+from clinical_camel.runs.params_files import (
+    SWEEP_FILE,
+    list_params_files,
+    list_studies,
+    load_params,
+    read_yaml,
+)
+from clinical_camel.runs.schema import check_params
+
+ARM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+MAX_SEED = 2**32 - 1
+Changes = dict[str, dict[str, Any]]  # settings by step
+
+
+def _check_arm_name(name: Any) -> str:
+    if isinstance(name, str) and ARM_NAME.fullmatch(name):
+        return ""
+    return f"{show(name)} is no name of an arm; write small letters, digits and _, a letter first"
+
+
+def _check_pair(pair: Any) -> str:
+    is_pair = isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
+    if is_pair and all(0 <= seed <= MAX_SEED for seed in pair):
+        return ""
+    return f"{show(pair)} is no pair of seeds; write [seed of the first step, seed of the others]"
+
+
+class Sweep(Settings):
+    """What sweep.yaml contains. An arm changes the settings of any step; `common` those of all."""
+
+    base: Text = Field(description="study whose parameters are the start")
+    steps: Annotated[list[Text], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[list[int], valid_by(_check_pair)]], Field(min_length=1)]
+    common: Changes = Field({}, description="changes of every arm")
+    arms: Annotated[dict[Annotated[str, valid_by(_check_arm_name)], Changes], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One arm with one pair of seeds; `params`: the parameters of its steps, by step."""
+
+    arm: str
+    data_seed: int  # of the first step
+    training_seed: int  # of the later steps
+    params: Changes
+
+    @property
+    def name(self) -> str:
+        """The name of the run, and of the folder of its later steps, such as raw_d0_t0."""
+        return f"{self.arm}_d{self.data_seed}_t{self.training_seed}"
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The result folder of each step, by step; it exists once the step is complete."""
+        outputs = root() / "outputs"
+        return {step: outputs / params["study"] / step for step, params in self.params.items()}
+
+
+def is_sweep(study: str) -> bool:
+    """Return whether a study is a sweep."""
+    return "/" not in study and (root() / "params" / study / SWEEP_FILE).is_file()
+
+
+def list_runs(sweep: str) -> list[SweepRun]:
+    """Return the runs of a sweep: all arms with the first pair of seeds, then with the second.
+
+    Raises ParamsError with every problem of sweep.yaml, one line each, or for no such sweep.
+    """
+    list_params_files(sweep)
+    if not is_sweep(sweep):
+        others = filter(is_sweep, list_studies())
+        raise ParamsError(f"params/{sweep}/{SWEEP_FILE}: no such file{nearest(sweep, others)}")
+    files = [*root().glob("params/*/*.yaml"), *root().glob("notebooks/*.ipynb")]
+    stats = ((str(file), file.stat()) for file in sorted(files))
+    return [*_read_runs(sweep, tuple((name, s.st_mtime_ns, s.st_size) for name, s in stats))]
+
+
+def find_arms(runs: Iterable[SweepRun]) -> dict[str, str]:
+    """Return the arm of each study of these runs; of a shared one, the first arm, its owner."""
+    arms: dict[str, str] = {}
+    for run in runs:
+        for study in _list_studies(run):
+            arms.setdefault(study, run.arm)
+    return arms
+
+
+def load_run_params(study: str, step: str) -> dict[str, Any]:
+    """Return the parameters of a step of a run, <sweep>/<run>; `study` in them names its folder.
+
+    The first step of raw_d0_t0 is that of raw_d0. Raises ParamsError for a run or step that the
+    sweep does not have.
+    """
+    sweep, _, name = study.partition("/")
+    runs = _list_runs_of(study)
+    matching = [run for run in runs if name == run.name or study in _list_studies(run)]
+    if not matching:
+        names = dict.fromkeys(s.partition("/")[2] for run in runs for s in _list_studies(run))
+        raise ParamsError(f"{sweep} has no run {name}{nearest(name, names)}")
+    if step not in matching[0].params:
+        raise ParamsError(f"{sweep} has no step {step}{nearest(step, matching[0].params)}")
+    return matching[0].params[step]
+
+
+def list_run_steps(study: str) -> list[str]:
+    """Return the steps whose results are in the folder of a run, <sweep>/<run>; [] for no run."""
+    runs = _list_runs_of(study)
+    steps = (s for run in runs for s, params in run.params.items() if params["study"] == study)
+    return sorted(set(steps))
+
+
+def _list_runs_of(study: str) -> list[SweepRun]:
+    """Return the runs of the sweep of a run, <sweep>/<run>. Raises ParamsError."""
+    sweep = study.partition("/")[0]
+    if sweep not in list_studies():
+        raise ParamsError(f"params/{study}: no such study{nearest(sweep, list_studies())}")
+    return list_runs(sweep)
+
+
+def find_sweep_inputs(params: dict[str, Any]) -> list[str]:
+    """Return the result folders, root-relative, of all runs of the sweeps that a step reads.
+
+    Such a step names them in settings called `sweep` or `..._sweep`; "" means none. Raises
+    ParamsError for a sweep that cannot be read.
+    """
+    places: list[str] = []
+    for name, sweep in params.items():
+        if f"_{name}".endswith("_sweep") and isinstance(sweep, str) and sweep:
+            try:
+                runs = list_runs(sweep)
+            except ParamsError as error:
+                raise ParamsError(f"{name}: {error}") from None
+            places += (f"outputs/{p['study']}/{s}" for r in runs for s, p in r.params.items())
+    return sorted(set(places))
+
+
+def _list_studies(run: SweepRun) -> list[str]:
+    return [params["study"] for params in run.params.values()]
+
+
+# ------------------------------------------------------------------------------- the expansion
+
+
+@lru_cache(maxsize=32)
+def _read_runs(sweep: str, _: tuple[Any, ...]) -> list[SweepRun]:
+    """Read sweep.yaml; the second argument changes when a file changes that decides the result."""
+    source = f"params/{sweep}/{SWEEP_FILE}"
+    values = read_yaml(root() / source)
+    problems = Sweep.check(values, "a sweep")
+    base, base_problems = _load_base(values)
+    arms = _merge_arms(values, base)
+    problems += [*_check_base(values), *_check_changes(values, arms)]
+    problems += [] if problems or base_problems else _check_arms(values, arms)
+    if problems or base_problems:
+        lines = [f"{source}: {problem}" for problem in problems]
+        raise ParamsError("\n".join([*lines, *base_problems]))
+    return _expand(sweep, Sweep.model_validate(values), arms)
+
+
+def _expand(sweep: str, spec: Sweep, arms: dict[str, Changes]) -> list[SweepRun]:
+    first, shared, runs = list_steps()[0], {}, []
+    steps = "|".join(map(re.escape, spec.steps))
+    pattern = re.compile(rf"(?<![^@])outputs/{re.escape(spec.base)}/({steps})(?=[/.]|$)")
+    for data_seed, training_seed in spec.seeds:
+        for arm, changed in arms.items():
+            owner = shared.setdefault(key_hash(changed.get(first)), arm)
+            run = SweepRun(arm, data_seed, training_seed, {})
+            studies = dict.fromkeys(spec.steps, f"{sweep}/{run.name}")
+            studies |= {first: f"{sweep}/{owner}_d{data_seed}"} if first in studies else {}
+            for step in sorted(studies):
+                seed = data_seed if step == first else training_seed
+                own = {"study": studies[step], "seed": seed}
+                names = changed[step].keys() & own
+                params = _replace_paths(changed[step], pattern, studies)
+                run.params[step] = params | {name: own[name] for name in names}
+            runs.append(run)
+    return runs
+
+
+def _replace_paths(value: Any, pattern: re.Pattern[str], studies: dict[str, str]) -> Any:
+    """Return a value with the run's own studies in the paths of the base study's steps."""
+    if isinstance(value, str):
+        return pattern.sub(lambda match: f"outputs/{studies[match[1]]}/{match[1]}", value)
+    if isinstance(value, list):
+        return [_replace_paths(item, pattern, studies) for item in value]
+    if isinstance(value, dict):
+        pairs = value.items()
+        replaced = ((_replace_paths(key, pattern, studies), item) for key, item in pairs)
+        return {key: _replace_paths(item, pattern, studies) for key, item in replaced}
+    return value
+
+
+# ---------------------------------------------------------------------------------- the checks
+# The file is checked as far as it can be read, so that one message has all of its problems.
+
+
+def _load_base(values: dict[str, Any]) -> tuple[Changes, list[str]]:
+    """Return the parameters of the base study by step, and the problems of its files."""
+    base, problems = values.get("base"), []
+    params: Changes = {}
+    for step in _list_base_steps(base):
+        try:
+            params[step] = load_params(base, step)
+        except ParamsError as error:
+            problems += str(error).splitlines() if step in _list_steps(values) else []
+    return params, problems
+
+
+def _list_base_steps(base: Any) -> list[str]:
+    if not isinstance(base, str) or base not in list_studies():
+        return []
+    return [file.stem for file in list_params_files(base)]
+
+
+def _list_steps(values: dict[str, Any]) -> list[str]:
+    steps = values.get("steps")
+    return [step for step in steps if isinstance(step, str)] if isinstance(steps, list) else []
+
+
+def _check_base(values: dict[str, Any]) -> Iterator[str]:
+    base, available = values.get("base"), _list_base_steps(values.get("base"))
+    if isinstance(base, str) and base and (not available or is_sweep(base)):
+        others = [study for study in list_studies() if not is_sweep(study)]
+        yield f"base: {show(base)} is no study with steps of its own{nearest(base, others)}"
+        return
+    for step in _list_steps(values) if available else ():
+        if step not in available:
+            yield f"steps: {base} has no step {step}{nearest(step, available)}"
+
+
+def _iter_changes(values: dict[str, Any]) -> Iterator[tuple[str, Changes]]:
+    """Yield (place, changes by step) of everything in the file that has the right form."""
+    arms = values.get("arms")
+    places = {"common": values.get("common")}
+    places |= {f"arms.{arm}": arms[arm] for arm in arms} if isinstance(arms, dict) else {}
+    for place, changes in places.items():
+        if isinstance(changes, dict):
+            yield place, {step: c for step, c in changes.items() if isinstance(c, dict)}
+
+
+def _merge_arms(values: dict[str, Any], base: Changes) -> dict[str, Changes]:
+    """Return the parameters of each arm by step, with the paths of the base study."""
+    common, *arms = [*_iter_changes({"common": {}} | values)] or [("common", {})]
+    steps = [step for step in _list_steps(values) if step in base]
+    return {
+        place.removeprefix("arms."): {
+            step: base[step] | common[1].get(step, {}) | changes.get(step, {}) for step in steps
+        }
+        for place, changes in arms
+    }
+
+
+def _check_changes(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator[str]:
+    """Yield steps and settings that do not exist, and values that a step does not accept."""
+    steps, places = _list_steps(values), dict(_iter_changes(values))
+    for place, changes in places.items():
+        for step, settings in changes.items():
+            if step not in steps:
+                yield f"{place}.{step}: not among the steps of this sweep{nearest(step, steps)}"
+            for name in sorted({"study", "seed"} & settings.keys()):
+                remedy = "seeds of this file" if name == "seed" else "sweep"
+                yield f"{place}.{step}.{name}: set by the {remedy}; delete it"
+    for step in steps:
+        problems: dict[str, list[str]] = {}  # problem: the arms that have it
+        for arm, params in arms.items():
+            for problem in check_params(step, params[step]) if step in params else ():
+                problems.setdefault(problem, []).append(arm)
+        for problem, names in problems.items():
+            name = re.split(r"[.:[ ]", problem)[0]
+            own = [arm for arm in arms if name in places[f"arms.{arm}"].get(step, {})]
+            is_common = name in places.get("common", {}).get(step, {})
+            if is_common and names == [arm for arm in arms if arm not in own]:
+                yield f"common.{step}.{problem}"
+            else:
+                yield from (f"arms.{arm}.{step}.{problem}" for arm in names)
+
+
+def _check_arms(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator[str]:
+    """Yield what would make two runs equal, and a step between two others that is missing."""
+    equal: dict[str, str] = {}
+    for arm, params in arms.items():
+        other = equal.setdefault(key_hash(params), arm)
+        if other != arm:
+            yield f"arms.{arm}: the same parameters as {other}; change a setting, or delete one"
+    first, steps = list_steps()[0], _list_steps(values)
+    uses = (first in steps, any(step != first for step in steps))
+    pairs: dict[tuple[int, ...], list[int]] = {}
+    for pair in values["seeds"]:
+        used = tuple(seed for seed, is_used in zip(pair, uses, strict=True) if is_used)
+        if (other := pairs.setdefault(used, pair)) != pair:
+            which = f"{'first' if uses[1] else 'second'} seed of a pair changes none"
+            yield f"seeds: {pair} gives the runs of {other}: with these steps, the {which}"
+    yield from dict.fromkeys(_find_missing_steps(values["base"], arms))
+
+
+def _find_missing_steps(base: str, arms: dict[str, Changes]) -> Iterator[str]:
+    """Yield steps of the base study that read a step of the sweep and are read by another one.
+
+    Without them, every arm would use the base study's results.
+    """
+    for params in arms.values():
+        for step, settings in params.items():
+            for other in sorted(_find_steps(settings, base) - params.keys()):
+                inputs = _find_steps(load_params(base, other), base) & params.keys()
+                if inputs:
+                    yield f"steps: {other} is missing: it reads {min(inputs)}, and {step} reads it"
+
+
+def _find_steps(params: dict[str, Any], study: str) -> set[str]:
+    """Return the steps of a study whose results are named in these parameters."""
+    texts = (text.rpartition("@")[2] for _, _, text in iter_texts(params, ""))
+    producers = filter(None, map(find_producer, texts))
+    available = _list_base_steps(study)
+    return {step for name, step in producers if name == study and step in available}

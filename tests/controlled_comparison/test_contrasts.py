@@ -1,0 +1,155 @@
+"""Tests of the contrasts: pairing, verdicts on constructed cases, the error rate of the family."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.support.toy_comparison import make_answers, make_design
+
+from clinical_camel.controlled_comparison import contrasts, two_way
+from clinical_camel.controlled_comparison.contrasts import CANNOT_TELL, HELPS, HURTS
+
+NO_EFFECT = "no effect larger than 5 points"
+
+
+def make_pair(effect, conditions=52, seeds=5, spread=0.05, seed=0):
+    """Return answers of the arms `dialogue` and `raw` with a known difference."""
+    generator = np.random.default_rng(seed)
+    base = np.clip(generator.normal(0.45, 0.1, (conditions, 1)), 0.1, 0.8)
+    effects = effect + generator.normal(0, spread, (conditions, 1)) + np.zeros(seeds)
+    rates = {"raw": base - effects / 2, "dialogue": base + effects / 2}
+    return make_answers(rates, seeds, generator)
+
+
+def judge(answers, **changed):
+    design = make_design(contrasts=["dialogue - raw"], **changed)
+    return contrasts.compare_all(answers, design).iloc[0]
+
+
+def test_a_large_effect_helps_and_its_opposite_hurts():
+    row = judge(make_pair(0.2))
+    assert row["verdict"] == HELPS
+    assert row["difference"] == pytest.approx(0.2, abs=0.06)  # the coverage: test_two_way
+    assert judge(make_pair(-0.2))["verdict"] == HURTS
+
+
+def test_no_effect_with_a_small_variance_is_ruled_out():
+    answers = make_pair(0.0, conditions=150, spread=0.0, seed=2)
+    assert judge(answers)["verdict"] == NO_EFFECT
+
+
+def test_no_effect_with_a_large_variance_cannot_be_told():
+    answers = make_pair(0.0, conditions=12, seeds=2, spread=0.3, seed=1)
+    row = judge(answers)
+    assert row["verdict"] == CANNOT_TELL
+    assert row["min_detectable_effect"] > 0.05
+
+
+def test_a_significant_effect_that_is_too_small_to_matter_is_no_relevant_effect():
+    row = {"seeds": 5, "difference": 0.02, "p_holm": 0.01, "p_equivalence": 0.01}
+    assert contrasts.choose_verdict(row, make_design()) == NO_EFFECT
+
+
+def test_too_few_seeds_give_no_verdict():
+    answers = make_pair(0.3, seeds=2)
+    assert judge(answers)["verdict"] == HELPS
+    assert judge(answers, min_seeds=3)["verdict"] == CANNOT_TELL
+
+
+def test_answers_are_paired_by_question_and_seed():
+    answers = make_pair(0.1, conditions=3, seeds=2)
+    shuffled = answers.sample(frac=1, random_state=0)
+    assert judge(shuffled)["difference"] == judge(answers)["difference"]
+    wide = contrasts.tabulate_scores_by_question(answers, {"dialogue": 1.0, "raw": -1.0})
+    cell = answers[(answers["id"] == "c1q2") & (answers["seed"] == "0.1")].set_index("arm")
+    expected = cell.loc["dialogue", "score"] - cell.loc["raw", "score"]
+    assert wide.loc["c1q2", "0.1"] == expected
+
+
+def test_a_seed_that_one_arm_lacks_is_not_used():
+    answers = make_pair(0.1, seeds=3)
+    without = answers[(answers["arm"] != "raw") | (answers["seed"] != "0.2")]
+    row = judge(without)
+    assert row["seeds"] == 2
+    both = answers[answers["seed"] != "0.2"]
+    assert row["difference"] == pytest.approx(judge(both)["difference"])
+
+
+def test_a_contrast_without_a_run_still_counts_in_the_adjustment():
+    answers = make_pair(0.1)
+    design = make_design(contrasts=["dialogue - raw", "dialogue - qa"])
+    table = contrasts.compare_all(answers, design)
+    assert len(table) == 1
+    assert table["p_holm"].iloc[0] == pytest.approx(2 * table["p"].iloc[0])
+
+
+def test_only_the_primary_outcome_has_a_verdict():
+    answers = make_pair(0.2)
+    both = pd.concat([answers, answers.assign(outcome="conversation")])
+    table = contrasts.compare_all(both, make_design(contrasts=["dialogue - raw"]))
+    assert list(table["verdict"]) == [HELPS, ""]
+    assert table["p_holm"].isna().tolist() == [False, True]
+
+
+def test_the_family_makes_a_false_claim_in_at_most_5_of_100_sweeps(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it per family: half a second
+    # four contrasts of arms that are equally good; three of them share an arm
+    design = make_design(contrasts=["a - b", "a - c", "a - d", "e - a"])
+    generator = np.random.default_rng(3)
+    claims, unadjusted, sweeps = 0, 0, 300
+    for _ in range(sweeps):
+        rates = np.clip(generator.normal(0.4, 0.1, (30, 1)), 0.1, 0.8) + np.zeros(4)
+        counts = {arm: generator.binomial(4, rates) for arm in "abcde"}
+        rows = []
+        for text in design.contrasts:
+            difference = counts[text[0]] - counts[text[-1]]
+            estimate = two_way.estimate_mean(difference, np.full(30, 4), 0, resamples=100)
+            p = two_way.compute_p_difference(estimate)
+            rows.append({"is_primary": True, "seeds": 4, "difference": estimate.mean, "p": p})
+        table = contrasts.judge_contrasts(pd.DataFrame(rows).assign(p_equivalence=1.0), design)
+        claims += table["verdict"].isin([HELPS, HURTS]).any()
+        unadjusted += (table["p"] < 0.05).any()
+    assert claims / sweeps <= 0.07
+    assert unadjusted / sweeps > 0.07  # without the adjustment, the family claims too often
+
+
+def test_scores_of_every_arm_have_an_interval_and_the_base_model_one_seed():
+    base = make_answers({"base": np.full((52, 1), 0.25)}, 1, np.random.default_rng(4))
+    answers = pd.concat([make_pair(0.2), base.assign(seed="-")])
+    scores = contrasts.score_arms(answers, make_design()).set_index("arm")
+    assert dict(scores["seeds"]) == {"raw": 5, "dialogue": 5, "base": 1}
+    assert (scores["low"] < scores["accuracy"]).all()
+    assert (scores["accuracy"] < scores["high"]).all()
+    assert scores.loc["base", "accuracy"] == base["score"].mean()
+
+
+def test_arms_without_a_common_seed_are_refused_with_their_names():
+    answers = make_pair(0.1, seeds=1)
+    answers.loc[answers["arm"] == "raw", "seed"] = "9.9"
+    with pytest.raises(ValueError, match="dialogue, raw have no seed"):
+        contrasts.tabulate_scores_by_question(answers, {"dialogue": 1.0, "raw": -1.0})
+
+
+def test_specialties_are_compared_in_the_primary_outcome():
+    specialties = {f"c{i}": "heart" if i < 30 else "lung" for i in range(50)}
+    table = contrasts.compare_subgroups(make_pair(0.2), specialties, make_design())
+    assert list(table["specialty"]) == ["heart", "lung"]
+    assert list(table["conditions"]) == [30, 20]
+
+
+def test_each_seed_has_its_difference():
+    answers = make_pair(0.2)
+    table = contrasts.compare_seeds(answers, make_design(contrasts=["dialogue - raw"]))
+    assert list(table["training_seed"]) == [0, 1, 2, 3, 4]
+    assert table["difference"].mean() == pytest.approx(judge(answers)["difference"])
+
+
+def test_runs_of_one_data_seed_count_once():
+    answers = make_pair(0.2, seeds=4)
+    seeds = {"0.0": "0.0", "0.1": "1.1", "0.2": "2.2", "0.3": "0.3"}
+    answers = answers.assign(seed=answers["seed"].map(seeds))
+    design = make_design(contrasts=["dialogue - raw"])
+    row = contrasts.compare_data_seeds(answers, design).iloc[0]
+    assert row["seeds"] == 3
+    by_seed = contrasts.compare_seeds(answers, design).set_index("training_seed")["difference"]
+    expected = (by_seed[[0, 3]].mean() + by_seed[1] + by_seed[2]) / 3
+    assert row["difference"] == pytest.approx(expected)

@@ -1,0 +1,13 @@
+"""Tests of the drawing of the design."""
+
+from clinical_camel.controlled_comparison.drawing import plot_design
+
+
+def test_every_arm_is_drawn_once_and_every_contrast_is_explained():
+    figure = plot_design(["dialogue - raw", "unmasked - dialogue", "mine - raw"])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    for arm in ("dialogue:", "raw:", "unmasked:", "mine"):
+        assert sum(text.startswith(arm) for text in texts) == 1
+    contrasts = next(text for text in texts if text.startswith("Contrasts"))
+    assert "1. dialogue \N{MINUS SIGN} raw: the paper's question" in contrasts
+    assert "3. mine \N{MINUS SIGN} raw: a further contrast" in contrasts

@@ -1,0 +1,68 @@
+"""Tests of the figures: every arm, outcome and specialty is drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.support.toy_comparison import make_answers, make_design
+
+from clinical_camel.controlled_comparison import contrasts, figures
+
+
+@pytest.fixture(scope="module")
+def answers():
+    generator = np.random.default_rng(0)
+    rates = {"dialogue": np.full((10, 2), 0.6), "raw": np.full((10, 2), 0.4)}
+    tuned = make_answers(rates, 2, generator)
+    base = make_answers({"base": np.full((10, 1), 0.25)}, 1, generator).assign(seed="-")
+    both = pd.concat([tuned, base])
+    return pd.concat([both, both.assign(outcome="primer exam")])
+
+
+@pytest.fixture(scope="module")
+def design():
+    return make_design(contrasts=["dialogue - raw"])
+
+
+def test_every_arm_and_outcome_has_its_place(answers, design):
+    figure = figures.plot_scores(contrasts.score_arms(answers, design))
+    assert [axis.get_title() for axis in figure.axes] == ["plain question", "primer exam"]
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["base", "dialogue", "raw"]
+
+
+def test_the_contrast_is_drawn_with_its_verdict(answers, design):
+    table = contrasts.compare_all(answers, design)
+    axis = figures.plot_contrasts(table, 0.05).axes[0]
+    (label,) = axis.get_yticklabels()
+    assert label.get_text() == f"dialogue \N{MINUS SIGN} raw\n{table['verdict'].iloc[0]}"
+
+
+def test_forgetting_shows_the_base_model_first(answers, design):
+    scores = contrasts.score_arms(answers, design)
+    axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["base", "dialogue", "raw"]
+
+
+def test_each_arm_has_a_panel_of_facts_with_the_mean_of_each_band():
+    recall = pd.DataFrame({"arm": ["a"] * 12 + ["b"] * 12, "exposures": [*range(12)] * 2})
+    figure = figures.plot_exposures(recall.assign(recall=0.5))
+    assert [axis.get_title() for axis in figure.axes if axis.axison] == ["a", "b"]
+    means = figure.axes[0].lines[1].get_ydata()
+    assert set(means) == {50.0}
+
+
+def test_a_curve_is_drawn_with_its_fitted_line():
+    points = pd.DataFrame({"curve": "c", "quantity": "exposures per fact", "x": [1.0, 4.0]})
+    points = points.assign(accuracy=[0.3, 0.5], low=[0.2, 0.4], high=[0.4, 0.6])
+    fits = pd.DataFrame({"curve": ["c"], "accuracy_at_1": [0.3], "gain_per_doubling": [0.1]})
+    axis = figures.plot_scaling(points, fits).axes[0]
+    assert axis.lines[-1].get_ydata() == pytest.approx([30, 50])
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["1", "4"]
+
+
+def test_specialties_are_ordered_by_their_difference():
+    table = pd.DataFrame({"specialty": ["a", "b"], "n": [5, 6], "difference": [0.1, 0.3]})
+    table = table.assign(low=[np.nan, 0.2], high=[np.nan, 0.4])
+    axis = figures.plot_specialties(table, "dialogue", "raw").axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["b (n = 6)", "a (n = 5)"]

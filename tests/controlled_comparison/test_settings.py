@@ -1,0 +1,35 @@
+"""Tests of the settings of step 06."""
+
+import pytest
+from tests.support.toy_comparison import SWEEP_FILE, make_design
+
+from clinical_camel.controlled_comparison import settings
+from clinical_camel.core.settings import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"contrasts": ["dialogue-raw"]}, "contrasts: .* is no contrast"),
+        ({"outcomes": {"x": "mini_exam"}, "forgetting": ""}, "outcomes.x: .* exam/protocol"),
+        ({"outcomes": {"x": "a/b/c/d"}, "forgetting": ""}, "outcomes.x: d is not one of correct"),
+        ({"forgetting": "primer exams"}, "forgetting: no such outcome.*primer exam"),
+        ({"scaling": {"x": ["raw"]}}, "scaling.x: a curve needs two arms"),
+        ({"alpha": 0.9}, "alpha"),
+    ],
+)
+def test_bad_settings_are_refused_with_their_key(changed, message):
+    with pytest.raises(SettingsError, match=message):
+        make_design(**changed)
+
+
+def test_an_arm_that_the_sweep_lacks_is_refused(project):
+    project.file("params/toy_sweep/sweep.yaml", SWEEP_FILE)
+    make_design()
+    with pytest.raises(SettingsError, match="overlap_arm: toy_sweep has no arm dialog.*dialogue"):
+        make_design(overlap_arm="dialog")
+
+
+def test_the_first_outcome_is_primary():
+    assert make_design().primary == "plain question"
+    assert settings.split_outcome("mini_exam/option_text/open_book").variant == "open_book"

@@ -1,0 +1,54 @@
+"""Tests of the tables for the page."""
+
+import numpy as np
+import pandas as pd
+
+from clinical_camel.controlled_comparison import tables
+
+ROW = {"treatment": "dialogue", "control": "raw", "outcome": "plain question"}
+ROW |= {"is_primary": True, "seeds": 5, "difference": 0.13, "low": 0.08, "high": 0.18}
+ROW |= {"p_holm": 0.00001, "p_equivalence": 0.99, "min_detectable_effect": 0.07}
+ROW |= {"verdict": "helps", "sd_seeds": 0.02}
+
+
+def test_the_table_of_contrasts_has_only_primary_rows_and_at_most_seven_columns():
+    other = ROW | {"outcome": "conversation", "is_primary": False}
+    page = tables.format_contrasts(pd.DataFrame([ROW, other]))
+    assert page.iloc[0].tolist() == [
+        *("dialogue \N{MINUS SIGN} raw", "13.0 [8.0, 18.0]", "< 0.0001", "0.9900"),
+        *("7.0", 5, "helps"),
+    ]
+    assert len(page) == 1
+
+
+def test_outcomes_are_rows_and_contrasts_columns():
+    other = ROW | {"outcome": "conversation", "difference": 0.01, "low": np.nan}
+    page = tables.format_outcomes(pd.DataFrame([ROW, other]))
+    assert page["outcome"].tolist() == ["plain question", "conversation"]
+    assert page.iloc[1, 1] == "1.0"
+
+
+def test_seeds_are_listed_with_their_spread():
+    seeds = pd.DataFrame({"treatment": "dialogue", "control": "raw", "data_seed": [0, 1]})
+    seeds = seeds.assign(training_seed=[0, 4], difference=[0.1, 0.2])
+    page = tables.format_seeds(seeds, pd.DataFrame([ROW]), pd.DataFrame([ROW | {"low": 0.05}]))
+    assert page.iloc[0].tolist()[1:] == [*("10.0 (0, 0); 20.0 (1, 4)", "2.0", "13.0 [5.0, 18.0]")]
+
+
+def test_the_chosen_rate_has_a_star():
+    rates = pd.DataFrame({"arm": "raw", "learning_rate": [1e-3, 2e-3], "accuracy": [0.3, 0.4]})
+    page = tables.format_rates(rates.assign(is_chosen=[False, True]))
+    assert page.iloc[0].to_dict() == {"arm": "raw", "0.001": "30.0", "0.002": "40.0*"}
+
+
+def test_the_mixed_model_stands_by_the_resampling():
+    model = {"treatment": "dialogue", "control": "raw", "log_odds": 0.5, "low": 0.2, "high": 0.8}
+    model |= {"difference_by_model": 0.12}
+    page = tables.format_models(pd.DataFrame([model]), pd.DataFrame([ROW]))
+    assert page.iloc[0].tolist()[1:] == ["0.50 [0.20, 0.80]", "12.0", "13.0 [8.0, 18.0]"]
+
+
+def test_fits_have_their_gain_per_doubling():
+    fits = pd.DataFrame({"curve": ["c"], "quantity": "exposures per fact", "arms": 4, "seeds": 5})
+    page = tables.format_fits(fits.assign(gain_per_doubling=0.05, low=0.04, high=0.06))
+    assert page.iloc[0, -1] == "5.0 [4.0, 6.0]"
