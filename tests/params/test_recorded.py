@@ -23,6 +23,8 @@ def list_queries(study, changes):
         ("mini_camel_llm", {}, 69),
         ("mini_camel_llm", {"articles": ["mini_articles_dev"]}, 69),
         ("openstax_llm", {}, 28),
+        ("mini_camel_llm", {"task": "paraphrase"}, 69),
+        ("mini_camel_llm", {"task": "paraphrase", "articles": ["mini_articles_dev"]}, 69),
     ],
 )
 def test_every_prompt_of_today_has_its_reply(study, changes, count):
@@ -39,5 +41,5 @@ def test_the_ledger_is_a_plain_file_with_all_replies():
     db = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)
     rows = db.execute("SELECT prompt, status FROM attempts JOIN replies ON id = attempt").fetchall()
     db.close()
-    assert (len({prompt for prompt, _ in rows}), len(rows)) == (149, 166)
+    assert (len({prompt for prompt, _ in rows}), len(rows)) == (270, 287)
     assert {status for _, status in rows} == {200}
