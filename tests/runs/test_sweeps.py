@@ -29,6 +29,12 @@ def test_runs_come_by_seeds_then_by_arms(toy):
     assert [run.name for run in runs.list_runs("many")] == names
 
 
+def test_an_arm_can_have_the_first_pairs_of_seeds_only(toy):
+    toy.file("params/many/sweep.yaml", SWEEP.replace("common:", "pairs: {slow: 1}\ncommon:"))
+    names = ["raw_d0_t0", "slow_d0_t0", "qa_d0_t0", "raw_d0_t1", "qa_d0_t1"]
+    assert [run.name for run in runs.list_runs("many")] == names
+
+
 def test_a_run_has_the_parameters_of_the_base_with_its_changes_seeds_and_paths(toy):
     toy.file("params/many/sweep.yaml", SWEEP.replace("[[0, 0], [0, 1]]", "[[3, 4]]"))
     raw, slow, qa = runs.list_runs("many")
@@ -136,6 +142,13 @@ WRONG = {  # replaced text, its replacement, the message
     "one seed": ("[0, 1]", "[1]", "seeds[1]: [1] is no pair of seeds; write [seed of the first"),
     "a seed below zero": ("[0, 1]", "[0, -1]", "seeds[1]: [0, -1] is no pair of seeds"),
     "equal seeds": ("[0, 1]", "[0, 0]", "seeds: [0, 0] is listed twice; write it once"),
+    "pairs of no arm": ("common:", "pairs: {slo: 1}\ncommon:", "pairs.slo: no such arm; did you"),
+    "more pairs than there are": (
+        "common:",
+        "pairs: {slow: 3}\ncommon:",
+        "pairs.slow: 3 of 2 pairs of seeds; write 1 to 2",
+    ),
+    "half a pair": ("common:", "pairs: {slow: 0.5}\ncommon:", "pairs.slow: 0.5 is float, not int"),
     "a name that is none": ("qa:", "qa-1:", 'arms (a key): "qa-1" is no name of an arm'),
     "capital letters": ("qa:", "QA:", 'arms (a key): "QA" is no name of an arm; write small'),
     "an arm twice": ("slow:", "raw:", "line 8: arms.raw: a duplicate key (first in line 7)"),

@@ -54,6 +54,7 @@ class Sweep(Settings):
     base: Text = Field(description="study whose parameters are the start")
     steps: Annotated[list[Text], Field(min_length=1)]
     seeds: Annotated[list[Annotated[list[int], valid_by(_check_pair)]], Field(min_length=1)]
+    pairs: dict[Text, int] = Field({}, description="of an arm: how many of the pairs; else all")
     common: Changes = Field({}, description="changes of every arm")
     arms: Annotated[dict[Annotated[str, valid_by(_check_arm_name)], Changes], Field(min_length=1)]
 
@@ -183,8 +184,10 @@ def _expand(sweep: str, spec: Sweep, arms: dict[str, Changes]) -> list[SweepRun]
     first, shared, runs = list_steps()[0], {}, []
     steps = "|".join(map(re.escape, spec.steps))
     pattern = re.compile(rf"(?<![^@])outputs/{re.escape(spec.base)}/({steps})(?=[/.]|$)")
-    for data_seed, training_seed in spec.seeds:
+    for number, (data_seed, training_seed) in enumerate(spec.seeds):
         for arm, changed in arms.items():
+            if number >= spec.pairs.get(arm, len(spec.seeds)):
+                continue
             owner = shared.setdefault(key_hash(changed.get(first)), arm)
             run = SweepRun(arm, data_seed, training_seed, {})
             studies = dict.fromkeys(spec.steps, f"{sweep}/{run.name}")
@@ -304,6 +307,12 @@ def _check_arms(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator[st
         other = equal.setdefault(key_hash(params), arm)
         if other != arm:
             yield f"arms.{arm}: the same parameters as {other}; change a setting, or delete one"
+    most = len(values["seeds"])
+    for arm, count in values.get("pairs", {}).items():
+        if arm not in arms:
+            yield f"pairs.{arm}: no such arm{nearest(arm, arms)}"
+        elif not 1 <= count <= most:
+            yield f"pairs.{arm}: {count} of {most} pairs of seeds; write 1 to {most}"
     first, steps = list_steps()[0], _list_steps(values)
     uses = (first in steps, any(step != first for step in steps))
     pairs: dict[tuple[int, ...], list[int]] = {}
