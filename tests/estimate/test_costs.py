@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from tests.support.project import skip_if_rerun
+from tests.support.project import skip_if_rerun, skip_if_stale
 
 from clinical_camel import dbke
 from clinical_camel.estimate import costs
@@ -120,6 +120,7 @@ def test_a_run_is_compared_only_with_the_estimate_of_its_settings_and_machine(pr
 
 def test_the_estimate_of_training_is_close_to_the_committed_run():
     skip_if_rerun()
+    skip_if_stale("mini_camel/02_sft_qlora")
     job = load_job("mini_camel", "02_sft_qlora")
     cost = estimate_step(job)
     seconds, memory = costs.read_measured(job, cost)
