@@ -116,7 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=_count, default=0, metavar="N", help="a sweep: how many runs at once"
     )
     run.add_argument(
-        "--only", nargs="+", default=[], metavar="PATTERN", help="a sweep: arms or runs, as 'qa*'"
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATTERN",
+        help="a sweep: arms or runs, such as 'qa*'",
     )
     status = add("status", _status, "show what is complete")
     status.add_argument("study", help=STUDY)

@@ -204,6 +204,8 @@ def _find_change(job: Job, record: dict[str, Any]) -> str:
                 return f"{kind} missing: {text}"
             if current != expected:
                 return f"{kind} {text} changed"
+    if set(job.inputs) != record["inputs"].keys():  # a sweep has other runs
+        return "it reads other files than before"
     if cache.entries != record["hashes"]:  # new times, same content: do not read it next time
         with contextlib.suppress(OSError):  # a full disk
             write_json(record_path(job), {**record, "hashes": cache.entries})

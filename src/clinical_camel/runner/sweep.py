@@ -69,7 +69,10 @@ def run_sweep(sweep: str, choice: Choice) -> int:
     try:
         with lock_study(sweep), SignalForwarder() as signals:
             code = _run_tasks(sweep, tasks, choice, signals) if tasks else 0
-            return code if signals.signum else _run_own(sweep, own, choice, signals) or code
+            if signals.signum:
+                return code
+            own_code = _run_own(sweep, own, choice, signals)
+            return own_code if signals.signum else code or own_code
     except BlockingIOError as error:
         echo(error, file=sys.stderr)
         return LOCKED
@@ -188,7 +191,7 @@ def _require_ready(sweep: str, tasks: Sequence[Task], own: Sequence[Job], choice
             f"{sweep}: a sweep starts its own processes; run it without a launcher, or one run "
             f"with it: {COMMAND} run {example}"
         )
-    every = load_sweep_jobs(sweep)
+    every = [*load_sweep_jobs(sweep), *own]
     jobs = [job for task in tasks for job in task.jobs]
     kinds = {task.kind: task for task in reversed(tasks)}  # the first of each kind
     sample = [job for task in reversed(kinds.values()) for job in task.jobs]
@@ -196,10 +199,12 @@ def _require_ready(sweep: str, tasks: Sequence[Task], own: Sequence[Job], choice
     for job in [*sample, *own]:
         problems += [*check_files(job), *check_machine(job)]
     missing = [problem for job in jobs for problem in check_inputs(job, jobs)]
-    missing += [problem for job in own for problem in check_inputs(job, [*every, *own])]
+    for job in own:  # the runs that it reads come later: `_run_own`
+        runs = (load_job(*pair) for pair in job.find_dependencies() if "/" in pair[0])
+        missing += check_inputs(job, [*every, *runs])
     problems += _shorten(missing)
     if not tasks and not problems and (text := _find_incomplete(sweep, own, choice)):
-        problems = [f"{own[0].source}: {text}; first {COMMAND} run {sweep}"]
+        problems = [f"{own[0].source}: {text}"]
     if problems := problems or list(check_places(sweep)):
         raise PlanError("\n".join(dict.fromkeys(problems)))
 
@@ -221,8 +226,11 @@ def _find_incomplete(sweep: str, own: Sequence[Job], choice: Choice) -> str:
     incomplete = sorted(p for p in inputs if find_state(load_job(*p)).status != COMPLETE)
     if not incomplete:
         return ""
-    example = "/".join(incomplete[0])
-    return f"{len(incomplete)} of {len(inputs)} results that it reads are not complete ({example})"
+    study, step = incomplete[0]
+    return (
+        f"{len(incomplete)} of {len(inputs)} results that it reads are not complete "
+        f"({study}/{step}); first {COMMAND} run {study.partition('/')[0]}"
+    )
 
 
 # ------------------------------------------------------------------------------- running it
@@ -253,7 +261,8 @@ def _run_tasks(sweep: str, tasks: Sequence[Task], choice: Choice, signals: Signa
     queue.run(signals)
     _print_end(tasks, time.monotonic() - started, choice.rate)
     if signals.signum:
-        echo(f"stopped by {signals.name}; the same command resumes")
+        how = "without --force, the same command" if choice.force else "the same command"
+        echo(f"stopped by {signals.name}; {how} resumes")
         return 128 + signals.signum
     return next((task.code for task in tasks if task.code), 0)
 

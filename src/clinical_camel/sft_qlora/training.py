@@ -16,7 +16,14 @@ from trl import SFTConfig
 
 from clinical_camel import models
 from clinical_camel.models import compute, fused_lora, loading
-from clinical_camel.sft_qlora import checkpoints, data_parallel, guards, speedups, token_weights
+from clinical_camel.sft_qlora import (
+    checkpoints,
+    data_parallel,
+    guards,
+    ordering,
+    speedups,
+    token_weights,
+)
 from clinical_camel.sft_qlora.fitting import require_schedule
 from clinical_camel.sft_qlora.log import tabulate_history
 from clinical_camel.sft_qlora.settings import Recipe
@@ -33,7 +40,7 @@ TRACKER_FOLDERS = {  # the environment variable with the folder that a tracker w
 }
 # part of the fingerprint
 CODE = (
-    *(sys.modules[__name__], speedups, token_weights, data_parallel),
+    *(sys.modules[__name__], speedups, token_weights, ordering, data_parallel),
     *(loading, compute, fused_lora),
 )
 
