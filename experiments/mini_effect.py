@@ -60,7 +60,9 @@ def train(study: str, seed: int, articles: str, changes: dict) -> tuple[models.L
             sources[spec] = data.load_training_rows(name, share, seed)
     sources = {spec: sources[spec] for spec in recipe.mixture}
     tokenizer = models.load_tokenizer(recipe.model, recipe.chat_template)
-    tokenized = sft_qlora.tokenize_mixture(tokenizer, sources, recipe.loss_on, recipe.max_length)
+    tokenized = sft_qlora.tokenize_mixture(
+        tokenizer, sources, recipe.loss_on, recipe.max_length, recipe.loss_on_all
+    )
     base = models.load_base(recipe.model, recipe.quantize, compute_dtype=recipe.compute_dtype)
     with tempfile.TemporaryDirectory() as folder:
         model, log = sft_qlora.train(base, tokenizer, tokenized, recipe, folder=Path(folder))

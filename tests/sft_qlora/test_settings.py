@@ -19,6 +19,18 @@ from clinical_camel.sft_qlora import settings
         ({"lora_targets": ["all-linear", "q_proj"]}, "lora_targets: all-linear excludes other"),
         ({"lr_scheduler": "constant"}, "warmup_steps: without effect if lr_scheduler is constant"),
         (
+            {"loss_on_all": ["mini_primer"]},
+            "loss_on_all: mini_primer is not in mixture; known: mini_chat",
+        ),
+        (
+            {"loss_on": "all", "loss_on_all": ["mini_chat"]},
+            "loss_on_all: without effect if loss_on is all; write []",
+        ),
+        (
+            {"load_best_model_at_end": True},
+            "load_best_model_at_end: true needs a validation loss",
+        ),
+        (
             {"loss_on": "all", "prompt_weight": 0.1},
             "prompt_weight: 0.1 has no effect if loss_on is",
         ),

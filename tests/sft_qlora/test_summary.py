@@ -1,6 +1,7 @@
 """The result of step 02 in sentences, each number from a table."""
 
 import pandas as pd
+import pytest
 
 from clinical_camel import sft_qlora
 
@@ -24,13 +25,18 @@ SIZES = pd.DataFrame(
 )
 
 
+RECIPE = sft_qlora.Recipe(study="toy")
+
+
 def make_log(losses, validation=()):
     log = pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses})
     return log.assign(validation_loss=pd.Series(validation, dtype=float))
 
 
 def test_a_training_is_described_by_its_tables():
-    sentences = sft_qlora.describe_training(MIXTURE, make_log([3.0] * 20 + [0.1] * 20), SIZES)
+    sentences = sft_qlora.describe_training(
+        MIXTURE, make_log([3.0] * 20 + [0.1] * 20), SIZES, RECIPE
+    )
     assert sentences == [
         "The training data have 11 rows with 2,000 tokens; 50% of these tokens count in the loss. "
         "2 of them lost their last exchanges. 4 more rows were dropped.",
@@ -48,20 +54,22 @@ def test_a_training_is_described_by_its_tables():
 
 
 def test_a_prompt_weight_is_stated():
-    first = sft_qlora.describe_training(MIXTURE, make_log([3.0]), SIZES, 0.1)[0]
+    first = sft_qlora.describe_training(
+        MIXTURE, make_log([3.0]), SIZES, RECIPE.model_copy(update={"prompt_weight": 0.1})
+    )[0]
     assert (
         "50% of these tokens count in the loss with weight 1, the others with weight 0.1." in first
     )
 
 
 def test_a_loss_that_rose_is_not_called_a_success():
-    sentences = sft_qlora.describe_training(MIXTURE, make_log([3.2, 3.4, 3.59]), SIZES)
+    sentences = sft_qlora.describe_training(MIXTURE, make_log([3.2, 3.4, 3.59]), SIZES, RECIPE)
     assert sentences[3].startswith("The loss did not fall: 3.20 nats")
     assert "3.59 in the last" in sentences[3]
 
 
 def test_a_base_without_quantised_layers_has_no_sentence_on_them():
-    sentences = sft_qlora.describe_training(MIXTURE, make_log([3.0]), SIZES[:2])
+    sentences = sft_qlora.describe_training(MIXTURE, make_log([3.0]), SIZES[:2], RECIPE)
     assert "would take 2.00 MB. The weights of the adapter" in sentences[2]
 
 
@@ -69,16 +77,26 @@ def test_the_headline_has_the_means_that_the_sentences_have():
     log = make_log([4.0, 2.0] + [1.0] * 36 + [0.3, 0.1])
     headline = sft_qlora.format_headline(log)
     assert headline == "loss 3.00 to 0.20 (means of the first and the last twentieth of 40 steps)"
-    assert "from 3.00 to 0.20" in sft_qlora.describe_training(MIXTURE, log, SIZES)[3]
+    assert "from 3.00 to 0.20" in sft_qlora.describe_training(MIXTURE, log, SIZES, RECIPE)[3]
 
 
 def test_a_small_probability_is_not_called_zero():
-    sentences = sft_qlora.describe_training(MIXTURE, make_log([9.95, 2.46]), SIZES)
+    sentences = sft_qlora.describe_training(MIXTURE, make_log([9.95, 2.46]), SIZES, RECIPE)
     assert "is below 1% at the start and 9% at the end" in sentences[3]
 
 
-def test_validation_names_the_step_that_is_saved():
+@pytest.mark.parametrize(
+    ("saved_best", "saved"), [(True, "of that step"), (False, "of the last step, 3,")]
+)
+def test_validation_names_the_step_that_is_saved(saved_best, saved):
     log = make_log([3.0, 2.0, 1.0], [2.5, 2.2, 2.4])
-    (sentence,) = sft_qlora.describe_training(MIXTURE, log, SIZES)[4:-1]
-    assert "lowest at step 2 (2.20); the adapter of that step is saved" in sentence
-    assert "rose to 2.40 by step 3" in sentence
+    recipe = RECIPE.model_copy(update={"load_best_model_at_end": saved_best})
+    (sentence,) = sft_qlora.describe_training(MIXTURE, log, SIZES, recipe)[4:-1]
+    assert "lowest at step 2 (2.20). It was 2.40 at step 3" in sentence
+    assert sentence.endswith(f"The adapter {saved} is saved.")
+
+
+def test_a_validation_loss_that_fell_to_the_end_is_not_called_memory():
+    log = make_log([3.0, 2.0], [2.5, 2.2])
+    (sentence,) = sft_qlora.describe_training(MIXTURE, log, SIZES, RECIPE)[4:-1]
+    assert "its own articles" not in sentence

@@ -74,6 +74,16 @@ def test_a_row_without_a_target_token_is_dropped_and_counted(tokenizer, monkeypa
     assert tokenized.counts[["rows", "without_loss", "dropped"]].to_numpy().tolist() == [[2, 1, 0]]
 
 
+def test_every_token_of_a_dataset_in_loss_on_all_is_a_target(tokenizer):
+    """And the other datasets have the tokens and the mask that they have without it."""
+    rows = {"toy": [make_dialogue("a", 2)], "other": [make_dialogue("b", 2)]}
+    usual = sft_qlora.tokenize_mixture(tokenizer, rows, "assistant", 256)
+    changed = sft_qlora.tokenize_mixture(tokenizer, rows, "assistant", 256, ["toy"])
+    every = sft_qlora.tokenize_mixture(tokenizer, rows, "all", 256)
+    assert changed.rows == [every.rows[0], usual.rows[1]]
+    assert usual.rows[0] != every.rows[0]
+
+
 def test_every_token_of_an_article_is_a_target(tokenizer):
     article = Article(
         id="a", title="Gout", sections=[Section(heading="Signs", text="It hurts. " * 50)]

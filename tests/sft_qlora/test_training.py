@@ -4,6 +4,8 @@ import os
 
 import pytest
 import torch
+from peft import get_peft_model_state_dict
+from safetensors.torch import load_file
 from tests.support.toy_training import BASES, toy_recipe, train
 from transformers import AutoModelForCausalLM
 
@@ -113,7 +115,14 @@ def test_padding_with_the_end_token_masks_no_end_token(packing, tokenized, tmp_p
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"validation_fraction": 0.25}, {"group_by_length": True}], ids=str
+    "changes",
+    [
+        {},
+        {"validation_fraction": 0.25},
+        {"validation_fraction": 0.25, "load_best_model_at_end": True},
+        {"group_by_length": True},
+    ],
+    ids=str,
 )
 def test_a_resumed_run_equals_the_uninterrupted_run(changes, tokenized, tmp_path):
     """Validation changes a 4-bit base on some CPUs: see `models.freeze_quantization`."""
@@ -137,6 +146,30 @@ def test_a_resumed_run_equals_the_uninterrupted_run(changes, tokenized, tmp_path
     assert list(resumed_log["tokens"]) == list(log["tokens"])
     for name, value in weights.items():
         assert torch.equal(value, resumed_weights[name]), name
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_the_adapter_of_the_last_or_of_the_best_step_is_saved(best, tokenized, tmp_path):
+    """A learning rate this high makes the validation loss rise after the first steps."""
+    recipe = toy_recipe(
+        validation_fraction=0.25,
+        load_best_model_at_end=best,
+        learning_rate=0.05,
+        lr_scheduler="constant",
+        warmup_steps=0.0,
+        save_steps=2,
+        num_epochs=4.0,
+    )
+    model, log = train(tokenized, recipe, tmp_path)
+    validation = log.set_index("step")["validation_loss"].dropna()
+    lowest, last = validation.idxmin(), log["step"].iloc[-1]
+    assert lowest < last
+    saved = load_file(
+        next(tmp_path.glob(f"*/checkpoint-{lowest if best else last}"))
+        / "adapter_model.safetensors"
+    )
+    weights = get_peft_model_state_dict(model)
+    assert all(torch.equal(weights[name], value) for name, value in saved.items())
 
 
 @pytest.mark.parametrize("tracker", training.TRACKER_FOLDERS)

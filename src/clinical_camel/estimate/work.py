@@ -229,7 +229,9 @@ def _count_source(
         lengths = [min(limit, _count_characters(row) // CHARACTERS) for row in read]
         messages = [NO_TOKENIZER]
     else:
-        tokenized = sft_qlora.tokenize_mixture(tokenizer, {spec: read}, recipe.loss_on, limit)
+        tokenized = sft_qlora.tokenize_mixture(
+            tokenizer, {spec: read}, recipe.loss_on, limit, recipe.loss_on_all
+        )
         lengths, messages = [len(row["input_ids"]) for row in tokenized.rows], []
     if len(read) < len(rows):
         messages.append(f"{data.label(spec)}: estimated from {len(read)} of {len(rows):,} rows")

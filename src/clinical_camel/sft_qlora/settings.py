@@ -73,6 +73,9 @@ class Recipe(StepSettings):
             "their end tokens; all: every token"
         ),
     )
+    loss_on_all: list[MixtureSpec] = Field(
+        [], description="datasets of the mixture whose tokens all count in the loss"
+    )
     prompt_weight: Share = Field(
         0.0,
         description=(
@@ -134,8 +137,13 @@ class Recipe(StepSettings):
         ge=0,
         le=0.5,
         description=(
-            "share of source articles whose dialogues are used for validation; if "
-            "above 0, the saved adapter is the checkpoint with the lowest validation loss"
+            "share of source articles whose dialogues are used for validation, not for training"
+        ),
+    )
+    load_best_model_at_end: bool = Field(
+        False,
+        description=(
+            "save the checkpoint with the lowest validation loss instead of the last adapter"
         ),
     )
     save_steps: int = Field(
@@ -169,6 +177,16 @@ class Recipe(StepSettings):
             yield (
                 f"prompt_weight: {self.prompt_weight} has no effect if loss_on is all, which "
                 "gives every token weight 1; write 0.0, or loss_on: assistant"
+            )
+        if self.loss_on_all and self.loss_on == "all":
+            yield "loss_on_all: without effect if loss_on is all; write []"
+        for spec in self.loss_on_all:
+            if spec not in self.mixture:
+                yield f"loss_on_all: {spec} is not in mixture; known: {', '.join(self.mixture)}"
+        if self.load_best_model_at_end and not self.validation_fraction:
+            yield (
+                "load_best_model_at_end: true needs a validation loss; write a "
+                "validation_fraction above 0.0, or false"
             )
         if not any(self.mixture.values()):
             yield "mixture: every fraction is 0.0; use a part of at least one dataset"

@@ -6,24 +6,24 @@ import pandas as pd
 
 from clinical_camel.sft_qlora.adapter import QUANTIZED
 from clinical_camel.sft_qlora.log import find_window
+from clinical_camel.sft_qlora.settings import Recipe
 
 MB = 10**6
 
 
 def describe_training(
-    mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFrame, prompt_weight: float = 0.0
+    mixture: pd.DataFrame, log: pd.DataFrame, sizes: pd.DataFrame, recipe: Recipe
 ) -> list[str]:
     """Return the result of step 02 as plain sentences.
 
     `mixture`: counts of `tokenize_mixture`. `log`: the log of `train`. `sizes`: of `save_adapter`.
-    `prompt_weight`: of the recipe.
     """
     return [
-        _describe_data(mixture, prompt_weight),
+        _describe_data(mixture, recipe.prompt_weight),
         _describe_adapter(sizes),
         _describe_memory(sizes),
         _describe_loss(log),
-        *_describe_validation(log),
+        *_describe_validation(log, recipe.load_best_model_at_end),
         "All of this is about the training data. Whether the model can use what it learned is the "
         "question of step 03.",
     ]
@@ -104,16 +104,19 @@ def _format_probability(loss: float) -> str:
     return "below 1%" if probability < 0.01 else f"{probability:.0%}"
 
 
-def _describe_validation(log: pd.DataFrame) -> list[str]:
+def _describe_validation(log: pd.DataFrame, saved_best: bool) -> list[str]:
     validation = log.dropna(subset=["validation_loss"])
     if validation.empty:
         return []
     best, last = validation.loc[validation["validation_loss"].idxmin()], validation.iloc[-1]
     text = (
         f"On articles without training, the loss was lowest at step {best['step']:.0f} "
-        f"({best['validation_loss']:.2f}); the adapter of that step is saved."
+        f"({best['validation_loss']:.2f})."
     )
     if last["validation_loss"] > best["validation_loss"]:
-        text += f" It rose to {last['validation_loss']:.2f} by step {last['step']:.0f}: the model "
-        text += "then mostly memorised its training data."
-    return [text]
+        text += (
+            f" It was {last['validation_loss']:.2f} at step {last['step']:.0f}: after its lowest "
+            "point, the model learned its own articles and no more that helps with others."
+        )
+    saved = "of that step" if saved_best else f"of the last step, {log['step'].iloc[-1]:.0f},"
+    return [f"{text} The adapter {saved} is saved."]

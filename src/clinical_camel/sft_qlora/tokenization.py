@@ -7,7 +7,7 @@ answer cut in the middle teaches a model not to stop.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -37,23 +37,26 @@ def tokenize_mixture(
     sources: Mapping[str, Sequence[Dialogue | Article]],
     loss_on: str,
     max_length: int,
+    loss_on_all: Collection[str] = (),
 ) -> TokenizedMixture:
     """Tokenize every row of every source, in order, to at most `max_length` tokens.
 
-    `counts`: source, rows, truncated (lost exchanges from its end), dropped (the first exchange
-    does not fit), without_loss (no target token; dropped, too), tokens, target_tokens,
-    target_share. An article is plain text in windows, every token a target. Raises ValueError for
-    text that the tokenizer does not know, and for a source of which less than half is left.
+    `loss_on_all` names sources in which every token is a target. `counts`: source, rows, truncated
+    (lost exchanges from its end), dropped (the first exchange does not fit), without_loss (no
+    target token; dropped, too), tokens, target_tokens, target_share. An article is plain text in
+    windows, every token a target. Raises ValueError for text that the tokenizer does not know, and
+    for a source of which less than half is left.
     """
     rows, counts, groups = [], [], []
     for source, items in sources.items():
         source_rows, truncated, dropped, without_loss = [], 0, 0, 0
+        counted = "all" if source in loss_on_all else loss_on
         _require_no_unknown_tokens(tokenizer, source, items)
         for item in items:
             if isinstance(item, Article):
                 windows = tokenize_windows(tokenizer, item, max_length)
             else:
-                row, removed = tokenize_to_fit(tokenizer, item, loss_on, max_length)
+                row, removed = tokenize_to_fit(tokenizer, item, counted, max_length)
                 truncated += bool(row) and removed > 0
                 dropped += not row
                 windows = [row] if row else []

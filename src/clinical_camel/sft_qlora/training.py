@@ -166,7 +166,7 @@ def make_config(recipe: Recipe, place: Path, dtype: torch.dtype) -> SFTConfig:
         eval_strategy="steps" if has_validation else "no",
         eval_steps=recipe.save_steps,
         save_steps=recipe.save_steps,
-        load_best_model_at_end=has_validation,
+        load_best_model_at_end=recipe.load_best_model_at_end,
         logging_steps=1,
         logging_nan_inf_filter=False,  # it would hide a NaN from LossGuard
         report_to=recipe.report_to,
