@@ -85,6 +85,7 @@ def test_what_may_be_empty_is_listed():
                 may_be_empty.add(name)
     assert may_be_empty == {
         *("questions", "exemplars", "scores", "compare_with", "training_sources", "speedups"),
+        "loss_on_all",
         *("note_exemplars", "other_decodings", "licences"),
         *("evaluation_sets", "article_limits"),
     }

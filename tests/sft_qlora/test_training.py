@@ -154,11 +154,11 @@ def test_the_adapter_of_the_last_or_of_the_best_step_is_saved(best, tokenized, t
     recipe = toy_recipe(
         validation_fraction=0.25,
         load_best_model_at_end=best,
-        learning_rate=0.05,
+        learning_rate=0.1,
         lr_scheduler="constant",
         warmup_steps=0.0,
         save_steps=2,
-        num_epochs=4.0,
+        num_epochs=0.8,
     )
     model, log = train(tokenized, recipe, tmp_path)
     validation = log.set_index("step")["validation_loss"].dropna()
