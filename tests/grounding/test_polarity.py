@@ -156,3 +156,23 @@ ROWS = [
 def test_a_claim_is_supported_only_if_it_is_true(lines, sentence, is_true):
     link = grounding.link_sentences([sentence], visit(*lines))[0]
     assert (link.verdict == "supported") == is_true, link.reasons
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"),
+    [
+        ("CT angiography showing an intimal flap should be delayed.", "contradicted"),
+        ("CT angiography showing an intimal flap should not be delayed.", "supported"),
+        ("Insulin for the newborn may be stopped at night.", "contradicted"),
+        ("Insulin for the newborn must not be stopped at night.", "supported"),
+        ("Insulin for the newborn should be checked at night.", "supported"),
+    ],
+)
+def test_advice_is_compared_by_its_verb_however_many_words_agree(written, verdict):
+    source = [
+        "CT angiography showing an intimal flap settles the matter and should not be delayed.",
+        "Insulin for the newborn must not be stopped at night and should be checked at night.",
+    ]
+    (link,) = grounding.link_sentences([written], source)
+    assert link.verdict == verdict
+    assert len(link.reasons) <= 1

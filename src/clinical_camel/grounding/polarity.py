@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clinical_camel.grounding.claims import PAST
 from clinical_camel.grounding.clauses import RELATIVES, TIME_STEMS, Clause, Fact
 from clinical_camel.grounding.source import Source
+from clinical_camel.grounding.terms import stem_words
 from clinical_camel.grounding.words import FORMULA_STEMS, VERB_STEMS
 
 SHARE = 0.5  # of a statement's words, by weight, that a source clause on the same matter has
@@ -24,6 +25,10 @@ _AVOIDS = re.compile(r"\bavoid(?:s|ed|ing)?\b")
 _NO = re.compile(r"\b(?:not|no|never|nor)\b")
 _WITHOUT = re.compile(r"\bwithout\b")
 _DENIES = re.compile(r"\b(?:no|not|never|without|den(?:y|ies|ied|ying)|nor|non)\b")
+
+_ADVICE = re.compile(
+    r"\b(?:should|must|may|can|ought to|has to|have to|needs? to) (not )?(?:be )?(\w+)"
+)
 
 Problem = tuple[str, str]
 
@@ -120,6 +125,36 @@ def _check_time(fact: Fact, clause: Clause, named: list[Clause]) -> Problem | No
 
 def check_statement(clause: Clause, source: Source) -> Iterator[Problem]:
     """Yield a problem if the words of a clause have the opposite context in the source."""
+    problems = list(_check_context(clause, source))
+    yield from problems or _check_advice(clause, source)
+
+
+def _check_advice(clause: Clause, source: Source) -> Iterator[Problem]:
+    """Yield a problem if the source advises the opposite of the same verb: "should not be delayed".
+
+    One word decides here, so the weight of the words that agree does not count.
+    """
+    for stem, is_against in _list_advice(clause).items():
+        others = [
+            _list_advice(c)
+            for c in source.find_clauses(stem, clause.stems)
+            if _is_close(clause.stems, c)
+        ]
+        advice = {other[stem] for other in others if stem in other}
+        if advice == {not is_against}:
+            verb = "advises" if is_against else "advises against"
+            yield "contradicted", f"negation: the source {verb} {clause.words.get(stem, stem)}"
+
+
+def _list_advice(clause: Clause) -> dict[str, bool]:
+    """Return the verbs after "should" or "must", as stems, and whether "not" is between them."""
+    return {
+        stem: bool(no) for no, verb in _ADVICE.findall(clause.text) for stem in stem_words([verb])
+    }
+
+
+def _check_context(clause: Clause, source: Source) -> Iterator[Problem]:
+    """Yield a problem if most words of a clause have the opposite context in the source."""
     twice = _TWICE.search(clause.text)
     if twice and not (twice[0].endswith("without") and _explains(clause, source)):
         yield "unsupported", "negation: denied twice, which affirms it"
