@@ -32,7 +32,7 @@ from clinical_camel.runs.params_files import list_params_files
 from clinical_camel.runs.record import persistent_path
 from clinical_camel.runs.sweeps import is_sweep
 
-STUDY = "a folder of params/, or a run of a sweep, as my_sweep/raw_d0_t0"
+STUDY = "a folder in params/, or a run of a sweep, such as my_sweep/raw_d0_t0"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,13 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "run every step that is not complete, in order")
     run.add_argument("study", help=STUDY)
     run.add_argument("steps", nargs="*", help="such as 03_eval_fewshot or 03; default: all")
-    run.add_argument("--force", action="store_true", help="run complete steps again")
+    run.add_argument("--force", action="store_true", help="repeat what is complete")
     run.add_argument(
         "--retry-failed", action="store_true", help="step 01: request rejected dialogues again"
     )
     run.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
     run.add_argument(
-        "--jobs", type=_count, default=0, metavar="N", help="a sweep: how many runs at once"
+        "--jobs", type=_count, default=0, metavar="N", help="sweeps only: processes at once"
     )
     run.add_argument(
         "--only",
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="PATTERN",
-        help="a sweep: arms or runs, such as 'qa*'",
+        help="sweeps only: arms and runs, such as 'qa*' raw_d0_t0",
     )
     status = add("status", _status, "show what is complete")
     status.add_argument("study", help=STUDY)
@@ -207,7 +207,7 @@ def _run(options: argparse.Namespace) -> int:
         choice = Choice(options.steps, options.only, options.jobs or 1, options.force, options.rate)
         return run_sweep(options.study, choice)
     if options.jobs or options.only:
-        raise PlanError(f"--jobs and --only are for a sweep, and {options.study} is none")
+        raise PlanError(f"--jobs and --only are for sweeps; {options.study} is an ordinary study")
     return run_study(options.study, options.steps, options.force, options.rate)
 
 
@@ -223,7 +223,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     if is_sweep(options.study):
         if options.config or options.tokens_per_second:
-            raise PlanError("--config and --tokens-per-second are not for a sweep; plan one run")
+            raise PlanError("--config and --tokens-per-second are not for sweeps; plan one run")
         return estimate.print_sweep_report(options.study, options.rate, options.machine)
     return estimate.print_report(
         jobs, options.rate, options.machine, options.config, options.tokens_per_second

@@ -3,10 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import nct, t
 from tests.support.toy_comparison import make_answers, make_design
 
 from clinical_camel.controlled_comparison import contrasts, two_way
-from clinical_camel.controlled_comparison.contrasts import CANNOT_TELL, HELPS, HURTS
+from clinical_camel.controlled_comparison.contrasts import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    PRELIMINARY,
+    pair_scores,
+)
 
 NO_EFFECT = "no effect larger than 5 points"
 
@@ -22,7 +29,7 @@ def make_pair(effect, conditions=52, seeds=5, spread=0.05, seed=0):
 
 def judge(answers, **changed):
     design = make_design(contrasts=["dialogue - raw"], **changed)
-    return contrasts.compare_all(answers, design).iloc[0]
+    return contrasts.compare_all(answers, "", design).iloc[0]
 
 
 def test_a_large_effect_helps_and_its_opposite_hurts():
@@ -45,47 +52,81 @@ def test_no_effect_with_a_large_variance_cannot_be_told():
 
 
 def test_a_significant_effect_that_is_too_small_to_matter_is_no_relevant_effect():
-    row = {"seeds": 5, "difference": 0.02, "p_holm": 0.01, "p_equivalence": 0.01}
+    row = {"difference": 0.02, "p_holm": 0.01, "p_equivalence": 0.01}
     assert contrasts.choose_verdict(row, make_design()) == NO_EFFECT
 
 
-def test_too_few_seeds_give_no_verdict():
+def test_too_few_seeds_have_no_test_and_no_verdict():
     answers = make_pair(0.3, seeds=2)
     assert judge(answers)["verdict"] == HELPS
-    assert judge(answers, min_seeds=3)["verdict"] == CANNOT_TELL
+    row = judge(answers, min_seeds=3)
+    assert row["verdict"] == CANNOT_TELL
+    assert row[["p", "p_holm", "p_equivalence", "min_detectable_effect"]].isna().all()
+    assert row["low"] > 0.1  # the interval stays
+
+
+def test_a_true_difference_of_the_detectable_size_is_found_with_80_percent_power():
+    row = judge(make_pair(0.1, conditions=20, seeds=2, spread=0.2))
+    assert row["df"] < 100  # so few that a normal quantile would be too small
+    critical = t.isf(0.05 / 2, row["df"])  # the only contrast
+    power = nct.sf(critical, row["df"], row["min_detectable_effect"] / row["error"])
+    assert power == pytest.approx(0.8, abs=0.01)
 
 
 def test_answers_are_paired_by_question_and_seed():
     answers = make_pair(0.1, conditions=3, seeds=2)
     shuffled = answers.sample(frac=1, random_state=0)
     assert judge(shuffled)["difference"] == judge(answers)["difference"]
-    wide = contrasts.tabulate_scores_by_question(answers, {"dialogue": 1.0, "raw": -1.0})
-    cell = answers[(answers["id"] == "c1q2") & (answers["seed"] == "0.1")].set_index("arm")
-    expected = cell.loc["dialogue", "score"] - cell.loc["raw", "score"]
-    assert wide.loc["c1q2", "0.1"] == expected
+    cells = answers[(answers["id"] == "c1q2") & (answers["seed"] == "1, 1")]
+    scores = pair_scores(shuffled, ["dialogue", "raw"]).loc["c1", "c1q2"]
+    assert scores[:, "1, 1"].to_dict() == dict(zip(cells["arm"], cells["score"], strict=True))
 
 
-def test_a_seed_that_one_arm_lacks_is_not_used():
+def test_a_seed_or_a_question_that_one_arm_lacks_is_neither_used_nor_counted():
     answers = make_pair(0.1, seeds=3)
-    without = answers[(answers["arm"] != "raw") | (answers["seed"] != "0.2")]
-    row = judge(without)
-    assert row["seeds"] == 2
-    both = answers[answers["seed"] != "0.2"]
+    lacks = (answers["arm"] == "raw") & (answers["seed"] == "2, 2")
+    lacks |= (answers["arm"] == "dialogue") & answers["id"].isin(["c1q2", "c1q3"])
+    row = judge(answers[~lacks])
+    assert (row["n"], row["conditions"], row["seeds"]) == (52 * 4 - 2, 52, 2)
+    both = answers[(answers["seed"] != "2, 2") & ~answers["id"].isin(["c1q2", "c1q3"])]
     assert row["difference"] == pytest.approx(judge(both)["difference"])
+    means = both.groupby("arm")["score"].mean()
+    assert row["accuracy_control"] == pytest.approx(means["raw"])
+    only = contrasts.score_arms(answers[~lacks], make_design()).set_index("arm")
+    assert only[["n", "seeds"]].loc["dialogue"].tolist() == [52 * 4 - 2, 3]
 
 
-def test_a_contrast_without_a_run_still_counts_in_the_adjustment():
+def test_a_contrast_without_a_run_cannot_tell_and_still_counts_in_the_adjustment():
     answers = make_pair(0.1)
     design = make_design(contrasts=["dialogue - raw", "dialogue - qa"])
-    table = contrasts.compare_all(answers, design)
-    assert len(table) == 1
+    table = contrasts.compare_all(answers, "", design)
+    assert table["seeds"].tolist() == [5, 0]
     assert table["p_holm"].iloc[0] == pytest.approx(2 * table["p"].iloc[0])
+    assert np.isnan(table["p_holm"].iloc[1])
+    assert table["verdict"].iloc[1] == CANNOT_TELL
+
+
+def test_a_contrast_without_a_test_still_counts_in_the_adjustment():
+    answers = make_pair(0.1)
+    third = answers[(answers["arm"] == "raw") & (answers["seed"] < "2")].assign(arm="qa")
+    design = make_design(contrasts=["dialogue - raw", "dialogue - qa"], min_seeds=3)
+    table = contrasts.compare_all(pd.concat([answers, third]), "", design)
+    assert table["seeds"].tolist() == [5, 2]
+    assert table["p_holm"].iloc[0] == pytest.approx(2 * table["p"].iloc[0])
+    assert np.isnan(table["p_holm"].iloc[1])
+
+
+def test_while_runs_are_missing_there_is_no_verdict_and_no_adjusted_test():
+    design = make_design(contrasts=["dialogue - raw"])
+    row = contrasts.compare_all(make_pair(0.3), "Preliminary: ...", design).iloc[0]
+    assert row["verdict"] == PRELIMINARY
+    assert np.isnan(row["p_holm"])
 
 
 def test_only_the_primary_outcome_has_a_verdict():
     answers = make_pair(0.2)
     both = pd.concat([answers, answers.assign(outcome="conversation")])
-    table = contrasts.compare_all(both, make_design(contrasts=["dialogue - raw"]))
+    table = contrasts.compare_all(both, "", make_design(contrasts=["dialogue - raw"]))
     assert list(table["verdict"]) == [HELPS, ""]
     assert table["p_holm"].isna().tolist() == [False, True]
 
@@ -104,8 +145,8 @@ def test_the_family_makes_a_false_claim_in_at_most_5_of_100_sweeps(monkeypatch):
             difference = counts[text[0]] - counts[text[-1]]
             estimate = two_way.estimate_mean(difference, np.full(30, 4), 0, resamples=100)
             p = two_way.compute_p_difference(estimate)
-            rows.append({"is_primary": True, "seeds": 4, "difference": estimate.mean, "p": p})
-        table = contrasts.judge_contrasts(pd.DataFrame(rows).assign(p_equivalence=1.0), design)
+            rows.append({"is_primary": True, "difference": estimate.mean, "p": p})
+        table = contrasts.judge_contrasts(pd.DataFrame(rows).assign(p_equivalence=1.0), "", design)
         claims += table["verdict"].isin([HELPS, HURTS]).any()
         unadjusted += (table["p"] < 0.05).any()
     assert claims / sweeps <= 0.07
@@ -124,9 +165,11 @@ def test_scores_of_every_arm_have_an_interval_and_the_base_model_one_seed():
 
 def test_arms_without_a_common_seed_are_refused_with_their_names():
     answers = make_pair(0.1, seeds=1)
-    answers.loc[answers["arm"] == "raw", "seed"] = "9.9"
-    with pytest.raises(ValueError, match="dialogue, raw have no seed"):
-        contrasts.tabulate_scores_by_question(answers, {"dialogue": 1.0, "raw": -1.0})
+    answers.loc[answers["arm"] == "raw", "seed"] = "9, 9"
+    scores = pair_scores(answers, ["dialogue", "raw"])
+    assert contrasts.count_pairs(scores) == {"n": 0, "conditions": 0, "seeds": 0}
+    with pytest.raises(ValueError, match="dialogue, raw have no question or no seed"):
+        contrasts.estimate_score(scores, {"dialogue": 1.0, "raw": -1.0}, make_design())
 
 
 def test_specialties_are_compared_in_the_primary_outcome():
@@ -139,17 +182,5 @@ def test_specialties_are_compared_in_the_primary_outcome():
 def test_each_seed_has_its_difference():
     answers = make_pair(0.2)
     table = contrasts.compare_seeds(answers, make_design(contrasts=["dialogue - raw"]))
-    assert list(table["training_seed"]) == [0, 1, 2, 3, 4]
+    assert list(table["seeds"]) == ["0, 0", "1, 1", "2, 2", "3, 3", "4, 4"]
     assert table["difference"].mean() == pytest.approx(judge(answers)["difference"])
-
-
-def test_runs_of_one_data_seed_count_once():
-    answers = make_pair(0.2, seeds=4)
-    seeds = {"0.0": "0.0", "0.1": "1.1", "0.2": "2.2", "0.3": "0.3"}
-    answers = answers.assign(seed=answers["seed"].map(seeds))
-    design = make_design(contrasts=["dialogue - raw"])
-    row = contrasts.compare_data_seeds(answers, design).iloc[0]
-    assert row["seeds"] == 3
-    by_seed = contrasts.compare_seeds(answers, design).set_index("training_seed")["difference"]
-    expected = (by_seed[[0, 3]].mean() + by_seed[1] + by_seed[2]) / 3
-    assert row["difference"] == pytest.approx(expected)

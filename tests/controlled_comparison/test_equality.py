@@ -1,30 +1,36 @@
-"""Tests of the three readings of an equal training."""
+"""Tests of what differs between the trainings of the arms."""
 
 import pandas as pd
 import pytest
+from tests.support.toy_comparison import make_design
 
-from clinical_camel.controlled_comparison import equality
+from clinical_camel.controlled_comparison import equality, settings
+from clinical_camel.eval_fewshot import PROTOCOLS
 
 
 @pytest.fixture
 def table():
     rows = [
-        {"arm": arm, "steps": 800, "target_tokens": t, "tokens": 2000, "exposures_min": low}
-        | {"exposures_mean": 10.0, "exposures_max": 20}
-        for arm, t, low in [("raw", 1000, 4), ("raw", 1200, 2), ("qa", 2200, 6)]
+        {"arm": arm, "format": text, "rows": 90, "steps": 800, "target_tokens": t, "tokens": 2000}
+        | {"batch_size": 4, "exposures_mean": 10.0}
+        for arm, text, t in [
+            ("raw", "plain text with title", 1000),
+            ("raw", "plain text with title", 1200),
+            ("qa", "chat", 2200),
+        ]
     ]
     return equality.tabulate_equality(pd.DataFrame(rows))
 
 
-def test_readings_are_means_over_runs_and_exposures_extremes_over_facts(table):
-    raw = table.set_index("arm").loc["raw"]
-    assert (raw["runs"], raw["target_tokens"], raw["exposures_min"]) == (2, 1100, 2)
+def test_readings_are_means_over_runs(table):
+    assert table["arm"].tolist() == ["raw", "qa"]
+    assert table["target_tokens"].tolist() == [1100, 2200]
 
 
 def test_the_sentence_gives_each_reading_its_difference(table):
     assert equality.describe_equality(table, "qa", "raw") == (
-        "`qa` compared with `raw`: tokens with loss +100 %, tokens seen equal, steps equal, "
-        "exposures per fact equal."
+        "qa \N{MINUS SIGN} raw: tokens with loss +100 %, tokens seen equal, steps equal, "
+        "exposures per fact equal, format chat instead of plain text with title."
     )
 
 
@@ -32,8 +38,22 @@ def test_an_arm_without_a_run_has_no_sentence(table):
     assert equality.describe_equality(table, "qa", "dialogue") == ""
 
 
-def test_the_page_has_few_columns_in_readable_units(table):
+def test_the_page_has_at_most_seven_columns_in_readable_units(table):
     page = equality.format_equality(table)
-    assert len(page.columns) <= 7
+    assert len(page.columns) == 7
     assert page["tokens with loss (thousands)"].tolist() == [1.1, 2.2]
-    assert page.iloc[0, -1] == "10 (2 to 20)"
+
+
+def test_the_arms_in_the_format_of_the_primary_outcome_are_named(table):
+    assert equality.describe_formats(table, make_design()) == (
+        "The primary outcome (`option_text`) asks in plain text. Arms with this format: `raw`."
+    )
+    chat = make_design(outcomes={"x": "mini_exam/conversation"}, forgetting="")
+    assert equality.describe_formats(table, chat).endswith(
+        "asks in chat. Arms with this format: `qa`."
+    )
+
+
+def test_the_names_of_all_protocols_that_ask_in_a_chat_turn_begin_in_the_same_way():
+    for name, protocol in PROTOCOLS.items():
+        assert name.startswith(settings.CHAT) == protocol.chat

@@ -31,7 +31,7 @@ def test_every_arm_and_outcome_has_its_place(answers, design):
 
 
 def test_the_contrast_is_drawn_with_its_verdict(answers, design):
-    table = contrasts.compare_all(answers, design)
+    table = contrasts.compare_all(answers, "", design)
     axis = figures.plot_contrasts(table, 0.05).axes[0]
     (label,) = axis.get_yticklabels()
     assert label.get_text() == f"dialogue \N{MINUS SIGN} raw\n{table['verdict'].iloc[0]}"

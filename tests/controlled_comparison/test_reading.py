@@ -1,12 +1,14 @@
 """Tests of the reading of a sweep's runs."""
 
+import dataclasses
 import json
 
 import pandas as pd
 import pytest
+from tests.support import toy_comparison
 from tests.support.toy_comparison import CONDITIONS, list_questions, make_design
 
-from clinical_camel.controlled_comparison import reading
+from clinical_camel.controlled_comparison import reading, summary
 from clinical_camel.controlled_comparison.exposures import count_exposures
 from clinical_camel.controlled_comparison.settings import ALL
 from clinical_camel.core.settings import Incomplete
@@ -20,14 +22,15 @@ def answers(sweep):
 def test_every_run_of_the_sweep_is_complete(sweep):
     table = reading.tabulate_runs(sweep)
     assert list(table["arm"]) == ["dialogue", "raw", "qa"] * 2
-    assert table["is_complete"].all()
+    assert set(table["status"]) == {"complete"}
+    assert reading.warn_missing(table, make_design()) == ""
 
 
 def test_answers_of_each_arm_and_seed_are_read_with_their_condition(answers):
     plain = answers[answers["outcome"] == "plain question" + ALL]
     counts = plain.groupby(["arm", "seed"]).size()
     assert dict(counts) == {("base", "-"): 48} | {
-        (arm, seed): 48 for arm in ("dialogue", "qa", "raw") for seed in ("0.0", "1.1")
+        (arm, seed): 48 for arm in ("dialogue", "qa", "raw") for seed in ("0, 0", "1, 1")
     }
     assert plain["condition"].nunique() == CONDITIONS
     assert set(plain["chance"]) == {0.25}
@@ -38,6 +41,29 @@ def test_overlapping_questions_are_excluded_in_all_arms_and_formats_of_the_prima
     with_it = answers[answers["id"] == excluded]
     assert set(with_it["outcome"]) == {"plain question" + ALL}
     assert answers.loc[answers["outcome"] == "primer exam", "id"].nunique() == 48
+
+
+def test_questions_that_the_base_model_answers_clearly_are_excluded_in_all_arms(sweep):
+    """Its correct answers in the toy sweep have a margin of 2 nats."""
+    every = reading.read_answers(sweep, make_design())
+    base = every[(every["arm"] == "base") & (every["outcome"] == "plain question")]
+    right = set(base.loc[base["score"] == 1, "id"])
+    rest = reading.read_answers(sweep, make_design(base_margin=1.9))
+    plain = rest[rest["outcome"] == "plain question"]
+    assert right
+    assert set(plain["id"]) == set(base["id"]) - right
+    assert set(plain["arm"]) == {"base", "dialogue", "qa", "raw"}
+    assert len(reading.read_answers(sweep, make_design(base_margin=2.1))) == len(every)
+    text = summary.describe_exclusions(
+        rest, reading.read_overlaps(sweep, make_design()), {}, make_design()
+    )
+    assert f"The base model answers {len(right)} more." in text
+
+
+def test_a_margin_of_the_base_model_needs_its_answers(sweep, monkeypatch):
+    monkeypatch.setattr(reading, "_name_arms", lambda run: {"tuned": run.arm})
+    with pytest.raises(Incomplete, match="base_margin: no complete run has answers of the base"):
+        reading.read_answers(sweep, make_design(base_margin=1.0))
 
 
 def test_an_outcome_may_measure_the_probability_or_the_format_of_an_answer(answers):
@@ -57,8 +83,11 @@ def test_a_run_that_is_not_complete_is_named_and_not_used(sweep):
     file.write_text(json.dumps(json.loads(before) | {"status": "running"}))
     try:
         table = reading.tabulate_runs(sweep)
-        assert table.loc[1, "reason"] == "02_sft_qlora is running"
-        assert len(reading.require_runs(sweep, "toy_sweep")) == len(sweep) - 1
+        assert table.loc[1, ["status", "reason"]].tolist() == ["missing", "02_sft_qlora is running"]
+        assert reading.require_runs(sweep, "toy_sweep") == [sweep[0], *sweep[2:]]
+        assert reading.warn_missing(table, make_design()) == (
+            "Preliminary, because runs are missing: raw (1 of 2 pairs of seeds). "
+        )
     finally:
         file.write_text(before)
 
@@ -72,12 +101,42 @@ def test_a_run_without_its_answers_is_named(sweep):
         file.with_suffix(".away").rename(file)
 
 
-def test_a_training_that_diverged_is_named(sweep):
-    file = sweep[0].folders[reading.TRAINING] / "train_log.csv"
-    before = file.read_text()
-    file.write_text("step,loss,tokens\n1,2.0,500\n2,,1000\n")
+@pytest.fixture
+def diverged(tmp_path, monkeypatch):
+    """Return the runs of a toy sweep; the training of the second one, arm `raw`, diverged."""
+    runs = toy_comparison.build(tmp_path, monkeypatch)
+    toy_comparison.write_divergence(runs[1])
+    return runs
+
+
+def test_a_training_that_diverged_has_ended_and_its_seeds_are_not_used(diverged):
+    table = reading.tabulate_runs(diverged)
+    reason = "grad_norm is nan at step 7 of 798"
+    assert table.loc[1, ["status", "reason"]].tolist() == ["diverged", reason]
+    assert reading.warn_missing(table, make_design()) == ""
+    complete = reading.require_runs(diverged, "toy_sweep")
+    answers = reading.read_answers(complete, make_design())
+    assert set(answers.loc[answers["arm"] == "raw", "seed"]) == {"1, 1"}
+
+
+def test_a_training_that_failed_otherwise_or_with_other_settings_is_missing(diverged):
+    toy_comparison.write_divergence(diverged[1], "In [5]: OSError: no space left on device")
+    assert reading.find_divergence(diverged[1]) == ""
+    toy_comparison.write_divergence(diverged[1])
+    diverged[1].params["02_sft_qlora"]["learning_rate"] = 1e-3
+    assert reading.tabulate_runs(diverged).loc[1, "status"] == "missing"
+
+
+def test_a_question_that_one_run_could_not_read_is_excluded_for_all(sweep):
+    file = sweep[0].folders[reading.EXAM] / "answers.csv"
+    before, question = file.read_text(), list_questions()[3].id
+    table = pd.read_csv(file)
+    table.loc[(table["id"] == question) & (table["protocol"] == "option_text"), "fits"] = False
+    table.to_csv(file, index=False)
     try:
-        assert reading.check_run(sweep[0]) == "the loss is not a number"
+        answers = reading.read_answers(sweep, make_design())
+        with_it = answers.loc[answers["id"] == question, "outcome"]
+        assert set(with_it) == {"conversation", "probability", "format"}
     finally:
         file.write_text(before)
 
@@ -91,8 +150,25 @@ def test_trainings_have_tokens_over_all_epochs_and_exposures(sweep):
     trainings = reading.read_trainings(sweep, count_exposures(sweep, make_design()))
     first = trainings.iloc[0]
     assert (first["steps"], first["target_tokens"], first["tokens"]) == (2, 3600, 6000)
-    assert first["exposures_max"] >= 12  # twice per dialogue, six epochs
-    assert first["dialogues_per_article"] == 5
+    assert (first["format"], first["rows"], first["batch_size"]) == ("chat", CONDITIONS, 4)
+    means = trainings.groupby("arm")["exposures_mean"].mean()
+    assert means["dialogue"] > means["qa"] > 0  # twice per dialogue
+
+
+def test_the_format_of_the_texts_on_the_conditions_is_read_from_them(project):
+    section = {"heading": "", "text": "It hurts."}
+    row = {"id": "a", "title": "gout", "sections": [section]}
+    file = "outputs/x/01_dbke/dialogues.jsonl"
+    project.file(file, json.dumps(row) + "\n")
+    assert reading.describe_format({file: 1.0, "mini_chat": 1.0}) == "plain text with title"
+    section["heading"] = "Signs"
+    project.file(file, json.dumps(row) + "\n")
+    assert reading.describe_format({file: 1.0}) == "plain text with title and headings"
+
+
+def test_the_arm_base_has_no_training(sweep):
+    base = dataclasses.replace(sweep[0], arm="base")
+    assert reading.select_trained([*sweep, base]) == list(sweep)
 
 
 def test_settings_that_differ_between_arms_are_listed(sweep):
@@ -103,9 +179,17 @@ def test_settings_that_differ_between_arms_are_listed(sweep):
 
 def test_the_rate_with_the_highest_accuracy_is_chosen(sweep):
     rates = reading.read_rates(sweep, ["dialogue", "raw", "qa"], make_design())
-    assert rates["is_chosen"].all()  # one rate per arm
+    assert set(rates["n"]) == {47}  # without the question that overlaps
     trainings = pd.DataFrame({"arm": ["raw"], "learning_rate": [4e-3]})
     assert reading.check_rates(rates, trainings) == ["raw: trained with 0.004, chosen: 0.002"]
+
+
+def test_of_two_rates_that_with_the_higher_accuracy_is_chosen(sweep):
+    """The runs of `dialogue` are better than those of `raw`; here both are one arm, two rates."""
+    runs = [dataclasses.replace(run, arm=f"x_{run.arm}") for run in sweep if run.arm != "qa"]
+    rates = reading.read_rates(runs, ["x"], make_design()).set_index("learning_rate")
+    assert rates["is_chosen"].to_dict() == {0.002: False, 0.004: True}
+    assert set(rates["arm"]) == {"x"}
 
 
 def test_the_specialty_of_a_condition_is_the_group_of_its_article():

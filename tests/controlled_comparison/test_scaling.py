@@ -43,9 +43,10 @@ def test_the_gain_per_doubling_is_that_of_the_line(answers, trainings, design):
 
 
 def test_arms_of_several_base_models_are_ordered_by_size(answers, trainings, design):
-    sizes = trainings.assign(parameters=[300_000, 1_100_000, 4_000_000, 135_000_000])
+    sizes = trainings.assign(parameters=[4_000_000, 1_100_000, 300_000, 135_000_000])
     points = scaling.list_points(contrasts.score_arms(answers, design), sizes, design)
     assert set(points["quantity"]) == {"parameters of the base model"}
+    assert points["arm"].tolist() == ["d5", "d2", "d1", "d10"]
 
 
 def test_arms_without_a_run_are_left_out_and_one_arm_has_no_line(answers, trainings, design):

@@ -1,61 +1,120 @@
 """Tests of the sentences: each verdict has its words, and missing runs are named."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import summary
+from clinical_camel.controlled_comparison.mixed_model import COLUMNS
 from clinical_camel.controlled_comparison.scaling import FIT_COLUMNS
 
+MINUS = "\N{MINUS SIGN}"
 ROW = {"treatment": "dialogue", "control": "raw", "outcome": "plain question"}
 ROW |= {"is_primary": True, "n": 177, "conditions": 50, "seeds": 5, "accuracy_treatment": 0.5}
 ROW |= {"accuracy_control": 0.37, "difference": 0.13, "low": 0.08, "high": 0.18, "p": 0.001}
 ROW |= {"p_holm": 0.004, "p_equivalence": 0.99, "min_detectable_effect": 0.07, "verdict": "helps"}
-RUNS = pd.DataFrame({"arm": ["raw", "qa"], "data_seed": 0, "training_seed": 3})
-RUNS = RUNS.assign(is_complete=[True, False], reason=["", "02_sft_qlora is running"])
+NO_PAIR = ROW | dict.fromkeys(["difference", "low", "high", "p", "p_holm", "p_equivalence"], np.nan)
+NO_PAIR |= {"n": 0, "conditions": 0, "seeds": 0, "verdict": "cannot tell"}
+RUNS = pd.DataFrame({"arm": ["dialogue", "raw", "qa"], "data_seed": 3, "training_seed": 3})
+RUNS = RUNS.assign(status="complete", reason="")
 SCORES = pd.DataFrame({"outcome": ["primer exam"] * 3, "arm": ["base", "raw", "dialogue"]})
 SCORES = SCORES.assign(accuracy=[0.57, 0.26, 0.4], low=[0.5, 0.2, 0.35], high=[0.63, 0.3, 0.45])
 SCORES = SCORES.assign(chance=0.25)
 
 
-def describe(*rows, **changed):
-    design = make_design(**changed)
-    fits = pd.DataFrame(columns=FIT_COLUMNS)
-    return summary.describe_results(design, RUNS, pd.DataFrame(rows), SCORES, fits)
+def describe(*rows, runs=RUNS, models=(), **changed):
+    design, fits = make_design(**changed), pd.DataFrame(columns=FIT_COLUMNS)
+    models = pd.DataFrame(models, columns=COLUMNS)
+    return summary.describe_results(design, runs, pd.DataFrame(rows), models, SCORES, fits)
 
 
 def test_the_first_sentence_is_the_conclusion():
     other = ROW | {"control": "qa", "verdict": "cannot tell"}
     assert describe(ROW, other)[0] == (
-        "**Dialogues instead of raw articles: helps, 13.0 points [8.0, 18.0]. "
-        "dialogue \N{MINUS SIGN} qa: cannot tell.**"
+        f"**dialogue {MINUS} raw: helps, 13.0 points [8.0, 18.0], by more than 5 points; "
+        f"dialogue {MINUS} qa: cannot tell, 13.0 points [8.0, 18.0].**"
     )
 
 
-@pytest.mark.parametrize("verdict", ["helps", "hurts", "no effect larger than 5 points"])
-def test_each_contrast_has_its_verdict(verdict):
-    assert any(f"Verdict: {verdict}." in text for text in describe(ROW | {"verdict": verdict}))
+@pytest.mark.parametrize(
+    ("verdict", "limits", "text"),
+    [
+        ("helps", (0.08, 0.18), "helps, 13.0 points [8.0, 18.0], by more than 5 points."),
+        ("helps", (0.05, 0.18), "helps, 13.0 points [5.0, 18.0], may be smaller than 5 points."),
+        ("hurts", (-0.2, -0.06), "hurts, -13.0 points [-20.0, -6.0], by more than 5 points."),
+        ("hurts", (-0.2, -0.04), "hurts, -13.0 points [-20.0, -4.0], may be smaller than 5 p"),
+        ("no effect larger than 5 points", (0.01, 0.04), "no effect larger than 5 points, 13.0"),
+    ],
+)
+def test_each_verdict_says_how_large_the_effect_is(verdict, limits, text):
+    row = ROW | {"verdict": verdict, "low": limits[0], "high": limits[1]}
+    row |= {"difference": -0.13 if verdict == "hurts" else 0.13}
+    assert any(f"Verdict: {text}" in sentence for sentence in describe(row))
+
+
+def test_the_sentence_on_a_contrast_says_what_it_isolates_and_its_tests():
+    assert describe(ROW)[1].startswith(
+        f"dialogue {MINUS} raw (the paper's question): 50.0 % and 37.0 % correct (177 questions, "
+        "50 conditions, pairs of seeds: 5; p Holm 0.0040, p equivalence 0.9900)."
+    )
 
 
 def test_a_contrast_that_cannot_tell_says_what_it_would_miss():
-    sentences = describe(ROW | {"verdict": "cannot tell"})
+    row = ROW | {"verdict": "cannot tell", "p_holm": 0.2, "low": -0.01}
+    sentences = describe(row)
     assert any("below 7.0 points would often be missed" in text for text in sentences)
+    assert not any("disagree" in text for text in sentences)
 
 
-def test_a_contrast_with_too_few_seeds_says_so():
-    sentences = describe(ROW | {"verdict": "cannot tell", "seeds": 1})
-    assert any("A verdict needs 2 pairs of seeds." in text for text in sentences)
-    assert not any("often be missed" in text for text in sentences)
+def test_an_interval_that_disagrees_with_the_test_is_explained():
+    row = ROW | {"verdict": "cannot tell", "p_holm": 0.2}
+    assert "Interval and test disagree about zero" in describe(row)[1]
+    assert "disagree" not in describe(ROW)[1]
 
 
-def test_a_significant_but_small_difference_is_explained():
-    sentences = describe(ROW | {"verdict": "no effect larger than 5 points"})
-    assert any("significant but below 5 points" in text for text in sentences)
+def test_a_contrast_with_too_few_seeds_has_no_test():
+    row = ROW | {"verdict": "cannot tell", "seeds": 1, "p": np.nan, "p_holm": np.nan}
+    sentence = describe(row | {"p_equivalence": np.nan})[1]
+    assert sentence.endswith("No test: it needs 2 pairs of seeds.")
+    assert "p Holm" not in sentence
 
 
-def test_contrasts_without_runs_are_named():
-    sentences = describe(ROW)
-    assert any("No common runs yet for: dialogue - qa" in text for text in sentences)
+def test_a_contrast_without_a_pair_of_seeds_cannot_tell():
+    assert describe(NO_PAIR)[1] == (
+        f"dialogue {MINUS} raw (the paper's question): not comparable. Verdict: cannot tell, no "
+        "common pair of seeds. No test: it needs 2 pairs of seeds."
+    )
+
+
+@pytest.mark.parametrize(("alpha", "is_explained"), [(0.05, True), (0.001, False)])
+def test_a_significant_but_small_difference_is_explained(alpha, is_explained):
+    row = ROW | {"verdict": "no effect larger than 5 points"}
+    sentence = describe(row, alpha=alpha)[1]
+    assert ("significant, but by the rule" in sentence) == is_explained
+
+
+def test_while_runs_are_missing_every_sentence_on_a_contrast_is_preliminary():
+    runs = RUNS.assign(status=["complete", "missing", "missing"])
+    missing = "Preliminary, because runs are missing: raw (1 of 1 pairs of seeds), qa (1 of 1"
+    rows = [ROW | {"verdict": "preliminary", "p_holm": np.nan}, NO_PAIR | {"control": "qa"}]
+    rows[1]["verdict"] = "preliminary"
+    sentences = describe(*rows, runs=runs)
+    assert all(text.strip("*").startswith(missing) for text in sentences[:3])
+    words = ("helps", "hurts", "no effect", "cannot tell", "Verdict", "p Holm")
+    assert not any(word in text for text in sentences for word in words)
+    headline = summary.format_headline(pd.DataFrame(rows), runs, make_design())
+    assert headline.startswith(missing)
+    assert headline.endswith(
+        f"13.0 points [8.0, 18.0]; dialogue {MINUS} qa: no common pair of seeds (1 of 3 runs)"
+    )
+
+
+def test_another_sign_of_the_mixed_model_is_named():
+    row = ["dialogue", "raw", -0.5, -0.8, -0.2]
+    texts = describe(ROW, models=[[*row, "other sign"]])
+    assert f"dialogue {MINUS} raw, checked by a mixed model: other sign." in texts
+    assert not any("mixed" in text for text in describe(ROW, models=[[*row, "same sign"]]))
 
 
 def test_outcomes_without_answers_are_named():
@@ -64,8 +123,14 @@ def test_outcomes_without_answers_are_named():
 
 
 def test_runs_that_were_not_used_are_named_with_their_reason():
-    assert describe(ROW)[-1] == (
-        "The analysis rests on 1 of 2 runs. Not used: qa (0, 3): 02_sft_qlora is running."
+    runs = RUNS.assign(
+        status=["complete", "diverged", "missing"],
+        reason=["", "loss is nan at step 7 of 798", "02_sft_qlora is running"],
+    )
+    assert describe(ROW, runs=runs)[-1] == (
+        "The analysis rests on 1 of 3 runs. Training diverged, so the contrasts of the arm do not "
+        "use this pair of seeds: raw (3, 3): loss is nan at step 7 of 798. Not used: qa (3, 3): "
+        "02_sft_qlora is running."
     )
 
 
@@ -74,15 +139,25 @@ def test_forgetting_names_the_arms_at_chance():
     assert any(text.startswith("At chance") and "`raw`." in text for text in sentences)
 
 
-def test_without_a_contrast_there_is_no_verdict():
-    sentences = describe()
-    assert sentences[0] == (
-        "**No primary contrast has a pair of complete runs, so there is no verdict.**"
-    )
-    assert summary.format_headline(pd.DataFrame(), RUNS).startswith("no contrast")
-
-
 def test_the_headline_has_every_verdict_and_the_number_of_runs():
-    assert summary.format_headline(pd.DataFrame([ROW]), RUNS) == (
-        "dialogue \N{MINUS SIGN} raw: helps, 13.0 points [8.0, 18.0] (1 of 2 runs)"
+    assert summary.format_headline(pd.DataFrame([ROW]), RUNS, make_design()) == (
+        f"dialogue {MINUS} raw: helps, 13.0 points [8.0, 18.0], by more than 5 points (3 of 3 runs)"
+    )
+
+
+def test_excluded_questions_are_counted_by_the_text_that_they_resemble():
+    every = pd.DataFrame({"id": list("abcde"), "condition": ["gout"] * 3 + ["asthma", "croup"]})
+    answers = pd.concat(
+        [
+            every.assign(outcome="plain question, all questions"),
+            every[3:].assign(outcome="plain question"),
+        ]
+    )
+    overlaps = pd.DataFrame({"id": ["a", "b", "b", "c", "z"]})
+    overlaps["trained_on"] = ["exam_dialogues", "dialogues", *["exam_dialogues"] * 2, "dialogues"]
+    specialties = {"gout": "joints", "asthma": "lung", "croup": "lung", "mumps": "children"}
+    assert summary.describe_exclusions(answers, overlaps, specialties, make_design()) == (
+        "2 of 5 questions, on 2 of 3 diseases, are used. The others resemble a training text of "
+        "`dialogue` (2 an exam dialogue, 1 an article dialogue and an exam dialogue). The articles "
+        "are on 4 diseases; 1 of them have texts, but no question."
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from clinical_camel.controlled_comparison import two_way
 
@@ -47,6 +47,17 @@ def test_an_interval_over_conditions_alone_misses_the_truth_if_seeds_differ():
         hits += low <= 0 <= high
     assert hits / DATA_SETS < 0.75
     assert np.mean([e.low <= 0 <= e.high for e in estimates]) > 0.92
+
+
+def test_interval_and_test_have_one_error_and_rarely_disagree_about_zero():
+    estimates = simulate(0.05, 0.1, 0.02, seed=7)
+    halves = [t.isf(0.025, e.df) * e.error for e in estimates]
+    widths = [(e.high - e.low) / 2 for e in estimates]
+    assert np.mean(np.divide(widths, halves)) == pytest.approx(1, abs=0.03)
+    excludes = [e.low > 0 or e.high < 0 for e in estimates]
+    is_significant = [two_way.compute_p_difference(e) < 0.05 for e in estimates]
+    assert 0.2 < np.mean(is_significant) < 0.8  # many are near the limit
+    assert np.mean(np.not_equal(excludes, is_significant)) < 0.05
 
 
 def test_p_is_below_5_percent_in_at_most_5_of_100_data_sets_without_an_effect():

@@ -37,9 +37,27 @@ def test_the_plan_multiplies_one_run_of_each_arm(fresh_project, capsys):
     assert abs(float(total[-1]) - 2 * float(total[2])) <= 0.02
 
 
+def test_a_first_step_counts_in_the_arm_of_its_name_although_that_has_fewer_pairs(
+    fresh_project, capsys
+):
+    file = fresh_project / "params/many/sweep.yaml"
+    file.parent.mkdir()
+    file.write_text(SWEEP.replace("arms:", "pairs: {short: 1}\narms:"))
+    assert cli.main(["plan", "many"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    _, short, long, _ = (line.split() for line in lines[:4])
+    assert (short[1], long[1]) == ("1", "3")
+    jobs = {job.study: job for job in estimate.sweeps.load_sample("many")}
+    training, shared = (
+        sum(estimate.estimate_step(jobs[name]).seconds.values())
+        for name in ("many/short_d0_t0", "many/short_d0")
+    )
+    assert float(short[3]) == round((training + 2 * shared) / 3600, 2)  # two seeds of step 01
+
+
 def test_options_of_one_model_are_not_for_a_sweep(fresh_project, capsys):
     file = fresh_project / "params/many/sweep.yaml"
     file.parent.mkdir()
     file.write_text(SWEEP)
     assert cli.main(["plan", "many", "--tokens-per-second", "9"]) == 2
-    assert "not for a sweep; plan one run" in capsys.readouterr().err
+    assert "not for sweeps; plan one run" in capsys.readouterr().err

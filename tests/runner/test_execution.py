@@ -53,13 +53,24 @@ def test_a_second_signal_kills_the_kernel(sent):
 
 
 def test_a_process_of_a_sweep_stops_when_the_sweep_dies(sent, monkeypatch):
+    parent = os.getppid()
+    for started_by in ("", str(parent)):
+        if started_by:
+            monkeypatch.setenv(execution.SWEEP, started_by)
+        with execution.SignalForwarder() as signals:
+            assert execution.SWEEP not in os.environ  # a kernel is no process of the sweep
+            assert signals.forward()
+            monkeypatch.setattr(execution.os, "getppid", lambda: 1)
+            assert signals.forward()
+            monkeypatch.setattr(execution.os, "getppid", lambda: parent)
+        # a run under nohup outlives its shell
+        assert (signals.name, sent) == (("SIGTERM", [signal.SIGTERM]) if started_by else ("", []))
+
+
+def test_a_process_of_a_sweep_that_died_earlier_starts_nothing(monkeypatch):
+    monkeypatch.setenv(execution.SWEEP, str(os.getppid() + 1))
     with execution.SignalForwarder() as signals:
-        monkeypatch.setattr(execution.os, "getppid", lambda: 1)
-        assert signals.forward()
-        assert sent == []  # a run under nohup outlives its shell
-        monkeypatch.setenv(execution.CHILD, "1")
-        assert signals.forward()
-    assert (signals.name, sent) == ("SIGTERM", [signal.SIGTERM])
+        assert signals.name == "SIGTERM"
 
 
 # ------------------------------------------------------------------------- the cleaned copy

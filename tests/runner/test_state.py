@@ -1,6 +1,7 @@
 """What is complete, stale, interrupted or not run, and why."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.two_steps import (
 )
 
 from clinical_camel import cli, data
+from clinical_camel.core.settings import DIVERGED
 from clinical_camel.runner import jobs, recovery, state
 
 
@@ -60,12 +62,29 @@ def test_prose_comments_and_defaults_may_change_without_a_new_run(done):
 def test_a_changed_package_is_noted_but_needs_no_new_run(done, monkeypatch, capsys):
     monkeypatch.setattr(state, "hash_source", lambda: "other")
     assert cli.main(["status", "toy"]) == 0
-    assert "code changed since; --force re-runs" in capsys.readouterr().out
+    assert "(code changed since commit " in capsys.readouterr().out
+    (done.root / "outputs/toy/01_first/run.json").write_text("{}")
+    assert state._describe_commit(jobs.load_jobs("toy")[0]) == "commit unknown"
 
 
 def test_a_file_of_unchanged_size_and_time_is_hashed_once(done, monkeypatch):
     monkeypatch.setattr(state, "hash_file", lambda file: pytest.fail(f"{file} was read"))
     assert find_status() == "complete"
+
+
+def test_a_loss_that_is_not_a_number_is_recognised_in_the_message_of_the_guard():
+    from types import SimpleNamespace
+
+    from clinical_camel.sft_qlora import guards
+
+    steps = SimpleNamespace(global_step=3, max_steps=9)
+    reasons = []
+    for logs in ({"loss": math.nan}, {"grad_norm": math.inf}, {"loss": 0.0}):
+        with pytest.raises(guards.TrainingError) as error:
+            guards.LossGuard().on_log(SimpleNamespace(fp16=False), steps, None, logs)
+        match = DIVERGED.search(f"In [5]: {error.typename}: {error.value}")
+        reasons.append(match and match[2])
+    assert reasons == ["loss", "grad_norm", None]
 
 
 DAMAGED = ["", "[]", "\0", '{"status": "complete"}', '{"status": "running", "pid": "x"}']

@@ -1,5 +1,6 @@
 """All runs of a sweep: what is executed, what survives a kill, what is printed and refused."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from tests.support.project import Project
 from tests.support.toy_sweep import RUNS, SWEEP, find_status, read_ledger, run
 
 from clinical_camel import cli
-from clinical_camel.runner import sweep
+from clinical_camel.runner import jobs, state, study, sweep
 from clinical_camel.runner.jobs import PlanError
+from clinical_camel.runs import sweeps
 
 COMMAND = [sys.executable, "-m", "clinical_camel", "run", "many"]
 
@@ -127,6 +129,42 @@ def test_a_step_of_the_sweep_that_is_named_with_runs_needs_only_these(complete, 
     assert "input missing: outputs/many/raw_d0_t1/02_second" in third
 
 
+def test_status_has_no_cell_for_a_pair_of_seeds_that_an_arm_does_not_have(complete, capsys):
+    complete.file("params/many/sweep.yaml", SWEEP.replace("common:", "pairs: {slow: 1}\ncommon:"))
+    assert cli.main(["status", "many"]) == 1  # the final step has read another run
+    assert "slow  complete  -\n" in capsys.readouterr().out
+
+
+def test_runs_by_other_code_are_counted_in_one_line(complete, monkeypatch, capsys):
+    change_rate(complete)
+    for file in complete.root.glob("outputs/many/**/.records/*.json"):
+        file.write_text(re.sub(r'"source_hash": "\w+"', '"source_hash": "today"', file.read_text()))
+    monkeypatch.setattr(state, "hash_source", lambda: "today")
+    assert cli.main(["status", "many"]) == 1
+    assert "other code" not in capsys.readouterr().out
+    monkeypatch.setattr(state, "hash_source", lambda: "other")
+    pattern = r"4 runs by other code than today's \(commit \w{7}( with changes)?\); --force repeats"
+    assert cli.main(["status", "many"]) == 1
+    assert len(re.findall(pattern, capsys.readouterr().out)) == 1
+    assert run("--only", "raw", "qa") == 0
+    assert len(re.findall(pattern, capsys.readouterr().out)) == 1
+    assert read_ledger(complete) == []
+
+
+def test_the_steps_of_all_runs_come_from_one_reading_of_the_files(toy, monkeypatch):
+    calls = []
+
+    def count(name: str, original=sweeps.list_runs):
+        calls.append(name)
+        return original(name)
+
+    for module in (sweeps, jobs):
+        monkeypatch.setattr(module, "list_runs", count)
+    loaded = jobs.load_sweep_jobs("many")
+    assert calls == ["many"]
+    assert loaded == [jobs.load_job(job.study, job.step) for job in loaded]
+
+
 # ------------------------------------------------------------------------------- what can fail
 
 
@@ -157,6 +195,58 @@ def test_a_failed_first_step_stops_only_what_needs_it(complete, capsys):
     assert "3 of 8 tasks are not complete:\n  many/qa_d0  failed: 01_first: In [5]" in printed
     assert "  2 not started: qa_d0 failed" in printed
     assert sorted(read_ledger(complete)) == ["qa_d0", "slow_d0_t0", "slow_d0_t1"]
+
+
+def test_a_run_that_was_refused_has_the_reason_of_today(complete, capsys):
+    change_rate(complete)
+    complete.file("fail_slow_d0_t0", "")
+    assert run("--only", "slow_d0_t0") == 1
+    assert "many/slow_d0_t0  failed: 02_second: In [5]: ValueError" in capsys.readouterr().out
+    with study.lock_study("many/slow_d0_t0"):
+        assert run("--only", "slow_d0_t0") == 4
+    reason = "not started: many/slow_d0_t0 is being run by process"
+    assert f"many/slow_d0_t0  {reason}" in capsys.readouterr().out
+
+
+def test_a_training_that_diverged_is_not_repeated_with_the_same_settings(complete, capsys):
+    change_rate(complete)
+    complete.file("diverge_slow_d0_t0", "")
+    assert run() == 1  # the other arm and the final step run
+    assert read_ledger(complete) == ["slow_d0_t0", "slow_d0_t1"]
+    assert find_status("slow_d0_t0") == "ended"
+    record = complete.root / "outputs/many/slow_d0_t0/.records/02_second.json"
+    assert '"status": "failed"' in record.read_text()
+    printed = capsys.readouterr().out
+    ended = "many/slow_d0_t0  ended: 02_second: loss is not a number\n"
+    assert ended in printed
+    assert "[1/1] 03_third  complete" in printed
+    before = record.read_bytes()
+    assert run() == 1
+    printed = capsys.readouterr().out
+    assert ended in printed
+    assert "runs again only with other settings or with --force" in printed
+    assert "[1/1] 03_third  already complete" in printed
+    assert record.read_bytes() == before
+    assert cli.main(["status", "many"]) == 1
+    printed = capsys.readouterr().out
+    assert "many/slow_d0_t0: 02_second ended: loss is not a number" in printed
+    assert "8/9 steps complete, of 6 runs" in printed
+    (complete.root / "diverge_slow_d0_t0").unlink()
+    assert run("02", "--only", "slow_d0_t0", "--force") == 0
+    assert find_status("slow_d0_t0") == "complete"
+    assert find_status("slow_d0_t1") == "complete"
+    assert run() == 0  # the final step reads the new run
+    assert "6 runs" in (complete.root / "outputs/many/03_third/run.json").read_text()
+
+
+def test_a_training_that_diverged_is_repeated_with_other_settings(complete):
+    change_rate(complete)
+    complete.file("diverge_slow_d0_t0", "")
+    assert run("--only", "slow_d0_t0") == 1
+    (complete.root / "diverge_slow_d0_t0").unlink()
+    complete.file("params/many/sweep.yaml", SWEEP.replace("rate: 1.0", "rate: 2.5"))
+    assert run("--only", "slow_d0_t0") == 0
+    assert find_status("slow_d0_t0") == "complete"
 
 
 def wait_for(condition, process: subprocess.Popen) -> None:
@@ -215,7 +305,66 @@ def test_a_killed_sweep_leaves_no_process_and_resumes(hanging):
     require_resumed(project)
 
 
+def test_a_sweep_that_is_killed_at_its_start_leaves_no_process(complete):
+    change_rate(complete)
+    process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = complete.root / "outputs/many/slow_d0_t0/.run.log"
+    log.unlink()
+    wait_for(lambda: log.exists() and psutil.Process(process.pid).children(), process)
+    children = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(children, timeout=60)[1]
+    assert read_ledger(complete) == []
+    assert "stopped by SIGTERM" in log.read_text()
+
+
 # ------------------------------------------------------------------ what is refused at the start
+
+CYCLES = {
+    "a first step that reads a later one": (
+        "{form: qa}",
+        "{form: outputs/toy/02_second/copy.jsonl}",
+        "qa_d0: 01_first: form: outputs/many/qa_d0_t0/02_second/copy.jsonl makes a cycle: ",
+        "many/qa_d0/01_first needs many/qa_d0_t0/02_second needs many/qa_d0/01_first",
+    ),
+    "a run that reads the final step": (
+        "{rate: 1.0}",
+        "{rows: outputs/many/03_third/all.jsonl}",
+        "slow_d0_t0: 02_second: rows: outputs/many/03_third/all.jsonl makes a cycle: ",
+        "many/slow_d0_t0/02_second needs many/03_third needs many/slow_d0_t0/02_second",
+    ),
+    "a step that reads itself": (
+        "{rate: 1.0}",
+        "{rows: outputs/toy/02_second/copy.jsonl}",
+        "slow_d0_t0: 02_second: rows: outputs/many/slow_d0_t0/02_second/copy.jsonl makes a cycle",
+        "many/slow_d0_t0/02_second needs many/slow_d0_t0/02_second",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CYCLES)
+def test_steps_that_need_each_other_are_named(case, toy, capsys):
+    before, after, place, members = CYCLES[case]
+    toy_sweep.add_third(toy)
+    toy.file("params/many/sweep.yaml", SWEEP.replace(before, after).replace(", [0, 1]", ""))
+    assert run() == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"params/many/sweep.yaml: {place}")
+    assert message.count("\n") == 1
+    assert f"{members}; " in message or f"needs {members.partition(' needs ')[0]}" in message
+    assert not read_ledger(toy)
+
+
+def test_two_runs_that_need_each_other_are_named(toy, capsys):
+    rows = "rows: outputs/many/{}_d0_t0/02_second/copy.jsonl"
+    text = SWEEP.replace("{rate: 1.0}", f"{{{rows.format('raw')}}}").replace(", [0, 1]", "")
+    text = text.replace("raw: {}", f"raw: {{02_second: {{{rows.format('slow')}}}}}")
+    toy.file("params/many/sweep.yaml", text)
+    assert run() == 2
+    message = capsys.readouterr().err
+    for name in ("raw", "slow"):
+        assert f"many/{name}_d0_t0/02_second needs many/" in message
 
 
 def test_every_problem_is_named_before_a_process_starts(toy, capsys):
@@ -238,7 +387,7 @@ def test_every_problem_is_named_before_a_process_starts(toy, capsys):
     [
         (["many", "04"], "many has no step 04; known: 01_first, 02_second"),
         (["many", "--only", "rew"], "--only rew: matches no arm and no run; did you mean raw?"),
-        (["toy", "--jobs", "2"], "--jobs and --only are for a sweep, and toy is none"),
+        (["toy", "--jobs", "2"], "--jobs and --only are for sweeps; toy is an ordinary study"),
         (["mani"], "params/mani: no such study; did you mean many?"),
         (["many", "02"], "rows: needs 01_first of many/raw_d0, which is not run"),
     ],

@@ -36,6 +36,7 @@ def start(project, monkeypatch):
 
         monkeypatch.setattr(tasks.subprocess, "Popen", popen)
         monkeypatch.setattr(Task, "find_state", find_state)
+        monkeypatch.setattr(Task, "read_attempts", lambda task: [object()])  # each is another
         return started
 
     return prepare
@@ -69,6 +70,23 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(start):
         "b2": (0, "complete", "why"),
     }
     assert len(ended) == 4
+
+
+def test_a_process_that_is_stopped_before_its_first_step_was_not_killed(start, monkeypatch):
+    start({"s/a1": -15})
+    monkeypatch.setattr(Task, "read_attempts", lambda task: [])
+    signals = SignalForwarder()
+    queue = Queue(make_tasks(a1=""), [], 1, lambda _: None)
+    queue._launch(queue.tasks[0])
+    signals._receive(15, None)
+    monkeypatch.setattr(Process, "terminate", lambda _: None, raising=False)
+    queue.run(signals)
+    state = queue.tasks[0].state
+    assert (queue.tasks[0].code, state.status, state.reason) == (
+        143,
+        "not started",
+        "stopped by SIGTERM",
+    )
 
 
 def test_after_a_signal_nothing_starts(start):

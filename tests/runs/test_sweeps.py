@@ -53,7 +53,7 @@ def test_a_run_has_the_parameters_of_the_base_with_its_changes_seeds_and_paths(t
         "01_first": outputs / "raw_d3/01_first",
         "02_second": outputs / "slow_d3_t4/02_second",
     }
-    assert sweeps.find_arms([raw, slow, qa])["many/raw_d3"] == "raw"
+    assert sweeps.find_arms([slow, qa])["many/raw_d3"] == "raw"
 
 
 def test_paths_in_keys_lists_and_behind_a_reader_are_those_of_the_run(toy):
@@ -104,7 +104,7 @@ def test_the_parameters_of_a_run_are_found_by_its_name(toy):
     for study, step, message in (
         ("many/slow_d0_t7", "02_second", "many has no run slow_d0_t7; did you mean slow_d0_t"),
         ("many/raw_d0", "02_secnd", "many has no step 02_secnd; did you mean 02_second"),
-        ("mani/raw_d0", "01_first", "params/mani/raw_d0: no such study; did you mean many"),
+        ("mani/raw_d0", "01_first", "params/mani: no such study; did you mean many"),
         (
             "toy/raw_d0",
             "01_first",
@@ -128,8 +128,8 @@ def test_a_step_reads_every_run_of_the_sweeps_that_it_names(toy):
 
 WRONG = {  # replaced text, its replacement, the message
     "no base": ("base: toy\n", "", "base: missing; a sweep needs it"),
-    "an unknown base": (": toy", ": tou", 'base: "tou" is no study with steps of its own; did'),
-    "a sweep as base": (": toy", ": many", 'base: "many" is no study with steps of its own'),
+    "an unknown base": (": toy", ": tou", 'base: "tou" is not an ordinary study; did you'),
+    "a sweep as base": (": toy", ": many", 'base: "many" is not an ordinary study'),
     "an unknown key": ("seeds:", "sedes: 1\nseeds:", "sedes: not a parameter of a sweep; did you"),
     "an unknown step": (
         "02_second]",
@@ -143,18 +143,18 @@ WRONG = {  # replaced text, its replacement, the message
         'steps: "02_second" is listed twice; write',
     ),
     "no seeds": ("[[0, 0], [0, 1]]", "[]", "seeds: is empty; name at least one"),
-    "one seed": ("[0, 1]", "[1]", "seeds[1]: [1] is no pair of seeds; write [seed of the first"),
-    "a seed below zero": ("[0, 1]", "[0, -1]", "seeds[1]: [0, -1] is no pair of seeds"),
+    "one seed": ("[0, 1]", "[1]", "seeds[1]: [1] is not a pair of seeds; write [data seed, t"),
+    "a seed below zero": ("[0, 1]", "[0, -1]", "seeds[1]: [0, -1] is not a pair of seeds"),
     "equal seeds": ("[0, 1]", "[0, 0]", "seeds: [0, 0] is listed twice; write it once"),
     "pairs of no arm": ("common:", "pairs: {slo: 1}\ncommon:", "pairs.slo: no such arm; did you"),
     "more pairs than there are": (
         "common:",
         "pairs: {slow: 3}\ncommon:",
-        "pairs.slow: 3 of 2 pairs of seeds; write 1 to 2",
+        "pairs.slow: 3, and seeds has 2 pairs; write 1 to 2",
     ),
     "half a pair": ("common:", "pairs: {slow: 0.5}\ncommon:", "pairs.slow: 0.5 is float, not int"),
-    "a name that is none": ("qa:", "qa-1:", 'arms (a key): "qa-1" is no name of an arm'),
-    "capital letters": ("qa:", "QA:", 'arms (a key): "QA" is no name of an arm; write small'),
+    "a name that is none": ("qa:", "qa-1:", 'arms (a key): "qa-1" is not a valid arm name'),
+    "capital letters": ("qa:", "QA:", 'arms (a key): "QA" is not a valid arm name; write small'),
     "an arm twice": ("slow:", "raw:", "line 8: arms.raw: a duplicate key (first in line 7)"),
     "an arm that is no mapping": ("raw: {}", "raw: 1", "arms.raw: 1 is not a mapping"),
     "an arm with an unknown step": (
@@ -175,7 +175,7 @@ WRONG = {  # replaced text, its replacement, the message
     "a useless seed": (
         "[01_first, 02_second]",
         "[01_first]",
-        "seeds: [0, 1] gives the runs of [0, 0]: with these steps, the second seed of a pair",
+        "seeds: [0, 1] repeats [0, 0]: these steps have no training seed; delete one",
     ),
     "a date": ("qa}", "2023-05-19}", "line 9: arms.qa.01_first.form: 2023-05-19 is read as a date"),
 }
@@ -210,7 +210,7 @@ def test_a_step_between_two_others_must_be_in_the_sweep(toy):
     text = SWEEP.split("common")[0].replace("02_second]", "03_third]") + "arms: {raw: {}}\n"
     assert read_problems(toy, text.replace(", [0, 1]", "")) == [
         "params/many/sweep.yaml: steps: 02_second is missing: it reads 01_first, and 03_third "
-        "reads it"
+        "reads it; add it"
     ]
 
 

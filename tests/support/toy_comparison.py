@@ -24,6 +24,10 @@ EVALUATIONS = [
     ("mini_exam", "conversation"),
     ("mini_exam_primer", "option_text"),
 ]
+LOSS_GUARD = (
+    "In [5]: TrainingError: step 7 of 798: grad_norm is nan: lower learning_rate, or check the "
+    "rows and the base; stopped, earlier checkpoints stay on disk"
+)
 SWEEP_FILE = """\
 base: mini_camel
 steps: [01_dbke, 02_sft_qlora, 03_eval_fewshot]
@@ -48,6 +52,7 @@ outcomes:
   primer exam: mini_exam_primer/option_text
 forgetting: primer exam
 overlap_arm: dialogue
+base_margin: 0.0
 articles: mini_articles
 scaling: {turns: [raw, dialogue]}
 smallest_effect: 0.05
@@ -93,7 +98,17 @@ def write_run(run: runs.SweepRun, generator: np.random.Generator) -> None:
     scores = scores.reset_index().assign(low=0.0, high=1.0, chance=0.25)
     scores.to_csv(exam / "scores.csv", index=False)
     overlaps = pd.DataFrame({"benchmark": ["mini_exam"], "id": [list_questions()[0].id]})
-    overlaps.assign(kind="light edit").to_csv(exam / "overlaps.csv", index=False)
+    overlaps = overlaps.assign(trained_on="x/01_dbke/exam_dialogues.jsonl", kind="light edit")
+    overlaps.to_csv(exam / "overlaps.csv", index=False)
+
+
+def write_divergence(run: runs.SweepRun, reason: str = LOSS_GUARD) -> None:
+    """Write the record of a step 02 that failed, as the runner does, and remove its result."""
+    folder = run.folders["02_sft_qlora"]
+    shutil.rmtree(folder, ignore_errors=True)
+    record = {"status": "failed", "reason": reason, "params": run.params["02_sft_qlora"]}
+    (folder.parent / ".records").mkdir(exist_ok=True)
+    write_json(folder.parent / ".records/02_sft_qlora.json", record)
 
 
 def list_questions(benchmark: str = "mini_exam") -> list[data.Question]:
@@ -131,7 +146,10 @@ def _draw_answers(
             is_correct = bool(generator.random() < accuracy)
             row = {"benchmark": benchmark, "variant": "as_given", "protocol": protocol}
             row |= {"num_shots": 0, "model": model, "id": question.id, "subset": question.subset}
-            row |= {"fits": True, "predicted": 0, "correct": is_correct}
+            row |= {"fits": True, "predicted": 0, "correct": is_correct, "answer": question.answer}
+            others = [-5.0] * len(question.options)
+            others[question.answer] = -3.0 if is_correct else -9.0
+            row |= {"logprobs": " ".join(map(str, others))}
             row |= {"contains": is_correct, "complete": True, "answer_tokens": 2}
             rows.append(row | {"answer_logprob": 2 * np.log(0.25 + 0.5 * is_correct)})
     return pd.DataFrame(rows)
@@ -157,7 +175,7 @@ def make_answers(
     for arm, rates in accuracy.items():
         for condition, seed, question in np.ndindex(len(rates), seeds, 4):
             is_correct = generator.random() < rates[condition, seed]
-            row = {"arm": arm, "seed": f"0.{seed}", "outcome": "plain question"}
+            row = {"arm": arm, "seed": f"{seed}, {seed}", "outcome": "plain question"}
             row |= {"id": f"c{condition}q{question}", "condition": f"c{condition}"}
-            rows.append(row | {"score": float(is_correct), "is_read": True, "chance": 0.25})
+            rows.append(row | {"score": float(is_correct), "chance": 0.25})
     return pd.DataFrame(rows)

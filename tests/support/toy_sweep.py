@@ -1,8 +1,8 @@
 """A project with a base study of two steps and a sweep over it, with fake notebooks.
 
-01_first writes a row with its seed and form, 02_second reads it; 03_third, a step of the sweep,
-reads all runs. A file `fail_<run>` in the root makes a step of that run fail, `hang_<run>` makes
-the second step wait.
+01_first writes a row with its seed and form, 02_second reads it; 03_third, its final step,
+reads all runs. A file `fail_<run>` in the root makes a step of that run fail, `diverge_<run>` as a
+training with an invalid loss does, `hang_<run>` makes the second step wait.
 """
 
 from tests.support.project import Project
@@ -14,7 +14,9 @@ from clinical_camel.runner import jobs, state
 START = f"{LIGHT}import time\nfrom pathlib import Path\nfrom clinical_camel import runs\n"
 FAIL = (
     "name = study.rpartition('/')[2]\n"
-    "if Path(f'fail_{name}').exists():\n    raise ValueError('no such thing')"
+    "if Path(f'fail_{name}').exists():\n    raise ValueError('no such thing')\n"
+    "class TrainingError(ValueError):\n    pass\n"
+    "if Path(f'diverge_{name}').exists():\n    raise TrainingError('step 3 of 9: loss is nan: x')"
 )
 FIRST = (
     f"{START}run = runs.start(study, '01_first', seed)",
@@ -35,8 +37,9 @@ SECOND = (
 )
 THIRD = (
     f"{START}run = runs.start(study, '03_third', seed)",
-    "texts = [(r.name, r.arm, r.data_seed, r.training_seed, "
-    "(r.folders['02_second'] / 'copy.jsonl').read_text()) for r in runs.list_runs(sweep)]",
+    "files = [(r, r.folders['02_second'] / 'copy.jsonl') for r in runs.list_runs(sweep)]",
+    "texts = [(r.name, r.arm, r.data_seed, r.training_seed, f.read_text()) "
+    "for r, f in files if f.exists()]",
     "run.save_rows(texts, 'all')",
     "run.finish(f'{len(texts)} runs')",
 )
@@ -68,7 +71,7 @@ def build(project: Project, sweep: str = SWEEP) -> None:
 
 
 def add_third(project: Project) -> None:
-    """Give the sweep a step of its own."""
+    """Give the sweep a final step."""
     project.params("many", "03_third", "study: many\nsweep: many\nseed: 0\n")
 
 

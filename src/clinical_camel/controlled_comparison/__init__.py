@@ -5,8 +5,8 @@ reading      the runs of a sweep as tables
 exposures    how often each fact occurred in the training
 two_way      the mean of a table of conditions by seeds, both resampled
 contrasts    differences of arms, and the verdicts
-mixed_model  the same contrasts by a logistic mixed model
-equality     tokens with loss, tokens seen, exposures: were the arms trained equally?
+mixed_model  the sign of the same contrasts by a logistic mixed model
+equality     what else differs between the trainings of the arms
 scaling      accuracy against exposures or the size of the base model
 tables       tables for the page
 figures      figures
@@ -21,13 +21,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "contrasts": [
             "compare_all",
-            "compare_data_seeds",
             "compare_seeds",
             "compare_subgroups",
             "score_arms",
         ],
         "drawing": ["plot_design"],
-        "equality": ["describe_equality", "format_equality", "tabulate_equality"],
+        "equality": [
+            "describe_equality",
+            "describe_formats",
+            "format_equality",
+            "tabulate_equality",
+        ],
         "exposures": ["correlate_recall", "count_exposures", "summarize_recall"],
         "figures": [
             "plot_contrasts",
@@ -37,25 +41,32 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_scores",
             "plot_specialties",
         ],
-        "mixed_model": ["check_agreement", "fit_contrasts"],
+        "mixed_model": ["fit_contrasts"],
         "reading": [
             "SweepRun",
             "check_rates",
             "list_recipe_differences",
             "load_specialties",
             "read_answers",
+            "read_overlaps",
             "read_rates",
             "read_trainings",
             "require_runs",
+            "select_trained",
             "tabulate_runs",
+            "warn_missing",
         ],
         "scaling": ["fit_curves", "list_points"],
         "settings": ["Comparison", "split_contrast"],
-        "summary": ["describe_results", "describe_runs", "format_headline"],
+        "summary": [
+            "describe_exclusions",
+            "describe_results",
+            "describe_runs",
+            "format_headline",
+        ],
         "tables": [
             "format_contrasts",
             "format_fits",
-            "format_models",
             "format_outcomes",
             "format_rates",
             "format_seeds",

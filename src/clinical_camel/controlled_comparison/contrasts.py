@@ -2,7 +2,8 @@
 
 An answer of one arm is paired with the answer of the other arm to the same question in the run of
 the same seeds. A difference is a mean over questions. Its uncertainty comes from the conditions and
-from the seeds (`two_way`).
+from the seeds (`two_way`). The interval is resampled; the tests and the minimum detectable effect
+are those of the t distribution with the same standard error and degrees of freedom.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import nctdtrinc
+from scipy.stats import t
 
 from clinical_camel import stats
-from clinical_camel.controlled_comparison.reading import BASE
 from clinical_camel.controlled_comparison.settings import Comparison, split_contrast
 from clinical_camel.controlled_comparison.two_way import (
     Estimate,
@@ -22,8 +23,11 @@ from clinical_camel.controlled_comparison.two_way import (
     estimate_mean,
 )
 
-HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell"
+HELPS, HURTS, CANNOT_TELL, PRELIMINARY = "helps", "hurts", "cannot tell", "preliminary"
 POWER = 0.8
+COLUMNS = ["treatment", "control", "outcome", "is_primary", "n", "conditions", "seeds"]
+COLUMNS += ["accuracy_treatment", "accuracy_control", "difference", "low", "high", "error", "df"]
+COLUMNS += ["sd_seeds", "p", "p_equivalence", "min_detectable_effect"]
 
 
 def name_no_effect(smallest_effect: float) -> str:
@@ -38,152 +42,139 @@ def name_no_effect(smallest_effect: float) -> str:
 # ------------------------------------------------------------------------------------ estimates
 
 
-def estimate_score(
-    answers: pd.DataFrame, weights: dict[str, float], design: Comparison
-) -> Estimate:
+def pair_scores(answers: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of several arms: a row per condition and id, a column per arm and seed.
+
+    `answers`: those of one outcome. Only seeds of which every arm has answers count, and only
+    questions that all of these runs answered. Without any, the table is empty.
+    """
+    seeds = [set(answers.loc[answers["arm"] == arm, "seed"]) for arm in arms]
+    used = answers[answers["arm"].isin(arms) & answers["seed"].isin(set.intersection(*seeds))]
+    keys = {"index": ["condition", "id"], "columns": ["arm", "seed"]}
+    return used.pivot_table(**keys, values="score").dropna()
+
+
+def count_pairs(scores: pd.DataFrame) -> dict[str, int]:
+    """Return the number of questions, conditions and seeds of a table of `pair_scores`."""
+    if scores.empty:
+        return {"n": 0, "conditions": 0, "seeds": 0}
+    conditions, seeds = scores.index.unique("condition"), scores.columns.unique("seed")
+    return {"n": len(scores), "conditions": len(conditions), "seeds": len(seeds)}
+
+
+def estimate_score(scores: pd.DataFrame, weights: dict[str, float], design: Comparison) -> Estimate:
     """Return the weighted sum of the accuracies of several arms, as an `Estimate`.
 
-    `answers`: those of one outcome. `weights`: by arm; {a: 1, b: -1} is a difference, {a: 1} an
-    accuracy. Only seeds of which every arm has a run count, and only questions that all of these
-    runs answered. Raises ValueError if there are none.
+    `scores`: the table of `pair_scores`. `weights`: by arm; {a: 1, b: -1} is a difference, {a: 1}
+    an accuracy. Raises ValueError for an empty table.
     """
-    scores = tabulate_scores_by_question(answers, weights)
-    conditions = answers.drop_duplicates("id").set_index("id")["condition"].loc[scores.index]
-    sums = scores.groupby(conditions).sum()
-    sizes = scores.groupby(conditions).size().loc[sums.index]
-    return estimate_mean(sums.to_numpy(), sizes.to_numpy(), design.seed, design.resamples)
-
-
-def tabulate_scores_by_question(answers: pd.DataFrame, weights: dict[str, float]) -> pd.DataFrame:
-    """Return the weighted sum of the scores of several arms: questions by seeds.
-
-    Raises ValueError if the arms have no seed in common, or no question.
-    """
-    seeds = list_common_seeds(answers, list(weights))
-    if not seeds:
-        raise ValueError(f"the arms {', '.join(weights)} have no seed in common")
-    used = answers[answers["arm"].isin(list(weights)) & answers["seed"].isin(seeds)]
-    table = used.pivot_table(index="id", columns=["arm", "seed"], values="score").dropna()
-    total = sum(weight * table[arm][seeds] for arm, weight in weights.items())
-    if total.empty:
-        raise ValueError(f"the arms {', '.join(weights)} have no question in common")
-    return total
-
-
-def list_common_seeds(answers: pd.DataFrame, arms: Sequence[str]) -> list[str]:
-    """Return the seeds of which every arm has answers, sorted."""
-    seeds = [set(answers.loc[answers["arm"] == arm, "seed"]) for arm in arms]
-    return sorted(set.intersection(*seeds)) if seeds else []
+    if scores.empty:
+        raise ValueError(f"the arms {', '.join(weights)} have no question or no seed in common")
+    total = sum(weight * scores[arm] for arm, weight in weights.items())
+    groups = total.groupby(level="condition")
+    sums, sizes = groups.sum().to_numpy(), groups.size().to_numpy()
+    return estimate_mean(sums, sizes, design.seed, design.resamples)
 
 
 def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
-    """Return the accuracy of every arm in every outcome, with its interval.
+    """Return the accuracy of every arm in every outcome, over all of its seeds, with its interval.
 
-    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance, unread
-    (the share of written replies that name no option).
+    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance.
     """
     rows = []
     for (outcome, arm), group in answers.groupby(["outcome", "arm"], sort=False):
-        estimate = estimate_score(group, {arm: 1.0}, design)
-        rows.append(
-            {
-                "outcome": outcome,
-                "arm": arm,
-                "n": group["id"].nunique(),
-                "conditions": group["condition"].nunique(),
-                "seeds": group["seed"].nunique(),
-                "accuracy": estimate.mean,
-                "low": max(estimate.low, 0.0),
-                "high": min(estimate.high, 1.0),
-                "chance": group["chance"].mean(),
-                "unread": 1 - group["is_read"].mean(),
-            }
-        )
+        scores = pair_scores(group, [arm])
+        estimate = estimate_score(scores, {arm: 1.0}, design)
+        limits = {"low": max(estimate.low, 0.0), "high": min(estimate.high, 1.0)}
+        row = {"outcome": outcome, "arm": arm, **count_pairs(scores), "accuracy": estimate.mean}
+        rows.append(row | limits | {"chance": group["chance"].mean()})
     return pd.DataFrame(rows)
 
 
 def compare_arms(
     answers: pd.DataFrame, treatment: str, control: str, design: Comparison
 ) -> dict[str, Any]:
-    """Return the difference of two arms in one outcome, as a row of `compare_all`."""
-    pair = answers[answers["arm"].isin([treatment, control])]
-    estimate = estimate_score(pair, {treatment: 1.0, control: -1.0}, design)
-    seeds = list_common_seeds(pair, [treatment, control])
-    used = pair[pair["seed"].isin(seeds)]
-    accuracy = used.groupby("arm")["score"].mean()
-    quantile = norm.isf(design.alpha / 2 / len(design.contrasts)) + norm.ppf(POWER)
-    return {
-        "n": used["id"].nunique(),
-        "conditions": used["condition"].nunique(),
-        "seeds": len(seeds),
-        "accuracy_treatment": accuracy[treatment],
-        "accuracy_control": accuracy[control],
+    """Return the difference of two arms in one outcome, as a row of `compare_all`.
+
+    All numbers are of the questions and seeds that both arms have; without any, only the counts
+    are there. With fewer than `min_seeds` pairs of seeds, there is no test.
+    """
+    scores = pair_scores(answers, [treatment, control])
+    row: dict[str, Any] = count_pairs(scores)
+    if not row["n"]:
+        return row
+    estimate = estimate_score(scores, {treatment: 1.0, control: -1.0}, design)
+    row |= {
+        "accuracy_treatment": scores[treatment].to_numpy().mean(),
+        "accuracy_control": scores[control].to_numpy().mean(),
         "difference": estimate.mean,
         "low": max(estimate.low, -1.0),
         "high": min(estimate.high, 1.0),
         "error": estimate.error,
         "df": estimate.df,
+        "sd_seeds": estimate.sd_seeds,
+    }
+    if row["seeds"] < design.min_seeds:
+        return row
+    level = design.alpha / len(design.contrasts)  # Holm's first step
+    critical = t.isf(level / 2, estimate.df)
+    return row | {
         "p": compute_p_difference(estimate),
         "p_equivalence": compute_p_equivalence(estimate, design.smallest_effect),
-        "min_detectable_effect": quantile * estimate.error,
-        "sd_conditions": estimate.sd_conditions,
-        "sd_seeds": estimate.sd_seeds,
+        "min_detectable_effect": nctdtrinc(estimate.df, 1 - POWER, critical) * estimate.error,
     }
 
 
 # ------------------------------------------------------------------------------------- contrasts
 
 
-def compare_all(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+def compare_all(answers: pd.DataFrame, warning: str, design: Comparison) -> pd.DataFrame:
     """Return every primary contrast in every outcome.
 
-    Columns: treatment, control, outcome, is_primary, those of `compare_arms`, then p_holm and
-    verdict for the primary outcome alone. A contrast without a common seed is left out. The other
-    outcomes are secondary: their intervals and p-values are not adjusted, and they get no verdict.
+    Columns: COLUMNS, then p_holm and verdict for the primary outcome alone. There, a contrast
+    without common seeds has a row without numbers. The other outcomes are secondary. With the
+    `warning` that planned runs are missing (`reading.warn_missing`), verdicts are PRELIMINARY.
     """
     rows = []
-    for outcome in answers["outcome"].unique():
+    for outcome in dict.fromkeys([design.primary, *answers["outcome"]]):
         here = answers[answers["outcome"] == outcome]
         for treatment, control in map(split_contrast, design.contrasts):
-            if list_common_seeds(here, [treatment, control]):
-                row = {"treatment": treatment, "control": control, "outcome": outcome}
-                row |= {"is_primary": outcome == design.primary}
-                rows.append(row | compare_arms(here, treatment, control, design))
-    return judge_contrasts(pd.DataFrame(rows), design) if rows else pd.DataFrame()
+            row = {"treatment": treatment, "control": control, "outcome": outcome}
+            row |= {"is_primary": outcome == design.primary}
+            row |= compare_arms(here, treatment, control, design)
+            rows += [row] if row["n"] or row["is_primary"] else []
+    return judge_contrasts(pd.DataFrame(rows, columns=COLUMNS), warning, design)
 
 
-def judge_contrasts(table: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+def judge_contrasts(table: pd.DataFrame, warning: str, design: Comparison) -> pd.DataFrame:
     """Add Holm's p (`p_holm`) and the verdict to the primary rows.
 
-    Holm's adjustment counts the primary contrasts that were planned, so a contrast without a run
-    makes the others no easier.
+    The rows are all planned contrasts. Holm's adjustment counts one without a test as if its p
+    were 1, so it makes the others no easier. With a `warning`, no p is adjusted.
     """
-    planned = len(design.contrasts)
-    is_primary = table["is_primary"].to_numpy(bool)
-    p = table.loc[is_primary, "p"].fillna(1.0).to_numpy()
-    padded = np.concatenate([p, np.ones(max(0, planned - len(p)))])
     table = table.assign(p_holm=np.nan, verdict="")
-    if len(p):
-        table.loc[is_primary, "p_holm"] = stats.adjust_holm(padded)[: len(p)]
-        table.loc[is_primary, "verdict"] = [
-            choose_verdict(row, design) for row in table[is_primary].to_dict("records")
-        ]
+    is_primary = table["is_primary"].to_numpy(bool)
+    p = table.loc[is_primary, "p"].astype(float)
+    if warning:
+        table.loc[is_primary, "verdict"] = PRELIMINARY
+        return table
+    table.loc[is_primary, "p_holm"] = np.where(p.isna(), np.nan, stats.adjust_holm(p.fillna(1.0)))
+    rows = table[is_primary].to_dict("records")
+    table.loc[is_primary, "verdict"] = [choose_verdict(row, design) for row in rows]
     return table
 
 
 def choose_verdict(row: dict[str, Any], design: Comparison) -> str:
     """Return the verdict on a contrast, by the rule written before the runs.
 
-    0. Fewer than `min_seeds` pairs of seeds: "cannot tell". 1. An effect of `smallest_effect` is
-    ruled out (equivalence test): "no effect larger than ...", even if the difference is
-    significant. 2. Significant after Holm: "helps" or "hurts". 3. Else "cannot tell".
+    1. An effect of `smallest_effect` is ruled out (equivalence test): "no effect larger than ...",
+    even if the difference is significant. 2. Significant after Holm: "helps" or "hurts", which
+    says that the effect is not zero. 3. Else, and without a test (p is NaN), "cannot tell".
 
-    >>> row = {"seeds": 5, "difference": 0.15, "p_holm": 0.001, "p_equivalence": 0.99}
+    >>> row = {"difference": 0.15, "p_holm": 0.001, "p_equivalence": 0.99}
     >>> choose_verdict(row, Comparison())
     'helps'
     """
-    if row["seeds"] < design.min_seeds:
-        return CANNOT_TELL
     if row["p_equivalence"] < design.alpha:
         return name_no_effect(design.smallest_effect)
     if row["p_holm"] < design.alpha:
@@ -204,11 +195,9 @@ def compare_subgroups(
     names = here["condition"].str.casefold().map(specialties)
     rows = []
     for specialty, group in here.groupby(names, sort=True):
-        if list_common_seeds(group, [treatment, control]):
-            row = compare_arms(group, treatment, control, design)
-            row |= {} if row["error"] else {"low": np.nan, "high": np.nan}  # all differences equal
-            columns = ("n", "conditions", "difference", "low", "high")
-            rows.append({"specialty": specialty} | {name: row[name] for name in columns})
+        row = {"specialty": specialty} | compare_arms(group, treatment, control, design)
+        if row["n"]:
+            rows.append(row if row["error"] else row | {"low": np.nan, "high": np.nan})
     columns = ["specialty", "n", "conditions", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -216,29 +205,14 @@ def compare_subgroups(
 def compare_seeds(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
     """Return every primary contrast for each pair of seeds, in the primary outcome.
 
-    Columns: treatment, control, data_seed, training_seed, difference. Runs of one data seed share
-    their texts, so the spread within a data seed is that of the training alone.
+    Columns: treatment, control, seeds ("0, 0": of data and training), difference.
     """
-    here = answers[(answers["outcome"] == design.primary) & (answers["arm"] != BASE)]
+    here = answers[answers["outcome"] == design.primary]
     rows = []
     for treatment, control in map(split_contrast, design.contrasts):
-        if not list_common_seeds(here, [treatment, control]):
+        scores = pair_scores(here, [treatment, control])
+        if scores.empty:
             continue
-        means = tabulate_scores_by_question(here, {treatment: 1.0, control: -1.0}).mean()
-        for seed, difference in means.items():
-            data_seed, _, training_seed = str(seed).partition(".")
-            seeds = {"data_seed": int(data_seed), "training_seed": int(training_seed)}
-            rows.append({"treatment": treatment, "control": control, **seeds})
-            rows[-1]["difference"] = difference
-    columns = ["treatment", "control", "data_seed", "training_seed", "difference"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def compare_data_seeds(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
-    """Return the primary contrasts with the runs of one data seed averaged, as `compare_all` does.
-
-    Runs of one data seed share their texts. If the texts matter, they are no independent runs, and
-    the interval of `compare_all` is too narrow: this one counts each data seed once.
-    """
-    here = answers[(answers["outcome"] == design.primary) & (answers["arm"] != BASE)]
-    return compare_all(here.assign(seed=here["seed"].str.partition(".")[0]), design)
+        for seed, difference in (scores[treatment] - scores[control]).mean().items():
+            rows.append([treatment, control, seed, difference])
+    return pd.DataFrame(rows, columns=["treatment", "control", "seeds", "difference"])

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from clinical_camel.controlled_comparison.settings import split_contrast
+from clinical_camel.controlled_comparison.settings import FURTHER, ISOLATES, split_contrast
 from clinical_camel.core.values import escape_label
 
 FORMS = {  # arm: the form of its training texts
@@ -20,23 +20,14 @@ FORMS = {  # arm: the form of its training texts
     "unmasked": "dialogues,\nloss on all tokens",
     "placebo": "dialogues, answers\nto other questions",
 }
-ISOLATES = {  # what differs between the arms of a contrast
-    ("dialogue", "raw"): "the paper's question",
-    ("dialogue", "monologue"): "questions and turns",
-    ("dialogue", "qa"): "several turns in a row",
-    ("unmasked", "dialogue"): "the loss on questions",
-    ("monologue", "raw"): "order and redrawing",
-    ("dialogue", "placebo"): "fitting questions",
-    ("headings", "monologue"): "the question as a cue",
-    ("qa", "qa_shuffled"): "one article at a time",
-}
 BOX_HEIGHT, STEP = 0.78, 1.0
 
 
 def plot_design(contrasts: Sequence[str]) -> Figure:
     """Draw how the arms come from the same sentences, and which arms each contrast compares."""
     pairs = [split_contrast(text) for text in contrasts]
-    arms = sorted({arm for pair in pairs for arm in pair}, key=_rank)
+    arms = dict.fromkeys(arm for pair in pairs for arm in pair)
+    arms = [arm for arm in FORMS if arm in arms] + [arm for arm in arms if arm not in FORMS]
     height = max(len(arms), len(pairs)) * STEP
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.75 * height), layout="constrained")
     middle = (len(arms) - 1) / 2
@@ -50,9 +41,8 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     _draw_arrow(axis, (6.8, middle), (7.55, middle))
     _draw_box(axis, 8.3, middle, "the same\nexam", 1.4, 1.2)
     lines = [
-        f"{number}. {treatment} \N{MINUS SIGN} {control}: {text}"
-        for number, (treatment, control) in enumerate(pairs, 1)
-        if (text := ISOLATES.get((treatment, control), "a further contrast"))
+        f"{number}. {pair[0]} \N{MINUS SIGN} {pair[1]}: {ISOLATES.get(pair, FURTHER)}"
+        for number, pair in enumerate(pairs, 1)
     ]
     axis.text(
         -0.85, len(arms) - 0.3, "Contrasts and what differs:\n" + "\n".join(lines), va="top",
@@ -62,10 +52,6 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     axis.set_ylim(len(arms) - 0.3 + 0.3 * (len(pairs) + 1), -0.6)
     axis.set_axis_off()
     return figure
-
-
-def _rank(arm: str) -> tuple[int, str]:
-    return (list(FORMS).index(arm) if arm in FORMS else len(FORMS), arm)
 
 
 def _draw_box(axis: Axes, x: float, y: float, text: str, width: float, height: float) -> None:

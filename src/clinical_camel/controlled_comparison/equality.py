@@ -1,4 +1,4 @@
-"""Were the arms trained equally? Three readings that need not agree, and the number of steps.
+"""What differs between the trainings of the arms besides the property that a contrast isolates.
 
 Equal tokens with loss, equal tokens seen, and equal exposures per fact are three definitions of an
 equal training. If user turns are masked, the same texts have fewer tokens with loss, so no design
@@ -7,7 +7,8 @@ makes all three equal.
 
 import pandas as pd
 
-from clinical_camel.controlled_comparison.tables import hide_index
+from clinical_camel.controlled_comparison.settings import CHAT, Comparison, split_outcome
+from clinical_camel.controlled_comparison.tables import hide_index, name_contrast
 
 READINGS = {
     "target_tokens": "tokens with loss",
@@ -18,39 +19,23 @@ READINGS = {
 
 
 def tabulate_equality(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per arm: runs, and the means over its runs of all readings.
+    """Return one row per arm: its format, and the means over its runs.
 
-    Columns: arm, runs, target_tokens, tokens, steps, exposures_min, exposures_mean, exposures_max.
-    The minimum and the maximum are over facts and runs.
+    Columns: arm, format, rows, target_tokens, tokens, steps, batch_size, exposures_mean.
     """
-    rows = []
-    for arm, runs in trainings.groupby("arm", sort=False):
-        row = {"arm": arm, "runs": len(runs)}
-        row |= {name: runs[name].mean() for name in ("target_tokens", "tokens", "steps")}
-        row |= {"exposures_min": runs["exposures_min"].min()}
-        row |= {"exposures_mean": runs["exposures_mean"].mean()}
-        rows.append(row | {"exposures_max": runs["exposures_max"].max()})
-    return pd.DataFrame(rows)
+    columns = ["rows", "target_tokens", "tokens", "steps", "batch_size", "exposures_mean"]
+    return trainings.groupby(["arm", "format"], sort=False)[columns].mean().reset_index()
 
 
 def format_equality(equality: pd.DataFrame) -> pd.DataFrame:
-    """Return the table for the page: token counts in thousands, exposures as min, mean and max."""
-    low, mean, high = (equality[f"exposures_{end}"] for end in ("min", "mean", "max"))
-    exposures = [
-        "" if pd.isna(b) else f"{b:.0f} ({a:.0f} to {c:.0f})"
-        for a, b, c in zip(low, mean, high, strict=True)
-    ]
-    page = pd.DataFrame(
-        {
-            "arm": equality["arm"],
-            "runs": equality["runs"],
-            "tokens with loss (thousands)": (equality["target_tokens"] / 1000).round(1),
-            "tokens seen (thousands)": (equality["tokens"] / 1000).round(1),
-            "steps": equality["steps"].round().astype(int),
-            "exposures per fact: mean (min to max)": exposures,
-        }
-    )
-    return hide_index(page)
+    """Return the table for the page: token counts in thousands."""
+    page = {"arm": equality["arm"], "format": equality["format"]}
+    page |= {"rows": equality["rows"].round().astype(int)}
+    for column in ("target_tokens", "tokens"):
+        page[f"{READINGS[column]} (thousands)"] = (equality[column] / 1000).round(1)
+    page |= {"steps": equality["steps"].round().astype(int)}
+    page |= {"batch size": equality["batch_size"].round().astype(int)}
+    return hide_index(pd.DataFrame(page))
 
 
 def describe_equality(equality: pd.DataFrame, treatment: str, control: str) -> str:
@@ -64,4 +49,16 @@ def describe_equality(equality: pd.DataFrame, treatment: str, control: str) -> s
         if pd.notna(ratio):
             change = f"{100 * (ratio - 1):+.0f} %".replace("+0 %", "equal").replace("-0 %", "equal")
             parts.append(f"{name} {change}")
-    return f"`{treatment}` compared with `{control}`: {', '.join(parts)}."
+    pair = name_contrast({"treatment": treatment, "control": control})
+    first, second = rows.loc[[treatment, control], "format"]
+    parts += [f"format {first} instead of {second}"] if first != second else []
+    return f"{pair}: {', '.join(parts)}."
+
+
+def describe_formats(equality: pd.DataFrame, design: Comparison) -> str:
+    """Return which arms were trained in the format in which the primary outcome asks."""
+    protocol = split_outcome(design.outcomes[design.primary]).protocol
+    chosen = "chat" if protocol.startswith(CHAT) else "plain text"
+    is_same = [chosen in text for text in equality["format"]]
+    arms = ", ".join(f"`{arm}`" for arm in equality.loc[is_same, "arm"]) or "none"
+    return f"The primary outcome (`{protocol}`) asks in {chosen}. Arms with this format: {arms}."

@@ -3,6 +3,7 @@
 A fact is what an exam question asks for; `data.count_exposures` says what counts as an exposure.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from clinical_camel.controlled_comparison.reading import (
     name_seeds,
     read_record,
 )
-from clinical_camel.controlled_comparison.settings import ALL, Comparison, split_outcome
+from clinical_camel.controlled_comparison.settings import ALL, Comparison
 from clinical_camel.core.hashing import key_hash
 
 COLUMNS = ["arm", "seed", "id", "exposures"]
@@ -28,18 +29,17 @@ def count_exposures(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFram
 
     `id` is the question of the primary exam; `data.count_exposures` counts.
     """
-    benchmark = split_outcome(design.outcomes[design.primary]).benchmark
     counted: dict[str, dict[str, int]] = {}
     rows = []
     for run in runs:
         params = read_record(run, TRAINING)["params"]
-        key = key_hash([params["mixture"], params["seed"], params["loss_on"]])
+        key = key_hash([params[name] for name in ("mixture", "seed", "loss_on", "loss_on_all")])
         if key not in counted:
-            counted[key] = _count_run(run, params, benchmark)
+            counted[key] = _count_run(run, params, design.exam)
         for question_id, count in counted[key].items():
-            exposures = round(count * float(params["num_epochs"]))
-            row = {"arm": run.arm, "seed": name_seeds(run), "id": question_id}
-            rows.append(row | {"exposures": exposures})
+            rows.append(
+                [run.arm, name_seeds(run), question_id, round(count * params["num_epochs"])]
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -48,12 +48,12 @@ def _count_run(run: SweepRun, params: Mapping[str, Any], benchmark: str) -> dict
     specs = read_record(run, EXAM)["params"]["benchmarks"]
     spec = next((spec for spec in specs if data.label(spec) == benchmark), "")
     questions = [q for q in data.load_questions(spec) if q.group] if spec else []
-    rows = [
-        row
-        for spec, share in params["mixture"].items()
-        for row in data.load_training_rows(spec, share, params["seed"])
-    ]
-    return data.count_exposures(rows, questions, params["loss_on"])
+    counts: Counter[str] = Counter()
+    for source, share in params["mixture"].items():
+        rows = data.load_training_rows(source, share, params["seed"])
+        loss_on = "all" if source in params["loss_on_all"] else params["loss_on"]
+        counts.update(data.count_exposures(rows, questions, loss_on))
+    return counts
 
 
 def summarize_recall(
@@ -73,12 +73,15 @@ def summarize_recall(
 def correlate_recall(recall: pd.DataFrame) -> pd.DataFrame:
     """Return Spearman's rank correlation of exposures and recall over the facts of each arm.
 
-    Columns: arm, facts, correlation; NaN if all facts have the same exposures or recall.
+    Columns: arm, facts, fewest, mean and most exposures, correlation; NaN if all facts have the
+    same exposures or recall.
     """
     rows = []
     for arm, facts in recall.groupby("arm", sort=False):
         ranks = facts[["exposures", "recall"]].rank()
         is_flat = (ranks.nunique() < 2).any()
         value = float("nan") if is_flat else ranks["exposures"].corr(ranks["recall"])
-        rows.append({"arm": arm, "facts": len(facts), "correlation": value})
-    return pd.DataFrame(rows, columns=["arm", "facts", "correlation"])
+        spread = facts["exposures"].agg(["min", "mean", "max"])
+        rows.append([arm, len(facts), *spread, value])
+    columns = ["arm", "facts", "fewest_exposures", "mean_exposures", "most_exposures"]
+    return pd.DataFrame(rows, columns=[*columns, "correlation"])

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clinical_camel.controlled_comparison.reading import BASE
+from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.values import escape_label
 
 # Okabe and Ito
@@ -25,26 +26,17 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     """
     outcomes = list(scores["outcome"].unique())
     arms = _order_arms(scores["arm"])
-    rows = -(-len(outcomes) // PANELS_PER_ROW)
-    columns = min(PANELS_PER_ROW, len(outcomes))
-    height = rows * (0.9 + 0.22 * len(arms))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3.0 * columns + 0.8, height), squeeze=False, sharey=True,
-        layout="constrained",
-    )  # fmt: skip
+    figure, axes = _make_panels(outcomes, 0.9 + 0.22 * len(arms), "accuracy, %")
     for axis, outcome in zip(axes.flat, outcomes, strict=False):
         _plot_outcome(axis, scores[scores["outcome"] == outcome], arms)
-        axis.set_title(escape_label(outcome), fontsize=10)
-    _label_lowest(axes, len(outcomes), "accuracy, %")
     axes[0, 0].set_yticks(range(len(arms)), [escape_label(arm) for arm in arms])
     axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
     return figure
 
 
 def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
-    places = [arms.index(arm) for arm in rows["arm"]]
-    colours = ["grey" if arm == BASE else COLOURS[0] for arm in rows["arm"]]
-    for place, colour, row in zip(places, colours, rows.itertuples(), strict=True):
+    for row in rows.itertuples():
+        place, colour = arms.index(row.arm), "grey" if row.arm == BASE else COLOURS[0]
         limits = [100 * row.low, 100 * row.high]
         axis.plot(limits, [place, place], color=colour, linewidth=1.5)
         axis.plot(100 * row.accuracy, place, "o", color=colour, markersize=5)
@@ -52,13 +44,24 @@ def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
     axis.set_xlim(0, 100)
 
 
-def _label_lowest(axes: np.ndarray, count: int, label: str) -> None:
-    """Hide the panels after `count`, and label the horizontal axis of the lowest in each column."""
-    for axis in axes.flat[count:]:
+def _make_panels(titles: Sequence[str], height: float, label: str) -> tuple[Figure, np.ndarray]:
+    """Return a figure with a panel per title, in inches of height, and its axes, rows by columns.
+
+    The horizontal axis of the lowest panel in each column has the label; spare panels are hidden.
+    """
+    rows, columns = -(-len(titles) // PANELS_PER_ROW), min(PANELS_PER_ROW, len(titles))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(2.9 * columns + 0.8, height * rows), squeeze=False, sharex=True,
+        sharey=True, layout="constrained",
+    )  # fmt: skip
+    for axis, title in zip(axes.flat, titles, strict=False):
+        axis.set_title(escape_label(title), fontsize=10)
+    for axis in axes.flat[len(titles) :]:
         axis.set_axis_off()
-    for axis in axes.flat[max(0, count - axes.shape[1]) : count]:
+    for axis in axes.flat[max(0, len(titles) - columns) : len(titles)]:
         axis.set_xlabel(label)
         axis.xaxis.set_tick_params(labelbottom=True)
+    return figure, axes
 
 
 def _order_arms(names: pd.Series) -> list[str]:
@@ -70,21 +73,33 @@ def _order_arms(names: pd.Series) -> list[str]:
 def plot_contrasts(contrasts: pd.DataFrame, smallest_effect: float) -> Figure:
     """Plot each primary contrast with its interval, and the zone of effects without interest."""
     rows = contrasts[contrasts["is_primary"]]
-    figure, axis = plt.subplots(figsize=(7, 1.2 + 0.45 * len(rows)), layout="constrained")
-    zone = 100 * smallest_effect
-    axis.axvspan(-zone, zone, color="#E8E8E8")
-    axis.axvline(0, color="grey", linewidth=1)
+    labels = [f"{name_contrast(row)}\n{row['verdict']}" for row in rows.to_dict("records")]
+    figure, axis = _plot_intervals(rows, labels, "difference in accuracy, percentage points")
+    axis.axvspan(-100 * smallest_effect, 100 * smallest_effect, color="#E8E8E8", zorder=0)
+    return figure
+
+
+def plot_specialties(subgroups: pd.DataFrame, treatment: str, control: str) -> Figure:
+    """Plot the difference of two arms in each specialty, with its interval."""
+    rows = subgroups.sort_values("difference", ascending=False)
+    labels = [f"{row.specialty} (n = {row.n})" for row in rows.itertuples()]
+    pair = name_contrast({"treatment": treatment, "control": control})
+    return _plot_intervals(rows, labels, f"{pair}, percentage points")[0]
+
+
+def _plot_intervals(rows: pd.DataFrame, labels: Sequence[str], title: str) -> tuple[Figure, Axes]:
+    """Plot differences with their intervals, the first on top; one that is NaN stays empty."""
+    lines = 1 + sum(label.count("\n") + 1 for label in labels) * 0.27
+    figure, axis = plt.subplots(figsize=(7, lines), layout="constrained")
     for place, row in enumerate(rows.itertuples()):
         axis.plot([100 * row.low, 100 * row.high], [place, place], color=COLOURS[0], linewidth=2)
         axis.plot(100 * row.difference, place, "o", color=COLOURS[0])
-    labels = [
-        f"{escape_label(r.treatment)} \N{MINUS SIGN} {escape_label(r.control)}\n{r.verdict}"
-        for r in rows.itertuples()
-    ]
-    axis.set_yticks(range(len(rows)), labels)
+    axis.axvline(0, color="grey", linewidth=1)
+    escaped = ["\n".join(map(escape_label, label.split("\n"))) for label in labels]
+    axis.set_yticks(range(len(rows)), escaped)
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel("difference in accuracy, percentage points")
-    return figure
+    axis.set_xlabel(escape_label(title))
+    return figure, axis
 
 
 def plot_exposures(recall: pd.DataFrame) -> Figure:
@@ -94,12 +109,7 @@ def plot_exposures(recall: pd.DataFrame) -> Figure:
     recall of facts with similar exposures. Points are moved by a little, so that none hides others.
     """
     arms = list(dict.fromkeys(recall["arm"]))
-    rows = -(-len(arms) // PANELS_PER_ROW)
-    columns = min(PANELS_PER_ROW, len(arms))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(2.7 * columns + 0.8, 2.5 * rows), squeeze=False, sharex=True,
-        sharey=True, layout="constrained",
-    )  # fmt: skip
+    figure, axes = _make_panels(arms, 2.5, "exposures per run")
     generator = np.random.default_rng(0)
     for axis, arm in zip(axes.flat, arms, strict=False):
         facts = recall[recall["arm"] == arm]
@@ -108,8 +118,6 @@ def plot_exposures(recall: pd.DataFrame) -> Figure:
         bands = facts.groupby(pd.qcut(facts["exposures"], BANDS, duplicates="drop"), observed=True)
         means = bands[["exposures", "recall"]].mean()
         axis.plot(means["exposures"], 100 * means["recall"], "o-", color=COLOURS[1], markersize=4)
-        axis.set_title(escape_label(arm), fontsize=10)
-    _label_lowest(axes, len(arms), "exposures per run")
     axes[0, 0].set_ylabel("runs with a\ncorrect answer, %")
     return figure
 
@@ -174,21 +182,4 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
     axis.set_xlabel(f"{escape_label(forgetting)}: accuracy, %")
     axis.set_ylabel(f"{escape_label(primary)}: accuracy, %")
     axis.legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
-    return figure
-
-
-def plot_specialties(subgroups: pd.DataFrame, treatment: str, control: str) -> Figure:
-    """Plot the difference of two arms in each specialty, with its interval."""
-    figure, axis = plt.subplots(figsize=(6.5, 1 + 0.3 * len(subgroups)), layout="constrained")
-    rows = subgroups.sort_values("difference", ascending=False)
-    for place, row in enumerate(rows.itertuples()):
-        if not np.isnan(row.low):
-            axis.plot([100 * row.low, 100 * row.high], [place, place], color=COLOURS[0])
-        axis.plot(100 * row.difference, place, "o", color=COLOURS[0], markersize=5)
-    labels = [f"{escape_label(r.specialty)} (n = {r.n})" for r in rows.itertuples()]
-    axis.axvline(0, color="grey", linewidth=1)
-    axis.set_yticks(range(len(rows)), labels)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    pair = f"{escape_label(treatment)} \N{MINUS SIGN} {escape_label(control)}"
-    axis.set_xlabel(f"{pair}, percentage points")
     return figure

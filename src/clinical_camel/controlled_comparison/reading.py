@@ -1,7 +1,8 @@
 """The runs of a sweep, read into tables: answers, trainings, learning rates.
 
 A run is one arm with one pair of seeds. Its results are those of the steps 02 and 03; step 02 names
-the texts of step 01 in its mixture. A run that is missing or not complete is named, not used.
+the texts of step 01 in its mixture. A run that is missing or not complete is named, not used. A
+training that diverged has ended, and is not missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,29 +13,32 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel import data
-from clinical_camel.controlled_comparison.settings import ALL, Comparison, split_outcome
+from clinical_camel.controlled_comparison.settings import (
+    ALL,
+    Comparison,
+    split_outcome,
+)
 from clinical_camel.core.files import read_json
-from clinical_camel.core.settings import Incomplete
+from clinical_camel.core.settings import DIVERGED, Incomplete
 
 BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
+TEXTS = f"{DATA}/dialogues.jsonl"  # the texts on the conditions, in the form of the arm
 FILES = {TRAINING: ("mixture.csv", "train_log.csv"), EXAM: ("answers.csv", "scores.csv")}
+COMPLETE, ENDED, MISSING = "complete", "diverged", "missing"  # the status of a run
 KEY = ["benchmark", "protocol", "variant"]
-READ = {*KEY, "num_shots", "model", "id", "fits", "predicted", "correct", "contains", "complete"}
+READ = {*KEY, "num_shots", "model", "id", "fits", "correct", "contains", "complete"}
 READ |= {"answer_logprob", "answer_tokens"}  # columns of answers.csv; the last four may be missing
-UNREAD = -1  # the prediction of a reply that names no option
-ANSWER_COLUMNS = ["arm", "seed", "outcome", "id", "condition", "score", "is_read", "chance"]
+ANSWER_COLUMNS = ["arm", "seed", "outcome", "id", "condition", "score", "chance"]
 
 
 class SweepRun(Protocol):
-    """A run of a sweep, as `runs.list_runs` lists it: its arm, seeds, and results by step.
-
-    `data_seed` is that of step 01, `training_seed` that of the later steps.
-    """
+    """A run of a sweep, as `runs.list_runs` lists it; parameters and result folders by step."""
 
     arm: str
-    data_seed: int
-    training_seed: int
+    data_seed: int  # of step 01
+    training_seed: int  # of the later steps
+    params: Mapping[str, Any]
 
     @property
     def folders(self) -> Mapping[str, Path]: ...
@@ -42,7 +46,7 @@ class SweepRun(Protocol):
 
 def name_seeds(run: SweepRun) -> str:
     """Return a name for the pair of seeds: runs of two arms with the same pair are compared."""
-    return f"{run.data_seed}.{run.training_seed}"
+    return f"{run.data_seed}, {run.training_seed}"
 
 
 def read_record(run: SweepRun, step: str) -> dict[str, Any]:
@@ -52,25 +56,52 @@ def read_record(run: SweepRun, step: str) -> dict[str, Any]:
 
 def check_run(run: SweepRun) -> str:
     """Return why a run cannot be used; "" if it can."""
+    if reason := find_divergence(run):
+        return reason
     for step, files in FILES.items():
         status = read_record(run, step).get("status", "missing")
         if status != "complete":
             return f"{step} is {status}"
         if absent := [name for name in files if not (run.folders[step] / name).is_file()]:
             return f"{step} has no {', '.join(absent)}"
-    losses = pd.read_csv(run.folders[TRAINING] / "train_log.csv", usecols=["loss"])["loss"]
-    return "" if np.isfinite(losses.iloc[-1]) else "the loss is not a number"
+    return ""
+
+
+def find_divergence(run: SweepRun) -> str:
+    """Return how the training of a run diverged; "" if it did not.
+
+    The runner's record of step 02 has failed with the reason of `sft_qlora.guards.LossGuard`. The
+    record of a training with other parameters does not count: that training starts anew.
+    """
+    record = read_json(run.folders[TRAINING].parent / ".records" / f"{TRAINING}.json")
+    match = DIVERGED.search(str(record.get("reason")))
+    if not match or record.get("status") != "failed" or record["params"] != run.params[TRAINING]:
+        return ""
+    return f"{match[2]} is {match[3]} at step {match[1]}"
 
 
 def tabulate_runs(runs: Sequence[SweepRun]) -> pd.DataFrame:
-    """Return one row per run: arm, data_seed, training_seed, is_complete, reason."""
+    """Return one row per run: arm, data_seed, training_seed, status, reason."""
     rows = []
     for run in runs:
-        seeds = {"data_seed": run.data_seed, "training_seed": run.training_seed}
         reason = check_run(run)
-        rows.append({"arm": run.arm, **seeds, "is_complete": not reason, "reason": reason})
-    columns = ["arm", "data_seed", "training_seed", "is_complete", "reason"]
+        status = ENDED if find_divergence(run) else MISSING if reason else COMPLETE
+        rows.append([run.arm, run.data_seed, run.training_seed, status, reason])
+    columns = ["arm", "data_seed", "training_seed", "status", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def warn_missing(status: pd.DataFrame, design: Comparison) -> str:
+    """Return "Preliminary" and how many runs the arms of the primary contrasts lack; "" for none.
+
+    `status` is the table of `tabulate_runs`. A training that diverged has ended.
+    """
+    parts = []
+    for arm in design.primary_arms:
+        is_missing = status.loc[status["arm"] == arm, "status"] == MISSING
+        if is_missing.any():
+            parts.append(f"{arm} ({is_missing.sum()} of {len(is_missing)} pairs of seeds)")
+    return f"Preliminary, because runs are missing: {', '.join(parts)}. " if parts else ""
 
 
 def require_runs(runs: Sequence[SweepRun], sweep: str) -> list[SweepRun]:
@@ -91,24 +122,25 @@ def require_runs(runs: Sequence[SweepRun], sweep: str) -> list[SweepRun]:
 def read_answers(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
     """Return every answer of every outcome, ANSWER_COLUMNS; zero-shot, if the run has it.
 
-    `score` is 1.0 or 0.0, or the measure of the outcome; `is_read` is False for a written reply
-    that names no option; `chance` is that of step 03. The arm `base` has the answers of the model
-    before tuning, with seed "-". The outcomes on the primary exam have only the questions that do
-    not overlap with training texts (`find_overlapping`); the primary outcome with ALL after its
-    name has every question. An outcome that no run has gives no row.
+    `score` is 1.0 or 0.0, or the measure of the outcome; `chance` is that of step 03. The arm
+    `base` has the answers of the model before tuning, with seed "-". The outcomes on the
+    primary exam have only the questions that do not overlap with training texts (`read_overlaps`)
+    and that the base model does not know (`list_answered_by_base`);
+    the primary outcome with ALL after its name has every question. A question without a score in
+    one run, because it exceeds the context, is excluded for all. An outcome that no run has gives
+    no row.
     """
     conditions = load_conditions(runs)
-    frames, has_base = [], False
-    for run in runs:
-        table = _read_run_answers(run, design.outcomes, conditions)
-        is_base = table["arm"] == BASE
-        frames.append(table if not has_base else table[~is_base])
-        has_base = has_base or bool(is_base.any())
+    frames = [_read_run_answers(run, design.outcomes, conditions) for run in runs]
     answers = pd.concat(frames, ignore_index=True)
-    exam = split_outcome(design.outcomes[design.primary]).benchmark
-    on_exam = [n for n, text in design.outcomes.items() if split_outcome(text).benchmark == exam]
+    answers = answers.drop_duplicates(["arm", "seed", "outcome", "id"])  # `base` of many runs
+    questions = [answers["outcome"], answers["id"]]
+    answers = answers[answers["score"].notna().groupby(questions).transform("all")]
+    on_exam = [n for n, text in design.outcomes.items() if text.startswith(f"{design.exam}/")]
     is_excluded = answers["outcome"].isin(on_exam)
-    is_excluded &= answers["id"].isin(find_overlapping(runs, design))
+    is_excluded &= answers["id"].isin(
+        {*read_overlaps(runs, design)["id"], *list_answered_by_base(runs, design)}
+    )
     everything = answers[answers["outcome"] == design.primary]
     everything = everything.assign(outcome=design.primary + ALL)
     return pd.concat([answers[~is_excluded], everything], ignore_index=True)
@@ -119,7 +151,7 @@ def _read_run_answers(
 ) -> pd.DataFrame:
     file = run.folders[EXAM] / "answers.csv"
     table = pd.read_csv(file, usecols=READ.__contains__, dtype={"id": str}, keep_default_na=False)
-    table = table[table["fits"] & (table["num_shots"] == table["num_shots"].min())]
+    table = table[table["num_shots"] == table["num_shots"].min()]
     table = table.assign(arm=table["model"].map(_name_arms(run)))
     table = table[table["arm"].notna()]
     scores = pd.read_csv(run.folders[EXAM] / "scores.csv", usecols=[*KEY, "num_shots", "chance"])
@@ -129,7 +161,6 @@ def _read_run_answers(
     table = table.assign(
         condition=[conditions.get(key, key[1]) for key in exams],
         seed=table["arm"].map({BASE: BASE_SEED}).fillna(name_seeds(run)),
-        is_read=table["predicted"] != UNREAD,
     )
     frames = [table.assign(outcome="", score=0.0)[ANSWER_COLUMNS].head(0)]
     for name, text in outcomes.items():
@@ -137,6 +168,7 @@ def _read_run_answers(
         rows = table[(table[KEY] == list(outcome[:3])).all(axis=1)]
         if len(rows):
             rows = _measure(rows, outcome.measure).assign(outcome=name)
+            rows["score"] = rows["score"].where(rows["fits"])
             frames.append(rows[ANSWER_COLUMNS])
     return pd.concat(frames, ignore_index=True)
 
@@ -144,9 +176,8 @@ def _read_run_answers(
 def _measure(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the answers of one outcome with `score`, from 0 to 1, and its chance."""
     if measure == "probability":
-        logprob, tokens = (
-            pd.to_numeric(rows[name]) for name in ("answer_logprob", "answer_tokens")
-        )
+        columns = rows["answer_logprob"], rows["answer_tokens"]
+        logprob, tokens = (pd.to_numeric(column, errors="coerce") for column in columns)
         return rows.assign(score=np.exp(logprob / tokens), chance=np.nan)
     score = rows[measure].astype(str).eq("True").astype(float)
     return rows.assign(score=score, chance=np.nan if measure == "complete" else rows["chance"])
@@ -154,44 +185,67 @@ def _measure(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 def _name_arms(run: SweepRun) -> dict[str, str]:
     """Return the arm of each model that a run scored: its own adapter, and the base model."""
-    adapters = read_record(run, EXAM).get("params", {}).get("adapters", {})
+    own, adapters = run.folders[TRAINING].parent.name, read_record(run, EXAM)["params"]["adapters"]
     arms = {model: BASE for model, folder in adapters.items() if not folder}
-    own = [
-        model
-        for model, folder in adapters.items()
-        if run.folders[TRAINING].parent.name in Path(folder).parts
-    ]
-    tuned = own or [model for model, folder in adapters.items() if folder]
-    return arms | ({tuned[-1]: run.arm} if tuned else {})
+    return arms | {m: run.arm for m, folder in adapters.items() if own in Path(folder).parts}
 
 
 def load_conditions(runs: Sequence[SweepRun]) -> dict[tuple[str, str], str]:
     """Return the condition of each question, by exam and id; a question without one is its own."""
-    specs: dict[str, str] = {}
-    for run in runs:
-        params = read_record(run, EXAM).get("params", {})
-        specs |= {data.label(spec): spec for spec in params.get("benchmarks", [])}
-    return {
-        (benchmark, question.id): question.group or question.id
-        for benchmark, spec in specs.items()
-        for question in data.load_questions(spec)
-    }
+    specs = {spec for run in runs for spec in read_record(run, EXAM)["params"]["benchmarks"]}
+    questions = ((data.label(spec), q) for spec in specs for q in data.load_questions(spec))
+    return {(benchmark, q.id): q.group or q.id for benchmark, q in questions}
 
 
-def find_overlapping(runs: Sequence[SweepRun], design: Comparison) -> set[str]:
-    """Return the questions of the primary exam that overlap with training texts.
+def read_overlaps(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
+    """Return the questions of the primary exam that overlap with training texts: id, trained_on.
 
-    Those listed in overlaps.csv of any complete run of the arm `overlap_arm`, whatever the kind of
-    the overlap (`data.find_overlaps`). So all arms and seeds have the same questions.
+    Those that overlaps.csv lists in any of the runs of the arm `overlap_arm`, whatever the kind of
+    the overlap. So all arms and seeds have the same questions. `trained_on` is the file of the
+    texts without its folder; a question has a row for each.
     """
-    benchmark = split_outcome(design.outcomes[design.primary]).benchmark
-    ids: set[str] = set()
+    return _read_overlaps([r for r in runs if r.arm == design.overlap_arm], design.exam)
+
+
+def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[str]:
+    """Return the ids of the questions of the primary outcome that the base model knows.
+
+    It gives the correct option a log-probability more than `base_margin` nats above that of every
+    other option. Raises Incomplete if no run has answers of the base model.
+    """
+    if not design.base_margin:
+        return set()
+    outcome = list(split_outcome(design.outcomes[design.primary])[:3])
     for run in runs:
-        file = run.folders[EXAM] / "overlaps.csv"
-        if run.arm == design.overlap_arm and file.is_file():
-            table = pd.read_csv(file, dtype={"id": str}, keep_default_na=False)
-            ids |= set(table.loc[table["benchmark"] == benchmark, "id"])
-    return ids
+        models = [model for model, arm in _name_arms(run).items() if arm == BASE]
+        columns = [*KEY, "model", "id", "answer", "logprobs"]
+        table = pd.read_csv(run.folders[EXAM] / "answers.csv", usecols=columns, dtype={"id": str})
+        table = table[table["model"].isin(models) & (table[KEY] == outcome).all(axis=1)]
+        if len(table):
+            margins = map(_find_margin, table["logprobs"], table["answer"])
+            return {i for i, m in zip(table["id"], margins, strict=True) if m > design.base_margin}
+    raise Incomplete("base_margin: no complete run has answers of the base model; add an arm base")
+
+
+def _find_margin(logprobs: str, answer: int) -> float:
+    """Return how much the correct option is above the best other one.
+
+    >>> _find_margin("-3.5 -1 -2.25", 1)
+    1.25
+    """
+    values = [float(value) for value in str(logprobs).split()]
+    return values.pop(int(answer)) - max(values)
+
+
+def _read_overlaps(runs: Sequence[SweepRun], exam: str) -> pd.DataFrame:
+    frames = [pd.DataFrame({"benchmark": [], "id": [], "trained_on": []})]
+    files = [run.folders[EXAM] / "overlaps.csv" for run in runs]
+    for file in filter(Path.is_file, files):
+        table = pd.read_csv(file, usecols=list(frames[0]), dtype=str, keep_default_na=False)
+        frames.append(table[table["benchmark"] == exam])
+    table = pd.concat(frames, ignore_index=True)
+    names = [Path(place).stem for place in table["trained_on"]]
+    return table[["id"]].assign(trained_on=names).drop_duplicates()
 
 
 def load_specialties(articles: str) -> dict[str, str]:
@@ -206,18 +260,19 @@ def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison
 
     Each run is one of `arms` with one rate, scored on the development half; `raw_2e3` belongs to
     the arm `raw`. The accuracy is that of the first exam in the protocol of the primary outcome,
-    averaged over seeds. The highest is chosen; of equals, the lowest rate.
+    averaged over seeds, without the questions that overlap with texts of the arm `overlap_arm`. The
+    highest is chosen; of equals, the lowest rate.
     """
-    protocol = split_outcome(design.outcomes[design.primary]).protocol
+    exam = data.label(read_record(runs[0], EXAM)["params"]["benchmarks"][0])
+    outcome = {"": f"{exam}/{split_outcome(design.outcomes[design.primary]).protocol}"}
+    names = {run.arm: find_arm(run.arm, arms) for run in runs}
+    overlaps = _read_overlaps([r for r in runs if names[r.arm] == design.overlap_arm], exam)
     rows = []
     for run in runs:
-        scores = pd.read_csv(run.folders[EXAM] / "scores.csv")
-        is_used = scores["benchmark"].eq(scores["benchmark"].iloc[0])
-        is_used &= scores["protocol"].eq(protocol)
-        is_used &= scores["model"].map(_name_arms(run)).eq(run.arm)
+        answers = _read_run_answers(run, outcome, {})
+        used = answers[(answers["arm"] == run.arm) & ~answers["id"].isin(overlaps["id"])]
         rate = read_record(run, TRAINING)["params"]["learning_rate"]
-        row = {"arm": find_arm(run.arm, arms), "learning_rate": rate}
-        rows += [row | r for r in scores.loc[is_used, ["n", "accuracy"]].head(1).to_dict("records")]
+        rows.append([names[run.arm], rate, len(used), used["score"].mean()])
     table = pd.DataFrame(rows, columns=["arm", "learning_rate", "n", "accuracy"])
     table = table.groupby(["arm", "learning_rate"], as_index=False).mean()
     best = table.loc[table.groupby("arm")["accuracy"].idxmax()].index
@@ -247,52 +302,70 @@ def check_rates(rates: pd.DataFrame, trainings: pd.DataFrame) -> list[str]:
 # ------------------------------------------------------------------------------------- trainings
 
 
-def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run: what it was trained on, and the three readings of equality.
+def select_trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
+    """Return the runs whose adapter is scored: all but those of the arm `base`."""
+    return [run for run in runs if run.arm != BASE]
 
-    `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen. `exposures`
-    is the table of `count_exposures`; its minimum, mean and maximum over the facts are columns.
+
+def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run: what it was trained on and how.
+
+    `format` is that of the texts on the conditions (`describe_format`). `rows` are those of one
+    epoch. `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen.
+    `exposures_mean` is over the facts of `exposures`, the table of `count_exposures`.
     """
+    means = exposures.groupby(["arm", "seed"])["exposures"].mean()
     rows = []
     for run in runs:
-        record = read_record(run, TRAINING)
-        params, folder = record["params"], run.folders[TRAINING]
+        params, folder = read_record(run, TRAINING)["params"], run.folders[TRAINING]
         mixture = pd.read_csv(folder / "mixture.csv")
-        log = pd.read_csv(folder / "train_log.csv", usecols=["step", "tokens"])
-        epochs = float(params["num_epochs"])
-        counts = exposures[(exposures["arm"] == run.arm) & (exposures["seed"] == name_seeds(run))]
+        log = pd.read_csv(folder / "train_log.csv", usecols=["step"])
         rows.append(
             {
                 "arm": run.arm,
                 "seed": name_seeds(run),
-                "steps": int(log["step"].max()),
-                "target_tokens": round(mixture["target_tokens"].sum() * epochs),
-                "tokens": round(mixture["tokens"].sum() * epochs),
-                "exposures_min": counts["exposures"].min(),
-                "exposures_mean": counts["exposures"].mean(),
-                "exposures_max": counts["exposures"].max(),
+                "format": describe_format(params["mixture"]),
+                "rows": mixture["rows"].sum(),
+                "target_tokens": round(mixture["target_tokens"].sum() * params["num_epochs"]),
+                "tokens": round(mixture["tokens"].sum() * params["num_epochs"]),
+                "steps": log["step"].max(),
+                "batch_size": params["batch_size"] * params["gradient_accumulation_steps"],
+                "exposures_mean": means.get((run.arm, name_seeds(run)), np.nan),
                 "learning_rate": params["learning_rate"],
-                "dialogues_per_article": read_record(run, DATA)
-                .get("params", {})
-                .get("dialogues_per_article"),
                 "parameters": read_record(run, EXAM).get("notes", {}).get("parameters"),
-                "seconds": record.get("seconds"),
             }
         )
     return pd.DataFrame(rows)
 
 
+def describe_format(mixture: Mapping[str, float]) -> str:
+    """Return the format of the texts on the conditions: those that step 01 made of the articles.
+
+    "chat", "plain text with title", the latter with "and headings", or two of them.
+    """
+    formats = {
+        ("plain text with title" + " and headings" * any(s.heading for s in row.sections))
+        if isinstance(row, data.Article)
+        else "chat"
+        for spec in mixture
+        if spec.endswith(TEXTS)
+        for row in data.load_training_rows(spec)
+    }
+    return "; ".join(sorted(formats))
+
+
 def list_recipe_differences(runs: Sequence[SweepRun]) -> pd.DataFrame:
     """Return the settings of step 02 that are not equal in all runs: one row per arm.
 
-    The study, the seed and the paths of the mixture always differ and are left out; the shares of
-    the mixture count.
+    The study, the seed and the paths of the texts always differ and are left out; the shares of the
+    mixture count. The batch size is in `tabulate_equality`.
     """
     recipes = []
     for run in runs:
         params = dict(read_record(run, TRAINING)["params"])
         params["mixture"] = {Path(spec).stem: share for spec, share in params["mixture"].items()}
+        params["loss_on_all"] = [Path(spec).stem for spec in params["loss_on_all"]]
         recipes.append({"arm": run.arm} | {k: str(v) for k, v in params.items()})
-    table = pd.DataFrame(recipes).drop(columns=["study", "seed"], errors="ignore").fillna("")
+    table = pd.DataFrame(recipes).drop(columns=["study", "seed", "batch_size"]).fillna("")
     differing = [name for name in table if len(set(table[name])) > 1 and name != "arm"]
     return table[["arm", *differing]].drop_duplicates().reset_index(drop=True)

@@ -8,7 +8,11 @@ interval comes from the same resampling of conditions and seeds.
 import numpy as np
 import pandas as pd
 
-from clinical_camel.controlled_comparison.contrasts import estimate_score, list_common_seeds
+from clinical_camel.controlled_comparison.contrasts import (
+    count_pairs,
+    estimate_score,
+    pair_scores,
+)
 from clinical_camel.controlled_comparison.settings import Comparison
 
 QUANTITIES = {"parameters": "parameters of the base model", "exposures_mean": "exposures per fact"}
@@ -17,26 +21,22 @@ FIT_COLUMNS = ["curve", "quantity", "arms", "seeds", "gain_per_doubling", "low",
 FIT_COLUMNS += ["accuracy_at_1"]
 
 
-def choose_quantity(trainings: pd.DataFrame, arms: list[str]) -> str:
-    """Return the column in which the arms of a curve differ: the size, or else the exposures."""
-    sizes = trainings.loc[trainings["arm"].isin(arms), "parameters"].dropna()
-    return "parameters" if len(set(sizes)) > 1 else "exposures_mean"
-
-
 def list_points(scores: pd.DataFrame, trainings: pd.DataFrame, design: Comparison) -> pd.DataFrame:
     """Return the points of every curve in the primary outcome, POINT_COLUMNS.
 
-    `scores` is the table of `score_arms`. Arms without a complete run are left out.
+    `scores` is the table of `score_arms`. Arms without a complete run are left out. `x` is the size
+    of the base model, if the arms differ in it, or else the exposures per fact.
     """
     primary = scores[scores["outcome"] == design.primary].set_index("arm")
     rows = []
     for curve, arms in design.scaling.items():
         arms = [arm for arm in arms if arm in primary.index]
-        column = choose_quantity(trainings, arms)
-        places = trainings.groupby("arm")[column].mean()
+        means = trainings[trainings["arm"].isin(arms)].groupby("arm")[list(QUANTITIES)].mean()
+        column = "parameters" if len(set(means["parameters"].dropna())) > 1 else "exposures_mean"
+        places = means[column]
         for arm in sorted(arms, key=places.get):
-            row = {"curve": curve, "quantity": QUANTITIES[column], "arm": arm, "x": places[arm]}
-            rows.append(row | primary.loc[arm, ["accuracy", "low", "high"]].to_dict())
+            accuracy = primary.loc[arm, ["accuracy", "low", "high"]]
+            rows.append([curve, QUANTITIES[column], arm, places[arm], *accuracy])
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
@@ -52,14 +52,13 @@ def fit_curves(answers: pd.DataFrame, points: pd.DataFrame, design: Comparison) 
         places = np.log2(group["x"].to_numpy(float))
         centred = places - places.mean()
         arms = group["arm"].tolist()
-        seeds = list_common_seeds(here, arms)
-        if not seeds or not np.ptp(places) > 0:
+        scores = pair_scores(here, arms)
+        if scores.empty or not np.ptp(places) > 0:
             continue
         weights = dict(zip(arms, centred / np.sum(centred**2), strict=True))
-        slope = estimate_score(here, weights, design)
-        level = estimate_score(here, dict.fromkeys(arms, 1 / len(arms)), design)
-        row = {"curve": curve, "quantity": group["quantity"].iloc[0], "arms": len(arms)}
-        row |= {"seeds": len(seeds), "gain_per_doubling": slope.mean}
-        row |= {"low": slope.low, "high": slope.high}
-        rows.append(row | {"accuracy_at_1": level.mean - slope.mean * places.mean()})
+        slope = estimate_score(scores, weights, design)
+        level = estimate_score(scores, dict.fromkeys(arms, 1 / len(arms)), design)
+        start = [curve, group["quantity"].iloc[0], len(arms), count_pairs(scores)["seeds"]]
+        at_1 = level.mean - slope.mean * places.mean()
+        rows.append([*start, slope.mean, slope.low, slope.high, at_1])
     return pd.DataFrame(rows, columns=FIT_COLUMNS)

@@ -14,6 +14,18 @@ from clinical_camel.core.values import nearest, show
 CONTRAST = re.compile(r"(\S+) - (\S+)")
 OUTCOME = re.compile(r"[^/\s]+(/[^/\s]+){1,3}")
 MEASURES = ("correct", "contains", "complete", "probability")
+CHAT = ("chat", "conversation")  # how the names of the protocols begin that ask in a chat turn
+ISOLATES = {  # what differs between the arms of a contrast
+    ("dialogue", "raw"): "the paper's question",
+    ("dialogue", "monologue"): "questions and turns",
+    ("dialogue", "qa"): "several turns in a row",
+    ("unmasked", "dialogue"): "the loss on questions",
+    ("monologue", "raw"): "order and redrawing",
+    ("dialogue", "placebo"): "fitting questions",
+    ("headings", "monologue"): "the question as a cue",
+    ("qa", "qa_shuffled"): "one article at a time",
+}
+FURTHER = "a further contrast"
 ALL = ", all questions"  # the first outcome without the exclusion of overlapping questions
 
 
@@ -56,6 +68,7 @@ class Comparison(StepSettings):
             "probability of the answer": "mini_exam/plain_reply/as_given/probability",
             "format": "mini_exam/conversation_reply/as_given/complete",
             "open book": "mini_exam/option_text/open_book",
+            "open book in conversation": "mini_exam/conversation/open_book",
             "primer exam": "mini_exam_primer/option_text",
         },
         min_length=1,
@@ -69,6 +82,13 @@ class Comparison(StepSettings):
     overlap_arm: Text = Field(
         "dialogue",
         description="questions that resemble training texts of this arm are excluded for all arms",
+    )
+    base_margin: Float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="questions that the base model answers with a margin above this, in nats, are "
+        "excluded; 0.0 excludes none",
     )
     articles: str = Field(
         "mini_articles",
@@ -117,10 +137,8 @@ class Comparison(StepSettings):
         arms = content.get("arms") if isinstance(content, dict) else None
         if not isinstance(arms, dict):
             return
-        used = {"overlap_arm": [self.overlap_arm]} | {
-            f"scaling.{curve}": names for curve, names in self.scaling.items()
-        }
-        used["contrasts"] = [arm for pair in map(split_contrast, self.contrasts) for arm in pair]
+        used = {f"scaling.{curve}": names for curve, names in self.scaling.items()}
+        used |= {"overlap_arm": [self.overlap_arm], "contrasts": self.primary_arms}
         for where, names in used.items():
             for arm in dict.fromkeys(names):
                 if arm not in arms:
@@ -130,6 +148,16 @@ class Comparison(StepSettings):
     def primary(self) -> str:
         """The name of the primary outcome."""
         return next(iter(self.outcomes))
+
+    @property
+    def primary_arms(self) -> list[str]:
+        """The arms of the primary contrasts."""
+        return list(dict.fromkeys(arm for c in self.contrasts for arm in split_contrast(c)))
+
+    @property
+    def exam(self) -> str:
+        """The exam of the primary outcome."""
+        return split_outcome(self.outcomes[self.primary]).benchmark
 
 
 def split_contrast(text: str) -> tuple[str, str]:

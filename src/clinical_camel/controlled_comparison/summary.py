@@ -4,37 +4,60 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from clinical_camel.controlled_comparison.contrasts import CANNOT_TELL, HELPS, HURTS
-from clinical_camel.controlled_comparison.reading import BASE
-from clinical_camel.controlled_comparison.settings import Comparison, split_contrast
-from clinical_camel.controlled_comparison.tables import format_p, format_percent
+from clinical_camel.controlled_comparison.contrasts import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    PRELIMINARY,
+    name_no_effect,
+)
+from clinical_camel.controlled_comparison.mixed_model import SAME, UNCLEAR
+from clinical_camel.controlled_comparison.reading import (
+    BASE,
+    COMPLETE,
+    ENDED,
+    MISSING,
+    warn_missing,
+)
+from clinical_camel.controlled_comparison.settings import (
+    ALL,
+    FURTHER,
+    ISOLATES,
+    Comparison,
+    split_contrast,
+)
+from clinical_camel.controlled_comparison.tables import format_p, format_percent, name_contrast
 
-MEANINGS = {  # of the primary contrasts: what differs between both arms
-    ("dialogue", "raw"): "Dialogues instead of raw articles",
-    ("dialogue", "monologue"): "Questions and turns, the sentences being equal",
-    ("dialogue", "qa"): "Several turns in a row instead of single pairs",
-    ("unmasked", "dialogue"): "Loss on the questions as well as on the answers",
-}
+TEXTS = {
+    "dialogues": "an article dialogue",
+    "exam_dialogues": "an exam dialogue",
+}  # by file of step 01
 
 
 def describe_results(
     design: Comparison,
     runs: pd.DataFrame,
     contrasts: pd.DataFrame,
+    models: pd.DataFrame,
     scores: pd.DataFrame,
     fits: pd.DataFrame,
 ) -> list[str]:
     """Return the conclusion and its limits as sentences.
 
-    `runs`: `tabulate_runs`; `contrasts`: `compare_all`; `scores`: `score_arms`; `fits`:
-    `fit_curves`.
+    `runs`: `tabulate_runs`; `contrasts`: `compare_all`; `models`: `fit_contrasts`; `scores`:
+    `score_arms`; `fits`: `fit_curves`.
     """
-    primary = contrasts[contrasts["is_primary"]] if len(contrasts) else contrasts
-    rows = primary.to_dict("records")
-    sentences = [f"**{_conclude(rows)}**"]
-    sentences += [_describe_contrast(row, design) for row in rows]
-    sentences += _describe_missing(design, rows, set(scores["outcome"]))
-    sentences += _describe_equivalent(rows, design.smallest_effect)
+    rows = contrasts[contrasts["is_primary"]].to_dict("records")
+    warning = warn_missing(runs, design)
+    sentences = [f"**{warning}{_conclude(rows, design)}.**"]
+    sentences += [f"{warning}{_describe_contrast(row, design)}" for row in rows]
+    sentences += [
+        f"{name_contrast(row)}, checked by a mixed model: {row['check']}."
+        for row in models.to_dict("records")
+        if row["check"] not in (SAME, UNCLEAR)
+    ]
+    if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
+        sentences.append(f"No run has answers for the outcomes: {', '.join(missing)}.")
     sentences += _describe_secondary(contrasts, design)
     sentences += _describe_forgetting(scores, design)
     sentences += [
@@ -45,71 +68,72 @@ def describe_results(
     return [*sentences, describe_runs(runs)]
 
 
-def _conclude(rows: list[dict]) -> str:
-    """Return one sentence with the verdict on every primary contrast."""
-    if not rows:
-        return "No primary contrast has a pair of complete runs, so there is no verdict."
-    first, *others = rows
-    meaning = MEANINGS.get((first["treatment"], first["control"]), _name(first))
-    text = f"{meaning}: {first['verdict']}, {_points(first)}."
-    if others:
-        text += " " + "; ".join(f"{_name(row)}: {row['verdict']}" for row in others) + "."
-    return text
+def _conclude(rows: list[dict], design: Comparison) -> str:
+    return "; ".join(f"{name_contrast(row)}: {_describe_verdict(row, design)}" for row in rows)
+
+
+def _describe_verdict(row: dict, design: Comparison) -> str:
+    """Return the verdict, the difference and whether the interval is beyond the smallest effect."""
+    parts = [] if row["verdict"] == PRELIMINARY else [row["verdict"]]
+    parts += [_points(row) if row["n"] else "no common pair of seeds"]
+    if row["verdict"] in (HELPS, HURTS):
+        least = row["low"] if row["verdict"] == HELPS else -row["high"]
+        limit = f"{100 * design.smallest_effect:g} points"
+        is_beyond = least > design.smallest_effect
+        parts.append(f"by more than {limit}" if is_beyond else f"may be smaller than {limit}")
+    return ", ".join(parts)
 
 
 def _describe_contrast(row: dict, design: Comparison) -> str:
-    size = f"{row['n']} questions, {row['conditions']} conditions, pairs of seeds: {row['seeds']}"
-    p = f"p Holm {format_p(row['p_holm'])}, p equivalence {format_p(row['p_equivalence'])}"
+    """Return what was compared, the numbers, and the verdict with its limits."""
+    pair = row["treatment"], row["control"]
+    name = f"{name_contrast(row)} ({ISOLATES.get(pair, FURTHER)})"
+    tests = f"; p Holm {format_p(row['p_holm'])}, p equivalence {format_p(row['p_equivalence'])}"
+    tests = "" if pd.isna(row["p_holm"]) else tests
     text = (
-        f"{_name(row)}: {format_percent(row['accuracy_treatment'])} % and "
-        f"{format_percent(row['accuracy_control'])} % correct, difference {_points(row)} "
-        f"({p}; {size}). "
-        f"Verdict: {row['verdict']}."
+        f"{name}: {format_percent(row['accuracy_treatment'])} % and "
+        f"{format_percent(row['accuracy_control'])} % correct ({row['n']} questions, "
+        f"{row['conditions']} conditions, pairs of seeds: {row['seeds']}{tests})."
+        if row["n"]
+        else f"{name}: not comparable."
     )
-    if row["seeds"] < design.min_seeds:
-        text += f" A verdict needs {design.min_seeds} pairs of seeds."
-    elif row["verdict"] == CANNOT_TELL:
-        text += (
-            f" A true difference below {format_percent(row['min_detectable_effect'])} points would "
+    result = f"{_describe_verdict(row, design)}."
+    if row["verdict"] == PRELIMINARY:
+        return f"{text} Difference: {result}"
+    return " ".join([text, f"Verdict: {result}", *_describe_limits(row, design)])
+
+
+def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
+    """Yield what the verdict on a contrast does not say."""
+    is_significant = row["p_holm"] < design.alpha
+    if pd.isna(row["p"]):
+        yield f"No test: it needs {design.min_seeds} pairs of seeds."
+        return
+    if row["verdict"] == CANNOT_TELL:
+        yield (
+            f"A true difference below {format_percent(row['min_detectable_effect'])} points would "
             "often be missed, and an effect of the smallest size of interest is not ruled out."
         )
-    return text
-
-
-def _describe_missing(design: Comparison, rows: list[dict], outcomes: set[str]) -> Iterator[str]:
-    """Yield which contrasts and outcomes of the settings no run has."""
-    judged = {(row["treatment"], row["control"]) for row in rows}
-    absent = [text for text in design.contrasts if split_contrast(text) not in judged]
-    if absent:
-        yield f"No common runs yet for: {', '.join(absent)}. These contrasts have no verdict."
-    missing = [name for name in design.outcomes if name not in outcomes]
-    if missing:
-        yield f"No run has answers for the outcomes: {', '.join(missing)}."
-
-
-def _describe_equivalent(rows: list[dict], smallest_effect: float) -> Iterator[str]:
-    """Yield the differences that are significant but smaller than what matters."""
-    for row in rows:
-        if row["verdict"] not in (HELPS, HURTS, CANNOT_TELL) and row["p_holm"] < 0.05:
-            yield (
-                f"{_name(row)} is significant but below {100 * smallest_effect:g} points: by the "
-                "rule written before the runs, such an effect is of no interest."
-            )
+    if row["verdict"] == name_no_effect(design.smallest_effect) and is_significant:
+        yield (
+            "The difference is significant, but by the rule written before the runs, such a small "
+            "effect is of no interest."
+        )
+    if (row["low"] > 0 or row["high"] < 0) != is_significant:
+        yield (
+            "Interval and test disagree about zero: only the test is adjusted for the number of "
+            "contrasts, and only the interval is resampled. The test decides."
+        )
 
 
 def _describe_secondary(contrasts: pd.DataFrame, design: Comparison) -> Iterator[str]:
-    """Yield in which other outcomes the first contrast excludes zero; these are not adjusted."""
-    if contrasts.empty:
-        return
+    """Yield the first contrast in the other outcomes, which are not adjusted."""
     treatment, control = split_contrast(design.contrasts[0])
     pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
-    others = contrasts[pair & ~contrasts["is_primary"]]
-    if len(others):
-        cells = [f"{row['outcome']} {_points(row)}" for row in others.to_dict("records")]
-        yield (
-            f"Secondary outcomes of {treatment} \N{MINUS SIGN} {control}, not adjusted: "
-            f"{'; '.join(cells)}."
-        )
+    rows = contrasts[pair & ~contrasts["is_primary"]].to_dict("records")
+    cells = "; ".join(f"{row['outcome']} {_points(row)}" for row in rows)
+    if rows:
+        yield f"Secondary outcomes of {name_contrast(rows[0])}, not adjusted: {cells}."
 
 
 def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[str]:
@@ -122,37 +146,58 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
     before = format_percent(base["accuracy"].iloc[0])
     yield f"Forgetting ({design.forgetting}), in percent: before {before}; {', '.join(cells)}."
-    lost = [f"`{r.arm}`" for r in tuned.itertuples() if r.low <= r.chance]
-    if lost:
-        yield (
-            f"At chance, so that forgetting cannot be compared between these arms: "
-            f"{', '.join(lost)}."
-        )
+    if lost := [f"`{r.arm}`" for r in tuned.itertuples() if r.low <= r.chance]:
+        yield f"At chance, so forgetting cannot be compared: {', '.join(lost)}."
 
 
 def describe_runs(runs: pd.DataFrame) -> str:
-    """Return on how many runs the analysis rests, and which are missing."""
-    complete = runs["is_complete"]
-    text = f"The analysis rests on {int(complete.sum())} of {len(runs)} runs."
-    absent = [
-        f"{r.arm} ({r.data_seed}, {r.training_seed}): {r.reason}"
-        for r in runs[~complete].itertuples()
-    ]
-    return f"{text} Not used: {'; '.join(absent)}." if absent else text
+    """Return on how many runs the analysis rests, which diverged, and which are missing."""
+    text = f"The analysis rests on {(runs['status'] == COMPLETE).sum()} of {len(runs)} runs."
+    reasons = {
+        ENDED: "Training diverged, so the contrasts of the arm do not use this pair of seeds",
+        MISSING: "Not used",
+    }
+    for status, reason in reasons.items():
+        names = [
+            f"{r.arm} ({r.data_seed}, {r.training_seed}): {r.reason}"
+            for r in runs[runs["status"] == status].itertuples()
+        ]
+        text += f" {reason}: {'; '.join(names)}." if names else ""
+    return text
 
 
-def format_headline(contrasts: pd.DataFrame, runs: pd.DataFrame) -> str:
+def describe_exclusions(
+    answers: pd.DataFrame, overlaps: pd.DataFrame, specialties: dict[str, str], design: Comparison
+) -> str:
+    """Return how many questions of the primary outcome remain, and why the others do not.
+
+    `overlaps`: `read_overlaps`; `specialties`: `load_specialties`, of all articles.
+    """
+    every, rest = (
+        answers.loc[answers["outcome"] == name, ["id", "condition"]].drop_duplicates()
+        for name in (design.primary + ALL, design.primary)
+    )
+    excluded = overlaps[overlaps["id"].isin(every["id"])].sort_values("trained_on")
+    sources = excluded["trained_on"].replace(TEXTS).groupby(excluded["id"]).agg(" and ".join)
+    counts = [f"{count} {name}" for name, count in sources.value_counts().items()]
+    answered = len(every) - len(rest) - len(sources)
+    by_base = f" The base model answers {answered} more." if answered else ""
+    untested = specialties.keys() - set(every["condition"].str.casefold())
+    return (
+        f"{len(rest)} of {len(every)} questions, on {rest['condition'].nunique()} of "
+        f"{every['condition'].nunique()} diseases, are used. The others resemble a training text "
+        f"of `{design.overlap_arm}` ({', '.join(counts) or 'none does'}).{by_base} The articles "
+        f"are on {len(specialties)} diseases; {len(untested)} of them have texts, but no question."
+    )
+
+
+def format_headline(contrasts: pd.DataFrame, runs: pd.DataFrame, design: Comparison) -> str:
     """Return the verdicts in one line."""
-    primary = contrasts[contrasts["is_primary"]] if len(contrasts) else contrasts
-    cells = [f"{_name(r)}: {r['verdict']}, {_points(r)}" for r in primary.to_dict("records")]
-    count = f"{int(runs['is_complete'].sum())} of {len(runs)} runs"
-    return f"{'; '.join(cells) or 'no contrast has common runs'} ({count})"
+    rows = contrasts[contrasts["is_primary"]].to_dict("records")
+    count = f"{(runs['status'] == COMPLETE).sum()} of {len(runs)} runs"
+    return f"{warn_missing(runs, design)}{_conclude(rows, design)} ({count})"
 
 
 def _points(row: dict) -> str:
     text = format_percent(row["difference"], row["low"], row["high"])
     return text.replace(" [", " points [", 1) if "[" in text else f"{text} points"
-
-
-def _name(row: dict) -> str:
-    return f"{row['treatment']} \N{MINUS SIGN} {row['control']}"

@@ -36,18 +36,6 @@ class Estimate:
     sd_cells: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Effects:
-    """Effects of conditions, seeds and cells, and their unbiased variances."""
-
-    conditions: np.ndarray
-    seeds: np.ndarray
-    cells: np.ndarray
-    variances: tuple[float, float, float]
-    error: float
-    df: float
-
-
 def estimate_mean(
     sums: np.ndarray, sizes: np.ndarray, seed: int, resamples: int = 10_000
 ) -> Estimate:
@@ -56,8 +44,10 @@ def estimate_mean(
     `sums`: conditions by seeds, the sum of a score over the questions of the condition. `sizes`:
     the number of questions of each condition. The mean is a ratio of sums, so its error comes from
     the residuals of each condition, as in `stats.paired_bootstrap`. The quantiles of the resamples
-    are expanded as the t interval is wider than the normal one. The limits are NaN for a single
-    condition. Raises ValueError if the shapes do not fit or a value is not a number.
+    are expanded as the t interval is wider than the normal one. So the interval has the error and
+    the degrees of freedom of the tests below; only skewed effects can make it disagree with them.
+    The limits are NaN for a single condition. Raises ValueError if the shapes do not fit or a value
+    is not a number.
 
     Every condition gains one in both seeds, so every resample has the same mean:
 
@@ -72,38 +62,37 @@ def estimate_mean(
     mean = float(sums.sum() / (sizes.sum() * sums.shape[1]))
     if len(sums) == 1:
         return Estimate(mean, *[np.nan] * 7)
-    effects = _split(sums, sizes, mean)
+    groups, variances, error, df = _split(sums, sizes, mean)
     quantile = norm.isf((1 - LEVEL) / 2)
-    factor = t.isf((1 - LEVEL) / 2, effects.df) / quantile
-    drawn = _resample(effects, np.random.default_rng(seed), resamples)
+    factor = t.isf((1 - LEVEL) / 2, df) / quantile
+    drawn = _resample(groups, variances, np.random.default_rng(seed), resamples)
     low, high = np.quantile(drawn, [norm.cdf(-quantile), norm.cdf(quantile)])
-    deviations = (float(np.sqrt(v)) for v in effects.variances)
     limits = mean + factor * low, mean + factor * high
-    return Estimate(mean, *map(float, limits), effects.error, effects.df, *deviations)
+    return Estimate(mean, *map(float, (*limits, error, df, *np.sqrt(variances))))
 
 
-def _split(sums: np.ndarray, sizes: np.ndarray, mean: float) -> _Effects:
-    """Return the effects of a two-way table without replication, and their variance components.
+def _split(
+    sums: np.ndarray, sizes: np.ndarray, mean: float
+) -> tuple[list[np.ndarray], list[float], float, float]:
+    """Return a two-way table's effects, variance components, and error and df of its mean.
 
-    The components are those of the analysis of variance, at least 0. The degrees of freedom are
-    those of Satterthwaite (1946, Biometrics Bulletin 2:110) for the components that are above 0.
+    Effects and components are of conditions, of seeds and of cells. The components are those of the
+    analysis of variance, at least 0. The degrees of freedom are those of Satterthwaite (1946,
+    Biometrics Bulletin 2:110) for the components that are above 0.
     """
     count, seeds = sums.shape
     residuals = (sums - mean * sizes[:, None]) / sizes.mean()
     by_condition, by_seed = residuals.mean(1), residuals.mean(0)
     cells = residuals - by_condition[:, None] - by_seed
     square_conditions = seeds * np.sum(by_condition**2) / (count - 1)
+    groups = [by_condition, by_seed, cells.ravel()]
     if seeds == 1:
-        variance, df = square_conditions / count, count - 1
-        parts = (float(square_conditions), 0.0, 0.0)
-        return _Effects(by_condition, by_seed * 0, cells * 0, parts, float(variance**0.5), df)
+        parts = [square_conditions, 0.0, 0.0]
+        return groups, parts, (square_conditions / count) ** 0.5, count - 1
     square_seeds = count * np.sum(by_seed**2) / (seeds - 1)
     square_cells = np.sum(cells**2) / ((count - 1) * (seeds - 1))
-    parts = (
-        max(square_conditions - square_cells, 0.0) / seeds,
-        max(square_seeds - square_cells, 0.0) / count,
-        square_cells,
-    )
+    parts = [max(square_conditions - square_cells, 0.0) / seeds]
+    parts += [max(square_seeds - square_cells, 0.0) / count, square_cells]
     variance = parts[0] / count + parts[1] / seeds + parts[2] / (count * seeds)
     terms = [(square_conditions, count - 1)] * bool(parts[0] > 0)
     terms += [(square_seeds, seeds - 1)] * bool(parts[1] > 0)
@@ -111,14 +100,15 @@ def _split(sums: np.ndarray, sizes: np.ndarray, mean: float) -> _Effects:
         terms += [(square_cells, (count - 1) * (seeds - 1))]
     spread = sum(square**2 / df for square, df in terms)
     df = (variance * count * seeds) ** 2 / spread if spread else count - 1
-    return _Effects(by_condition, by_seed, cells, parts, float(variance**0.5), float(df))
+    return groups, parts, variance**0.5, df
 
 
-def _resample(effects: _Effects, generator: np.random.Generator, resamples: int) -> np.ndarray:
+def _resample(
+    groups: list[np.ndarray], variances: list[float], generator: np.random.Generator, resamples: int
+) -> np.ndarray:
     """Return `resamples` deviations of the mean, from effects scaled to their variances."""
-    groups = [effects.conditions, effects.seeds, effects.cells.ravel()]
     drawn = np.zeros(resamples)
-    for effect, variance in zip(groups, effects.variances, strict=True):
+    for effect, variance in zip(groups, variances, strict=True):
         square = np.mean(effect**2)
         if not square or not variance:
             continue

@@ -43,6 +43,10 @@ class SettingsError(ValueError):
     """Settings that cannot be used; the message has one line per problem."""
 
 
+# How the runner records a training that diverged (`sft_qlora.guards.LossGuard`): step, name, value.
+DIVERGED = re.compile(r"TrainingError: step (\d+ of \d+): (\w+) is (-?(?:nan|inf))\b")
+
+
 class Incomplete(RuntimeError):
     """A step that ended without the result that was requested; the message says what is missing.
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from clinical_camel.estimate.costs import Cost, estimate_study, read_measured
 from clinical_camel.estimate.report import exceeds_memory, format_errors, format_table
@@ -11,24 +10,11 @@ from clinical_camel.runner.jobs import load_sweep_jobs
 from clinical_camel.runner.sweep import load_sample
 from clinical_camel.runs.sweeps import find_arms, list_runs
 
-HEADER = ("arm", "runs", "minutes of one", "hours", "memory GB", "disk GB", "cost")
+HEADER = ("arm", "runs", "minutes per run", "hours", "memory GB", "disk GB", "cost")
 NOTE = """
-Hours are those of one run after the other. With `run --jobs N`, N runs need N times the memory,
-and cores or a GPU that one run does not use.
+Hours are for one run at a time. With `run --jobs N`, N runs need N times the memory; they are
+faster only if one run leaves processor cores or the GPU idle.
 """
-
-
-class _Need(NamedTuple):
-    """What all runs of an arm need; memory is that of one run."""
-
-    hours: float
-    memory: float
-    disk: float
-    money: float
-
-    def format(self) -> tuple[str, ...]:
-        sizes = (f"{self.memory / GB:.2f}", f"{self.disk / GB:.2f}")
-        return f"{self.hours:.2f}", *sizes, f"{self.money:,.2f}" if self.money else ""
 
 
 def print_sweep_report(sweep: str, rate: float = 0.0, machine: str = "") -> int:
@@ -44,23 +30,29 @@ def print_sweep_report(sweep: str, rate: float = 0.0, machine: str = "") -> int:
     numbers, needs, rows = Counter(run.arm for run in runs), [], [HEADER]
     for arm in dict.fromkeys(arms.get(cost.study, "") for cost in costs):
         own = [cost for cost in costs if arms.get(cost.study, "") == arm]
-        needs.append(_add_up(own, [counts.get((arm, cost.step), 1) for cost in own], rate))
+        needs.append(_add_up(own, [counts.get((arm, cost.step), 1) for cost in own]))
         minutes = sum(sum(cost.seconds.values()) for cost in own) / 60
         name = arm or ", ".join(cost.step for cost in own)
-        rows.append((name, str(numbers.get(arm, 1)), f"{minutes:.1f}", *needs[-1].format()))
+        rows.append((name, str(numbers.get(arm, 1)), f"{minutes:.1f}", *_format(*needs[-1], rate)))
     hours, memory, disk, money = zip(*needs, strict=True)
-    total = _Need(sum(hours), max(memory), sum(disk), sum(money))
-    rows.append(("total", str(len(runs)), "", *total.format()))
+    total = _format(sum(hours), max(memory), sum(disk), sum(money), rate)
+    rows.append(("total", str(len(runs)), "", *total))
     print("\n".join(format_table(rows)), NOTE, sep="\n")
     measured = [(cost, read_measured(job, cost)) for job, cost in zip(sample, costs, strict=True)]
     print("\n".join(format_errors([pair for pair in measured if pair[1]])), flush=True)
     return int(any(map(exceeds_memory, costs)))
 
 
-def _add_up(costs: Sequence[Cost], counts: Sequence[int], rate: float) -> _Need:
-    """Return what these steps need if each runs so many times, at a price per hour."""
+def _format(hours: float, memory: float, disk: float, money: float, rate: float) -> list[str]:
+    cost = money + hours * rate
+    numbers = [f"{number:.2f}" for number in (hours, memory / GB, disk / GB)]
+    return [*numbers, f"{cost:,.2f}" if cost else ""]
+
+
+def _add_up(costs: Sequence[Cost], counts: Sequence[int]) -> tuple[float, float, float, float]:
+    """Return hours, bytes of memory of one run, bytes on disk, and money for so many runs."""
     pairs = list(zip(costs, counts, strict=True))
     hours = sum(count * sum(cost.seconds.values()) for cost, count in pairs) / 3600
     memory = max(sum(cost.memory.values()) for cost in costs)
     disk = sum(count * sum(cost.disk.values()) for cost, count in pairs)
-    return _Need(hours, memory, disk, hours * rate + sum(n * cost.money for cost, n in pairs))
+    return hours, memory, disk, sum(count * cost.money for cost, count in pairs)

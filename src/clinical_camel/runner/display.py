@@ -54,9 +54,10 @@ class ProgressLine:
 
 
 def describe(state: State) -> str:
-    """Return the headline of a complete step, or the reason of another state, with its note."""
+    """Return the headline of a complete step, or the reason of another state."""
     text = state.headline if state.status == "complete" else state.reason
-    return f"{text}  ({state.note})" if state.note else text
+    change = f"  (code changed since {state.commit}; --force re-runs)" if state.commit else ""
+    return f"{text}{change}"
 
 
 def _find_cell(notebook: Path) -> str:
@@ -69,7 +70,7 @@ def print_steps(jobs: Sequence[Job], states: Sequence[State]) -> None:
     """Print one row per step: status, seconds, result or reason, notebook."""
     rows: list[tuple[str, ...]] = [("step", "status", "seconds", "result", "notebook")]
     for job, state in zip(jobs, states, strict=True):
-        has_failed = state.status in ("failed", "incomplete", "kernel died")
+        has_failed = state.status in ("failed", "incomplete", "kernel died", "ended")
         name = f".{job.step}.failed.ipynb" if has_failed else f"{job.step}.ipynb"
         notebook = f"outputs/{job.study}/{name}"
         seconds = f"{state.seconds:.0f}" if state.seconds else ""

@@ -23,7 +23,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
 STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
-CHILD = "CLINICAL_CAMEL_CHILD"  # set in the processes of a sweep, which end with it
+SWEEP = "CLINICAL_CAMEL_SWEEP"  # in the processes of a sweep: its pid; they end with it
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
 
 
@@ -45,7 +45,7 @@ class SignalForwarder:
     def __init__(self) -> None:
         self.signum = 0
         self.received = 0  # signals so far
-        self._parent = os.getppid()
+        self._sweep = int(os.environ.pop(SWEEP, 0))  # its kernels are not of the sweep
         self._received_at = self._sent_at = 0.0
         self._handlers: dict[int, Any] = {}
 
@@ -55,6 +55,7 @@ class SignalForwarder:
             is_ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN
             if signum and not is_ignored:
                 self._handlers[signum] = signal.signal(signum, self._receive)
+        self._check_sweep()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,18 +69,22 @@ class SignalForwarder:
         else:
             self.signum, self._received_at = signum, time.monotonic()
 
+    def _check_sweep(self) -> None:
+        """Count the death of the sweep that started this process as SIGTERM."""
+        if self._sweep and not self.signum:
+            # Windows may start Python through a process between the two
+            is_here = psutil.pid_exists if os.name == "nt" else os.getppid().__eq__
+            if not is_here(self._sweep):
+                self._receive(signal.SIGTERM, None)
+
     @property
     def name(self) -> str:
         """The name of the signal received, such as SIGTERM; "" for none."""
         return signal.Signals(self.signum).name if self.signum else ""
 
     def forward(self) -> bool:
-        """Send a received signal to the kernels; return False if they have not ended in time.
-
-        The death of the sweep that started this process counts as SIGTERM.
-        """
-        if not self.signum and CHILD in os.environ and os.getppid() != self._parent:
-            self._receive(signal.SIGTERM, None)
+        """Send a received signal to the kernels; return False if they have not ended in time."""
+        self._check_sweep()
         if not self.signum:
             return True
         waited = time.monotonic() - self._received_at

@@ -3,8 +3,10 @@
 A text such as `outputs/<study>/<step>/dialogues.jsonl`, anywhere in a params value, is an input.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 from clinical_camel.core.paths import find_producer, root
@@ -66,8 +68,13 @@ def load_job(study: str, step: str) -> Job:
 
     Raises ParamsError.
     """
-    params = load_run_params(study, step) if "/" in study else load_params(study, step)
-    study = params["study"] if "/" in study else study  # the first step may be that of another run
+    if "/" in study:
+        params = load_run_params(study, step)
+        return _make_job(params["study"], step, params)  # 01 may be that of another run
+    return _make_job(study, step, load_params(study, step))
+
+
+def _make_job(study: str, step: str, params: dict[str, Any]) -> Job:
     try:
         inputs = {*_find_inputs(params), *find_sweep_inputs(params)}
     except ParamsError as error:
@@ -102,8 +109,9 @@ def _list_study_steps(study: str) -> list[str]:
 
 def load_sweep_jobs(sweep: str) -> list[Job]:
     """Return every step of every run of a sweep, in the order of the runs; shared ones once."""
-    pairs = ((p["study"], step) for run in list_runs(sweep) for step, p in run.params.items())
-    return [load_job(study, step) for study, step in dict.fromkeys(pairs)]
+    steps = [(p["study"], step, p) for run in list_runs(sweep) for step, p in run.params.items()]
+    unique = {(study, step): params for study, step, params in steps}
+    return [_make_job(*pair, params) for pair, params in unique.items()]
 
 
 def has_params(study: str, step: str) -> bool:
@@ -130,7 +138,7 @@ def sort_jobs(jobs: list[Job]) -> list[Job]:
     Raises PlanError for a cycle, and for inputs that no step produces.
     """
     problems = [problem for job in jobs for problem in _check_producers(job)]
-    if problems:
+    if problems := problems or list(check_cycle(jobs)):
         raise PlanError("\n".join(problems))
     by_step = {job.step: job for job in jobs}
     waiting = {
@@ -139,22 +147,10 @@ def sort_jobs(jobs: list[Job]) -> list[Job]:
     }
     ordered = []
     while waiting:
-        ready = [step for step, needs in waiting.items() if not needs & waiting.keys()]
-        if not ready:
-            raise PlanError("\n".join(_find_backward_inputs(by_step[step] for step in waiting)))
-        ordered.append(by_step[min(ready)])
-        del waiting[min(ready)]
+        step = min(step for step, needs in waiting.items() if not needs & waiting.keys())
+        ordered.append(by_step[step])
+        del waiting[step]
     return ordered
-
-
-def _find_backward_inputs(jobs: Iterable[Job]) -> Iterator[str]:
-    """Yield the inputs that a step makes itself or a later one makes; every cycle has one."""
-    for job in jobs:
-        for file in job.inputs:
-            study, step = find_producer(file) or ("", "")
-            if study == job.study and step >= job.step:
-                maker = f"{step}, which needs {job.step} first" if step > job.step else "this step"
-                yield f"{job.locate(file)} is made by {maker}"
 
 
 def _check_producers(job: Job) -> Iterator[str]:
@@ -172,15 +168,40 @@ def _check_producers(job: Job) -> Iterator[str]:
             yield f"{at} needs {step}, but params/{study}/{step}.yaml does not exist"
 
 
-def select_jobs(jobs: list[Job], names: list[str]) -> list[Job]:
+def check_cycle(jobs: Iterable[Job]) -> Iterator[str]:
+    """Yield a cycle of steps that need each other, if there is one, in one line.
+
+    Within a study, a step needs the steps that it reads; of another study it needs all.
+    """
+    by_name = {(job.study, job.step): job for job in jobs}
+    needs: dict[tuple[str, str], dict[tuple[str, str], tuple[str, str]]] = {}
+    for name, job in by_name.items():
+        needs.setdefault((job.study, ""), {})[name] = "", ""  # a study ends with all its steps
+        producers = [(file, *pair) for file in job.inputs if (pair := find_producer(file))]
+        needs[name] = {(s, step * (s == job.study)): (step, file) for file, s, step in producers}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        cycle = error.args[1][::-1]
+        links = [(name, *needs[name][other]) for name, other in pairwise(cycle)]
+        # to name in the message: the input that a later step makes
+        _, name, file = max((step >= name[1], name, file) for name, step, file in links if file)
+        members = ["/".join(pair) for pair in cycle if pair[1]]
+        members += members[:1] * (members[0] != members[-1])
+        remedy = "name a file that none of these steps makes"
+        yield f"{by_name[name].locate(file)} makes a cycle: {' needs '.join(members)}; {remedy}"
+
+
+def select_jobs(jobs: Sequence[Job], names: Sequence[str]) -> list[Job]:
     """Return the jobs with these names (stem, or its two digits); all jobs if there are no names.
 
     Raises PlanError with the nearest name.
     """
-    steps = [job.step for job in jobs]
+    steps = dict.fromkeys(job.step for job in jobs)
     for name in names:
         if not any(name in (step, step[:2]) for step in steps):
-            raise PlanError(f"{jobs[0].study} has no step {name}{nearest(name, steps)}")
+            study = jobs[0].study.partition("/")[0]
+            raise PlanError(f"{study} has no step {name}{nearest(name, steps)}")
     return [job for job in jobs if not names or {job.step, job.step[:2]} & set(names)]
 
 

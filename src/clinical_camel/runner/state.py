@@ -15,6 +15,7 @@ import psutil
 from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import find_producer, relative, root
+from clinical_camel.core.settings import DIVERGED
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
@@ -22,6 +23,7 @@ from clinical_camel.runs.run_json import read_run_record
 
 COMPARED = ("compare_with", "logs", "scores")  # settings that name tables of other studies
 STOPPED = ("failed", "incomplete", "kernel died", "interrupted")
+COMPLETE, ENDED = "complete", "ended"
 RECORD_KEYS = {  # what every reader of a record relies on
     "status": str,
     "reason": str,
@@ -41,14 +43,15 @@ RECORD_KEYS = {  # what every reader of a record relies on
 class State:
     """The status of a step, and why.
 
-    complete, stale, running, failed, incomplete, kernel died, interrupted, not run, not started.
+    complete, stale, running, failed, incomplete, kernel died, interrupted, not run, not started,
+    ended. Ended is a training that diverged: with the same settings it would diverge again.
     """
 
     status: str
     reason: str = ""
     headline: str = ""
     seconds: float = 0.0
-    note: str = ""
+    commit: str = ""  # of the code of a complete step, where it is not the code of today
 
 
 class HashCache:
@@ -154,11 +157,20 @@ def find_state(job: Job) -> State:
             return State("running", f"in process {record['pid']}", **facts)
         return State("interrupted", "its runner is gone; running it again resumes", **facts)
     if status in STOPPED:
+        diverged = DIVERGED.search(reason)
+        if diverged and not _find_change(job, record):
+            return State(ENDED, f"{diverged[2]} is not a number", **facts)
         return State(status, reason, **facts)
-    reason = _find_change(job, record)
-    has_changed = record["source_hash"] != hash_source()
-    note = "code changed since; --force re-runs" if has_changed else ""
-    return State("stale" if reason else "complete", reason, note=note, **facts)
+    if change := _find_change(job, record):
+        return State("stale", change, **facts)
+    commit = "" if record["source_hash"] == hash_source() else _describe_commit(job)
+    return State(COMPLETE, commit=commit, **facts)
+
+
+def _describe_commit(job: Job) -> str:
+    record = read_run_record(root() / "outputs" / job.study / job.step)
+    commit = str(record.get("commit") or "unknown")[:7]
+    return f"commit {commit}{' with changes' if record.get('dirty') else ''}"
 
 
 def are_committed_tables(job: Job, study: str, step: str) -> bool:
@@ -200,7 +212,7 @@ def _find_change(job: Job, record: dict[str, Any]) -> str:
     for kind in ("artefact", "input"):
         for text, expected in record[f"{kind}s"].items():
             current = cache.hash(text)
-            if not current:
+            if not current and (expected or not _has_ended(text)):
                 return f"{kind} missing: {text}"
             if current != expected:
                 return f"{kind} {text} changed"
@@ -210,3 +222,10 @@ def _find_change(job: Job, record: dict[str, Any]) -> str:
         with contextlib.suppress(OSError):  # a full disk
             write_json(record_path(job), {**record, "hashes": cache.entries})
     return ""
+
+
+def _has_ended(text: str) -> bool:
+    """Return whether an input is missing because the training of its run diverged."""
+    study, _ = find_producer(text) or ("", "")
+    records = (root() / "outputs" / study / ".records").glob("*.json")
+    return any(DIVERGED.search(str(read_json(file).get("reason"))) for file in records)

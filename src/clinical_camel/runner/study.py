@@ -290,7 +290,7 @@ def _require_inputs_of_later_steps(job: Job) -> None:
     others = []
     with contextlib.suppress(ParamsError):  # edited while the step ran
         sweep, _, run = job.study.partition("/")
-        others = [*load_jobs(job.study), *(load_sweep_jobs(sweep) if run else ())]
+        others = load_sweep_jobs(sweep) if run else load_jobs(job.study)
     for other in others:
         for text in other.inputs:
             is_made_here = find_producer(text) == (job.study, job.step)

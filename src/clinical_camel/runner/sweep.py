@@ -1,14 +1,15 @@
-"""Run the runs of a sweep, several at once, and then the sweep's own steps; print its state.
+"""Run the tasks of a sweep, several at once, and then its final steps; print its state.
 
-A run has two tasks: its first step, which arms may share, and its later steps. Exit codes are those
-of `study`: that of the first task that is not complete.
+A run has two tasks: its first step, which arms may share, and its later steps. The final steps have
+params files beside sweep.yaml. Exit codes are those of `study`: that of the first task that is not
+complete.
 """
 
 import fnmatch
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clinical_camel.core.settings import RETRY_VARIABLE
@@ -19,14 +20,15 @@ from clinical_camel.runner.execution import SignalForwarder
 from clinical_camel.runner.jobs import (
     Job,
     PlanError,
+    check_cycle,
     check_files,
-    load_job,
     load_jobs,
     load_sweep_jobs,
+    select_jobs,
     sort_jobs,
 )
 from clinical_camel.runner.places import check_machine, check_places
-from clinical_camel.runner.state import State, find_state
+from clinical_camel.runner.state import COMPLETE, ENDED, State, find_state
 from clinical_camel.runner.study import (
     COMMAND,
     FAILED,
@@ -38,7 +40,7 @@ from clinical_camel.runner.study import (
     run_jobs,
 )
 from clinical_camel.runner.summary import format_seconds
-from clinical_camel.runner.tasks import COMPLETE, Queue, Task
+from clinical_camel.runner.tasks import Queue, Task
 from clinical_camel.runs import launch
 from clinical_camel.runs.sweeps import SweepRun, find_arms, is_sweep, list_runs
 
@@ -57,22 +59,24 @@ class Choice:
 
 
 def run_sweep(sweep: str, choice: Choice) -> int:
-    """Run what is not complete, then the sweep's own steps; return the exit code.
+    """Run the tasks that are not complete, then the final steps; return the exit code.
 
-    Own steps start once every run that they read is complete; if a choice names one and also runs,
-    once these are. Raises ParamsError or PlanError before any step starts.
+    Final steps start once every run that they read is complete, or has ended with a training that
+    diverged. If the choice names steps and runs, they need only these runs. Raises ParamsError or
+    PlanError before any step starts.
     """
-    own = sort_jobs(load_jobs(sweep))
-    tasks = _select_tasks(sweep, own, choice)
-    own = [job for job in own if _is_chosen(job, choice)]
-    _require_ready(sweep, tasks, own, choice)
+    final = sort_jobs(load_jobs(sweep))
+    chosen = select_jobs([*load_sweep_jobs(sweep), *final], choice.steps)
+    tasks = _make_tasks(sweep, chosen, choice)
+    final = [job for job in chosen if job.study == sweep]
+    _require_ready(sweep, tasks, final, choice)
     try:
         with lock_study(sweep), SignalForwarder() as signals:
             code = _run_tasks(sweep, tasks, choice, signals) if tasks else 0
             if signals.signum:
                 return code
-            own_code = _run_own(sweep, own, choice, signals)
-            return own_code if signals.signum else code or own_code
+            final_code = _run_final(sweep, final, choice, signals)
+            return final_code if signals.signum else code or final_code
     except BlockingIOError as error:
         echo(error, file=sys.stderr)
         return LOCKED
@@ -80,91 +84,66 @@ def run_sweep(sweep: str, choice: Choice) -> int:
 
 def show_sweep_status(sweep: str) -> int:
     """Print the state of each arm with each pair of seeds; return 0 only if all is complete."""
-    runs, own = list_runs(sweep), sort_jobs(load_jobs(sweep))
+    runs, final = list_runs(sweep), sort_jobs(load_jobs(sweep))
     states = {(job.study, job.step): find_state(job) for job in load_sweep_jobs(sweep)}
-    columns = dict.fromkeys((run.data_seed, run.training_seed) for run in runs)
-    cells, reasons = {}, {}
+    columns = dict.fromkeys(run.seeds for run in runs)
+    rows = {run.arm: dict.fromkeys(columns, "-") for run in runs}
     for run in runs:
-        pairs = [(params["study"], step) for step, params in run.params.items()]
-        cells[run.arm, run.data_seed, run.training_seed] = _describe_cell(
-            [(step, states[study, step]) for study, step in pairs]
-        )
-        for study, step in pairs:
-            state = states[study, step]
-            if state.reason and state.status != COMPLETE:
-                reasons[study, step] = f"{step} {state.status}: {state.reason}"
-    header = [f"d{data} t{training}" for data, training in columns]
-    rows = [["arm", *header]]
-    rows += [
-        [arm, *(cells[arm, *c] for c in columns)] for arm in dict.fromkeys(r.arm for r in runs)
-    ]
-    print_rows(rows)
-    lines = [f"{study}: {text}" for (study, _), text in reasons.items()]
-    echo("\n".join(["", *_shorten(lines)]) if lines else "")
-    own_states = [find_state(job) for job in own]
-    if own:
-        print_steps(own, own_states)
-    every = [*states.values(), *own_states]
+        pairs = [(step, states[params["study"], step]) for step, params in run.params.items()]
+        rows[run.arm][run.seeds] = _describe_cell(pairs)
+    header = ["arm", *(f"d{data} t{training}" for data, training in columns)]
+    print_rows([header, *([arm, *cells.values()] for arm, cells in rows.items())])
+    reasons = [f"{a}: {b} {s.status}: {s.reason}" for (a, b), s in states.items() if s.reason]
+    echo("\n".join(["", *_shorten(reasons)]))
+    incomplete = {study for (study, _), state in states.items() if state.status != COMPLETE}
+    commits = sorted((state.commit, study) for (study, _), state in states.items())
+    _print_commits(runs, {study: text for text, study in commits if study not in incomplete})
+    final_states = [find_state(job) for job in final]
+    if final:
+        print_steps(final, final_states)
+    every = [*states.values(), *final_states]
     complete = sum(state.status == COMPLETE for state in every)
     echo(f"{complete}/{len(every)} steps complete, of {len(runs)} runs")
     return 0 if complete == len(every) else FAILED
 
 
 def load_sample(study: str) -> list[Job]:
-    """Return the steps of a study; of a sweep, those of its first run of each arm and its own.
+    """Return the steps of a study; of a sweep, those of the first run of each arm, and the final.
 
     Raises PlanError for values that contradict others.
     """
-    own = load_study(study)
+    final = load_study(study)
     if not is_sweep(study):
-        return own
-    jobs = _list_first_jobs(list_runs(study), load_sweep_jobs(study))
+        return final
+    runs = list_runs(study)  # the first pair of seeds has a run of every arm
+    studies = {name for run in runs if run.seeds == runs[0].seeds for name in run.studies}
+    jobs = [job for job in load_sweep_jobs(study) if job.study in studies]
     if problems := list(check_study(jobs)):
         raise PlanError("\n".join(problems))
-    return [*jobs, *own]
-
-
-def _list_first_jobs(runs: Sequence[SweepRun], jobs: Sequence[Job]) -> list[Job]:
-    """Return those of the jobs that belong to the first pair of seeds: one of each arm."""
-    pair = (runs[0].data_seed, runs[0].training_seed)
-    firsts = [run for run in runs if (run.data_seed, run.training_seed) == pair]
-    studies = {params["study"] for run in firsts for params in run.params.values()}
-    return [job for job in jobs if job.study in studies]
+    return [*jobs, *final]
 
 
 # ------------------------------------------------------------------------------ what to run
 
 
-def _is_chosen(job: Job, choice: Choice) -> bool:
-    return not choice.steps or bool({job.step, job.step[:2]} & set(choice.steps))
-
-
 def _select_studies(sweep: str, choice: Choice) -> set[str]:
     """Return the studies of the chosen runs. Raises PlanError for a pattern that matches none."""
-    runs = list_runs(sweep)
-    for pattern in choice.only:
-        if not any(_matches(run, pattern) for run in runs):
+    runs, chosen = list_runs(sweep), []
+    for pattern in choice.only or ["*"]:
+        matching = [run for run in runs if fnmatch.filter((run.arm, run.name), pattern)]
+        if not matching:
             arms = dict.fromkeys(run.arm for run in runs)
             raise PlanError(f"--only {pattern}: matches no arm and no run{nearest(pattern, arms)}")
-    return set(
-        find_arms(r for r in runs if not choice.only or any(_matches(r, p) for p in choice.only))
-    )
+        chosen += matching
+    return {study for run in chosen for study in run.studies}
 
 
-def _select_tasks(sweep: str, own: Sequence[Job], choice: Choice) -> list[Task]:
-    """Return the tasks of the chosen runs and steps, in the order of the runs.
-
-    Raises PlanError, with the nearest name, for a step or a pattern that matches nothing.
-    """
-    runs, studies = list_runs(sweep), _select_studies(sweep, choice)
-    arms = find_arms(runs)
-    steps = dict.fromkeys([*runs[0].params, *(job.step for job in own)])
-    for name in choice.steps:
-        if not any(name in (step, step[:2]) for step in steps):
-            raise PlanError(f"{sweep} has no step {name}{nearest(name, steps)}")
+def _make_tasks(sweep: str, jobs: Sequence[Job], choice: Choice) -> list[Task]:
+    """Return the tasks of those jobs that belong to the chosen runs, in the order of the runs."""
+    studies, arms = _select_studies(sweep, choice), find_arms(list_runs(sweep))
     by_study: dict[str, list[Job]] = {}
-    for job in load_sweep_jobs(sweep):
-        if job.study in studies and _is_chosen(job, choice):
+    for job in jobs:
+        if job.study in studies:
             by_study.setdefault(job.study, []).append(job)
     tasks = []
     for study, jobs in by_study.items():
@@ -176,35 +155,32 @@ def _select_tasks(sweep: str, own: Sequence[Job], choice: Choice) -> list[Task]:
     return tasks
 
 
-def _matches(run: SweepRun, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in (run.arm, run.name))
-
-
-def _require_ready(sweep: str, tasks: Sequence[Task], own: Sequence[Job], choice: Choice) -> None:
-    """Raise PlanError, with all problems, if a task or an own step cannot run.
+def _require_ready(sweep: str, tasks: Sequence[Task], final: Sequence[Job], choice: Choice) -> None:
+    """Raise PlanError, with all problems, if a task or a final step cannot run.
 
     Runs of one arm differ only in seeds and paths, so one of each arm is checked.
     """
     if launch.world_size() > 1:
         example = tasks[-1].study if tasks else sweep
         raise PlanError(
-            f"{sweep}: a sweep starts its own processes; run it without a launcher, or one run "
-            f"with it: {COMMAND} run {example}"
+            f"{sweep}: a sweep starts its own processes; run it without a launcher, or use the "
+            f"launcher for one run: {COMMAND} run {example}"
         )
-    every = [*load_sweep_jobs(sweep), *own]
+    every = [*load_sweep_jobs(sweep), *final]
+    if problems := list(check_cycle(every)):
+        raise PlanError("\n".join(problems))
     jobs = [job for task in tasks for job in task.jobs]
     kinds = {task.kind: task for task in reversed(tasks)}  # the first of each kind
     sample = [job for task in reversed(kinds.values()) for job in task.jobs]
-    problems = list(check_study([*sample, *own]))
-    for job in [*sample, *own]:
+    problems = list(check_study([*sample, *final]))
+    for job in [*sample, *final]:
         problems += [*check_files(job), *check_machine(job)]
     missing = [problem for job in jobs for problem in check_inputs(job, jobs)]
-    for job in own:  # the runs that it reads come later: `_run_own`
-        runs = (load_job(*pair) for pair in job.find_dependencies() if "/" in pair[0])
-        missing += check_inputs(job, [*every, *runs])
+    for job in final:  # `_run_final` checks the runs that it reads
+        missing += check_inputs(job, [*every, *_load_inputs([job])])
     problems += _shorten(missing)
-    if not tasks and not problems and (text := _find_incomplete(sweep, own, choice)):
-        problems = [f"{own[0].source}: {text}"]
+    if not tasks and not problems and (text := _find_incomplete(sweep, final, choice)):
+        problems = [f"{final[0].source}: {text}"]
     if problems := problems or list(check_places(sweep)):
         raise PlanError("\n".join(dict.fromkeys(problems)))
 
@@ -214,16 +190,26 @@ def _shorten(lines: Sequence[str]) -> list[str]:
     return [*lines[:SHOWN], *([f"... and {more} more of this kind"] if more > 0 else [])]
 
 
-def _find_incomplete(sweep: str, own: Sequence[Job], choice: Choice) -> str:
-    """Return how many results that these steps need are not complete; "" for none.
+def _load_inputs(jobs: Iterable[Job]) -> list[Job]:
+    """Return the steps of runs, also of other sweeps, that these steps read."""
+    pairs = {pair for job in jobs for pair in job.find_dependencies() if "/" in pair[0]}
+    sweeps = sorted({study.partition("/")[0] for study, _ in pairs})
+    steps = [job for sweep in sweeps for job in load_sweep_jobs(sweep)]
+    return [job for job in steps if (job.study, job.step) in pairs]
 
-    They need every run; of runs and a step that were both named, these runs.
+
+def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
+    """Return how many results that final steps need are not complete; "" for none.
+
+    They need every run that has not ended; of runs and a step that were both named, these runs.
     """
-    inputs = {pair for job in own for pair in job.find_dependencies() if "/" in pair[0]}
+    inputs = _load_inputs(final)
     if choice.steps and choice.only:
         studies = _select_studies(sweep, choice)
-        inputs = {pair for pair in inputs if pair[0] in studies}
-    incomplete = sorted(p for p in inputs if find_state(load_job(*p)).status != COMPLETE)
+        inputs = [job for job in inputs if job.study in studies]
+    states = {(job.study, job.step): find_state(job).status for job in inputs}
+    ended = {study for (study, _), status in states.items() if status == ENDED}
+    incomplete = sorted(p for p, s in states.items() if s != COMPLETE and p[0] not in ended)
     if not incomplete:
         return ""
     study, step = incomplete[0]
@@ -233,31 +219,29 @@ def _find_incomplete(sweep: str, own: Sequence[Job], choice: Choice) -> str:
     )
 
 
-# ------------------------------------------------------------------------------- running it
+# ------------------------------------------------------------------------------------ running
 
 
 def _run_tasks(sweep: str, tasks: Sequence[Task], choice: Choice, signals: SignalForwarder) -> int:
-    """Run the tasks, print a line for each; return the exit code of the first that failed."""
+    """Run the tasks, print a line for each; return the code of the first that is not complete."""
     is_retrying = os.environ.get(RETRY_VARIABLE) == "1"
     options = ["--force"] * choice.force + ["--retry-failed"] * is_retrying
     width, digits = max(len(task.name) for task in tasks), len(str(len(tasks)))
 
     def show(task: Task) -> None:
-        if task.process:  # neither complete before nor without its turn
+        if task.process:  # not complete before, and no task that it needs has failed
             ended = sum(other.code is not None for other in tasks)
-            count, state = f"[{ended:>{digits}}/{len(tasks)}]", task.state
-            parts = [
-                f"{count} {task.name:<{width}}",
-                f"{state.status:<11}",
-                f"{state.seconds:.0f} s",
-            ]
+            name, state = f"{ended:>{digits}}/{len(tasks)}] {task.name:<{width}}", task.state
+            parts = [f"[{name}", f"{state.status:<11}", f"{state.seconds:.0f} s"]
             echo("  ".join([*parts, *filter(None, (queue.forecast(), state.headline))]))
 
     started = time.monotonic()
     queue = Queue(tasks, options, choice.processes, show)
-    complete = sum(task.state.status == COMPLETE for task in tasks)
-    parts = [f"{len(tasks)} tasks", f"{complete} complete", f"{choice.processes} at once"]
+    complete = [task for task in tasks if task.state.status == COMPLETE]
+    parts = [f"{len(tasks)} tasks", f"{len(complete)} complete", f"{choice.processes} at once"]
     echo(f"{sweep}: {', '.join([*parts, *filter(None, [queue.forecast()])])}")
+    if not choice.force:
+        _print_commits(list_runs(sweep), {task.study: task.state.commit for task in complete})
     queue.run(signals)
     _print_end(tasks, time.monotonic() - started, choice.rate)
     if signals.signum:
@@ -268,32 +252,43 @@ def _run_tasks(sweep: str, tasks: Sequence[Task], choice: Choice, signals: Signa
 
 
 def _print_end(tasks: Sequence[Task], seconds: float, rate: float) -> None:
-    """Print the runs that are not complete with their reasons, the time and the cost."""
-    failed = [task for task in tasks if task.code and task.process]
+    """Print the tasks that are not complete with their reasons, the time and the cost."""
+    failed = [t for t in tasks if t.code and (t.process or t.state.status == ENDED)]
     others = sum(bool(task.code) for task in tasks) - len(failed)
     if failed or others:
         echo(f"\n{len(failed) + others} of {len(tasks)} tasks are not complete:")
     for task in failed:
         echo(f"  {task.study}  {task.state.status}: {task.state.reason}")
     if others:
-        reasons = dict.fromkeys(t.state.reason for t in tasks if t.code and not t.process)
+        reasons = dict.fromkeys(t.state.reason for t in tasks if t.code and t not in failed)
         echo(f"  {others} not started: {', '.join(reasons)}")
+    if any(task.state.status == ENDED for task in failed):
+        echo("  a training that has ended runs again only with other settings or with --force")
     cost = f", cost {seconds / 3600 * rate:.2f} at {rate:g} per hour" if rate else ""
     echo(f"{format_seconds(seconds)}{cost}")
 
 
-def _run_own(sweep: str, own: Sequence[Job], choice: Choice, signals: SignalForwarder) -> int:
-    """Run the sweep's own steps, unless runs that they need are missing."""
-    if not own:
+def _run_final(sweep: str, final: Sequence[Job], choice: Choice, signals: SignalForwarder) -> int:
+    """Run the final steps, unless results of runs that they need are not complete."""
+    if not final:
         return 0
-    if text := _find_incomplete(sweep, own, choice):
-        for job in own:
+    if text := _find_incomplete(sweep, final, choice):
+        for job in final:
             echo(f"{job.step}  not started: {text}")
         return 0 if choice.only else FAILED
-    return run_jobs(list(own), choice.force, signals, choice.rate)
+    return run_jobs(list(final), choice.force, signals, choice.rate)
 
 
-# ------------------------------------------------------------------------------- its state
+# -------------------------------------------------------------------------------------- state
+
+
+def _print_commits(runs: Iterable[SweepRun], commits: Mapping[str, str]) -> None:
+    """Print how many runs other code than today's made; `commits`: those of complete studies."""
+    made = [run for run in runs if run.studies[-1] in commits]
+    if count := sum(any(map(commits.get, run.studies)) for run in made):
+        names = ", ".join(sorted(set(filter(None, commits.values()))))
+        number = f"{count} run{'s' * (count > 1)}"
+        echo(f"{number} by other code than today's ({names}); --force repeats them")
 
 
 def _describe_cell(states: Sequence[tuple[str, State]]) -> str:

@@ -1,7 +1,7 @@
-"""Several studies at once, each a process of its own, after those that it needs.
+"""The tasks of a sweep: several at once, each in a process, after the tasks that it needs.
 
-A process is `python -m clinical_camel run <study>`: what holds for a study alone holds here too. A
-signal reaches every process as SIGTERM, once; a failure stops only what needs its result.
+A process is `python -m clinical_camel run <study>`, with all checks and records of a study. A
+signal reaches every process as SIGTERM, once; a failure stops only the tasks that need its result.
 """
 
 import os
@@ -13,29 +13,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clinical_camel.core.paths import root
-from clinical_camel.runner.execution import CHILD, SignalForwarder
+from clinical_camel.runner.execution import SWEEP, SignalForwarder
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runner.state import State, find_state
+from clinical_camel.runner.state import COMPLETE, ENDED, STOPPED, State, find_state, read_record
 from clinical_camel.runner.summary import format_seconds
 
-COMPLETE = "complete"
 KILLED = 3  # exit code of a process that a signal killed: most often memory ran out, as in a kernel
+DONE = (COMPLETE, ENDED)  # such a task starts no process
 LOG = ".run.log"  # what the process of a run printed, in its folder
 
 
 @dataclass(slots=True)
 class Task:
-    """The steps of one study to run; `kind`, arm and steps: such tasks take about as long."""
+    """The steps of a run that have one result folder: its first step, or its later steps."""
 
     study: str
     jobs: list[Job]
-    kind: tuple[str, str]
-    needs: set[str] = field(default_factory=set)  # studies among the tasks
+    kind: tuple[str, str]  # arm and steps; tasks of one kind take about as long
+    needs: set[str] = field(default_factory=set)  # studies of other tasks
     is_forced: bool = False  # runs although it is complete
     code: int | None = None  # exit code; None until it has ended
     state: State = field(default_factory=lambda: State("not run"))
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    attempts: list[str] = field(default_factory=list)  # of its steps, before its process started
 
     @property
     def name(self) -> str:
@@ -55,13 +56,18 @@ class Task:
             if state.status != COMPLETE:
                 reason = f"{step}: {state.reason}" if state.reason else step
                 return State(state.status, reason, seconds=seconds)
-        return State(COMPLETE, headline=states[-1][1].headline, seconds=seconds)
+        commits = ", ".join(dict.fromkeys(state.commit for _, state in states if state.commit))
+        return State(COMPLETE, "", states[-1][1].headline, seconds, commits)
+
+    def read_attempts(self) -> list[str]:
+        """Return the name of the latest attempt of each step; "" for none."""
+        return [read_record(job).get("attempt", "") for job in self.jobs]
 
 
 class Queue:
     """Runs tasks in their order, at most `processes` at once, with these options of `run`.
 
-    `show` gets each task that has ended. A complete task starts no process, unless it is forced.
+    `show` gets each task at its end. A task that is DONE starts no process, unless it is forced.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class Queue:
                     self._stop()
                 for task in self.running:
                     if task.process.poll() is not None:
-                        self._finish(task)
+                        self._finish(task, signals)
                 for task in self.waiting:
                     self._start(task, signals)
                 time.sleep(0.1 if self.running else 0.0)
@@ -112,7 +118,7 @@ class Queue:
 
     def _is_to_run(self, task: Task) -> bool:
         needed = [self._by_study[study] for study in task.needs]
-        return task.is_forced or any(t.state.status != COMPLETE for t in (task, *needed))
+        return task.is_forced or any(t.state.status not in DONE for t in (task, *needed))
 
     def _start(self, task: Task, signals: SignalForwarder) -> None:
         """Start a task if its turn has come, or end it without a process."""
@@ -124,13 +130,14 @@ class Queue:
         elif failed:
             self._end(task, failed[0].code or 0, State("not started", f"{failed[0].name} failed"))
         elif all(other.code == 0 for other in needed):
-            if task.state.status == COMPLETE and not task.is_forced:
-                self._end(task, 0, task.state)
+            if task.state.status in DONE and not task.is_forced:
+                self._end(task, int(task.state.status == ENDED), task.state)
             elif len(self.running) < self.processes:
                 self._launch(task)
 
     def _launch(self, task: Task) -> None:
         task.log.parent.mkdir(parents=True, exist_ok=True)
+        task.attempts = task.read_attempts()
         steps = [job.step for job in task.jobs]
         command = [sys.executable, "-m", "clinical_camel", "run", task.study, *steps]
         with task.log.open("wb") as log:
@@ -139,22 +146,24 @@ class Queue:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {CHILD: "1"},
+                env=os.environ | {SWEEP: str(os.getpid())},
                 start_new_session=True,  # Ctrl-C reaches it through us, once
             )
         task.started = time.monotonic()
 
-    def _finish(self, task: Task) -> None:
-        """Note how a process ended."""
-        code = task.process.returncode
-        state = task.find_state()
+    def _finish(self, task: Task, signals: SignalForwarder) -> None:
+        """Set the code and the state of a task whose process has ended."""
+        code, state = task.process.returncode, task.find_state()
+        is_refused = task.read_attempts() == task.attempts  # its states are those of earlier runs
         if code == 0 and state.status == COMPLETE:
             seconds = time.monotonic() - task.started
             self.seconds.setdefault(task.kind, []).append(seconds)
             state = State(state.status, state.reason, state.headline, seconds)
+        elif is_refused and signals.signum:
+            code, state = 128 + signals.signum, State("not started", f"stopped by {signals.name}")
         elif code < 0:
             code, state = KILLED, State("killed", f"by signal {-code}")
-        elif state.status in (COMPLETE, "not run", "running"):  # it was refused before its start
+        elif code and (is_refused or state.status not in (*STOPPED, ENDED)):
             state = State("not started", _read_last_line(task.log))
         self._end(task, code or int(state.status != COMPLETE), state)
         for other in self.waiting:
@@ -166,7 +175,7 @@ class Queue:
         self._show(task)
 
     def forecast(self) -> str:
-        """Return the remaining time in words; "" if no complete task tells how long one takes."""
+        """Return the remaining time in words; "" without a complete task to measure."""
         tasks = [*self.running, *filter(self._is_to_run, self.waiting)]
         expected = [self._expect_seconds(task) for task in tasks]
         if not expected or None in expected:

@@ -1,10 +1,10 @@
-"""Sweeps: one study repeated with several arms and seeds, as params/<sweep>/sweep.yaml says.
+"""Sweeps: a base study repeated with several arms and pairs of seeds, as sweep.yaml defines them.
 
-The first step of a run is the study <sweep>/<arm>_d<seed>, its later steps are the study
-<sweep>/<arm>_d<seed>_t<seed>, with the first and the second seed of a pair. Their parameters are
-those of the base study with the changes of the arm, and with their own paths in place of the base
-study's. Arms with equal parameters of the first step share its results, which have the name of the
-first such arm.
+A run is one arm with one pair of seeds: a data seed for the first step, a training seed for the
+later ones. The first step writes to the study <sweep>/<arm>_d<data seed>, the later steps to the
+study <sweep>/<arm>_d<data seed>_t<training seed>. The parameters of a run are those of the base
+study with the changes of the arm; paths of the base study become paths of the run. Arms with equal
+parameters of the first step share its results, under the name of the first such arm.
 """
 
 import re
@@ -32,29 +32,32 @@ from clinical_camel.runs.schema import check_params
 
 ARM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MAX_SEED = 2**32 - 1
+EMPTY = {"base": "", "steps": [], "seeds": [], "arms": {}}  # for keys that cannot be read
 Changes = dict[str, dict[str, Any]]  # settings by step
 
 
 def _check_arm_name(name: Any) -> str:
     if isinstance(name, str) and ARM_NAME.fullmatch(name):
         return ""
-    return f"{show(name)} is no name of an arm; write small letters, digits and _, a letter first"
+    return (
+        f"{show(name)} is not a valid arm name; write small letters, digits and _, a letter first"
+    )
 
 
 def _check_pair(pair: Any) -> str:
     is_pair = isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
     if is_pair and all(0 <= seed <= MAX_SEED for seed in pair):
         return ""
-    return f"{show(pair)} is no pair of seeds; write [seed of the first step, seed of the others]"
+    return f"{show(pair)} is not a pair of seeds; write [data seed, training seed], such as [0, 0]"
 
 
 class Sweep(Settings):
-    """What sweep.yaml contains. An arm changes the settings of any step; `common` those of all."""
+    """What sweep.yaml contains. An arm changes settings of any step; `common` those of all arms."""
 
-    base: Text = Field(description="study whose parameters are the start")
+    base: Text = Field(description="study whose parameters the arms change")
     steps: Annotated[list[Text], Field(min_length=1)]
     seeds: Annotated[list[Annotated[list[int], valid_by(_check_pair)]], Field(min_length=1)]
-    pairs: dict[Text, int] = Field({}, description="of an arm: how many of the pairs; else all")
+    pairs: dict[Text, int] = Field({}, description="pairs of seeds of an arm; without it, all")
     common: Changes = Field({}, description="changes of every arm")
     arms: Annotated[dict[Annotated[str, valid_by(_check_arm_name)], Changes], Field(min_length=1)]
 
@@ -72,6 +75,16 @@ class SweepRun:
     def name(self) -> str:
         """The name of the run, and of the folder of its later steps, such as raw_d0_t0."""
         return f"{self.arm}_d{self.data_seed}_t{self.training_seed}"
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """The pair of seeds."""
+        return self.data_seed, self.training_seed
+
+    @property
+    def studies(self) -> list[str]:
+        """The studies that its steps write to: that of the first step, that of the later steps."""
+        return list(dict.fromkeys(params["study"] for params in self.params.values()))
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -100,12 +113,9 @@ def list_runs(sweep: str) -> list[SweepRun]:
 
 
 def find_arms(runs: Iterable[SweepRun]) -> dict[str, str]:
-    """Return the arm of each study of these runs; of a shared one, the first arm, its owner."""
-    arms: dict[str, str] = {}
-    for run in runs:
-        for study in _list_studies(run):
-            arms.setdefault(study, run.arm)
-    return arms
+    """Return the arm of each study of these runs: that in its name, also if arms share it."""
+    studies = (study for run in runs for study in run.studies)
+    return {study: study.partition("/")[2].rpartition("_d")[0] for study in studies}
 
 
 def load_run_params(study: str, step: str) -> dict[str, Any]:
@@ -115,10 +125,10 @@ def load_run_params(study: str, step: str) -> dict[str, Any]:
     sweep does not have.
     """
     sweep, _, name = study.partition("/")
-    runs = _list_runs_of(study)
-    matching = [run for run in runs if name == run.name or study in _list_studies(run)]
+    runs = list_runs(sweep)
+    matching = [run for run in runs if name == run.name or study in run.studies]
     if not matching:
-        names = dict.fromkeys(s.partition("/")[2] for run in runs for s in _list_studies(run))
+        names = dict.fromkeys(s.partition("/")[2] for run in runs for s in run.studies)
         raise ParamsError(f"{sweep} has no run {name}{nearest(name, names)}")
     if step not in matching[0].params:
         raise ParamsError(f"{sweep} has no step {step}{nearest(step, matching[0].params)}")
@@ -127,17 +137,9 @@ def load_run_params(study: str, step: str) -> dict[str, Any]:
 
 def list_run_steps(study: str) -> list[str]:
     """Return the steps whose results are in the folder of a run, <sweep>/<run>; [] for no run."""
-    runs = _list_runs_of(study)
+    runs = list_runs(study.partition("/")[0])
     steps = (s for run in runs for s, params in run.params.items() if params["study"] == study)
     return sorted(set(steps))
-
-
-def _list_runs_of(study: str) -> list[SweepRun]:
-    """Return the runs of the sweep of a run, <sweep>/<run>. Raises ParamsError."""
-    sweep = study.partition("/")[0]
-    if sweep not in list_studies():
-        raise ParamsError(f"params/{study}: no such study{nearest(sweep, list_studies())}")
-    return list_runs(sweep)
 
 
 def find_sweep_inputs(params: dict[str, Any]) -> list[str]:
@@ -157,10 +159,6 @@ def find_sweep_inputs(params: dict[str, Any]) -> list[str]:
     return sorted(set(places))
 
 
-def _list_studies(run: SweepRun) -> list[str]:
-    return [params["study"] for params in run.params.values()]
-
-
 # ------------------------------------------------------------------------------- the expansion
 
 
@@ -170,14 +168,23 @@ def _read_runs(sweep: str, _: tuple[Any, ...]) -> list[SweepRun]:
     source = f"params/{sweep}/{SWEEP_FILE}"
     values = read_yaml(root() / source)
     problems = Sweep.check(values, "a sweep")
-    base, base_problems = _load_base(values)
-    arms = _merge_arms(values, base)
-    problems += [*_check_base(values), *_check_changes(values, arms)]
-    problems += [] if problems or base_problems else _check_arms(values, arms)
+    wrong = {re.split(r"[.:[ ]", problem)[0] for problem in problems}
+    spec = Sweep.model_construct(**EMPTY | {k: v for k, v in values.items() if k not in wrong})
+    base, base_problems = _load_base(spec)
+    arms = {
+        arm: {
+            s: base[s] | spec.common.get(s, {}) | changes.get(s, {})
+            for s in spec.steps
+            if s in base
+        }
+        for arm, changes in spec.arms.items()
+    }
+    problems += [*_check_base(spec), *_check_changes(spec, arms)]
+    problems += [] if problems or base_problems else _check_arms(spec, arms)
     if problems or base_problems:
         lines = [f"{source}: {problem}" for problem in problems]
         raise ParamsError("\n".join([*lines, *base_problems]))
-    return _expand(sweep, Sweep.model_validate(values), arms)
+    return _expand(sweep, spec, arms)
 
 
 def _expand(sweep: str, spec: Sweep, arms: dict[str, Changes]) -> list[SweepRun]:
@@ -216,68 +223,39 @@ def _replace_paths(value: Any, pattern: re.Pattern[str], studies: dict[str, str]
 
 
 # ---------------------------------------------------------------------------------- the checks
-# The file is checked as far as it can be read, so that one message has all of its problems.
+# Keys that can be read are checked although others cannot: one message has all problems.
 
 
-def _load_base(values: dict[str, Any]) -> tuple[Changes, list[str]]:
+def _load_base(spec: Sweep) -> tuple[Changes, list[str]]:
     """Return the parameters of the base study by step, and the problems of its files."""
-    base, problems = values.get("base"), []
-    params: Changes = {}
-    for step in _list_base_steps(base):
+    params, problems = {}, []
+    for step in _list_base_steps(spec.base):
         try:
-            params[step] = load_params(base, step)
+            params[step] = load_params(spec.base, step)
         except ParamsError as error:
-            problems += str(error).splitlines() if step in _list_steps(values) else []
+            problems += str(error).splitlines() if step in spec.steps else []
     return params, problems
 
 
-def _list_base_steps(base: Any) -> list[str]:
-    if not isinstance(base, str) or base not in list_studies():
-        return []
-    return [file.stem for file in list_params_files(base)]
+def _list_base_steps(base: str) -> list[str]:
+    return [file.stem for file in list_params_files(base)] if base in list_studies() else []
 
 
-def _list_steps(values: dict[str, Any]) -> list[str]:
-    steps = values.get("steps")
-    return [step for step in steps if isinstance(step, str)] if isinstance(steps, list) else []
-
-
-def _check_base(values: dict[str, Any]) -> Iterator[str]:
-    base, available = values.get("base"), _list_base_steps(values.get("base"))
-    if isinstance(base, str) and base and (not available or is_sweep(base)):
+def _check_base(spec: Sweep) -> Iterator[str]:
+    available = _list_base_steps(spec.base)
+    if spec.base and (not available or is_sweep(spec.base)):
         others = [study for study in list_studies() if not is_sweep(study)]
-        yield f"base: {show(base)} is no study with steps of its own{nearest(base, others)}"
+        yield f"base: {show(spec.base)} is not an ordinary study{nearest(spec.base, others)}"
         return
-    for step in _list_steps(values) if available else ():
+    for step in spec.steps if available else ():
         if step not in available:
-            yield f"steps: {base} has no step {step}{nearest(step, available)}"
+            yield f"steps: {spec.base} has no step {step}{nearest(step, available)}"
 
 
-def _iter_changes(values: dict[str, Any]) -> Iterator[tuple[str, Changes]]:
-    """Yield (place, changes by step) of everything in the file that has the right form."""
-    arms = values.get("arms")
-    places = {"common": values.get("common")}
-    places |= {f"arms.{arm}": arms[arm] for arm in arms} if isinstance(arms, dict) else {}
-    for place, changes in places.items():
-        if isinstance(changes, dict):
-            yield place, {step: c for step, c in changes.items() if isinstance(c, dict)}
-
-
-def _merge_arms(values: dict[str, Any], base: Changes) -> dict[str, Changes]:
-    """Return the parameters of each arm by step, with the paths of the base study."""
-    common, *arms = [*_iter_changes({"common": {}} | values)] or [("common", {})]
-    steps = [step for step in _list_steps(values) if step in base]
-    return {
-        place.removeprefix("arms."): {
-            step: base[step] | common[1].get(step, {}) | changes.get(step, {}) for step in steps
-        }
-        for place, changes in arms
-    }
-
-
-def _check_changes(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator[str]:
+def _check_changes(spec: Sweep, arms: dict[str, Changes]) -> Iterator[str]:
     """Yield steps and settings that do not exist, and values that a step does not accept."""
-    steps, places = _list_steps(values), dict(_iter_changes(values))
+    steps = spec.steps
+    places = {"common": spec.common} | {f"arms.{arm}": spec.arms[arm] for arm in spec.arms}
     for place, changes in places.items():
         for step, settings in changes.items():
             if step not in steps:
@@ -292,36 +270,37 @@ def _check_changes(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator
                 problems.setdefault(problem, []).append(arm)
         for problem, names in problems.items():
             name = re.split(r"[.:[ ]", problem)[0]
-            own = [arm for arm in arms if name in places[f"arms.{arm}"].get(step, {})]
-            is_common = name in places.get("common", {}).get(step, {})
-            if is_common and names == [arm for arm in arms if arm not in own]:
+            own = [arm for arm in arms if name in spec.arms[arm].get(step, {})]
+            if name in spec.common.get(step, {}) and names == [
+                arm for arm in arms if arm not in own
+            ]:
                 yield f"common.{step}.{problem}"
             else:
                 yield from (f"arms.{arm}.{step}.{problem}" for arm in names)
 
 
-def _check_arms(values: dict[str, Any], arms: dict[str, Changes]) -> Iterator[str]:
+def _check_arms(spec: Sweep, arms: dict[str, Changes]) -> Iterator[str]:
     """Yield what would make two runs equal, and a step between two others that is missing."""
     equal: dict[str, str] = {}
     for arm, params in arms.items():
         other = equal.setdefault(key_hash(params), arm)
         if other != arm:
             yield f"arms.{arm}: the same parameters as {other}; change a setting, or delete one"
-    most = len(values["seeds"])
-    for arm, count in values.get("pairs", {}).items():
+    most = len(spec.seeds)
+    for arm, count in spec.pairs.items():
         if arm not in arms:
             yield f"pairs.{arm}: no such arm{nearest(arm, arms)}"
         elif not 1 <= count <= most:
-            yield f"pairs.{arm}: {count} of {most} pairs of seeds; write 1 to {most}"
-    first, steps = list_steps()[0], _list_steps(values)
-    uses = (first in steps, any(step != first for step in steps))
+            yield f"pairs.{arm}: {count}, and seeds has {most} pairs; write 1 to {most}"
+    first = list_steps()[0]
+    uses = (first in spec.steps, any(step != first for step in spec.steps))
     pairs: dict[tuple[int, ...], list[int]] = {}
-    for pair in values["seeds"]:
+    for pair in spec.seeds:
         used = tuple(seed for seed, is_used in zip(pair, uses, strict=True) if is_used)
         if (other := pairs.setdefault(used, pair)) != pair:
-            which = f"{'first' if uses[1] else 'second'} seed of a pair changes none"
-            yield f"seeds: {pair} gives the runs of {other}: with these steps, the {which}"
-    yield from dict.fromkeys(_find_missing_steps(values["base"], arms))
+            unused = "data" if uses[1] else "training"
+            yield f"seeds: {pair} repeats {other}: these steps have no {unused} seed; delete one"
+    yield from dict.fromkeys(_find_missing_steps(spec.base, arms))
 
 
 def _find_missing_steps(base: str, arms: dict[str, Changes]) -> Iterator[str]:
@@ -334,7 +313,8 @@ def _find_missing_steps(base: str, arms: dict[str, Changes]) -> Iterator[str]:
             for other in sorted(_find_steps(settings, base) - params.keys()):
                 inputs = _find_steps(load_params(base, other), base) & params.keys()
                 if inputs:
-                    yield f"steps: {other} is missing: it reads {min(inputs)}, and {step} reads it"
+                    text = f"it reads {min(inputs)}, and {step} reads it"
+                    yield f"steps: {other} is missing: {text}; add it"
 
 
 def _find_steps(params: dict[str, Any], study: str) -> set[str]:
