@@ -92,11 +92,12 @@ def test_validation_names_the_step_that_is_saved(saved_best, saved):
     log = make_log([3.0, 2.0, 1.0], [2.5, 2.2, 2.4])
     recipe = RECIPE.model_copy(update={"load_best_model_at_end": saved_best})
     (sentence,) = sft_qlora.describe_training(MIXTURE, log, SIZES, recipe)[4:-1]
-    assert "lowest at step 2 (2.20). It was 2.40 at step 3" in sentence
+    assert "lowest at step 2 (2.20). It was 2.40 at step 3: after" in sentence
+    assert "no longer helped" in sentence
     assert sentence.endswith(f"The adapter {saved} is saved.")
 
 
-def test_a_validation_loss_that_fell_to_the_end_is_not_called_memory():
+def test_a_validation_loss_that_fell_to_the_end_has_no_such_sentence():
     log = make_log([3.0, 2.0], [2.5, 2.2])
     (sentence,) = sft_qlora.describe_training(MIXTURE, log, SIZES, RECIPE)[4:-1]
-    assert "its own articles" not in sentence
+    assert "no longer helped" not in sentence

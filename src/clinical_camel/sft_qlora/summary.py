@@ -116,7 +116,7 @@ def _describe_validation(log: pd.DataFrame, saved_best: bool) -> list[str]:
     if last["validation_loss"] > best["validation_loss"]:
         text += (
             f" It was {last['validation_loss']:.2f} at step {last['step']:.0f}: after its lowest "
-            "point, the model learned its own articles and no more that helps with others."
+            "point, more training no longer helped with other articles."
         )
     saved = "of that step" if saved_best else f"of the last step, {log['step'].iloc[-1]:.0f},"
     return [f"{text} The adapter {saved} is saved."]
