@@ -3,27 +3,40 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: study test smollm2 lab lint drill
+LAB_IP ?= 127.0.0.1
 
-study: .venv/.ready  ## run the embedded study, all five notebooks
+.PHONY: study results test smollm2 lab site slides lint drill
+
+study: .venv/.ready  ## run the embedded study: notebooks 01 to 05 and 09
 	$(RUN) -m clinical_camel run mini_camel
+
+results: .venv/.ready  ## what the study found, on one page: notebook 00, from the results that are here
+	$(RUN) -m clinical_camel run results --force
 
 smollm2: .venv/.ready  ## fetch a real model with 135 million parameters, then run its study: hours
 	$(RUN) -m clinical_camel fetch smollm2_135m
 	$(RUN) -m clinical_camel run smollm2_135m
 
 test: .venv/.ready  ## all tests, the notebooks among them
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile
 
-lab: .venv/.ready  ## open copies of the notebooks in JupyterLab, on this machine only; delete lab/ for new copies
+lab: .venv/.ready  ## open copies of notebooks and exercises in JupyterLab, on this machine only (in a container: LAB_IP); delete lab/ for new copies
 	test -d lab || cp -r notebooks lab
-	$(RUN) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/lab \
+	test -d lab/exercises || cp -r docs/teaching/exercises docs/teaching/solutions lab
+	$(RUN) -m jupyterlab --ip=$(LAB_IP) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/lab \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
-drill: .venv/.ready  ## fault drills of runner, checkpoints and teachers; coverage of the intervals: about 30 minutes
+site: .venv/.ready  ## write the results and the documentation as a web site: site/index.html
+	$(RUN) -m docs.site.build
+
+slides: .venv/.ready  ## slides from the notebooks, in slides/: HTML that works offline
+	$(RUN) -m clinical_camel.course.slides
+
+drill: .venv/.ready  ## fault drills of runner, checkpoints and teachers; memory of large models; coverage of the intervals: about 40 minutes
 	$(RUN) -m drills.runner
 	$(RUN) -m drills.checkpoint
 	$(RUN) -m drills.teacher
+	$(RUN) -m drills.fake_walk
 	$(RUN) -m benchmarks.stats_coverage
 
 lint: .venv/.ready

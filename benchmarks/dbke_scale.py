@@ -168,19 +168,19 @@ def run_bare(url: str, client: str, count: int, results: multiprocessing.Queue) 
 
 
 def run_ours(url: str, folder: Path, count: int, name: str, results: multiprocessing.Queue) -> None:
-    from clinical_camel import data, dbke
+    from clinical_camel import data, dbke, teachers
 
     settings = make_settings(url)
-    ledger, teacher = dbke.Ledger(folder / "l.sqlite"), dbke.load_teacher(settings.teacher)
+    ledger, teacher = teachers.Ledger(folder / "l.sqlite"), dbke.load_teacher(settings.teacher)
     requests = itertools.islice(iter_requests(), count)
     outcomes = dbke.Synthesizer(teacher, ledger, settings).run(requests)
     peak_at_a_tenth = accepted = 0
     started, cpu = time.monotonic(), time.process_time()
     with (folder / "dialogues.jsonl").open("w") as file:
         for i, outcome in enumerate(outcomes, start=1):
-            if outcome.dialogue:
+            if outcome.result:
                 accepted += 1
-                file.write(json.dumps(data.to_dict(outcome.dialogue)) + "\n")
+                file.write(json.dumps(data.to_dict(outcome.result)) + "\n")
             peak_at_a_tenth = peak_mb() if i == count // 10 else peak_at_a_tenth
     results.put(make_row(name, count, started, cpu, accepted, peak_at_a_tenth))
     ledger.close()

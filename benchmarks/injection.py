@@ -13,8 +13,8 @@ condition that no fewer held-out attacks are found. These rates are optimistic.
 
 `near-orders` are by another author, who looked for faults of the filter: honest sentences that
 resemble orders, and orders that it may miss. Sorted by SHA-256, the first half of each served to
-change the patterns (examples in tests/dbke/test_injection.py); the second half is measured here.
-Whoever changed the patterns had read both halves, but changed nothing for the second.
+change the patterns (examples in tests/teachers/test_injection.py); the second half is measured
+here. Whoever changed the patterns had read both halves, but changed nothing for the second.
 
 False alarms: sentences withheld from honest texts. `honest sentences` resemble attacks on purpose.
 With data/public (docs/running.md), real texts are measured as an article converted to Markdown has
@@ -39,7 +39,7 @@ from tests.support.public_data import ARTICLES, PUBLIC
 from clinical_camel import data, grounding, stats
 from clinical_camel.core.paths import root
 from clinical_camel.data import Article, Section
-from clinical_camel.dbke import injection
+from clinical_camel.teachers import injection
 
 COLUMNS = ["texts", "kind", "measure", "unit", "n", "alarms", "rate", "low", "high"]
 ATTACKS = ["overrides", "roles", "addresses", "dictates", "markup", "sends"]

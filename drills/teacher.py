@@ -44,7 +44,7 @@ from tests.support.teacher_runs import (
 )
 from tests.support.toy_teacher import FAULTS, FIXED_BY_RETRY, FORMS, KEY, Server
 
-from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
+from clinical_camel.teachers.secrets import KEY_VARIABLE
 
 TABLE = Path(__file__).with_name("results") / "teacher.csv"
 

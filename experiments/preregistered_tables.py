@@ -10,7 +10,7 @@ the exam and for the development half, which chooses the learning rates.
 `power` calculates what a number of seeds can detect: power.csv. Its variance components are those
 of the difference between dialogues and raw articles in the earlier five seeds (mini_seeds.csv of
 commit 9e39f47, option_text, the 177 questions that the first three data seeds leave, on 50
-diseases; `controlled_comparison.two_way`).
+diseases; `two_way`).
 """
 
 import argparse

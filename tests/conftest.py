@@ -14,6 +14,11 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the workers and their kernels
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LONGEST = "test_notebooks.py"  # minutes: started first, so that no worker waits for it at the end
+
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -26,6 +31,11 @@ def _allow_local(method: str):
         return original(self, address, *rest)
 
     return guarded
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest file first."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(autouse=True)

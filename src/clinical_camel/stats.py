@@ -7,12 +7,15 @@ differences. Questions on one passage or condition are not independent: `cluster
 in benchmarks/results/stats_coverage.csv.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm, permutation_test, t
 from statsmodels.stats import proportion  # pytest would collect its test_proportions_2indep
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 LEVEL = 0.95  # of every interval
@@ -193,6 +196,32 @@ def clustered_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, f
     quantile = float(t.isf((1 - LEVEL) / 2, count - 1))
     effective = mean * (1 - mean) / variance * (norm.isf((1 - LEVEL) / 2) / quantile) ** 2
     return wilson_interval(mean * effective, effective)
+
+
+def measure_kappa(
+    first: Sequence[str], second: Sequence[str], categories: Sequence[str]
+) -> dict[str, float]:
+    """Return how two raters of the same items agree: n, observed_agreement, kappa, low and high.
+
+    Cohen's kappa (1960) with the asymptotic 95 % interval of Fleiss, Cohen and Everitt 1969, by
+    statsmodels. Kappa is NaN if both gave every item the same rating: chance alone would agree as
+    well. Raises ValueError for unequal lengths, no item, or a rating not in `categories`.
+
+    >>> result = measure_kappa(["yes", "yes", "no", "no"], ["yes", "no", "no", "no"], ["yes", "no"])
+    >>> result["n"], result["observed_agreement"], round(result["kappa"], 2)
+    (4, 0.75, 0.5)
+    """
+    if len(first) != len(second) or not first:
+        raise ValueError(f"two lists of equal length are needed, not {len(first)}, {len(second)}")
+    if unknown := sorted({*first, *second} - set(categories)):
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(categories)}")
+    pairs = [pd.Categorical(ratings, categories) for ratings in (first, second)]
+    counts = pd.crosstab(*pairs, dropna=False).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no variation, kappa is NaN
+        kappa = cohens_kappa(counts)
+    result = {"n": int(counts.sum()), "observed_agreement": float(np.trace(counts) / counts.sum())}
+    result["kappa"] = float(kappa.kappa)
+    return result | {"low": float(kappa.kappa_low), "high": float(kappa.kappa_upp)}
 
 
 def min_detectable_effect(n: float, discordant: float = 0.25, comparisons: int = 1) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.contract.files import Problems, code_cells, tracked
 
 from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.settings import changed_settings
 from clinical_camel.runs.notebooks import hash_code, read_cells
 from clinical_camel.runs.params_files import read_yaml
 
@@ -96,7 +97,7 @@ def find_differences(root: Path, name: str, record: dict, made: dict[str, str]) 
     if not file.exists() or not notebook.exists():
         yield "its params file or its notebook is gone"
         return
-    if record["params"] != read_yaml(file):
+    if changed_settings(record["params"], read_yaml(file)):
         yield "made with other parameters than its params file has now"
     code = hash_code(read_cells(notebook))
     if record["notebook_hash"] != code:

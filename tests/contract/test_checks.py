@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from tests.contract import checks, quotes, results
+from tests.contract import checks, prose, quotes, results, setup_cells
 from tests.contract.checks import CHECKS
 from tests.support.project import Project
 
@@ -29,6 +29,8 @@ PYPROJECT = """\
 dependencies = ["torch==2.13.0"]
 [project.optional-dependencies]
 test = ["pytest==9.2.0"]
+[tool.setuptools.package-data]
+clinical_camel = ["mini/*"]
 """
 ENVIRONMENT = "dependencies:\n- python=3.11\n- pip\n- pip:\n  - torch==2.13.0\n  - -e .\n"
 
@@ -162,6 +164,7 @@ def test_a_handful_of_questions_may_be_quoted_with_their_authors(toy):
 
 
 few, authors = quotes.check_quotes_are_few, quotes.check_quotes_name_their_authors
+short, answered = prose.check_notebooks_are_short, prose.check_questions_have_answers
 argue, whole = checks.check_notebooks_argue, results.check_results_are_whole
 stem, layer = checks.check_one_stem_per_step, checks.check_layers
 params_fit = checks.check_params_fit_their_notebook
@@ -182,6 +185,7 @@ NOTEBOOK, RESULT = "notebooks/01_first.ipynb", "outputs/big/01_first.ipynb"
 RECORD = "outputs/big/01_first/run.json"
 STALE = f"- big/01_first: {COMMIT[:7]} no GPU at hand\n"
 HOME = "/" + "home/ada/x"
+ONE_ANSWER = "<details><summary>Answers</summary>\n\n1. Yes.\n\n</details>"
 
 BROKEN = [
     (delete(NOTEBOOK), checks.check_globs_match, "no notebook"),
@@ -204,6 +208,13 @@ BROKEN = [
     (command(f"{NOTEBOOK} outputs/none/x.ipynb"), commands, "outputs/none: not there"),
     (command(f"{NOTEBOOK} outputs/big/x.ipynb -p sede 1"), commands, "sede: no parameter"),
     (command(f"{NOTEBOOK} outputs/big/x.ipynb -y '{{sede: 1}}'"), commands, "sede: no parameter"),
+    (note("word " * prose.MAX_WORDS), short, "words of visible prose, more than 1,000"),
+    (note("## What to notice\n\n1. Is it?"), answered, "questions: 1, answers in the fold: 0"),
+    (note(f"## What to notice\n\n- Is it?\n- Why?\n\n{ONE_ANSWER}"), answered, "questions: 2, a"),
+    (note(f"## What to notice\n\nLook.\n\n{ONE_ANSWER}"), answered, "questions: 0, answers"),
+    (note(f"What to notice: look.\n\n## Next\n\n{ONE_ANSWER}"), answered, "questions: 0, a"),
+    (note("[x](../README.md#gone)"), prose.check_links_reach_a_heading, "no heading gone"),
+    (note("[x](../gone.md#x)"), prose.check_links_reach_a_heading, "gone.md has no heading x"),
     (delete(f"{SOURCE}/first.py"), stem, "clinical_camel/first: missing"),
     (write(f"{SOURCE}/utils.py", ""), stem, "docstring does not list utils"),
     (delete("tests/test_first.py"), stem, "tests/first: no test"),
@@ -350,6 +361,11 @@ BROKEN = [
         authors,
         "big/01_first: no attribution of pubmedqa; display format_attributions",
     ),
+    (
+        write("src/clinical_camel/data/x.csv", "a\n"),
+        checks.check_data_files_are_packaged,
+        "package-data lacks data/x.csv",
+    ),
     (swap("environment.yml", "-e .", "numpy==2.4.6"), pins, "last pip line"),
     (swap("pyproject.toml", "9.2.0", "9.1.0"), pins, "pyproject.toml: pytest: 9.1.0"),
     (swap("pyproject.toml", "torch==", "torch>="), pins, "pyproject.toml: torch"),
@@ -364,6 +380,11 @@ BROKEN = [
         pins,
         "requirements.lock: hashes",
     ),
+    (
+        write(f"{SOURCE}/release/colab.py", ""),
+        setup_cells.check_notebooks_have_the_setup_cell,
+        "01_first.ipynb: the second cell is not the set-up cell",
+    ),
 ]
 
 
@@ -376,6 +397,21 @@ def test_a_check_sees_what_it_is_for(change, check, message, toy):
     change(toy)
     problems = "\n".join(check(toy.root))
     assert message in problems
+
+
+def test_the_set_up_cell_is_written_once_and_leaves_a_result_in_step(toy):
+    toy.file(f"{SOURCE}/release/colab.py", "")
+    setup_cells.write_setup_cells(toy.root)
+    setup_cells.write_setup_cells(toy.root)
+    cells = json.loads((toy.root / "notebooks/01_first.ipynb").read_text())["cells"]
+    assert [cell["metadata"].get("tags", []) for cell in cells][:3] == [
+        [],
+        ["setup"],
+        ["parameters"],
+    ]
+    for check in CHECKS:
+        if check.__name__ != "check_one_stem_per_step":  # the toy's docstring lists no `release`
+            assert list(check(toy.root)) == []
 
 
 def test_a_stale_result_is_legal_once_it_is_listed(toy):
@@ -396,6 +432,23 @@ def test_a_stale_line_with_another_commit_is_not(toy):
 def test_prose_and_layout_of_a_notebook_may_change_under_a_result(toy):
     toy.notebook("01_first", PARAMS_CELL, CODE.replace("seed)", "\n    seed,  # shown\n)"))
     assert list(results.check_results_are_traceable(toy.root)) == []
+
+
+def test_folds_and_code_do_not_make_a_notebook_long(toy):
+    words = "word " * prose.MAX_WORDS
+    note(f"<details><summary>More</summary>\n\n{words}\n\n</details>\n\n```\n{words}\n```")(toy)
+    assert list(prose.check_notebooks_are_short(toy.root)) == []
+
+
+def test_an_answer_to_each_question_is_enough(toy):
+    note(f"## What to notice\n\n1. Is it?\n\n{ONE_ANSWER}\n\n## Next\n\n- no question")(toy)
+    assert list(prose.check_questions_have_answers(toy.root)) == []
+
+
+def test_a_link_may_go_to_a_heading(toy):
+    toy.file("docs/x.md", "# Is it `true`?\n")
+    note("[x](../docs/x.md#is-it-true)")(toy)
+    assert list(prose.check_links_reach_a_heading(toy.root)) == []
 
 
 def test_only_what_git_tracks_counts_as_a_committed_result(toy):

@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import nct, t
 from tests.support.toy_comparison import make_answers, make_design
 
-from clinical_camel.controlled_comparison import contrasts, two_way
+from clinical_camel import two_way
+from clinical_camel.controlled_comparison import contrasts
 from clinical_camel.controlled_comparison.contrasts import (
     CANNOT_TELL,
     HELPS,

@@ -6,9 +6,9 @@ import json
 import pandas as pd
 import pytest
 from tests.support import toy_comparison
-from tests.support.toy_comparison import CONDITIONS, list_questions, make_design
+from tests.support.toy_comparison import CONDITIONS, find_copied, list_questions, make_design
 
-from clinical_camel.controlled_comparison import reading, summary
+from clinical_camel.controlled_comparison import overlaps, reading, summary
 from clinical_camel.controlled_comparison.exposures import count_exposures
 from clinical_camel.controlled_comparison.settings import ALL
 from clinical_camel.core.settings import Incomplete
@@ -37,7 +37,7 @@ def test_answers_of_each_arm_and_seed_are_read_with_their_condition(answers):
 
 
 def test_overlapping_questions_are_excluded_in_all_arms_and_formats_of_the_primary_exam(answers):
-    excluded = list_questions()[0].id
+    excluded = find_copied().id
     with_it = answers[answers["id"] == excluded]
     assert set(with_it["outcome"]) == {"plain question" + ALL}
     assert answers.loc[answers["outcome"] == "primer exam", "id"].nunique() == 48
@@ -55,7 +55,7 @@ def test_questions_that_the_base_model_answers_clearly_are_excluded_in_all_arms(
     assert set(plain["arm"]) == {"base", "dialogue", "qa", "raw"}
     assert len(reading.read_answers(sweep, make_design(base_margin=2.1))) == len(every)
     text = summary.describe_exclusions(
-        rest, reading.read_overlaps(sweep, make_design()), {}, make_design()
+        rest, overlaps.find_overlaps(sweep, make_design()), {}, make_design()
     )
     assert f"The base model answers {len(right)} more." in text
 
@@ -190,6 +190,24 @@ def test_of_two_rates_that_with_the_higher_accuracy_is_chosen(sweep):
     rates = reading.read_rates(runs, ["x"], make_design()).set_index("learning_rate")
     assert rates["is_chosen"].to_dict() == {0.002: False, 0.004: True}
     assert set(rates["arm"]) == {"x"}
+
+
+def test_no_rate_is_chosen_while_a_run_of_the_arm_is_missing(sweep):
+    params = {step: {**p, "study": "toy_sweep/absent"} for step, p in sweep[0].params.items()}
+    absent = dataclasses.replace(sweep[0], arm="raw_8e3", params=params)
+    rates = reading.read_rates([*sweep, absent], ["dialogue", "raw", "qa"], make_design())
+    assert set(rates[rates["is_chosen"]]["arm"]) == {"dialogue", "qa"}
+    trainings = pd.DataFrame({"arm": [], "learning_rate": []})
+    assert reading.check_rates(rates, trainings) == ["raw: 1 runs are missing"]
+
+
+def test_a_rate_with_a_training_that_diverged_is_not_chosen(sweep, monkeypatch):
+    runs = [dataclasses.replace(run, arm=f"x_{run.arm}") for run in sweep if run.arm != "qa"]
+    lost = dataclasses.replace(runs[0], arm="x_dialogue", data_seed=99)
+    monkeypatch.setattr(reading, "find_divergence", lambda r: "nan" if r.data_seed == 99 else "")
+    rates = reading.read_rates([*runs, lost], ["x"], make_design()).set_index("learning_rate")
+    assert rates["is_chosen"].to_dict() == {0.002: True, 0.004: False}
+    assert set(rates["missing"]) == {0}
 
 
 def test_the_specialty_of_a_condition_is_the_group_of_its_article():

@@ -15,6 +15,7 @@ from clinical_camel.core.settings import (
     Share,
     StepSettings,
     Text,
+    changed_settings,
     parameters_cell,
     valid_by,
 )
@@ -138,3 +139,9 @@ def test_the_parameters_cell_repeats_names_types_defaults_and_descriptions():
         'teacher: dict = {"kind": "rules"}  # kind: rules or model',
         "seed: int = 0  # fixes every random choice",
     ]
+
+
+def test_a_setting_that_no_result_depends_on_is_no_change():
+    before = {"seed": 0, "report_to": "none"}
+    assert changed_settings(before, {"seed": 0, "report_to": "wandb", "save_minutes": 20.0}) == []
+    assert changed_settings(before, {"seed": 1, "rate": 2}) == ["rate", "seed"]

@@ -48,3 +48,14 @@ def test_an_unknown_name_is_rejected_with_the_nearest_ones():
 def test_a_name_without_hub_id_needs_a_file():
     with pytest.raises(data.DataError, match="mts_dialog@data/public"):
         data.load_consultations("mts_dialog")
+
+
+@pytest.mark.parametrize("name", ["md_ehr", "cmedqa_kg"])
+def test_a_private_dataset_is_refused_with_the_reason(name):
+    with pytest.raises(data.DataError, match=f"{name}: .*never released.*mini_"):
+        data.load_dialogues(name)
+
+
+def test_datasets_with_restricted_use_show_it():
+    assert "non-commercial" in registry.find_source("cmedqa2").licence
+    assert "unknown" in registry.find_source("meddialog").licence

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.toy_teacher import KEY
 
-from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
+from clinical_camel.teachers.secrets import KEY_VARIABLE
 
 
 @pytest.fixture(autouse=True)

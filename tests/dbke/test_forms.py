@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from tests.support.project import make_messages
 
-from clinical_camel import data, dbke, eval_fewshot, grounding, models, sft_qlora
+from clinical_camel import data, dbke, grounding, models, score_checks, sft_qlora
 from clinical_camel.core.paths import root
 from clinical_camel.data import Article, Dialogue, Section
 from clinical_camel.dbke import forms
@@ -247,13 +247,13 @@ def test_rows_of_every_form_have_own_ids_and_the_same_content_under_any_seed(for
 
 @pytest.mark.parametrize("form", list(dbke.FORMS))
 def test_rows_of_every_form_pass_through_the_later_steps(form, embedded, project):
-    """Loaded by path in steps 02 and 03, tokenized, grouped by article, searched for questions."""
+    """Loaded by path in steps 02 and 09, tokenized, grouped by article, searched for questions."""
     dialogues, articles = embedded
     rows = dbke.lay_out(dialogues, articles, form, 0)
     spec = "my/dialogues.jsonl"
     project.file(spec, "".join(json.dumps(data.to_dict(row)) + "\n" for row in rows))
     assert sft_qlora.Recipe.check({"mixture": {spec: 1.0}}) == []
-    assert eval_fewshot.Design.check({"training_sources": [spec]}) == []
+    assert score_checks.ScoreChecks.check({"training_sources": [spec]}) == []
     assert data.load_training_rows(spec) == data.load_sources(spec) == rows
     tokenized = sft_qlora.tokenize_mixture(
         models.load_tokenizer("mini"), {spec: rows}, "assistant", 1024

@@ -6,9 +6,10 @@ import pytest
 from tests.support.project import Memory
 from tests.support.toy_dbke import ScriptedTeacher, plan_requests, synthesise, write_json
 
-from clinical_camel import data, dbke, grounding
+from clinical_camel import data, dbke, grounding, teachers
 from clinical_camel.data import Article, Section
-from clinical_camel.dbke import paraphrase, prompt, replies
+from clinical_camel.dbke import paraphrase, prompt
+from clinical_camel.teachers.completions import build_completion, read_completion
 
 TEXT = (
     "Gout is treated with naproxen 500 mg twice daily. Allopurinol prevents further attacks of"
@@ -123,7 +124,7 @@ def test_a_paraphrase_after_reasoning_or_a_draft_is_read():
     draft = write_reply(("Treatment", "Draft."))
     text = f"<think>Let me see {draft}</think> Here it is: {write_reply(*GOOD)}"
     dialogue, reason = dbke.parse_reply(
-        replies.read_completion(replies.build_completion(text, complete=True))[0], make_request()
+        read_completion(build_completion(text, complete=True))[0], make_request()
     )
     assert reason == ""
     assert dialogue.messages[1]["content"] == REWORDED
@@ -175,14 +176,14 @@ def test_recorded_paraphrases_are_replayed_and_saved(project):
     settings = dbke.Synthesis.require(values | {"teacher": writer})
     queries = dbke.list_queries(dbke.prepare(settings), settings, "a writer", "para")
     folder, ledger = project.root / "export", project.root / "my/ledger.sqlite"
-    dbke.export_requests(queries, folder)
+    teachers.export_requests(queries, folder)
     for key, query in queries.items():
         sections = [
             (s.heading, " ".join(f"In short, {t}" for t in grounding.split_sentences(s.text)))
             for s in query.request.article.sections
         ]
         (folder / f"replies/{key}.txt").write_text(write_reply(*sections), encoding="utf-8")
-    assert dbke.import_replies(queries, folder, ledger) == 3
+    assert teachers.import_replies(queries, folder, ledger) == 3
 
     teacher = {"kind": "replay", "ledger": "my/ledger.sqlite", "terms": "own"}
     replayed = dbke.Synthesis.require(values | {"teacher": teacher | {"dialogue_attempts": 1}})

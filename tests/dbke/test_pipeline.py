@@ -14,7 +14,7 @@ import pytest
 from tests.support.teacher_runs import PRICES, audit
 from tests.support.toy_teacher import KEY, Server
 
-from clinical_camel import cli, data, dbke, runs
+from clinical_camel import cli, data, dbke, runs, teachers
 
 pipeline = pytest.importorskip("clinical_camel.dbke.pipeline", reason="pip install -e '.[scale]'")
 
@@ -46,7 +46,7 @@ def make_settings(server: Server, **teacher) -> dbke.Synthesis:
 
 def run_notebook(settings: dbke.Synthesis, file: Path) -> tuple[list[str], int]:
     """The dialogues as lines that notebook 01 makes of this ledger, and the number rejected."""
-    plan, ledger = dbke.prepare(settings), dbke.Ledger(file)
+    plan, ledger = dbke.prepare(settings), teachers.Ledger(file)
     dialogues, rejected, _ = dbke.synthesise(plan.requests, plan.teacher, ledger, settings)
     ledger.close()
     return [json.dumps(data.to_dict(d), ensure_ascii=False) for d in dialogues], len(rejected)
@@ -133,11 +133,11 @@ def test_after_all_workers_were_killed_the_same_command_resumes(file):
 def test_workers_share_money_tokens_and_rate_limits():
     teacher = dbke.OpenAI(**TEACHER, token_cap=1000, requests_per_minute=60)
     settings = dbke.Synthesis(teacher=teacher)
-    part = pipeline.share_limits(settings, dbke.Spending(1, 1, 200, 4.0), RESOURCES).teacher
+    part = pipeline.share_limits(settings, teachers.Spending(1, 1, 200, 4.0), RESOURCES).teacher
     assert (part.money_cap, part.token_cap, part.requests_per_minute) == (1.5, 200, 30)
     assert part.concurrency == 2
     with pytest.raises(ValueError, match="teacher.token_cap: too little of 1000 remains"):
-        pipeline.share_limits(settings, dbke.Spending(1, 1, 1000, 0.0), RESOURCES)
+        pipeline.share_limits(settings, teachers.Spending(1, 1, 1000, 0.0), RESOURCES)
 
 
 def test_no_number_of_workers_exceeds_a_cap(file):

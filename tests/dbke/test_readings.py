@@ -1,6 +1,7 @@
 """A second reader's marks are compared with the check, sentence by sentence."""
 
 import csv
+import dataclasses
 
 import pandas as pd
 import pytest
@@ -55,7 +56,7 @@ def test_marks_are_counted_by_the_verdict_of_the_check(tmp_path):
     assert "contradicts" not in counts.index
     first, supported, flagged = dbke.describe_readings(marks, table)
     assert first == "A second reader (a clinician) marked every sentence of the assistant in 1" + (
-        " dialogues."
+        " dialogues. Those of this run are compared."
     )
     assert supported.startswith("Of 2 sentences that the `linked` check supports")
     assert "The check missed 1 (50.0% [" in supported
@@ -69,6 +70,9 @@ def test_without_a_second_reader_nothing_is_shown(tmp_path):
     assert table.empty
     assert list(table) == readings.COLUMNS
     assert dbke.describe_readings(marks, table) == []
+    paraphrase = dataclasses.replace(REQUEST, task="paraphrase")
+    read = dbke.load_readings(write_filled(tmp_path))
+    assert dbke.tabulate_readings(read, [CHAT], {REQUEST.id: paraphrase}).empty
     other = dbke.load_readings(write_filled(tmp_path, name="another study's"))
     assert dbke.tabulate_readings(other, [CHAT], {REQUEST.id: REQUEST}).empty
 

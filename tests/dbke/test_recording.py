@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from tests.support.project import Memory
 
-from clinical_camel import dbke
+from clinical_camel import dbke, teachers
 
 WRITER = "a large language model"
 GOOD = '{"messages": [{"role": "user", "content": "Ça va?"}]}\r\n\n'
@@ -31,7 +31,7 @@ def queries():
 @pytest.fixture
 def folder(tmp_path, queries):
     """An export of three prompts, the first with a reply."""
-    dbke.export_requests(queries, tmp_path)
+    teachers.export_requests(queries, tmp_path)
     (tmp_path / "replies/exam00.txt").write_bytes(GOOD.encode())
     return tmp_path
 
@@ -57,7 +57,7 @@ def test_a_writer_sees_the_prompt_and_nothing_else(folder, queries):
 
 
 def test_a_reply_is_recorded_byte_for_byte_with_its_provenance(folder, queries, file):
-    assert dbke.import_replies(queries, folder, file) == 1
+    assert teachers.import_replies(queries, folder, file) == 1
     (row,) = read_rows(file)
     body = json.loads(row["body"])
     assert body["choices"][0]["message"]["content"].encode() == GOOD.encode()
@@ -70,11 +70,11 @@ def test_a_reply_is_recorded_byte_for_byte_with_its_provenance(folder, queries, 
 
 
 def test_a_second_import_adds_only_what_is_new(folder, queries, file):
-    dbke.import_replies(queries, folder, file)
+    teachers.import_replies(queries, folder, file)
     before = [tuple(row) for row in read_rows(file)]
     (folder / "replies/exam02.txt").write_bytes(b"I cannot help with that.")
-    assert dbke.import_replies(queries, folder, file) == 1
-    assert dbke.import_replies(queries, folder, file) == 0
+    assert teachers.import_replies(queries, folder, file) == 1
+    assert teachers.import_replies(queries, folder, file) == 0
     rows = [tuple(row) for row in read_rows(file)]
     assert (len(rows), rows[:1]) == (2, before)
 
@@ -83,7 +83,7 @@ def test_the_recorded_replies_are_a_teacher_that_says_who_wrote_them(folder, que
     ledger = project.root / "recorded.sqlite"
     for key in ("exam01", "exam02"):
         (folder / f"replies/{key}.txt").write_bytes(GOOD.encode())
-    dbke.import_replies(queries, folder, ledger)
+    teachers.import_replies(queries, folder, ledger)
     replay = TEACHER | {"kind": "replay", "ledger": "recorded.sqlite"}
     del replay["model"]
     settings = dbke.Synthesis.require(
@@ -105,7 +105,7 @@ def test_the_recorded_replies_are_a_teacher_that_says_who_wrote_them(folder, que
 
 def test_the_hash_of_the_prompts_depends_on_the_prompts_alone(folder, queries, project):
     def describe(name):
-        dbke.import_replies(queries, folder, project.root / name)
+        teachers.import_replies(queries, folder, project.root / name)
         return dbke.load_teacher(dbke.Replay(ledger=name, terms="own")).describe()
 
     first = describe("a.sqlite")["prompts_sha256"]
@@ -130,34 +130,36 @@ def test_a_reply_to_another_prompt_or_none_is_refused_before_any_is_recorded(
     (folder / "replies/exam01.txt").write_bytes(GOOD.encode())
     (folder / path).write_bytes(content)
     with pytest.raises(ValueError, match=problem):
-        dbke.import_replies(queries, folder, file)
+        teachers.import_replies(queries, folder, file)
     assert not file.exists()
 
 
 def test_a_changed_prompt_is_refused_by_import_and_export(folder, file):
     changed = make_queries(exchanges_per_dialogue=3)
     with pytest.raises(ValueError, match=r"exam00.txt answers another prompt than today's"):
-        dbke.import_replies(changed, folder, file)
+        teachers.import_replies(changed, folder, file)
     with pytest.raises(ValueError, match=r"exam00.json has another prompt than today's"):
-        dbke.export_requests(changed, folder)
+        teachers.export_requests(changed, folder)
 
 
 def test_a_recorded_reply_is_final(folder, queries, file):
-    dbke.import_replies(queries, folder, file)
+    teachers.import_replies(queries, folder, file)
     (folder / "replies/exam00.txt").write_bytes(b"edited")
     with pytest.raises(ValueError, match=r"exam00.txt differs from the recorded reply"):
-        dbke.import_replies(queries, folder, file)
+        teachers.import_replies(queries, folder, file)
     (row,) = read_rows(file)
     assert json.loads(row["body"])["choices"][0]["message"]["content"] == GOOD
 
 
 def test_a_second_reply_to_one_prompt_is_recorded_but_not_replayed(folder, queries, project):
-    twice = dbke.merge_queries(queries, {"dev00": queries["exam00"], "dev01": queries["exam02"]})
-    dbke.export_requests(twice, folder)
+    twice = teachers.merge_queries(
+        queries, {"dev00": queries["exam00"], "dev01": queries["exam02"]}
+    )
+    teachers.export_requests(twice, folder)
     (folder / "replies/dev00.txt").write_bytes(b"the second reply")
     ledger = project.root / "recorded.sqlite"
-    assert dbke.import_replies(twice, folder, ledger) == 2
-    assert dbke.import_replies(twice, folder, ledger) == 0
+    assert teachers.import_replies(twice, folder, ledger) == 2
+    assert teachers.import_replies(twice, folder, ledger) == 0
     teacher = dbke.load_teacher(dbke.Replay(ledger="recorded.sqlite", terms="own"))
     first = queries["exam00"]
     content = json.loads(teacher.fetch_reply(first, None)["raw"])["choices"][0]["message"]

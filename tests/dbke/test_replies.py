@@ -5,11 +5,12 @@ import json
 import pytest
 
 from clinical_camel.dbke import replies
+from clinical_camel.teachers.completions import build_completion, is_completion, read_completion
 
 TURNS = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Gout."}]
 DIALOGUE = json.dumps({"messages": TURNS})
 DRAFT = json.dumps({"messages": TURNS[:1]})
-COMPLETION = json.loads(replies.build_completion(DIALOGUE, complete=True))
+COMPLETION = json.loads(build_completion(DIALOGUE, complete=True))
 
 
 def complete(content, reason="stop", **more) -> str:
@@ -52,41 +53,16 @@ def stream(*texts: str) -> str:
     ],
 )
 def test_a_dialogue_is_read_in_every_form(raw):
-    text, reason = replies.read_completion(raw)
+    text, reason = read_completion(raw, replies.START)
     assert reason == ""
     assert replies.read_messages(text) == (TURNS, "")
-    assert replies.is_completion(raw)
+    assert is_completion(raw)
 
 
 def test_a_tag_inside_a_turn_cuts_nothing():
     turns = json.dumps({"messages": [{"role": "user", "content": "What is </think>?"}]})
-    text, reason = replies.read_completion(complete(turns))
+    text, reason = read_completion(complete(turns))
     assert (replies.read_messages(text)[0][0]["content"], reason) == ("What is </think>?", "")
-
-
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        ("<html>", "reply is not a chat completion (JSONDecodeError)"),
-        ("", "reply is not a chat completion (JSONDecodeError)"),
-        ("[" * 200_000, "reply is not a chat completion (RecursionError)"),
-        ('{"choices": []}', "reply is not a chat completion (IndexError)"),
-        ('{"choices": [null]}', "reply is not a chat completion (AttributeError)"),
-        ("data: [DONE]\n\n", "reply is empty"),
-        (complete(DIALOGUE, "length"), "reply was cut at the token limit"),
-        (complete(DIALOGUE, "MAX_TOKENS"), "reply was cut at the token limit"),
-        (complete(DIALOGUE, "content_filter"), "reply was stopped by a content filter"),
-        (complete(" "), "reply is empty"),
-        (complete(None), "reply is empty"),
-        (complete(None, refusal="No."), replies.REFUSED),
-        (complete([{"type": "refusal", "refusal": "No."}]), replies.REFUSED),
-        (complete(None, reasoning_content="So."), replies.ONLY_REASONING),
-        (complete("<think>So"), replies.ONLY_REASONING),
-        (complete("<think>So</think> "), replies.ONLY_REASONING),
-    ],
-)
-def test_a_completion_without_an_answer_has_a_reason(raw, reason):
-    assert replies.read_completion(raw) == ("", reason)
 
 
 @pytest.mark.parametrize(
@@ -121,24 +97,6 @@ def test_a_text_without_a_dialogue_is_rejected_and_raises_nothing(text):
 )
 def test_hidden_characters_of_json_escapes_are_removed_and_others_stay(content, clean):
     raw = complete(json.dumps({"messages": [{"role": "user", "content": content}]}))
-    messages, _ = replies.read_messages(replies.read_completion(raw)[0])
+    messages, _ = replies.read_messages(read_completion(raw, replies.START)[0])
     assert messages[0]["content"] == clean
     assert clean.encode()
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        "",
-        "<html>",
-        "{}",
-        '{"error": "x"}',
-        '{"choices": []}',
-        '{"choices": ["x"]}',
-        "[1]",
-        '{"error": {"message": "x"}, "choices": [{"message": {"content": ""}}]}',
-        '{"choices": [{"error": {"message": "x"}, "message": {"content": ""}}]}',
-    ],
-)
-def test_an_error_or_a_page_is_no_completion(raw):
-    assert not replies.is_completion(raw)

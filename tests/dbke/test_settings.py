@@ -3,6 +3,7 @@
 import pytest
 
 from clinical_camel import dbke
+from clinical_camel.dbke.settings import count_article_tokens
 
 EXAM = '{"id": "1", "question": "Q?", "options": ["a", "b"], "answer": 0}\n'
 
@@ -27,3 +28,10 @@ def test_each_problem_is_named_by_its_key(values, message, project):
     assert dbke.Synthesis.check({}) == []
     (problem,) = dbke.Synthesis.check(values)
     assert problem.startswith(message)
+
+
+def test_the_article_has_the_context_without_prompt_and_reply():
+    local = {"model": "m", "terms": "own"}
+    assert count_article_tokens(dbke.Local(**local)) == 8192 - 1500 - 1500
+    assert count_article_tokens(dbke.Local(**local, context=2000)) == 256
+    assert count_article_tokens(dbke.Extractive()) == 0  # any length

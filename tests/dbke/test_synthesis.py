@@ -12,7 +12,7 @@ from tests.support.toy_dbke import (
 )
 
 from clinical_camel import dbke
-from clinical_camel.dbke import replies
+from clinical_camel.teachers.completions import build_completion
 
 
 def test_accepted_and_rejected_add_up_to_requested():
@@ -70,7 +70,7 @@ def test_a_retry_states_the_reason_and_does_not_repeat_the_rejected_sentence():
     settings = dbke.Synthesis(teacher=model, language="", min_exchanges=1)
     attempt = dbke.Synthesizer(teacher, Memory(), settings).attempt(plan_requests()[0])
     next(attempt)
-    raw = replies.build_completion(write_json("A?", "Ignore gout."), complete=True)
+    raw = build_completion(write_json("A?", "Ignore gout."), complete=True)
     prompt = attempt.send({"raw": raw}).messages[1]["content"]
     assert "Reasons: an assistant sentence is not in the source. Avoid these" in prompt
     assert "Ignore gout" not in prompt

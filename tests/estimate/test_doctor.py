@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from clinical_camel import dbke, models
-from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
+from clinical_camel import dbke, models, teachers
 from clinical_camel.estimate import Cost, doctor, find_base
 from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
 from clinical_camel.runner.jobs import load_job
+from clinical_camel.teachers.secrets import KEY_VARIABLE
 
 
 def list_statuses(findings) -> list[str]:
@@ -176,6 +176,23 @@ def test_a_hosted_teacher_needs_its_key_and_gets_no_request_offline(monkeypatch)
     assert f"a key in the environment as {KEY_VARIABLE}" in check_teacher(teacher)
     monkeypatch.setenv(KEY_VARIABLE, "a-word-1")
     assert check_teacher(teacher).endswith("endpoint not checked: HF_HUB_OFFLINE is set")
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (teachers.Overlap(), "ok       judge        overlap, a rule: no language model"),
+        (teachers.Local(model="mini", terms="own"), "ok       judge        local mini"),
+        (
+            teachers.Replay(ledger="data/no.sqlite", terms="own"),
+            "problem  judge        judge.ledger: data/no.sqlite is not a file",
+        ),
+        (make_endpoint("https://h.invalid/v1"), "ok       judge        endpoint not checked: HF"),
+    ],
+)
+def test_a_judge_is_checked_like_a_teacher(settings, line, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a-word-1")
+    assert str(next(iter(doctor.check_judge(settings, offline=True)))).startswith(line)
 
 
 def test_the_caps_are_told_and_prices_of_zero_are_not_hidden():

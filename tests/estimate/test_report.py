@@ -71,3 +71,14 @@ def test_the_params_are_checked_before_torch_is_imported(command, fresh_project,
     assert done.returncode == 2
     assert "batch_size: 0 is not allowed" in errors
     assert " torch\n" not in errors
+
+
+def test_plan_imports_neither_torch_nor_a_library_that_does():
+    program = (
+        "import sys; from clinical_camel import cli; code = cli.main(['plan', 'mini_camel']);"
+        "slow = {'torch', 'transformers', 'datasets', 'trl', 'peft', 'sklearn'} & set(sys.modules);"
+        "sys.exit(code or ' '.join(sorted(slow)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert "02_sft_qlora  mini, 1,115,264 parameters" in done.stdout

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clinical_camel.estimate import costs, shapes
+from clinical_camel.estimate import costs, shapes, skeletons
 from clinical_camel.estimate.shapes import find_base, list_lora_shapes
 from clinical_camel.mini import sizes
 from clinical_camel.runner.jobs import PlanError
@@ -90,3 +90,37 @@ def test_saved_activations_agree_with_a_count_by_hand(model, megabytes):
     base = find_base(model)
     per_layer = shapes.count_activation_bytes(base, 64, ALL, number_size=2)
     assert per_layer * base.layers / 1e6 == pytest.approx(megabytes, rel=0.1)
+
+
+@pytest.mark.parametrize("model", ["mini", *shapes.SHAPES])
+def test_the_formulas_count_the_weights_of_the_real_architecture(model):
+    base = find_base(model)
+    linear, unquantized, head = skeletons.count_weights(base.config, model)
+    assert sorted(base.linear) == sorted(linear)
+    assert (base.unquantized, base.head) == (unquantized, head)
+
+
+@pytest.mark.parametrize("model", ["mini", "meta-llama/Llama-2-70b-hf", "Qwen/Qwen3-8B"])
+@pytest.mark.parametrize("targets", [ALL, ("q_proj", "v_proj"), ("k_proj", "down_proj")])
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_formulas_count_the_activations_that_autograd_saves(model, targets, size):
+    base = find_base(model)
+    counted = skeletons.count_activation_bytes(base.config, 16, targets, size)
+    # the probe has a mask
+    formula = shapes.count_activation_bytes(base, 16, targets, size, mask_length=skeletons.PROBE)
+    assert formula == counted
+    real = skeletons.list_lora_shapes(base.config, base.layers, 16, targets)
+    assert list_lora_shapes(base, 16, targets) == real
+
+
+def test_an_architecture_without_formulas_is_counted_from_its_modules(tmp_path):
+    config = tmp_path / "config.json"
+    values = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 100}
+    config.write_text(json.dumps(values))
+    base = find_base("somebody/gpt2", str(config))
+    assert (base.layers, base.hidden_size, base.vocabulary) == (2, 64, 100)
+    assert base.parameters > 100 * 64
+    biased = shapes.SHAPES["mini_0.3m"] | {"attention_bias": True}
+    config.write_text(json.dumps(biased))
+    more = find_base("somebody/biased", str(config)).parameters
+    assert more - find_base("mini_0.3m").parameters == 4 * 4 * 64

@@ -2,9 +2,11 @@
 
 import pytest
 
+from clinical_camel import models
 from clinical_camel.estimate import speed
 from clinical_camel.estimate.shapes import find_base
 from clinical_camel.estimate.work import Work
+from clinical_camel.models import compute
 
 
 def test_the_estimate_equals_the_published_speed_that_it_comes_from():
@@ -25,3 +27,19 @@ def test_attention_over_exemplars_and_the_head_count_in_scoring():
         base, 0, 0.0, Work(forward_tokens=1000, logit_share=0.5), machine
     )
     assert with_head - seconds[0] == pytest.approx(0.5 * 1000 * 2 * 2048 * 128 / 1e9)
+
+
+def test_a_large_model_is_one_that_computes_as_such_and_bfloat16_is_found_without_torch():
+    assert speed.LARGE == compute.LARGE
+    assert speed.multiplies_bfloat16() == models.multiplies_bfloat16()
+
+
+def test_a_small_model_on_a_gpu_waits_for_its_kernels():
+    machine, small = speed.MACHINES["h100"], find_base("mini")
+    work = Work(training_tokens=1000, batches=10)
+    seconds = speed.estimate_seconds(small, 0, 0.0, work, machine)
+    assert seconds == pytest.approx(10 * 3 * 4 * machine.layer_seconds)
+    large = find_base("meta-llama/Llama-2-70b-hf")
+    work = Work(training_tokens=40_960, batches=10)
+    seconds = speed.estimate_seconds(large, 0, 1.0, work, machine)
+    assert seconds > 40_960 * speed.count_training_flops(large, 0, 1.0) / machine.flops

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
+from datasets import Dataset
 from tests.contract import results
+from trl import pack_dataset
 
 from clinical_camel import dbke, models
 from clinical_camel.core.paths import root
@@ -46,7 +48,8 @@ def test_articles_on_the_hub_are_counted_from_their_limit():
     assert done.rows == 50
     assert done.unknown[0] == "50 prompts: their texts are not on this machine"
     unlimited = work.count_dialogues(settings.model_copy(update={"article_limits": {}}))
-    assert unlimited.unknown[0] == "articles: on the hub, not counted"
+    assert unlimited.rows == 5 * 5486  # the pages of sizes.csv
+    assert "5,486 rows (measured)" in unlimited.estimates[0]
 
 
 # -------------------------------------------------------------------------------- 02: training
@@ -87,16 +90,35 @@ def test_a_form_with_a_row_per_exchange_has_more_and_shorter_rows(form, rows, fr
     assert any(text.startswith(f"dialogues: {rows} tokens") for text in done.estimates)
 
 
-def test_dialogues_from_the_hub_are_unknown_without_a_limit(fresh_project):
+def test_dialogues_from_the_hub_have_the_size_of_their_set_or_are_unknown(fresh_project):
     file = fresh_project / "params/mini_camel/01_dbke.yaml"
-    file.write_text(file.read_text().replace("[mini_articles]", "[medquad]"))
+    own = file.read_text()
+    file.write_text(own.replace("[mini_articles]", "[medquad]"))
     recipe = load_settings("02_sft_qlora", packing=True)
     done = work.count_training(recipe, None)
-    assert done.unknown == ("dialogues: unknown until 01_dbke has run",)
+    assert not done.unknown
     assert work.NO_TOKENIZER in done.estimates
+    assert any(text.startswith("dialogues: 27,430 rows of 324") for text in done.estimates)
     limited = file.read_text().replace("article_limits: {}", "article_limits: {medquad: 100}")
     file.write_text(limited)
-    assert not work.count_training(recipe, None).unknown
+    done = work.count_training(recipe, None)
+    assert any(text.startswith("dialogues: 500 rows of 324") for text in done.estimates)
+
+
+def test_the_published_mixture_is_counted_with_the_status_of_each_number(fresh_project):
+    done = work.count_training(load_settings("02_sft_qlora", "clinical_camel_70b"), None)
+    assert (done.rows, done.unknown) == (174_000, ())
+    texts = " ".join(done.estimates)
+    for part in ("70,000 rows (recalled)", "100,000 rows (published)", "4,000 rows (recalled)"):
+        assert part in texts
+    assert done.optimizer_steps > 1000
+
+
+@pytest.mark.parametrize("longest", [60, 140])
+def test_packed_rows_are_as_many_as_those_of_trl(longest):
+    lengths = [1 + (7919 * i) % longest for i in range(1500)]  # more than TRL packs at a time
+    rows = Dataset.from_dict({"input_ids": [[0] * n for n in lengths]})
+    assert work.count_packed_rows(lengths, 100) == len(pack_dataset(rows, 100, "bfd"))
 
 
 def test_replies_are_generated_in_batches_of_the_token_budget():

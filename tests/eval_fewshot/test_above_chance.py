@@ -2,11 +2,7 @@
 
 from tests.support.toy_scores import scores
 
-from clinical_camel.eval_fewshot.above_chance import (
-    describe_above_chance,
-    describe_ceiling,
-    describe_halves,
-)
+from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
 
 
 def describe(*rows):
@@ -59,19 +55,6 @@ def test_free_answers_have_their_own_chance_and_no_majority():
     assert sentence.endswith("best in plain_reply, 5-shot: 31.4 [28.9, 34.0] %.")
     (sentence,) = describe({"protocol": "plain_reply", "correct": 4, "chance": 0.0})
     assert "chance 0.0 %" in sentence
-
-
-def test_the_ceiling_is_the_score_with_the_article_in_the_prompt():
-    table = scores(
-        {"variant": "as_given", "model": "base"},
-        {"variant": "open_book", "model": "base", "correct": 1200},
-        {"variant": "open_book", "model": "tuned", "correct": 1250},
-        {"variant": "open_book", "model": "tuned", "correct": 9, "protocol": "chat"},
-    )
-    assert list(describe_ceiling(table)) == [
-        "Ceiling on `medqa_us`, with the article before the question, harness_2023, 5-shot: `base` "
-        "94.3 [92.9, 95.4] %; `tuned` 98.2 [97.3, 98.8] % (n = 1,273, chance 25.0 %)."
-    ]
 
 
 def test_a_score_above_the_most_frequent_answer_stands_without_remark():

@@ -3,12 +3,10 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import to_rgba
-from tests.support.toy_scores import answers_of, published, scores
+from tests.support.toy_scores import scores
 
-from clinical_camel import eval_fewshot, stats
+from clinical_camel import eval_fewshot, exam_results
 
 
 def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
@@ -45,31 +43,6 @@ def test_free_answers_have_their_own_chance_line():
     assert [x for x, _ in find_chance(axis)] == [(25, 25)]
 
 
-def test_calibration_has_the_diagonal_and_a_point_with_interval_per_large_group():
-    table = pd.DataFrame(
-        {"benchmark": "a", "model": ["base", "base", "tuned"], "n": [10, 9, 40]}
-        | {"confidence": [0.2, 0.8, 0.5], "accuracy": [1.0, 0.6, 0.5]}
-    )
-    table = table.replace({"base": "_$\\frac$", "tuned": "cost $5 and $6"})  # names are no formulas
-    figure = eval_fewshot.plot_calibration(table)
-    axis = figure.axes[0]
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts == ["perfectly calibrated", r" _\$\frac\$", r"cost \$5 and \$6"]
-    points = [container.lines[0].get_xydata().tolist() for container in axis.containers]
-    assert points == [[[20, 100]], [[50, 50]]]  # not the group of nine, and no joined lines
-    low, high = axis.containers[1].lines[2][0].get_segments()[0].T[1]
-    assert (low, high) == pytest.approx([100 * x for x in stats.wilson_interval(20, 40)])
-    figure.draw_without_rendering()
-    legend = figure.legends[0].get_window_extent()
-    assert 0 < legend.y0 < legend.y1 < axis.get_window_extent().y0  # below the points, on the page
-
-
-def test_calibration_of_replies_says_that_there_is_none():
-    empty = eval_fewshot.compute_calibration(answers_of(base=[True]).assign(confidence=None))
-    axis = eval_fewshot.plot_calibration(empty).axes[0]
-    assert axis.get_title() == "a written reply has no confidence"
-
-
 def test_all_protocols_differ_in_colour_and_in_marker():
     count = len(eval_fewshot.PROTOCOLS)
     rows = [{"protocol": name} for name in eval_fewshot.PROTOCOLS]
@@ -77,39 +50,6 @@ def test_all_protocols_differ_in_colour_and_in_marker():
     lines = [container.lines[0] for container in axis.containers]
     assert len({line.get_color() for line in lines}) == count
     assert len({line.get_marker() for line in lines}) == count
-
-
-def test_a_model_has_one_colour_in_all_figures_and_no_protocol_has_it():
-    models = ("base", "raw", "dialogues")
-    table = scores(*({"model": name, "variant": "as_given"} for name in models))
-    groups = table.assign(n=40, confidence=0.5)
-    figures = (eval_fewshot.plot_scores(table), eval_fewshot.plot_calibration(groups))
-    colours = [[c.lines[0].get_color() for c in f.axes[0].containers] for f in figures]
-    assert colours[0] == colours[1]
-    protocols = scores(*({"protocol": name} for name in eval_fewshot.PROTOCOLS))
-    axis = eval_fewshot.plot_protocols(protocols).axes[0]
-    assert not {c.lines[0].get_color() for c in axis.containers} & set(colours[0])
-
-
-def test_the_counts_of_published_values_do_not_leave_their_panel():
-    rows = published({}, {"benchmark": "pubmedqa", "n": 1000})
-    figure = eval_fewshot.plot_published(eval_fewshot.assess_published(rows))
-    figure.draw_without_rendering()
-    first, second = (axis.get_tightbbox() for axis in figure.axes)
-    assert first.x1 < second.x0
-    ticks = [axis.get_yticklabels()[0].get_text() for axis in figure.axes]
-    assert ticks == ["camel:70b, n = 1,273", "camel:70b, n = 1,000"]
-    assert figure.axes[0].containers[0].lines[0].get_ydata()[0] == 0  # at its label
-
-
-def test_a_recalled_value_is_drawn_hollow():
-    rows = published({"value": 60.7}, {"value": 45.2, "size": "13b", "status": "recalled, x"})
-    figure = eval_fewshot.plot_published(eval_fewshot.assess_published(rows))
-    dots = [line for line in figure.axes[0].lines if line.get_marker() == "s"]
-    faces = [to_rgba(line.get_markerfacecolor()) == to_rgba("white") for line in dots]
-    assert faces == [False, True]
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts == ["5-shot", "5-shot (recalled, no source found)", "chance"]
 
 
 def test_ten_benchmarks_in_eight_protocols_have_a_dot_each_and_a_range():
@@ -132,3 +72,14 @@ def test_ten_benchmarks_in_eight_protocols_have_a_dot_each_and_a_range():
 def test_protocols_of_several_models_are_rejected():
     with pytest.raises(ValueError, match="scores of base, tuned; select one model"):
         eval_fewshot.plot_protocols(scores({"model": "base"}, {}))
+
+
+def test_a_model_has_its_colour_and_no_protocol_has_it():
+    models = ("base", "raw", "dialogues")
+    table = scores(*({"model": name, "variant": "as_given"} for name in models))
+    axis = eval_fewshot.plot_scores(table).axes[0]
+    colours = [container.lines[0].get_color() for container in axis.containers]
+    assert colours == exam_results.MODEL_COLOURS[:3]
+    protocols = scores(*({"protocol": name} for name in eval_fewshot.PROTOCOLS))
+    axis = eval_fewshot.plot_protocols(protocols).axes[0]
+    assert not {c.lines[0].get_color() for c in axis.containers} & set(colours)

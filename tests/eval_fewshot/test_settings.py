@@ -12,7 +12,6 @@ from clinical_camel.eval_fewshot import Design
         ({"variants": ["mixed"]}, "variants[0]: "),
         ({"exemplar_choice": "random"}, "exemplar_choice: "),
         ({"num_shots": [9]}, "num_shots[0]: "),
-        ({"published_system": "camel"}, 'published_system: "camel" is not in published.csv'),
         (
             {"protocols": ["cloze"]},
             "protocols: none fits the exam mini_exam; add one of option_text",

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from tests.support.toy_scores import answers_of
 
-from clinical_camel import eval_fewshot
+from clinical_camel import eval_fewshot, exam_results
 from clinical_camel.core.settings import Incomplete
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import Design
@@ -19,15 +19,14 @@ def first(count: int, n: int = 40) -> list[bool]:
     return [i < count for i in range(n)]
 
 
-def describe(*answers, clean=None, trainings=None, **settings):
+def describe(*answers, trainings=None, **settings):
     """The sentences about answers; the settings are those of a study on the exam `toy`."""
     table = pd.concat(answers, ignore_index=True)
     questions = {name: QUESTIONS for name in table["benchmark"].unique()}
     design = Design(**{"num_shots": [0]} | settings)
     scores = eval_fewshot.compute_scores(table, questions)
-    comparison = eval_fewshot.compare_models(table, questions, design.baseline, seed=0)
-    variants = eval_fewshot.compare_variants(table, questions, seed=0)
-    return eval_fewshot.describe_results(design, scores, comparison, variants, clean, trainings)
+    comparison = exam_results.compare_models(table, questions, design.baseline, seed=0)
+    return eval_fewshot.describe_results(design, scores, comparison, trainings)
 
 
 BASE_AND_TUNED = {"adapters": {"base": "", "tuned": FOLDER}}
@@ -41,7 +40,7 @@ VARIANTS = BASE_AND_TUNED | {"variants": ["as_given", "options_only", "none_of_t
     [
         (BASE_AND_TUNED, "Does `tuned` know more than `base`?"),
         (TWO_TUNED, "Which training teaches the model more: `dialogues` or `raw`?"),
-        (VARIANTS, "Knowledge, or a trick of the options?"),
+        (VARIANTS, "Does `tuned` know more than `base`?"),
         (
             {"adapters": {"tuned": FOLDER}, "baseline": "tuned"},
             "How much does the score of `tuned` depend on the way of asking?",
@@ -149,31 +148,6 @@ def test_forgetting_names_each_tuned_model_even_if_the_base_is_not_the_reference
     assert "Forgetting" not in "\n".join(describe(gain, same, **TWO_TUNED))
 
 
-@pytest.mark.parametrize(
-    ("ids", "sentence"),
-    [
-        ([], "None of the 40 questions was found in the training data."),
-        (range(10), "10 of 40 questions resemble training data. Accuracy on the other 30, in perc"),
-        (range(40), "All 40 questions resemble training data: the score may be memory."),
-    ],
-)
-def test_questions_in_the_training_data_have_a_sentence(ids, sentence):
-    answers = answers_of(base=first(8), tuned=first(30))
-    overlaps = pd.DataFrame({"benchmark": "toy", "id": [str(i) for i in ids]}, dtype=str)
-    clean = eval_fewshot.compute_clean_scores(answers, {"toy": QUESTIONS}, overlaps)
-    assert sentence in "\n".join(describe(answers, clean=clean, **BASE_AND_TUNED))
-
-
-def test_questions_of_further_exams_in_the_training_data_are_counted():
-    answers = [answers_of(name, base=first(8), tuned=first(9)) for name in ("toy", "old")]
-    overlaps = pd.DataFrame({"benchmark": "old", "id": ["1", "2"]})
-    exams = {"toy": QUESTIONS, "old": QUESTIONS}
-    clean = eval_fewshot.compute_clean_scores(pd.concat(answers), exams, overlaps)
-    text = "\n".join(describe(*answers, clean=clean, **BASE_AND_TUNED))
-    assert "None of the 40 questions was found in the training data." in text
-    assert "Questions of the other exams that resemble training data: `old` 2 of 40." in text
-
-
 # --------------------------------------------------------------------------- the other questions
 
 
@@ -197,35 +171,6 @@ def test_unequal_trainings_are_in_the_answer():
     assert "Only `dialogues` was trained on `d` (345 rows). Only `raw` was trained on" in text
     assert "on `mini_articles` (231 rows) and `mini_chat` (90 rows)." in text
     assert "Target tokens per epoch: 80,287 and 80,352; steps: 798 and 630 (`dialogues` fi" in text
-
-
-def of_variants(hidden: int, none: int, shortest: float = 0.0):
-    unchanged = answers_of(tuned=first(30))
-    rest = answers_of(tuned=first(hidden)).assign(variant="options_only")
-    replaced = answers_of(tuned=first(none)).assign(variant="none_of_the_above")
-    replaced["picked_shortest"] = first(int(40 * shortest))
-    return unchanged, rest, replaced.assign(correct_norm=False)
-
-
-@pytest.mark.parametrize(
-    ("answers", "verdict"),
-    [
-        (of_variants(10, 8), "**The score needs the question: it is no trick of the options.**"),
-        (of_variants(28, 8), "**The options alone give part of the answer away.**"),
-    ],
-)
-def test_the_score_without_the_question_decides_about_a_trick(answers, verdict):
-    sentences = describe(*answers, **VARIANTS)
-    assert sentences[0] == "Knowledge, or a trick of the options?"
-    assert sentences[1].startswith(verdict)
-
-
-def test_none_of_the_above_is_explained_by_length_or_by_familiarity():
-    short = "\n".join(describe(*of_variants(10, 30, shortest=0.8), **VARIANTS))
-    assert "it is chosen by `tuned` in 75.0 [" in short
-    assert "80.0 % of its answers are the shortest option" in short
-    familiar = "\n".join(describe(*of_variants(10, 0), **VARIANTS))
-    assert "avoids the phrase even where every other option is wrong" in familiar
 
 
 def test_one_model_in_several_protocols_has_its_range():
@@ -274,20 +219,6 @@ def test_a_study_with_few_answers_is_incomplete():
     assert problem.startswith("only 19 of 40 questions were answered: ")
 
 
-def test_the_open_book_is_a_ceiling_and_no_way_of_asking():
-    closed = answers_of(base=first(10), tuned=first(36))
-    opened = answers_of(base=first(38), tuned=first(39)).assign(variant="open_book")
-    settings = {"variants": ["as_given", "open_book"], "open_book": "mini_articles"}
-    settings |= {"benchmarks": ["mini_exam"], "exemplars": {}, "num_shots": [0]}
-    sentences = describe(closed, opened, **settings)
-    assert sentences[0] == "Does `tuned` know more than `base`?"
-    assert sentences[1].startswith("**`tuned` knows more than `base`.**")
-    assert "adjusted for 2 comparisons" in sentences[1]  # of the table
-    (ceiling,) = [text for text in sentences if text.startswith("Ceiling on `toy`")]
-    assert "`base` 95.0 [" in ceiling
-    assert "`tuned` 97.5 [" in ceiling
-
-
 def test_protocols_that_ask_alike_are_one_way_of_asking():
     names = ["option_text", "harness_2023", "harness_now"]
     same = {"base": first(10), "tuned": first(36)}
@@ -298,10 +229,12 @@ def test_protocols_that_ask_alike_are_one_way_of_asking():
     assert "in 1 of 1 way of asking" in text
 
 
-def test_a_study_of_the_open_book_alone_has_a_verdict_and_the_ceiling():
-    opened = answers_of(base=first(10), tuned=first(39)).assign(variant="open_book")
-    settings = {"variants": ["open_book"], "open_book": "mini_articles"}
-    settings |= {"benchmarks": ["mini_exam"], "exemplars": {}, "num_shots": [0]}
-    text = "\n".join(describe(opened, **settings))
-    assert "**`tuned` knows more than `base`.**" in text
-    assert "Ceiling on `toy`" in text
+def test_only_the_first_variant_counts_and_step_09_is_named_for_the_others():
+    unchanged = answers_of(base=first(10), tuned=first(36))
+    hidden = answers_of(base=first(38), tuned=first(4)).assign(variant="options_only")
+    sentences = describe(unchanged, hidden, **VARIANTS)
+    assert sentences[1].startswith("**`tuned` knows more than `base`.**")
+    assert "adjusted for 2 comparisons" in sentences[1]  # of the table
+    text = "\n".join(sentences)
+    assert "(`options_only`, `none_of_the_above`); step 09 says what their scores mean." in text
+    assert "95.0" not in text

@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from tests.support.toy_scores import answers_of, published
+from tests.support.toy_scores import answers_of
 
-from clinical_camel import data, eval_fewshot
+from clinical_camel import eval_fewshot, exam_results
 from clinical_camel.data import Question
 
 QUESTIONS = [
@@ -17,7 +17,7 @@ MINUS = "\N{MINUS SIGN}"
 def compute(**models):
     answers = answers_of(**models)
     scores = eval_fewshot.compute_scores(answers, TOY)
-    return scores, eval_fewshot.compare_models(answers, TOY, "base", seed=0)
+    return scores, exam_results.compare_models(answers, TOY, "base", seed=0)
 
 
 def test_a_row_has_every_model_the_difference_chance_and_n():
@@ -42,76 +42,16 @@ def test_unread_replies_and_long_prompts_are_counted_in_their_cells():
     answers.loc[5:6, "predicted"] = -1
     answers.loc[7, "fits"] = False
     scores = eval_fewshot.compute_scores(answers, TOY)
-    page = eval_fewshot.format_scores(scores, eval_fewshot.compare_models(answers, TOY, "base", 0))
+    page = eval_fewshot.format_scores(scores, exam_results.compare_models(answers, TOY, "base", 0))
     assert page["base"].tolist() == ["57.1 [25.0, 84.2], 2 unread"]
     assert page["n"].tolist() == ["7 (1 too long)"]
 
 
-def test_a_comparison_names_both_models_and_has_eight_columns():
-    _, comparison = compute(base=[True] + [False] * 3, tuned=[True] * 4)
-    page = eval_fewshot.format_comparison(comparison)
-    assert (page["models"].tolist(), len(page.columns)) == ([f"tuned {MINUS} base"], 8)
-    assert page["only one correct"].tolist() == ["3 : 0"]
-    assert page["p Holm"].tolist() == ["0.2500"]
-
-
-def test_variants_are_compared_with_the_unchanged_questions():
-    unchanged = answers_of(tuned=[True] * 10)
-    changed = answers_of(tuned=[False] * 10).assign(variant="options_only")
-    table = eval_fewshot.compare_variants(pd.concat([unchanged, changed]), TOY, seed=0)
-    assert table[["variant", "model", "reference", "difference"]].to_numpy().tolist() == [
-        ["options_only", "tuned", "as_given", -1.0]
-    ]
-    page = eval_fewshot.format_comparison(table)
-    assert page["models"].tolist() == [f"tuned: options_only {MINUS} as_given"]
-    assert not len(eval_fewshot.compare_variants(unchanged, TOY, seed=0))
-
-
-def test_details_and_clean_scores_are_in_percent():
+def test_details_are_in_percent():
     answers = answers_of(base=[True] * 8 + [False] * 2)
     page = eval_fewshot.format_details(eval_fewshot.compute_scores(answers, TOY))
     assert page["accuracy"].tolist() == ["80.0"]
     assert page["shortest"].tolist() == ["0.0"]
-    overlaps = pd.DataFrame({"benchmark": ["toy"], "id": ["0"]})
-    clean = eval_fewshot.compute_clean_scores(answers, TOY, overlaps)
-    page = eval_fewshot.format_clean_scores(clean)
-    assert page[["n", "n clean"]].to_numpy().tolist() == [[10, 9]]
-    assert page["accuracy clean"].tolist() == ["77.8 [45.3, 93.7]"]
-
-
-def test_a_plain_table_has_no_constant_column():
-    table = pd.DataFrame({"benchmark": ["a", "a"], "n": 3, "x_y": [1, 1], "share": [0.5, 0.25]})
-    page = eval_fewshot.format_table(table)
-    assert page.to_dict("list") == {"benchmark": ["a", "a"], "n": [3, 3], "share": [50.0, 25.0]}
-
-
-# ------------------------------------------------------------------------------ published numbers
-
-
-def test_the_paper_has_marks_and_no_column_of_ours_without_a_published_system():
-    table = data.load_published()
-    scores = pd.DataFrame(columns=["model", "benchmark", "num_shots"])
-    audit = eval_fewshot.compare_with_published(table, scores, "", "")
-    page = eval_fewshot.format_paper(eval_fewshot.assess_published(table), audit, "")
-    medqa = page[(page["exam"] == "medqa_us") & (page["shots"] == 5)].iloc[0].to_dict()
-    assert medqa == {
-        "exam": "medqa_us", "shots": 5, "paper 13B": "45.2 †", "paper 70B": "60.7",
-        "GPT-3.5": "53.6", "GPT-4": "81.4",
-    }  # fmt: skip
-    assert len(page) == 20  # ten exams, 0 and 5 shots
-
-
-def test_our_score_has_its_verdict_beside_the_paper():
-    rows = published({"system": "clinical_camel", "value": 60.7})
-    ours = pd.DataFrame(
-        [{"benchmark": "medqa_us", "num_shots": 5, "model": "tuned", "protocol": "harness_2023"}
-         | {"n": 1273, "too_long": 0, "accuracy": 773 / 1273, "accuracy_norm": 773 / 1273}
-         | {"low": 0.58, "high": 0.634, "chance": 0.25}]
-    )  # fmt: skip
-    system = "clinical_camel:70b"
-    audit = eval_fewshot.compare_with_published(rows, ours, system, "tuned")
-    page = eval_fewshot.format_paper(eval_fewshot.assess_published(rows), audit, system)
-    assert page["ours"].tolist() == ["60.7 [58.0, 63.4], reproduced"]
 
 
 # ------------------------------------------------------------------------------------------ texts

@@ -25,8 +25,16 @@ def test_curves_have_a_line_per_study_and_the_learning_rate_below():
     stacked = loss_curves.stack_logs({"a": LOG, "b": LOG}, 0.25)
     top, bottom = loss_curves.plot_curves(stacked).axes
     texts = [text.get_text() for text in top.get_legend().get_texts()]
-    assert texts == ["a, running mean of 1 steps", "b, running mean of 1 steps"]
-    assert (len(top.lines), len(bottom.lines)) == (4, 2)  # each loss per step and smoothed
+    assert texts[:2] == ["a, running mean of 1 steps", "b, running mean of 1 steps"]
+    assert (len(top.lines), len(bottom.lines)) == (5, 2)  # per step and smoothed; published
+
+
+def test_the_five_published_losses_are_drawn_at_their_shares():
+    top = loss_curves.plot_curves(loss_curves.stack_logs({"a": LOG}, 0.25)).axes[0]
+    (line,) = [line for line in top.lines if line.get_marker() == "D"]
+    assert line.get_xdata().tolist() == [0, 10, 20, 50, 80]
+    assert line.get_ydata().tolist() == [2.1883, 2.11, 1.7616, 1.4807, 1.3245]
+    assert line.get_label() == "ClinMED-LLAMA3 (published)"
 
 
 def test_the_end_of_each_epoch_is_marked_within_the_run():

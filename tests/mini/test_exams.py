@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from clinical_camel import data
-from clinical_camel.dbke.teachers import extractive
+from clinical_camel.dbke import extractive
 from clinical_camel.mini import build, exams, material
 
 HALVES = {"exam": "mini_exam", "dev": "mini_exam_dev"}

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.consultations import SECTIONS
 
-from clinical_camel import note_synthesis
+from clinical_camel import grounding, note_synthesis
 from clinical_camel.note_synthesis import structure
 
 
@@ -84,7 +84,7 @@ def test_a_note_that_repeats_itself_is_looping_whether_it_ended_or_not(sentences
     ],
 )
 def test_a_note_that_repeats_little_is_no_loop(note):
-    assert not structure.is_looping(note)
+    assert not grounding.is_looping(note)
 
 
 def test_every_embedded_reference_note_is_ok(mini_consultations):

@@ -1,6 +1,8 @@
 """The shipped ledger answers today's prompts of the studies that replay it."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +45,11 @@ def test_the_ledger_is_a_plain_file_with_all_replies():
     db.close()
     assert (len({prompt for prompt, _ in rows}), len(rows)) == (270, 287)
     assert {status for _, status in rows} == {200}
+
+
+def test_the_articles_that_both_kinds_of_replies_rewrite_are_those_of_the_sweep(tmp_path):
+    """`experiments.recorded_replies common` writes the committed files again."""
+    command = [sys.executable, "-m", "experiments.recorded_replies", "common", str(tmp_path)]
+    subprocess.run(command, cwd=root(), check=True, capture_output=True)
+    for name in ("common_articles.jsonl", "common_exam.jsonl"):
+        assert (tmp_path / name).read_text() == (root() / "data/recorded" / name).read_text()

@@ -1,15 +1,26 @@
 """The table of studies in README.md is that of params/ and the committed run records."""
 
 import json
+from pathlib import Path
 
 import pytest
+from tests.support import toy_results
 from tests.support.project import skip_if_rerun
 
 from clinical_camel import release
 from clinical_camel.core.paths import root
-from clinical_camel.release.study_table import BEGIN, END, SIZES_BEGIN, SIZES_END, read_purpose
+from clinical_camel.release.study_table import (
+    BEGIN,
+    END,
+    FINDINGS_BEGIN,
+    FINDINGS_END,
+    SIZES_BEGIN,
+    SIZES_END,
+    read_purpose,
+)
 from clinical_camel.runner.jobs import PlanError
 
+REPOSITORY = Path(__file__).parents[2]
 RECORD = {"status": "complete", "seconds": 90.0, "peak_memory_mb": 2000, "headline": "ROUGE-L 0.5"}
 RECORD |= {"device": {"cpu": "A chip", "threads": 1}, "study": "a", "step": "x", "attempts": []}
 RECORD |= {"params": {}, "notes": {}, "artefacts": {}}
@@ -75,15 +86,20 @@ def test_an_incomplete_study_has_the_number_of_its_steps(study):
 
 def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
     study.params("0", "02_sft_qlora", "# First by name.\nstudy: 0\n")
-    table, others = release.format_study_table().split("\n\n")
-    assert read_cells(table, 0)[0] == "[a](params/a)"
-    assert len(table.splitlines()) == 3
-    assert others == ("Not run yet. [0](params/0): First by name. [b](params/b): What b is.")
+    lines = release.format_study_table().splitlines()
+    assert read_cells("\n".join(lines[:3]), 0)[0] == "[a](params/a)"
+    assert lines[3:] == [
+        "",
+        "<details><summary>2 more studies, not run yet</summary>",
+        "",
+        "[0](params/0): First by name.<br>[b](params/b): What b is.",
+        "</details>",
+    ]
 
 
 def test_a_sweep_is_described_by_its_own_file(study):
     study.file("params/c/sweep.yaml", "# What c is.\nbase: a\n")
-    assert "[c](params/c): What c is." in release.format_study_table()
+    assert "<br>[c](params/c): What c is." in release.format_study_table()
 
 
 def test_a_params_file_without_a_comment_is_named(project):
@@ -105,3 +121,30 @@ def test_the_readme_keeps_everything_outside_the_markers(study):
     release.update_readme(file)
     sizes = f"{SIZES_BEGIN}\n{release.format_size_table()}\n{SIZES_END}\nend\n"
     assert file.read_text(encoding="utf-8") == text + sizes
+
+
+@pytest.fixture
+def without_results(project):
+    """The params and notebooks of this repository, without any result."""
+    for name in ("params", "notebooks"):
+        (project.root / name).rmdir()
+        (project.root / name).symlink_to(REPOSITORY / name)
+    (project.root / "experiments/results").mkdir(parents=True)
+    return project
+
+
+def test_the_findings_are_written_between_their_markers(without_results):
+    text = f"before\n{FINDINGS_BEGIN}\n{FINDINGS_END}\n{BEGIN}\n{END}\n"
+    file = without_results.file("README.md", text)
+    release.update_readme(file)
+    findings = file.read_text(encoding="utf-8").partition(FINDINGS_END)[0]
+    assert findings == f"before\n{FINDINGS_BEGIN}\n{release.format_findings()}\n"
+    assert "1. **Not run yet:** dialogues against raw articles" in findings
+
+
+def test_an_edited_table_is_refused(without_results):
+    toy_results.save_control(without_results)
+    assert "one training of each" in release.format_findings()
+    without_results.file("outputs/mini_camel_raw/03_eval_fewshot/scores.csv", "x\n")
+    with pytest.raises(PlanError, match=r"scores.csv is missing or differs from its run record"):
+        release.format_findings()

@@ -19,23 +19,40 @@ def check(step: str, **changes) -> list[str]:
 
 
 ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"
-RAW = ADAPTER.replace("mini_camel", "mini_camel_raw")
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"quantize": "nf4_dequantized"},  # the same values
-        {"training_sources": ["mini_chat"]},  # a part of the mixture of 02
         {"num_shots": [8], "exemplars": {"mini_exam": "my/others.jsonl"}},  # not asked in 01
-        {"adapters": {"base": ""}, "training_sources": []},  # nothing was trained
         {"adapters": {"x": "my/adapter"}, "chat_template": "alpaca"},  # trained elsewhere
-        # of two studies: each source belongs to one of them
-        {"adapters": {"a": ADAPTER, "b": RAW}, "training_sources": ["mini_articles", "mini_chat"]},
     ],
 )
 def test_what_contradicts_nothing_is_no_problem(changes):
     assert check("03_eval_fewshot", **changes) == []
+
+
+MIXTURE = "params/mini_camel/02_sft_qlora.yaml"
+RAW_EXAM = "outputs/mini_camel_raw/03_eval_fewshot/answers.csv"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"training_sources": ["mini_chat"]}, ""),  # a part of the mixture of 02
+        ({"training_sources": ["mini_primer"]}, f"mini_primer is not in the mixture of {MIXTURE}"),
+        ({"training_sources": []}, f"none is in the mixture of {MIXTURE}; name its texts"),
+        # adapters of two studies: each source belongs to one of them
+        ({"answers": RAW_EXAM, "training_sources": ["mini_articles", "mini_chat"]}, ""),
+        ({"answers": RAW_EXAM, "training_sources": ["mini_primer"]}, "mini_primer is not in the"),
+        ({"answers": "outputs/none/03_eval_fewshot/answers.csv"}, ""),  # reported elsewhere
+    ],
+)
+def test_training_sources_are_those_of_the_adapters_of_the_exam(changes, problem):
+    problems = check("09_score_checks", **changes)
+    assert problem in "\n".join(problems)
+    assert bool(problems) == bool(problem)
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,22 @@ def test_variables_that_no_launcher_set_make_no_worker(
     assert (launch.rank(), launch.world_size()) == (0, 1)
 
 
+@pytest.mark.parametrize("tool", ["JupyterLab", "VS Code", "Colab"])
+def test_an_executed_notebook_that_is_opened_and_run_again_is_a_trial(tool, project, monkeypatch):
+    monkeypatch.setitem(launch.sys.modules, "ipykernel", launch)
+    main = launch.sys.modules["__main__"]
+    monkeypatch.setattr(main, "In", ["", "# Parameters\nseed = 1\n"], raising=False)
+    set_environment(monkeypatch)
+    assert launch.results_folder("toy") == project.root / "outputs/toy"  # plain papermill
+    if tool == "JupyterLab":
+        monkeypatch.setenv("JPY_SESSION_NAME", "outputs/toy/01_first.ipynb")
+    elif tool == "VS Code":
+        monkeypatch.setattr(main, "__vsc_ipynb_file__", "01_first.ipynb", raising=False)
+    else:
+        monkeypatch.setitem(launch.sys.modules, "google.colab", launch)
+    assert launch.results_folder("toy") == project.root / "outputs/scratch/toy"
+
+
 @pytest.mark.parametrize(
     ("cells", "runner", "study", "folder"),
     [

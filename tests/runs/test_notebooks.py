@@ -6,6 +6,7 @@ from tests.support.project import Project
 from clinical_camel.runs.notebooks import (
     Param,
     ParamsError,
+    find_data_step,
     find_unread_params,
     hash_code,
     list_steps,
@@ -72,6 +73,22 @@ def test_prose_layout_and_defaults_do_not_change_the_hash_of_the_code(project):
     assert hash_cell(0, "print(seed)") != hash_cell(0, "print(-seed)")
 
 
+def test_the_set_up_cell_does_not_change_the_hash(project):
+    notebook = project.notebook("01_first", "seed: int = 0", "install()", "print(seed)")
+    cells = read_cells(notebook)
+    with_setup, without = hash_code(cells), hash_code([*cells[:2], *cells[3:]])
+    assert with_setup != without
+    cells[2]["metadata"]["tags"] = ["setup"]
+    assert hash_code(cells) == without
+
+
 def test_a_project_without_notebooks_says_how_to_get_them(project: Project):
     with pytest.raises(FileNotFoundError, match="run from a checkout"):
         list_steps()
+
+
+def test_the_page_of_results_is_not_the_step_that_makes_the_data(project):
+    for step in ("00_results", "02_second", "01_first"):
+        project.notebook(step, "study: str = ''")
+    assert list_steps() == ["00_results", "01_first", "02_second"]
+    assert find_data_step() == "01_first"

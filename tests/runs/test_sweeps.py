@@ -29,6 +29,12 @@ def test_runs_come_by_seeds_then_by_arms(toy):
     assert [run.name for run in runs.list_runs("many")] == names
 
 
+def test_a_notebook_00_changes_no_seed_of_a_run(toy):
+    before = runs.list_runs("many")
+    toy.notebook("00_results", "study: str = ''", "print(study)")
+    assert [run.params for run in runs.list_runs("many")] == [run.params for run in before]
+
+
 def test_an_arm_can_have_the_first_pairs_of_seeds_only(toy):
     toy.file("params/many/sweep.yaml", SWEEP.replace("common:", "pairs: {slow: 1}\ncommon:"))
     names = ["raw_d0_t0", "slow_d0_t0", "qa_d0_t0", "raw_d0_t1", "qa_d0_t1"]

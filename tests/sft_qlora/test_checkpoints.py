@@ -139,7 +139,7 @@ def test_the_oldest_is_deleted_only_after_the_newest_is_published(function, tmp_
         save(tmp_path, number, f"checkpoint-{number}")
     newest = save(tmp_path, 12)
     with monkeypatch.context() as full:
-        full.setattr(checkpoints, function, fail_with_full_disk)
+        full.setattr(models.checkpoints, function, fail_with_full_disk)
         with pytest.raises(OSError, match="No space"):
             after_save(tmp_path, 12)
     check = checkpoints.check_checkpoint

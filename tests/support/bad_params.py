@@ -72,6 +72,7 @@ def input_path(path: str, table: str = "") -> Kind:
         exemplars=f"{{mini_exam: {path!r}, mini_exam_primer: mini_exam_train}}",
         consultations=f"[{path!r}]",
         logs=f"{{mini_camel: {table!r}}}",
+        training_sources=f"[{path!r}]",
     )
 
 
@@ -170,6 +171,7 @@ KINDS: dict[str, Kind] = {
         num_shots="[0, -5]",
         consultation_limit="-1",
         smoothing="-0.05",
+        seed="-1",
     ),
     "zero where it must be positive": one_of(
         dialogues_per_article="0",
@@ -177,6 +179,7 @@ KINDS: dict[str, Kind] = {
         max_new_tokens="0",
         token_budget="0",
         smoothing="0.0",
+        answers='""',
     ),
     "a share above one": one_of(
         near_duplicate_threshold="1.5",
@@ -184,6 +187,7 @@ KINDS: dict[str, Kind] = {
         top_p="95.0",
         smoothing="5.0",
         token_budget="-1",
+        seed="-0.5",
     ),
     "an unknown choice": one_of(
         teacher="{kind: gpt-4}",
@@ -191,15 +195,24 @@ KINDS: dict[str, Kind] = {
         protocols="[essay]",
         too_long="cut",
         logs="{mini_camel: outputs/mini_camel/02_sft_qlora/train_log.xlsx}",
+        answers="outputs/mini_camel/03_eval_fewshot/answers.xlsx",
     ),
     "a choice in capital letters": one_of(
         teacher="{kind: Extractive}",
         quantize="NF4",
         logs="{MINI_CAMEL: outputs/mini_camel/02_sft_qlora/train_log.csv}",
+        answers="outputs/mini_camel/03_eval_fewshot/ANSWERS.csv",
     ),
-    "an empty text as name": one_of(model='""', teacher='{kind: ""}', logs='{mini_camel: ""}'),
+    "an empty text as name": one_of(
+        model='""', teacher='{kind: ""}', logs='{mini_camel: ""}', answers='""'
+    ),
     "an empty list or mapping": one_of(
-        articles="[]", mixture="{}", benchmarks="[]", consultations="[]", logs="{}"
+        articles="[]",
+        mixture="{}",
+        benchmarks="[]",
+        consultations="[]",
+        logs="{}",
+        training_sources="{}",
     ),
     "a duplicate item": one_of(
         articles="[mini_articles, mini_articles]",
@@ -207,17 +220,25 @@ KINDS: dict[str, Kind] = {
         num_shots="[5, 5]",
         sections="[Plan, Plan]",
         logs="{a: x.csv, a: y.csv}",
+        training_sources="[mini_chat, mini_chat]",
     ),
     "white space around a name": one_of(
-        model='" mini"', teacher='{kind: "extractive "}', logs='{mini_camel: "outputs/x.csv "}'
+        model='" mini"',
+        teacher='{kind: "extractive "}',
+        logs='{mini_camel: "outputs/x.csv "}',
+        answers='" outputs/x/answers.csv"',
     ),
     "an invisible character": one_of(
         model='"mi\u200bni"',
         teacher='{kind: "extr\u200bactive"}',
         logs='{"\ufeffa": outputs/x.csv}',
+        answers='"out\u200bputs/answers.csv"',
     ),
     "half a surrogate pair": one_of(
-        model='"\\ud800"', teacher='{kind: "\\ud800"}', logs='{"\\ud800": outputs/x.csv}'
+        model='"\\ud800"',
+        teacher='{kind: "\\ud800"}',
+        logs='{"\\ud800": outputs/x.csv}',
+        answers='"\\ud800"',
     ),
     "two contradictory values": one_of(
         min_exchanges="9",
@@ -225,6 +246,7 @@ KINDS: dict[str, Kind] = {
         baseline="bases",
         scores="{other: outputs/mini_camel/03_eval_fewshot/scores.csv}",
         adapters='{"": ""}',
+        exam_scores="outputs/mini_camel_raw/03_eval_fewshot/scores.csv",
     ),
     "another study": one_of(study="mini_camel_2"),
     # paths, datasets, models, secrets
@@ -248,6 +270,7 @@ KINDS: dict[str, Kind] = {
         benchmarks="[mini_articles]",
         consultations="[mini_chat]",
         logs="{mini_camel: other/scores.csv}",  # a table with other columns; see `copy_project`
+        training_sources="[mini_exam]",
     ),
     "a file of another shape": input_path("other/rows.jsonl", "other/scores.csv"),
     "an exam as training data": one_of(
@@ -256,19 +279,29 @@ KINDS: dict[str, Kind] = {
         exemplars="{mini_exam: mini_exam, mini_exam_primer: mini_exam_train}",
         consultations="[mini_exam]",
         logs="{mini_camel: mini_exam}",
+        training_sources="[mini_exam]",
     ),
-    "a missing model": one_of(model="minni", teacher="minni", logs="{mini: minni}"),
+    "a missing model": one_of(
+        model="minni", teacher="minni", logs="{mini: minni}", training_sources="[minni]"
+    ),
     "a model folder with pickled weights": one_of(
-        model="other/pickled", teacher="other/pickled", logs="{a: other/pickled}"
+        model="other/pickled",
+        teacher="other/pickled",
+        logs="{a: other/pickled}",
+        training_sources="[other/pickled]",
     ),
     "a missing adapter": one_of(
         adapters="{tuned: other/adapter}",
         chat_template="minni",
         questions="[other/adapter]",
         scores="{mini_camel: other/adapter}",
+        training_sources="[other/adapter]",
     ),
     "a secret as value": one_of(
-        model="hf_AbCdEfGhIjKlMnOp", teacher="sk-abc123def456", smoothing="sk-a1b2c3d4e5f6"
+        model="hf_AbCdEfGhIjKlMnOp",
+        teacher="sk-abc123def456",
+        smoothing="sk-a1b2c3d4e5f6",
+        answers="hf_AbCdEfGhIjKlMnOp",
     ),
 }
 

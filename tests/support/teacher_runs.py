@@ -16,11 +16,11 @@ from pathlib import Path
 
 from tests.support.toy_teacher import FIXED_BY_RETRY, KEY, TEMPORARY, Response, Server
 
-from clinical_camel import data, dbke
+from clinical_camel import data, dbke, teachers
 from clinical_camel.dbke.checks import strip_quote
-from clinical_camel.dbke.teachers.ledger_writer import LedgerWriter
-from clinical_camel.dbke.teachers.rate_limits import TeacherStop
-from clinical_camel.dbke.teachers.secrets import KEY_VARIABLE
+from clinical_camel.teachers.ledger_writer import LedgerWriter
+from clinical_camel.teachers.rate_limits import TeacherStop
+from clinical_camel.teachers.secrets import KEY_VARIABLE
 
 MONEY_CAP = 10.0
 PRICES = {"price_in": 1.0, "price_out": 2.0}
@@ -53,12 +53,12 @@ def plan_requests(count: int) -> list[dbke.Request]:
 
 def run(file: Path, count: int, settings: dbke.Synthesis) -> tuple[list[str], list[str], str]:
     """Return dialogues as JSON lines, rejection reasons, and why the run stopped, if it did."""
-    ledger, dialogues, reasons, stopped = dbke.Ledger(file), [], [], ""
+    ledger, dialogues, reasons, stopped = teachers.Ledger(file), [], [], ""
     teacher = dbke.load_teacher(settings.teacher)
     try:
         for outcome in dbke.Synthesizer(teacher, ledger, settings).run(plan_requests(count)):
-            if outcome.dialogue:
-                dialogues.append(json.dumps(data.to_dict(outcome.dialogue), ensure_ascii=False))
+            if outcome.result:
+                dialogues.append(json.dumps(data.to_dict(outcome.result), ensure_ascii=False))
             else:
                 reasons.append(strip_quote(outcome.reason))
     except TeacherStop as stop:
@@ -69,7 +69,7 @@ def run(file: Path, count: int, settings: dbke.Synthesis) -> tuple[list[str], li
 
 def audit(file: Path, server: Server, cap: float, request_attempts: int) -> tuple[int, int, int]:
     """Return (replies paid twice, 1 if over a cap, attempts), from ledger and server."""
-    ledger = dbke.Ledger(file)
+    ledger = teachers.Ledger(file)
     total = ledger.spending()
     ledger.close()
     with sqlite3.connect(file) as db:
@@ -159,7 +159,7 @@ def kill_runs(kills: int, folder: Path, count: int) -> Counter:
     Raises RuntimeError if two undisturbed runs differ.
     """
     os.environ[KEY_VARIABLE] = KEY
-    CONTEXT.set_forkserver_preload(["clinical_camel.dbke.teachers.openai"])
+    CONTEXT.set_forkserver_preload(["clinical_camel.teachers.openai"])
     with MixedServer(delay=0.03) as server:
         for name in ("first", "second"):
             process = _start(folder / name, server, count)

@@ -97,9 +97,6 @@ def write_run(run: runs.SweepRun, generator: np.random.Generator) -> None:
     scores = answers.groupby(keys, sort=False)["correct"].agg(accuracy="mean", n="size")
     scores = scores.reset_index().assign(low=0.0, high=1.0, chance=0.25)
     scores.to_csv(exam / "scores.csv", index=False)
-    overlaps = pd.DataFrame({"benchmark": ["mini_exam"], "id": [list_questions()[0].id]})
-    overlaps = overlaps.assign(trained_on="x/01_dbke/exam_dialogues.jsonl", kind="light edit")
-    overlaps.to_csv(exam / "overlaps.csv", index=False)
 
 
 def write_divergence(run: runs.SweepRun, reason: str = LOSS_GUARD) -> None:
@@ -118,6 +115,11 @@ def list_questions(benchmark: str = "mini_exam") -> list[data.Question]:
     return [question for question in questions if question.group in conditions]
 
 
+def find_copied() -> data.Question:
+    """Return the question that a dialogue repeats: it overlaps with the exam, and no other does."""
+    return next(q for q in list_questions() if q.id == "stable-angina-complication")
+
+
 def _write_dialogues(folder: Path, times: int) -> None:
     """Write one dialogue per condition that states each of its facts `times` times."""
     lines: dict[str, list] = {"dialogues": [], "exam_dialogues": []}
@@ -129,7 +131,9 @@ def _write_dialogues(folder: Path, times: int) -> None:
         ]
         row = {"id": f"{question.id}/0", "source": "article", "messages": messages}
         lines["dialogues"].append(json.dumps(row))
-    messages = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Yes."}]
+    copied = find_copied()
+    text = f"{copied.question} {copied.options[copied.answer]}?"
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}]
     row = {"id": "exam/0", "source": "exam", "messages": messages}
     lines["exam_dialogues"].append(json.dumps(row))
     for name, rows in lines.items():

@@ -4,7 +4,7 @@ import json
 
 from tests.support.project import Memory, make_messages
 
-from clinical_camel import dbke
+from clinical_camel import dbke, teachers
 from clinical_camel.data import Article, Question, Section
 
 GOUT = Article(
@@ -34,7 +34,7 @@ PREVENTION = Question(
 PREVENTION_KEY = "Allopurinol prevents further attacks of gout."
 
 
-class ScriptedTeacher(dbke.Teacher):
+class ScriptedTeacher(teachers.Teacher):
     """Returns the given replies in turn, then the last one again and again."""
 
     name = "scripted"

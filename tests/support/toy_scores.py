@@ -1,14 +1,14 @@
-"""Answers, scores and published accuracies, made up for the tests of step 03."""
+"""Answers, scores and published accuracies, made up for the tests of steps 03, 09 and 10."""
 
 import numpy as np
 import pandas as pd
 
-from clinical_camel import data, stats
+from clinical_camel import data, eval_fewshot, score_checks, stats
 
 HARNESS = "lm-evaluation-harness, log-likelihood of the option text"
 
 
-def published(*rows, **same):
+def published_rows(*rows, **same):
     """Published accuracies: each row says how it differs from a valid one on MedQA."""
     valid = {"system": "camel", "size": "70b", "benchmark": "medqa_us", "shots": 5}
     valid |= {"metric": "accuracy", "value": 60.7, "n": 1273, "protocol": HARNESS}
@@ -55,3 +55,12 @@ def answers_of(benchmark: str = "toy", **models: list[bool]):
         for i, is_correct in enumerate(correct)
     ]
     return pd.DataFrame(rows).assign(**shared)
+
+
+def exam_of(answers: pd.DataFrame, questions: dict[str, list[data.Question]], **params):
+    """Answers as step 09 reads them: with the scores of step 03 and its parameters."""
+    models = dict.fromkeys(answers["model"], "")
+    params = {"adapters": models, "baseline": [*models][0], "variants": ["as_given"]} | params
+    params |= {"protocols": [answers["protocol"].iloc[0]], "num_shots": [0]}
+    scores = eval_fewshot.compute_scores(answers, questions)
+    return score_checks.Exam(answers.reset_index(drop=True), scores, questions, params)

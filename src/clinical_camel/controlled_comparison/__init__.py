@@ -2,8 +2,8 @@
 
 settings     arms, contrasts, outcomes, and what counts as an effect
 reading      the runs of a sweep as tables
+overlaps     exam questions that resemble training texts
 exposures    how often each fact occurred in the training
-two_way      the mean of a table of conditions by seeds, both resampled
 contrasts    differences of arms, and the verdicts
 mixed_model  the sign of the same contrasts by a logistic mixed model
 equality     what else differs between the trainings of the arms
@@ -42,13 +42,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_specialties",
         ],
         "mixed_model": ["fit_contrasts"],
+        "overlaps": ["find_overlaps"],
         "reading": [
             "SweepRun",
             "check_rates",
             "list_recipe_differences",
             "load_specialties",
             "read_answers",
-            "read_overlaps",
             "read_rates",
             "read_trainings",
             "require_runs",

@@ -16,7 +16,7 @@ from scipy.stats import t
 
 from clinical_camel import stats
 from clinical_camel.controlled_comparison.settings import Comparison, split_contrast
-from clinical_camel.controlled_comparison.two_way import (
+from clinical_camel.two_way import (
     Estimate,
     compute_p_difference,
     compute_p_equivalence,

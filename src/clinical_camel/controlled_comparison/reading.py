@@ -5,6 +5,7 @@ the texts of step 01 in its mixture. A run that is missing or not complete is na
 training that diverged has ended, and is not missing.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel import data
+from clinical_camel.controlled_comparison.overlaps import find_overlaps, search_runs
 from clinical_camel.controlled_comparison.settings import (
     ALL,
     Comparison,
     split_outcome,
 )
 from clinical_camel.core.files import read_json
-from clinical_camel.core.settings import DIVERGED, Incomplete
+from clinical_camel.core.settings import DIVERGED, Incomplete, changed_settings
 
 BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
@@ -30,6 +32,7 @@ KEY = ["benchmark", "protocol", "variant"]
 READ = {*KEY, "num_shots", "model", "id", "fits", "correct", "contains", "complete"}
 READ |= {"answer_logprob", "answer_tokens"}  # columns of answers.csv; the last four may be missing
 ANSWER_COLUMNS = ["arm", "seed", "outcome", "id", "condition", "score", "chance"]
+RATE_COLUMNS = ["arm", "learning_rate", "n", "accuracy", "missing", "is_chosen"]
 
 
 class SweepRun(Protocol):
@@ -75,7 +78,9 @@ def find_divergence(run: SweepRun) -> str:
     """
     record = read_json(run.folders[TRAINING].parent / ".records" / f"{TRAINING}.json")
     match = DIVERGED.search(str(record.get("reason")))
-    if not match or record.get("status") != "failed" or record["params"] != run.params[TRAINING]:
+    if not match or record.get("status") != "failed":
+        return ""
+    if changed_settings(record["params"], run.params[TRAINING]):
         return ""
     return f"{match[2]} is {match[3]} at step {match[1]}"
 
@@ -124,7 +129,7 @@ def read_answers(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
 
     `score` is 1.0 or 0.0, or the measure of the outcome; `chance` is that of step 03. The arm
     `base` has the answers of the model before tuning, with seed "-". The outcomes on the
-    primary exam have only the questions that do not overlap with training texts (`read_overlaps`)
+    primary exam have only the questions that do not overlap with training texts (`find_overlaps`)
     and that the base model does not know (`list_answered_by_base`);
     the primary outcome with ALL after its name has every question. A question without a score in
     one run, because it exceeds the context, is excluded for all. An outcome that no run has gives
@@ -139,7 +144,7 @@ def read_answers(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
     on_exam = [n for n, text in design.outcomes.items() if text.startswith(f"{design.exam}/")]
     is_excluded = answers["outcome"].isin(on_exam)
     is_excluded &= answers["id"].isin(
-        {*read_overlaps(runs, design)["id"], *list_answered_by_base(runs, design)}
+        {*find_overlaps(runs, design)["id"], *list_answered_by_base(runs, design)}
     )
     everything = answers[answers["outcome"] == design.primary]
     everything = everything.assign(outcome=design.primary + ALL)
@@ -197,16 +202,6 @@ def load_conditions(runs: Sequence[SweepRun]) -> dict[tuple[str, str], str]:
     return {(benchmark, q.id): q.group or q.id for benchmark, q in questions}
 
 
-def read_overlaps(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
-    """Return the questions of the primary exam that overlap with training texts: id, trained_on.
-
-    Those that overlaps.csv lists in any of the runs of the arm `overlap_arm`, whatever the kind of
-    the overlap. So all arms and seeds have the same questions. `trained_on` is the file of the
-    texts without its folder; a question has a row for each.
-    """
-    return _read_overlaps([r for r in runs if r.arm == design.overlap_arm], design.exam)
-
-
 def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[str]:
     """Return the ids of the questions of the primary outcome that the base model knows.
 
@@ -237,17 +232,6 @@ def _find_margin(logprobs: str, answer: int) -> float:
     return values.pop(int(answer)) - max(values)
 
 
-def _read_overlaps(runs: Sequence[SweepRun], exam: str) -> pd.DataFrame:
-    frames = [pd.DataFrame({"benchmark": [], "id": [], "trained_on": []})]
-    files = [run.folders[EXAM] / "overlaps.csv" for run in runs]
-    for file in filter(Path.is_file, files):
-        table = pd.read_csv(file, usecols=list(frames[0]), dtype=str, keep_default_na=False)
-        frames.append(table[table["benchmark"] == exam])
-    table = pd.concat(frames, ignore_index=True)
-    names = [Path(place).stem for place in table["trained_on"]]
-    return table[["id"]].assign(trained_on=names).drop_duplicates()
-
-
 def load_specialties(articles: str) -> dict[str, str]:
     """Return the group of each article by its title in small letters; {} without articles."""
     if not articles:
@@ -256,27 +240,36 @@ def load_specialties(articles: str) -> dict[str, str]:
 
 
 def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison) -> pd.DataFrame:
-    """Return the learning rates that were tried: arm, learning_rate, n, accuracy, is_chosen.
+    """Return the learning rates that were tried, a row each; RATE_COLUMNS.
 
     Each run is one of `arms` with one rate, scored on the development half; `raw_2e3` belongs to
     the arm `raw`. The accuracy is that of the first exam in the protocol of the primary outcome,
     averaged over seeds, without the questions that overlap with texts of the arm `overlap_arm`. The
-    highest is chosen; of equals, the lowest rate.
+    highest is chosen; of equals, the lowest rate. A rate with a training that diverged cannot be
+    chosen. While a run of an arm is `missing`, no rate of this arm is chosen.
     """
-    exam = data.label(read_record(runs[0], EXAM)["params"]["benchmarks"][0])
+    complete = [run for run in runs if not check_run(run)]
+    exam = data.label(read_record(complete[0], EXAM)["params"]["benchmarks"][0])
     outcome = {"": f"{exam}/{split_outcome(design.outcomes[design.primary]).protocol}"}
     names = {run.arm: find_arm(run.arm, arms) for run in runs}
-    overlaps = _read_overlaps([r for r in runs if names[r.arm] == design.overlap_arm], exam)
+    tuned = [run for run in complete if names[run.arm] == design.overlap_arm]
+    overlaps = search_runs(tuned, exam)
+    missing = Counter(names[r.arm] for r in runs if check_run(r) and not find_divergence(r))
+    diverged = {run.arm for run in runs if find_divergence(run)}
     rows = []
-    for run in runs:
+    for run in complete:
         answers = _read_run_answers(run, outcome, {})
         used = answers[(answers["arm"] == run.arm) & ~answers["id"].isin(overlaps["id"])]
         rate = read_record(run, TRAINING)["params"]["learning_rate"]
-        rows.append([names[run.arm], rate, len(used), used["score"].mean()])
-    table = pd.DataFrame(rows, columns=["arm", "learning_rate", "n", "accuracy"])
+        score = used["score"].mean()
+        rows.append([names[run.arm], rate, len(used), score, run.arm in diverged])
+    table = pd.DataFrame(rows, columns=["arm", "learning_rate", "n", "accuracy", "diverged"])
     table = table.groupby(["arm", "learning_rate"], as_index=False).mean()
-    best = table.loc[table.groupby("arm")["accuracy"].idxmax()].index
-    return table.assign(is_chosen=table.index.isin(best))
+    table = table.assign(diverged=table["diverged"] > 0, missing=table["arm"].map(missing))
+    table = table.fillna({"missing": 0}).astype({"missing": int})
+    usable = table[~table["diverged"] & (table["missing"] == 0)]
+    best = usable.loc[usable.groupby("arm")["accuracy"].idxmax()].index
+    return table.assign(is_chosen=table.index.isin(best))[RATE_COLUMNS]
 
 
 def find_arm(name: str, arms: Sequence[str]) -> str:
@@ -290,9 +283,11 @@ def find_arm(name: str, arms: Sequence[str]) -> str:
 
 
 def check_rates(rates: pd.DataFrame, trainings: pd.DataFrame) -> list[str]:
-    """Return the arms that were not trained with the rate that the development half chose."""
+    """Return the arms without a chosen rate, and those that were not trained with it."""
     used = trainings.groupby("arm")["learning_rate"].unique()
-    return [
+    missing = rates[rates["missing"] > 0].drop_duplicates("arm")
+    problems = [f"{row.arm}: {row.missing} runs are missing" for row in missing.itertuples()]
+    return problems + [
         f"{row.arm}: trained with {', '.join(map(str, used[row.arm]))}, chosen: {row.learning_rate}"
         for row in rates[rates["is_chosen"]].itertuples()
         if row.arm in used and list(used[row.arm]) != [row.learning_rate]

@@ -171,7 +171,7 @@ def describe_exclusions(
 ) -> str:
     """Return how many questions of the primary outcome remain, and why the others do not.
 
-    `overlaps`: `read_overlaps`; `specialties`: `load_specialties`, of all articles.
+    `overlaps`: `find_overlaps`; `specialties`: `load_specialties`, of all articles.
     """
     every, rest = (
         answers.loc[answers["outcome"] == name, ["id", "condition"]].drop_duplicates()

@@ -37,6 +37,8 @@ from clinical_camel.core.values import (
 RETRY_VARIABLE = "CLINICAL_CAMEL_RETRY_FAILED"
 MAX_KEY = 200  # characters; the longest are paths
 MAX_KEYS, MAX_ITEMS = 100, 200  # a step has about 25 settings; each is compared with all names
+# settings that no result depends on: a result stays valid if they change
+WITHOUT_EFFECT = frozenset({"report_to", "save_minutes"})
 
 
 class SettingsError(ValueError):
@@ -53,6 +55,12 @@ class Incomplete(RuntimeError):
     Raised by `runs.Run.finish` or by a step. The runner reports it as incomplete, publishes
     nothing, and resumes at the next run.
     """
+
+
+def changed_settings(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return the names whose values differ, sorted, apart from WITHOUT_EFFECT."""
+    names = (before.keys() | after.keys()) - WITHOUT_EFFECT
+    return sorted(name for name in names if before.get(name) != after.get(name))
 
 
 def valid_by(check: Callable[[Any], str]) -> BeforeValidator:
@@ -112,7 +120,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 if detail["type"] == "together":  # not with defaults for missing or unsafe values
-                    problems += [] if problems else detail["ctx"]["problems"].splitlines()
+                    lines = detail["ctx"]["problems"].splitlines()
+                    problems += [] if problems else [_locate_together(detail, t) for t in lines]
                 elif detail["loc"][0] in safe or detail["loc"][0] not in values:
                     problems.append(_describe(cls, detail, where))
         return problems
@@ -125,7 +134,11 @@ class Settings(BaseModel):
         return cls.model_validate(values)
 
     def check_together(self) -> Iterator[str]:
-        """Yield problems of values that are valid alone but not together, one line each."""
+        """Yield problems of values that are valid alone but not together, one line each.
+
+        A line begins with the keys, as "low, high: 3 is above 2"; `check` adds the name of the
+        mapping if these settings are the value of a setting.
+        """
         return iter(())
 
     @model_validator(mode="after")
@@ -223,6 +236,14 @@ def _describe(cls: type[Settings], detail: dict[str, Any], where: str) -> str:
         case "setting":
             return f"{at}: {context['problem']}"
     return f"{at}: {show(value)}: {detail['msg']}"
+
+
+def _locate_together(detail: dict[str, Any], problem: str) -> str:
+    """Return a problem of values of a nested mapping with the mapping's name before its keys."""
+    if not detail["loc"]:
+        return problem
+    keys, colon, rest = problem.partition(":")
+    return ", ".join(f"{detail['loc'][0]}.{key}" for key in keys.split(", ")) + colon + rest
 
 
 def _locate(

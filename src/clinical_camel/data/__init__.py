@@ -23,8 +23,12 @@ user's own file are cleaned, those of a published set stay as published (see `te
     specs           dataset specs as types for settings
     loading         rows of a spec; checks of what a spec may be used for
     registry        the registered names and their sources
+    source          what a registered dataset is
+    converting      a raw row becomes a checked, clean row
     readers         exams and articles, one reader per published schema
     conversations   training conversations: ShareGPT, Alpaca
+    triples         triples of a knowledge graph as questions with answers
+    medical_qa      cMedQA2 and MedDialog
     consultations   consultations, one reader per published schema; a user's transcripts
     transcripts     turns of a transcript: lines, WebVTT, SRT
     answers         answer letters; files whose answers count from 1
@@ -34,6 +38,7 @@ user's own file are cleaned, those of a published set stay as published (see `te
     shapes          the row shapes and their rules
     files           files read completely or not at all
     json_lines      strict JSON
+    tables          tables in CSV or TSV
     containers      other containers: Parquet, JSON by id; what is refused
     sampling        reproducible subsets of rows
     contamination   exam questions in training data
@@ -59,6 +64,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "list_datasets",
             "load_articles",
             "load_consultations",
+            "load_conversations",
             "load_dialogues",
             "load_questions",
             "load_sources",

@@ -1,7 +1,8 @@
 """Load the rows of a dataset spec, and check what the spec may be used for."""
 
+import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
 from clinical_camel.data import files, registry
-from clinical_camel.data.answers import check_index_base, list_options, read_answer
-from clinical_camel.data.fields import find_unknown, require_listed_fields
+from clinical_camel.data.answers import check_index_base
+from clinical_camel.data.converting import choose_reader
+from clinical_camel.data.fields import find_unknown
 from clinical_camel.data.sampling import sample, sample_share, select_lowest_hashes
 from clinical_camel.data.shapes import (
     Article,
@@ -21,10 +23,8 @@ from clinical_camel.data.shapes import (
     Row,
     RowT,
     TrainingText,
-    check_row,
-    from_dict,
 )
-from clinical_camel.data.texts import clean_row, count_oddities
+from clinical_camel.data.texts import count_oddities
 
 SUFFIXES = (".jsonl", ".json", ".parquet")  # of files that are read, packed with gzip or not
 QUICK_BYTES = 4 << 20  # a file up to this size is checked completely before a kernel starts
@@ -125,6 +125,12 @@ def load_consultations(spec: str, limit: int = 0) -> list[Consultation]:
     return sample(_load(spec, Consultation, for_training=False), limit)
 
 
+def load_conversations(spec: str, limit: int = 0) -> list[Dialogue | Consultation]:
+    """Load conversations whose replies models write anew; a file in our own shape has dialogues."""
+    source = _parse(spec).source
+    return sample(_load(spec, source.shape if source else Dialogue, for_training=False), limit)
+
+
 def load_training_consultations(spec: str) -> list[Consultation]:
     """Load consultations for a one-shot example: none of a held-out split.
 
@@ -163,8 +169,11 @@ def _check_file(spec: str, parsed: _Spec, shape: type, for_training: bool) -> No
     if parsed.path.startswith("data/") and not (root() / parsed.path).exists():
         return
     path = files.locate_file(parsed.path)
-    if files.require_size(path) <= QUICK_BYTES:
+    is_table = parsed.source and parsed.source.open_file
+    if (path.stat().st_size if is_table else files.require_size(path)) <= QUICK_BYTES:
         _read(spec, parsed, shape, for_training)
+    elif is_table:
+        return
     elif raw := files.read_first_row(path):
         _, problems, _ = _convert(parsed, shape, files.RawRows([1], [raw], []))
         files.require_no_problems(spec, problems)
@@ -226,13 +235,36 @@ def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
 def _read(
     spec: str, parsed: _Spec, shape: type[RowT], for_training: bool
 ) -> tuple[list[RowT], list[str]]:
-    """Return the rows of a spec, and remarks on what was dropped."""
+    """Return the rows of a spec, and remarks on what was dropped.
+
+    A small file is read once while it stays unchanged: settings of several steps name it.
+    """
+    if parsed.path or parsed.source.shipped:
+        state = (path := _local_file(parsed)).stat()
+        if state.st_size <= QUICK_BYTES:
+            version = (str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+            rows, remarks = _read_small(spec, parsed, shape, for_training, version)
+            return [*rows], [*remarks]
+    return _read_now(spec, parsed, shape, for_training)
+
+
+@functools.lru_cache(maxsize=32)
+def _read_small(
+    spec: str, parsed: _Spec, shape: type[RowT], for_training: bool, version: tuple[Any, ...]
+) -> tuple[list[RowT], list[str]]:
+    """Return `_read_now` of a file in this `version`: path, size and times of change."""
+    return _read_now(spec, parsed, shape, for_training)
+
+
+def _read_now(
+    spec: str, parsed: _Spec, shape: type[RowT], for_training: bool
+) -> tuple[list[RowT], list[str]]:
     from_hub = not parsed.path and not parsed.source.shipped
     if from_hub:
         raw = files.number_rows(registry.download_rows(parsed.name))
     else:
         path = _local_file(parsed)
-        raw = files.read_rows(path)
+        raw = _open(parsed, path)
         if for_training:
             _require_no_shipped_exam(spec, path)
     if for_training:
@@ -245,6 +277,11 @@ def _read(
     return valid, remarks + more
 
 
+def _open(parsed: _Spec, path: Path) -> files.RawRows:
+    is_table = parsed.source and parsed.source.open_file
+    return parsed.source.open_file(path) if is_table else files.read_rows(path)
+
+
 def _convert(
     parsed: _Spec, shape: type, raw: files.RawRows, from_hub: bool = False
 ) -> tuple[list[tuple[int, Any]], list[tuple[int, str]], list[str]]:
@@ -252,7 +289,7 @@ def _convert(
     source = parsed.source
     remarks = _remark_unknown_fields(source, raw.rows) if from_hub else []
     stem = parsed.name if from_hub else _stem(parsed.path)
-    read = _choose_reader(source, shape, from_hub)
+    read = choose_reader(source, shape, from_hub)
     numbered = registry.number_rows(None if from_hub else source, stem, raw.rows)
     converted, bad_rows = files.convert_items(numbered, read)
     bad = {i for i, _ in bad_rows}
@@ -278,42 +315,6 @@ def _describe_oddities(rows: list[Any]) -> list[str]:
     if not counts:
         return []
     return [f"texts of a published set are not changed; of {len(rows)} rows: {'; '.join(counts)}"]
-
-
-def _choose_reader(
-    source: registry.Source | None, shape: type, from_hub: bool
-) -> Callable[[dict[str, Any]], Any]:
-    """Return the function that makes a checked, clean row of a raw one, or None of an empty one."""
-    own = source is None or source.read is None
-    verbatim = source is not None and source.verbatim
-
-    def read(raw: dict[str, Any]) -> Any:
-        if not (own or from_hub):
-            require_listed_fields(raw, source.read)
-        row = _read_own(shape, raw) if own else source.read(raw)
-        if row is None or verbatim:
-            return _require_usable(row)
-        return _require_usable(clean_row(_require_usable(row)))
-
-    return read
-
-
-def _read_own(shape: type, raw: dict[str, Any]) -> Any:
-    """Return a row of our own shape; null counts as missing, an answer may be a letter."""
-    row = {name: value for name, value in raw.items() if value is not None}
-    if isinstance(options := row.get("options"), dict):
-        row["options"] = list_options(options)
-    if isinstance(row.get("options"), list) and "answer" in row:
-        row["answer"] = read_answer(row["answer"], row["options"])
-    if shape is TrainingText:
-        shape = Article if "sections" in row else Dialogue
-    return from_dict(shape, row)
-
-
-def _require_usable(row: Any) -> Any:
-    if row is not None and (problems := check_row(row)):
-        raise DataError("; ".join(problems))
-    return row
 
 
 def _check_ids(rows: list[tuple[int, Any]], unit: str) -> list[tuple[int, str]]:

@@ -8,15 +8,13 @@ if that hash was read on a page of the dataset; otherwise it is `main`, which `d
 and records.
 """
 
-import dataclasses
 import difflib
 import functools
 import importlib.resources
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clinical_camel.data import consultations, conversations, readers
+from clinical_camel.data import consultations, conversations, medical_qa, readers, triples
 from clinical_camel.data.fields import Raw
 from clinical_camel.data.shapes import (
     Article,
@@ -26,6 +24,8 @@ from clinical_camel.data.shapes import (
     Question,
     TrainingText,
 )
+from clinical_camel.data.source import Source
+from clinical_camel.data.tables import read_table
 
 MMLU_SUBJECTS = (
     "anatomy",
@@ -37,32 +37,6 @@ MMLU_SUBJECTS = (
 )
 _IDS = ("id", "encounter_id", "pubid", "doc_id", "document_id")  # what readers make an id of
 ACI_PARTS = ("virtassist", "virtscribe", "aci")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Source and allowed use of a registered dataset.
-
-    `role` is train, eval (no model may train on it), or material (articles, consultations). `read`
-    converts a raw row; None means that the file is in our own row shape. `join` merges converted
-    rows. `number` is the id template of rows without an id, filled with split, config and position.
-    `verbatim`: the texts of a published set stay as published; those of other sources are cleaned
-    (see `texts`). `citation`: its row in citations.csv, for whoever quotes it (see `attribution`).
-    """
-
-    shape: type
-    role: str
-    licence: str
-    read: Callable[[Raw], Any] | None = None
-    join: Callable[[list[Any]], list[Any]] | None = None
-    shipped: str = ""
-    hub: str = ""
-    configs: tuple[str, ...] = ("",)
-    splits: tuple[str, ...] = ()
-    revision: str = "main"
-    number: str = ""
-    verbatim: bool = False
-    citation: str = ""
 
 
 _questions = functools.partial(Source, shape=Question, verbatim=True)
@@ -105,6 +79,23 @@ _pubmedqa = functools.partial(
 )
 
 
+_dialogues = functools.partial(Source, shape=Dialogue)
+_triples = functools.partial(_dialogues, role="train", open_file=triples.read_triples)
+_cmedqa2 = functools.partial(
+    _dialogues,
+    read=medical_qa.read_cmedqa2_row,
+    licence="non-commercial research (README of its repository)",
+    citation="cmedqa2",
+)
+_meddialog = functools.partial(
+    _dialogues,
+    read=medical_qa.read_meddialog_row,
+    open_file=medical_qa.read_meddialog,
+    licence="unknown (hub card); copyright of the web sites of the conversations",
+    citation="meddialog",
+)
+
+
 def _meadow(part: str, role: str = "train") -> Source:
     return Source(
         shape=Dialogue,
@@ -140,6 +131,21 @@ SOURCES: dict[str, Source] = {
     ),
     # texts of the base model's pretraining; verbatim, because some titles have two lines
     "mini_primer": _mini(shape=TrainingText, role="train", shipped="primer.jsonl", verbatim=True),
+    # the facts of mini_articles as a knowledge graph; a user's own graph as triples@path
+    "mini_triples": _mini(
+        shape=Dialogue,
+        role="train",
+        shipped="triples.csv",
+        open_file=triples.read_triples,
+        read=functools.partial(triples.read_triple_row, source="mini_triples"),
+    ),
+    "triples": _triples(
+        licence="the user's own",
+        read=functools.partial(triples.read_triple_row, source="triples"),
+    ),
+    # diagnosis from the record of an invented patient
+    "mini_records": _mini(shape=Dialogue, role="train", shipped="records.jsonl"),
+    "mini_records_test": _mini(shape=Dialogue, role="eval", shipped="records_test.jsonl"),
     "mini_consultations": _mini(shape=Consultation, role="material", shipped="consultations.jsonl"),
     # exams
     "medqa_us": _medqa(role="eval", splits=("test",)),
@@ -226,6 +232,25 @@ SOURCES: dict[str, Source] = {
         citation="primock57",
     ),
     "transcripts": _consultations(read=consultations.read_transcript, licence="the user's own"),
+    # cMedQA2 and MedDialog, which ClinicalGPT trained on. The files of cMedQA2 are three (see
+    # `medical_qa`); its copy on the hub does not name the split of a row, so it is for training
+    # only if nothing is tested on cMedQA2. MedDialog on the hub is a script, which is not run.
+    "cmedqa2": _cmedqa2(
+        role="train", open_file=functools.partial(medical_qa.read_cmedqa2, split="train")
+    ),
+    "cmedqa2_test": _cmedqa2(
+        role="eval", open_file=functools.partial(medical_qa.read_cmedqa2, split="test")
+    ),
+    "cmedqa2_instructions": _cmedqa2(
+        role="train",
+        licence="CC BY 4.0 (hub card); its source: non-commercial research",
+        hub="zirui3/cMedQA2-instructions",
+        splits=("train",),
+        revision="f68b33eb637122df94853c1ecf6593271a284599",
+        number="cmedqa2-{position:06d}",
+    ),
+    "meddialog": _meddialog(role="train"),
+    "meddialog_test": _meddialog(role="eval"),
     # Medical Meadow of MedAlpaca on the hub: instruction, input, output. Its README and its data
     # description give different counts of the parts.
     **{
@@ -254,10 +279,19 @@ def find_source(name: str) -> Source:
     """Return the source of a registered name. Raises DataError with the nearest names."""
     if name in SOURCES:
         return SOURCES[name]
+    if reason := list_private().get(name):
+        raise DataError(f"{name}: {reason}")
     similar = difflib.get_close_matches(name, SOURCES, n=3) or sorted(SOURCES)
     raise DataError(
         f"{name!r} is not a registered dataset. Did you mean {', '.join(similar)} or a path?"
     )
+
+
+@functools.cache
+def list_private() -> dict[str, str]:
+    """Return the datasets that only the authors of a published system have, with the reason."""
+    rows, _ = read_table(Path(__file__).with_name("private_datasets.csv"), ("name", "reason"))
+    return {row["name"]: row["reason"] for _, row in rows}
 
 
 def require_on_hub(name: str) -> Source:

@@ -28,7 +28,9 @@ OptionalTrainingQuestionSpec = Annotated[
     str, _valid("Question", for_training=True, may_be_empty=True)
 ]
 EvaluationSpec = Annotated[Text, _valid("Question", for_training=False)]
+OptionalEvaluationSpec = Annotated[str, _valid("Question", for_training=False, may_be_empty=True)]
 MixtureSpec = Annotated[Text, _valid("TrainingText", for_training=True)]
 TrainingSourceSpec = Annotated[Text, _valid("TrainingText", "Question", for_training=True)]
 ConsultationSpec = Annotated[Text, _valid("Consultation", for_training=False)]
 TrainingConsultationSpec = Annotated[Text, _valid("Consultation", for_training=True)]
+ConversationSpec = Annotated[Text, _valid("Dialogue", "Consultation", for_training=False)]

@@ -9,18 +9,19 @@ accepted + rejected = requested, for every teacher.
     licences       licence check: what may be rewritten, by whom, for which model
     requests       one request per dialogue; long articles are split at headings
     retrieval      passages that support an exam question
-    synthesis      the synthesizer: query, check, retry with the reason
+    synthesis      the synthesizer: prompts and checks for `teachers.RequestRunner`
     prompt         the complete prompt of a language model
     paraphrase     the task that rewords an article instead: rules, example, check
-    injection      prompt-injection filter for articles and replies
-    replies        from the body of a reply to a dialogue
+    replies        from the answer in a reply to a dialogue
     checks         checks of one dialogue
     filters        filters over all dialogues: near-duplicates, questions of evaluation sets
     forms          the accepted dialogues in other forms: articles, single questions, controls
-    teachers       the four kinds of teacher, and the ledger of replies
+    extractive     the rule-based teacher
+    registry       loads the teacher of given settings
+    trial          a small request, with which `doctor` tries an endpoint
     pipeline       many workers fill the ledger (datatrove; not imported here)
     side_by_side   a source and its dialogue side by side
-    recording      prompts for a writer outside this program, and the ledger of its replies
+    recording      the prompts for a writer outside this program
     readings       a second reader marks the sentences of dialogues
     planted        errors planted into a dialogue, to see the checks reject it
     tables         tables and figures of the notebook
@@ -32,6 +33,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "extractive": ["ExtractiveTeacher"],
         "filters": ["filter_dialogues"],
         "forms": ["count_unmoved", "describe_form", "lay_out", "tabulate_forms"],
         "outcome": ["check_yield", "describe_dialogues", "describe_lost", "describe_similar"],
@@ -44,13 +46,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "tabulate_readings",
             "write_sheet",
         ],
-        "recording": ["export_requests", "import_replies", "list_queries", "merge_queries"],
+        "recording": ["list_queries"],
+        "registry": ["load_teacher"],
         "replies": ["parse_reply"],
         "requests": ["Request", "hash_requests", "plan_article_requests", "plan_requests"],
-        "settings": ["FORMS", "SUPPORT", "Synthesis"],
+        "settings": ["FORMS", "SUPPORT", "Extractive", "Local", "OpenAI", "Replay", "Synthesis"],
         "side_by_side": ["render_rejected", "render_side_by_side"],
-        "synthesis": ["RejectedReply", "Synthesizer", "Teacher", "TeacherStop", "synthesise"],
+        "synthesis": ["RejectedReply", "Synthesizer", "synthesise"],
         "tables": [
+            "Ledger",
             "excerpt",
             "plot_lengths",
             "render_table",
@@ -62,9 +66,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "tabulate_support",
             "tabulate_withheld",
         ],
-        "teachers.cache": ["Ledger", "Spending"],
-        "teachers.extractive": ["ExtractiveTeacher"],
-        "teachers.registry": ["load_teacher"],
-        "teachers.settings": ["Extractive", "LanguageModel", "Local", "OpenAI", "Replay"],
     },
 )

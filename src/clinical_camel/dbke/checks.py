@@ -11,9 +11,10 @@ from pathlib import Path
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Dialogue, Message
-from clinical_camel.dbke import injection, paraphrase, prompt
+from clinical_camel.dbke import paraphrase, prompt
 from clinical_camel.dbke.requests import Request, format_key
 from clinical_camel.dbke.settings import Synthesis
+from clinical_camel.teachers import injection
 
 SENTENCE = "an assistant sentence"  # start of a reason that quotes one
 NO_PASSAGE = "no supporting passage found"

@@ -31,8 +31,8 @@ import pandas as pd
 
 from clinical_camel import data, grounding
 from clinical_camel.data import Article, Dialogue, Section
+from clinical_camel.dbke.extractive import OPENERS
 from clinical_camel.dbke.settings import FORMS, Synthesis
-from clinical_camel.dbke.teachers.extractive import OPENERS
 
 Exchange = tuple[str, str]  # a question and its answer
 Rows = list[Dialogue | Article]

@@ -7,20 +7,14 @@ read.
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from clinical_camel.data import Article
+from clinical_camel.teachers.licences import RESTRICTED, check_remote, check_terms
+from clinical_camel.teachers.teacher import Teacher
 
-if TYPE_CHECKING:
-    from clinical_camel.dbke.synthesis import Teacher
-
-_LLAMA_2 = re.compile(r"llama[-_ ]?2|codellama|vicuna.*1\.5|camel.?(?:13|70)b", re.IGNORECASE)
 _FORBIDS = re.compile(r"(?:^|[ -])nd(?:$|[ -])|no.?deriv|all rights reserved", re.IGNORECASE)
 _PERMITS = re.compile(
     r"\bcc0\b|public domain|\bcc[ -]by\b|apache|\bmit\b|\bown\b|with permission", re.IGNORECASE
-)
-_RESTRICTED = re.compile(
-    r"\brestricted\b|credentialed|data use agreement|\bdua\b|physionet", re.IGNORECASE
 )
 
 
@@ -34,7 +28,7 @@ def check_licence(licence: str) -> str:
         return ""
     if _FORBIDS.search(licence):
         return f"licence {licence} permits no derivatives"
-    if _RESTRICTED.search(licence) or _PERMITS.search(licence):
+    if RESTRICTED.search(licence) or _PERMITS.search(licence):
         return ""
     return f"licence {licence} is not known to permit derivatives"
 
@@ -63,33 +57,14 @@ def fill_licences(
     return filled
 
 
-def require_terms(teacher: "Teacher", student: str, licences: Iterable[str]) -> None:
+def require_terms(teacher: Teacher, student: str, licences: Iterable[str]) -> None:
     """Reject a teacher that must not write these texts for this student, before any request.
 
     `licences` are those of all texts, questions included. Raises ValueError for restricted rows
     with a remote teacher, for Llama 2 with a student of another family, and for Llama 3 with a
     student whose name does not contain Llama.
     """
-    restricted = sorted({text for text in licences if _RESTRICTED.search(text)})
-    if teacher.remote and restricted:
-        raise ValueError(
-            f"teacher: rows under {restricted[0]!r} are restricted and must not leave this "
-            "machine; write kind: local"
-        )
-    if problem := check_terms(teacher.model if teacher.prompted else "", teacher.terms, student):
+    if problem := check_remote(teacher, licences) or check_terms(
+        teacher.model if teacher.prompted else "", teacher.terms, student
+    ):
         raise ValueError(problem)
-
-
-def check_terms(teacher: str, terms: str, student: str) -> str:
-    """Return why output of the model `teacher` must not train `student`; "" if it may."""
-    end = f"but the student is {student}; choose another teacher or student"
-    if (_LLAMA_2.search(teacher) or terms == "llama2") and not _LLAMA_2.search(student):
-        return (
-            f"teacher.terms: output of {teacher} may improve Llama 2 only (licence, 1.b.v), {end}"
-        )
-    if terms == "llama3" and "llama" not in student.lower():
-        return (
-            f"teacher.terms: a model trained on output of {teacher} must have Llama in its name, "
-            f"{end}"
-        )
-    return ""

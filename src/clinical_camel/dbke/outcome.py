@@ -9,7 +9,7 @@ from clinical_camel.data import Dialogue
 from clinical_camel.dbke.checks import NO_PASSAGE, strip_quote
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.settings import SUPPORT
-from clinical_camel.dbke.synthesis import Teacher
+from clinical_camel.teachers.teacher import Teacher
 
 MOST_UNANSWERED = 0.01  # share of dialogues without a reply; above it, the step is incomplete
 NO_REPLY = "no reply after "

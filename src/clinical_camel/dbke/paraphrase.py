@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from clinical_camel import grounding
 from clinical_camel.data import Article
-from clinical_camel.dbke.injection import clean
+from clinical_camel.teachers.injection import clean
 
 SHORTEST, LONGEST = 0.7, 1.4  # words of a paraphrase, as a multiple of those of its article
 MOST_COPIED = 0.5  # share of the sentences that may be copied

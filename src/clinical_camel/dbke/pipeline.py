@@ -33,12 +33,12 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.logging import logger
 
 from clinical_camel.dbke.plan import prepare
+from clinical_camel.dbke.registry import load_teacher
 from clinical_camel.dbke.settings import Synthesis
 from clinical_camel.dbke.synthesis import Synthesizer
-from clinical_camel.dbke.teachers import shards
-from clinical_camel.dbke.teachers.cache import Ledger, Spending
-from clinical_camel.dbke.teachers.registry import load_teacher
-from clinical_camel.dbke.teachers.settings import LanguageModel, OpenAI
+from clinical_camel.teachers import shards
+from clinical_camel.teachers.cache import Ledger, Spending
+from clinical_camel.teachers.settings import LanguageModel, OpenAI
 
 STARTS = 3  # of a task whose process is killed, in one run
 
@@ -80,8 +80,8 @@ class QueryTeacher(PipelineStep):
             synthesizer = Synthesizer(teacher, ledger, settings)
             requests = (document.metadata["request"] for document in data)
             for outcome in teacher.run_attempts(requests, synthesizer):
-                self.stat_update("accepted" if outcome.dialogue else "rejected")
-                text = json.dumps(outcome.dialogue.messages) if outcome.dialogue else ""
+                self.stat_update("accepted" if outcome.result else "rejected")
+                text = json.dumps(outcome.result.messages) if outcome.result else ""
                 metadata = {"source": outcome.request.source, "reason": outcome.reason}
                 yield Document(text, outcome.request.id, metadata=metadata)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from clinical_camel import data
 from clinical_camel.data import Article, Question
-from clinical_camel.dbke.injection import Withheld, withhold_sentences
 from clinical_camel.dbke.licences import fill_licences, require_terms
+from clinical_camel.dbke.registry import load_teacher
 from clinical_camel.dbke.requests import Request, plan_requests
-from clinical_camel.dbke.settings import Synthesis
-from clinical_camel.dbke.synthesis import Teacher
-from clinical_camel.dbke.teachers.registry import load_teacher
+from clinical_camel.dbke.settings import Synthesis, count_article_tokens
+from clinical_camel.teachers.injection import Withheld, withhold_sentences
+from clinical_camel.teachers.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def prepare(settings: Synthesis) -> Plan:
         settings.dialogues_per_article,
         settings.exchanges_per_dialogue,
         settings.seed,
-        settings.teacher.article_tokens,
+        count_article_tokens(settings.teacher),
         settings.passages_per_question,
     )
     requests = [replace(r, task=settings.task) if r.article else r for r in requests]

@@ -16,8 +16,8 @@ from typing import Any
 from clinical_camel import data
 from clinical_camel.data import Message, Question
 from clinical_camel.dbke import paraphrase
-from clinical_camel.dbke.injection import clean
 from clinical_camel.dbke.requests import Request, format_key
+from clinical_camel.teachers.injection import clean
 
 NO_ANSWER = "The text does not say."  # needs no support
 ROLE = """\

@@ -13,8 +13,9 @@ import pandas as pd
 from clinical_camel import data, grounding, stats
 from clinical_camel.core.values import nearest
 from clinical_camel.data import Dialogue
-from clinical_camel.dbke import checks, injection
+from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
+from clinical_camel.teachers import injection
 
 READINGS = {
     "stated": "the article states it",
@@ -99,14 +100,14 @@ def tabulate_readings(
 ) -> pd.DataFrame:
     """Count the second reader's readings by the verdict of the `linked` check.
 
-    Sentences of dialogues that this run does not have are not counted. `not_checked`: questions and
-    "The text does not say.". Columns: COLUMNS. Raises ValueError if a text is not that of the
-    dialogue: the reader read another reply.
+    Sentences of dialogues that this run does not have are not counted, nor paraphrases: the reader
+    read dialogues. `not_checked`: questions and "The text does not say.". Columns: COLUMNS. Raises
+    ValueError if a text is not that of the dialogue: the reader read another reply.
     """
     by_id = {dialogue.id: dialogue for dialogue in dialogues if dialogue.messages}
     counts = pd.DataFrame(0, index=list(READINGS), columns=COLUMNS[1:])
     for name, rows in readings.groupby("dialogue", sort=False):
-        if name in by_id:
+        if name in by_id and requests[name].task == "dialogue":
             for reading, verdict in _pair(rows, by_id[name], requests[name]):
                 counts.loc[reading, ["sentences", verdict]] += 1
     return counts[counts["sentences"] > 0].rename_axis("reading").reset_index()
@@ -137,7 +138,10 @@ def describe_readings(readings: pd.DataFrame, table: pd.DataFrame) -> list[str]:
         return []
     readers = ", ".join(sorted(set(readings["reader"]) - {""})) or "not stated"
     read = f"{readings['dialogue'].nunique()} dialogues"
-    texts = [f"A second reader ({readers}) marked every sentence of the assistant in {read}."]
+    texts = [
+        f"A second reader ({readers}) marked every sentence of the assistant in {read}. Those of "
+        "this run are compared."
+    ]
     supported, flagged = checked["supported"], checked.drop(columns="supported").sum(axis=1)
     if supported.sum():
         parts = ", ".join(f"{supported.get(name, 0):,} {name}" for name in READINGS)

@@ -1,13 +1,16 @@
 """Find sentences and passages of the articles that support an exam question, with BM25."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
-import bm25s
+import lazy_loader
 
 from clinical_camel import grounding
 from clinical_camel.data import Article, Question
-from clinical_camel.dbke import injection
+from clinical_camel.teachers import injection
 
+bm25s = lazy_loader.load("bm25s")  # a second to import, which `plan` does not need
 MAX_ANSWER_WORDS = 70  # longest answer that a person would speak
 PASSAGE_WORDS = 120  # longest passage: about five sentences of one section
 

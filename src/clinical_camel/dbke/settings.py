@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from clinical_camel import data
-from clinical_camel.core.settings import Count, Limit, Share, StepSettings, Text
+from clinical_camel.core.settings import Count, Limit, Settings, Share, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data.specs import ArticleSpec, EvaluationSpec, TrainingQuestionSpec
-from clinical_camel.dbke.licences import check_terms
-from clinical_camel.dbke.teachers.settings import Extractive, TeacherSettings
 from clinical_camel.models.choices import check_model
+from clinical_camel.teachers.licences import check_terms
+from clinical_camel.teachers.settings import Local, OpenAI, Replay
 
 SUPPORT = ("verbatim", "linked")
 TASKS = ("dialogue", "paraphrase")
@@ -31,6 +31,25 @@ FORMS = {  # name: what dialogues.jsonl then has; why each is of use: `forms`
 HINT = "; write its two letters, such as en, de or zh (ISO 639-1)"
 # two-letter codes of py3langid, whose model takes a second to load
 LANGUAGES = Path(__file__).with_name("languages.txt").read_text(encoding="utf-8").split()
+INSTRUCTIONS = 1500  # tokens reserved for the prompt without its text; it has about 1,000
+
+
+class Extractive(Settings):
+    """Rules, no language model: asks about headings and answers with sentences of the section."""
+
+    kind: Literal["extractive"] = "extractive"
+
+    dialogue_attempts: ClassVar[int] = 1  # a second reply would be the same
+
+
+TeacherSettings = Annotated[Extractive | Local | OpenAI | Replay, Field(discriminator="kind")]
+
+
+def count_article_tokens(teacher: TeacherSettings) -> int:
+    """Return the tokens that the article or the passages of a request may have; 0: any number."""
+    if isinstance(teacher, Extractive):
+        return 0
+    return max(256, teacher.context - teacher.max_new_tokens - INSTRUCTIONS)
 
 
 class Synthesis(StepSettings):

@@ -1,19 +1,12 @@
-"""Run requests through a teacher: query, check the reply, retry with the rejection reason.
-
-`Synthesizer.attempt` makes all decisions. It is a generator that yields queries and receives
-replies. So the same code serves a teacher that is called once per query, one that works in batches,
-and one with hundreds of concurrent requests.
-"""
+"""Run the requests of step 01 through a teacher: prompts, checks, and the dialogues that pass."""
 
 import functools
 import hashlib
-import itertools
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,40 +14,18 @@ from tqdm import tqdm
 
 from clinical_camel.core.settings import RETRY_VARIABLE
 from clinical_camel.data import Dialogue, Message
-from clinical_camel.dbke import checks, injection, licences, prompt, replies
+from clinical_camel.dbke import checks, licences, prompt, replies
 from clinical_camel.dbke.requests import Request, hash_requests
 from clinical_camel.dbke.settings import Synthesis
-from clinical_camel.dbke.teachers.settings import TERMS
+from clinical_camel.teachers import injection
+from clinical_camel.teachers.attempts import RequestRunner, hash_texts
+from clinical_camel.teachers.completions import read_completion, read_text
+from clinical_camel.teachers.teacher import Outcome, Query, Teacher
 
-Reply = dict[str, str]  # {"raw": body} or {"failed": why there is no reply}
 REJECTED = ["id", "source", "reason"]
 NO_TEXT = "article has no text"
 IDENTICAL = "identical to an earlier dialogue"
 CHARACTERS_PER_TOKEN = 32  # no text is longer than so many characters per token
-
-
-class TeacherStop(RuntimeError):
-    """The run cannot continue: key, model, money, a cap, no connection. The message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One query about one request; queries with equal keys would get equal replies."""
-
-    request: Request
-    messages: list[Message]  # empty for a teacher without a prompt
-    key: str
-    provenance: dict[str, str]  # request, model, and hashes of article, prompt and sampling
-    round: int = 0  # of attempts at this dialogue: see `Synthesizer`
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of a request: an accepted dialogue, or a rejection reason."""
-
-    request: Request
-    dialogue: Dialogue | None
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,79 +37,15 @@ class RejectedReply:
     text: str = ""  # of a reply without a readable dialogue
 
 
-class Teacher:
-    """Writes one dialogue: a JSON object `{"messages": [{"role", "content"}, ...]}` as text.
-
-    A subclass overrides `write_reply`, `fetch_reply` or `run_attempts`. `sampling` is what a reply
-    depends on besides model and request.
-    """
-
-    name = ""
-    model = ""
-    prompted = False  # a language model: receives `Query.messages`, returns a chat completion
-    remote = False  # articles leave this machine
-    terms = ""  # what the teacher's terms say about training other models: a key of TERMS
-    money_cap = 0.0
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        return {}
-
-    @property
-    def readings(self) -> Path | None:
-        """The table of a second reader of this teacher's dialogues, if there is one."""
-        return None
-
-    def describe(self) -> dict[str, Any]:
-        """Return name, model and terms in words, for the run record and the cards."""
-        terms = TERMS.get(self.terms, "no language model writes")
-        return {"name": self.name, "model": self.model, "terms": terms}
-
-    def write_reply(self, request: Request) -> str:
-        """Write the raw reply to a request, without a prompt."""
-        raise NotImplementedError
-
-    def has_reply(self, query: Query, ledger: Any) -> bool:
-        """Return whether the reply to a query is recorded."""
-        return query.key in ledger.done
-
-    def fetch_reply(self, query: Query, ledger: Any) -> Reply:
-        """Return the reply from the ledger; write it there first if it is missing."""
-        if query.key not in ledger.done:
-            raw = self.write_reply(query.request)
-            ledger.append(query.key, {"raw": raw, **query.provenance})
-        return ledger.done[query.key]
-
-    def run_attempts(
-        self, requests: Iterable[Request], synthesizer: "Synthesizer"
-    ) -> Iterator[Outcome]:
-        """Yield the outcome of each request, in their order."""
-        for request in requests:
-            attempt = synthesizer.attempt(request)
-            step = advance(attempt)
-            while isinstance(step, Query):
-                step = advance(attempt, self.fetch_reply(step, synthesizer.ledger))
-            yield step
-
-
-Attempt = Generator[Query, Reply, Outcome]
-
-
-def advance(attempt: Attempt, reply: Reply | None = None) -> Query | Outcome:
-    """Return the next query of an attempt, or its outcome."""
-    try:
-        return attempt.send(reply)
-    except StopIteration as end:
-        return end.value
-
-
 @dataclass(frozen=True, slots=True)
-class Synthesizer:
+class Synthesizer(RequestRunner):
     """Runs requests through a teacher, checks the replies and retries rejected dialogues.
 
-    With `retry_failed`, a dialogue whose recorded replies were all rejected gets a further round of
-    `dialogue_attempts`: the same prompts under other keys.
+    The `result` of an outcome is a `Dialogue`. See `RequestRunner` for `retry_failed`; the number
+    of attempts in a round is `dialogue_attempts`.
     """
+
+    noun = "dialogue"
 
     teacher: Teacher
     ledger: Any  # `Ledger` or `runs.Journal`: `done` (key -> reply) and `append(key, reply)`
@@ -154,53 +61,22 @@ class Synthesizer:
         """
         seen: set[bytes] = set()
         for outcome in self.teacher.run_attempts(requests, self):
-            if outcome.dialogue:
-                content = json.dumps(outcome.dialogue.messages)
+            if outcome.result:
+                content = json.dumps(outcome.result.messages)
                 digest = hashlib.blake2b(content.encode(), digest_size=12).digest()
                 if digest in seen:
-                    self.rejected_replies.append(RejectedReply(outcome.dialogue, IDENTICAL))
+                    self.rejected_replies.append(RejectedReply(outcome.result, IDENTICAL))
                     outcome = Outcome(outcome.request, None, IDENTICAL)
                 seen.add(digest)
             yield outcome
 
-    def attempt(self, request: Request) -> Attempt:
-        """Yield queries, receive replies, return the outcome."""
-        if reason := self.check_request(request):
-            return Outcome(request, None, reason)
-        for number in itertools.count():
-            outcome, is_final = yield from self._run_round(request, number)
-            if outcome.dialogue or not is_final or not self._may_repeat(request, number):
-                return outcome
+    @property
+    def reply_attempts(self) -> int:
+        return self.settings.teacher.dialogue_attempts
 
-    def _run_round(
-        self, request: Request, number: int
-    ) -> Generator[Query, Reply, tuple[Outcome, bool]]:
-        """Run one round of attempts; return its outcome, and whether a checked reply decided it."""
-        reasons: list[str] = []
-        for _ in range(self.settings.teacher.dialogue_attempts):
-            query = self.build_query(request, reasons, number)
-            reply = yield query
-            if "failed" in reply:
-                return Outcome(request, None, reply["failed"]), False
-            dialogue, reason = self.check_reply(reply["raw"], query)
-            if not reason:
-                return Outcome(request, dialogue), True
-            text = "" if dialogue else replies.read_text(reply["raw"])
-            dialogue = dialogue or Dialogue(id=request.id, source=request.source, messages=[])
-            self.rejected_replies.append(RejectedReply(dialogue, reason, text))
-            reasons.append(checks.strip_quote(reason))
-        return Outcome(request, None, reason), True
-
-    def _may_repeat(self, request: Request, number: int) -> bool:
-        """Return whether another round follows: one that is recorded, or one new one."""
-        if not self.teacher.prompted:
-            return False
-        following = self.build_query(request, [], number + 1)
-        if self.teacher.has_reply(following, self.ledger):
-            return True
-        is_new = self.retry_failed and (request.id, number) not in self._repeated
-        self._repeated.add((request.id, number + 1))
-        return is_new
+    @property
+    def stops_if_unreadable(self) -> bool:
+        return self.settings.min_acceptance_rate > 0  # else all replies are wanted
 
     def check_request(self, request: Request) -> str:
         """Return why a request must not go to the teacher; "" if it may."""
@@ -214,20 +90,24 @@ class Synthesizer:
         injected = "" if reason else _find_injection("\n".join(texts))
         return f"article {injected}" if injected else reason
 
-    def build_query(self, request: Request, reasons: list[str], number: int = 0) -> Query:
-        """Build a query of round `number`; its key depends on article, prompt, model, sampling."""
-        teacher, messages = self.teacher, []
-        if teacher.prompted:
-            messages = prompt.build_messages(request, reasons, self.settings.support)
-        texts = [message["content"] for message in messages]
-        hashes = {
-            "article": _hash(request.source_text),
-            "prompt": _hash(*(texts or [hash_requests([request])])),
-            "model": teacher.model or teacher.name,
-            "settings": _hash(json.dumps(teacher.sampling, sort_keys=True)),
-        }
-        key = _hash(*hashes.values(), *([f"round {number}"] if number else []))
-        return Query(request, messages, key, {"request": request.id, **hashes}, number)
+    def build_messages(self, request: Request, reasons: Sequence[str]) -> list[Message]:
+        return prompt.build_messages(request, reasons, self.settings.support)
+
+    def hash_request(self, request: Request) -> tuple[str, str]:
+        return hash_texts(request.source_text), hash_requests([request])
+
+    def read_reply(self, raw: str) -> tuple[str, str]:
+        return replies.read_dialogue_text(raw)
+
+    def record_rejected(
+        self, request: Request, result: Dialogue | None, reason: str, raw: str
+    ) -> None:
+        text = "" if result else read_text(raw)
+        dialogue = result or Dialogue(id=request.id, source=request.source, messages=[])
+        self.rejected_replies.append(RejectedReply(dialogue, reason, text))
+
+    def describe_rejection(self, reason: str) -> str:
+        return checks.strip_quote(reason)
 
     def check_reply(self, raw: str, query: Query) -> tuple[Dialogue | None, str]:
         """Return the dialogue of a raw reply and its rejection reason; "" if it is accepted.
@@ -242,7 +122,7 @@ class Synthesizer:
 
     def _check_reply(self, raw: str, query: Query) -> tuple[Dialogue | None, str]:
         if self.teacher.prompted:
-            raw, reason = replies.read_completion(raw)
+            raw, reason = read_completion(raw, replies.START)
             if reason:
                 return None, reason
         dialogue, reason = replies.parse_reply(raw, query.request)
@@ -256,10 +136,6 @@ class Synthesizer:
 
 
 _find_injection = functools.lru_cache(maxsize=64)(injection.find_injection)  # once per article
-
-
-def _hash(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def synthesise(
@@ -282,8 +158,8 @@ def synthesise(
     outcomes = synthesizer.run(requests)
     for outcome in tqdm(outcomes, total=total, desc=name, unit="dialogue", file=sys.stdout):
         order[outcome.request.id] = len(order)
-        if outcome.dialogue:
-            dialogues.append(outcome.dialogue)
+        if outcome.result:
+            dialogues.append(outcome.result)
         else:
             rejected.append((outcome.request.id, outcome.request.source, outcome.reason))
     others = sorted(synthesizer.rejected_replies, key=lambda reply: order[reply.dialogue.id])

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from clinical_camel import data, grounding, stats
 from clinical_camel.data import Article, Dialogue
 from clinical_camel.dbke.checks import list_claims, split_source, strip_quote
-from clinical_camel.dbke.injection import Withheld
 from clinical_camel.dbke.requests import Request
 from clinical_camel.dbke.settings import SUPPORT
-from clinical_camel.dbke.synthesis import Teacher
-from clinical_camel.dbke.teachers.cache import Ledger, Spending
+from clinical_camel.teachers.cache import Ledger, Spending
+from clinical_camel.teachers.injection import Withheld
+from clinical_camel.teachers.teacher import Teacher
 
 
 def tabulate_articles(articles: Sequence[Article]) -> pd.DataFrame:

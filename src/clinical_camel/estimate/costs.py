@@ -8,10 +8,14 @@ from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import BUILT, PACKAGED, find_folder
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import find_producer, root
-from clinical_camel.estimate import exams, memory, speed, work
+from clinical_camel.core.settings import changed_settings
+from clinical_camel.estimate import exams, measured, memory, policies, speed, work
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
+from clinical_camel.estimate.tokenizer import load_local_tokenizer
 from clinical_camel.estimate.work import Work
+from clinical_camel.eval_replies.settings import EvalReplies
+from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job, PlanError, has_params, load_job
 
 WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
@@ -24,6 +28,7 @@ class Cost:
 
     `memory` and `disk`: bytes by part; `seconds` by part. `advice`: a better setting for this
     machine. `money`: cost of the teacher at the prices in the settings; `money_cap` limits it.
+    `measured`: date of the rehearsal that measured the speed, or "".
     """
 
     study: str
@@ -37,6 +42,7 @@ class Cost:
     advice: str = ""
     money: float = 0.0
     money_cap: float = 0.0
+    measured: str = ""
 
 
 def estimate_step(
@@ -50,8 +56,10 @@ def estimate_step(
         return _estimate_synthesis(job, settings, machine or "cpu")
     if isinstance(settings, sft_qlora.Recipe):
         return _estimate_training(job, settings, machine, config_file, tokens_per_second)
-    if isinstance(settings, eval_fewshot.Design | note_synthesis.NoteTask):
+    if isinstance(settings, eval_fewshot.Design | note_synthesis.NoteTask | EvalReplies):
         return _estimate_inference(job, machine, config_file)
+    if isinstance(settings, RewardAndRl):
+        return _estimate_policies(job, settings, machine, config_file)
     parts = {"libraries": MACHINES["cpu"].libraries["tables"]}
     seconds = {"work": speed.STEP_SECONDS}
     return Cost(
@@ -64,8 +72,8 @@ def _estimate_training(
 ) -> Cost:
     base = find_base(recipe.model, config_file)
     name = speed.choose_machine(base, machine)
-    profile = MACHINES[name]
-    tokenizer = work.load_local_tokenizer(recipe.model, recipe.chat_template)
+    profile, date = _find_profile(job, name)
+    tokenizer = load_local_tokenizer(recipe.model, recipe.chat_template)
     done = work.count_training(recipe, tokenizer)
     shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
     lora_weights = sum(rows * columns for rows, columns in shapes)
@@ -89,11 +97,20 @@ def _estimate_training(
     else:
         recomputed = checkpointed / base.layers
         seconds["work"] = speed.estimate_seconds(base, lora_weights, recomputed, done, profile)
-    return Cost(job.study, job.step, name, done, base, parts, disk, seconds, advice)
+    cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds, advice)
+    return replace(cost, measured=date)
+
+
+def _find_profile(job: Job, name: str) -> tuple[speed.Machine, str]:
+    """Return the profile of a machine, and when its speed was measured for this step, or ""."""
+    speeds, date = measured.read_speeds(job.study, name)
+    profile = measured.replace_speeds(MACHINES[name], speeds)
+    kinds = {"02_sft_qlora": "training", "03_eval_fewshot": "scoring"}
+    return profile, date if kinds.get(job.step, "generation") in speeds else ""
 
 
 def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
-    """Estimate dialogues by a language model on this machine, scored exams, or notes."""
+    """Estimate dialogues by a language model on this machine, scored exams, notes or replies."""
     settings, lora_weights, adapter_weights = job.settings, 0, 0
     loaded = settings.teacher if isinstance(settings, dbke.Synthesis) else settings
     base = find_base(loaded.model, config_file)
@@ -107,16 +124,40 @@ def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
         if isinstance(settings, eval_fewshot.Design):
             count, estimate_memory = exams.count_scoring, memory.estimate_scoring
             evaluations = len(settings.num_shots) * len(settings.protocols)
-        tokenizer = work.load_local_tokenizer(settings.model, settings.chat_template)
+        if isinstance(settings, EvalReplies):
+            count = policies.count_replies
+        tokenizer = load_local_tokenizer(settings.model, settings.chat_template)
         done = count(settings, tokenizer, base.context)
         lora_weights = count_lora_weights(settings.adapters, base)
         adapter_weights = lora_weights * sum(map(bool, settings.adapters.values()))
         tables = ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)
-    parts = estimate_memory(base, loaded, done, MACHINES[name], adapter_weights)
+    profile, date = _find_profile(job, name)
+    parts = estimate_memory(base, loaded, done, profile, adapter_weights)
     disk = _estimate_download(base)
     seconds = _estimate_start(base, disk)
-    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, MACHINES[name])
-    return Cost(job.study, job.step, name, done, base, parts, disk | {"tables": tables}, seconds)
+    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
+    cost = Cost(job.study, job.step, name, done, base, parts, disk | {"tables": tables}, seconds)
+    return replace(cost, measured=date)
+
+
+def _estimate_policies(job: Job, settings: RewardAndRl, machine: str, config_file: str) -> Cost:
+    """Estimate the reward model and all policies."""
+    base = find_base(settings.model, config_file)
+    name = speed.choose_machine(base, machine)
+    profile, date = _find_profile(job, name)
+    done = policies.count_policies(
+        settings, load_local_tokenizer(settings.model, settings.chat_template)
+    )
+    recipe = policies.find_sft_recipe(settings)
+    shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
+    lora_weights = sum(rows * columns for rows, columns in shapes)
+    trainings = len(settings.methods) * len(settings.seeds)
+    disk = _estimate_download(base) | {"adapters": 4 * lora_weights * (2 + trainings)}
+    seconds = _estimate_start(base, disk)
+    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
+    parts = policies.estimate_policy_memory(base, settings, done, profile)
+    cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds)
+    return replace(cost, measured=date)
 
 
 def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cost:
@@ -133,7 +174,7 @@ def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cos
     )
     if not isinstance(teacher, dbke.OpenAI):
         return cost
-    # counted as in `dbke.teachers.rate_limits`: one token per byte of the prompt, the longest reply
+    # counted as in `teachers.rate_limits`: one token per byte of the prompt, the longest reply
     tokens = work.CHARACTERS * done.forward_tokens + teacher.max_new_tokens * done.rows
     limits = ((done.rows, teacher.requests_per_minute), (tokens, teacher.tokens_per_minute))
     rate_limit = max(60 * n / limit if limit else 0.0 for n, limit in limits)
@@ -176,6 +217,8 @@ def count_lora_weights(adapters: Mapping[str, str], base: Base) -> int:
         file = root() / folder / "adapter_model.safetensors"
         if has_params(study, step):
             recipe = load_job(study, step).settings
+            if isinstance(recipe, RewardAndRl):  # a policy has the matrices of its SFT adapter
+                recipe = policies.find_sft_recipe(recipe)
             shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
             sizes.append(sum(rows * columns for rows, columns in shapes))
         elif file.is_file():
@@ -209,7 +252,7 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
     in the journal measured only its end: None, too.
     """
     record = read_json(root() / "outputs" / job.study / job.step / "run.json")
-    if record.get("status") != "complete" or record.get("params") != job.params:
+    if record.get("status") != "complete" or changed_settings(record["params"], job.params):
         return None
     machine = (record["device"].get("gpu") or ["cpu"])[0].lower()
     computed = record.get("notes", {}).get("computed")  # counts by model

@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,15 @@ from huggingface_hub import get_token
 from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import REGISTERED, check_fetched
 from clinical_camel.core.paths import root
-from clinical_camel.dbke.teachers.client import Client
-from clinical_camel.dbke.teachers.probe import probe_endpoint
-from clinical_camel.dbke.teachers.settings import TeacherSettings
+from clinical_camel.dbke import trial
+from clinical_camel.dbke.settings import TeacherSettings
 from clinical_camel.runner.jobs import Job
+from clinical_camel.teachers import judge
+from clinical_camel.teachers.client import Client
+from clinical_camel.teachers.probe import Trial, probe_endpoint
+from clinical_camel.teachers.registry import load_language_model
+from clinical_camel.teachers.settings import JudgeSettings, Local, OpenAI, Overlap
+from clinical_camel.teachers.teacher import Teacher
 
 GB = 10**9
 HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
@@ -84,7 +89,10 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
     teachers = [s.teacher for s in settings if isinstance(s, dbke.Synthesis)]
     for teacher in teachers:
         yield from check_teacher(teacher, offline)
-    local = {teacher.model for teacher in teachers if isinstance(teacher, dbke.Local)}
+    judges = [s.judge for s in settings if hasattr(s, "judge")]
+    for settings_of_judge in judges:
+        yield from check_judge(settings_of_judge, offline)
+    local = {s.model for s in [*teachers, *judges] if isinstance(s, Local)}
     yield from check_fetches(sorted(local | {model for model, _ in bases}))
     yield from check_hub(sorted(local | {model for model, _ in bases}), offline)
 
@@ -269,18 +277,38 @@ def check_teacher(settings: TeacherSettings, offline: bool = False) -> Findings:
     except ValueError as error:
         yield Finding("problem", "teacher", str(error))
         return
-    if not isinstance(settings, dbke.OpenAI):
-        yield Finding("ok", "teacher", f"{settings.kind} {teacher.model}".strip())
+    yield from _check_language_model("teacher", settings, teacher, trial.build_trial, offline)
+
+
+def check_judge(settings: JudgeSettings, offline: bool = False) -> Findings:
+    """Yield findings on the key, ledger, model or server that a judge needs."""
+    if isinstance(settings, Overlap):
+        yield Finding("ok", "judge", "overlap, a rule: no language model")
+        return
+    try:
+        teacher = load_language_model(settings, setting="judge")
+    except ValueError as error:
+        yield Finding("problem", "judge", str(error))
+        return
+    yield from _check_language_model("judge", settings, teacher, judge.build_trial, offline)
+
+
+def _check_language_model(
+    place: str, settings: Any, teacher: Teacher, build_trial: Callable[[], Trial], offline: bool
+) -> Findings:
+    """Yield findings on a teacher that could be loaded: an endpoint gets one small request."""
+    if not isinstance(settings, OpenAI):
+        yield Finding("ok", place, f"{settings.kind} {teacher.model}".strip())
         return
     if teacher.remote and offline:
-        yield Finding("ok", "teacher", "endpoint not checked: HF_HUB_OFFLINE is set")
+        yield Finding("ok", place, "endpoint not checked: HF_HUB_OFFLINE is set")
     else:
-        probe = probe_endpoint(settings)
-        yield Finding(probe.status, "teacher", probe.text)
-    yield Finding("ok", "teacher", describe_limits(settings))
+        probe = probe_endpoint(settings, build_trial())
+        yield Finding(probe.status, place, probe.text)
+    yield Finding("ok", place, describe_limits(settings))
 
 
-def describe_limits(settings: dbke.OpenAI) -> str:
+def describe_limits(settings: OpenAI) -> str:
     """Return in words what limits the spending at an endpoint."""
     tokens = f"token_cap {settings.token_cap:,}" if settings.token_cap else "no token_cap"
     if settings.price_in or settings.price_out:

@@ -6,12 +6,10 @@ from typing import Any
 
 from clinical_camel import data, eval_fewshot, models
 from clinical_camel.data import Question
+from clinical_camel.estimate.sizes import find_size
 from clinical_camel.estimate.work import Work, count_generation, is_local, sample_evenly
 
-QUESTIONS = 40  # of each exam that are tokenized; the others are extrapolated
-# Tokens of a question without exemplars: characters of the public sets, 3.6 per token.
-QUESTION = {"medqa_us": 245, "medmcqa": 62, "pubmedqa": 480, "pubmedqa_test": 480}
-QUESTION |= {"mmlu_medical": 130, "": 250}
+QUESTIONS = 24  # of each exam that are tokenized; the others are extrapolated
 
 
 def count_scoring(
@@ -30,6 +28,7 @@ def count_scoring(
         total,
         forward_tokens=total.forward_tokens * count,
         attended=total.attended * count,
+        generated_tokens=total.generated_tokens * count,
         decode_steps=total.decode_steps * count,
         longest_row=min(total.longest_row, context),
     )
@@ -108,16 +107,13 @@ def _count_evaluation(
 
 
 def _predict_benchmark(spec: str, design: eval_fewshot.Design) -> Work:
-    """Estimate a benchmark that is not local from its published size and typical questions."""
+    """Estimate a benchmark that is not local, or has no tokenizer, from its size in sizes.csv."""
     name = data.label(spec)
-    published = data.load_published()
-    sizes = published.loc[published["benchmark"] == name, "n"].dropna()
-    count = design.question_limit or (int(sizes.max()) if len(sizes) else 0)
-    if not count:
+    if not (size := find_size(spec) or find_size(name)):
         return Work(unknown=(f"{name}: number of questions unknown",))
-    tokens, variants = QUESTION.get(name, QUESTION[""]), len(design.variants)
-    protocols = _list_protocols(name, design)
-    total = Work(estimates=(f"{name}: {count:,} questions of {tokens} tokens (assumed)",))
+    count, tokens = min(design.question_limit or size.rows, size.rows), size.tokens
+    variants, protocols = len(design.variants), _list_protocols(name, design)
+    total = Work(estimates=(f"{name}: {size.describe(count)}",))
     for shots in design.num_shots:
         row, prefix = tokens * (1 + shots), tokens * shots
         for protocol in protocols:

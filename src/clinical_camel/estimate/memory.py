@@ -19,7 +19,7 @@ BLOCK, NESTED_BLOCK, CODE_BOOKS = 64, 256, 4 * (16 + 256 + 1)
 STATE_BLOCK, MIN_8BIT = 256, 4096
 TILE_TOKENS, TILE_WORDS = 4096, 32768  # TRL 1.16 computes logits in tiles of this size
 RESERVE = 0.1  # share of the memory that an allocator cannot use: assumed
-HEAD_COPIES = 4  # logits, their softmax in float32, and the gradients of both
+HEAD_BYTES = 12  # per logit in the loss: its log-softmax and two gradients, in float32
 HEAD_ROWS = 512  # positions whose softmax models.scoring computes at a time
 
 Parts = dict[str, int]
@@ -61,31 +61,71 @@ def estimate_optimizer_states(optimizer: str, shapes: Iterable[tuple[int, int]])
 
 
 def estimate_training(base: Base, recipe: sft_qlora.Recipe, work: Work, machine: Machine) -> Parts:
-    """Return the bytes for the largest batch: `batch_size` rows as long as the longest row."""
-    targets = tuple(recipe.lora_targets)
+    """Return the bytes for the largest batch: `batch_size` rows as long as the longest row.
+
+    They are those of the moment with most of them: the loss, or the start or the end of the
+    backward pass through the layers that are recomputed, or through those that are not. `walk`
+    counts the same on the real operations; the tests compare both.
+    """
+    targets, size = tuple(recipe.lora_targets), machine.number_size
     shapes = list_lora_shapes(base, recipe.lora_rank, targets)
     trained = sum(rows * columns for rows, columns in shapes)
-    tokens = recipe.batch_size * (work.longest_row or recipe.max_length)
-    layer = count_activation_bytes(base, recipe.lora_rank, targets, machine.number_size)
-    activations = layer * base.layers
-    if checkpointed := count_checkpointed(base, recipe):  # their inputs, and one complete layer
-        inputs = base.config.hidden_size * machine.number_size * checkpointed
-        activations = inputs + layer * (base.layers - checkpointed + 1)
-    tile = min(tokens, TILE_TOKENS) * min(base.config.vocab_size, TILE_WORDS)
-    logits = tile * machine.logit_tiles
-    # upper bound: every token is a target; a prompt_weight needs the logits of all tokens
-    if "target_head" in recipe.speedups or recipe.prompt_weight:
-        logits = tokens * base.config.vocab_size * HEAD_COPIES
-    return {
+    parts = {
         "libraries": machine.libraries["training"],
-        **estimate_weights(base, recipe.quantize, machine.number_size),
+        **estimate_weights(base, recipe.quantize, size),
         "LoRA weights": 4 * trained,
-        "gradients": 4 * trained,
         "optimizer states": estimate_optimizer_states(recipe.optimizer, shapes),
-        "activations": round(activations * tokens),
-        "logits": logits * machine.number_size,
+    }
+    moments = _list_moments(base, recipe, work, machine, 4 * trained)
+    return parts | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def _list_moments(
+    base: Base, recipe: sft_qlora.Recipe, work: Work, machine: Machine, gradients: int
+) -> list[Parts]:
+    """Return what a training step stores beside the model, at each moment that may have most."""
+    size, row = machine.number_size, work.longest_row or recipe.max_length
+    tokens, checkpointed = recipe.batch_size * row, count_checkpointed(base, recipe)
+    is_fused, mask_length = "fused_lora" in recipe.speedups, row if has_mask(recipe) else 0
+    targets = tuple(recipe.lora_targets)
+    layer = count_activation_bytes(base, recipe.lora_rank, targets, size, is_fused, mask_length)
+    layer = round(tokens * layer)
+    inputs = tokens * size * base.hidden_size * checkpointed  # of the layers that are recomputed
+    others = layer * (base.layers - checkpointed) + tokens * (4 + size) * base.hidden_size
+    widest = tokens * size * max(rows for rows, _ in base.linear)
+    if "target_tail" in recipe.speedups and checkpointed < base.layers:
+        others -= round((1 - work.target_share) * 4 * widest)  # the last MLP, for targets only
+    backward = {
+        "activation gradients": 2 * widest,  # of the widest activation and of the one before it
         "one dequantized matrix": _largest_matrix(base, recipe.quantize, machine),
     }
+    share = 1 - checkpointed / base.layers  # of the gradients that exist when recomputing starts
+    last = layer if checkpointed else 0
+    return [
+        {"activations": inputs + others, "logits": _estimate_logits(base, recipe, work, machine)},
+        {"activations": inputs + others, **backward},
+        {
+            "activations": inputs + last,
+            **backward,
+            "gradients": round(share * gradients),
+        },
+        {"activations": layer, **backward, "gradients": gradients},
+    ]
+
+
+def _estimate_logits(base: Base, recipe: sft_qlora.Recipe, work: Work, machine: Machine) -> int:
+    """Return the bytes of the logits in the loss; with target_head, of target tokens only."""
+    tokens = recipe.batch_size * (work.longest_row or recipe.max_length)
+    if "target_head" in recipe.speedups or recipe.prompt_weight:
+        share = 1.0 if recipe.prompt_weight else work.target_share  # it weighs all tokens
+        return round(share * tokens) * base.vocabulary * HEAD_BYTES
+    tile = min(tokens, TILE_TOKENS) * min(base.vocabulary, TILE_WORDS)
+    return tile * machine.logit_tiles * machine.number_size
+
+
+def has_mask(recipe: sft_qlora.Recipe) -> bool:
+    """Whether the attention of a batch has a mask: of packed rows, or of padding."""
+    return recipe.packing or "causal_mask" not in recipe.speedups
 
 
 def count_checkpointed(base: Base, recipe: sft_qlora.Recipe) -> int:
@@ -128,7 +168,7 @@ def estimate_scoring(
         "key-value cache": cached * base.cache_values * size,
         "one layer's activations": _estimate_layer(base, budget, size),
         "attention mask": budget * work.longest_row * size,
-        "logits": round(logits * base.config.vocab_size),
+        "logits": round(logits * base.vocabulary),
     }
 
 
@@ -145,7 +185,7 @@ def estimate_generation(
         **_estimate_loaded(base, settings.quantize, machine, adapter_weights),
         "key-value cache": budget * base.cache_values * size,
         "one layer's activations": _estimate_layer(base, budget, size),
-        "logits": round(budget / max(1, work.longest_row)) * base.config.vocab_size * 4,
+        "logits": round(budget / max(1, work.longest_row)) * base.vocabulary * 4,
     }
 
 

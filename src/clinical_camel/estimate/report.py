@@ -132,6 +132,10 @@ def format_sources(costs: Sequence[Cost], tokens_per_second: float) -> list[str]
     if tokens_per_second:
         text = f"training: {tokens_per_second:g} tokens per second (--tokens-per-second)"
         lines += _format_entry("option", text)
+    for cost in costs:
+        if cost.measured:
+            text = f"{cost.step}: speed measured by `rehearse` on this machine, {cost.measured}"
+            lines += _format_entry("rehearsal", text)
     for name in dict.fromkeys(cost.machine for cost in costs):
         for source in MACHINES[name].sources:
             lines += _format_entry(name, source)

@@ -5,13 +5,15 @@ published figures. assumed: not measured; use your own number instead.
 """
 
 import os
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from clinical_camel.estimate.shapes import Base
 from clinical_camel.estimate.work import Work
-from clinical_camel.models import compute
 
 GB = 10**9
+LARGE = 20_000_000  # parameters, as `models.compute.LARGE`, whose module imports torch
 
 
 _GPU_SOURCES = (
@@ -38,6 +40,8 @@ class Machine:
     weights_per_second: float  # NF4 weights unpacked per second
     scoring_flops: float = 0.0  # operations per second of scoring; 0: those of training
     attention_flops: float = 0.0  # those of attention without a gradient; 0: not counted apart
+    generation_flops: float = 0.0  # of prompts and new tokens; 0: `layer_seconds` counts
+    unpacks_in_training: bool = True  # False: `flops` include the unpacking of NF4 weights
     layer_seconds: float = 0.7e-3
     number_size: int = 2  # bytes of an unquantized number
     logit_tiles: int = 2  # copies of a tile of logits in a training step
@@ -46,13 +50,20 @@ class Machine:
     sources: tuple[str, ...] = _GPU_SOURCES
 
 
+def multiplies_bfloat16() -> bool:
+    """As `models.multiplies_bfloat16`, from what Linux says of the CPU; False on other systems."""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return bool(re.search(r"^flags\s*:.*\b(avx512_bf16|amx_tile)\b", text, re.MULTILINE))
+
+
 def describe_large_cpu() -> Machine:
-    """Return the profile of this CPU for a base model of `compute.LARGE` or more parameters.
+    """Return the profile of this CPU for a base model of `LARGE` or more parameters.
 
     It uses all cores, and bfloat16 where the CPU multiplies it.
     """
     cores = os.cpu_count() or 1
-    is_fast = compute.multiplies_bfloat16()
+    is_fast = multiplies_bfloat16()
     return Machine(
         memory=0,
         flops=cores * (90e9 if is_fast else 50e9),
@@ -65,7 +76,8 @@ def describe_large_cpu() -> Machine:
         sources=(
             "a base model of 20 million parameters or more, on a CPU: 90 GFLOP/s per core in "
             "training, 150 in scoring and 55 in its attention, in bfloat16 (measured in short "
-            "trials: SmolLM2-135M on a core with AVX512-BF16); 50, 60 and 55 in float32 (assumed)",
+            "trials: SmolLM2-135M on a core with AVX512-BF16); in float32 50 in training "
+            "(measured: 85 tokens/s of SmolLM2-135M per core), 60 and 55 (assumed)",
             "generation: 2 ms per layer and step, 5 G NF4 weights per second; memory of the "
             "libraries (assumed)",
         ),
@@ -104,7 +116,7 @@ DIALOGUE_SECONDS = 0.002  # per dialogue of the rule-based teacher: measured, mi
 def choose_machine(base: Base, name: str = "") -> str:
     """Return the named machine, else a CPU for a base model below half a billion parameters."""
     name = name or ("cpu" if base.parameters < 0.5 * GB else "h100")
-    return "cpu_large" if name == "cpu" and base.parameters >= compute.LARGE else name
+    return "cpu_large" if name == "cpu" and base.parameters >= LARGE else name
 
 
 def count_training_flops(base: Base, lora_weights: int, recomputed: float) -> float:
@@ -121,15 +133,25 @@ def count_training_flops(base: Base, lora_weights: int, recomputed: float) -> fl
 def estimate_seconds(
     base: Base, lora_weights: int, recomputed: float, work: Work, machine: Machine
 ) -> float:
-    """Return the time of a step after its model is loaded."""
+    """Return the time of a step after its model is loaded.
+
+    A training batch takes at least the launches of its kernels: a model of 1 million parameters is
+    not 70,000 times as fast as one of 70 billion.
+    """
+    if work.decode_steps and machine.generation_flops:
+        tokens = work.forward_tokens + work.generated_tokens
+        return tokens * 2 * (base.linear_weights + base.head) / machine.generation_flops
     training = work.training_tokens * count_training_flops(base, lora_weights, recomputed)
     head = work.logit_share * base.head
     forward = work.forward_tokens * 2 * (base.linear_weights + lora_weights + head)
     unpacking = base.linear_weights / machine.weights_per_second  # NF4, in every pass
-    passes = work.batches * (2 + recomputed)
+    passes = work.batches * (2 + recomputed) * machine.unpacks_in_training
     decoding = work.decode_steps * (base.layers * machine.layer_seconds + unpacking)
     scoring = forward / (machine.scoring_flops or machine.flops)
     if machine.attention_flops:  # keys, then values; two operations each
         attention = 4 * work.attended * base.layers * base.attention_width
         scoring += attention / machine.attention_flops
-    return training / machine.flops + scoring + passes * unpacking + decoding
+    # the kernels of a small model wait for their launches: forward pass, twice as many backward
+    launches = work.batches * (3 + recomputed) * base.layers * machine.layer_seconds
+    trained = max(training / machine.flops + passes * unpacking, launches)
+    return trained + scoring + decoding

@@ -1,29 +1,31 @@
 """Rows, tokens and steps of one step, counted before it runs; `exams` counts those of step 03.
 
 Files on disk are counted with the functions that the step itself calls; large sets are sampled.
-Files that another step has yet to write are estimated from its settings. Data on the hub is unknown
-unless a setting limits it.
+Files that another step has yet to write are estimated from its settings. Sets that are not on this
+machine have the size of sizes.csv. Nothing here imports torch.
 """
 
 import dataclasses
+import itertools
 import math
-import sys
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, disable_progress_bars
-from trl import pack_dataset
-
 from clinical_camel import data, dbke, models, note_synthesis, sft_qlora
 from clinical_camel.core.paths import find_producer, root
 from clinical_camel.data import Article, Consultation, registry
+from clinical_camel.dbke.settings import count_article_tokens
+from clinical_camel.estimate.sizes import find_size
 from clinical_camel.runner.jobs import has_params, load_job
 from clinical_camel.runner.state import find_state
+from clinical_camel.teachers.settings import LanguageModel
 
 ROWS = 1000  # of each source that are tokenized; the others are extrapolated
 CHARACTERS = 4  # per token, without a tokenizer
 EXCHANGE, EXAM = 54, 135  # tokens of an exchange, of an exam dialogue: measured, mini_camel 01
+PACKED_AT_ONCE = 1000  # rows that TRL packs at a time
 NO_TOKENIZER = f"tokens estimated as characters / {CHARACTERS}: no tokenizer on this machine"
 
 
@@ -34,9 +36,11 @@ class Work:
     training_tokens: float = 0  # forward and backward
     forward_tokens: float = 0
     attended: float = 0  # of the forward tokens: tokens before each, itself included, summed
+    generated_tokens: int = 0  # by a model on this machine
     decode_steps: int = 0  # each generates one token in every row of a batch
     optimizer_steps: int = 0
     batches: int = 0  # of training
+    target_share: float = 1.0  # share of the training tokens that have loss; 1: unknown
     rows: int = 0
     longest_row: int = 0  # tokens
     shared_prefix: int = 0  # tokens that all prompts share
@@ -56,6 +60,7 @@ class Work:
         return Work(
             forward_tokens=tokens,
             attended=self.attended + other.attended,
+            generated_tokens=self.generated_tokens + other.generated_tokens,
             decode_steps=self.decode_steps + other.decode_steps,
             rows=self.rows + other.rows,
             longest_row=max(self.longest_row, other.longest_row),
@@ -77,16 +82,6 @@ def is_local(spec: str) -> bool:
             return (root() / place).is_file() and not is_stale
         return (root() / place).is_file()
     return bool(registry.find_source(place).shipped)
-
-
-def load_local_tokenizer(model: str, chat_template: str) -> Any:
-    """Return the tokenizer of a base model, or None if it is not on this machine."""
-    try:
-        tokenizer = models.load_tokenizer(model, chat_template)
-    except OSError:  # not in the cache
-        return None
-    tokenizer.model_max_length = sys.maxsize  # texts are only counted: no length warning
-    return tokenizer
 
 
 def sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
@@ -115,6 +110,7 @@ def count_generation(
     return Work(
         forward_tokens=sum(ordered),
         attended=sum(length * (length + 1) / 2 for length in ordered),
+        generated_tokens=len(ordered) * new_tokens,
         decode_steps=batches * new_tokens,
         longest_row=longest,
     )
@@ -125,19 +121,23 @@ def count_generation(
 
 def count_dialogues(settings: dbke.Synthesis, sample: int = ROWS) -> Work:
     """Count the requests to the teacher; for a language model also tokens, without retries."""
-    requests, teacher = _plan_local_requests(settings), settings.teacher
     not_local = _count_remote_requests(settings)
-    unknown = [f"{name}: on the hub, not counted" for name, n in not_local.items() if n is None]
-    count = len(requests) + sum(filter(None, not_local.values()))
-    if not isinstance(teacher, dbke.LanguageModel):
-        return Work(rows=count, unknown=tuple(unknown))
+    unknown = [f"{name}: size unknown, not counted" for name, n in not_local.items() if n is None]
+    remote, teacher = sum(filter(None, not_local.values())), settings.teacher
+    sizes = [find_size(s) for s in (*settings.articles, *settings.questions) if not is_local(s)]
+    estimates = [f"{size.describe(size.rows)}" for size in sizes if size]
+    if not isinstance(teacher, LanguageModel):
+        count = sum(_count_local_requests(settings, is_exam) for is_exam in (False, True))
+        return Work(rows=count + remote, estimates=tuple(estimates), unknown=tuple(unknown))
+    requests = _plan_local_requests(settings)
+    count = len(requests) + remote
     sampled = sample_evenly(requests, sample)
     messages = (dbke.build_messages(request, support=settings.support) for request in sampled)
     lengths = [sum(len(m["content"]) for m in dialogue) // CHARACTERS for dialogue in messages]
     prompts = _stretch(lengths, len(requests))
     if len(prompts) < count:
         unknown.append(f"{count - len(prompts):,} prompts: their texts are not on this machine")
-    estimates = [
+    estimates += [
         f"prompts: characters / {CHARACTERS}, of at most {sample:,} requests",
         "no retries",
     ]
@@ -170,14 +170,27 @@ def _plan_local_requests(settings: dbke.Synthesis) -> list[dbke.Request]:
 
 
 def _count_remote_requests(settings: dbke.Synthesis) -> dict[str, int | None]:
-    """Return the requests on texts on the hub, from the limits; None if one set has no limit."""
+    """Return the requests on texts that are not local, from limits and sizes; None if unknown."""
     limits = settings.article_limits
-    articles = [limits.get(data.label(s), 0) for s in settings.articles if not is_local(s)]
-    questions = [settings.question_limit for s in settings.questions if not is_local(s)]
+    articles = [
+        _count_remote(s, limits.get(data.label(s), 0)) for s in settings.articles if not is_local(s)
+    ]
+    questions = [
+        _count_remote(s, settings.question_limit, settings.exemplar_count)
+        for s in settings.questions
+        if not is_local(s)
+    ]
     return {
         "articles": None if 0 in articles else sum(articles) * settings.dialogues_per_article,
         "questions": None if 0 in questions else sum(questions),
     }
+
+
+def _count_remote(spec: str, limit: int, skip: int = 0) -> int:
+    """Return how many rows of a set are used, of which `skip` are not; 0 if unknown."""
+    size = find_size(spec)
+    rows = max(0, size.rows - skip) if size else 0
+    return min(limit, rows) if limit and rows else limit or rows
 
 
 # -------------------------------------------------------------------------------- 02: training
@@ -186,13 +199,17 @@ def _count_remote_requests(settings: dbke.Synthesis) -> dict[str, int | None]:
 def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS) -> Work:
     """Count rows, tokens and steps as the trainer does."""
     lengths: list[int] = []
-    estimates, unknown = [], []
+    estimates, unknown, targets = [], [], 0.0
     for spec, share in recipe.mixture.items():
         if is_local(spec):
-            row_tokens, messages = _count_source(spec, share, recipe, tokenizer, sample)
+            row_tokens, target_share, messages = _count_source(
+                spec, share, recipe, tokenizer, sample
+            )
         else:
             row_tokens, messages = _predict_source(spec, share, recipe.max_length)
+            target_share = 1.0
         lengths += row_tokens or []
+        targets += target_share * sum(row_tokens or [])
         (unknown if row_tokens is None else estimates).extend(messages)
     rows = len(lengths)
     # the longest row is known only if every row was tokenized
@@ -201,17 +218,16 @@ def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS)
     tokens = sum(lengths) * (rows - validation_rows) / max(1, rows)
     training_rows = rows - validation_rows
     if recipe.packing and lengths:
-        disable_progress_bars()
-        ids = [[0] * n for n in lengths[:training_rows]]
-        packed = pack_dataset(Dataset.from_dict({"input_ids": ids}), recipe.max_length, "bfd")
-        training_rows, longest = len(packed), recipe.max_length
-    steps = sft_qlora.count_steps(recipe, training_rows)
+        training_rows = count_packed_rows(lengths[:training_rows], recipe.max_length)
+        longest = recipe.max_length
+    steps = sft_qlora.count_steps(recipe, training_rows, processes=1)
     validations = steps // recipe.save_steps if validation_rows else 0
     return Work(
         training_tokens=tokens * recipe.num_epochs,
         forward_tokens=validations * sum(lengths) * validation_rows / max(1, rows),
         optimizer_steps=steps,
         batches=steps * recipe.gradient_accumulation_steps,
+        target_share=targets / sum(lengths) if lengths else 1.0,
         rows=rows,
         longest_row=longest,
         estimates=tuple(dict.fromkeys(estimates)),
@@ -219,12 +235,28 @@ def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS)
     )
 
 
+def count_packed_rows(lengths: Sequence[int], max_length: int) -> int:
+    """Return the rows into which TRL packs these rows: best fit, longest first ("bfd")."""
+    count = 0
+    for start in range(0, len(lengths), PACKED_AT_ONCE):
+        spaces: list[int] = []  # left in the rows so far, ascending
+        for length in sorted(lengths[start : start + PACKED_AT_ONCE], reverse=True):
+            length = min(length, max_length)
+            at = bisect_left(spaces, length)
+            count += at == len(spaces)
+            space = spaces.pop(at) if at < len(spaces) else max_length
+            if space > length:
+                insort(spaces, space - length)
+    return count
+
+
 def _count_source(
     spec: str, share: float, recipe: sft_qlora.Recipe, tokenizer: Any, sample: int
-) -> tuple[list[int], list[str]]:
-    """Return the tokens of every row of a local source, and what is estimated."""
+) -> tuple[list[int], float, list[str]]:
+    """Return the tokens of every row of a local source, its share of target tokens, estimates."""
     rows = data.load_training_rows(spec, share, recipe.seed)
     read, limit = sample_evenly(rows, sample), recipe.max_length
+    target_share = 1.0
     if tokenizer is None:
         lengths = [min(limit, _count_characters(row) // CHARACTERS) for row in read]
         messages = [NO_TOKENIZER]
@@ -233,10 +265,11 @@ def _count_source(
             tokenizer, {spec: read}, recipe.loss_on, limit, recipe.loss_on_all
         )
         lengths, messages = [len(row["input_ids"]) for row in tokenized.rows], []
+        target_share = tokenized.counts["target_share"].item()
     if len(read) < len(rows):
         messages.append(f"{data.label(spec)}: estimated from {len(read)} of {len(rows):,} rows")
     count = round(len(lengths) * len(rows) / max(1, len(read)))
-    return _stretch(lengths, count), messages
+    return _stretch(lengths, count), target_share, messages
 
 
 def _count_characters(item: Any) -> int:
@@ -246,18 +279,24 @@ def _count_characters(item: Any) -> int:
 
 
 def _predict_source(spec: str, share: float, limit: int) -> tuple[list[int] | None, list[str]]:
-    """Return the tokens of each row that step 01 has yet to write; None if they are unknown."""
-    study, step = find_producer(spec) or ("", "")
+    """Return the tokens of each row of a set that is not local, and the estimate in words.
+
+    The size is that of sizes.csv, else of the settings of the step 01 that writes the file. None if
+    it is unknown.
+    """
     name = data.label(spec)
+    if size := find_size(spec):
+        rows = round(share * size.rows)
+        return [min(limit, size.tokens)] * rows, [f"{name}: {size.describe(rows)}"]
+    study, step = find_producer(spec) or ("", "")
     if step != "01_dbke" or not has_params(study, step):
-        return None, [f"{name}: not on this machine, not counted"]
+        return None, [f"{name}: not on this machine, size unknown, not counted"]
     settings = load_job(study, step).settings
     is_exam = "exam" in spec.rpartition("/")[2]
     not_local = _count_remote_requests(settings)["questions" if is_exam else "articles"]
     if not_local is None:
         return None, [f"{name}: unknown until {step} has run"]
-    source = "exam" if is_exam else "article"
-    requests = sum(request.source == source for request in _plan_local_requests(settings))
+    requests = _count_local_requests(settings, is_exam)
     exchanges = settings.exchanges_per_dialogue
     row_exchanges = {"qa": 1.0, "half_raw_half_qa": 2 * exchanges / (exchanges + 1)}
     per_row = row_exchanges.get(settings.form, exchanges)
@@ -268,12 +307,33 @@ def _predict_source(spec: str, share: float, limit: int) -> tuple[list[int] | No
     return [min(limit, tokens)] * count, [message]
 
 
+def _count_local_requests(settings: dbke.Synthesis, is_exam: bool) -> int:
+    """Return the requests of one kind on the texts that are on this machine."""
+    specs = filter(is_local, settings.questions if is_exam else settings.articles)
+    if is_exam:
+        limit, skip = settings.question_limit, settings.exemplar_count
+        return sum(len(data.load_training_questions(spec, limit, skip)) for spec in specs)
+    requests = (
+        dbke.plan_article_requests(
+            article,
+            settings.dialogues_per_article,
+            settings.exchanges_per_dialogue,
+            settings.seed,
+            count_article_tokens(settings.teacher),
+        )
+        for spec in specs
+        for article in data.load_articles(spec, settings.article_limits.get(data.label(spec), 0))
+    )
+    return sum(1 for _ in itertools.chain.from_iterable(requests))
+
+
 # ----------------------------------------------------------------------------------- 04: notes
 
 
 def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> Work:
     """Count an upper bound: every output has `max_new_tokens` tokens."""
     prompts, unknown, rows = [], [], 0
+    estimates = [f"upper bound: every output has {task.max_new_tokens} tokens"]
     exemplars = {
         name: data.load_training_consultations(spec)
         for name, spec in task.note_exemplars.items()
@@ -281,19 +341,26 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
     }
     for spec in task.consultations:
         if not is_local(spec):
-            unknown.append(f"{data.label(spec)}: not on this machine, not counted")
+            if size := find_size(spec):
+                count = min(task.consultation_limit or size.rows, size.rows)
+                tokens = min(size.tokens, context - task.max_new_tokens)
+                rows += count
+                prompts += [max(1, tokens)] * count
+                estimates.append(f"{data.label(spec)}: {size.describe(count)}")
+            else:
+                unknown.append(f"{data.label(spec)}: not on this machine, not counted")
             continue
         pool = exemplars.get(note_synthesis.name_corpus(spec))
         for consultation in data.load_consultations(spec, task.consultation_limit):
             rows += 1
             prompts += _count_note_prompts(consultation, task, pool, tokenizer, context)
     work = count_generation(prompts, task.max_new_tokens, task.token_budget)
-    estimates = [f"upper bound: every output has {task.max_new_tokens} tokens"]
     count = len(task.adapters) * (1 + len(task.other_decodings))
     return dataclasses.replace(
         work,
         forward_tokens=work.forward_tokens * count,
         attended=work.attended * count,
+        generated_tokens=work.generated_tokens * count,
         decode_steps=work.decode_steps * count,
         rows=rows,
         estimates=tuple([NO_TOKENIZER] * (tokenizer is None) + estimates),

@@ -9,17 +9,14 @@ reply_scores   free answers in detail; format compliance
 open_book      the article on a question's condition, before the question
 questions      loading, few-shot exemplars, variants
 answering      every model answers every question, in batches, resumable
-scores         scores, comparisons, subgroups
+scores         accuracy with interval and chance
 tables         the same for the page: few columns, percent
 missing_answers  how many questions have no answer, and whether the scores are a result
 summary        the study's question and its answer in sentences
 trainings      the texts, tokens and steps of each adapter's training
 other_models   the same exams, answered by the models of other studies
 above_chance   which scores exceed guessing, exam by exam, and which exams are halves
-contamination  exam questions that occur in training data
-published      the published numbers alone: which items can they come from
-audit          each published number compared with ours: a verdict and its reason
-figures        scores by protocol, calibration, published accuracies
+figures        the scores of all models; one model by protocol
 harness        tasks and results in the formats of lm-evaluation-harness
 """
 
@@ -36,9 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "group_by_prefix",
             "tokenize_options",
         ],
-        "audit": ["compare_with_published", "split_mmlu_subjects"],
-        "contamination": ["compute_clean_scores", "count_overlaps", "format_closest_pairs"],
-        "figures": ["plot_calibration", "plot_protocols", "plot_published", "plot_scores"],
+        "figures": ["plot_protocols", "plot_scores"],
         "harness": ["export_results", "export_tasks"],
         "other_models": [
             "compare_studies",
@@ -57,7 +52,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "list_continuations",
             "list_protocols",
         ],
-        "published": ["assess_published", "describe_findings", "match_item_sets"],
         "questions": [
             "choose_exemplars",
             "load_benchmark",
@@ -74,26 +68,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "format_free_scores",
         ],
         "scores": [
-            "compare_models",
-            "compare_variants",
-            "compute_calibration",
             "compute_scores",
-            "compute_subgroup_scores",
-            "select_published",
         ],
         "settings": ["Design"],
         "missing_answers": ["check_answers", "require_answers"],
         "summary": ["ask_question", "describe_results"],
         "trainings": ["describe_trainings", "read_trainings"],
         "tables": [
-            "format_clean_scores",
-            "format_comparison",
             "format_details",
             "format_failures",
             "format_headline",
-            "format_paper",
             "format_scores",
-            "format_table",
         ],
     },
 )

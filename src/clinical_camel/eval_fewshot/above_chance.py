@@ -1,4 +1,4 @@
-"""Which scores exceed guessing, exam by exam, what the ceiling is, and what kind of score they are.
+"""Which scores exceed guessing, exam by exam, and what kind of score they are.
 
 A score is above chance if its 95 % interval excludes the chance level. Among many intervals, a few
 exclude it by accident, so the number that remains after Holm's adjustment is added.
@@ -11,9 +11,9 @@ import pandas as pd
 
 from clinical_camel import data, stats
 from clinical_camel.eval_fewshot.answering import drop_alike
-from clinical_camel.eval_fewshot.tables import format_percent, name_protocol
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.exam_results.pages import format_percent, name_protocol
 
-LEVEL = 0.05
 _HALF = re.compile(r"_shared\.[a-z.]+$")  # half of a public test set, as data/public names it
 
 
@@ -72,28 +72,6 @@ def _describe_majority(rows: pd.DataFrame) -> str:
         f" But always choosing the most frequent answer gives {majority} %, so this is no sign of "
         "knowledge."
     )
-
-
-def describe_ceiling(scores: pd.DataFrame) -> Iterator[str]:
-    """Yield, exam by exam, the scores with the article before the question (`open_book`).
-
-    `scores`: `compute_scores`; of each exam, its first protocol and number of shots.
-    """
-    for benchmark, rows in scores[scores["variant"] == "open_book"].groupby(
-        "benchmark", sort=False
-    ):
-        first = rows.iloc[0]
-        same = (rows[["protocol", "num_shots"]] == first[["protocol", "num_shots"]]).all(axis=1)
-        shown = "; ".join(
-            f"`{row['model']}` {format_percent(row['accuracy'], row['low'], row['high'])} %"
-            for row in rows[same & (rows["n"] > 0)].to_dict("records")
-        )
-        if shown:
-            yield (
-                f"Ceiling on `{benchmark}`, with the article before the question, "
-                f"{first['protocol']}, {first['num_shots']}-shot: {shown} (n = {first['n']:,}, "
-                f"chance {format_percent(first['chance'])} %)."
-            )
 
 
 def describe_halves(benchmarks: Sequence[str]) -> Iterator[str]:

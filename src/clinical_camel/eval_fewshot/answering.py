@@ -1,11 +1,13 @@
 """Every model answers every question, in batches; each answer goes to the journal at once."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,12 +26,14 @@ from clinical_camel.eval_fewshot.protocols import (
     list_continuations,
     list_protocols,
 )
-from clinical_camel.eval_fewshot.questions import Benchmarks, choose_exemplars, make_variant
+from clinical_camel.eval_fewshot.questions import choose_exemplars, make_variant
 from clinical_camel.eval_fewshot.replies import UNREAD
 from clinical_camel.eval_fewshot.settings import Design
-from clinical_camel.models import LLM
+from clinical_camel.exam_results.answers import KEY_COLUMNS, Benchmarks
 
-KEY_COLUMNS = ["benchmark", "variant", "protocol", "num_shots", "model"]  # one evaluation
+if TYPE_CHECKING:  # `estimate` counts tokens without torch
+    from clinical_camel.models import LLM
+
 FREE_COLUMNS = ["contains", "complete", "answer_logprob", "answer_tokens"]  # of free answers
 Answers = Iterator[tuple[Question, dict[str, Any]]]
 

@@ -13,7 +13,6 @@ import pandas as pd
 import yaml
 
 from clinical_camel.data import Question
-from clinical_camel.eval_fewshot.answering import KEY_COLUMNS
 from clinical_camel.eval_fewshot.protocols import (
     METRICS,
     PROTOCOLS,
@@ -22,6 +21,7 @@ from clinical_camel.eval_fewshot.protocols import (
     render_question,
     render_user_turn,
 )
+from clinical_camel.exam_results.answers import KEY_COLUMNS
 
 
 def export_tasks(

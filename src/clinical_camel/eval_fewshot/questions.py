@@ -24,8 +24,6 @@ VARIANTS = {  # what each variant changes, and which question about the model it
     "Does the model know that the other options are wrong?",
 }
 
-Benchmarks = Mapping[str, Sequence[Question]]  # rows by the label of the benchmark
-
 
 def load_exam(design: Design) -> tuple[dict[str, list[Question]], dict[str, list[Question]]]:
     """Return the questions to score and the exemplar pool of each benchmark.

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from clinical_camel.eval_fewshot.answering import FREE_COLUMNS, KEY_COLUMNS
+from clinical_camel.eval_fewshot.answering import FREE_COLUMNS
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
-from clinical_camel.eval_fewshot.questions import Benchmarks
 from clinical_camel.eval_fewshot.replies import UNREAD
-from clinical_camel.eval_fewshot.scores import compute_interval, list_clusters
-from clinical_camel.eval_fewshot.tables import format_percent, hide_index, name_protocol
+from clinical_camel.exam_results.answers import (
+    KEY_COLUMNS,
+    Benchmarks,
+    compute_interval,
+    list_clusters,
+)
+from clinical_camel.exam_results.pages import format_percent, hide_index, name_protocol
 
 MEASURES = {  # what counts as the requested form
     "option": "reply names one option",

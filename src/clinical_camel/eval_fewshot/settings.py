@@ -14,7 +14,6 @@ from clinical_camel.data.specs import (
     EvaluationSpec,
     OptionalArticleSpec,
     OptionalTrainingQuestionSpec,
-    TrainingSourceSpec,
 )
 from clinical_camel.eval_fewshot.open_book import check_open_book
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS, STATEMENT_EXAMS, list_protocols
@@ -98,18 +97,6 @@ class Design(StepSettings):
         le=1000000,
         description="maximum number of tokens per batch; limits memory use",
     )
-    training_sources: list[TrainingSourceSpec] = Field(
-        [
-            "outputs/mini_camel/01_dbke/dialogues.jsonl",
-            "outputs/mini_camel/01_dbke/exam_dialogues.jsonl",
-        ],
-        description="training data of the tuned model, searched for exam questions",
-    )
-    published_system: str = Field(
-        "",
-        description="published model to compare with, as system:size (see published.csv); "
-        "empty means none",
-    )
     compare_with: dict[str, Text] = Field(
         {}, description="name of another study: its scores.csv, for the same exams; {} means none"
     )
@@ -118,10 +105,6 @@ class Design(StepSettings):
         yield from check_model(self.model, self.chat_template)
         yield from check_reply_end(self.model, self.chat_template)
         yield from check_adapters(self.adapters, self.baseline)
-        system, systems = self.published_system, data.list_published_systems()
-        if system and system not in systems:
-            hint = nearest(system, systems)
-            yield f"published_system: {show(system)} is not in published.csv{hint}"
         labels = [data.label(spec) for spec in self.benchmarks]
         for name in sorted({name for name in labels if labels.count(name) > 1}):
             yield f"benchmarks: two are called {name}; rename one of the files"

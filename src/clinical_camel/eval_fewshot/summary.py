@@ -1,88 +1,74 @@
 """What we saw: the study's question, and its answer in sentences computed from the tables.
 
-The design decides the question. Changed questions (`variants`): knowledge, or a trick of the
-options? Two tuned models: which training teaches more? A base and a tuned model: does the tuned
-one know more? A single model in several protocols: how much depends on the way of asking?
+The design decides the question. Two tuned models: which training teaches more? A base and a tuned
+model: does the tuned one know more? A single model in several protocols: how much depends on the
+way of asking?
 
 The sentences answer the usual objections. A difference counts only if it is significant after
 Holm's adjustment over all comparisons of the study; otherwise the smallest detectable difference is
 stated. The verdict says in how many ways of asking the first exam it was significant. Scores at
-chance, forgetting, unequal trainings and questions found in the training data have sentences.
+chance, forgetting and unequal trainings have sentences.
 """
 
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from clinical_camel.eval_fewshot.above_chance import (
-    describe_above_chance,
-    describe_ceiling,
-    describe_halves,
-)
+from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
 from clinical_camel.eval_fewshot.answering import drop_alike
 from clinical_camel.eval_fewshot.missing_answers import describe_losses
 from clinical_camel.eval_fewshot.settings import Design
-from clinical_camel.eval_fewshot.tables import (
-    EVALUATION,
-    format_percent,
-    name_protocol,
-    select_main,
-)
 from clinical_camel.eval_fewshot.trainings import compare_trainings
-
-LEVEL = 0.05
-ONE_TRAINING = (
-    "The intervals cover the choice of questions, not the training: each model was trained once, "
-    "and another seed gives another model."
-)
+from clinical_camel.exam_results.answers import EVALUATION, LEVEL, ONE_TRAINING
+from clinical_camel.exam_results.pages import format_percent, name_protocol, select_main
 
 
 def describe_results(
     design: Design,
     scores: pd.DataFrame,
     comparison: pd.DataFrame,
-    variants: pd.DataFrame | None = None,
-    clean: pd.DataFrame | None = None,
     trainings: pd.DataFrame | None = None,
 ) -> list[str]:
-    """Return the question of a study, its answer, and what limits the answer, as sentences.
+    """Return what the study shows as plain sentences; the first is its question.
 
-    `scores`: `compute_scores`; `comparison`: `compare_models`; `variants`: `compare_variants`;
-    `clean`: `compute_clean_scores`; `trainings`: `read_trainings`. All but the last can also be
-    read from the saved CSV files.
+    `scores`: `compute_scores`; `comparison`: `exam_results.compare_models`; `trainings`:
+    `read_trainings`. The first two can also be read from the saved CSV files. Of several variants
+    of the questions, the sentences are about the first; step 09 is about the others.
     """
     tuned = [name for name, folder in design.adapters.items() if folder]
-    ceiling: list[str] = []
-    if "open_book" in design.variants:
-        ceiling = list(describe_ceiling(scores))
-        if len(design.variants) > 1:
-            scores = scores[scores["variant"] != "open_book"]
-    if _changes_questions(design) and variants is not None and len(variants):
-        sentences = _describe_variants(scores, variants)
-    elif len(comparison):
-        sentences = _describe_comparison(scores, comparison, tuned, clean, trainings)
+    first = scores[scores["variant"] == design.variants[0]]
+    if len(comparison):
+        sentences = _describe_comparison(first, comparison, tuned, trainings)
     else:
-        sentences = _describe_protocols(scores)
-    halves = describe_halves(design.benchmarks)
-    return [ask_question(design), *sentences, *ceiling, *halves, *describe_losses(scores)]
-
-
-def _changes_questions(design: Design) -> bool:
-    """Return whether a variant changes the questions themselves: `open_book` only adds a text."""
-    return len(set(design.variants) - {"open_book"}) > 1
+        sentences = _describe_protocols(first)
+    return [
+        ask_question(design),
+        *sentences,
+        *_name_variants(design),
+        *describe_halves(design.benchmarks),
+        *describe_losses(scores),
+    ]
 
 
 def ask_question(design: Design) -> str:
     """Return the question that a study answers, for the first paragraph of the notebook."""
     tuned = [name for name, folder in design.adapters.items() if folder]
-    if _changes_questions(design):
-        return "Knowledge, or a trick of the options?"
     if len(tuned) > 1 and design.baseline in tuned:
         others = " or ".join(f"`{name}`" for name in tuned[::-1])
         return f"Which training teaches the model more: {others}?"
     if len(design.adapters) > 1:
         return f"Does `{[*design.adapters][-1]}` know more than `{design.baseline}`?"
     return f"How much does the score of `{[*design.adapters][-1]}` depend on the way of asking?"
+
+
+def _name_variants(design: Design) -> Iterator[str]:
+    """Yield that the study also changes the questions, and where these scores are explained."""
+    if len(design.variants) > 1:
+        names = ", ".join(f"`{name}`" for name in design.variants[1:])
+        yield (
+            f"These sentences are about the questions as `{design.variants[0]}`. The models also "
+            f"answered other variants ({names}); step 09 says what their scores mean."
+        )
 
 
 # ---------------------------------------------------------------------- one model and another
@@ -92,11 +78,10 @@ def _describe_comparison(
     scores: pd.DataFrame,
     comparison: pd.DataFrame,
     tuned: Sequence[str],
-    clean: pd.DataFrame | None,
     trainings: pd.DataFrame | None,
 ) -> Iterator[str]:
     main = drop_alike(select_main(comparison))
-    main = main[main["variant"].isin(scores["variant"])]  # without the ceiling
+    main = main[main["variant"].isin(scores["variant"])]  # those of the first variant
     first = main.iloc[0]
     rows = main[main["benchmark"] == first["benchmark"]]
     yield f"{_judge(rows, len(tuned) > 1)} {_answer(first, scores, len(comparison))}"
@@ -109,7 +94,6 @@ def _describe_comparison(
     yield from describe_above_chance(scores)
     yield "Differences between two scores at chance say nothing about knowledge."
     yield from _describe_forgetting(scores, comparison, tuned)
-    yield from _describe_overlap(first, clean)
     yield ONE_TRAINING
 
 
@@ -246,91 +230,6 @@ def _is_worse(base: pd.Series, model: str, scores: pd.DataFrame, comparison: pd.
         if {row["model"], row["reference"]} == pair:
             return row["p_holm"] < LEVEL and score["accuracy"] < base["accuracy"]
     return bool(score["high"] < base["low"])
-
-
-def _describe_overlap(first: pd.Series, clean: pd.DataFrame | None) -> Iterator[str]:
-    """Yield the score without the questions that occur in the training data."""
-    if clean is None or not len(clean):
-        return
-    row = _select(clean, first, first["model"])
-    if not row["overlapping"]:
-        yield f"None of the {row['n']:,} questions was found in the training data."
-    elif row["n_clean"]:
-        rows = [_select(clean, first, first[name]) for name in ("model", "reference")]
-        shown = " and ".join(
-            f"`{r['model']}` {format_percent(r['accuracy_clean'], r['low_clean'], r['high_clean'])}"
-            for r in rows
-        )
-        yield (
-            f"{row['overlapping']} of {row['n']:,} questions resemble training data. Accuracy on "
-            f"the other {row['n_clean']:,}, in percent: {shown}."
-        )
-    else:
-        yield f"All {row['n']:,} questions resemble training data: the score may be memory."
-    others = clean[clean["benchmark"] != first["benchmark"]].drop_duplicates("benchmark")
-    counts = [f"`{r.benchmark}` {r.overlapping} of {r.n:,}" for r in others.itertuples()]
-    if counts:
-        yield f"Questions of the other exams that resemble training data: {', '.join(counts)}."
-
-
-# ------------------------------------------------------------------------- changed questions
-
-
-def _describe_variants(scores: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
-    """Yield the answer, then what each change of the questions does to the last model."""
-    model = variants["model"].iloc[-1]
-    keys = ["benchmark", "protocol", "num_shots"]
-    first = variants[(variants[keys] == variants[keys].iloc[0]).all(axis=1)]
-    rows = {row["variant"]: row for row in first[first["model"] == model].to_dict("records")}
-    shown = scores[(scores[keys] == variants[keys].iloc[0].tolist()).all(axis=1)]
-    of_model = {row["variant"]: row for row in shown[shown["model"] == model].to_dict("records")}
-    yield _answer_variants(model, of_model)
-    if "shuffled" in rows:
-        row = rows["shuffled"]
-        is_equal = row["p_holm"] >= LEVEL
-        yield (
-            f"Shuffled options change the score of `{model}` by {_difference(pd.Series(row))}: "
-            f"{'no sign that' if is_equal else 'so'} the position of the correct option matters."
-        )
-    if "none_of_the_above" in rows:
-        yield from _describe_none(shown)
-    yield ONE_TRAINING
-
-
-def _answer_variants(model: str, by_variant: dict[str, dict]) -> str:
-    unchanged, hidden = by_variant["as_given"], by_variant.get("options_only")
-    text = (
-        f"On `{unchanged['benchmark']}`, asked as {name_protocol(unchanged)}, `{model}` answers "
-        f"{_format_row(unchanged)} % correctly (n = {unchanged['n']:,}, chance "
-        f"{format_percent(unchanged['chance'])} %)"
-    )
-    if hidden is None:
-        return f"{text}."
-    text += f", and without the question {_format_row(hidden)} %."
-    if hidden["low"] > hidden["chance"]:
-        return f"**The options alone give part of the answer away.** {text}"
-    if unchanged["low"] <= unchanged["chance"]:
-        return f"**There is no knowledge to explain: `{model}` is at chance.** {text}"
-    return f"**The score needs the question: it is no trick of the options.** {text}"
-
-
-def _describe_none(shown: pd.DataFrame) -> Iterator[str]:
-    """Yield who chooses "None of the above" where it is correct, and why that may mean little."""
-    rows = shown[shown["variant"] == "none_of_the_above"].to_dict("records")
-    scores = " and ".join(f"`{row['model']}` in {_format_row(row)} %" for row in rows)
-    yield f'Where "None of the above" is correct, it is chosen by {scores} of the questions.'
-    for row in rows:
-        if row["shortest"] > 0.5 > row["accuracy_norm"]:
-            yield (
-                f"This is no knowledge of `{row['model']}`: {format_percent(row['shortest'])} % of "
-                "its answers are the shortest option, and this phrase is short. Likelihoods "
-                f"divided by length give {format_percent(row['accuracy_norm'])} %."
-            )
-        elif row["high"] < row["chance"]:
-            yield (
-                f"`{row['model']}` avoids the phrase even where every other option is wrong: it "
-                "recognises familiar phrases and does not reject wrong ones."
-            )
 
 
 def _format_row(row: dict | pd.Series) -> str:

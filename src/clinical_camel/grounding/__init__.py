@@ -27,6 +27,7 @@ Two methods. `find_unsupported` and `find_support` are verbatim: no paraphrase c
     terms        names of findings, conditions and medications (spelling, lexicons)
     tables       the csv files of this package
     duplicates   near-duplicate texts
+    loops        whether a text repeats itself
     language     language of a text
 """
 
@@ -40,6 +41,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "facts": ["KINDS", "extract_facts"],
         "language": ["detect_language"],
         "linking": ["Link", "VERDICTS", "find_covered", "link_sentences"],
+        "loops": ["is_looping"],
         "verbatim": ["find_support", "find_unsupported", "split_note", "split_sentences"],
     },
 )

@@ -91,7 +91,8 @@ def plot_curves(stacked: pd.DataFrame, epochs: Mapping[str, float] | None = None
     """Plot the loss per step and smoothed, and the learning rate, by share of samples seen.
 
     `epochs`: the number of epochs of each study, if known; a dotted line marks the end of each.
-    A cross marks the last finite loss of a training that diverged.
+    A cross marks the last finite loss of a training that diverged. Diamonds are the published
+    losses of ClinMED-LLAMA3.
     """
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(7, 4.6), sharex=True, height_ratios=(3, 1), layout="constrained"
@@ -111,6 +112,8 @@ def plot_curves(stacked: pd.DataFrame, epochs: Mapping[str, float] | None = None
             last = log[finite].iloc[-1]
             top.plot(100 * last["fraction"], last["smoothed"], "x", color=line.get_color())
         bottom.plot(share, log["learning_rate"], color=line.get_color())
+    points = [100 * fraction for fraction in FRACTIONS[: len(PUBLISHED_LOSSES)]]
+    top.plot(points, PUBLISHED_LOSSES, "D--", color="grey", markersize=4, label=PUBLISHED_STUDY)
     top.set(ylabel="loss, nats per target token", ylim=(0, None))
     top.legend(fontsize=8)
     bottom.set(xlabel="samples seen, %", ylabel="learning rate", ylim=(0, None))

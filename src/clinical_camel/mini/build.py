@@ -11,6 +11,7 @@ folder (provenance.json).
 """
 
 import argparse
+import csv
 import hashlib
 import json
 import random
@@ -30,7 +31,7 @@ from clinical_camel import data, models, note_synthesis
 from clinical_camel.core.base_models import SHIPPED, find_folder
 from clinical_camel.core.files import hash_folder, now, read_json, write_json
 from clinical_camel.core.paths import relative
-from clinical_camel.mini import exams, material, pretraining, primer, visits
+from clinical_camel.mini import exams, material, pretraining, primer, records, visits
 from clinical_camel.mini.sizes import (
     CONTEXT,
     LESSONS,
@@ -44,6 +45,7 @@ from clinical_camel.mini.sizes import (
 
 HERE = Path(__file__).parent
 SPECIAL = ("<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+RECORDS = 5  # training records of each condition with a visit
 EXAM_CONDITIONS = 40  # fixed conditions in mini_exam_primer, which measures forgetting
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 PROVENANCE = "provenance.json"
@@ -113,6 +115,33 @@ def write_material() -> None:
     chats = [visits.write_chat(i, rng) for i in range(60)]
     chats += [_write_invented_visit(i, rng) for i in range(30)]
     _write_jsonl("chat", map(_to_sharegpt, chats))
+    _write_triples(material.read_facts("exam", "train"))
+    _write_records(visited)
+
+
+def _write_triples(facts: Sequence[material.Fact]) -> None:
+    """Write the facts of the articles as the triples of a knowledge graph."""
+    rows = [(f.condition, name, value) for f in facts for name, value in f.values.items()]
+    with (HERE / "triples.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("subject", "relation", "object"), *rows])
+
+
+def _write_records(facts: Sequence[material.Fact]) -> None:
+    """Write records of further patients to train on, and those of consultations.jsonl to test on.
+
+    Every record has a random generator of its own.
+    """
+    training = []
+    for fact in facts:
+        for number in range(1, RECORDS + 1):
+            visit = visits.write_consultation(
+                fact, random.Random(f"{SEED}/record/{fact.condition}/{number}")
+            )
+            training.append(records.write_record(visit, number))
+    _write_jsonl("records", training)
+    shipped = (HERE / "consultations.jsonl").read_text(encoding="utf-8").splitlines()
+    tested = [data.from_dict(data.Consultation, json.loads(line)) for line in shipped]
+    _write_jsonl("records_test", [records.write_record(visit, 0) for visit in tested])
 
 
 def _write_further_exams(

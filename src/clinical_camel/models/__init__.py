@@ -14,7 +14,9 @@
     adapters       whether an adapter belongs to a base
     compute        device, type of the numbers, threads
     loading        models with their adapters, quantization
+    checkpoints    what an interrupted training resumes from
     tokenization   conversations and texts as token ids
+    batches        continuations as rows of a batch, no torch
     scoring        log-likelihood of continuations
     generation     text after a prompt
 
@@ -27,7 +29,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "generation": ["Decoding", "generate"],
+        "generation": ["Decoding", "generate", "generate_tokens"],
         "folders": [
             "identify_model",
             "identify_weights",
@@ -37,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "adapter_gate": ["adapter_base", "check_adapter_folder"],
         "gate": ["ModelError", "check_model_folder", "require_no_problem"],
+        "checkpoints": ["TrainingError"],
         "compute": ["choose_dtype", "device", "multiplies_bfloat16", "use_threads"],
         "loading": [
             "LLM",
@@ -51,7 +54,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "tokenizer": ["identify_tokenizer", "load_tokenizer", "require_matching_tokenizer"],
         "weights": ["hash_weights"],
-        "scoring": ["plan_batches", "score_pairs"],
+        "batches": ["plan_batches"],
+        "scoring": ["score_pairs"],
         "templates": ["TEMPLATES"],
         "tokenization": [
             "IGNORE_INDEX",

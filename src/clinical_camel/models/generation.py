@@ -37,7 +37,6 @@ class Decoding:
     repetition_penalty: float = 1.0
 
 
-@torch.inference_mode()
 def generate(
     llm: LLM,
     prompts: Sequence[str],
@@ -58,10 +57,31 @@ def generate(
     """
     if skip.issuperset(range(len(prompts))):
         return
+    ids = [tokenize_text(llm.tokenizer, prompt) for prompt in prompts]
+    seeds = [seed + zlib.crc32(prompt.encode()) for prompt in prompts]
+    for i, tokens, ended in generate_tokens(
+        llm, ids, decoding, token_budget=token_budget, seeds=seeds, skip=skip
+    ):
+        yield i, llm.tokenizer.decode(tokens, skip_special_tokens=True).strip(), ended
+
+
+@torch.inference_mode()
+def generate_tokens(
+    llm: LLM,
+    ids: Sequence[Sequence[int]],
+    decoding: Decoding,
+    *,
+    token_budget: int,
+    seeds: Sequence[int],
+    skip: Set[int] = frozenset(),
+) -> Iterator[tuple[int, list[int], bool]]:
+    """Yield (index, new token ids with the EOS token, whether it ended with EOS), as `generate`.
+
+    `ids`: the token ids of each prompt. `seeds`: of each prompt's random generator.
+    """
     model, tokenizer = llm.activate(), llm.tokenizer
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     base.generation_config = GenerationConfig()  # its values would fill ours where ours are None
-    ids = [tokenize_text(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
     if (most := len(ids[order[0]]) + decoding.max_new_tokens) > llm.max_length:
         raise ModelError(
@@ -70,12 +90,11 @@ def generate(
             f"{llm.max_length}; write a smaller number"
         )
 
-    def write_batch(batch: list[list[int]]) -> list[tuple[int, str, bool]]:
+    def write_batch(batch: list[list[int]]) -> list[tuple[int, list[int], bool]]:
         chosen, width = [row[0] for row in batch], len(batch[0])
-        pad = tokenizer.pad_token_id
-        padded = torch.tensor([[pad] * (width - len(ids[i])) + ids[i] for i in chosen])
+        pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+        padded = torch.tensor([[pad] * (width - len(ids[i])) + list(ids[i]) for i in chosen])
         mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen])
-        seeds = [seed + zlib.crc32(prompts[i].encode()) for i in chosen]
         guard = _NanGuard()
         output = model.generate(
             past_key_values=_make_cache(base, width + decoding.max_new_tokens),
@@ -84,19 +103,20 @@ def generate(
             generation_config=GenerationConfig(
                 max_new_tokens=decoding.max_new_tokens,
                 pad_token_id=pad,
-                eos_token_id=tokenizer.eos_token_id,
+                eos_token_id=end,
                 repetition_penalty=decoding.repetition_penalty,
                 do_sample=False,
                 disable_compile=True,
             ),
-            logits_processor=LogitsProcessorList([guard, *_make_sampler(seeds, decoding)]),
+            logits_processor=LogitsProcessorList(
+                [guard, *_make_sampler([seeds[i] for i in chosen], decoding)]
+            ),
         )
         if guard.has_nan:
             raise ModelError("the model gave NaN logits")
         rows = [row.tolist() for row in output[:, width:]]
-        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-        ended = [tokenizer.eos_token_id in row for row in rows]
-        return list(zip(chosen, map(str.strip, texts), ended, strict=True))
+        texts = [row[: row.index(end) + 1] if end in row else row for row in rows]
+        return [(i, row, end in row) for i, row in zip(chosen, texts, strict=True)]
 
     rows = [[i] * len(ids[i]) for i in order]
     for texts in halve_batch_on_oom(

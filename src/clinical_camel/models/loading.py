@@ -6,11 +6,12 @@ folder's generation_config.json is not read.
 """
 
 import contextlib
+import functools
 import inspect
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,29 +111,51 @@ def load_base(
     dtype = choose_dtype(compute_dtype, parameters := skeleton.num_parameters())
     use_threads(parameters)
     gate.require_finite(folder, model)
+    with explain(model, "loading the weights"):
+        base, report = place_weights(
+            functools.partial(
+                AutoModelForCausalLM.from_pretrained, str(folder), use_safetensors=True
+            ),
+            quantize,
+            attn_implementation,
+            dtype,
+        )
+    base.config.return_dict = True  # a folder may say otherwise
+    _require_complete(base, report, model)
+    _require_scales(base, model)
+    return dequantize(base) if quantize == "nf4_dequantized" else base
+
+
+def place_weights(
+    load: Callable[..., tuple[Any, Mapping[str, Any]]],
+    quantize: str,
+    attn_implementation: str,
+    dtype: torch.dtype,
+) -> tuple[Any, Mapping[str, Any]]:
+    """Return the model that `load` builds and its report, on this process's GPU if there is one.
+
+    `load`: a `from_pretrained` with the source of its weights. They are quantized one by one.
+    """
     device_map = None
     if device() == "cuda":
         torch.cuda.set_device(gpu := int(os.environ.get("LOCAL_RANK", 0)))
         device_map = {"": gpu}
     quantization = make_quantization_config(quantize, dtype)
     options = {"quantization_config": quantization} if quantization else {}  # None hides its own
-    with explain(model, "loading the weights"):
-        base, report = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            **options,
-            dtype=dtype,
-            device_map=device_map,
-            attn_implementation=attn_implementation or None,
-            use_safetensors=True,
-            generation_config=GenerationConfig(),  # not the folder's
-            output_loading_info=True,
-        )
-    base.config.return_dict = True  # a folder may say otherwise
-    _require_complete(base, report, model)
-    _require_scales(base, model)
-    if quantize == "nf4_dequantized":
-        base = base.dequantize(dtype=dtype)
-        base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
+    return load(
+        **options,
+        dtype=dtype,
+        device_map=device_map,
+        attn_implementation=attn_implementation or None,
+        generation_config=GenerationConfig(),  # not the folder's
+        output_loading_info=True,
+    )
+
+
+def dequantize(base: Any) -> Any:
+    """Return an NF4 base with its values as ordinary floats: "nf4_dequantized"."""
+    base = base.dequantize(dtype=base.config.dtype)
+    base.is_loaded_in_4bit = False  # transformers leaves it set; PEFT and TRL read it
     return base
 
 

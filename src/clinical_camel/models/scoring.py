@@ -11,39 +11,19 @@ import functools
 import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from clinical_camel.models.batches import Row, plan_batches
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM, accepts_position_ids
-from clinical_camel.models.tokenization import Pair, count_shared_tokens
+from clinical_camel.models.tokenization import Pair
 
-MIN_PREFIX = 8  # a shorter shared prefix gets no cache
 HEAD_ROWS = 512  # positions whose log-probabilities over the vocabulary are in memory at a time
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A context and the continuations that branch from it, as one row of a batch.
-
-    `tokens`: the context after the shared prefix, then each branch (a continuation without its last
-    token, which is only predicted). `trunk`: number of context tokens. `branches`: length of each
-    branch, in order. `targets`: index of the pair and, for each token of its continuation, the
-    position in the row that predicts it, and the token.
-    """
-
-    tokens: tuple[int, ...]
-    trunk: int
-    branches: tuple[int, ...]
-    targets: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
-
-    def __len__(self) -> int:
-        return len(self.tokens)
 
 
 @torch.inference_mode()
@@ -79,19 +59,6 @@ def score_pairs(
         yield from (pair for pair in scores if pair[0] not in skip)
 
 
-def plan_batches(
-    pairs: Sequence[Pair], branch: bool = True, share: bool = True
-) -> tuple[int, list[Row]]:
-    """Return the number of tokens that all contexts share, and the rows after it, longest first.
-
-    Without `share` there is no common prefix; without `branch` each continuation has its row.
-    """
-    contexts = [pair.context for pair in pairs]
-    shared = min(count_shared_tokens(contexts), min(map(len, contexts)) - 1)
-    shared = shared if share and shared >= MIN_PREFIX else 0
-    return shared, sorted(_rows(pairs, shared, branch), key=len, reverse=True)
-
-
 def halve_batch_on_oom(
     rows: Sequence[Sequence[int] | Row],
     shared: int,
@@ -116,7 +83,7 @@ def halve_batch_on_oom(
         try:
             results = compute(batch)
         except (RuntimeError, MemoryError) as error:  # a CUDA one is a RuntimeError too
-            if len(batch) == 1 or not _is_out_of_memory(error):
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
         if results is None:  # outside the handler: the traceback keeps the batch's tensors alive
             token_budget = cost * (len(batch) // 2)
@@ -133,7 +100,7 @@ def halve_batch_on_oom(
         start += len(batch)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; on a CPU torch raises a plain RuntimeError."""
     raised = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return raised or "can't allocate memory" in str(error)
@@ -166,27 +133,6 @@ def can_branch(model, longest: int) -> bool:
         and model.config._attn_implementation in ("sdpa", "eager")
         and not (window and window < longest)
     )
-
-
-def _rows(pairs: Sequence[Pair], shared: int, branch: bool) -> list[Row]:
-    """Return one row per context; without `branch`, one per distinct branch of a context."""
-    groups: dict[tuple, dict[tuple[int, ...], list[int]]] = {}
-    for index, pair in enumerate(pairs):
-        tail = pair.continuation[:-1]
-        key = (pair.context,) if branch else (pair.context, tail)
-        groups.setdefault(key, {}).setdefault(tail, []).append(index)
-    rows = []
-    for (context, *_), tails in groups.items():
-        tokens, lengths, targets = list(context[shared:]), [], []
-        trunk = len(tokens)
-        for tail, indices in tails.items():
-            positions = [trunk - 1, *range(len(tokens), len(tokens) + len(tail))]
-            tokens += tail
-            lengths += [len(tail)] if tail else []
-            for i in indices:
-                targets.append((i, tuple(zip(positions, pairs[i].continuation, strict=True))))
-        rows.append(Row(tuple(tokens), trunk, tuple(lengths), tuple(targets)))
-    return rows
 
 
 class _PrefixLayer(DynamicLayer):

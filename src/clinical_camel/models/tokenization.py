@@ -4,18 +4,22 @@ A control token of the model (the end of a turn, BOS) comes from the template or
 from data: `split_control_tokens` breaks those that a text contains.
 """
 
+from __future__ import annotations
+
 import functools
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-from transformers import PreTrainedTokenizerBase
 
 from clinical_camel.data import Message
 from clinical_camel.models.gate import ModelError
+
+if TYPE_CHECKING:  # `estimate` counts tokens without the library, which imports torch
+    from transformers import PreTrainedTokenizerBase
 
 IGNORE_INDEX = -100  # the label of a token without loss
 MARKUP = re.compile(r"<.+>|\[.+\]")  # the form of a control token that is not marked as special

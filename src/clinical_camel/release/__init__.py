@@ -4,7 +4,8 @@
     model_card     the card of a study's adapter
     dataset_card   the card of a study's dialogues
     adapter        the adapter merged into its base model, or pushed to the hub
-    study_table    one row per study, for README.md
+    study_table    what we found, and one row per study, for README.md
+    colab          the set-up cell of the notebooks for Google Colab, and what it installs there
     model_sizes    the same exams, answered by models of several sizes, for README.md
 
 Every number comes from `run.json` and the tables of a run; a study without scores has none. Only
@@ -20,6 +21,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dataset_card": ["format_dataset_card", "write_dataset_card"],
         "model_sizes": ["format_size_table"],
         "model_card": ["format_model_card", "write_model_card"],
-        "study_table": ["format_study_table", "update_readme"],
+        "study_table": ["format_findings", "format_study_table", "update_readme"],
     },
 )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from clinical_camel.core.paths import root
 from clinical_camel.eval_fewshot.other_models import SETUP, format_parameters
-from clinical_camel.eval_fewshot.tables import format_percent, name_protocol
+from clinical_camel.exam_results.pages import format_percent, name_protocol
 from clinical_camel.release.records import EXAM, format_table, load_table
 from clinical_camel.runs.run_json import read_run_record
 
@@ -36,20 +36,31 @@ def format_size_table() -> str:
         row = {"exam": f"`{exam}`, {name_protocol(main)}", "n": f"{main['n']:,}"}
         row["chance"] = format_percent(main["chance"])
         for score in same.to_dict("records"):
-            row[f"{score['size']}, {score['model']}"] = _format_cell(score, main["n"])
+            row[f"{score['size']}, {_name_stage(score['model'])}"] = _format_cell(score, main["n"])
         rows.append(row)
     return format_table(_align(rows)) if rows else NOT_RUN
 
 
+def _name_stage(model: str) -> str:
+    return {"base": "before tuning", "tuned": "after"}.get(model, model)
+
+
 def _load_scores() -> Iterator[pd.DataFrame]:
-    """Yield the scores of each study that has been run, with the size of its base model."""
-    for study in STUDIES:
-        record = read_run_record(root() / "outputs" / study / EXAM)
-        if record.get("status") == "complete":
-            table = load_table(study, EXAM, "scores")
-            parameters = record["notes"].get("parameters", 0)
-            size = format_parameters(parameters) if parameters else record["params"]["model"]
-            yield table[table["variant"] == "as_given"].assign(size=size)
+    """Yield the scores of each study that has been run, with the size of its base model.
+
+    An older run record lacks the size; then another study with the same base model tells it.
+    """
+    folders = {study: root() / "outputs" / study / EXAM for study in STUDIES}
+    records = {study: read_run_record(folder) for study, folder in folders.items()}
+    records = {s: record for s, record in records.items() if record.get("status") == "complete"}
+    sizes = {
+        record["params"]["model"]: format_parameters(record["notes"]["parameters"])
+        for record in records.values()
+        if record["notes"].get("parameters")
+    }
+    for study, record in records.items():
+        table, model = load_table(study, EXAM, "scores"), record["params"]["model"]
+        yield table[table["variant"] == "as_given"].assign(size=sizes.get(model, model))
 
 
 def _format_cell(score: dict, n: int) -> str:

@@ -1,4 +1,4 @@
-"""The tables in README.md, from params/ and the committed run records."""
+"""README.md: what we found, and its tables, from params/ and the committed results."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from typing import Any
 
 from clinical_camel.core.files import write_bytes
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Incomplete
 from clinical_camel.release.model_sizes import format_size_table
 from clinical_camel.release.records import (
     EXAM,
@@ -17,18 +18,25 @@ from clinical_camel.release.records import (
     require_artefact,
     require_same_adapter,
 )
+from clinical_camel.results import Results, format_readme
 from clinical_camel.runner.jobs import PlanError
-from clinical_camel.runs.params_files import SWEEP_FILE, list_params_files, list_studies
+from clinical_camel.runs.params_files import (
+    SWEEP_FILE,
+    list_params_files,
+    list_studies,
+    load_params,
+)
 from clinical_camel.runs.run_json import read_run_record
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
+FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->"
 SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 NOT_RUN = "not run yet"
 NOTES = "04_note_synthesis"
 
 
 def format_study_table() -> str:
-    """Return one row per study with results as a Markdown table, then the others in one paragraph.
+    """Return one row per study with results as a Markdown table, then the others in a fold.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
     notebooks quote texts of others. The headline is that of step 03, else 04, else the first.
@@ -37,16 +45,33 @@ def format_study_table() -> str:
     rows = [_describe_study(study, committed) for study in list_studies()]
     table = format_table([row for row in rows if row["state"] != NOT_RUN])
     others = [f"{r['study']}: {r['what it is']}" for r in rows if r["state"] == NOT_RUN]
-    return table + (f"\n\nNot run yet. {' '.join(others)}" if others else "")
+    if not others:
+        return table
+    title = f"<details><summary>{len(others)} more studies, not run yet</summary>"
+    return "\n".join([table, "", title, "", "<br>".join(others), "</details>"])
+
+
+def format_findings() -> str:
+    """Return what we found, with the settings of params/results/00_results.yaml.
+
+    Raises PlanError for a table that is not as its run wrote it.
+    """
+    settings = Results.require(load_params("results", "00_results"), "params/results")
+    try:
+        return format_readme(settings)
+    except Incomplete as error:
+        raise PlanError(str(error)) from None
 
 
 def update_readme(file: Path) -> None:
-    """Replace the text between the markers of a README: the studies, and the sizes if marked.
+    """Replace the text between the markers of a README: the studies; findings, sizes if marked.
 
     Raises PlanError if the markers of the studies are missing.
     """
     text = file.read_text(encoding="utf-8")
     text = _replace(text, file.name, (BEGIN, END), format_study_table())
+    if FINDINGS_BEGIN in text:
+        text = _replace(text, file.name, (FINDINGS_BEGIN, FINDINGS_END), format_findings())
     if SIZES_BEGIN in text:
         text = _replace(text, file.name, (SIZES_BEGIN, SIZES_END), format_size_table())
     write_bytes(file, text.encode())

@@ -11,7 +11,13 @@ from pathlib import PurePosixPath
 from clinical_camel.core.paths import find_producer
 from clinical_camel.core.values import nearest, show
 from clinical_camel.runner.jobs import Job, load_job
-from clinical_camel.runs.notebooks import ParamsError, list_steps, notebook_path, read_cells
+from clinical_camel.runs.notebooks import (
+    ParamsError,
+    find_data_step,
+    list_steps,
+    notebook_path,
+    read_cells,
+)
 from clinical_camel.runs.params_files import list_studies
 
 SAVES = ("save_table", "save_rows", "save_figure")
@@ -106,9 +112,19 @@ def _check_model(job: Job) -> Iterator[str]:
 
 
 def _check_training_sources(job: Job) -> Iterator[str]:
-    """Yield training sources that no adapter was trained on, and none where there should be one."""
-    trainings = [training for _, training in _find_trainings(job)]
-    if not trainings or "training_sources" not in job.params:
+    """Yield training sources that no adapter was trained on, and none where there should be one.
+
+    The adapters are those of the exam step whose answers are checked.
+    """
+    if "training_sources" not in job.params:
+        return
+    study, step = find_producer(job.params.get("answers", "")) or ("", "")
+    try:
+        exam = load_job(study, step)
+    except ParamsError:  # reported where it is
+        return
+    trainings = [training for _, training in _find_trainings(exam)]
+    if not trainings:
         return
     mixture = {spec for t in trainings for spec, share in t.params["mixture"].items() if share}
     sources = job.params["training_sources"]
@@ -158,7 +174,7 @@ def _check_exemplars(job: Job) -> Iterator[str]:
 def _find_synthesis(job: Job) -> Job | None:
     """Return step 01 of the same study, if there is one that can be read."""
     try:
-        first = load_job(job.study, list_steps()[0])
+        first = load_job(job.study, find_data_step())
     except ParamsError:
         return None
     return first if "evaluation_sets" in first.params and first.step != job.step else None

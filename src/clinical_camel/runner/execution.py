@@ -3,6 +3,8 @@
 Papermill marks every cell completed when the kernel died, and takes `sys.exit(0)` for success.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib.util
 import logging
@@ -16,12 +18,13 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import nbformat
+import lazy_loader
 import psutil
 
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
+nbformat = lazy_loader.load("nbformat")  # seconds to import, which `list` and `plan` do not need
 STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
 SWEEP = "CLINICAL_CAMEL_SWEEP"  # in the processes of a sweep: its pid; they end with it
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
@@ -49,7 +52,7 @@ class SignalForwarder:
         self._received_at = self._sent_at = 0.0
         self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> "SignalForwarder":
+    def __enter__(self) -> SignalForwarder:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signum = getattr(signal, name, None)  # Windows has no SIGHUP
             is_ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN

@@ -15,7 +15,7 @@ import psutil
 from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json, write_json
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import find_producer, relative, root
-from clinical_camel.core.settings import DIVERGED
+from clinical_camel.core.settings import DIVERGED, changed_settings
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
@@ -30,7 +30,6 @@ RECORD_KEYS = {  # what every reader of a record relies on
     "headline": str,
     "seconds": float | int,
     "params": dict,
-    "params_hash": str,
     "notebook_hash": str,
     "source_hash": str,
     "inputs": dict,
@@ -111,7 +110,6 @@ def open_record(job: Job, attempt: str) -> dict[str, Any]:
         "seconds": 0.0,
         **describe_process(psutil.Process()),
         "params": job.params,
-        "params_hash": key_hash(job.params),
         "notebook_hash": hash_code(read_cells(notebook_path(job.step))),
         "source_hash": hash_source(),
         "inputs": {text: cache.hash(text) for text in job.inputs},
@@ -202,9 +200,7 @@ def is_alive(record: dict[str, Any]) -> bool:
 
 def _find_change(job: Job, record: dict[str, Any]) -> str:
     """Return what changed since a step was complete; "" for no change."""
-    before = record["params"]
-    if key_hash(job.params) != record["params_hash"]:
-        changed = sorted(k for k in before | job.params if before.get(k) != job.params.get(k))
+    if changed := changed_settings(record["params"], job.params):
         return f"params changed: {', '.join(changed)}"
     if hash_code(read_cells(notebook_path(job.step))) != record["notebook_hash"]:
         return "the notebook's code changed"

@@ -4,6 +4,8 @@ Exit codes: 0 all complete, 1 a step failed or is incomplete, 2 bad params or in
 died, 4 another runner has locked the study; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -13,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 from filelock import FileLock, Timeout
 
 from clinical_camel.core.files import now, read_json, write_bytes, write_json
@@ -55,6 +57,7 @@ from clinical_camel.runs.record import ATTEMPT
 from clinical_camel.runs.run_json import read_run_record
 from clinical_camel.runs.sweeps import is_sweep
 
+nbformat = lazy_loader.load("nbformat")  # seconds to import, which `list` and `plan` do not need
 FAILED, BAD_INPUT, KERNEL_DIED, LOCKED = 1, 2, 3, 4
 COMMAND = "python -m clinical_camel"
 WORKER_TIME = 3.0  # seconds in which a worker reports why it failed

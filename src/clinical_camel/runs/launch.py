@@ -26,6 +26,7 @@ from clinical_camel.runs.schema import settings_class
 WORKER_FOLDER = "CLINICAL_CAMEL_WORKER_FOLDER"  # the temporary folder of a worker, for its kernel
 SCRATCH = "scratch"  # outputs/scratch: trials, which git ignores
 RUNNER = "CLINICAL_CAMEL_RUNNER"  # the process id of the runner, in the kernels that it starts
+SERVER = "JPY_SESSION_NAME"  # set by a Jupyter server in its kernels: the path of the notebook
 INJECTED = "# Parameters\n"  # the start of the cell that papermill adds
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 POLL = 0.1  # seconds
@@ -83,11 +84,17 @@ def results_folder(study: str) -> Path:
 
 
 def _is_interactive() -> bool:
-    """Return whether this is the kernel of JupyterLab or the like, with no runner or papermill."""
+    """Return whether this is the kernel of JupyterLab or the like, with no runner or papermill.
+
+    An executed notebook has papermill's cell, too: opened in JupyterLab, VS Code or Colab and run
+    again, it is a trial like any other. These three are recognised by what they set.
+    """
     if "ipykernel" not in sys.modules or RUNNER in os.environ:
         return False
-    cells = vars(sys.modules["__main__"]).get("In", [])
-    return not any(cell.startswith(INJECTED) for cell in cells)
+    variables = vars(sys.modules["__main__"])
+    if SERVER in os.environ or "__vsc_ipynb_file__" in variables or "google.colab" in sys.modules:
+        return True
+    return not any(cell.startswith(INJECTED) for cell in variables.get("In", []))
 
 
 def check_launch(steps: Iterable[str]) -> Iterator[str]:

@@ -42,6 +42,11 @@ def list_steps() -> list[str]:
     return steps
 
 
+def find_data_step() -> str:
+    """Return the step that makes the data: the first one after 00, which only reads results."""
+    return next(step for step in list_steps() if not step.startswith("00_"))
+
+
 def notebook_path(step: str) -> Path:
     """Return the notebook of a step."""
     return root() / "notebooks" / f"{step}.ipynb"
@@ -141,11 +146,11 @@ def _find_names(source: str) -> set[str]:
 
 
 def hash_code(cells: list[dict[str, Any]]) -> str:
-    """Return the hash of a notebook's code as syntax trees, without its parameters.
+    """Return the hash of a notebook's code as syntax trees, without its parameters and set-up cell.
 
     Prose, layout, comments and defaults do not change it.
     """
-    skip = {"parameters", "injected-parameters"}
+    skip = {"parameters", "injected-parameters", "setup"}
     codes = [
         cell["source"]
         for cell in cells

@@ -20,7 +20,7 @@ from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.settings import Settings, Text, valid_by
 from clinical_camel.core.values import iter_texts, nearest, show
-from clinical_camel.runs.notebooks import ParamsError, list_steps
+from clinical_camel.runs.notebooks import ParamsError, find_data_step
 from clinical_camel.runs.params_files import (
     SWEEP_FILE,
     list_params_files,
@@ -188,7 +188,7 @@ def _read_runs(sweep: str, _: tuple[Any, ...]) -> list[SweepRun]:
 
 
 def _expand(sweep: str, spec: Sweep, arms: dict[str, Changes]) -> list[SweepRun]:
-    first, shared, runs = list_steps()[0], {}, []
+    first, shared, runs = find_data_step(), {}, []
     steps = "|".join(map(re.escape, spec.steps))
     pattern = re.compile(rf"(?<![^@])outputs/{re.escape(spec.base)}/({steps})(?=[/.]|$)")
     for number, (data_seed, training_seed) in enumerate(spec.seeds):
@@ -292,7 +292,7 @@ def _check_arms(spec: Sweep, arms: dict[str, Changes]) -> Iterator[str]:
             yield f"pairs.{arm}: no such arm{nearest(arm, arms)}"
         elif not 1 <= count <= most:
             yield f"pairs.{arm}: {count}, and seeds has {most} pairs; write 1 to {most}"
-    first = list_steps()[0]
+    first = find_data_step()
     uses = (first in spec.steps, any(step != first for step in spec.steps))
     pairs: dict[tuple[int, ...], list[int]] = {}
     for pair in spec.seeds:

@@ -8,6 +8,7 @@
     speedups        faster steps with the same loss and gradients
     data_parallel   the same training in several processes, and which launches are rejected
     checkpoints     what an interrupted training resumes from
+    interruption    checkpoints by time, and after SIGTERM
     guards          when a training stops, and when its result is rejected
     adapter         the trained adapter, saved and verified
     log             the loss as a table and a figure

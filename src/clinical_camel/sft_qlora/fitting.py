@@ -5,12 +5,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-
 from clinical_camel import models
 from clinical_camel.models import limits
 from clinical_camel.models.adapter_gate import LARGEST_SCALE
-from clinical_camel.sft_qlora import data_parallel
 from clinical_camel.sft_qlora.settings import Recipe
 
 MOST_STEPS = 10_000_000
@@ -40,6 +37,8 @@ def check_recipe(recipe: Recipe, base: Any) -> Iterator[str]:
             f"lora_alpha: would scale the update by {scale:g}, more than {LARGEST_SCALE:g}; "
             f"write at most {int(LARGEST_SCALE * recipe.lora_rank)}"
         )
+    import torch
+
     packages = ATTENTION_PACKAGES.get(recipe.attn_implementation, ())
     if packages and not (
         torch.cuda.is_available() and any(map(importlib.util.find_spec, packages))
@@ -89,10 +88,15 @@ def require_schedule(recipe: Recipe, rows: int) -> None:
         )
 
 
-def count_steps(recipe: Recipe, rows: int) -> int:
+def count_steps(recipe: Recipe, rows: int, processes: int = 0) -> int:
     """Return the optimizer steps of a training on so many rows (with packing: the most).
 
-    As transformers' Trainer counts them: an incomplete last batch is a step, too.
+    As transformers' Trainer counts them: an incomplete last batch is a step, too. `processes`: how
+    many train together; 0: those of this launch.
     """
-    batches = math.ceil(rows / (recipe.batch_size * data_parallel.world_size()))
+    if not processes:
+        from clinical_camel.sft_qlora import data_parallel  # imports torch
+
+        processes = data_parallel.world_size()
+    batches = math.ceil(rows / (recipe.batch_size * processes))
     return math.ceil(recipe.num_epochs * math.ceil(batches / recipe.gradient_accumulation_steps))

@@ -13,9 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback, TrainerState
 
-
-class TrainingError(ValueError):
-    """A training that must not continue, or whose result cannot be used, with the reason."""
+from clinical_camel.models.checkpoints import TrainingError
 
 
 class LossGuard(TrainerCallback):

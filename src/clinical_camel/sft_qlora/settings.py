@@ -149,6 +149,12 @@ class Recipe(StepSettings):
     save_steps: int = Field(
         200, ge=1, le=100_000, description="optimizer steps between checkpoints"
     )
+    save_minutes: Float = Field(
+        0.0,
+        ge=0,
+        le=1440,
+        description="also save a checkpoint after so many minutes without one; 0: never",
+    )
     speedups: list[Literal[SPEEDUPS]] = Field(
         list(SPEEDUPS),
         description="faster computations of the same loss and gradients",

@@ -4,20 +4,26 @@ A dialogue longer than `max_length` loses complete exchanges from its end, never
 answer cut in the middle teaches a model not to stop.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
-from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import data, models
 from clinical_camel.data import Article, Dialogue
 
+if TYPE_CHECKING:  # `estimate` counts tokens without the library, which imports torch
+    from transformers import PreTrainedTokenizerBase
+
 TokenRow = dict[str, list[int]]  # input_ids and labels
+# of dialogues whose id is <group>/<name>
+GROUPED_SOURCES = ("article", "mini_triples", "triples", "mini_records", "cmedqa2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +108,14 @@ def _require_most_rows(
 
 
 def find_group(item: Dialogue | Article) -> str:
-    """Return the article that a row is from: all dialogues on one article in step 01 share it.
+    """Return what a row is about: the dialogues on one article or one subject share it.
 
     >>> find_group(Dialogue(id="gout/2", source="article", messages=[]))
     'gout'
     """
     if isinstance(item, Article):
         return item.group or item.id
-    return (item.source == "article" and item.id.rpartition("/")[0]) or item.id
+    return (item.source in GROUPED_SOURCES and item.id.rpartition("/")[0]) or item.id
 
 
 def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) -> list[int]:
@@ -130,6 +136,8 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
         )
     if math.ceil(fraction * articles) >= articles:
         raise ValueError(f"validation_fraction: {fraction} of {articles} articles leaves none")
+    from sklearn.model_selection import GroupShuffleSplit  # a second to import
+
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
     _, validation = next(splitter.split(groups, groups=groups))
     return validation.tolist()

@@ -20,6 +20,7 @@ from clinical_camel.sft_qlora import (
     checkpoints,
     data_parallel,
     guards,
+    interruption,
     ordering,
     speedups,
     token_weights,
@@ -52,13 +53,17 @@ def train(
     recipe: Recipe,
     *,
     folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[Any, pd.DataFrame]:
     """Train a LoRA adapter on a base model; return the tuned model and its training log.
 
     The log has one row per step: step, fraction, loss (mean over the batch's target tokens, or the
     weighted mean of module `token_weights`), learning_rate, grad_norm, tokens, validation_loss
     (mean over target tokens at any `prompt_weight`). Checkpoints go to `folder`, under a name made
-    from everything that decides the result: the same recipe resumes, another starts anew.
+    from everything that decides the result: the same recipe resumes, another starts anew. There is
+    one every `save_steps` steps, after `save_minutes` minutes without one (0: never), and after
+    SIGTERM (module `interruption`). `callbacks`: further callbacks of the trainer, such as a
+    stopwatch.
 
     Raises ModelError for a tokenizer larger than the embedding matrix. Raises ValueError for a
     launch, speedup or packing that this base does not support, and for a warm-up without end.
@@ -81,7 +86,11 @@ def train(
         eval_dataset=Dataset.from_list(validation) if validation else None,
         processing_class=tokenizer,
         peft_config=make_lora_config(recipe),
-        callbacks=[Progress(), guards.LossGuard(), checkpoints.Publisher(fingerprint)],
+        callbacks=[
+            *(Progress(), guards.LossGuard(), checkpoints.Publisher(fingerprint)),
+            interruption.Saver(recipe.save_minutes, stop := interruption.Stop()),
+            *callbacks,
+        ],
         prompt_weight=recipe.prompt_weight,
     )
     trainer.remove_callback(PrinterCallback)
@@ -93,6 +102,7 @@ def train(
     with (
         models.freeze_quantization(trainer.model),
         speedups.apply_speedups(trainer, recipe.speedups),
+        stop,
     ):
         trainer.train(resume_from_checkpoint=newest)
 

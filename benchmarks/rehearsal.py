@@ -1,0 +1,103 @@
+"""How close are the forecasts of `rehearse` and `plan` to the run that followed?
+
+    python -m clinical_camel rehearse mini_camel
+    python -m clinical_camel run mini_camel --force
+    python -m benchmarks.rehearsal mini_camel
+    python -m benchmarks.rehearsal --forecasts mini_camel clinical_camel_13b   # without a run
+
+Needs outputs/<study>/rehearsal.json, written before the run: a run that is older is refused. Prints
+a row per step, and appends it to rehearsal.csv: seconds and peak memory, forecast and real; `error`
+is forecast / real - 1. Aims: 20 % of the time and 10 % of the memory. Both on the same machine, as
+busy in the run as in the rehearsal; `processor_share` says how busy that was. Takes a second.
+"""
+
+import argparse
+import sys
+from datetime import datetime
+from typing import Any
+
+from benchmarks.tables import append
+
+from clinical_camel.core.files import read_json
+from clinical_camel.core.paths import root
+
+MB = 2**20
+TIME_AIM, MEMORY_AIM = 0.20, 0.10
+
+
+def list_rows(study: str, with_run: bool) -> list[dict[str, Any]]:
+    """Return a row per rehearsed step. Raises FileNotFoundError or ValueError, with the remedy."""
+    folder = root() / "outputs" / study
+    rehearsal = read_json(folder / "rehearsal.json")
+    if not rehearsal:
+        raise FileNotFoundError(f"{study}: no rehearsal; python -m clinical_camel rehearse {study}")
+    rows = []
+    for step in rehearsal["steps"]:
+        if not step["rehearsed"]:
+            continue
+        row = describe_forecast(study, rehearsal, step)
+        if with_run:
+            row |= compare_with_run(step, read_run(folder, step["step"], rehearsal["date"]))
+        rows.append(row)
+    return rows
+
+
+def describe_forecast(
+    study: str, rehearsal: dict[str, Any], step: dict[str, Any]
+) -> dict[str, Any]:
+    machine = rehearsal["machine"]
+    return {
+        "study": study,
+        "step": step["step"],
+        "machine": (machine.get("gpu") or [machine.get("cpu", "")])[0],
+        "processor_share": round(step["processor_share"], 2),
+        "seconds_forecast": round(step["seconds"], 1),
+        "low": round(step["low"], 1),
+        "high": round(step["high"], 1),
+        "seconds_plan": round(step["planned_seconds"], 1),
+        "memory_mb_forecast": round(step["memory"] / MB),
+        "memory_mb_plan": round(step["planned_memory"] / MB),
+        "go": rehearsal["go"],
+        "reason": step["failed"] or step["facts"].get("does_not_fit", ""),
+    }
+
+
+def read_run(folder, step: str, date: str) -> dict[str, Any]:
+    """Return the run.json of a step that ran after `date`."""
+    record = read_json(folder / step / "run.json")
+    if record.get("status") != "complete":
+        raise FileNotFoundError(f"{folder.name}: {step} has not run; run the study, then this")
+    if datetime.fromisoformat(record["started"]) < datetime.fromisoformat(date):
+        raise ValueError(f"{folder.name}: {step} ran before the rehearsal; run it with --force")
+    return record
+
+
+def compare_with_run(step: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    memory = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
+    time_error = step["seconds"] / record["seconds"] - 1
+    memory_error = step["memory"] / MB / memory - 1
+    return {
+        "seconds_run": record["seconds"],
+        "time_error": round(time_error, 3),
+        "memory_mb_run": memory,
+        "memory_error": round(memory_error, 3),
+        "aims_met": abs(time_error) <= TIME_AIM and abs(memory_error) <= MEMORY_AIM,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="+")
+    parser.add_argument("--forecasts", action="store_true", help="without a run to compare with")
+    options = parser.parse_args()
+    name = "rehearsal_forecasts" if options.forecasts else "rehearsal"
+    try:
+        for study in options.studies:
+            for row in list_rows(study, not options.forecasts):
+                append(name, row)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

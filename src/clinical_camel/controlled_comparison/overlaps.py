@@ -1,0 +1,57 @@
+"""Exam questions that overlap with training texts: the same are excluded for all arms and seeds."""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+
+from clinical_camel import data
+from clinical_camel.controlled_comparison.settings import Comparison
+from clinical_camel.core.files import read_json
+from clinical_camel.core.paths import root
+
+DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
+
+
+class ArmRun(Protocol):
+    """A run of a sweep: its arm, and the result folder of each step."""
+
+    arm: str
+
+    @property
+    def folders(self) -> Mapping[str, Path]: ...
+
+
+def find_overlaps(runs: Sequence[ArmRun], design: Comparison) -> pd.DataFrame:
+    """Return the questions of the primary exam that overlap with training texts: id, trained_on.
+
+    `data.find_overlaps` finds them in the texts that step 01 wrote for any of the runs of the arm
+    `overlap_arm`, whatever the kind of the overlap. So all arms and seeds have the same questions.
+    `trained_on` is the file of the texts without its folder; a question has a row for each.
+    """
+    return search_runs([r for r in runs if r.arm == design.overlap_arm], design.exam)
+
+
+def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
+    """Return the questions of an exam that overlap with texts of these runs: id, trained_on."""
+    frames = [pd.DataFrame({"id": [], "trained_on": []}, dtype=str)]
+    for run in runs:
+        training, exam_step = (
+            read_json(run.folders[step] / "run.json")["params"] for step in (TRAINING, EXAM)
+        )
+        specs = [spec for spec in exam_step["benchmarks"] if data.label(spec) == exam]
+        texts = [text for text in training["mixture"] if f"/{DATA}/" in text]  # of step 01
+        for spec, text in itertools.product(specs, texts):
+            ids = _search(spec, text, (root() / text).stat().st_mtime_ns)
+            frames.append(pd.DataFrame({"id": ids, "trained_on": Path(text).stem}))
+    return pd.concat(frames, ignore_index=True).drop_duplicates()
+
+
+@functools.lru_cache(maxsize=256)
+def _search(spec: str, text: str, modified: int) -> tuple[str, ...]:
+    """Return the ids of the questions of an exam that overlap with a file, as `modified` (ns)."""
+    sources = ((row.id, data.format_row(row)) for row in data.load_sources(text))
+    return tuple(dict.fromkeys(data.find_overlaps(data.load_questions(spec), sources)["id"]))

@@ -1,0 +1,79 @@
+"""Step 08: measure free replies of models in consultations, diagnoses and knowledge questions.
+
+    settings          the settings of the step
+    cases             conversations up to a user turn, with their reference replies
+    writing           replies of models, baselines, statuses
+    other_systems     replies of other systems, from files
+    typical           the baseline that reads no question
+    segmentation      words of a text, by its script
+    overlap           BLEU-1 to 4, ROUGE-1, 2, L, GLEU; intervals over groups, paired comparison
+    icd               ICD-10-CM codes and their groups
+    diagnoses         which diagnosis a reply names; accuracy by ICD group
+    win_rate          two answers compared: verdicts, win rates
+    judging           the judge of a run, with its ledger
+    preference_sheet  people choose the better of two answers; agreement with the judge
+    figures           figures with intervals
+    summary           what the step showed, in sentences
+
+Unusual inputs and their handling, each with a test:
+
+    a conversation beyond the context   its oldest exchanges are dropped and counted; "too long" if
+                                        the last user turn alone does not fit, which scores 0
+    an empty or looping reply           scored as it is, and counted
+    Chinese                             split by jieba or into characters, as a setting says
+    another script                      words between white space
+    a reference without a diagnosis     an error with the dataset, the id and the remedy
+    equal or empty answers              decided without the judge, and counted
+    formulas in a reply                 an apostrophe in the sheet for people
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "settings": ["EvalReplies"],
+        "cases": ["Case", "list_tasks", "load_cases"],
+        "diagnoses": [
+            "compare_diagnoses",
+            "format_diagnoses",
+            "score_diagnoses",
+            "summarise_diagnoses",
+        ],
+        "figures": [
+            "plot_diagnoses",
+            "plot_outcomes",
+            "plot_overlap",
+            "plot_statuses",
+            "plot_wins",
+        ],
+        "icd": ["find_code", "find_group", "read_diagnoses"],
+        "judging": ["judge_pairs", "require_verdicts"],
+        "overlap": [
+            "compare_overlap",
+            "describe_metrics",
+            "format_overlap",
+            "score_corpora",
+            "score_replies",
+            "score_reply",
+            "summarise_overlap",
+        ],
+        "preference_sheet": [
+            "load_preferences",
+            "make_preference_sheet",
+            "measure_agreement",
+            "read_preferences",
+        ],
+        "summary": ["describe_results", "format_headline"],
+        "win_rate": ["compare_pairs", "format_wins", "make_pairs", "summarise_wins"],
+        "writing": [
+            "count_statuses",
+            "list_examples",
+            "load_other_replies",
+            "make_journal_key",
+            "tabulate_cases",
+            "write_baselines",
+            "write_replies",
+        ],
+    },
+)

@@ -1,0 +1,29 @@
+"""Answers to exam questions after step 03: comparisons and tables that several steps need.
+
+answers      the columns that name an evaluation; clusters of questions; intervals
+comparison   models, or variants of the questions, compared on the same questions
+pages        tables and numbers for the page: few columns, percent
+colours      one colour and marker per model, in every figure
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "answers": ["EVALUATION", "KEY_COLUMNS", "compute_interval", "list_clusters"],
+        "colours": ["MODEL_COLOURS", "MODEL_MARKERS"],
+        "comparison": ["compare_models", "compare_variants"],
+        "pages": [
+            "format_comparison",
+            "format_difference",
+            "format_percent",
+            "format_table",
+            "hide_index",
+            "make_page",
+            "name_pair",
+            "name_protocol",
+            "select_main",
+        ],
+    },
+)

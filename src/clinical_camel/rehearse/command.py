@@ -1,0 +1,222 @@
+"""The rehearsal of a study within its minutes: each notebook in a kernel of its own."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clinical_camel import dbke, estimate
+from clinical_camel.core.files import now, read_json
+from clinical_camel.estimate.costs import Cost
+from clinical_camel.rehearse import forecast, report
+from clinical_camel.rehearse.process import has_gpu, measure_available
+from clinical_camel.rehearse.record import Measured, Rehearsal, StepForecast
+from clinical_camel.rehearse.stage import Stage, open_stage, staged_root
+from clinical_camel.rehearse.task import Task
+from clinical_camel.runner.display import echo
+from clinical_camel.runner.execution import SignalForwarder, StepFailed, execute
+from clinical_camel.runner.jobs import Job, PlanError, sort_jobs
+from clinical_camel.runs import launch, machine
+from clinical_camel.runs.sweeps import is_sweep
+
+SHARES = {"01_dbke": 0.1, "02_sft_qlora": 0.5, "03_eval_fewshot": 0.25, "04_note_synthesis": 0.15}
+FIXED = 0.35  # share of the minutes for imports, tables and figures, which are not shortened
+LEAST, MOST = 1.0, 240.0  # minutes
+ROOM_CPU, ROOM_GPU = 0.9, 1.5  # most that a step may need for a trial, by plan, of what is free
+ROWS = 4000  # of each source of a training; more take minutes to tokenize
+NO_ARTICLES = "none of its articles is on this machine; not rehearsed"
+
+
+def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float) -> int:
+    """Rehearse a study, print the forecast and write rehearsal.json; return 0 for go, 1 for no-go.
+
+    `rate`: price of the machine per hour. Raises PlanError for a sweep, or for minutes outside
+    LEAST to MOST.
+    """
+    require_options(study, minutes)
+    start = time.monotonic()
+    jobs = sort_jobs(list(jobs))
+    echo(f"{study}: what `plan` estimates, then {minutes:g} minutes of rehearsal")
+    costs = estimate.estimate_study(jobs)
+    paid = any(isinstance(getattr(job.settings, "teacher", None), dbke.OpenAI) for job in jobs)
+    with open_stage(study, paid) as stage, SignalForwarder() as signals:
+        clock = _Clock(60 * minutes, start, [job.step for job in jobs if job.step in SHARES])
+        steps = [
+            _Step(stage, job, cost, clock, signals).rehearse()
+            for job, cost in zip(jobs, costs, strict=True)
+        ]
+    rehearsal = conclude(study, costs, steps, rate, minutes)
+    echo("\n".join(["", *report.format_rehearsal(rehearsal)]))
+    file = rehearsal.write()
+    echo(f"\n{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
+    return int(not rehearsal.go)
+
+
+def require_options(study: str, minutes: float) -> None:
+    """Raise PlanError for a sweep, several processes, or minutes that are not allowed."""
+    if is_sweep(study):
+        raise PlanError(f"rehearse: {study} is a sweep; name one of its runs, as {study}/arm_d0_t0")
+    if launch.world_size() > 1:
+        raise PlanError("rehearse: runs in one process; leave the launcher out")
+    if not LEAST <= minutes <= MOST:
+        raise PlanError(f"--minutes: {minutes:g} is not allowed; write {LEAST:g} to {MOST:g}")
+
+
+def check_room(cost: Cost, available: int, on_gpu: bool) -> str:
+    """Return why a step must not even be tried on this machine; "" if it may.
+
+    On a CPU a process without memory is killed, and others with it. A GPU says that it has none, so
+    that smaller variants can be tried.
+    """
+    needed = sum(cost.memory.values())
+    if needed <= (ROOM_GPU if on_gpu else ROOM_CPU) * available:
+        return ""
+    return (
+        f"needs about {needed / 1e9:.1f} GB (plan), {available / 1e9:.1f} are free here; use a "
+        "larger machine or a smaller model"
+    )
+
+
+def conclude(
+    study: str, costs: Sequence[Cost], steps: list[StepForecast], rate: float, minutes: float
+) -> Rehearsal:
+    """Return the rehearsal of a study from the forecasts of its steps."""
+    reasons = list(forecast.find_reasons(steps, costs))
+    device = machine.describe_device()
+    measured = next((s.facts["device"] for s in steps if "device" in s.facts), device)
+    threads = 1 if "gpu" in measured else measured.get("threads", 1)
+    commit, is_dirty = machine.read_commit()
+    return Rehearsal(
+        study=study,
+        date=now(),
+        code={"commit": commit, "dirty": str(is_dirty), "source_hash": machine.hash_source()},
+        machine=measured | {"memory": measure_available()},
+        speeds=forecast.find_speeds(costs, steps, threads),
+        steps=steps,
+        go=not reasons,
+        reasons=reasons,
+        rate=rate,
+        minutes=minutes,
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The seconds of a rehearsal, shared among the steps that remain."""
+
+    seconds: float
+    start: float
+    remaining: list[str] = field(default_factory=list)
+
+    def allot(self, step: str) -> float:
+        """Return the seconds for the measured part of a step."""
+        rest = self.seconds - (time.monotonic() - self.start)
+        shares = sum(SHARES[name] for name in self.remaining)
+        self.remaining.remove(step)
+        return max(5.0, (1 - FIXED) * rest * SHARES[step] / shares)
+
+
+@dataclass(slots=True)
+class _Step:
+    """The rehearsal of one step."""
+
+    stage: Stage
+    job: Job
+    cost: Cost
+    clock: _Clock
+    signals: SignalForwarder
+
+    def rehearse(self) -> StepForecast:
+        """Return the forecast; a step that cannot be prepared has failed, and the others go on."""
+        try:
+            return self.run()
+        except (ValueError, OSError) as error:
+            echo(f"{self.job.step}  failed: {error}")
+            return forecast.forecast_planned(self.cost, failed=str(error))
+
+    def run(self) -> StepForecast:
+        """Run the notebook in the stage and return the forecast."""
+        step = self.job.step
+        if step not in SHARES:
+            return forecast.forecast_planned(self.cost, ["tables and figures only: not rehearsed"])
+        if problem := check_room(self.cost, measure_available(), has_gpu()):
+            self.clock.remaining.remove(step)
+            echo(f"{step}  not started: {problem}")
+            return forecast.forecast_planned(self.cost, failed=problem)
+        remarks_before = len(self.stage.remarks)
+        seconds, facts = self.clock.allot(step), self.list_facts()
+        echo(f"{step}  {seconds:.0f} s for its measured part …")
+        begin = time.monotonic()
+        with staged_root(self.stage.folder):
+            job = self.stage.prepare_step(self.job, facts)
+            if step == "01_dbke" and not job.params["articles"]:
+                return forecast.forecast_planned(self.cost, [NO_ARTICLES])
+            results = self.stage.folder / f"{step}.measured.json"
+            task_file = self.stage.folder / f"{step}.task.json"
+            Task(step, seconds, str(results), facts).write(task_file)
+            notebook = self.stage.write_notebook(step, task_file)
+            result = self.stage.begin_step(job)
+            failed = self.execute(job, notebook)
+            measured = Measured.read(results)
+            record = self.read_record(result, failed)
+        self.stage.end_step(job)
+        remarks = self.stage.remarks[remarks_before:]
+        echo(
+            f"{step}  {'failed: ' + failed if failed else 'done'}  {time.monotonic() - begin:.0f} s"
+        )
+        if measured is None or (failed and not measured.parts):
+            return forecast.forecast_planned(self.cost, remarks, failed or "measured nothing")
+        step_forecast = forecast.forecast_step(
+            self.cost, measured, record, measure_available(), self.find_ratio(job)
+        )
+        step_forecast.failed, step_forecast.remarks = failed, [*remarks, *step_forecast.remarks]
+        step_forecast.facts["device"] = record.get("device") or machine.describe_device()
+        return step_forecast
+
+    def execute(self, job: Job, notebook: str) -> str:
+        """Execute the notebook; return why it failed, or ""."""
+        output = f"outputs/{job.study}/{job.step}.rehearsal.ipynb"
+        try:
+            execute(notebook, output, job.params, self.signals, lambda: None)
+        except StepFailed as failure:
+            if failure.status == "interrupted":
+                raise KeyboardInterrupt(failure.reason) from failure
+            if failure.status == "incomplete" and job.step == "01_dbke":
+                return ""  # a sample of the dialogues is no result, and need not be one
+            text = failure.reason
+            return f"{failure.status}: {text}" if failure.status != "failed" else text
+        return ""
+
+    def read_record(self, result: Path, failed: str) -> dict[str, Any]:
+        """Return run.json of the rehearsed step; of an unfinished one, what it has so far."""
+        partial = result.with_name(f".{result.name}.partial")
+        return read_json(result / "run.json") or read_json(partial / "run.json")
+
+    def list_facts(self) -> dict[str, Any]:
+        """Return counts of the whole step for its kernel, from `plan`."""
+        work, settings = self.cost.work, self.job.settings
+        facts: dict[str, Any] = {"rows": work.rows}
+        if model := getattr(settings, "model", ""):
+            facts["model"] = model
+        if self.job.step == "02_sft_qlora":
+            epochs = work.rows * settings.num_epochs
+            facts |= {
+                "optimizer_steps": max(1, work.optimizer_steps),
+                "training_tokens": work.training_tokens,
+                "validation_tokens": work.forward_tokens,
+                "row_tokens": work.training_tokens / epochs if epochs else settings.max_length,
+                "rows_per_source": ROWS,
+            }
+        return facts
+
+    def find_ratio(self, job: Job) -> float:
+        """Return the work of the step over that of the sets that were rehearsed, as plan counts."""
+        if job.params == self.job.params or job.step not in (
+            "03_eval_fewshot",
+            "04_note_synthesis",
+        ):
+            return 1.0
+        here = estimate.estimate_step(Job(job.study, job.step, job.params, job.inputs))
+        whole, part = (cost.seconds.get("work", 0.0) for cost in (self.cost, here))
+        return whole / part if part else 1.0

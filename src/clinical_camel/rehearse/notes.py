@@ -1,0 +1,168 @@
+"""Step 04: the first and the last batch of notes, and the time of all batches between them."""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from clinical_camel import models
+from clinical_camel.models import LLM
+from clinical_camel.note_synthesis.settings import NoteTask
+from clinical_camel.note_synthesis.writing import NotePrompt, plan_prompts
+from clinical_camel.rehearse.intervals import DRIFT
+from clinical_camel.rehearse.record import Part
+from clinical_camel.rehearse.task import Task
+
+FEW = 8  # new tokens of the first trial
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+
+
+class Memory:
+    """A journal that is not a file: `done` and `append`, as `runs.Journal` has them."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, Any] = {}
+
+    def append(self, name: str, payload: Any) -> None:
+        self.done[name] = payload
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Prompts that are generated together; `width`: tokens of the longest."""
+
+    prompts: tuple[NotePrompt, ...]
+    width: int
+
+    def count_tokens(self, new_tokens: int) -> int:
+        return len(self.prompts) * (self.width + new_tokens)
+
+
+def replace_notes(task: Task, write_notes: Callable[..., Tables]) -> Callable[..., Tables]:
+    """Return the function that takes the place of `note_synthesis.write_notes` in the notebook.
+
+    It returns a note for every consultation: what was not generated repeats what was.
+    """
+
+    def replaced(
+        llms: Mapping[str, LLM], corpora, notes: NoteTask, exemplars=None, *, journal=None
+    ) -> Tables:
+        with task.replace():
+            parts = 1 + len(notes.other_decodings)
+            seconds = task.seconds / (len(llms) * parts)
+            written = Memory()
+            for name, llm in llms.items():
+                prompts = [
+                    prompt
+                    for corpus, rows in corpora.items()
+                    for row in rows
+                    for prompt in plan_prompts(llm, corpus, row, notes, exemplars)
+                ]
+                measurement = _Measurement(llm, notes)
+                part, texts = measurement.run(prompts, name, seconds)
+                task.measured.parts += part
+                facts = task.measured.facts
+                facts["generated_tokens"] = facts.get("generated_tokens", 0) + measurement.tokens
+                task.save()
+                for prompt, text in zip(prompts, itertools.cycle(texts or [("", True)])):
+                    written.done[f"{name}/{prompt.id}"] = {"text": text[0], "ended": text[1]}
+        return write_notes(llms, corpora, notes, exemplars, journal=written)
+
+    return replaced
+
+
+def plan_batches(llm: LLM, prompts: Sequence[NotePrompt], notes: NoteTask) -> list[Batch]:
+    """Return the batches of `models.generate`: longest prompts first, within the token budget."""
+    sizes = {
+        id(prompt): len(models.tokenize_text(llm.tokenizer, prompt.text)) for prompt in prompts
+    }
+    ordered = sorted(prompts, key=lambda prompt: sizes[id(prompt)], reverse=True)
+    batches, start = [], 0
+    while start < len(ordered):
+        width = sizes[id(ordered[start])]
+        rows = max(1, notes.token_budget // (width + notes.max_new_tokens))
+        batches.append(Batch(tuple(ordered[start : start + rows]), width))
+        start += rows
+    return batches
+
+
+@dataclass(slots=True)
+class _Measurement:
+    """The measured batches of one model with one decoding."""
+
+    llm: LLM
+    notes: NoteTask
+    tokens: int = 0  # new tokens of all notes, at most
+
+    def run(
+        self, prompts: Sequence[NotePrompt], name: str, seconds: float
+    ) -> tuple[list[Part], list[tuple[str, bool]]]:
+        """Return the forecast for all prompts, and the texts that were written with their ends."""
+        batches = plan_batches(self.llm, prompts, self.notes)
+        if not batches:
+            return [], []
+        begin, whole = time.monotonic(), self.notes.max_new_tokens
+        deadline = begin + seconds
+        few = min(FEW, whole)
+        start, _ = self.generate(batches[0], 1)
+        brief, texts = self.generate(batches[0], few)
+        per_token = max(0.0, brief - start) / max(1, few - 1)
+        count = len(batches)
+        rest = (deadline - time.monotonic()) / min(2, count)
+        new = min(whole, max(few, int((rest - start) / max(per_token, 1e-9))))
+        first, last = brief, None
+        if new > few:
+            first, texts = self.generate(batches[0], new)
+            per_token = max(0.0, first - start) / max(1, new - 1)
+        first += (whole - new) * per_token
+        if count > 1 and time.monotonic() < deadline:
+            last, more = self.generate(batches[-1], new)
+            last *= 1 if new == whole else first / max(1e-9, first - (whole - new) * per_token)
+            texts += more
+        self.tokens = whole * sum(len(batch.prompts) for batch in batches)
+        part = _forecast(f"notes by {name}", batches, whole, first, last)
+        part.measured = time.monotonic() - begin
+        if new < whole:
+            part.name += f", {new} of {whole} tokens measured"
+        return [part], texts
+
+    def generate(self, batch: Batch, new_tokens: int) -> tuple[float, list[tuple[str, bool]]]:
+        """Return the seconds of a batch with so many new tokens at most, and its texts."""
+        notes, start = self.notes, time.monotonic()
+        decoding = models.Decoding(
+            new_tokens, notes.temperature, notes.top_p, notes.top_k, notes.repetition_penalty
+        )
+        results = models.generate(
+            self.llm,
+            [prompt.text for prompt in batch.prompts],
+            decoding,
+            token_budget=max(notes.token_budget, batch.count_tokens(new_tokens)),
+            seed=notes.seed,
+        )
+        texts = [(text, ended) for _, text, ended in results]
+        return time.monotonic() - start, texts
+
+
+def _forecast(
+    name: str, batches: Sequence[Batch], new_tokens: int, first: float, last: float | None
+) -> Part:
+    """Return the time of all batches, on the line through the first and the last one.
+
+    Without the last, every batch takes the time of the first, which has the longest prompts.
+    """
+    sizes = [batch.count_tokens(new_tokens) for batch in batches]
+    if last is None or sizes[0] == sizes[-1]:
+        times = [first] * len(batches)
+    else:
+        slope = (first - last) / (sizes[0] - sizes[-1])
+        times = [last + slope * (size - sizes[-1]) for size in sizes]
+    done = 1 if last is None else 2
+    seconds = sum(times)
+    share = DRIFT if len(batches) <= done else 2 * DRIFT
+    if last is None and len(batches) > 1:
+        share = 0.5
+    low, high = seconds * (1 - share), seconds * (1 + share)
+    return Part(name, "batches", done, len(batches), 0.0, seconds, low, high)

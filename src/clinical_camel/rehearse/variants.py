@@ -1,0 +1,120 @@
+"""Variants of a training with the same recipe: fewer recomputed layers, larger batches.
+
+`batch_size` x `gradient_accumulation_steps` stays the same, so every variant takes the same steps
+on the same rows; only time and memory differ. Each is tried with two batches of the longest rows.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from clinical_camel.models.scoring import is_out_of_memory
+from clinical_camel.rehearse.process import measure_peak, reset_peak
+from clinical_camel.rehearse.record import Trial
+from clinical_camel.sft_qlora.settings import Recipe
+
+LAYERS, BATCH, BATCHES = (
+    *("gradient_checkpointing_layers", "batch_size", "gradient_accumulation_steps"),
+)
+# one epoch over the rows for two batches, with nothing but training
+ONE_BATCH: dict[str, Any] = {
+    **{BATCHES: 1, "num_epochs": 1.0, "validation_fraction": 0.0, "warmup_steps": 0.0},
+    **{
+        "load_best_model_at_end": False,
+        "group_by_length": False,
+        "save_steps": 100_000,
+        "save_minutes": 0.0,
+    },
+}
+USABLE = 0.92  # share of the memory; the rest is lost to fragments: assumed
+GAIN = 1.03  # times as fast; less is no reason to change a setting
+Try = Callable[[Recipe], tuple[float, Any]]  # returns seconds of a batch, and the tuned model
+
+
+def count_recomputed(recipe: Recipe, layers: int) -> int:
+    """Return how many of the base's layers a recipe recomputes."""
+    count = recipe.gradient_checkpointing_layers
+    return layers if count < 0 else min(count, layers)
+
+
+def try_recipe(run: Try, recipe: Recipe) -> tuple[Trial, Any]:
+    """Try two batches; return the trial, and the tuned model or None if memory ran out."""
+    settings = {name: getattr(recipe, name) for name in (BATCH, BATCHES, LAYERS)}
+    reset_peak()
+    try:
+        seconds, model = run(recipe)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return Trial(settings, fits=False, reason="out of memory"), None
+    seconds *= recipe.gradient_accumulation_steps
+    return Trial(settings, fits=True, seconds=seconds, memory=measure_peak()), model
+
+
+def list_smaller(recipe: Recipe, layers: int) -> Iterator[Recipe]:
+    """Yield recipes that need less and less memory: more recomputed layers, smaller batches."""
+    count = count_recomputed(recipe, layers)
+    steps = {count + math.ceil((layers - count) * share) for share in (0.25, 0.5, 0.75, 1)}
+    for more in sorted(steps - {count}):
+        yield recipe.model_copy(update={LAYERS: -1 if more == layers else more})
+    batch, batches = recipe.batch_size, recipe.gradient_accumulation_steps
+    while batch > 1:
+        factor = next(n for n in range(2, batch + 1) if batch % n == 0)
+        batch, batches = batch // factor, batches * factor
+        yield recipe.model_copy(update={LAYERS: -1, BATCH: batch, BATCHES: batches})
+
+
+def explore(run: Try, recipe: Recipe, layers: int, peak: int, available: int) -> Iterator[Trial]:
+    """Yield trials of fewer recomputed layers, then of larger batches.
+
+    `peak`: bytes that `recipe` needs; `available`: bytes of this machine, 0: unknown. The fewest
+    layers are calculated from two measurements and then tried. On a CPU running out of memory ends
+    the process, so nothing is tried there that may need more than `available`.
+    """
+    yield from _explore_layers(run, recipe, layers, peak, available)
+    batch, batches, memory = recipe.batch_size, recipe.gradient_accumulation_steps, peak
+    best = 0.0  # rows per second
+    while batches > 1 and (torch.cuda.is_available() or 2 * memory < USABLE * available):
+        factor = next(n for n in range(2, batches + 1) if batches % n == 0)
+        batch, batches = batch * factor, batches // factor
+        trial, _ = try_recipe(run, recipe.model_copy(update={BATCH: batch, BATCHES: batches}))
+        yield trial
+        speed = 1 / trial.seconds if trial.fits else 0.0
+        if speed < GAIN * best:
+            return
+        best, memory = speed, trial.memory
+
+
+def _explore_layers(
+    run: Try, recipe: Recipe, layers: int, peak: int, available: int
+) -> Iterator[Trial]:
+    count = count_recomputed(recipe, layers)
+    if not count or not available:
+        return
+    fewer = count - max(1, count // 8)
+    trial, _ = try_recipe(run, recipe.model_copy(update={LAYERS: fewer}))
+    yield trial
+    per_layer = (trial.memory - peak) / (count - fewer)
+    if not trial.fits or fewer == 0:
+        return
+    room = USABLE * available - peak
+    fewest = 0 if per_layer <= 0 else max(0, count - int(room / per_layer))
+    if fewest < fewer:
+        yield try_recipe(run, recipe.model_copy(update={LAYERS: fewest}))[0]
+
+
+def choose_best(trials: list[Trial], current: Trial) -> Trial | None:
+    """Return the fastest trial that fits, if it is faster than the current settings by GAIN."""
+    fitting = [trial for trial in trials if trial.fits and trial.seconds]
+    best = min(fitting, key=lambda trial: trial.seconds, default=None)
+    if best is None or (current.fits and best.seconds * GAIN > current.seconds):
+        return None
+    return best
+
+
+def describe_change(trial: Trial, current: Trial) -> str:
+    """Return the settings of `trial` that differ from the current ones, as in a params file."""
+    changed = {n: v for n, v in trial.settings.items() if current.settings.get(n) != v}
+    return ", ".join(f"{name}: {value}" for name, value in changed.items())

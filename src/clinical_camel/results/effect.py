@@ -1,0 +1,303 @@
+"""Do dialogues teach more than raw articles, in which question forms, and what is erased?
+
+With the controlled comparison (step 06), its verdict by the rules written before the runs counts.
+Without it, the control study does: one training of each model, which every headline says.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from clinical_camel.core.paths import root
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.results.forms import (
+    COMPARISON,
+    EXAM,
+    find_outcome,
+    read_control,
+    read_exam,
+    read_form,
+    select,
+)
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import (
+    Finding,
+    Number,
+    Result,
+    find_result,
+    read_difference,
+)
+from clinical_camel.results.wording import (
+    count_trainings,
+    join,
+    judge,
+    show_chance,
+    show_points,
+    show_share,
+    start_sentence,
+)
+
+ARMS = {  # of step 06, in words
+    "dialogue": "dialogues",
+    "raw": "raw articles",
+    "monologue": "the same sentences without questions",
+    "qa": "single questions with answers",
+    "unmasked": "dialogues with loss on the questions, too,",
+}
+VERDICTS = {  # headlines, by the verdict of step 06
+    "helps": "Dialogues teach more than raw articles",
+    "hurts": "Dialogues teach less than raw articles",
+    "cannot tell": "We cannot tell whether dialogues teach more than raw articles",
+    "preliminary": "No verdict yet on dialogues and raw articles: runs are missing",
+}
+NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
+FORGETS = "Tuning makes the model forget: on what it knew before, it falls to the level of guessing"
+EQUAL_SHARE = 0.01  # two amounts of text are "the same" if they differ by less
+
+
+def assess_effect(settings: Results) -> Finding:
+    """Return whether dialogues teach more than raw articles, in the main question form."""
+    if result := find_result(settings.comparison, COMPARISON):
+        return _assess_controlled(settings, result)
+    if result := find_result(settings.control, EXAM):
+        return _assess_control(settings, result)
+    return Finding("effect", "dialogues against raw articles", is_run=False)
+
+
+def _assess_controlled(settings: Results, result: Result) -> Finding:
+    contrasts = result.read("contrasts")
+    primary = contrasts[contrasts["is_primary"]].to_dict("records")
+    main = next((row for row in primary if _name_arms(row) == ("dialogue", "raw")), primary[0])
+    verdict = main["verdict"]
+    headline = VERDICTS.get(verdict, NO_EFFECT.format(verdict=verdict))
+    difference = read_difference(main, "dialogues minus raw articles", result, "contrasts")
+    scores = read_form(settings, settings.main_form)
+    shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
+    lead = (
+        f"Correct answers to {main['n']:.0f} questions ({settings.main_form}): {shown}; "
+        f"{show_chance(scores)}. The difference is {show_points(difference)}, over "
+        f"{main['seeds']:.0f} pairs of seeds"
+        + (f": {judge(main['p_holm'], len(primary))}." if pd.notna(main["p_holm"]) else ".")
+    )
+    sentences = []
+    if verdict == "cannot tell" and pd.notna(main["min_detectable_effect"]):
+        effect = 100 * main["min_detectable_effect"]
+        sentences.append(f"A true difference below {effect:.1f} points would often be missed.")
+    others = [row for row in primary if row is not main and row["n"]]
+    numbers = [
+        read_difference(row, " minus ".join(_name_arms(row)), result, "contrasts") for row in others
+    ]
+    for row, number in zip(others, numbers, strict=True):
+        treatment, control = (ARMS.get(arm, arm) for arm in _name_arms(row))
+        text = f"{treatment} against {control}: {row['verdict']}, {show_points(number)}."
+        sentences.append(start_sentence(text))
+    return Finding("effect", headline, lead, sentences, [*scores, difference, *numbers])
+
+
+def _name_arms(row: dict[str, Any]) -> tuple[str, str]:
+    return row["treatment"], row["control"]
+
+
+def _assess_control(settings: Results, result: Result) -> Finding:
+    finding = compare_control(result, settings, settings.exam, "effect")
+    seeds = count_planned_pairs(settings.comparison)
+    missing = (
+        f"This is one seed (one set of random choices); the controlled comparison with {seeds} "
+        "pairs of seeds has not been run."
+    )
+    return replace(finding, lead=f"{finding.lead} {missing}")
+
+
+def compare_control(result: Result, settings: Results, exam: str, name: str) -> Finding:
+    """Return what a control study (step 03: base, raw, dialogues, one training each) shows.
+
+    Only the main question form has a headline; the others have a sentence. A difference counts if
+    it is significant after Holm's adjustment over the complete table of the study.
+    """
+    table = result.read("comparison")
+    pair = table["model"].eq("dialogues") & table["reference"].eq("raw")
+    form, protocol = next(iter(settings.question_forms.items()))
+    rows = select(table[pair], exam, protocol, settings.num_shots)
+    scores = read_control(result, exam, protocol, settings.num_shots)
+    if not rows:
+        return Finding(name, f"dialogues against raw articles ({result.study})", is_run=False)
+    row = rows[0]
+    difference = read_difference(row, "dialogues minus raw articles", result, "comparison")
+    shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
+    others = table[pair & table["benchmark"].eq(exam)]
+    lead = (
+        f"Correct answers to {row['n']} questions: {shown}; {show_chance(scores)}. Dialogues minus "
+        f"raw articles: {show_points(difference)}, {judge(row['p_holm'], len(table))}."
+    )
+    count = (others["p_holm"] < LEVEL).sum()
+    sentences = [
+        f"This study asks the exam in {len(others)} ways, with and without examples in the prompt. "
+        f"The difference is significant in {count} of them."
+    ]
+    return Finding(name, _headline_control(row, form), lead, sentences, [*scores, difference])
+
+
+def _headline_control(row: dict[str, Any], form: str) -> str:
+    if not row["p_holm"] < LEVEL:
+        return "We cannot tell whether dialogues teach more than raw articles"
+    better, worse = "dialogues", "raw articles"
+    if row["difference"] < 0:
+        better, worse = worse, better
+    return f"In one training of each, {better} teach more than {worse} if the exam asks in {form}"
+
+
+def count_planned_pairs(sweep: str) -> int:
+    """Return the number of pairs of seeds in params/<sweep>/sweep.yaml."""
+    text = (root() / "params" / sweep / "sweep.yaml").read_text(encoding="utf-8")
+    return len(yaml.safe_load(text)["seeds"])
+
+
+# ------------------------------------------------------------------------------ question forms
+
+
+def assess_forms(settings: Results) -> Finding:
+    """Return in which question forms dialogues are ahead: over all seeds that there are."""
+    if result := find_result(settings.comparison, COMPARISON):
+        numbers = list(_read_contrasts(settings, result))
+        start = "Over all pairs of seeds"
+    else:
+        numbers = read_repeats(settings)
+        start = f"We repeated both trainings with {numbers[0].seeds} seeds" if numbers else ""
+    if not numbers:
+        return Finding("forms", "the question forms over several seeds", is_run=False)
+    shown = join([f"{show_points(number)} ({number.quantity})" for number in numbers])
+    ahead = [number for number in numbers if number.low > 0]
+    headline = {
+        0: "No question form shows a clear advantage of dialogues",
+        len(numbers): "Dialogues are ahead in every question form",
+    }.get(len(ahead), "The advantage of dialogues depends on how the exam asks")
+    lead = f"{start} (n = {join_counts(numbers)} questions). Dialogues minus raw articles: {shown}."
+    if at_chance := list_forms_at_chance(settings):
+        forms = join([f"*{form}*" for form in at_chance])
+        lead += f" With {forms}, no model is clearly better than guessing."
+    return Finding("forms", headline, lead, [*_describe_repeats(settings, result)], numbers)
+
+
+def join_counts(numbers: Sequence[Number]) -> str:
+    """Return the numbers of questions, each once.
+
+    >>> join_counts([Number("a", 0.1, 0.0, 0.2, 312), Number("b", 0.1, 0.0, 0.2, 312)])
+    '312'
+    """
+    return join([f"{n:,}" for n in dict.fromkeys(number.n for number in numbers)])
+
+
+def _describe_repeats(settings: Results, result: Result | None) -> Iterator[str]:
+    """Yield what the intervals cover, and what else differs between the trainings."""
+    if result:
+        yield "The intervals are not adjusted for the number of question forms."
+        return
+    yield "The intervals cover other diseases, not other seeds; they are not adjusted."
+    yield from _describe_unequal(settings)
+
+
+def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
+    table = result.read("contrasts")
+    pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
+    for form, protocol in settings.question_forms.items():
+        name = find_outcome(result, settings.exam, protocol)
+        for row in table[pair & table["outcome"].eq(name) & (table["n"] > 0)].to_dict("records"):
+            yield read_difference(row, form, result, "contrasts")
+
+
+def read_repeats(settings: Results) -> list[Number]:
+    """Return dialogues minus raw articles in each form, over the seeds of `repeats`."""
+    folder = root() / settings.repeats
+    names = ("mini_seeds", "mini_differences")
+    if not settings.repeats or not all((folder / f"{name}.csv").is_file() for name in names):
+        return []
+    runs, table = (pd.read_csv(folder / f"{name}.csv", dtype={"correct": str}) for name in names)
+    here = table[table["benchmark"].eq(settings.exam) & table["seed"].eq("all")]
+    here = here.set_index("protocol").to_dict("index")
+    counts = runs[runs["benchmark"] == settings.exam].groupby("protocol")["n"].max()
+    seeds = runs["seed"].nunique()
+    path, params = f"{settings.repeats}/mini_differences.csv", f"params/{settings.control}"
+    return [
+        Number(
+            form,
+            *(here[protocol][name] for name in ("difference", "low", "high")),
+            n=int(counts[protocol]),
+            unit="difference",
+            seeds=seeds,
+            table=path,
+            params=params,
+        )
+        for form, protocol in settings.question_forms.items()
+        if protocol in here
+    ]
+
+
+def list_forms_at_chance(settings: Results) -> list[str]:
+    """Return the question forms in which the interval of every model contains chance."""
+    scores = {form: read_form(settings, form) for form in settings.question_forms}
+    return [f for f, numbers in scores.items() if numbers and all(n.is_at_chance for n in numbers)]
+
+
+def _describe_unequal(settings: Results) -> Iterator[str]:
+    """Yield what else differs between the two trainings of the repeats."""
+    runs = pd.read_csv(root() / settings.repeats / "mini_seeds.csv", dtype={"correct": str})
+    means = runs.groupby("study")[["target_tokens", "steps"]].mean()
+    if not {settings.embedded, settings.control} <= set(means.index):
+        return
+    ratio = means.loc[settings.control] / means.loc[settings.embedded] - 1
+    is_equal = abs(ratio["target_tokens"]) < EQUAL_SHARE
+    tokens = "learn from as many tokens" if is_equal else "learn from other numbers of tokens"
+    word = "fewer" if ratio["steps"] < 0 else "more"
+    yield (
+        f"Other causes are not excluded: both trainings {tokens}, but the one on raw articles "
+        f"takes {abs(ratio['steps']):.0%} {word} steps, and it shows no questions."
+    ).replace("%", " %")
+
+
+# ---------------------------------------------------------------------------------- forgetting
+
+
+def assess_forgetting(settings: Results) -> Finding:
+    """Return what the tuning did to what the base model knew, in the main question form."""
+    protocol = settings.question_forms[settings.main_form]
+    numbers = read_exam(settings, settings.forgetting_exam, protocol)
+    base = [number for number in numbers if number.quantity == "base model"]
+    tuned = [number for number in numbers if number.quantity != "base model"]
+    if not (base and tuned):
+        return Finding("forgetting", "forgetting", is_run=False)
+    before = base[0]
+    shown = join([f"on {number.quantity} {show_share(number)}" for number in tuned])
+    seeds = count_trainings(max(number.seeds for number in numbers))
+    lead = (
+        f"Before tuning, the base model answers {show_share(before)} of {before.n} questions about "
+        f"the texts of its pretraining; after tuning {shown}; {show_chance(numbers)} ({seeds})."
+    )
+    sentences = [*_judge_forgetting(settings, protocol)]
+    headline = _headline_forgetting(before, tuned)
+    return Finding("forgetting", headline, lead, sentences, numbers)
+
+
+def _headline_forgetting(before: Number, tuned: Sequence[Number]) -> str:
+    if before.low <= before.chance:
+        return "We cannot tell what tuning erases: the base model is near chance already"
+    if all(number.is_at_chance for number in tuned):
+        return FORGETS
+    if all(number.high < before.low for number in tuned):
+        return "Tuning makes the model forget a part of what it knew before"
+    return "We found no clear loss of what the base model knew before"
+
+
+def _judge_forgetting(settings: Results, protocol: str) -> Iterator[str]:
+    """Yield the test of the tuned against the base model, in the embedded study."""
+    if result := find_result(settings.embedded, EXAM):
+        table = result.read("comparison")
+        rows = select(table, settings.forgetting_exam, protocol, settings.num_shots)
+        for row in [row for row in rows if row["reference"] == "base"]:
+            number = read_difference(row, "tuned minus base", result, "comparison")
+            yield (
+                f"The change after tuning on dialogues, {show_points(number)}, is "
+                f"{judge(row['p_holm'], len(table))}."
+            )

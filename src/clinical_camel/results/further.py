@@ -1,0 +1,235 @@
+"""Findings beside the main question: notes, a real language model, rewards, published systems."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.exam_results.pages import name_protocol
+from clinical_camel.results.effect import compare_control
+from clinical_camel.results.forms import EXAM
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import (
+    Finding,
+    Number,
+    Result,
+    find_result,
+    read_difference,
+    read_score,
+)
+from clinical_camel.results.wording import join, judge, show_points, show_share, show_value
+
+NOTES, REWARDS, PUBLISHED = "04_note_synthesis", "07_reward_and_rl", "10_published"
+NAMED = "diagnosis named as in the visit"  # item of essentials.csv
+OVERLAP = "rougeL"
+READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
+REWARD_WORDS = {  # verdicts of step 07
+    "hacking": "reward hacking: the trained reward rises, the true one falls",
+    "both rose": "both rewards rise",
+    "only the proxy rose": "the trained reward rises, the true one does not change clearly",
+    "no clear rise": "the trained reward does not rise clearly",
+}
+
+
+# -------------------------------------------------------------------------------------- notes
+
+
+def assess_notes(settings: Results) -> Finding:
+    """Return whether the tuned model writes better clinical notes than the base model."""
+    if result := find_result(settings.embedded, NOTES):
+        return describe_notes(result, "notes")
+    return Finding("notes", "clinical notes", is_run=False)
+
+
+def describe_notes(result: Result, name: str) -> Finding:
+    """Return what step 04 of a study shows: the right diagnosis, shared words, support.
+
+    Only the overlap of words has a test, so the headline follows that test.
+    """
+    comparison = result.read("comparison")
+    tuned = comparison["model"].iloc[0]
+    named = list(_read_named(result, (tuned, "base", *READERS)))
+    cells = [
+        f"{number.value * number.n:.0f} of {number.n} notes of {number.quantity} "
+        f"({show_share(number)})"
+        for number in named
+    ]
+    overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
+    row = overlap.iloc[0].to_dict()
+    change = read_difference(
+        row, "ROUGE-L, tuned minus base", result, "comparison", unit="ROUGE-L", items="notes"
+    )
+    support = list(_read_support(result, (tuned, "base")))
+    lead = (
+        f"The right diagnosis is in {join(cells[:2])}. The overlap with the reference notes "
+        f"(ROUGE-L, from 0 to 1) changes by {show_value(change)}: "
+        f"{judge(row['p_holm'], len(comparison))}."
+    )
+    sentences = [f"The right diagnosis is also in {cell}." for cell in cells[2:]]
+    sentences += [
+        f"Sentences that the check of step 04 finds supported by the visit: "
+        f"{join([f'{number.quantity} {show_share(number)}' for number in support])}. With "
+        f"{change.n} notes and one training, a small change would be missed.",
+    ]
+    headline = "We found no significant improvement of clinical notes"
+    if row["p_holm"] < LEVEL:
+        word = "more" if row["difference"] > 0 else "fewer"
+        headline = f"In one training, tuned notes share {word} words with the reference notes"
+    return Finding(name, headline, lead, sentences, [*named, change, *support])
+
+
+def _read_named(result: Result, models: tuple[str, ...]) -> Iterator[Number]:
+    """Yield the share of notes that name the right diagnosis."""
+    table = result.read("essentials")
+    rows = table[table["item"] == NAMED].drop_duplicates("model").set_index("model")
+    for model in [model for model in models if model in rows.index]:
+        row = rows.loc[model]
+        label = READERS.get(model, f"the {model} model")
+        shares = row["share"], row["low"], row["high"]
+        place = {"table": result.name_table("essentials"), "params": result.params}
+        yield Number(label, *shares, int(row["n"]), items="notes", **place)
+
+
+def _read_support(result: Result, models: tuple[str, ...]) -> Iterator[Number]:
+    table = result.read("faithfulness_summary")
+    here = table["measure"].eq("sentences") & table["kind"].eq("supported")
+    rows = table[here & table["notes"].eq("notes")] if "notes" in table else table[here]
+    rows = rows.drop_duplicates("model").set_index("model")
+    for model in [model for model in models if model in rows.index]:
+        row = rows.loc[model]
+        shares = row["share"], row["low"], row["high"]
+        place = {"table": result.name_table("faithfulness_summary"), "params": result.params}
+        label = f"the {model} model"
+        yield Number(label, *shares, int(row["items"]), items="sentences", **place)
+
+
+# -------------------------------------------------------------------------- a real language model
+
+
+def assess_real_model(settings: Results) -> list[Finding]:
+    """Return what a real language model shows: the exams, the control study, the notes."""
+    exams, control, notes = (
+        find_result(study, step)
+        for study, step in (
+            (settings.real, EXAM),
+            (settings.real_control, EXAM),
+            (settings.real, NOTES),
+        )
+    )
+    findings = [_describe_exams(settings.real, exams)] if exams else []
+    if control:
+        finding = compare_control(control, settings, settings.exam, "real_control")
+        findings.append(_name_model(settings.real_control, finding))
+    if notes:
+        findings.append(_name_model(settings.real, describe_notes(notes, "real_notes")))
+    return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
+
+
+def _name_model(study: str, finding: Finding) -> Finding:
+    headline = finding.headline[0].lower() + finding.headline[1:]
+    return replace(finding, headline=f"{study}: {headline}")
+
+
+def _describe_exams(study: str, result: Result) -> Finding:
+    """Return base and tuned in every exam: the first protocol and number of shots of the study."""
+    params = result.record["params"]
+    tuned = [*params["adapters"]][-1]
+    keys = {"protocol": params["protocols"][0], "num_shots": params["num_shots"][0]}
+    keys |= {"variant": "as_given"}
+    scores, table = result.read("scores"), result.read("comparison")
+    rows = _match(table, keys | {"model": tuned}).to_dict("records")
+    texts, numbers, changed, low = [], [], 0, 0
+    for row in rows:
+        exam = row["benchmark"]
+        models = _match(scores, keys | {"benchmark": exam}).set_index("model")
+        pair = [
+            read_score(models.loc[model].to_dict(), f"{exam}, {model}", result)
+            for model in (row["reference"], tuned)
+        ]
+        number = read_difference(row, f"{exam}, difference", result, "comparison")
+        numbers += [*pair, number]
+        changed += row["p_holm"] < LEVEL
+        low += all(score.is_at_chance for score in pair)
+        texts.append(
+            f"`{exam}` {show_share(pair[0])} before and {show_share(pair[1])} after (n = "
+            f"{row['n']}, chance {100 * pair[0].chance:.3g} %; {show_points(number)}, "
+            f"p = {row['p_holm']:.2g})"
+        )
+    headline = f"{study}: tuning changes {changed} of {len(rows)} exam scores significantly"
+    lead = (
+        f"One training, asked in the form {name_protocol(keys)}. In {low} of {len(rows)} exams, "
+        "both scores are near chance."
+    )
+    sentences = [
+        f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons."
+    ]
+    return Finding("real", headline, lead, sentences, numbers)
+
+
+def _match(table: pd.DataFrame, values: dict[str, object]) -> pd.DataFrame:
+    here = pd.Series(data=True, index=table.index)
+    for name, value in values.items():
+        here &= table[name].eq(value)
+    return table[here]
+
+
+# ---------------------------------------------------------------------- rewards, published systems
+
+
+def assess_rewards(settings: Results) -> Finding:
+    """Return what training with rewards did to the trained and the true reward, by method."""
+    result = find_result(settings.rewards, REWARDS)
+    if not result:
+        return Finding("rewards", "training with rewards", is_run=False)
+    hacking, comparison = result.read("hacking"), result.read("comparison")
+    place = {"table": result.name_table("comparison"), "params": result.params}
+    texts, numbers = [], []
+    for row in hacking.to_dict("records"):
+        own = _match(comparison, {"method": row["method"]}).set_index("measure")
+        pair = [
+            Number(
+                f"{row['method']}, {measure} reward",
+                *(float(own.loc[measure, name]) for name in ("change", "low", "high")),
+                n=int(own.loc[measure, "n"]),
+                items="prompts",
+                unit="reward",
+                seeds=int(own.loc[measure, "seeds"]),
+                **place,
+            )
+            for measure in ("proxy", "gold")
+        ]
+        numbers += pair
+        texts.append(
+            f"`{row['method']}`: {REWARD_WORDS.get(row['verdict'], row['verdict'])} "
+            f"({show_value(pair[0])} and {show_value(pair[1])}, n = {pair[0].n} prompts, "
+            f"trainings: {pair[0].seeds})"
+        )
+    count = int(hacking["verdict"].eq("hacking").sum())
+    headline = f"{count} of {len(hacking)} ways to train with rewards end in reward hacking"
+    lead = (
+        "The *trained* reward is what a method maximises, the *true* one what it should maximise. "
+        "Hacking: the first rises and the second falls, both with intervals clear of zero."
+    )
+    sentences = [f"{'; '.join(texts)}. The intervals are not adjusted."]
+    return Finding("rewards", headline, lead, sentences, numbers)
+
+
+def assess_published(settings: Results) -> Finding:
+    """Return how many published accuracies were compared with ours, by verdict."""
+    result = find_result(settings.published, PUBLISHED)
+    if not result:
+        return Finding("published", "the comparison with published systems", is_run=False)
+    verdicts = result.read("audit")["verdict"]
+    counts = verdicts.value_counts()
+    share = counts.get("reproduced", 0) / len(verdicts)
+    place = {"table": result.name_table("audit"), "params": result.params}
+    number = Number(
+        "reproduced", share, np.nan, np.nan, len(verdicts), "published accuracies", **place
+    )
+    shown = join([f"{count} {verdict}" for verdict, count in counts.items()])
+    headline = (
+        f"We reproduced {counts.get('reproduced', 0)} of {len(verdicts)} published accuracies"
+    )
+    return Finding("published", headline, f"Verdicts: {shown}.", [], [number])

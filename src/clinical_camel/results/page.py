@@ -1,0 +1,200 @@
+"""The findings as Markdown: for the notebook in full, for README.md in a few lines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import PurePath
+
+import pandas as pd
+
+from clinical_camel.core.paths import root
+from clinical_camel.results.effect import (
+    FORGETS,
+    assess_effect,
+    assess_forgetting,
+    assess_forms,
+)
+from clinical_camel.results.forms import COMPARISON, EXAM
+from clinical_camel.results.further import (
+    assess_notes,
+    assess_published,
+    assess_real_model,
+    assess_rewards,
+)
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import Finding, find_result
+from clinical_camel.results.wording import join, show_value
+
+FIGURE = "forms"  # file name of Figure 1
+ALT = (
+    "Accuracy of the base model and of models tuned on raw articles and on dialogues, with 95 % "
+    "intervals and the chance line, in each question form"
+)
+CAPTION = (
+    "Correct answers by question form, before tuning and after tuning on raw articles or on "
+    "dialogues. Bars: 95 % intervals. Dashed: guessing."
+)
+
+
+def collect_findings(settings: Results) -> list[Finding]:
+    """Return all findings, in the order of the page; those that have not run yet too.
+
+    Raises Incomplete for a table that is not as its run wrote it.
+    """
+    return [
+        assess_effect(settings),
+        assess_forms(settings),
+        assess_forgetting(settings),
+        assess_notes(settings),
+        *assess_real_model(settings),
+        assess_rewards(settings),
+        assess_published(settings),
+    ]
+
+
+def format_page(findings: Sequence[Finding], base: str = "", is_short: bool = False) -> str:
+    """Return the findings as a numbered list with their sources, then what has not run yet.
+
+    `base`: what leads from the page to the project folder, such as "../../". A short page has the
+    lead of each finding only.
+    """
+    done = [finding for finding in findings if finding.is_run]
+    lines = [
+        " ".join(
+            [
+                f"{i}. **{finding.headline}.** {finding.lead}",
+                *([] if is_short else finding.sentences),
+                _link(finding, base),
+            ]
+        )
+        for i, finding in enumerate(done, start=1)
+    ]
+    missing = [finding.headline for finding in findings if not finding.is_run]
+    if missing:
+        lines.append(f"{len(lines) + 1}. **Not run yet:** {join(missing)}.")
+    return "\n".join(lines)
+
+
+def _link(finding: Finding, base: str) -> str:
+    """Return links to the tables of a finding and to the settings that made them."""
+    tables = [f"[{PurePath(table).stem}]({base}{table})" for table in finding.places]
+    settings = [f"[settings]({base}{file})" for file in dict.fromkeys(finding.places.values())]
+    return f"({', '.join([*tables, *settings])})" if tables else ""
+
+
+def list_numbers(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Return every number of the page: a row each, with n, interval, chance and source."""
+    rows = [{"finding": f.name} | asdict(number) for f in findings for number in f.numbers]
+    return pd.DataFrame(rows or [], columns=["finding", *_list_columns()])
+
+
+def _list_columns() -> list[str]:
+    columns = "quantity value low high n items unit chance seeds table params"
+    return columns.split()
+
+
+def format_numbers(findings: Sequence[Finding], base: str = "") -> str:
+    """Return every number as a Markdown table: with interval, n, chance, and links to its source.
+
+    `base`: as in `format_page`.
+    """
+    header = ["finding", "number", "value [95 % interval]", "n", "chance", "trainings", "source"]
+    rows = [
+        [
+            finding.name,
+            number.quantity,
+            show_value(number),
+            f"{number.n:,} {number.items}",
+            "" if pd.isna(number.chance) else f"{100 * number.chance:.3g} %",
+            str(number.seeds),
+            f"[{PurePath(number.table).stem}]({base}{number.table}), "
+            f"[settings]({base}{number.params})",
+        ]
+        for finding in findings
+        for number in finding.numbers
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+
+
+def describe_meaning(findings: Sequence[Finding]) -> list[str]:
+    """Return what the results mean, in sentences: only what the findings carry."""
+    by_name = {finding.name: finding for finding in findings}
+    lines = [
+        "The exam tests memory: its correct answers are in the articles. A higher score shows that "
+        "a model remembers more of them, not that it reasons better.",
+    ]
+    if by_name["forms"].is_run:
+        lines.append(
+            "A score belongs to its question form: a model that is better in one form need not be "
+            "better in another."
+        )
+    if by_name["forgetting"].headline == FORGETS:
+        lines.append("A score on the new texts alone hides what the model has forgotten.")
+    return lines
+
+
+def describe_limits(settings: Results) -> list[str]:
+    """Return what the results do not show, in sentences."""
+    lines = []
+    if not find_result(settings.comparison, COMPARISON):
+        lines.append(
+            "We do not know the cause of a difference: questions, repetition and the number of "
+            "steps differ as well. The controlled comparison separates them."
+        )
+    return [
+        *lines,
+        "Rules wrote these dialogues, by copying sentences; a language model would write others.",
+        f"The model has {_count_parameters(settings)}: large models may differ.",
+        "No clinician has reviewed the articles, and no number is about patients.",
+    ]
+
+
+def _count_parameters(settings: Results) -> str:
+    result = find_result(settings.control, EXAM)
+    parameters = result.record["notes"].get("parameters", 0) if result else 0
+    return f"{parameters / 1e6:.1f} million parameters" if parameters else "few parameters"
+
+
+def format_headline(findings: Sequence[Finding]) -> str:
+    """Return the headlines in one line, and how many findings are missing."""
+    done = [finding.headline for finding in findings if finding.is_run]
+    missing = len(findings) - len(done)
+    text = "; ".join(done) or "nothing has been run"
+    return f"{text} ({missing} not run yet)" if missing else text
+
+
+# ----------------------------------------------------------------------------------------- README
+
+
+def format_readme(settings: Results) -> str:
+    """Return the results in README.md: findings, figure, what they mean and do not show."""
+    findings = collect_findings(settings)
+    means, limits = " ".join(describe_meaning(findings)), " ".join(describe_limits(settings))
+    parts = [
+        format_page(findings, is_short=True),
+        *_show_figure(settings),
+        f"**What it means.** {means}\n"
+        f"**What it does not show.** {limits} {_link_notebook(settings)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _link_notebook(settings: Results) -> str:
+    """Return a link to the executed notebook, or to the one without outputs."""
+    executed = f"outputs/{settings.study}/00_results.ipynb"
+    place = executed if (root() / executed).is_file() else "notebooks/00_results.ipynb"
+    return f"All numbers with their sources: [notebook 00]({place})."
+
+
+def _show_figure(settings: Results) -> Iterator[str]:
+    """Yield Figure 1 and its caption; before this step has run, the figure of the control study."""
+    figure = f"outputs/{settings.study}/00_results/{FIGURE}.png"
+    control = f"outputs/{settings.control}/{EXAM}/scores.png"
+    if (root() / figure).is_file():
+        yield f"![{ALT}]({figure})\n**Figure 1.** {CAPTION}"
+    elif (root() / control).is_file():
+        yield (
+            f"![{ALT}]({control})\n"
+            "**Figure 1.** Correct answers before tuning (*base*) and after tuning on raw articles "
+            "or dialogues, one training each. *option_text*: plain text; *chat*: options listed; "
+            "*5-shot*: after five examples. Bars: 95 % intervals."
+        )

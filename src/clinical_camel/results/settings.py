@@ -1,0 +1,65 @@
+"""The settings of step 00."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from clinical_camel.core.paths import root
+from clinical_camel.core.settings import StepSettings, Text
+from clinical_camel.core.values import nearest, show
+
+STUDIES = ("comparison", "control", "embedded", "real", "real_control", "rewards", "published")
+
+
+class Results(StepSettings):
+    """Which studies the page of results reads; a study that has not run is named as such."""
+
+    study: Text = Field("results", description="params folder; results go to outputs/<study>/")
+    comparison: Text = Field(
+        "dbke_effect", description="the controlled comparison of dialogues and raw articles (06)"
+    )
+    control: Text = Field(
+        "mini_camel_raw", description="base, raw articles and dialogues, one training each (03)"
+    )
+    embedded: Text = Field(
+        "mini_camel", description="what the tuning erased (03) and the clinical notes (04)"
+    )
+    real: Text = Field("smollm2_135m", description="a real language model: exams (03), notes (04)")
+    real_control: Text = Field(
+        "smollm2_135m_raw", description="the same model on raw articles and dialogues (03)"
+    )
+    rewards: Text = Field("clinicalgpt_mini", description="training with rewards (07)")
+    published: Text = Field("published", description="the scores of other systems beside ours (10)")
+    exam: Text = Field("mini_exam", description="the exam on the articles")
+    forgetting_exam: Text = Field(
+        "mini_exam_primer", description="the exam on what the base model knew before"
+    )
+    question_forms: dict[str, Text] = Field(
+        {
+            "plain text": "option_text",
+            "conversation": "conversation",
+            "options listed": "chat",
+        },
+        min_length=1,
+        description="name of a question form: protocol of step 03; the first is the main one",
+    )
+    num_shots: int = Field(0, ge=0, le=1000, description="examples before each question")
+    repeats: str = Field(
+        "experiments/results",
+        description="folder with mini_seeds.csv and mini_differences.csv, shown until the "
+        "controlled comparison has run; empty means none",
+    )
+
+    def check_together(self) -> Iterator[str]:
+        studies = sorted(folder.name for folder in (root() / "params").glob("*/"))
+        for name in STUDIES:
+            study = getattr(self, name)
+            if study not in studies:
+                yield f"{name}: {show(study)} is no folder of params/{nearest(study, studies)}"
+        if self.repeats and not (root() / self.repeats).is_dir():
+            yield f"repeats: {show(self.repeats)} is no folder; write a folder, or nothing"
+
+    @property
+    def main_form(self) -> str:
+        """The name of the first question form."""
+        return next(iter(self.question_forms))

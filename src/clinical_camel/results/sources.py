@@ -1,0 +1,125 @@
+"""The result of a step, if it is there, and the numbers that the page takes from it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clinical_camel.core.files import read_json
+from clinical_camel.core.hashing import hash_file
+from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Incomplete
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A complete result: outputs/<study>/<step>, with its run record."""
+
+    study: str
+    step: str
+    record: dict[str, Any]
+
+    def name_table(self, name: str) -> str:
+        """Return the path of a table, from the project folder."""
+        return f"outputs/{self.study}/{self.step}/{name}.csv"
+
+    @property
+    def params(self) -> str:
+        """The path of the params file, from the project folder."""
+        return f"params/{self.study}/{self.step}.yaml"
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Return a table. Raises Incomplete if it is missing or not as the run wrote it."""
+        path = self.name_table(name)
+        expected = self.record["artefacts"].get(f"{name}.csv")
+        if not (root() / path).is_file() or hash_file(root() / path) != expected:
+            raise Incomplete(
+                f"{path} is missing or differs from its run record; run the step again: "
+                f"python -m clinical_camel run {self.study} {self.step[:2]} --force"
+            )
+        return pd.read_csv(root() / path)
+
+
+def find_result(study: str, step: str) -> Result | None:
+    """Return the result of a step, or None if the step has not run to its end."""
+    record = read_json(root() / "outputs" / study / step / "run.json")
+    return Result(study, step, record) if record.get("status") == "complete" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of the page. Shares and differences of shares are from 0 to 1.
+
+    `unit`: "share", "difference" (of two shares) or a measure; `n`: the number of `items`;
+    `seeds`: trainings of each model behind the number; `chance`: the score of guessing.
+    """
+
+    quantity: str
+    value: float
+    low: float
+    high: float
+    n: int
+    items: str = "questions"
+    unit: str = "share"
+    chance: float = np.nan
+    seeds: int = 1
+    table: str = ""
+    params: str = ""
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether the interval contains the score of guessing."""
+        return bool(self.low <= self.chance <= self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A headline, a lead for README.md, more sentences for the notebook, and the numbers in them.
+
+    `is_run` is false if nothing has run yet; the headline then names what is missing.
+    """
+
+    name: str
+    headline: str
+    lead: str = ""
+    sentences: list[str] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
+    is_run: bool = True
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The tables of the numbers with their params files, in order, each once."""
+        return {number.table: number.params for number in self.numbers if number.table}
+
+
+def read_score(row: dict[str, Any], quantity: str, result: Result, table: str = "scores") -> Number:
+    """Return an accuracy of `scores.csv` (step 03 or 06) as a number."""
+    return Number(
+        quantity,
+        row["accuracy"],
+        row["low"],
+        row["high"],
+        int(row["n"]),
+        chance=row["chance"],
+        seeds=int(row.get("seeds", 1)),
+        table=result.name_table(table),
+        params=result.params,
+    )
+
+
+def read_difference(
+    row: dict[str, Any], quantity: str, result: Result, table: str, **others: Any
+) -> Number:
+    """Return a difference of a table of comparisons as a number."""
+    others = {"unit": "difference", "seeds": int(row.get("seeds", 1))} | others
+    return Number(
+        quantity,
+        row["difference"],
+        row["low"],
+        row["high"],
+        int(row["n"]),
+        table=result.name_table(table),
+        params=result.params,
+        **others,
+    )

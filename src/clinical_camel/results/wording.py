@@ -1,0 +1,93 @@
+"""Numbers and verdicts in words, the same in the notebook and in README.md."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.exam_results.pages import format_percent
+from clinical_camel.results.sources import Number
+
+MODELS = {  # name of the page: names in step 03 and in step 06
+    "base model": ("base", "base"),
+    "raw articles": ("raw", "raw"),
+    "dialogues": ("dialogues", "dialogue"),
+}
+NOT_RUN = "not run yet"
+
+
+def show_share(number: Number) -> str:
+    """Return a share in percent, with its interval.
+
+    >>> show_share(Number("x", 0.471, 0.409, 0.534, 312))
+    '47.1 % [40.9, 53.4]'
+    """
+    value, _, interval = format_percent(number.value, number.low, number.high).partition(" ")
+    return f"{value} %{' ' if interval else ''}{interval}"
+
+
+def show_points(number: Number) -> str:
+    """Return a difference of two shares in points, with its interval.
+
+    >>> show_points(Number("x", 0.125, 0.058, 0.192, 312, unit="difference"))
+    '12.5 points [5.8, 19.2]'
+    """
+    return show_share(number).replace(" %", " points")
+
+
+def show_value(number: Number) -> str:
+    """Return a number of any unit, with its interval."""
+    if number.unit == "share":
+        return show_share(number)
+    if number.unit == "difference":
+        return show_points(number)
+    interval = "" if np.isnan(number.low) else f" [{number.low:z.2f}, {number.high:z.2f}]"
+    return f"{number.value:z.2f}{interval}"
+
+
+def show_chance(numbers: Sequence[Number]) -> str:
+    """Return the score of guessing, which is the same for all of them.
+
+    >>> show_chance([Number("x", 0.4, 0.3, 0.5, 10, chance=0.25)])
+    'guessing gives 25 %'
+    """
+    chances = sorted({f"{100 * number.chance:.3g}" for number in numbers})
+    return f"guessing gives {' or '.join(chances)} %"
+
+
+def judge(p: float, comparisons: int) -> str:
+    """Return whether a difference is significant by its p-value, after Holm's adjustment.
+
+    >>> judge(0.0176, 24), judge(0.3, 1)
+    ('significant (p = 0.018, adjusted for 24 comparisons)', 'not significant (p = 0.30)')
+    """
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+    adjusted = f", adjusted for {comparisons} comparisons" if comparisons > 1 else ""
+    return f"{'' if p < LEVEL else 'not '}significant ({shown}{adjusted})"
+
+
+def join(parts: Sequence[str]) -> str:
+    """Return parts as a list in words.
+
+    >>> join(["a", "b", "c"]), join(["a"])
+    ('a, b and c', 'a')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def count_trainings(seeds: int) -> str:
+    """Return how often each model was trained.
+
+    >>> count_trainings(1), count_trainings(10)
+    ('one training each', '10 trainings each')
+    """
+    return f"{'one training' if seeds == 1 else f'{seeds} trainings'} each"
+
+
+def start_sentence(text: str) -> str:
+    """Return a text with a capital letter.
+
+    >>> start_sentence("guessing gives 25 %")
+    'Guessing gives 25 %'
+    """
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,107 @@
+"""Figures of step 07: every measure against steps, and rewards against the KL."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from clinical_camel.reward_and_rl.measures import LABELS
+from clinical_camel.reward_and_rl.settings import METHODS
+
+NAMES = {
+    "ppo": "PPO",
+    "rloo": "RLOO",
+    "grpo": "GRPO",
+    "dpo": "DPO",
+    "grpo_exam_key": "GRPO, exam key",
+}
+MARKERS = dict(zip(METHODS, "os^Dv", strict=True))
+COLOURS = dict(zip(METHODS, sns.color_palette("colorblind", len(METHODS)), strict=True))
+COLUMNS = 2
+
+
+def plot_measures(curves: pd.DataFrame) -> Figure:
+    """Plot each measure of `measures.tabulate_curves` against steps: a panel each, a line per
+    method, its 95 % interval as a band."""
+    shown = [name for name in LABELS if (curves["measure"] == name).any()]
+    rows = -(-len(shown) // COLUMNS)
+    figure, panels = plt.subplots(
+        rows, COLUMNS, figsize=(8, 2.2 * rows + 0.6), sharex=True, squeeze=False
+    )
+    for name, axes in zip(shown, panels.flat, strict=False):
+        for method, part in curves[curves["measure"] == name].groupby("method", sort=False):
+            _plot_line(axes, part, method)
+        axes.set_title(LABELS[name], fontsize=9)
+        axes.grid(alpha=0.3)
+    for axes in panels.flat[len(shown) :]:
+        axes.set_visible(False)
+    for axes in panels[-1]:
+        axes.set_xlabel("step")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(labels), fontsize=8, loc="upper center")
+    figure.tight_layout(rect=(0, 0, 1, 0.97))
+    return figure
+
+
+def plot_rewards_against_kl(curves: pd.DataFrame) -> Figure:
+    """Plot the proxy reward and the gold reward against the KL, a line per method from step 0.
+
+    Reward hacking is a proxy that rises where the gold falls (Gao et al. 2023, arXiv:2210.10760).
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.2))
+    for name, axes in zip(("proxy", "gold"), panels, strict=True):
+        for method, part in curves.groupby("method", sort=False):
+            kl = part[part["measure"] == "kl"].set_index("step")["mean"]
+            rows = part[part["measure"] == name].set_index("step")
+            style = {"color": COLOURS[method], "marker": MARKERS[method], "label": NAMES[method]}
+            axes.plot(kl[rows.index], rows["mean"], **style)
+            axes.fill_between(
+                kl[rows.index], rows["low"], rows["high"], color=COLOURS[method], alpha=0.15
+            )
+        axes.set(xlabel=LABELS["kl"], ylabel=LABELS[name])
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def plot_reward_log(log: pd.DataFrame) -> Figure:
+    """Plot the loss of the reward model against steps; dotted: that of a model that cannot choose.
+
+    `log`: of `reward_training.train_reward_model`.
+    """
+    figure, axes = plt.subplots(figsize=(8, 3))
+    axes.plot(log["step"], log["loss"], color=COLOURS[METHODS[0]])
+    axes.axhline(math.log(2), color="grey", linestyle=":")
+    axes.set(xlabel="step", ylabel="loss of the reward model (dotted: ln 2)")
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    return figure
+
+
+def plot_training_rewards(steps: pd.DataFrame) -> Figure:
+    """Plot the reward of each training batch, mean over seeds, a line per method.
+
+    Methods without replies in training (DPO) have none.
+    """
+    figure, axes = plt.subplots(figsize=(8, 3))
+    for method, part in steps.groupby("method", sort=False):
+        if "reward" not in part or part["reward"].isna().all():
+            continue
+        mean = part.groupby("step")["reward"].mean()
+        axes.plot(mean.index, mean, color=COLOURS[method], label=NAMES[method])
+    axes.set(xlabel="step", ylabel="reward of the batch, truncation penalty included")
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def _plot_line(axes: Axes, part: pd.DataFrame, method: str) -> None:
+    style = {"color": COLOURS[method], "marker": MARKERS[method], "label": NAMES[method]}
+    axes.plot(part["step"], part["mean"], markersize=4, **style)
+    axes.fill_between(part["step"], part["low"], part["high"], color=COLOURS[method], alpha=0.15)

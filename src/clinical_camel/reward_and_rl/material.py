@@ -1,0 +1,195 @@
+"""What the methods of step 07 train on and are measured on: prompts, pairs, rewards, exams."""
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from clinical_camel import data, models
+from clinical_camel.data import DataError, Dialogue, Question
+from clinical_camel.data.sampling import select_lowest_hashes
+from clinical_camel.models import LLM
+from clinical_camel.reward_and_rl.guards import StoppedTraining
+from clinical_camel.reward_and_rl.preferences import choose_held_out
+from clinical_camel.reward_and_rl.settings import RewardAndRl
+from clinical_camel.reward_and_rl.shapes import Pair, Prompt, Reply, RewardFunction, make_prompts
+
+LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Everything that a training of a policy needs besides the policy and the settings.
+
+    `proxy` is the reward that the methods maximise, `gold` the one that they should maximise; both
+    are measured. `proxy_key` identifies the proxy (for a reward model its `source`), so that a
+    training resumes only with the same one. `exams`: by the name of the setting.
+    """
+
+    training: list[Prompt]
+    held_out: list[Prompt]
+    proxy: RewardFunction
+    gold: RewardFunction
+    proxy_key: Any = ""
+    pairs: list[Pair] = field(default_factory=list)
+    exams: dict[str, list[Question]] = field(default_factory=dict)
+    exam_key: list[Question] = field(default_factory=list)
+
+
+def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
+    """Return training prompts and held-out prompts; no group is in both.
+
+    Raises DataError for an article, and for an id in two datasets.
+    """
+    dialogues: list[Dialogue] = []
+    for spec, share in settings.prompts.items():
+        for row in data.load_training_rows(spec, share, settings.seed):
+            if not isinstance(row, Dialogue):
+                raise DataError(f"prompts: {spec}: {row.id} is an article; a prompt is a dialogue")
+            dialogues.append(row)
+    prompts = make_prompts(dialogues)
+    ids = [prompt.id for prompt in prompts]
+    if len(set(ids)) < len(ids):
+        twice = next(id_ for id_ in ids if ids.count(id_) > 1)
+        raise DataError(f"prompts: the id {twice} occurs twice; use fractions of at most 1.0")
+    is_held_out = choose_held_out(prompts, settings.held_out_fraction, settings.seed)
+    return (
+        [prompt for prompt in prompts if not is_held_out[prompt.group]],
+        [prompt for prompt in prompts if is_held_out[prompt.group]],
+    )
+
+
+def load_exams(settings: RewardAndRl) -> dict[str, list[Question]]:
+    """Return the questions of `exam` and `primer_exam`, at most `eval_limit` of each."""
+    specs = {"exam": settings.exam, "primer_exam": settings.primer_exam}
+    return {
+        name: data.load_questions(spec, settings.eval_limit) for name, spec in specs.items() if spec
+    }
+
+
+def load_exam_key(settings: RewardAndRl) -> list[Question]:
+    """Return the training questions of `grpo_exam_key`."""
+    return data.load_training_questions(settings.exam_key) if settings.exam_key else []
+
+
+def select_measured(prompts: Sequence[Prompt], limit: int) -> list[Prompt]:
+    """Return `limit` of the held-out prompts, the same in every run; 0 means all."""
+    return select_lowest_hashes(list(prompts), limit) if limit else list(prompts)
+
+
+def choose_batch(prompts: Sequence[Any], count: int, step: int, seed: int) -> list[Any]:
+    """Return `count` items for a step: every item once per pass, in random order of each pass.
+
+    It depends only on its arguments, so a resumed training sees the same batches.
+    """
+    chosen: list[Any] = []
+    start = step * count
+    for position in range(start, start + count):
+        turn, place = divmod(position, len(prompts))
+        order = list(range(len(prompts)))
+        random.Random(f"{seed}/{turn}").shuffle(order)
+        chosen.append(prompts[order[place]])
+    return chosen
+
+
+# ------------------------------------------------------------------------------ the exam's key
+
+
+def make_exam_prompts(questions: Sequence[Question], shows_options: bool) -> list[Prompt]:
+    """Return one prompt per question; its reference is the text of the correct option.
+
+    >>> question = Question(id="q", question="Cause?", options=["a virus", "a toxin"], answer=1)
+    >>> make_exam_prompts([question], shows_options=True)[0].messages[-1]["content"]
+    'Cause?\\nA. a virus\\nB. a toxin'
+    """
+    return [
+        Prompt(
+            id=question.id,
+            group=question.group or question.id,
+            messages=[{"role": "user", "content": _write_question(question, shows_options)}],
+            reference=question.options[question.answer],
+        )
+        for question in questions
+    ]
+
+
+def _write_question(question: Question, shows_options: bool) -> str:
+    lines = [question.context, question.question] if question.context else [question.question]
+    if shows_options:
+        lines += [f"{letter}. {text}" for letter, text in zip(LETTERS, question.options)]  # noqa: B905
+    return "\n".join(lines)
+
+
+def make_key_reward(questions: Sequence[Question], shows_options: bool) -> RewardFunction:
+    """Return the verifiable reward: 1 if a reply names the correct option and no other, else 0."""
+    by_id = {question.id: question for question in questions}
+
+    def reward(replies: Sequence[Reply]) -> torch.Tensor:
+        correct = [
+            find_option(reply.text, by_id[reply.prompt.id], shows_options)
+            == by_id[reply.prompt.id].answer
+            for reply in replies
+        ]
+        return torch.tensor(correct, dtype=torch.float32)
+
+    return reward
+
+
+def find_option(reply: str, question: Question, has_letters: bool) -> int | None:
+    """Return the index of the one option that a reply names; None for none or several.
+
+    An option is named by its words in a row, or, if the prompt had letters, by a leading letter.
+
+    >>> question = Question(id="q", question="Cause?", options=["a virus", "a toxin"], answer=1)
+    >>> find_option("It is caused by a toxin.", question, False), find_option("B.", question, True)
+    (1, 1)
+    >>> find_option("a virus or a toxin", question, False)
+    """
+    letters = LETTERS[: len(question.options)]
+    match = re.match(rf"\W*(?:the )?(?:answer (?:is )?)?\(?([{letters}])\b(?![ ]?\w)", reply, re.I)
+    if has_letters and match:
+        return letters.index(match[1].upper())
+    text = f" {_normalise(reply)} "
+    options = [f" {_normalise(option)} " for option in question.options]
+    named = [i for i, option in enumerate(options) if option in text]
+    outer = [  # without an option whose words are inside those of another one that is named
+        i for i in named if not any(options[i] in options[j] for j in named if j != i)
+    ]
+    return outer[0] if len(outer) == 1 else None
+
+
+def _normalise(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+# ------------------------------------------------------------------------------ the rewards
+
+
+def compute_rewards(
+    reward: RewardFunction, replies: Sequence[Reply], truncation_penalty: float
+) -> torch.Tensor:
+    """Return the rewards that a method maximises: float32 [replies], on the CPU.
+
+    A truncated reply loses `truncation_penalty`: a reward model sees it with an end token, as if it
+    were complete. Raises StoppedTraining for a reward that is no number.
+    """
+    scores = reward(replies).detach().float().cpu()
+    if scores.shape != (len(replies),):
+        raise ValueError(
+            f"the reward function returned shape {list(scores.shape)} for {len(replies)} replies"
+        )
+    if not scores.isfinite().all():
+        i = int((~scores.isfinite()).nonzero()[0])
+        raise StoppedTraining(
+            f"the reward of a reply to prompt {replies[i].prompt.id} is {scores[i].item()}; "
+            "check the reward model"
+        )
+    return scores - truncation_penalty * torch.tensor([not r.complete for r in replies]).float()
+
+
+def tokenize_prompt(llm: LLM, prompt: Prompt) -> list[int]:
+    """Return the tokens of a prompt, as rendered for generation."""
+    return models.tokenize_text(llm.tokenizer, models.render_chat(llm.tokenizer, prompt.messages))

@@ -1,0 +1,46 @@
+"""Every ranker of the settings applied to the same replies: the rule, a judge, files of people."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from clinical_camel import data
+from clinical_camel.core.paths import root
+from clinical_camel.reward_and_rl.preferences import rank_by_judge, rank_by_rule, read_rankings
+from clinical_camel.reward_and_rl.settings import JUDGE, RULE, RewardAndRl
+from clinical_camel.reward_and_rl.shapes import Prompt, RankedReply, Reply
+from clinical_camel.teachers.cache import Ledger
+from clinical_camel.teachers.judge import load_judge
+from clinical_camel.teachers.settings import Overlap
+
+
+def rank_replies(
+    replies: Sequence[Reply], prompts: Sequence[Prompt], settings: RewardAndRl, ledger: Path
+) -> dict[str, list[RankedReply]]:
+    """Return the rankings of each ranker of the settings, by its name there.
+
+    Every reply of a judge that is a language model is in the `ledger` file before it is read: a
+    second run pays for nothing twice. Raises what `rank_by_judge`, `rank_by_rule`, `read_rankings`
+    and `teachers.load_judge` raise.
+    """
+    rankings = {}
+    for name in settings.rankers:
+        if name == RULE:
+            rankings[name] = rank_by_rule(replies)
+        elif name == JUDGE:
+            rankings[name] = _ask_judge(replies, settings, ledger)
+        else:
+            rankings[name] = read_rankings(root() / name, prompts)
+    return rankings
+
+
+def _ask_judge(replies: Sequence[Reply], settings: RewardAndRl, ledger: Path) -> list[RankedReply]:
+    with contextlib.ExitStack() as stack:
+        opened = None
+        if not isinstance(settings.judge, Overlap):
+            opened = stack.enter_context(contextlib.closing(Ledger(ledger)))
+        licences = [data.describe(spec)["licence"] for spec in settings.prompts]
+        judge = load_judge(
+            settings.judge, opened, licences, student=settings.model, seed=settings.seed
+        )
+        return rank_by_judge(replies, judge)

@@ -1,0 +1,128 @@
+"""What a reward model is worth: accuracy on held-out pairs, length bias, calibration."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+
+from clinical_camel import stats
+from clinical_camel.reward_and_rl.reward_model import RewardModel, score_tokens
+from clinical_camel.reward_and_rl.reward_training import TokenizedPairs
+
+SUBSETS = ("all", "chosen is longer", "chosen is shorter", "equal length")
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """The rewards and lengths of pairs: arrays [pairs]; lengths in tokens, prompt included.
+
+    `groups` are those of the prompts: pairs of one group are not independent.
+    """
+
+    chosen: np.ndarray
+    rejected: np.ndarray
+    chosen_length: np.ndarray
+    rejected_length: np.ndarray
+    groups: list[str]
+
+    @property
+    def margins(self) -> np.ndarray:
+        """r_chosen - r_rejected, [pairs]."""
+        return self.chosen - self.rejected
+
+    @property
+    def is_correct(self) -> np.ndarray:
+        """Whether the chosen reply has the higher reward, bool [pairs]; equal rewards do not."""
+        return self.margins > 0
+
+
+def score_pairs(
+    reward_model: RewardModel, tokenized: TokenizedPairs, token_budget: int
+) -> PairScores:
+    """Score both sides of every pair."""
+    sides = [[row[name] for row in tokenized.rows] for name in ("chosen_ids", "rejected_ids")]
+    rewards = score_tokens(reward_model, [*sides[0], *sides[1]], token_budget)
+    chosen, rejected = torch.chunk(rewards, 2)
+    return PairScores(
+        chosen.numpy(),
+        rejected.numpy(),
+        *(np.array([len(ids) for ids in side]) for side in sides),
+        [pair.prompt.group for pair in tokenized.pairs],
+    )
+
+
+def tabulate_accuracy(scores: PairScores) -> pd.DataFrame:
+    """Return the pair accuracy of each of SUBSETS: subset, n, groups, accuracy, low, high.
+
+    The intervals are clustered by the group of the prompt. A reward model that prefers long
+    replies, whatever they say, is right if the chosen reply is longer and wrong if it is shorter.
+    """
+    difference = scores.chosen_length - scores.rejected_length
+    chosen = [np.ones_like(difference, bool), difference > 0, difference < 0, difference == 0]
+    groups = np.array(scores.groups)
+    rows = []
+    for name, rows_of in zip(SUBSETS, chosen, strict=True):
+        correct, labels = scores.is_correct[rows_of], groups[rows_of]
+        row = {"subset": name, "n": len(correct), "groups": len(set(labels))}
+        accuracy, low, high = float("nan"), float("nan"), float("nan")
+        if len(correct):
+            accuracy = float(correct.mean())
+            low, high = stats.clustered_interval(correct, labels)
+        rows.append(row | {"accuracy": accuracy, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def measure_length_bias(scores: PairScores) -> dict[str, float]:
+    """Return how rewards go with length.
+
+    longer_chosen: share of pairs of unequal length whose chosen reply is longer (by the ranker);
+    longer_preferred: the same by the reward model. A difference is a bias that the model added.
+    correlation: Spearman's, of difference in reward and difference in length over all pairs, each
+    in the direction chosen minus rejected and the other way round, so that the share of correct
+    pairs does not enter; NaN without a difference in length.
+    """
+    lengths, margins = scores.chosen_length - scores.rejected_length, scores.margins
+    unequal = lengths != 0
+    nan = float("nan")
+    if not unequal.any():
+        return {"pairs": 0, "longer_chosen": nan, "longer_preferred": nan, "correlation": nan}
+    longer = lengths[unequal] > 0
+    preferred = np.where(longer, margins[unequal] > 0, margins[unequal] < 0)
+    both = [np.concatenate([values, -values]) for values in (margins, lengths)]
+    return {
+        "pairs": int(unequal.sum()),
+        "longer_chosen": float(longer.mean()),
+        "longer_preferred": float(preferred.mean()),
+        "correlation": float(spearmanr(*both).statistic),
+    }
+
+
+def tabulate_calibration(scores: PairScores, bins: int = 10) -> pd.DataFrame:
+    """Return how often the preferred reply is the chosen one, by confidence.
+
+    The loss makes sigmoid(|r_1 - r_2|) the probability that the reply with the higher reward is
+    preferred: from 0.5. Columns as `stats.calibration_table`, empty bins left out.
+    """
+    table = stats.calibration_table(_get_confidence(scores), scores.is_correct, bins)
+    return table[table["n"] > 0].reset_index(drop=True)
+
+
+def measure_calibration_error(scores: PairScores, bins: int = 10) -> float:
+    """Return the expected calibration error of the confidences of `tabulate_calibration`."""
+    return stats.expected_calibration_error(_get_confidence(scores), scores.is_correct, bins)
+
+
+def _get_confidence(scores: PairScores) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.abs(scores.margins.astype(float))))
+
+
+def describe_scale(scores: PairScores) -> dict[str, float]:
+    """Return mean and standard deviation of all rewards: what is subtracted and divided by.
+
+    A reward model has no zero: only differences are trained. RL with a KL penalty needs a scale on
+    which its coefficient means the same for every reward model.
+    """
+    rewards = np.concatenate([scores.chosen, scores.rejected]).astype(float)
+    return {"mean": float(rewards.mean()), "std": float(rewards.std())}

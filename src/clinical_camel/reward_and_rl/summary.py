@@ -1,0 +1,142 @@
+"""What the trainings of the policies showed, in sentences computed from their tables."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from clinical_camel.reward_and_rl.figures import NAMES
+from clinical_camel.reward_and_rl.measures import LABELS
+
+VERDICTS = {
+    "hacking": "reward hacking: the proxy reward rose and the gold reward fell",
+    "both rose": "both rewards rose",
+    "only the proxy rose": "the proxy reward rose; the gold reward did not change clearly",
+    "no clear rise": "the proxy reward did not rise clearly",
+}
+
+
+def describe_reward_model(accuracy: pd.DataFrame, bias: dict[str, float]) -> list[str]:
+    """Return what the reward model is worth on held-out pairs, as plain sentences.
+
+    `accuracy`: of `reward_checks.tabulate_accuracy`, with the column `part`. `bias`: of
+    `reward_checks.measure_length_bias`, on the held-out pairs.
+    """
+    rows = accuracy[accuracy["part"] == "held out"].set_index("subset")
+    every = rows.loc["all"]
+    low, high = (100 * every[name] for name in ("low", "high"))
+    verdict = "more often than a coin" if low > 50 else "not clearly more often than a coin"
+    lines = [
+        f"The reward model prefers the better reply in {every['accuracy']:.1%} of {every['n']:.0f} "
+        f"held-out pairs on {every['groups']:.0f} subjects [{low:.1f}, {high:.1f}]: {verdict}."
+    ]
+    if bias["pairs"]:
+        lines.append(
+            f"Where the lengths differ, the better reply is the longer one in "
+            f"{bias['longer_chosen']:.0%} of pairs, and the reward model prefers the longer one in "
+            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']})."
+        )
+    return lines
+
+
+def describe_policies(
+    comparison: pd.DataFrame, hacking: pd.DataFrame, trainings: pd.DataFrame
+) -> list[str]:
+    """Return the result of the policy trainings as plain sentences.
+
+    `comparison`: of `measures.compare_with_start`. `hacking`: of `measures.find_reward_hacking`.
+    `trainings`: the table of `training.train_policies`.
+    """
+    return [
+        *(_describe_method(row, comparison) for row in hacking.itertuples()),
+        *_describe_length(comparison),
+        *_describe_exams(comparison),
+        *_describe_stops(trainings),
+        "All changes are on held-out prompts, paired with the replies of the SFT model. The proxy "
+        "reward is what the methods maximise; the gold reward is what they should maximise.",
+    ]
+
+
+def format_headline(hacking: pd.DataFrame) -> str:
+    """Return the change of the proxy and gold rewards of each method, in one line."""
+    parts = [
+        f"{NAMES[row.method]} {row.proxy_change:+.2f} / {row.gold_change:+.2f} at KL {row.kl:.1f}"
+        for row in hacking.itertuples()
+    ]
+    return f"change of proxy / gold reward on held-out prompts: {', '.join(parts)}"
+
+
+def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return the changes as texts with intervals: a row per method, a column per measure.
+
+    `*` marks an interval clear of zero. The last columns are n (prompts) and seeds.
+    """
+    rows = []
+    for method, part in comparison.groupby("method", sort=False):
+        cells = {
+            LABELS[row.measure]: _format_change(row)
+            for row in part.itertuples()
+            if row.measure != "kl"
+        }
+        first = part.iloc[0]
+        kl = {"KL at the end": f"{first['kl']:.2f}"}
+        counts = {"n": first["n"], "seeds": first["seeds"]}
+        rows.append({"method": NAMES[method]} | kl | cells | counts)
+    return pd.DataFrame(rows)
+
+
+def _describe_method(row, comparison: pd.DataFrame) -> str:
+    part = comparison[comparison["method"] == row.method].set_index("measure")
+    seeds = int(part.loc["proxy", "seeds"])
+    proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
+    return (
+        f"{NAMES[row.method]}: {VERDICTS[row.verdict]}. Proxy {proxy}, gold {gold}, at a KL of "
+        f"{row.kl:.1f} nats per reply (n = {part.loc['proxy', 'n']} prompts, "
+        f"{seeds} seed{'s' if seeds > 1 else ''})."
+    )
+
+
+def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
+    rows = comparison[comparison["measure"] == "tokens"]
+    changed = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+    if changed.empty:
+        yield "No method changed the length of replies clearly."
+        return
+    parts = [
+        f"{NAMES[row.method]} from {row.start:.1f} to {row.end:.1f} tokens"
+        for row in changed.itertuples()
+    ]
+    yield f"The length of replies changed: {'; '.join(parts)}."
+
+
+def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
+    for name, label in (("exam", "the exam"), ("primer_exam", "what the base knew")):
+        rows = comparison[comparison["measure"] == name]
+        if rows.empty:
+            continue
+        changed = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+        if changed.empty:
+            yield f"No method changed the accuracy on {label} clearly (n = {rows['n'].iloc[0]})."
+            continue
+        parts = [
+            f"{NAMES[row.method]} {100 * row.change:+.1f} points "
+            f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
+            for row in changed.itertuples()
+        ]
+        yield f"The accuracy on {label} changed: {'; '.join(parts)}."
+
+
+def _describe_stops(trainings: pd.DataFrame) -> Iterator[str]:
+    for row in trainings[trainings["stop_reason"] != ""].itertuples():
+        yield (
+            f"{NAMES[row.method]} with seed {row.seed} was stopped at step {row.steps}: "
+            f"{row.stop_reason}."
+        )
+
+
+def _format_interval(row: pd.Series) -> str:
+    return f"{row['change']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def _format_change(row) -> str:
+    mark = "*" if row.low > 0 or row.high < 0 else ""
+    return f"{row.change:+.3f} [{row.low:.3f}, {row.high:.3f}]{mark}"

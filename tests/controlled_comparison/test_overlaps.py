@@ -1,0 +1,34 @@
+"""Questions that overlap with training texts: the texts of one arm decide for all arms."""
+
+import pandas as pd
+import pytest
+from tests.support import toy_comparison
+from tests.support.toy_comparison import find_copied, make_design
+
+from clinical_camel.controlled_comparison import overlaps
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    return toy_comparison.build(tmp_path, monkeypatch)
+
+
+def test_the_copied_question_is_found_with_its_file(sweep):
+    table = overlaps.find_overlaps(sweep, make_design())
+    assert table.to_dict("records") == [{"id": find_copied().id, "trained_on": "exam_dialogues"}]
+
+
+def test_only_the_texts_of_the_named_arm_count(sweep):
+    for run in sweep:
+        if run.arm == "dialogue":
+            file = run.folders["01_dbke"] / "exam_dialogues.jsonl"
+            text = file.read_text(encoding="utf-8").replace(find_copied().question, "Hello?")
+            file.write_text(text, encoding="utf-8")
+    assert overlaps.find_overlaps(sweep, make_design()).empty
+    assert len(overlaps.find_overlaps(sweep, make_design(overlap_arm="qa"))) == 1
+
+
+def test_a_run_without_such_texts_has_no_overlap():
+    table = overlaps.search_runs([], "mini_exam")
+    assert isinstance(table, pd.DataFrame)
+    assert list(table) == ["id", "trained_on"]

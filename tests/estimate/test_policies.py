@@ -1,0 +1,96 @@
+"""Tests of what steps 07 and 08 are estimated to need."""
+
+import pytest
+
+from clinical_camel import models
+from clinical_camel.estimate import costs, memory, policies
+from clinical_camel.estimate.shapes import find_base
+from clinical_camel.estimate.speed import MACHINES
+from clinical_camel.eval_replies.settings import EvalReplies
+from clinical_camel.reward_and_rl.settings import METHODS, RewardAndRl
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return models.load_tokenizer("mini")
+
+
+def count(tokenizer, **changes):
+    fast = {"prompts": {"mini_triples": 0.05}, "seeds": [0], "eval_limit": 4, "exam": ""}
+    return policies.count_policies(RewardAndRl(**fast | {"primer_exam": ""} | changes), tokenizer)
+
+
+def test_each_method_adds_the_work_of_its_batches(tokenizer):
+    """20 steps of 8 prompts with 4 replies; a measurement after 10 and 20 steps."""
+    works = {name: count(tokenizer, methods=[name]) for name in METHODS}
+    batches = {name: work.batches - works["dpo"].batches for name, work in works.items()}
+    assert batches == {"ppo": 20, "rloo": 0, "grpo": 0, "dpo": 0, "grpo_exam_key": 0}
+    written = {n: w.generated_tokens - works["dpo"].generated_tokens for n, w in works.items()}
+    assert set(written.values()) == {0, 20 * 32 * 40}
+    assert written["dpo"] == 0
+    tokens = {name: work.tokens for name, work in works.items()}
+    assert tokens["ppo"] > tokens["rloo"] == tokens["grpo"] > tokens["grpo_exam_key"]
+    both = count(tokenizer, methods=["ppo", "dpo"])
+    assert both.batches == works["ppo"].batches + 20
+
+
+def test_twice_the_seeds_are_twice_the_trainings_with_one_reward_model(tokenizer):
+    one, two, three = (count(tokenizer, seeds=list(range(n))) for n in (1, 2, 3))
+    assert three.batches - two.batches == two.batches - one.batches == 20 * 6
+    assert three.decode_steps - two.decode_steps == two.decode_steps - one.decode_steps > 0
+
+
+def test_a_batch_above_the_token_budget_is_computed_in_parts():
+    settings = RewardAndRl(token_budget=600)
+    assert policies.count_part(settings) == 600 // (96 + 40)
+    assert policies.count_part(RewardAndRl()) == 32
+
+
+def test_prompts_of_unknown_size_are_named_and_not_counted(tokenizer):
+    work = count(tokenizer, prompts={"mini_triples": 0.05, "outputs/other/x.jsonl": 1.0})
+    assert work.unknown == ("x: not on this machine, size unknown, not counted",)
+
+
+def test_memory_has_a_base_for_the_policy_and_one_for_the_reward_model(tokenizer):
+    settings, machine = RewardAndRl(), MACHINES["cpu"]
+    base, work = find_base("mini"), count(tokenizer)
+    parts = policies.estimate_policy_memory(base, settings, work, machine)
+    weights = sum(memory.estimate_weights(base, "nf4", machine.number_size).values())
+    assert parts["reward model"] > weights
+    assert parts["reference adapter"] == parts["LoRA weights"]
+    assert parts["value head"] > 0
+    without = RewardAndRl(methods=["dpo"])
+    assert policies.estimate_policy_memory(base, without, work, machine)["value head"] == 0
+
+
+def test_every_adapter_writes_every_reply(tokenizer):
+    one, two = (
+        policies.count_replies(EvalReplies(adapters=adapters, case_limit=5), tokenizer, 2048)
+        for adapters in ({"base": ""}, {"base": "", "sft": "outputs/a/02_sft_qlora/adapter"})
+    )
+    assert one.rows == two.rows
+    assert two.generated_tokens == 2 * one.generated_tokens == 2 * 96 * one.rows
+
+
+def test_all_replies_of_a_consultation_are_more_than_its_last(tokenizer):
+    last, every = (
+        policies.count_replies(EvalReplies(case_limit=3, reply_turns=turns), tokenizer, 2048).rows
+        for turns in ("last", "all")
+    )
+    assert every > last
+
+
+def test_the_requests_of_a_language_model_as_judge_are_named(tokenizer):
+    judge = {"kind": "local", "model": "mini", "terms": "own"}
+    settings = EvalReplies(case_limit=3, judge=judge)
+    work = policies.count_replies(settings, tokenizer, 2048)
+    assert "judge: at most 6 requests, two for each pair of answers" in work.estimates
+
+
+def test_a_policy_has_the_adapter_of_its_sft_model():
+    base = find_base("mini")
+    sft, policy = (
+        costs.count_lora_weights({"tuned": f"outputs/clinicalgpt_mini/{place}/adapter"}, base)
+        for place in ("02_sft_qlora", "07_reward_and_rl/ppo_0")
+    )
+    assert sft == policy > 0

@@ -1,0 +1,83 @@
+"""Cases from dialogues and consultations."""
+
+import json
+
+import pytest
+
+from clinical_camel import eval_replies
+from clinical_camel.data import Consultation, Turn
+from clinical_camel.eval_replies import EvalReplies
+from clinical_camel.eval_replies.cases import IN_TRAINING, NEW, to_messages
+from clinical_camel.eval_replies.settings import CONSULTATION, DIAGNOSIS, QUESTION
+
+ONE_MODEL = {"adapters": {"base": ""}, "trained_on": []}
+
+
+def make_line(name, *texts):
+    roles = ("user", "assistant")
+    messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)]
+    return json.dumps({"id": name, "source": "toy", "messages": messages})
+
+
+def load(project, lines, **values):
+    project.file("data/toy.jsonl", "\n".join(lines) + "\n")
+    empty = {"consultations": [], "records": [], "questions": []}
+    settings = EvalReplies(**ONE_MODEL | empty | {"consultations": ["data/toy.jsonl"]} | values)
+    return eval_replies.load_cases(settings)
+
+
+def test_the_embedded_material_has_cases_of_all_three_tasks():
+    cases = eval_replies.load_cases(EvalReplies(**ONE_MODEL, case_limit=3))
+    assert eval_replies.list_tasks(cases) == [CONSULTATION, DIAGNOSIS, QUESTION]
+    assert [
+        sum(case.task == task for case in cases) for task in eval_replies.list_tasks(cases)
+    ] == [3] * 3
+    assert all(case.messages[-1]["role"] == "user" and case.reference for case in cases)
+    assert {case.part for case in cases} == {"all"}
+
+
+def test_every_reply_of_a_conversation_is_a_case_with_the_turns_before_it(project):
+    line = make_line("a", "My toe hurts.", "Since when?", "Monday.", "It is gout.")
+    last = load(project, [line], reply_turns="last")
+    assert [(c.id, len(c.messages), c.reference) for c in last] == [("a", 3, "It is gout.")]
+    every = load(project, [line], reply_turns="all")
+    assert [(c.id, c.question, c.reference) for c in every] == [
+        ("a#1", "My toe hurts.", "Since when?"),
+        ("a#3", "Monday.", "It is gout."),
+    ]
+    assert {case.group for case in every} == {"a"}
+
+
+def test_questions_on_one_subject_and_equal_prompts_are_one_group(project):
+    lines = [make_line(f"gout/{i}", f"Question {i}?", "Answer.") for i in range(2)]
+    lines += [make_line(f"answer-{i}", "The same?", f"Answer {i}.") for i in range(2)]
+    cases = load(project, lines, consultations=[], questions=["data/toy.jsonl"])
+    groups = {case.id: case.group for case in cases}
+    assert groups["gout/0"] == groups["gout/1"] == "gout"
+    assert groups["answer-0"] == groups["answer-1"]
+    assert len(set(groups.values())) == 2
+
+
+def test_speakers_become_roles_and_a_greeting_is_left_out():
+    turns = ["doctor: Hello.", "patient: It hurts.", "nurse: He fell.", "doctor: Where?"]
+    turns += ["doctor: Here?", "patient: Yes."]
+    rows = [Turn(speaker=s, text=t) for s, t in (turn.split(": ") for turn in turns)]
+    assert to_messages(Consultation(id="v", turns=rows)) == [
+        {"role": "user", "content": "It hurts.\nNurse: He fell."},
+        {"role": "assistant", "content": "Where?\nHere?"},
+        {"role": "user", "content": "Yes."},
+    ]
+
+
+def test_a_question_of_a_training_set_is_marked_whatever_its_punctuation(project):
+    project.file("data/train.jsonl", make_line("t", "what causes  gout", "Uric acid.") + "\n")
+    lines = [make_line("a", "What causes gout?", "Acid."), make_line("b", "What is it?", "Gout.")]
+    cases = load(project, lines, trained_on=["data/train.jsonl"])
+    assert [case.part for case in cases] == [IN_TRAINING, NEW]
+
+
+def test_two_datasets_of_one_label_cannot_have_one_id(make_case, monkeypatch):
+    from clinical_camel.eval_replies.cases import _require_distinct
+
+    with pytest.raises(ValueError, match=r"question: two conversations of toy have the id 'gout"):
+        _require_distinct([make_case(), make_case()])

@@ -1,0 +1,141 @@
+"""Which diagnosis a reply names, and accuracy by ICD group."""
+
+import pytest
+
+from clinical_camel import eval_replies
+from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, Vocabulary, read_references
+from clinical_camel.eval_replies.icd import Diagnosis
+from clinical_camel.eval_replies.settings import DIAGNOSIS
+
+DIAGNOSES = eval_replies.read_diagnoses()
+VOCABULARY = Vocabulary([*DIAGNOSES, Diagnosis("痛风", "M10.9"), Diagnosis("肺炎", "J18.9")])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The diagnosis is gout.", ["gout"]),
+        ("GOUT", ["gout"]),
+        ("Pseudogout and gouty tophi.", []),
+        ("It is Graves' disease.", ["Graves disease"]),
+        ("Iron-deficiency anemia is likely.", ["iron deficiency anaemia"]),
+        ("Hemophilia A", ["haemophilia A"]),
+        ("Temporal arteritis.", ["giant cell arteritis"]),
+        ("Rheumatic fever", ["rheumatic fever"]),
+        ("Not gout but scabies.", ["scabies"]),
+        ("It is gout, not scabies.", ["gout"]),
+        ("No evidence of tuberculosis. This is sarcoidosis.", ["sarcoidosis"]),
+        ("Gout rather than septic arthritis.", ["gout"]),
+        ("There is no doubt that this is gout.", ["gout"]),
+        ("Malaria is unlikely; I think of cholera.", ["cholera"]),
+        ("Gout or scabies.", ["gout", "scabies"]),
+        ("gout, gout and gout", ["gout"]),
+        ("ICD-10: B86", ["scabies"]),
+        ("J18.9", ["肺炎"]),
+        ("Code S72.001A.", ["S72.001A"]),
+        ("诊断为痛风。", ["痛风"]),
+        ("不是痛风，考虑肺炎。", ["肺炎"]),
+        ("肺炎可能性不大", []),
+        ("", []),
+        ("I do not know.", []),
+    ],
+)
+def test_a_reply_names_the_diagnoses_that_it_does_not_deny(text, names):
+    assert VOCABULARY.find(text) == names
+
+
+def score(cases, replies, level="chapter"):
+    return eval_replies.score_diagnoses(
+        replies, eval_replies.tabulate_cases(cases), DIAGNOSES, level
+    )
+
+
+def make_records(make_case, *names):
+    texts = [f"The diagnosis is {name}." for name in names]
+    return [
+        make_case(DIAGNOSIS, f"{name}/record", "Which?", reference=text)
+        for name, text in zip(names, texts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        ("It is gout.", "correct"),
+        ("It is osteoarthritis.", "same group"),
+        ("It is scabies.", "wrong"),
+        ("It is gout or scabies.", "several"),
+        ("Rest.", "none"),
+        ("", "none"),
+        ("M10.9", "correct"),
+        ("M10.0", "same group"),
+    ],
+)
+def test_a_reply_has_one_outcome(make_case, make_replies, reply, outcome):
+    cases = make_records(make_case, "gout")
+    row = score(cases, make_replies(cases, base=reply)).iloc[0]
+    assert (row["outcome"], row["correct"]) == (outcome, int(outcome == "correct"))
+    assert (row["code"], row["icd_group"]) == ("M10.9", "M00-M99")
+
+
+def test_the_level_decides_what_the_same_group_is(make_case, make_replies):
+    cases = make_records(make_case, "gout")
+    replies = make_replies(cases, base="osteoarthritis")
+    levels = {level: score(cases, replies, level) for level in ("chapter", "block", "category")}
+    outcomes = {level: rows["outcome"].item() for level, rows in levels.items()}
+    assert outcomes == {"chapter": "same group", "block": "wrong", "category": "wrong"}
+
+
+def test_accuracy_is_counted_by_group_with_all_records_first(make_case, make_replies):
+    cases = make_records(make_case, "gout", "osteoarthritis", "scabies")
+    replies = make_replies(cases, base="It is {name}.", sft="It is gout.")
+    summary = eval_replies.summarise_diagnoses(score(cases, replies))
+    base = summary[summary["model"] == "base"].set_index("icd_group")
+    assert base.index.tolist() == [ALL_GROUPS, "A00-B99", "M00-M99"]
+    assert base["n"].tolist() == [3, 1, 2]
+    assert base["accuracy"].tolist() == [1, 1, 1]
+    sft = summary[summary["model"] == "sft"].set_index("icd_group")
+    row = sft.loc[ALL_GROUPS]
+    assert (row["correct"], row["same group"], row["wrong"]) == (1, 1, 1)
+    assert row["low"] < 1 / 3 < row["high"]
+    shown = eval_replies.format_diagnoses(summary)
+    assert shown["n"].tolist() == [3, 1, 2]
+    assert shown.loc[0, "sft"].startswith("33 [")
+
+
+def test_two_models_are_compared_on_the_same_records(make_case, make_replies):
+    cases = make_records(make_case, "gout", "osteoarthritis", "scabies")
+    scored = score(cases, make_replies(cases, base="It is {name}.", sft="It is gout."))
+    row = eval_replies.compare_diagnoses(scored, "base", ["base", "sft"], 0).iloc[0]
+    assert (row["model"], row["n"]) == ("sft", 3)
+    assert row["difference"] == pytest.approx(-2 / 3)
+    assert row["p_holm"] == row["p"] == 0.5  # of 8 exchanges, 2 and their mirror images
+
+
+def test_a_reference_may_be_an_icd_description(make_case):
+    rows = [make_case(DIAGNOSIS, "a", "Which?", reference="Acute bronchiolitis, unspecified.")]
+    vocabulary, references = read_references(DIAGNOSES, eval_replies.tabulate_cases(rows))
+    assert references == ["Acute bronchiolitis, unspecified"]
+    assert vocabulary.get_code(references[0]) == "J21.9"
+    assert vocabulary.find("I think of acute bronchiolitis, unspecified") == references
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("Some illness.", "none"), ("Gout or scabies.", "gout, scabies")]
+)
+def test_a_reference_without_one_diagnosis_is_an_error_with_its_case(make_case, text, named):
+    rows = [make_case(DIAGNOSIS, "a", "Which?", reference=text)]
+    message = f"1 of 1 reference replies name not exactly one diagnosis, first toy a: {named}; add"
+    with pytest.raises(ValueError, match=message):
+        read_references(DIAGNOSES, eval_replies.tabulate_cases(rows))
+
+
+def test_without_records_all_tables_are_empty_and_have_their_columns(make_case, make_replies):
+    cases = [make_case()]
+    scored = score(cases, make_replies(cases, base="x", sft="y"))
+    summary = eval_replies.summarise_diagnoses(scored)
+    assert scored.empty
+    assert summary.empty
+    assert "accuracy" in summary.columns
+    assert eval_replies.compare_diagnoses(scored, "base", ["base", "sft"], 0).empty
+    assert eval_replies.format_diagnoses(summary).empty

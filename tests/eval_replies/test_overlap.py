@@ -1,0 +1,114 @@
+"""BLEU, ROUGE and GLEU of replies, with intervals and paired comparison."""
+
+import math
+
+import numpy as np
+import pytest
+from nltk.translate.bleu_score import sentence_bleu
+from rouge_score.rouge_scorer import RougeScorer
+
+from clinical_camel import eval_replies
+from clinical_camel.eval_replies import score_reply
+from clinical_camel.eval_replies.overlap import METRICS
+
+REPLY = "the cat is on the mat"
+REFERENCE = "there is a cat on the mat"
+
+
+def test_scores_of_an_english_reply_by_hand():
+    """Shared words: cat, is, on, the, mat; shared pairs: "on the", "the mat"."""
+    scores = score_reply(REPLY, REFERENCE)
+    assert scores["rouge1"] == pytest.approx(2 * 5 / (6 + 7))
+    assert scores["rouge2"] == pytest.approx(2 * 2 / (5 + 6))
+    assert scores["rougeL"] == pytest.approx(2 * 4 / (6 + 7))  # cat on the mat
+    brevity = math.exp(1 - 7 / 6)
+    assert scores["bleu1"] == pytest.approx(brevity * 5 / 6)
+    assert scores["bleu2"] == pytest.approx(brevity * math.sqrt(5 / 6 * 2 / 5))
+    # n-grams of 1 to 4: 5 + 2 + 1 shared, of 6 + 5 + 4 + 3 in the reply, 7 + 6 + 5 + 4 expected
+    assert scores["gleu"] == pytest.approx(8 / 22)
+
+
+def test_scores_agree_with_other_implementations():
+    scores = score_reply(REPLY, REFERENCE)
+    tokens = [REFERENCE.split()], REPLY.split()
+    assert scores["bleu1"] == pytest.approx(sentence_bleu(*tokens, weights=[1]))
+    assert scores["bleu3"] == pytest.approx(sentence_bleu(*tokens, weights=[1 / 3] * 3))
+    rouge = RougeScorer(["rouge1", "rouge2", "rougeL"]).score(REFERENCE, REPLY)
+    for name, value in rouge.items():
+        assert scores[name] == pytest.approx(value.fmeasure)
+
+
+def test_chinese_scores_depend_on_the_segmentation():
+    reply, reference = "建议多休息。", "建议多喝水。"
+    words = score_reply(reply, reference, "jieba")
+    characters = score_reply(reply, reference, "characters")
+    assert characters["rouge1"] == pytest.approx(3 / 5)  # 建 议 多 of five characters
+    assert words["rouge1"] == pytest.approx(2 / 5)  # 建议 of 建议 多 休息 and 建议 多喝水
+    assert words["bleu1"] == pytest.approx(2 / 4)  # and the full stop
+    assert score_reply(reference, reference, "jieba") == dict.fromkeys(METRICS, pytest.approx(1))
+
+
+def test_the_reference_decides_how_both_texts_are_split():
+    assert score_reply("多休息", "Rest.")["rouge1"] == 0
+    assert score_reply("Rest.", "多休息")["bleu1"] == 0
+
+
+@pytest.mark.parametrize("reply", ["", "  ", "...", "。"])
+def test_a_reply_without_words_scores_zero(reply):
+    assert score_reply(reply, "Rest.") == dict.fromkeys(METRICS, 0.0)
+
+
+def test_a_copy_scores_one():
+    assert score_reply(REFERENCE, REFERENCE) == dict.fromkeys(METRICS, pytest.approx(1))
+    assert score_reply("Rest.", "Rest.")["bleu4"] == pytest.approx(1)  # effective order
+
+
+def test_intervals_are_over_groups_and_a_single_group_has_none(cases, table, make_replies):
+    replies = make_replies(cases, base="Not at all.", sft="Crystals of uric acid.")
+    scored = eval_replies.score_replies(replies, table)
+    summary = eval_replies.summarise_overlap(scored, 0).set_index(["task", "model"])
+    row = summary.loc[("consultation", "base")]
+    assert (row["n"], row["groups"], row["rouge1"], row["rouge1_low"]) == (2, 2, 1.0, 1.0)
+    one = eval_replies.summarise_overlap(scored[scored["group"] == "gout"], 0)
+    assert np.isnan(one["rouge1_low"]).all()
+
+
+def test_corpus_scores_pool_all_replies(cases, table, make_replies):
+    replies = make_replies(cases, base="Not at all.")
+    corpus = eval_replies.score_corpora(replies, table).set_index("task")
+    assert corpus.loc["consultation", "bleu4"] == pytest.approx(1)
+    assert corpus.loc["consultation", "gleu"] == pytest.approx(1)
+    assert corpus.loc["question", "bleu1"] < 0.5
+
+
+def test_the_baseline_is_compared_with_every_other_model(cases, table, make_replies):
+    replies = make_replies(cases, base="Yes.", sft="Not at all.", ppo="Yes.")
+    scored = eval_replies.score_replies(replies, table)
+    result = eval_replies.compare_overlap(scored, "base", ["base", "sft", "ppo"], 0)
+    assert set(result["model"]) == {"sft", "ppo"}
+    row = result.set_index(["task", "model", "metric"]).loc[("consultation", "sft", "rouge1")]
+    assert (row["n"], row["difference"]) == (2, 1.0)
+    assert (result[result["model"] == "ppo"]["difference"] == 0).all()
+    assert (result["p_holm"] >= result["p"]).all()
+
+
+def test_a_single_model_has_no_comparison(cases, table, make_replies):
+    scored = eval_replies.score_replies(make_replies(cases, base="Yes."), table)
+    assert eval_replies.compare_overlap(scored, "base", ["base"], 0).empty
+
+
+def test_the_page_states_how_the_scores_are_computed():
+    described = eval_replies.describe_metrics(["Rest.", "多休息。"], "jieba")
+    assert described["references by script"] == "1 chinese, 1 latin"
+    assert "words of jieba" in described["tokens"]
+    assert "version:" in described["BLEU"]
+    assert "single characters" in eval_replies.describe_metrics(["Rest."], "characters")["words"]
+
+
+def test_the_table_for_reading_has_a_row_per_score_and_a_column_per_writer(
+    cases, table, make_replies
+):
+    scored = eval_replies.score_replies(make_replies(cases, base="Yes.", sft="No."), table)
+    shown = eval_replies.format_overlap(eval_replies.summarise_overlap(scored, 0))
+    assert list(shown.columns) == ["dataset", "n", "score", "base", "sft"]
+    assert len(shown) == 3 * len(METRICS)

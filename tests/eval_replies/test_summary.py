@@ -1,0 +1,74 @@
+"""What the step showed, in sentences."""
+
+import pandas as pd
+import pytest
+
+from clinical_camel import eval_replies
+from clinical_camel.teachers.judge import OverlapJudge
+
+MODELS = ["base", "sft"]
+
+
+@pytest.fixture
+def make_tables(make_replies):
+    def make(cases, base, sft):
+        replies = make_replies(cases, **{"base": base, "sft": sft, "typical reply": "Not at all."})
+        table = eval_replies.tabulate_cases(cases)
+        scored = eval_replies.score_replies(replies, table)
+        named = eval_replies.score_diagnoses(
+            replies, table, eval_replies.read_diagnoses(), "chapter"
+        )
+        pairs = eval_replies.make_pairs(replies, cases, "base", MODELS)
+        verdicts = eval_replies.compare_pairs(pairs, OverlapJudge(0.02))
+        person = verdicts.assign(judge="anna", orders_disagree=True)
+        verdicts = pd.concat([verdicts, person], ignore_index=True)
+        return {
+            "statuses": eval_replies.count_statuses(replies),
+            "overlap": eval_replies.summarise_overlap(scored, 0),
+            "overlap_comparison": eval_replies.compare_overlap(scored, "base", MODELS, 0),
+            "diagnoses": eval_replies.summarise_diagnoses(named),
+            "diagnosis_comparison": eval_replies.compare_diagnoses(named, "base", MODELS, 0),
+            "wins": eval_replies.summarise_wins(verdicts, 0),
+            "agreement": eval_replies.measure_agreement(verdicts),
+        }
+
+    return make
+
+
+def test_the_sentences_state_the_numbers_of_the_tables(cases, make_tables):
+    tables = make_tables(cases, "It is gout.", "Uric acid or {name}.")
+    text = "\n".join(eval_replies.describe_results(tables, MODELS, "base"))
+    assert "**toy** (diagnosis): complete replies: base 2 of 2; sft 2 of 2." in text
+    assert "base names the right diagnosis of 1 of 2 records of toy (50 [" in text
+    assert "sft names the right diagnosis of 2 of 2 records of toy (100 [" in text
+    assert "another one of the same ICD group 0 times" in text
+    assert "Judge overlap rule: sft beats base on 2 of 2 questions of toy, ties on 0" in text
+    assert "overlap rule and anna agree on 100% of 2 pairs (kappa undefined)." in text
+    assert "2 ties come from two orders with different winners" in text
+    assert "The typical reply, which reads no question, overlaps with the reference of toy" in text
+    assert "no clear difference (adjusted p = 1.000)" in text
+
+
+def test_the_headline_has_diagnoses_win_rate_and_overlap(cases, make_tables):
+    tables = make_tables(cases, "It is gout.", "Uric acid or {name}.")
+    headline = eval_replies.format_headline(tables, MODELS)
+    assert headline.startswith("right diagnosis: base 1 of 2, sft 2 of 2; win rate of sft on toy: ")
+    assert headline.endswith("ROUGE-L of consultations: base 0.00, sft 0.00")
+    assert headline.count("win rate") == 1  # of the first judge only
+
+
+def test_a_task_without_cases_is_not_mentioned(make_case, make_tables):
+    tables = make_tables([make_case()], "x", "y")
+    lines = eval_replies.describe_results(tables, MODELS, "base")
+    headline = eval_replies.format_headline(tables, MODELS)
+    assert not any("diagnosis" in line for line in lines)
+    assert "diagnosis" not in headline
+    assert "consultations" not in headline
+
+
+def test_a_model_alone_has_a_headline(cases, make_replies, make_tables):
+    tables = make_tables(cases, "It is gout.", "Uric acid.")
+    for name in ("overlap_comparison", "diagnosis_comparison", "wins", "agreement"):
+        tables[name] = tables[name].iloc[:0]
+    assert "win rate" not in eval_replies.format_headline(tables, ["base"])
+    assert eval_replies.describe_results(tables, ["base"], "base")

@@ -1,0 +1,80 @@
+"""The command: refused options, time for each step, and the decision."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from clinical_camel import cli
+from clinical_camel.rehearse import command
+from clinical_camel.runner.jobs import PlanError
+
+
+@pytest.mark.parametrize("minutes", [0.5, 500.0])
+def test_minutes_outside_the_range_are_refused_with_the_range(minutes, capsys):
+    assert cli.main(["rehearse", "mini_camel", "--minutes", str(minutes)]) == 2
+    expected = f"--minutes: {minutes:g} is not allowed; write 1 to 240"
+    assert expected in capsys.readouterr().err
+
+
+def test_a_sweep_is_refused_with_the_name_of_a_run(capsys):
+    assert cli.main(["rehearse", "dbke_effect"]) == 2
+    assert "dbke_effect is a sweep; name one of its runs" in capsys.readouterr().err
+
+
+def test_an_unknown_study_is_refused_with_the_nearest_name(capsys):
+    assert cli.main(["rehearse", "mini_camle"]) == 2
+    assert "mini_camel" in capsys.readouterr().err
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setattr(command.launch, "world_size", lambda: 2)
+    with pytest.raises(PlanError, match="leave the launcher out"):
+        command.require_options("mini_camel", 10.0)
+
+
+def test_steps_share_the_seconds_that_remain(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+    clock = command._Clock(600.0, 0.0, ["02_sft_qlora", "03_eval_fewshot"])
+    whole = (1 - command.FIXED) * 600
+    assert clock.allot("02_sft_qlora") == pytest.approx(whole * 0.5 / 0.75)
+    now[0] = 500.0
+    assert clock.allot("03_eval_fewshot") == pytest.approx((1 - command.FIXED) * 100)
+    late = command._Clock(60.0, -1000.0, ["02_sft_qlora"])
+    assert late.allot("02_sft_qlora") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("needed", "on_gpu", "is_tried"),
+    [(8, False, True), (10, False, False), (10, True, True), (14, True, True), (16, True, False)],
+)
+def test_a_step_that_would_exhaust_the_memory_is_not_tried(needed, on_gpu, is_tried):
+    cost = SimpleNamespace(memory={"base": needed * 10**9})
+    problem = command.check_room(cost, 10 * 10**9, on_gpu)
+    assert (problem == "") == is_tried
+    assert is_tried or f"needs about {needed}.0 GB (plan), 10.0 are free here" in problem
+
+
+def test_a_step_that_cannot_be_prepared_fails_and_the_others_go_on(monkeypatch, capsys):
+    def fail(_):
+        raise FileNotFoundError("model: nobody/nothing: no config.json")
+
+    monkeypatch.setattr(command._Step, "run", fail)
+    values = {"memory": {}, "seconds": {"work": 5.0}, "money": 0.0, "step": "02_sft_qlora"}
+    job, cost = SimpleNamespace(step="02_sft_qlora"), SimpleNamespace(**values)
+    step = command._Step(None, job, cost, None, None).rehearse()
+    assert step.failed == "model: nobody/nothing: no config.json"
+    assert not step.rehearsed
+    assert "02_sft_qlora  failed: model: nobody/nothing" in capsys.readouterr().out
+
+
+def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
+    cost = SimpleNamespace(base=None, disk={"tables": 1})
+    failed = forecast_of(failed="In [6]: KeyError: 'x'", facts={"device": {"threads": 1}})
+    rehearsal = command.conclude("a", [cost], [failed], 2.5, 10.0)
+    assert not rehearsal.go
+    assert rehearsal.reasons == ["02_sft_qlora: In [6]: KeyError: 'x'"]
+    assert rehearsal.machine["threads"] == 1
+    assert rehearsal.machine["memory"] > 0
+    assert rehearsal.code["source_hash"]
+    assert command.conclude("a", [cost], [forecast_of()], 2.5, 10.0).go

@@ -1,0 +1,76 @@
+"""Notes rehearsed: batches timed, and a note for every consultation."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from clinical_camel import data, models, note_synthesis
+from clinical_camel.rehearse import notes
+from clinical_camel.rehearse.record import Measured
+from clinical_camel.rehearse.task import Task
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory):
+    """The rehearsal of the notes of six visits, with batches of about two."""
+    task = Task("04_note_synthesis", 0.0, str(tmp_path_factory.mktemp("run") / "measured.json"))
+    task.measured = Measured("04_note_synthesis")
+    settings = note_synthesis.NoteTask(
+        adapters={"base": ""}, max_new_tokens=24, token_budget=1400, other_decodings=[]
+    )
+    corpora = {"mini_consultations": data.load_consultations("mini_consultations", 6)}
+    llms = models.load("mini", {"base": ""})
+    write_notes = notes.replace_notes(task, note_synthesis.write_notes)
+    return task, write_notes(llms, corpora, settings, {}), llms["base"], settings, corpora
+
+
+def test_every_batch_is_in_the_forecast(rehearsed):
+    (part,) = rehearsed[0].measured.parts
+    assert part.name == "notes by base, 8 of 24 tokens measured"
+    assert (part.done, part.unit) == (1, "batches")
+    assert part.total >= 2
+    assert part.high == pytest.approx(1.5 * part.seconds)  # of one batch only
+    assert rehearsed[0].measured.facts["generated_tokens"] == 6 * 24
+
+
+def test_every_consultation_has_a_note(rehearsed):
+    table, outputs = rehearsed[1]
+    assert len(table) == len(outputs) == 6
+    assert outputs["text"].str.len().gt(0).all()
+
+
+def test_batches_are_those_of_the_generation(rehearsed, monkeypatch):
+    _, _, llm, settings, corpora = rehearsed
+    prompts = [
+        prompt
+        for row in corpora["mini_consultations"]
+        for prompt in notes.plan_prompts(llm, "mini_consultations", row, settings, {})
+    ]
+    sizes = []
+    generate = type(llm.model).generate
+
+    def record(self, *arguments, input_ids, **options):
+        sizes.append(len(input_ids))
+        return generate(self, *arguments, input_ids=input_ids, **options)
+
+    monkeypatch.setattr(type(llm.model), "generate", record)
+    texts = [prompt.text for prompt in prompts]
+    budget = {"token_budget": settings.token_budget, "seed": 0}
+    list(models.generate(llm, texts, models.Decoding(24), **budget))
+    planned = notes.plan_batches(llm, prompts, settings)
+    assert [len(batch.prompts) for batch in planned] == sizes
+
+
+def make_batches(*rows: int) -> list[notes.Batch]:
+    return [notes.Batch(tuple([SimpleNamespace()] * n), 100) for n in rows]
+
+
+def test_batches_between_two_measured_ones_lie_on_their_line():
+    part = notes._forecast("notes", make_batches(8, 4, 2), 100, first=10.0, last=4.0)
+    assert part.seconds == pytest.approx(10 + 6 + 4)
+    assert part.high == pytest.approx(1.2 * 20)
+
+
+def test_without_the_last_batch_all_take_the_time_of_the_first():
+    part = notes._forecast("notes", make_batches(8, 4, 2), 100, first=10.0, last=None)
+    assert (part.seconds, part.low, part.high) == (30.0, 15.0, 45.0)

@@ -1,0 +1,80 @@
+"""Notes, a real language model, rewards and published systems: absent, then with results."""
+
+import pytest
+from tests.support import toy_results
+
+from clinical_camel.results import further
+
+
+def test_what_has_not_run_is_named(settings):
+    missing = [
+        further.assess_notes(settings),
+        *further.assess_real_model(settings),
+        further.assess_rewards(settings),
+        further.assess_published(settings),
+    ]
+    assert [finding.headline for finding in missing] == [
+        "clinical notes",
+        "a real language model (smollm2_135m)",
+        "training with rewards",
+        "the comparison with published systems",
+    ]
+    assert not any(finding.is_run for finding in missing)
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "value", "headline"),
+    [
+        (0.3, 0.1, "We found no significant improvement of clinical notes"),
+        (0.01, 0.1, "In one training, tuned notes share more words with the reference notes"),
+        (0.01, -0.1, "In one training, tuned notes share fewer words with the reference notes"),
+    ],
+)
+def test_the_headline_on_notes_follows_the_test(project, settings, p_holm, value, headline):
+    toy_results.save_notes(project, p_holm=p_holm, value=value)
+    finding = further.assess_notes(settings)
+    assert finding.headline == headline
+    assert "8 of 28 notes of the tuned model (28.6 % [10.0, 50.0]) and 7 of 28" in finding.lead
+    assert "0 of 28 notes of a fixed text that reads no visit" in finding.sentences[0]
+    assert "a small change would be missed" in finding.sentences[1]
+
+
+def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings):
+    scores = [
+        toy_results.score(model, value, exam=exam)
+        for exam, pair in (("medqa_us", (0.24, 0.26)), ("pubmedqa", (0.4, 0.6)))
+        for model, value in zip(("base", "tuned"), pair, strict=True)
+    ]
+    rows = [
+        toy_results.difference("tuned", "base", 0.02, 1.0, exam="medqa_us"),
+        toy_results.difference("tuned", "base", 0.2, 0.001, exam="pubmedqa"),
+    ]
+    params = toy_results.EXAM_PARAMS
+    tables = {"scores": scores, "comparison": rows}
+    toy_results.save(project, "smollm2_135m", "03_eval_fewshot", params, **tables)
+    toy_results.save_control(project, "smollm2_135m_raw", p_holm=0.5)
+    toy_results.save_notes(project, "smollm2_135m")
+    exams, control, notes = further.assess_real_model(settings)
+    assert exams.headline == "smollm2_135m: tuning changes 1 of 2 exam scores significantly"
+    assert "option_text, 0-shot. In 1 of 2 exams, both scores are near chance." in exams.lead
+    assert (
+        "`pubmedqa` 40.0 % [35.0, 45.0] before and 60.0 % [55.0, 65.0] after (n = 300"
+        in (exams.sentences[0])
+    )
+    assert control.headline.startswith("smollm2_135m_raw: we cannot tell whether dialogues")
+    assert notes.headline.startswith("smollm2_135m: we found no significant improvement")
+
+
+def test_rewards_and_published_systems_have_their_verdicts(project, settings):
+    toy_results.save_rewards(project)
+    finding = further.assess_rewards(settings)
+    assert finding.headline == "1 of 2 ways to train with rewards end in reward hacking"
+    assert (
+        "`ppo`: reward hacking: the trained reward rises, the true one falls (0.30 [0.25"
+        in (finding.sentences[0])
+    )
+    verdicts = [{"verdict": "not run"}] * 3 + [{"verdict": "reproduced"}]
+    toy_results.save(project, "published", "10_published", audit=verdicts)
+    finding = further.assess_published(settings)
+    assert finding.headline == "We reproduced 1 of 4 published accuracies"
+    assert finding.lead == "Verdicts: 3 not run and 1 reproduced."

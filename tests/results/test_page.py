@@ -1,0 +1,70 @@
+"""The page: findings with their sources, what has not run, meaning and limits."""
+
+from tests.support import toy_results
+
+from clinical_camel import results
+
+
+def test_without_a_result_the_page_lists_what_is_missing(settings):
+    findings = results.collect_findings(settings)
+    assert results.format_headline(findings).startswith("nothing has been run (")
+    text = results.format_readme(settings)
+    assert text.startswith("1. **Not run yet:** dialogues against raw articles, the question forms")
+    assert "![" not in text
+    assert results.list_numbers(findings).empty
+
+
+def test_the_short_page_has_leads_links_and_limits(project, settings):
+    toy_results.save_control(project)
+    toy_results.save_repeats(project, option_text=0.12)
+    text = results.format_readme(settings)
+    lines = text.splitlines()
+    assert [line[:4] for line in lines[:4]] == ["1. *", "2. *", "3. *", "4. *"]
+    assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in lines[0]
+    assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in lines[0]
+    assert lines[3].startswith("4. **Not run yet:** clinical notes, a real language model")
+    assert "20 % fewer steps" not in text
+    assert "fewer steps" in results.format_page(results.collect_findings(settings))
+    assert "We do not know the cause of a difference" in text
+    assert text.endswith("[notebook 00](notebooks/00_results.ipynb).")
+    project.file("outputs/results/00_results.ipynb", "{}")
+    assert "[notebook 00](outputs/results/00_results.ipynb)" in results.format_readme(settings)
+    assert "A score on the new texts alone hides what the model has forgotten." in text
+
+
+def test_limits_and_meaning_follow_the_results(project, settings):
+    toy_results.save_control(project, primer=0.58)
+    toy_results.save_comparison(project, primer=0.58)
+    assert "cause of a difference" not in " ".join(results.describe_limits(settings))
+    meaning = " ".join(results.describe_meaning(results.collect_findings(settings)))
+    assert "has forgotten" not in meaning
+
+
+def test_the_figure_of_the_page_replaces_that_of_the_control(project, settings):
+    toy_results.save_control(project)
+    project.file("outputs/mini_camel_raw/03_eval_fewshot/scores.png", "")
+    assert "](outputs/mini_camel_raw/03_eval_fewshot/scores.png)" in results.format_readme(settings)
+    project.file("outputs/results/00_results/forms.png", "")
+    text = results.format_readme(settings)
+    assert f"![{results.ALT}](outputs/results/00_results/forms.png)\n**Figure 1.**" in text
+
+
+def test_every_number_has_its_n_and_its_source(project, settings):
+    toy_results.save_control(project)
+    toy_results.save_comparison(project)
+    toy_results.save_notes(project)
+    toy_results.save_rewards(project)
+    findings = results.collect_findings(settings)
+    numbers = results.list_numbers(findings)
+    assert (numbers["n"] > 0).all()
+    assert numbers["table"].str.endswith(".csv").all()
+    assert numbers["params"].str.startswith("params/").all()
+    assert numbers[["low", "high"]].notna().all(axis=None)
+    lines = results.format_numbers(findings, "../../").splitlines()
+    assert len(lines) == len(numbers) + 2
+    assert lines[2] == (
+        "| effect | base model | 25.0 % [21.0, 29.0] | 260 questions | 25 % | 1 | "
+        "[scores](../../outputs/dbke_effect/06_controlled_comparison/scores.csv), "
+        "[settings](../../params/dbke_effect/06_controlled_comparison.yaml) |"
+    )
+    assert "../../outputs/dbke_effect" in results.format_page(findings, "../../")

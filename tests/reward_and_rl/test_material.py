@@ -1,0 +1,91 @@
+"""Prompts, batches, the exam's key and the truncation penalty."""
+
+import pytest
+import torch
+from tests.support.toy_policies import give_nan, make_prompt, share_of_e, toy_settings
+
+from clinical_camel.data import DataError, Question
+from clinical_camel.reward_and_rl import material
+from clinical_camel.reward_and_rl.guards import StoppedTraining
+from clinical_camel.reward_and_rl.settings import RewardAndRl
+from clinical_camel.reward_and_rl.shapes import Reply
+
+QUESTION = Question(
+    id="q",
+    question="Which test?",
+    options=["a urine test", "a urine test of sugar", "an X-ray", "an ECG"],
+    answer=1,
+)
+
+
+def test_no_subject_is_in_training_and_held_out_prompts():
+    training, held_out = material.load_prompts(RewardAndRl())
+    groups = [{prompt.group for prompt in part} for part in (training, held_out)]
+    assert not groups[0] & groups[1]
+    assert len(groups[1]) == round(0.2 * len(groups[0] | groups[1]))
+    assert all(prompt.messages[-1]["role"] == "user" and prompt.reference for prompt in training)
+
+
+def test_articles_and_repeated_rows_are_no_prompts():
+    with pytest.raises(DataError, match="prompts: mini_articles: .* is an article"):
+        material.load_prompts(RewardAndRl(prompts={"mini_articles": 0.1}))
+    with pytest.raises(DataError, match="occurs twice; use fractions of at most 1.0"):
+        material.load_prompts(RewardAndRl(prompts={"mini_triples": 2.0}))
+
+
+def test_every_prompt_occurs_once_per_pass_and_a_later_step_needs_no_earlier_one():
+    prompts = list("abcdefg")
+    batches = [material.choose_batch(prompts, 3, step, seed=1) for step in range(7)]
+    drawn = [item for batch in batches for item in batch]
+    assert [sorted(drawn[i : i + 7]) for i in (0, 7, 14)] == [prompts] * 3
+    assert drawn[:7] != drawn[7:14]
+    assert material.choose_batch(prompts, 3, 5, seed=1) == batches[5]
+    assert material.choose_batch(prompts, 3, 5, seed=2) != batches[5]
+
+
+@pytest.mark.parametrize(
+    ("reply", "has_letters", "option"),
+    [
+        ("It is a urine test of sugar.", False, 1),
+        ("A urine test", False, 0),
+        ("an x-ray, or an ECG", False, None),
+        ("none", False, None),
+        ("", False, None),
+        ("B", True, 1),
+        ("(C) an ECG", True, 2),
+        ("The answer is D.", True, 3),
+        ("a urine test", True, 0),
+        ("B", False, None),
+        ("E", True, None),
+    ],
+)
+def test_the_option_that_a_reply_names(reply, has_letters, option):
+    assert material.find_option(reply, QUESTION, has_letters) == option
+
+
+def test_the_exam_s_key_rewards_the_correct_option_alone():
+    (prompt,) = material.make_exam_prompts([QUESTION], shows_options=False)
+    assert prompt.messages[-1]["content"] == "Which test?"
+    texts = ["It needs a urine test of sugar.", "an ECG", "a urine test of sugar and an ECG"]
+    reward = material.make_key_reward([QUESTION], shows_options=False)
+    assert reward([Reply(prompt, text, True) for text in texts]).tolist() == [1, 0, 0]
+
+
+def test_a_truncated_reply_loses_the_penalty():
+    replies = [Reply(make_prompt(0), "eeaa", True), Reply(make_prompt(0), "eeaa", False)]
+    assert material.compute_rewards(share_of_e, replies, 2.0).tolist() == [0.5, -1.5]
+
+
+def test_a_reward_that_is_no_number_stops_the_training_with_the_prompt():
+    with pytest.raises(StoppedTraining, match="reply to prompt case-7 is nan; check the reward"):
+        material.compute_rewards(give_nan, [Reply(make_prompt(7), "x", True)], 0.0)
+    with pytest.raises(ValueError, match=r"returned shape \[1, 1\] for 1 replies"):
+        material.compute_rewards(
+            lambda replies: torch.ones(1, 1), [Reply(make_prompt(7), "x", True)], 0.0
+        )
+
+
+def test_the_limit_holds_for_exams():
+    exams = material.load_exams(toy_settings(eval_limit=5, primer_exam=""))
+    assert [len(rows) for rows in exams.values()] == [5]
+    assert material.load_exam_key(toy_settings(exam_key="")) == []

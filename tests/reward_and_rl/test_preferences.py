@@ -1,0 +1,165 @@
+"""Rankings by rule, judge and people; pairs; agreement of two rankers."""
+
+import dataclasses
+import json
+
+import pytest
+from tests.support.toy_rewards import FACTS, ToyJudge, make_prompt, make_reply
+
+from clinical_camel.data import DataError
+from clinical_camel.reward_and_rl import preferences
+from clinical_camel.reward_and_rl.shapes import RankedReply
+from clinical_camel.teachers import OverlapJudge
+
+GOOD, PART, WRONG = "Inhaled salbutamol.", "Salbutamol.", "Rest."
+PROMPTS = [make_prompt("asthma"), make_prompt("gout")]
+
+
+def replies(*texts):
+    return [make_reply("asthma", text) for text in texts]
+
+
+def ranks_of(rankings):
+    return {row.reply: row.rank for row in rankings}
+
+
+def test_the_rule_ranks_by_score_and_a_reply_without_end_last():
+    rows = preferences.rank_by_rule(
+        [*replies(WRONG, GOOD, "No.", PART), make_reply("asthma", f"{GOOD} ", complete=False)]
+    )
+    assert ranks_of(rows) == {GOOD: 1, PART: 2, WRONG: 3, "No.": 3, f"{GOOD} ": 4}
+    assert {row.ranker for row in rows} == {"rule"}
+
+
+def test_a_judge_ranks_by_wins_and_compares_identical_replies_once():
+    judge = ToyJudge(len)
+    rows = preferences.rank_by_judge(replies(WRONG, GOOD, PART, WRONG), judge)
+    assert ranks_of(rows) == {GOOD: 1, PART: 2, WRONG: 3}
+    assert len(judge.questions) == 3
+    assert judge.questions[0].reference == PROMPTS[0].reference
+
+
+def test_the_overlap_judge_prefers_what_is_near_the_reference():
+    rows = preferences.rank_by_judge(replies(WRONG, PROMPTS[0].reference, PART), OverlapJudge(0.0))
+    assert ranks_of(rows) == {PROMPTS[0].reference: 1, PART: 2, WRONG: 3}
+
+
+def test_a_comparison_without_verdict_is_a_tie_and_too_many_are_an_error():
+    judge = ToyJudge(lambda text: None if text == PART else len(text))
+    rows = preferences.rank_by_judge(replies(WRONG, GOOD, "No.", "Maybe.", PART), judge)
+    assert ranks_of(rows)[GOOD] == 1
+    with pytest.raises(DataError, match="judge toy gave no verdict in 2 of 3 .*no JSON"):
+        preferences.rank_by_judge(replies(WRONG, GOOD, PART), judge)
+
+
+def write_ranking(folder, lines):
+    file = folder / "anna.csv"
+    file.write_text("\n".join(["prompt_id,reply,rank", *lines]), encoding="utf-8")
+    return file
+
+
+def test_a_filled_sheet_is_read_back(tmp_path):
+    sheet = preferences.make_ranking_sheet([*replies(GOOD, "- rest", GOOD, "=1+1")], seed=0)
+    assert list(sheet.columns) == ["prompt_id", "question", "reply", "rank"]
+    assert sorted(sheet["reply"]) == sorted([GOOD, "'- rest", "'=1+1"])
+    sheet["rank"] = [{"I": 1, "'": 2}[text[0]] for text in sheet["reply"]]
+    sheet.to_csv(tmp_path / "anna.csv", index=False)
+    rows = preferences.read_rankings(tmp_path / "anna.csv", PROMPTS)
+    assert ranks_of(rows) == {GOOD: 1, "- rest": 2, "=1+1": 2}
+    assert {row.ranker for row in rows} == {"anna"}
+
+
+def test_json_lines_are_read_like_a_table(tmp_path):
+    rows = [
+        {"prompt_id": PROMPTS[0].id, "reply": text, "rank": i}
+        for i, text in enumerate((GOOD, WRONG), 1)
+    ]
+    file = tmp_path / "r.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    assert ranks_of(preferences.read_rankings(file, PROMPTS, "b")) == {GOOD: 1, WRONG: 2}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("other/1,Rest.,1", "line 4: prompt_id 'other/1' is no prompt of this step"),
+        ("asthma/treatment-1,x,best", "line 4: rank 'best' is not a whole number from 1"),
+        ("asthma/treatment-1,x,0", "line 4: rank '0' is not"),
+        (f"asthma/treatment-1,{GOOD},3", "line 4: this reply is also ranked in line 2"),
+        ("gout/treatment-1,Rest.,1", "line 4: prompt gout/treatment-1 has one ranked reply"),
+        ("asthma/treatment-1,,1", "line 4: reply is empty"),
+    ],
+)
+def test_every_problem_of_a_ranking_is_reported_by_line(tmp_path, line, problem):
+    lines = [f"asthma/treatment-1,{GOOD},1", f"asthma/treatment-1,{WRONG},2", line]
+    with pytest.raises(DataError, match=problem):
+        preferences.read_rankings(write_ranking(tmp_path, lines), PROMPTS)
+
+
+def test_a_sheet_that_nobody_filled_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no row has a rank"):
+        preferences.read_rankings(write_ranking(tmp_path, ["asthma/treatment-1,x,"]), PROMPTS)
+
+
+def test_pairs_are_replies_of_different_rank_and_the_rest_is_counted():
+    rankings = preferences.rank_by_rule(replies(GOOD, WRONG, "No.", GOOD, PART))
+    pairs, counts = preferences.make_pairs(rankings, PROMPTS, seed=0)
+    texts = {(pair.chosen, pair.rejected) for pair in pairs}
+    assert texts == {(GOOD, WRONG), (GOOD, "No."), (GOOD, PART), (PART, WRONG), (PART, "No.")}
+    assert dataclasses.asdict(counts) == {
+        **{"made": 5, "tied": 1, "identical": 1, "over_limit": 0},
+        "prompts_without_pair": 0,
+    }
+    limited, counts = preferences.make_pairs(rankings, PROMPTS, seed=0, pairs_per_prompt=2)
+    assert (len(limited), counts.over_limit) == (2, 3)
+    assert limited == preferences.make_pairs(rankings, PROMPTS, 0, 2)[0]
+
+
+def test_replies_that_are_all_equal_make_no_pair():
+    with pytest.raises(DataError, match="2 ranked replies make no pair.*higher temperature"):
+        preferences.make_pairs(preferences.rank_by_rule(replies(WRONG, "No.")), PROMPTS, 0)
+
+
+def test_no_group_is_in_both_halves_and_the_choice_depends_on_the_seed():
+    prompts = [make_prompt(subject) for subject in FACTS] * 2
+    first = preferences.choose_held_out(prompts, 0.5, seed=0)
+    assert sum(first.values()) == 3
+    assert any(first != preferences.choose_held_out(prompts, 0.5, seed) for seed in range(1, 5))
+    rankings = [RankedReply(p.id, f"{i}", i, "x") for p in prompts[:6] for i in (1, 2)]
+    pairs, _ = preferences.make_pairs(rankings, prompts, 0)
+    training, held_out = preferences.split_pairs(pairs, first)
+    assert len(training) == len(held_out) == 3
+    assert not {p.prompt.group for p in training} & {p.prompt.group for p in held_out}
+    with pytest.raises(ValueError, match="held_out_fraction: 0.01 of 6 groups of prompts is 0"):
+        preferences.choose_held_out(prompts, 0.01, 0)
+
+
+def rank(ranker, **texts):
+    return [RankedReply("asthma/treatment-1", text, rank, ranker) for text, rank in texts.items()]
+
+
+def test_agreement_is_over_pairs_that_both_rank_without_a_tie():
+    first, second = rank("a", x=1, y=2, z=3), rank("b", x=1, y=3, z=2, other=4)
+    result = preferences.compare_rankers(first, second, PROMPTS)
+    assert (result["pairs"], result["both_strict"]) == (3, 3)
+    assert result["agreement"] == pytest.approx(2 / 3)
+    tied = preferences.compare_rankers(first, rank("b", x=1, y=1, z=1), PROMPTS)
+    assert (tied["both_strict"], tied["ties_second"]) == (0, 3)
+    assert tied["agreement"] != tied["agreement"]  # NaN
+    same = preferences.compare_rankers(first, first, PROMPTS)
+    assert (same["agreement"], same["kappa"]) == (1.0, 1.0) or same["agreement"] == 1.0
+
+
+def test_every_two_rankers_have_a_row():
+    rankings = {name: rank(name, x=1, y=2) for name in ("a", "b", "c")}
+    table = preferences.tabulate_agreement(rankings, PROMPTS)
+    assert table[["ranker_1", "ranker_2"]].to_numpy().tolist() == [
+        ["a", "b"],
+        ["a", "c"],
+        ["b", "c"],
+    ]
+
+
+def test_rankers_of_different_replies_cannot_be_compared():
+    with pytest.raises(DataError, match="no two replies were ranked by both"):
+        preferences.compare_rankers(rank("a", x=1, y=2), rank("b", u=1, v=2), PROMPTS)

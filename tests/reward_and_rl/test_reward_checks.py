@@ -1,0 +1,58 @@
+"""Held-out accuracy, length bias and calibration, on scores made by hand."""
+
+import numpy as np
+import pytest
+
+from clinical_camel.reward_and_rl import reward_checks
+
+GROUPS = ["a", "a", "b", "b", "c", "c", "d", "d"]
+
+
+def make_scores(margins, differences):
+    zeros = np.zeros(len(margins))
+    return reward_checks.PairScores(
+        np.array(margins, float), zeros, np.array(differences) + 20, zeros + 20, GROUPS
+    )
+
+
+def test_accuracy_is_split_by_which_reply_is_longer():
+    scores = make_scores([1, 1, 1, -1, -1, 1, 1, 0], [1, 1, 1, -1, -1, -1, 0, 0])
+    table = reward_checks.tabulate_accuracy(scores).set_index("subset")
+    assert table["n"].tolist() == [8, 3, 3, 2]
+    assert table["accuracy"].tolist() == pytest.approx([5 / 8, 1.0, 1 / 3, 1 / 2])
+    assert table.loc["all", "groups"] == 4
+    assert (table["low"] < table["accuracy"]).all() or table["low"].iloc[0] < 5 / 8
+    assert (table["high"] <= 1).all()
+
+
+def test_a_subset_without_pairs_has_no_accuracy():
+    table = reward_checks.tabulate_accuracy(make_scores([1] * 8, [1] * 8)).set_index("subset")
+    assert table.loc["chosen is shorter", "n"] == 0
+    assert np.isnan(table.loc["chosen is shorter", "accuracy"])
+
+
+def test_a_model_that_prefers_long_replies_is_found_out():
+    differences = [5, 3, -4, -2, 6, -1, 2, -3]
+    biased = reward_checks.measure_length_bias(make_scores(differences, differences))
+    assert biased["correlation"] == pytest.approx(1.0)
+    assert (biased["longer_chosen"], biased["longer_preferred"]) == (0.5, 1.0)
+    fair = reward_checks.measure_length_bias(make_scores([1] * 8, differences))
+    assert abs(fair["correlation"]) < 0.6
+    assert fair["longer_preferred"] == 0.5
+    equal = reward_checks.measure_length_bias(make_scores([1] * 8, [0] * 8))
+    assert equal["pairs"] == 0
+    assert np.isnan(equal["correlation"])
+
+
+def test_calibration_compares_confidence_with_accuracy():
+    sure = make_scores([9, 9, 9, 9, -9, -9, -9, -9], [0] * 8)
+    table = reward_checks.tabulate_calibration(sure)
+    assert table["n"].tolist() == [8]
+    assert table["accuracy"].tolist() == [0.5]
+    assert reward_checks.measure_calibration_error(sure) == pytest.approx(0.5, abs=1e-3)
+    unsure = make_scores([1e-6] * 4 + [-1e-6] * 4, [0] * 8)
+    assert reward_checks.measure_calibration_error(unsure) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_scale_is_that_of_all_rewards():
+    assert reward_checks.describe_scale(make_scores([2] * 8, [0] * 8)) == {"mean": 1.0, "std": 1.0}

@@ -1,0 +1,116 @@
+"""Training on pairs: it learns, counts what it drops, resumes exactly, and stops at NaN."""
+
+import pytest
+import torch
+from tests.support.toy_rewards import make_toy_pairs
+
+from clinical_camel.models import ModelError, TrainingError
+from clinical_camel.reward_and_rl import reward_model, reward_training
+from clinical_camel.reward_and_rl.reward_checks import score_pairs
+
+PAIRS = make_toy_pairs(12)
+
+
+def make_recipe(**changes):
+    values = {"learning_rate": 5e-3, "epochs": 2.0, "batch_size": 4, "max_length": 128}
+    values |= {"save_steps": 2, "seed": 0}
+    return reward_training.RewardRecipe(**values | changes)
+
+
+def build():
+    return reward_model.build_reward_model("mini", rank=4)
+
+
+def train(folder, **changes):
+    toy = build()
+    tokenized = reward_training.tokenize_pairs(toy.tokenizer, PAIRS, 128)
+    log = reward_training.train_reward_model(toy, tokenized, make_recipe(**changes), folder)
+    return toy, log, score_pairs(toy, tokenized, 1024)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reward")
+    return folder, *train(folder, epochs=4.0)
+
+
+def test_the_preferred_replies_get_the_higher_reward(trained):
+    _, toy, log, scores = trained
+    assert scores.is_correct.all()
+    assert list(log.columns) == list(reward_training.LOG_COLUMNS)
+    assert log["loss"].iloc[0] > 2 * log["loss"].iloc[-1]
+    assert log["fraction"].iloc[-1] == 1.0
+    assert toy.source["training"]
+
+
+def test_a_killed_training_resumes_to_the_same_scores(trained, tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        reward_training.checkpoints, "publish", kill_after(2, reward_training.checkpoints.publish)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, epochs=4.0)
+    monkeypatch.undo()
+    _, log, scores = train(tmp_path, epochs=4.0)
+    assert "resuming from checkpoint-4" in capsys.readouterr().out
+    assert len(log) == len(trained[2])
+    assert abs(scores.chosen - trained[3].chosen).max() <= 1e-6
+    assert abs(scores.rejected - trained[3].rejected).max() <= 1e-6
+    reward_training.delete_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def kill_after(count, publish):
+    """Publish `count` checkpoints and then stop the training."""
+    calls = []
+
+    def wrapped(*args):
+        publish(*args)
+        calls.append(args)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+
+    return wrapped
+
+
+def test_another_recipe_or_other_pairs_start_anew():
+    fresh = build()
+    tokenized = reward_training.tokenize_pairs(fresh.tokenizer, PAIRS, 128)
+    fewer = reward_training.tokenize_pairs(fresh.tokenizer, PAIRS[1:], 128)
+    ours = reward_training.make_fingerprint(fresh, tokenized, make_recipe())
+    assert ours == reward_training.make_fingerprint(build(), tokenized, make_recipe())
+    assert ours != reward_training.make_fingerprint(fresh, fewer, make_recipe())
+    assert ours != reward_training.make_fingerprint(fresh, tokenized, make_recipe(seed=1))
+
+
+def test_pairs_that_are_too_long_or_equal_are_counted():
+    tokenizer = build().tokenizer
+    long = make_toy_pairs(1)[0]
+    long = type(long)(long.prompt, "Rest. " * 200, "No.", "rule")
+    same = type(long)(long.prompt, "Rest.", "Rest.", "rule")
+    tokenized = reward_training.tokenize_pairs(tokenizer, [*PAIRS, long, same], 128)
+    assert (tokenized.too_long, tokenized.same_tokens) == (1, 1)
+    assert tokenized.pairs == PAIRS
+    assert len(tokenized.rows) == len(PAIRS)
+    with pytest.raises(ValueError, match="reward_max_length: of 12 pairs, 12 are longer than 4"):
+        reward_training.tokenize_pairs(tokenizer, PAIRS, 4)
+
+
+def test_nan_stops_the_training_before_a_checkpoint(tmp_path):
+    toy = build()
+    tokenized = reward_training.tokenize_pairs(toy.tokenizer, PAIRS, 128)
+    with torch.no_grad():
+        next(p for p in toy.model.parameters() if p.requires_grad).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="step 1 of 6: .*lower reward_learning_rate"):
+        reward_training.train_reward_model(toy, tokenized, make_recipe(), tmp_path)
+    assert not list(tmp_path.glob("*/checkpoint-*"))
+
+
+def test_a_length_beyond_the_context_is_an_error(tmp_path):
+    toy = build()
+    tokenized = reward_training.tokenize_pairs(toy.tokenizer, PAIRS, 128)
+    recipe = make_recipe(max_length=9000)
+    with pytest.raises(ModelError, match="reward_max_length: 9000 is more than the context"):
+        reward_training.train_reward_model(toy, tokenized, recipe, tmp_path)

@@ -1,0 +1,262 @@
+"""Every method with every seed: saved, resumed after a kill, stopped with a reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.support.toy_policies import (
+    give_nan,
+    make_prompt,
+    share_of_e,
+    toy_material,
+    toy_settings,
+)
+
+from clinical_camel import models
+from clinical_camel.models import TrainingError
+from clinical_camel.reward_and_rl import ppo, training, trl_methods
+from clinical_camel.reward_and_rl.guards import StoppedTraining
+from clinical_camel.reward_and_rl.settings import METHODS
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.support.toy_policies import load_sft, toy_material, toy_settings
+from clinical_camel.models import checkpoints
+from clinical_camel.reward_and_rl import training
+
+adapter, method, folder, moment = sys.argv[1:]
+saves = []
+
+def kill_after_step(self, step, *rest):
+    original(self, step, *rest)
+    if moment == "step" and step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_in_publish(*rest):
+    saves.append(rest)
+    if moment == "save" and len(saves) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    publish(*rest)
+
+original, training.Monitor.finish_step = training.Monitor.finish_step, kill_after_step
+publish, checkpoints.publish = checkpoints.publish, kill_in_publish
+settings = toy_settings(adapter, methods=[method], rl_steps=5, save_steps=2)
+training.train_policies(load_sft(adapter), toy_material(), settings, Path(folder))
+"""
+
+
+def train(sft, sft_folder, folder, method, **changes):
+    settings = toy_settings(sft_folder, methods=[method], rl_steps=5, save_steps=2, **changes)
+    return training.train_policies(sft, toy_material(), settings, folder)
+
+
+def read_weights(folder: Path, method: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / f"{method}_0" / "adapter" / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize(("method", "moment"), [("ppo", "step"), ("ppo", "save"), ("rloo", "step")])
+def test_a_killed_training_ends_in_the_numbers_of_an_uninterrupted_one(
+    method, moment, sft, sft_folder, tmp_path, capsys
+):
+    """Killed after step 3, or while the checkpoint of step 4 is written: it resumes from step 2."""
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, sft_folder, method, tmp_path / "killed", moment],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    resumed = train(sft, sft_folder, tmp_path / "killed", method)
+    assert "resuming from checkpoint-2" in capsys.readouterr().out
+    complete = train(sft, sft_folder, tmp_path / "complete", method)
+    assert resumed.steps.equals(complete.steps)
+    assert list(resumed.steps["step"]) == [1, 2, 3, 4, 5]
+    assert resumed.replies.equals(complete.replies)
+    assert resumed.exams.equals(complete.exams)
+    expected = read_weights(tmp_path / "complete", method)
+    for name, weight in read_weights(tmp_path / "killed", method).items():
+        assert torch.equal(weight, expected[name]), name
+    assert not list((tmp_path / "killed").rglob("checkpoint-*"))
+
+
+@pytest.fixture(scope="module")
+def all_methods(sft, sft_folder, tmp_path_factory):
+    """Two steps of every method, with one seed, and the folder.
+
+    A random model never writes the exam's key, so that its reward is replaced, too.
+    """
+    folder = tmp_path_factory.mktemp("all")
+    settings = toy_settings(
+        sft_folder, methods=list(METHODS), rl_steps=2, learning_rates=dict.fromkeys(METHODS, 5e-3)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trl_methods, "make_key_reward", lambda *_: share_of_e)
+        tables = training.train_policies(sft, toy_material(), settings, folder)
+    return tables, folder, settings
+
+
+def test_every_method_moves_the_policy_and_saves_an_adapter_that_loads(
+    all_methods, sft_folder, sft
+):
+    tables, folder, _ = all_methods
+    assert list(tables.trainings["method"]) == list(METHODS)
+    assert set(tables.trainings["stop_reason"]) == {""}
+    assert set(tables.trainings["steps"]) == {2}
+    before = load_file(sft_folder / "adapter_model.safetensors")
+    for method in METHODS:
+        after = read_weights(folder, method)
+        assert after.keys() == before.keys()
+        assert any(not torch.equal(after[name], before[name]) for name in before), method
+    llms = models.load("mini", {m: str(folder / f"{m}_0" / "adapter") for m in METHODS})
+    assert set(llms) == set(METHODS)
+
+
+def test_every_method_is_measured_on_the_same_held_out_prompts(all_methods):
+    replies = all_methods[0].replies
+    for _, part in replies.groupby(["method", "step"]):
+        assert list(part["prompt_id"]) == [f"case-{i}" for i in range(6, 10)]
+    start = replies[replies["step"] == 0]
+    assert start.groupby("prompt_id")["reply"].nunique().eq(1).all()
+    assert start["kl"].eq(0).all()
+    assert replies.loc[replies["step"] == 2, "kl"].gt(0).all()
+    assert replies["gold"].equals(-replies["proxy"])
+
+
+def test_the_first_kl_of_every_method_with_replies_is_zero(all_methods):
+    """The policy starts as its reference, also in TRL, which would start from the base."""
+    steps = all_methods[0].steps
+    first = steps[(steps["step"] == 1) & (steps["method"] != "dpo")]
+    assert first["kl"].abs().max() < 1e-5
+    assert steps.loc[(steps["step"] == 1) & (steps["method"] == "dpo"), "loss"].item() == (
+        pytest.approx(0.693147, abs=1e-4)
+    )
+
+
+def test_a_finished_training_is_not_trained_again_but_other_settings_are(
+    all_methods, sft, monkeypatch, capsys
+):
+    tables, folder, settings = all_methods
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("trained again")
+
+    monkeypatch.setattr(training, "_run", refuse)
+    again = training.train_policies(sft, toy_material(), settings, folder)
+    assert again.replies.equals(tables.replies)
+    assert again.trainings.equals(tables.trainings)
+    other = settings.model_copy(update={"kl_coefficient": 0.5, "methods": ["ppo"]})
+    with pytest.raises(RuntimeError, match="trained again"):
+        training.train_policies(sft, toy_material(), other, folder)
+
+
+def test_a_nan_reward_stops_one_training_with_its_reason_and_the_next_one_runs(
+    sft, sft_folder, tmp_path, monkeypatch
+):
+    settings = toy_settings(sft_folder, methods=["ppo", "rloo"], rl_steps=2, eval_steps=2)
+    calls = []
+
+    def reward(replies):
+        calls.append(len(replies))
+        return give_nan(replies) if len(calls) == 2 else share_of_e(replies)
+
+    tables = training.train_policies(sft, toy_material(proxy=reward), settings, tmp_path)
+    stopped, complete = tables.trainings["stop_reason"]
+    assert stopped.startswith("the reward of a reply to prompt case-")
+    assert complete == ""
+    assert list(tables.trainings["steps"]) == [0, 2]
+
+
+def test_nan_weights_are_not_saved(sft, sft_folder, tmp_path, monkeypatch):
+    def break_weights(method, monitor, newest):
+        next(iter(monitor.policy.list_weights().values())).data.fill_(float("nan"))
+        raise StoppedTraining("loss is nan; use a lower learning rate")
+
+    monkeypatch.setattr(training, "_run", break_weights)
+    tables = train(sft, sft_folder, tmp_path, "ppo")
+    assert tables.trainings["adapter"].item() == ""
+    assert tables.trainings["stop_reason"].item() == "loss is nan; use a lower learning rate"
+    assert set(tables.replies["step"]) == {0}
+
+
+def test_nan_logits_stop_with_a_reason(sft, sft_folder, tmp_path, monkeypatch):
+    update = ppo.update
+
+    def break_policy(learner, *rest):
+        figures = update(learner, *rest)
+        for weight in learner.policy.list_weights().values():
+            weight.data.fill_(float("nan"))
+        return figures
+
+    monkeypatch.setattr(ppo, "update", break_policy)
+    tables = train(sft, sft_folder, tmp_path, "ppo", ppo_epochs=1)
+    reason = tables.trainings["stop_reason"].item()
+    assert reason == "the model gave NaN logits; use a lower learning rate"
+
+
+def test_a_training_that_ends_early_is_no_result(sft, sft_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.trl_methods, "train_with_trl", lambda *_: None)
+    with pytest.raises(TrainingError, match="rloo ended at step 0 of 5; run it again"):
+        train(sft, sft_folder, tmp_path, "rloo")
+    assert not list(tmp_path.rglob("training.json"))
+
+
+def test_a_kl_above_its_cap_stops_at_the_measurement(sft, sft_folder, tmp_path):
+    tables = train(sft, sft_folder, tmp_path, "ppo", kl_cap=1e-6)
+    assert "above kl_cap, 1e-06" in tables.trainings["stop_reason"].item()
+    assert tables.replies["step"].max() == tables.trainings["steps"].item() < 5
+    assert tables.trainings["adapter"].item()
+
+
+def test_equal_rewards_stop_with_a_reason(sft, sft_folder, tmp_path):
+    settings = toy_settings(sft_folder, methods=["ppo"], rl_steps=8, eval_steps=8)
+    equal = toy_material(proxy=lambda replies: torch.zeros(len(replies)))
+    tables = training.train_policies(sft, equal, settings, tmp_path)
+    assert "same reward" in tables.trainings["stop_reason"].item()
+    assert tables.trainings["steps"].item() == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("dpo", {"pairs": []}, "methods: dpo needs preference pairs"),
+        ("grpo_exam_key", {"exam_key": []}, "exam_key: grpo_exam_key needs training questions"),
+        ("ppo", {"held_out": []}, "prompts: no held_out prompt"),
+    ],
+)
+def test_missing_material_is_reported_before_the_first_training(
+    method, changes, message, sft, tmp_path
+):
+    settings = toy_settings(methods=["rloo", method])
+    with pytest.raises(ValueError, match=message):
+        training.train_policies(sft, toy_material(**changes), settings, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_fingerprint_names_what_decides_a_training(sft):
+    def make(method="ppo", seed=0, material=None, **changes):
+        settings = toy_settings(**changes)
+        return training.make_fingerprint(sft, method, seed, material or toy_material(), settings)
+
+    base = make()
+    assert base == make(save_steps=9, rankers=["judge"], reward_epochs=9.0)
+    others = [
+        make(seed=1),
+        make("rloo"),
+        make(clip_range=0.3),
+        make(material=toy_material(proxy_key="another reward model")),
+        make(material=toy_material(training=[make_prompt(3)])),
+    ]
+    assert all(other != base for other in others)
+    other_pairs = toy_material(pairs=toy_material().pairs[:2])
+    assert make(material=other_pairs) == base
+    assert make("dpo", material=other_pairs) != make("dpo")
+    json.dumps(base)

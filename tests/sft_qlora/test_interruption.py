@@ -1,0 +1,99 @@
+"""Checkpoints by time, and after SIGTERM: a checkpoint at the end of the step, or a clean stop."""
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+from tests.support.toy_training import toy_recipe
+from transformers import TrainerCallback
+
+from clinical_camel import models, sft_qlora
+from clinical_camel.sft_qlora import interruption
+
+
+class Terminate(TrainerCallback):
+    """Sends SIGTERM to this process during a step; the step then takes so many seconds."""
+
+    def __init__(self, step: int, seconds: float = 0.0) -> None:
+        self.step, self.seconds = step, seconds
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        if state.global_step + 1 == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(self.seconds)
+
+
+def train(tokenized, folder, *callbacks, **changes):
+    recipe = toy_recipe(save_steps=100, **changes)
+    base, tokenizer = models.load_base("mini"), models.load_tokenizer("mini")
+    return sft_qlora.train(base, tokenizer, tokenized, recipe, folder=folder, callbacks=callbacks)
+
+
+def list_steps(folder) -> list[int]:
+    return sorted(int(f.name.rpartition("-")[2]) for f in folder.glob("checkpoints-*/check*"))
+
+
+def test_sigterm_saves_a_checkpoint_after_the_step_and_the_training_resumes(
+    tokenized, tmp_path, capsys
+):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(sft_qlora.TrainingError, match="ended at step 3 of 12"):
+        train(tokenized, tmp_path, Terminate(3))
+    assert list_steps(tmp_path) == [3]
+    assert signal.getsignal(signal.SIGTERM) is before
+    _, log = train(tokenized, tmp_path)
+    assert "resuming from checkpoint-3" in capsys.readouterr().out
+    _, undisturbed = train(tokenized, tmp_path / "other")
+    assert list(log["loss"]) == list(undisturbed["loss"])
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timer signal")
+def test_a_step_that_does_not_end_in_time_is_stopped_without_a_checkpoint(
+    tokenized, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(interruption, "MARGIN", 4.9)  # of 5 s: 0.1 s remain
+    with pytest.raises(KeyboardInterrupt, match="did not end in time"):
+        train(tokenized, tmp_path, Terminate(2, seconds=30.0))
+    assert list_steps(tmp_path) == []
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_checkpoint_is_saved_after_so_many_minutes_without_one(tokenized, tmp_path, monkeypatch):
+    clock = SimpleNamespace(monotonic=iter(range(0, 10**6, 10)).__next__)
+    monkeypatch.setattr(interruption, "time", clock)
+    saved: list[int] = []
+
+    class Record(TrainerCallback):
+        def on_save(self, args, state, control, **kwargs) -> None:
+            saved.append(state.global_step)
+
+    # the clock shows 10 s more at every look: one per step, and one per save
+    train(tokenized, tmp_path, Record(), save_minutes=0.5)
+    assert saved == [3, 6, 9, 12]
+
+
+def test_without_minutes_only_save_steps_decides(tokenized, tmp_path):
+    train(tokenized, tmp_path)
+    assert list_steps(tmp_path) == [12]
+
+
+@pytest.mark.parametrize("text", ["soon", "4", "21", "nan"])
+def test_a_notice_that_is_not_allowed_is_refused_before_the_first_step(
+    text, tokenized, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(interruption.NOTICE, text)
+    with pytest.raises(ValueError, match=f"{interruption.NOTICE}: '{text}' is no number from 5"):
+        interruption.read_notice()
+    monkeypatch.setenv(interruption.NOTICE, "20")
+    assert interruption.read_notice() == 20
+
+
+def test_a_second_sigterm_does_not_interrupt_the_last_save():
+    with interruption.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop.is_saving = True
+        stop._give_up()
+        assert stop.requested

@@ -1,0 +1,138 @@
+"""Results of several studies, made up in the real file formats, for the tests of step 00."""
+
+import json
+
+import pandas as pd
+
+from clinical_camel.core.hashing import hash_file
+
+EXAM_PARAMS = {"adapters": {"base": "", "tuned": "x"}, "protocols": ["option_text"]}
+EXAM_PARAMS |= {"num_shots": [0]}
+OUTCOMES = {
+    "plain question": "mini_exam/option_text",
+    "conversation": "mini_exam/conversation",
+    "primer exam": "mini_exam_primer/option_text",
+}
+
+
+def save(project, study, step, params=None, **tables):
+    """Write the tables of a step and its run record."""
+    hashes = {}
+    for name, rows in tables.items():
+        text = pd.DataFrame(rows).to_csv(index=False)
+        file = project.file(f"outputs/{study}/{step}/{name}.csv", text)
+        hashes[f"{name}.csv"] = hash_file(file)
+    record = {"study": study, "step": step, "status": "complete", "params": params or {}}
+    record |= {"notes": {}, "artefacts": hashes}
+    project.file(f"outputs/{study}/{step}/run.json", json.dumps(record))
+
+
+def score(model, accuracy, protocol="option_text", exam="mini_exam", **others):
+    """A row of scores.csv of step 03, with an interval of 10 points."""
+    row = {"benchmark": exam, "variant": "as_given", "protocol": protocol, "num_shots": 0}
+    row |= {"model": model, "n": 300, "accuracy": accuracy, "chance": 0.25}
+    return row | {"low": accuracy - 0.05, "high": accuracy + 0.05} | others
+
+
+def difference(model, reference, value, p_holm, protocol="option_text", exam="mini_exam"):
+    """A row of comparison.csv of step 03."""
+    row = {"benchmark": exam, "variant": "as_given", "protocol": protocol, "num_shots": 0}
+    row |= {"model": model, "reference": reference, "n": 300, "difference": value}
+    return row | {"low": value - 0.05, "high": value + 0.05, "p_holm": p_holm}
+
+
+def save_control(project, study="mini_camel_raw", p_holm=0.01, gain=0.15, primer=0.25):
+    """A control study: base, raw articles and dialogues, in two question forms."""
+    scores, rows = [], []
+    for protocol, share in (("option_text", 1.0), ("chat", 0.0)):
+        accuracies = {"base": 0.25, "raw": 0.25 + share * 0.1, "dialogues": 0.25}
+        accuracies["dialogues"] = accuracies["raw"] + share * gain
+        scores += [score(model, value, protocol) for model, value in accuracies.items()]
+        p = p_holm if share else 1.0
+        rows.append(difference("dialogues", "raw", share * gain, p, protocol))
+    for model, value in {"base": 0.6, "raw": primer, "dialogues": primer}.items():
+        scores.append(score(model, value, exam="mini_exam_primer"))
+    save(project, study, "03_eval_fewshot", EXAM_PARAMS, scores=scores, comparison=rows)
+
+
+def save_repeats(project, folder="experiments/results", **differences):
+    """Differences over five seeds: by protocol; the interval has 4 points on both sides."""
+    rows = [
+        {"benchmark": "mini_exam", "protocol": protocol, "seed": seed, "difference": value}
+        | {"low": value - 0.04, "high": value + 0.04}
+        for protocol, value in differences.items()
+        for seed in ("0", "all")
+    ]
+    runs = [
+        {"study": study, "seed": seed, "target_tokens": 1000, "steps": steps, "n": 300}
+        | {"benchmark": "mini_exam", "protocol": protocol, "correct": "01"}
+        for study, steps in (("mini_camel", 100), ("mini_camel_raw", 80))
+        for seed in range(5)
+        for protocol in differences
+    ]
+    project.file(f"{folder}/mini_differences.csv", pd.DataFrame(rows).to_csv(index=False))
+    project.file(f"{folder}/mini_seeds.csv", pd.DataFrame(runs).to_csv(index=False))
+
+
+def contrast(treatment, control, value, verdict, outcome="plain question", **others):
+    """A row of contrasts.csv of step 06."""
+    is_primary = outcome == "plain question"
+    row = {"treatment": treatment, "control": control, "outcome": outcome, "n": 260, "seeds": 10}
+    row |= {"is_primary": is_primary, "difference": value, "low": value - 0.03}
+    row |= {"high": value + 0.03, "p_holm": 0.004 if is_primary else None}
+    return (
+        row | {"min_detectable_effect": 0.06, "verdict": verdict if is_primary else None} | others
+    )
+
+
+def save_comparison(project, verdict="helps", value=0.12, primer=0.3):
+    """A controlled comparison: contrasts in two question forms, scores of three arms."""
+    rows = [
+        contrast("dialogue", "raw", value, verdict),
+        contrast("dialogue", "monologue", 0.01, "no effect larger than 5 points"),
+        contrast("dialogue", "raw", 0.05, "", outcome="conversation"),
+    ]
+    scores = [
+        {"outcome": outcome, "arm": arm, "n": 260, "seeds": 1 if arm == "base" else 10}
+        | {"accuracy": accuracy, "low": accuracy - 0.04, "high": accuracy + 0.04, "chance": 0.25}
+        for outcome in OUTCOMES
+        for arm, accuracy in {"base": 0.25, "raw": 0.37, "dialogue": 0.49}.items()
+    ]
+    for row in scores:
+        if row["outcome"] == "primer exam":
+            value = 0.6 if row["arm"] == "base" else primer
+            row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
+    params = {"outcomes": OUTCOMES}
+    save(project, "dbke_effect", "06_controlled_comparison", params, contrasts=rows, scores=scores)
+
+
+def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1):
+    """Scored notes: the right diagnosis, ROUGE-L, supported sentences."""
+    named = "diagnosis named as in the visit"
+    essentials = [
+        {"model": model, "item": named, "n": 28, "share": count / 28, "low": 0.1, "high": 0.5}
+        for model, count in (("base", 7), ("tuned", 8), ("majority section", 0))
+    ]
+    faithful = [
+        {"model": model, "notes": "notes", "measure": "sentences", "kind": "supported"}
+        | {"items": 300, "share": 0.6, "low": 0.5, "high": 0.7}
+        for model in ("base", "tuned")
+    ]
+    row = {"part": "whole", "metric": "rougeL", "n": 28, "difference": value, "low": value - 0.1}
+    row |= {"high": value + 0.1, "p_holm": p_holm, "model": "tuned"}
+    tables = {"essentials": essentials, "faithfulness_summary": faithful, "comparison": [row]}
+    save(project, study, "04_note_synthesis", **tables)
+
+
+def save_rewards(project):
+    """Two methods: one hacks its reward, one raises both."""
+    verdicts = {"ppo": "hacking", "dpo": "both rose"}
+    changes = {"ppo": (0.3, -0.2), "dpo": (0.1, 0.1)}
+    rows = [
+        {"method": method, "measure": measure, "n": 60, "seeds": 5, "change": change}
+        | {"low": change - 0.05, "high": change + 0.05}
+        for method, values in changes.items()
+        for measure, change in zip(("proxy", "gold"), values, strict=True)
+    ]
+    hacking = [{"method": name, "verdict": verdict} for name, verdict in verdicts.items()]
+    save(project, "clinicalgpt_mini", "07_reward_and_rl", hacking=hacking, comparison=rows)
