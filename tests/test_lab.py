@@ -17,7 +17,8 @@ def checkout(tmp_path) -> Path:
         pytest.skip("no make on this machine")
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    for name in ("notebooks", "docs/teaching/exercises", "docs/teaching/solutions"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "python $@"\n')
@@ -46,6 +47,7 @@ def test_lab_opens_copies_and_keeps_them(checkout):
     assert "--LabApp.default_url=/lab/tree/lab" in make(checkout, "lab")
     copy = checkout / "lab/01_dbke.ipynb"
     assert copy.read_bytes() == before
+    assert (checkout / "lab/exercises/01_dbke.ipynb").is_file()
     copy.write_text("my work")
     make(checkout, "lab")
     assert copy.read_text() == "my work"

@@ -90,11 +90,23 @@ def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
     assert read_cells("\n".join(lines[:3]), 0)[0] == "[a](params/a)"
     assert lines[3:] == [
         "",
-        "<details><summary>2 more studies, not run yet</summary>",
+        "<details><summary>More studies: 2 not run yet</summary>",
         "",
         "[0](params/0): First by name.<br>[b](params/b): What b is.",
         "</details>",
     ]
+
+
+def test_a_study_that_trains_no_model_is_in_the_fold_with_its_headline(study):
+    study.params("c", "01_dbke", "# Step 01 alone.\nstudy: c\n")
+    record = RECORD | {"headline": "9 dialogues"}
+    study.file("outputs/c/01_dbke/run.json", json.dumps(record))
+    table, _, fold = release.format_study_table().partition("\n\n")
+    assert "params/c" not in table
+    assert fold.startswith(
+        "<details><summary>More studies: 1 that train no model, 1 not run yet</summary>"
+    )
+    assert "[c](params/c): Step 01 alone. [tables](outputs/c): 9 dialogues.<br>[b]" in fold
 
 
 def test_a_sweep_is_described_by_its_own_file(study):

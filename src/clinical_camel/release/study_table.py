@@ -33,22 +33,35 @@ FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->
 SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 NOT_RUN = "not run yet"
 NOTES = "04_note_synthesis"
+FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone trains no model
 
 
 def format_study_table() -> str:
     """Return one row per study with results as a Markdown table, then the others in a fold.
+
+    In the fold are studies that train and test no model (FOLDED), and those that have not run.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
     notebooks quote texts of others. The headline is that of step 03, else 04, else the first.
     """
     committed = set(_list_committed())
     rows = [_describe_study(study, committed) for study in list_studies()]
-    table = format_table([row for row in rows if row["state"] != NOT_RUN])
-    others = [f"{r['study']}: {r['what it is']}" for r in rows if r["state"] == NOT_RUN]
-    if not others:
-        return table
-    title = f"<details><summary>{len(others)} more studies, not run yet</summary>"
-    return "\n".join([table, "", title, "", "<br>".join(others), "</details>"])
+    shown, made, missing = [], [], []
+    for row in rows:
+        text = f"{row['study']}: {row['what it is']}"
+        if row["state"] == NOT_RUN:
+            missing.append(text)
+        elif row.pop("is_folded"):
+            made.append(f"{text} {row['state']}: {row['headline']}.")
+        else:
+            shown.append(row)
+    if not made + missing:
+        return format_table(shown)
+    counts = [f"{len(made)} that train no model"] * bool(made)
+    counts += [f"{len(missing)} not run yet"] * bool(missing)
+    title = f"<details><summary>More studies: {', '.join(counts)}</summary>"
+    texts = "<br>".join(made + missing)
+    return "\n".join([format_table(shown), "", title, "", texts, "</details>"])
 
 
 def format_findings() -> str:
@@ -123,6 +136,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
         "minutes": f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}",
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
+        "is_folded": all(file.stem in FOLDED for file in files),
     }
 
 

@@ -172,7 +172,7 @@ def format_readme(settings: Results) -> str:
     parts = [
         format_page(findings, is_short=True),
         *_show_figure(settings),
-        f"**What it means.** {means}\n"
+        f"**What it means.** {means}",
         f"**What it does not show.** {limits} {_link_notebook(settings)}",
     ]
     return "\n\n".join(parts)
