@@ -52,6 +52,16 @@ def test_each_exam_has_the_models_of_each_size_with_n_interval_and_chance(projec
     ]
 
 
+def test_the_protocol_that_both_sizes_have_is_shown(project):
+    save(project, "mini_camel", 1_104_128, {"model": "base", "protocol": "chat"})
+    large = [{"model": "base"}, {"model": "base", "protocol": "chat", "correct": 400}]
+    save(project, "smollm2_135m", 134_515_008, *large)
+    header, _, row = release.format_size_table().splitlines()
+    assert header == "| exam | n | chance | 1.1 M, before tuning | 135 M, before tuning |"
+    assert row.startswith("| `medqa_us`, chat, 5-shot |")
+    assert "31.4 [28.9, 34.0]" in row
+
+
 def test_other_questions_are_not_compared_and_an_exam_of_one_size_is_left_out(project):
     save(project, "mini_camel_public", 0, {"n": 100, "correct": 25}, {"benchmark": "only_small"})
     save(project, "smollm2_135m", 134_515_008, {"correct": 320})

@@ -168,7 +168,9 @@ def test_a_conversation_beyond_the_context_and_nan_are_errors():
 
 def test_the_reward_function_has_one_number_per_reply_in_order():
     toy = reward_model.build_reward_model("mini", rank=2)
-    function = reward_model.make_reward_function(toy, 512)
+    function = reward_model.make_reward_function(toy, 512, {"mean": 0.0, "std": 1.0})
     assert torch.allclose(function(REPLIES), score(toy), atol=1e-5)
+    scaled = reward_model.make_reward_function(toy, 512, {"mean": 2.0, "std": 0.5})
+    assert torch.allclose(scaled(REPLIES), (score(toy) - 2) / 0.5, atol=1e-5)
     assert torch.allclose(function(REPLIES[::-1]), score(toy).flip(0), atol=1e-5)
     assert function([]).shape == (0,)

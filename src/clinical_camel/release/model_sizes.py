@@ -1,7 +1,7 @@
 """The table of model sizes in README.md: the same exams, answered by base models of several sizes.
 
 Each number is from the `scores.csv` of a study, as its run wrote it. The number of parameters is
-from the run record. One row per exam, in the first protocol of the last study that has the exam.
+from the run record. One row per exam, in the first protocol of its last study that most sizes have.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,16 @@ def format_size_table() -> str:
     questions has this number instead. If two sizes have an exam in common, only such exams.
     Raises PlanError for scores that differ from their run record.
     """
-    scores = pd.concat([*_load_scores(), pd.DataFrame(columns=[*SETUP, "size", "model", "n"])])
+    empty = pd.DataFrame(columns=[*SETUP, "size", "model", "n"])
+    scores = pd.concat([*_load_scores(), empty], ignore_index=True)
     several = scores.groupby("benchmark")["size"].nunique().max() > 1
     rows = []
     for exam, group in scores.groupby("benchmark", sort=False):
         if several and len(set(group["size"])) == 1:
             continue
-        main = group[group["size"] == group["size"].iloc[-1]].iloc[0]
+        sizes = group.groupby(SETUP)["size"].transform("nunique")
+        last = group[group["size"] == group["size"].iloc[-1]]
+        main = last.loc[sizes[last.index].idxmax()]
         same = group[(group[SETUP] == main[SETUP].tolist()).all(axis=1)]
         row = {"exam": f"`{exam}`, {name_protocol(main)}", "n": f"{main['n']:,}"}
         row["chance"] = format_percent(main["chance"])

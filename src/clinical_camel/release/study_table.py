@@ -133,11 +133,26 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
-        "minutes": f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}",
+        "minutes": _format_minutes(seconds, any(map(_is_resumed, records.values()))),
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
         "is_folded": all(file.stem in FOLDED for file in files),
     }
+
+
+def _format_minutes(seconds: float, is_part: bool) -> str:
+    """Return the minutes; "over" them if a run found its answers in the journal of an earlier one.
+
+    >>> _format_minutes(30.0, False), _format_minutes(600.0, True)
+    ('0.5', 'over 10')
+    """
+    minutes = f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}"
+    return f"over {minutes}" if is_part else minutes
+
+
+def _is_resumed(record: Mapping[str, Any]) -> bool:
+    computed = record["notes"].get("computed")
+    return bool(computed) and not any(computed.values())
 
 
 def _require_own_files(study: str, step: str, record: Mapping[str, Any]) -> None:
