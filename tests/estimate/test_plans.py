@@ -20,5 +20,10 @@ def test_the_table_is_written_and_read_back(tmp_path):
     assert published.read_plans(file) == {"medalpaca_7b": plans.estimate_plan("medalpaca_7b")}
 
 
+def test_only_the_steps_that_a_score_needs_are_counted():
+    """Step 07 of clinicalgpt_7b alone takes more than 100 hours."""
+    assert plans.estimate_plan("clinicalgpt_7b").hours < 20
+
+
 def test_the_studies_are_those_of_the_params_file():
     assert set(plans.list_planned_studies()) == set(published.read_plans())

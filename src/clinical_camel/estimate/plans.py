@@ -10,7 +10,8 @@ from clinical_camel.estimate.costs import estimate_study
 from clinical_camel.published.plans import COLUMNS, FILE, Plan
 from clinical_camel.runner.jobs import load_job, load_jobs
 
-STUDY, STEP, TRAINING = "published", "10_published", "02_sft_qlora"
+STUDY, STEP = "published", "10_published"
+TRAINING, EXAM = "02_sft_qlora", "03_eval_fewshot"
 
 
 def list_planned_studies() -> list[str]:
@@ -20,8 +21,8 @@ def list_planned_studies() -> list[str]:
 
 
 def estimate_plan(study: str) -> Plan:
-    """Return the estimate of all steps of a study together, as `plan` prints it."""
-    costs = estimate_study(load_jobs(study))
+    """Return the estimate of the steps up to the exam, those that a published score needs."""
+    costs = estimate_study([job for job in load_jobs(study) if job.step <= EXAM])
     training = next(cost for cost in costs if cost.step == TRAINING)
     return Plan(
         study=study,
