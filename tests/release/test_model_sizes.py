@@ -44,11 +44,11 @@ def test_each_exam_has_the_models_of_each_size_with_n_interval_and_chance(projec
     save(project, "smollm2_135m", 134_515_008, *large)
     cells = "25.1 [22.8, 27.6] | 25.5 [23.2, 28.0] | 25.1 [22.8, 27.6] | 31.4 [28.9, 34.0]"
     assert release.format_size_table().splitlines() == [
-        "| exam | n | chance | 1.1 M, before tuning | 1.1 M, after | "
+        "| exam | n | chance | one answer | 1.1 M, before tuning | 1.1 M, after | "
         "135 M, before tuning | 135 M, after |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        f"| `mini_exam`, harness_2023, 5-shot | 1,273 | 25.0 | {cells} |",
-        f"| `medqa_us`, harness_2023, 5-shot | 1,273 | 25.0 | {cells} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| `mini_exam`, harness_2023, 5-shot | 1,273 | 25.0 | 30.0 | {cells} |",
+        f"| `medqa_us`, harness_2023, 5-shot | 1,273 | 25.0 | 30.0 | {cells} |",
     ]
 
 
@@ -57,7 +57,9 @@ def test_the_protocol_that_both_sizes_have_is_shown(project):
     large = [{"model": "base"}, {"model": "base", "protocol": "chat", "correct": 400}]
     save(project, "smollm2_135m", 134_515_008, *large)
     header, _, row = release.format_size_table().splitlines()
-    assert header == "| exam | n | chance | 1.1 M, before tuning | 135 M, before tuning |"
+    assert (
+        header == "| exam | n | chance | one answer | 1.1 M, before tuning | 135 M, before tuning |"
+    )
     assert row.startswith("| `medqa_us`, chat, 5-shot |")
     assert "31.4 [28.9, 34.0]" in row
 
@@ -66,16 +68,16 @@ def test_other_questions_are_not_compared_and_an_exam_of_one_size_is_left_out(pr
     save(project, "mini_camel_public", 0, {"n": 100, "correct": 25}, {"benchmark": "only_small"})
     save(project, "smollm2_135m", 134_515_008, {"correct": 320})
     header, _, *rows = release.format_size_table().splitlines()
-    assert header == "| exam | n | chance | mini, after | 135 M, after |"
+    assert header == "| exam | n | chance | one answer | mini, after | 135 M, after |"
     (row,) = rows
-    assert "| 1,273 | 25.0 | n = 100 | 25.1 [" in row
+    assert "| 1,273 | 25.0 | 30.0 | n = 100 | 25.1 [" in row
 
 
 def test_an_old_record_has_the_size_of_its_base_model_from_another(project):
     save(project, "mini_camel", 1_104_128, {"model": "base"}, benchmark="mini_exam")
     save(project, "mini_camel_public", 0, {"model": "base"})
     header, _, *rows = release.format_size_table().splitlines()
-    assert header == "| exam | n | chance | 1.1 M, before tuning |"
+    assert header == "| exam | n | chance | one answer | 1.1 M, before tuning |"
     assert len(rows) == 2
 
 

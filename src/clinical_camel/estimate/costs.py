@@ -17,6 +17,7 @@ from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job, PlanError, has_params, load_job
+from clinical_camel.runs.run_json import is_resumed
 
 WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
 TOKEN_SIZE, ANSWER_SIZE = 4, 400  # bytes per token of a dialogue, per answer in a table
@@ -255,8 +256,7 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
     if record.get("status") != "complete" or changed_settings(record["params"], job.params):
         return None
     machine = (record["device"].get("gpu") or ["cpu"])[0].lower()
-    computed = record.get("notes", {}).get("computed")  # counts by model
-    if cost.machine.partition("_")[0] not in machine or (computed and not any(computed.values())):
+    if cost.machine.partition("_")[0] not in machine or is_resumed(record):
         return None
     megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
     return record["seconds"], megabytes * 2**20

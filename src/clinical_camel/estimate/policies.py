@@ -165,7 +165,9 @@ def _add(parts: Sequence[Work]) -> Work:
     return Work(**{name: sum(getattr(part, name) for part in parts) for name in COUNTS})
 
 
-def estimate_policy_memory(base: Base, settings: RewardAndRl, work: Work, machine: Machine) -> dict:
+def estimate_policy_memory(
+    base: Base, settings: RewardAndRl, work: Work, machine: Machine
+) -> memory.Parts:
     """Return the bytes of a training step of a policy, with all models that step 07 loads."""
     recipe = find_sft_recipe(settings)
     changed = recipe.model_copy(

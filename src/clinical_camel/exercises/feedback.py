@@ -30,6 +30,10 @@ class AnswerError(Exception):
     """An answer that cannot be graded; the message says why, for the student."""
 
 
+class _NothingYet(Exception):
+    """A function that returned nothing: the student has not written it."""
+
+
 def compare_choice(prediction: object, truth: str, reasons: Mapping[str, str]) -> Feedback:
     """Grade a prediction, one of the keys of `reasons`: why each is right or wrong.
 
@@ -65,12 +69,12 @@ def grade_function(function: Callable, grade: Callable[[Callable], Feedback]) ->
                 f"Your function raised {type(error).__name__}: {error}. Try a small example."
             ) from error
         if result is None or result is ...:
-            raise NotImplementedError
+            raise _NothingYet
         return result
 
     try:
         return grade(call)
-    except NotImplementedError:
+    except _NothingYet:
         return Feedback(OPEN, "Your function returns nothing yet.")
     except AnswerError as error:
         return Feedback(WRONG, str(error))

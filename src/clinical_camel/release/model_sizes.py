@@ -15,11 +15,14 @@ from clinical_camel.release.records import EXAM, format_table, load_table
 from clinical_camel.runs.run_json import read_run_record
 
 STUDIES = ("mini_camel", "mini_camel_public", "smollm2_135m")  # from the smallest base model
+FIXED = 4  # columns before those of the models
 NOT_RUN = "No study of this table has been run."
 
 
 def format_size_table() -> str:
     """Return one row per exam as a Markdown table: n, chance, and the models of each size.
+
+    `one answer`: the accuracy of always choosing the most frequent answer position.
 
     A cell is the accuracy with its 95 % interval, in percent. A score on another number of
     questions has this number instead. If two sizes have an exam in common, only such exams.
@@ -38,6 +41,7 @@ def format_size_table() -> str:
         same = group[(group[SETUP] == main[SETUP].tolist()).all(axis=1)]
         row = {"exam": f"`{exam}`, {name_protocol(main)}", "n": f"{main['n']:,}"}
         row["chance"] = format_percent(main["chance"])
+        row["one answer"] = format_percent(main["majority"])
         for score in same.to_dict("records"):
             row[f"{score['size']}, {_name_stage(score['model'])}"] = _format_cell(score, main["n"])
         rows.append(row)
@@ -75,6 +79,8 @@ def _format_cell(score: dict, n: int) -> str:
 def _align(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return the rows with the same columns in the same order: by size, as the studies are."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    sizes = list(dict.fromkeys(name.partition(",")[0] for name in names[3:]))
-    order = names[:3] + sorted(names[3:], key=lambda name: sizes.index(name.partition(",")[0]))
+    sizes = list(dict.fromkeys(name.partition(",")[0] for name in names[FIXED:]))
+    order = names[:FIXED] + sorted(
+        names[FIXED:], key=lambda name: sizes.index(name.partition(",")[0])
+    )
     return [{name: row.get(name, "") for name in order} for row in rows]

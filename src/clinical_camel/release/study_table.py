@@ -26,7 +26,7 @@ from clinical_camel.runs.params_files import (
     list_studies,
     load_params,
 )
-from clinical_camel.runs.run_json import read_run_record
+from clinical_camel.runs.run_json import is_resumed, read_run_record
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
 FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->"
@@ -133,7 +133,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
-        "minutes": _format_minutes(seconds, any(map(_is_resumed, records.values()))),
+        "minutes": _format_minutes(seconds, any(map(is_resumed, records.values()))),
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
         "is_folded": all(file.stem in FOLDED for file in files),
@@ -148,11 +148,6 @@ def _format_minutes(seconds: float, is_part: bool) -> str:
     """
     minutes = f"{seconds / 60:.0f}" if seconds >= 60 else f"{seconds / 60:.1f}"
     return f"over {minutes}" if is_part else minutes
-
-
-def _is_resumed(record: Mapping[str, Any]) -> bool:
-    computed = record["notes"].get("computed")
-    return bool(computed) and not any(computed.values())
 
 
 def _require_own_files(study: str, step: str, record: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The record of a run, run.json, as others read it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,12 @@ def read_run_record(folder: Path) -> dict[str, Any]:
     record = read_json(folder / "run.json")
     is_whole = all(isinstance(record.get(key), kind) for key, kind in RECORD_KEYS.items())
     return record if is_whole else {}
+
+
+def is_resumed(record: Mapping[str, Any]) -> bool:
+    """Return whether a run found all its answers in the journal of an earlier one.
+
+    Its seconds and its memory are then those of the end only.
+    """
+    computed = record.get("notes", {}).get("computed")  # counts by model
+    return bool(computed) and not any(computed.values())
