@@ -33,6 +33,7 @@ class ScoreChecks(StepSettings):
         for name, file in (("answers", "answers.csv"), ("exam_scores", "scores.csv")):
             text = getattr(self, name)
             if PurePosixPath(text).name != file:
-                yield f"{name}: {show(text)} is no {file} of step 03"
+                place = f"outputs/{self.study}/03_eval_fewshot/{file}"
+                yield f"{name}: {show(text)} is no {file} of step 03; write a path such as {place}"
         if PurePosixPath(self.answers).parent != PurePosixPath(self.exam_scores).parent:
             yield "answers, exam_scores: not of one run; name two files of one folder"
