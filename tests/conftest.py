@@ -1,5 +1,6 @@
 """For all tests: no network except this machine's own, and an empty project folder."""
 
+import asyncio
 import os
 import socket
 
@@ -51,6 +52,13 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", _allow_local("connect"))
     monkeypatch.setattr(socket.socket, "connect_ex", _allow_local("connect_ex"))
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_event_loop_left():
+    """Name the file that leaves an event loop running: later tests could not start theirs."""
+    yield
+    assert asyncio._get_running_loop() is None, "this file leaves an event loop running"
 
 
 @pytest.fixture

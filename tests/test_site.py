@@ -142,7 +142,7 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, this thread has a running event loop
 def browser() -> Iterator:
     if not CHROMIUM:
         pytest.skip("no chromium on this machine")

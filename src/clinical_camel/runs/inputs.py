@@ -12,7 +12,7 @@ def check_inputs(params: dict[str, Any]) -> Iterator[str]:
     """Yield the files and folders under outputs/ that are missing, with the command for each.
 
     For a notebook without the runner, which checks this before it starts a kernel. A fresh clone
-    has the tables of the study but no adapter.
+    has the tables of every study, but only the adapter of mini_camel.
     """
     for name, value in params.items():
         for at, _, text in iter_texts(value, name):
