@@ -1,9 +1,9 @@
 """A study from its first step to its last: what is executed, published, preserved and printed."""
 
 import base64
-import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,8 +30,8 @@ from tests.support.two_steps import (
 
 from clinical_camel import cli
 from clinical_camel.core import files
-from clinical_camel.core.files import read_json
 from clinical_camel.runner import jobs, state
+from clinical_camel.runner.study import check_inputs
 
 COMMAND = [sys.executable, "-m", "clinical_camel", "run", "toy"]
 
@@ -89,27 +89,26 @@ def test_a_step_whose_inputs_are_not_complete_is_rejected(done, capsys):
         assert "python -m clinical_camel run toy 01_first" in message
 
 
-def test_committed_tables_of_another_study_can_be_compared_without_running_it(done, capsys):
-    scores = "outputs/big/01_first/scores.csv"
-    done.notebook(
-        "03_third",
-        'study: str = "toy"\ncompare_with: dict[str, str] = {}',
-        "print(study, compare_with)",
-    )
-    done.params("big", "01_first", "study: big\nseed: 0\n")
-    done.params("toy", "03_third", f"study: toy\ncompare_with: {{big: {scores}}}\n")
+COMMITTED = {
+    "as its run wrote it": (lambda project: None, 0),
+    "another file": (lambda project: project.file("outputs/toy/01_first/rows.jsonl", "6\n"), 2),
+    "no file": (lambda project: (project.root / "outputs/toy/01_first/rows.jsonl").unlink(), 2),
+    "other parameters": (change_params, 2),
+}
 
-    written = hashlib.sha256(b"accuracy\n0.5\n").hexdigest()
-    record = read_json(done.root / "outputs/toy/01_first/run.json")
-    record |= {"artefacts": {"scores.csv": written}}
-    done.file("outputs/big/01_first/run.json", json.dumps(record))
-    for text, is_as_written in (("accuracy\n0.5\n", True), ("accuracy\n0.9\n", False)):
-        done.file(scores, text)
-        job = jobs.load_job("toy", "03_third")
-        assert state.are_committed_tables(job, "big", "01_first") is is_as_written
-    assert cli.main(["run", "toy", "03"]) == 2
-    problem = "params/toy/03_third.yaml: compare_with.big: needs 01_first of big, which is not run"
-    assert problem in capsys.readouterr().err
+
+@pytest.mark.parametrize("case", COMMITTED)
+@pytest.mark.parametrize("place", ["outputs/toy/01_first/rows.jsonl", "outputs/toy/01_first"])
+def test_a_clone_reads_committed_files_of_a_step_that_was_not_run_in_it(done, capsys, case, place):
+    shutil.rmtree(done.root / "outputs/toy/.records")
+    change, code = COMMITTED[case]
+    change(done)
+    done.params("other", "02_second", f"study: other\nrows: {place}\n")
+    job = jobs.load_job("other", "02_second")
+    problems = list(check_inputs(job, [job]))
+    assert len(problems) == (code == 2)
+    assert all("rows: needs 01_first of toy, which is not run" in text for text in problems)
+    assert find_states()["01_first"][0] == "not run"
 
 
 def test_the_list_counts_complete_steps(done, capsys):

@@ -1,8 +1,8 @@
 """Which steps are complete: a record on this machine has the hash of every artefact and input.
 
 The records are in outputs/<study>/.records/, which git ignores. Committed results never make a step
-complete, because a fresh clone has no adapter for the next step. Only tables to compare with may be
-committed ones (`are_committed_tables`).
+complete: a fresh clone makes them again. A step may read committed files of a step that was not run
+on this machine (`are_committed`).
 """
 
 import contextlib
@@ -21,7 +21,6 @@ from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
 from clinical_camel.runs.run_json import read_run_record
 
-COMPARED = ("compare_with", "logs", "scores")  # settings that name tables of other studies
 STOPPED = ("failed", "incomplete", "kernel died", "interrupted")
 COMPLETE, ENDED = "complete", "ended"
 RECORD_KEYS = {  # what every reader of a record relies on
@@ -171,22 +170,27 @@ def _describe_commit(job: Job) -> str:
     return f"commit {commit}{' with changes' if record.get('dirty') else ''}"
 
 
-def are_committed_tables(job: Job, study: str, step: str) -> bool:
-    """Return whether a step compares only tables of another study that are as its run wrote."""
-    record = read_run_record(root() / "outputs" / study / step)
-    settings = [job.params.get(name) for name in COMPARED]
-    compared = {text for value in settings if isinstance(value, dict) for text in value.values()}
-    names = [text for text in job.inputs if find_producer(text) == (study, step)]
-    return (
-        study != job.study
-        and record.get("status") == "complete"
-        and all(
-            text in compared
-            and (root() / text).is_file()
-            and record["artefacts"].get(Path(text).name) == hash_file(root() / text)
-            for text in names
-        )
-    )
+def are_committed(job: Job, texts: list[str]) -> bool:
+    """Return whether files and folders of a step are as its committed run wrote them.
+
+    That run must have been complete, with the parameters and the notebook that the step has now.
+    """
+    folder = root() / "outputs" / job.study / job.step
+    record = read_run_record(folder)
+    if record.get("status") != COMPLETE or changed_settings(record["params"], job.params):
+        return False
+    if hash_code(read_cells(notebook_path(job.step))) != record.get("notebook_hash"):
+        return False
+    for text in texts:
+        path = root() / text
+        files = {
+            folder / name: sha256
+            for name, sha256 in record["artefacts"].items()
+            if (folder / name).is_relative_to(path)
+        }
+        if not files or any(not f.is_file() or hash_file(f) != h for f, h in files.items()):
+            return False
+    return True
 
 
 def is_alive(record: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ from clinical_camel.runner.places import check_machine, check_places
 from clinical_camel.runner.recovery import clean_up, restore_result
 from clinical_camel.runner.state import (
     State,
-    are_committed_tables,
+    are_committed,
     close_record,
     find_state,
     open_record,
@@ -142,19 +142,22 @@ def _run_worker(jobs: list[Job]) -> int:
 def check_inputs(job: Job, jobs: list[Job]) -> Iterator[str]:
     """Yield inputs of a step that is neither among `jobs` nor complete, one line each.
 
-    Tables to compare with may be the committed ones of another study: that study need not run here.
+    Those of a step that was not run on this machine may be the committed ones.
     """
     planned = {(other.study, other.step) for other in jobs}
     for study, step in job.find_dependencies():
-        if (study, step) not in planned and not are_committed_tables(job, study, step):
-            state = find_state(load_job(study, step))
-            if state.status != "complete":
-                reason = f" ({state.reason})" if state.reason else ""
-                text = next(text for text in job.inputs if find_producer(text) == (study, step))
-                yield (
-                    f"{job.source}: {job.find_place(text)}: needs {step} of {study}, which is "
-                    f"{state.status}{reason}; first {COMMAND} run {study} {step}"
-                )
+        if (study, step) in planned:
+            continue
+        needed = load_job(study, step)
+        state = find_state(needed)
+        texts = [text for text in job.inputs if find_producer(text) == (study, step)]
+        if state.status == "complete" or state.status == "not run" and are_committed(needed, texts):
+            continue
+        reason = f" ({state.reason})" if state.reason else ""
+        yield (
+            f"{job.source}: {job.find_place(texts[0])}: needs {step} of {study}, which is "
+            f"{state.status}{reason}; first {COMMAND} run {study} {step}"
+        )
 
 
 @contextlib.contextmanager
