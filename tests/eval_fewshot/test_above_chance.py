@@ -2,7 +2,11 @@
 
 from tests.support.toy_scores import scores
 
-from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
+from clinical_camel.eval_fewshot.above_chance import (
+    describe_above_chance,
+    describe_halves,
+    describe_one_answer,
+)
 
 
 def describe(*rows):
@@ -81,3 +85,12 @@ def test_only_halves_of_public_sets_are_development_scores():
         ["medmcqa@data/public/medmcqa/medmcqa_validation_shared.jsonl", "mini_exam"]
     )
     assert sentence.startswith("Development scores, not test scores: `medmcqa`.")
+
+
+def test_scores_of_one_answer_for_nearly_all_questions_are_named():
+    table = scores({"model": "base", "most_chosen": 1.0}, {"model": "tuned", "most_chosen": 0.5})
+    (sentence,) = describe_one_answer(table)
+    assert "`medqa_us`, harness_2023, 5-shot (`base` 100.0 %)." in sentence
+    assert "neither learning nor forgetting" in sentence
+    assert not [*describe_one_answer(table.assign(most_chosen=0.5))]
+    assert not [*describe_one_answer(table.drop(columns="most_chosen"))]  # an earlier table

@@ -7,6 +7,7 @@ from tests.support.toy_scores import answers_of
 
 from clinical_camel import eval_fewshot
 from clinical_camel.data import Question
+from clinical_camel.eval_fewshot.replies import UNREAD
 
 SAME = {"question": "?", "options": list("abcd"), "answer": 0}
 TOY = {"toy": [Question(id=str(i), **SAME) for i in range(10)]}
@@ -22,7 +23,14 @@ def test_accuracy_has_its_interval_and_chance():
     assert row["accuracy"] == 0.8
     assert (round(row["low"], 3), round(row["high"], 3)) == (0.490, 0.943)  # Wilson, 8 of 10
     assert row["chance"] == 0.25
-    assert row["majority"] == 1.0  # every correct option is the first in this toy
+    assert row["majority"] == 0.3  # of 10 correct options, 3 are the first
+
+
+def test_a_model_that_always_chooses_one_position_is_noticed():
+    answers = answers_of(base=[True] * 10)
+    for predicted, share in (([2] * 10, 1.0), ([2] * 8 + [0, UNREAD], 0.8)):
+        row = eval_fewshot.compute_scores(answers.assign(predicted=predicted), TOY).iloc[0]
+        assert row["most_chosen"] == share
 
 
 def test_clusters_are_counted_and_widen_the_interval():

@@ -10,7 +10,8 @@ from clinical_camel.data import Question
 from clinical_camel.eval_fewshot import Design
 
 QUESTIONS = [
-    Question(id=str(i), question="?", options=["a", "bb", "cc", "dd"], answer=0) for i in range(40)
+    Question(id=str(i), question="?", options=["a", "bb", "cc", "dd"], answer=i % 4)
+    for i in range(40)
 ]
 FOLDER = "outputs/mini_camel/02_sft_qlora/adapter"
 
@@ -136,6 +137,18 @@ def test_forgetting_has_a_sentence():
     text = "\n".join(describe(gain, loss, **BASE_AND_TUNED))
     assert "Forgetting: on `old`, option_text, 0-shot, `base` answers 80.0 [" in text
     assert "% correctly, `tuned` 22.5 [" in text
+
+
+def test_two_models_that_give_one_answer_did_not_forget():
+    gain = answers_of(base=first(8), tuned=first(30))
+    loss = answers_of("old", base=first(32), tuned=first(9)).assign(answer=0)
+    loss["predicted"] = loss["correct"].map({True: 0, False: 1})
+    text = "\n".join(describe(gain, loss, **BASE_AND_TUNED))
+    assert "Forgetting" not in text
+    constant = loss.assign(predicted=0)
+    assert "`old`, option_text, 0-shot (`base` 100.0 %, `tuned` 100.0 %)" in "\n".join(
+        describe(gain, constant, **BASE_AND_TUNED)
+    )
 
 
 def test_forgetting_names_each_tuned_model_even_if_the_base_is_not_the_reference():

@@ -14,7 +14,8 @@ def describe(table, runs):
 
 def test_sources_sets_cases_and_verdicts_have_sentences():
     line, text = describe(data.load_published(), {})
-    assert line == "171 comparisons with published accuracies: 171 not run"
+    assert line.startswith("0 published accuracies of systems that our studies reproduce: none;")
+    assert line.endswith("; 171 more of other systems")
     assert "We found a source for 148 of 171 published accuracies; the other 23 are re" in text
     assert "no public set of questions fits all percentages: `usmle_self_assessment_step_1`" in text
     assert "five-shot score on PubMedQA cannot come from the 500 test questions" in text
@@ -25,5 +26,5 @@ def test_sources_sets_cases_and_verdicts_have_sentences():
 
 def test_a_reproduced_score_is_counted():
     line, text = describe(published_rows(), {"camel:70b": scores()})
-    assert line == "1 comparisons with published accuracies: 1 reproduced"
+    assert line == "1 published accuracies of systems that our studies reproduce: 1 reproduced"
     assert "For every benchmark, a public set of questions fits all percentages." in text

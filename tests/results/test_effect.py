@@ -24,10 +24,17 @@ def test_one_training_is_named_as_one(project, settings):
     assert "guessing gives 25 %. Dialogues minus raw articles: 15.0 points [" in finding.lead
     assert "significant (p = 0.01, adjusted for 2 comparisons)" in finding.lead
     assert "controlled comparison with 3 pairs of seeds has not been run" in finding.lead
-    assert finding.sentences == [
-        "This study asks the exam in 2 ways, with and without examples in the prompt. The "
-        "difference is significant in 1 of them."
-    ]
+    assert "The difference is significant in 1 of 2 ways of asking this exam." in finding.lead
+    assert finding.sentences == []
+
+
+def test_what_both_trainings_share_is_named(project, settings):
+    toy_results.save_control(project)
+    shared = "source,rows\nmini_chat,90\n"
+    for name, own in (("raw", "mini_articles,69"), ("dialogues", "outputs/a/dialogues.jsonl,345")):
+        project.file(f"outputs/{name}/02_sft_qlora/mixture.csv", f"{shared}{own}\n")
+    (sentence,) = effect.assess_effect(settings).sentences
+    assert sentence == "Both models also learn from the same other dialogues: `mini_chat` (90)."
 
 
 @pytest.mark.parametrize(
@@ -72,11 +79,12 @@ def test_the_forms_are_repeated_with_other_seeds(project, settings):
     toy_results.save_control(project)
     toy_results.save_repeats(project, option_text=0.12, chat=0.0)
     finding = effect.assess_forms(settings)
-    assert finding.headline == "The advantage of dialogues depends on how the exam asks"
+    assert finding.headline == "Dialogues are ahead in 1 of 2 question forms"
     assert finding.lead == (
         "We repeated both trainings with 5 seeds (n = 300 questions). Dialogues minus raw "
         "articles: 12.0 points [8.0, 16.0] (plain text) and 0.0 points [-4.0, 4.0] (options "
-        "listed). With *options listed*, no model is clearly better than guessing."
+        "listed). With *options listed*, no model is clearly better than guessing, so no "
+        "difference can show."
     )
     assert "not other seeds" in finding.sentences[0]
     assert (

@@ -3,6 +3,7 @@
 import pytest
 from tests.support import toy_results
 
+from clinical_camel.exam_results.answers import NO_STUDY
 from clinical_camel.results import further
 
 
@@ -36,12 +37,13 @@ def test_the_headline_on_notes_follows_the_test(project, settings, p_holm, value
     assert finding.headline == headline
     assert "8 of 28 notes of the tuned model (28.6 % [10.0, 50.0]) and 7 of 28" in finding.lead
     assert "0 of 28 notes of a fixed text that reads no visit" in finding.sentences[0]
+    assert "no person has judged these notes" in finding.sentences[1]
     assert "a small change would be missed" in finding.sentences[1]
 
 
 def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings):
     scores = [
-        toy_results.score(model, value, exam=exam)
+        toy_results.score(model, value, exam=exam, most_chosen=0.95)
         for exam, pair in (("medqa_us", (0.24, 0.26)), ("pubmedqa", (0.4, 0.6)))
         for model, value in zip(("base", "tuned"), pair, strict=True)
     ]
@@ -56,13 +58,36 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
     toy_results.save_notes(project, "smollm2_135m")
     exams, control, notes = further.assess_real_model(settings)
     assert exams.headline == "smollm2_135m: tuning changes 1 of 2 exam scores significantly"
-    assert "option_text, 0-shot. In 1 of 2 exams, both scores are near chance." in exams.lead
+    assert "option_text, 0-shot. In 1 of 2 exams, neither score is clearly above" in exams.lead
+    assert "Over all ways of asking, 1 of 2 comparisons are significant." in exams.lead
+    assert exams.sentences[1] == (
+        "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
+        "one answer to all questions)."
+    )
     assert (
         "`pubmedqa` 40.0 % [35.0, 45.0] before and 60.0 % [55.0, 65.0] after (n = 300"
         in (exams.sentences[0])
     )
     assert control.headline.startswith("smollm2_135m_raw: we cannot tell whether dialogues")
     assert notes.headline.startswith("smollm2_135m: we found no significant improvement")
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline"),
+    [
+        ({}, "dialogues by a large language model teach less than dialogues by rules"),
+        ({"gain": 0.1}, "dialogues by a large language model teach more than dialogues by rules"),
+        ({"p_holm": 0.2}, "We cannot tell whether it matters if rules or a language model write"),
+    ],
+)
+def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headline):
+    assert not further.assess_writer(settings).is_run
+    toy_results.save_writers(project, **changes)
+    finding = further.assess_writer(settings)
+    assert headline in finding.headline
+    significant = 0 if "p_holm" in changes else 1
+    assert f"significant in {significant} of 2 ways of asking this exam" in finding.lead
+    assert "dialogues by rules 45.0 % [40.0, 50.0]; guessing gives 25 %" in finding.lead
 
 
 def test_rewards_and_published_systems_have_their_verdicts(project, settings):
@@ -73,7 +98,8 @@ def test_rewards_and_published_systems_have_their_verdicts(project, settings):
         "`ppo`: reward hacking: the trained reward rises, the true one falls (0.30 [0.25"
         in (finding.sentences[0])
     )
-    verdicts = [{"verdict": "not run"}] * 3 + [{"verdict": "reproduced"}]
+    verdicts = [{"verdict": "not run", "reason": NO_STUDY}, {"verdict": "reproduced"}]
+    verdicts += [{"verdict": "not run", "reason": "our study of this system has not run"}] * 3
     toy_results.save(project, "published", "10_published", audit=verdicts)
     finding = further.assess_published(settings)
     assert finding.headline == "We reproduced 1 of 4 published accuracies"

@@ -22,7 +22,9 @@ def test_the_short_page_has_leads_links_and_limits(project, settings):
     assert [line[:4] for line in lines[:4]] == ["1. *", "2. *", "3. *", "4. *"]
     assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in lines[0]
     assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in lines[0]
-    assert lines[3].startswith("4. **Not run yet:** clinical notes, a real language model")
+    assert lines[3].startswith(
+        "4. **Not run yet:** dialogues that a language model wrote, clinical"
+    )
     assert "20 % fewer steps" not in text
     assert "fewer steps" in results.format_page(results.collect_findings(settings))
     assert "We do not know the cause of a difference" in text

@@ -30,7 +30,8 @@ def save(project, study, step, params=None, **tables):
 def score(model, accuracy, protocol="option_text", exam="mini_exam", **others):
     """A row of scores.csv of step 03, with an interval of 10 points."""
     row = {"benchmark": exam, "variant": "as_given", "protocol": protocol, "num_shots": 0}
-    row |= {"model": model, "n": 300, "accuracy": accuracy, "chance": 0.25}
+    row |= {"model": model, "n": 300, "accuracy": accuracy, "chance": 0.25, "majority": 0.27}
+    row |= {"most_chosen": 0.4}
     return row | {"low": accuracy - 0.05, "high": accuracy + 0.05} | others
 
 
@@ -52,7 +53,18 @@ def save_control(project, study="mini_camel_raw", p_holm=0.01, gain=0.15, primer
         rows.append(difference("dialogues", "raw", share * gain, p, protocol))
     for model, value in {"base": 0.6, "raw": primer, "dialogues": primer}.items():
         scores.append(score(model, value, exam="mini_exam_primer"))
-    save(project, study, "03_eval_fewshot", EXAM_PARAMS, scores=scores, comparison=rows)
+    adapters = {name: f"outputs/{name}/02_sft_qlora/adapter" for name in ("raw", "dialogues")}
+    params = EXAM_PARAMS | {"adapters": {"base": ""} | adapters}
+    save(project, study, "03_eval_fewshot", params, scores=scores, comparison=rows)
+
+
+def save_writers(project, gain=-0.1, p_holm=0.01):
+    """Dialogues by rules and by a language model, one training each."""
+    accuracies = {"base": 0.25, "dialogues": 0.45, "llm": 0.45 + gain}
+    scores = [score(model, value) for model, value in accuracies.items()]
+    rows = [difference("llm", "dialogues", gain, p_holm)]
+    rows.append(difference("llm", "dialogues", 0.0, 1.0, "chat"))
+    save(project, "mini_camel_llm", "03_eval_fewshot", EXAM_PARAMS, scores=scores, comparison=rows)
 
 
 def save_repeats(project, folder="experiments/results", **differences):

@@ -43,14 +43,17 @@ def table_of(**accuracy):
 
 
 def answers_of(benchmark: str = "toy", **models: list[bool]):
-    """Answers of each model to questions 0, 1, ...: True if it is correct."""
+    """Answers of each model to questions 0, 1, ...: True if it is correct.
+
+    The correct option is the first, second, third and fourth in turn; a wrong answer the next one.
+    """
     shared = {"variant": "as_given", "protocol": "option_text", "num_shots": 0, "subset": ""}
-    shared |= {"content_hash": "", "answer": 0, "predicted_norm": 0, "correct_norm": True}
+    shared |= {"content_hash": "", "predicted_norm": 0, "correct_norm": True}
     shared |= {"picked_shortest": False, "fits": True, "tokens": 1, "reply": ""}
     shared |= {"logprobs": "-1.0 -2.0 -3.0 -4.0"}
     rows = [
         {"model": model, "benchmark": benchmark, "id": str(i), "correct": is_correct}
-        | {"predicted": 0 if is_correct else 1, "confidence": 0.5}
+        | {"answer": i % 4, "predicted": (i + (not is_correct)) % 4, "confidence": 0.5}
         for model, correct in models.items()
         for i, is_correct in enumerate(correct)
     ]

@@ -159,8 +159,8 @@ def _describe_planted(planted: pd.DataFrame) -> str:
         )
     return (
         f"Planted errors, one of each kind: {', '.join(parts)}. Any changed sentence fails the "
-        "`verbatim` check. For `linked`, these are examples, not a rate; [a benchmark]"
-        "(../benchmarks/results/grounding.csv) has the rates."
+        "`verbatim` check. For `linked`, these are examples, not a rate; "
+        "`benchmarks/results/grounding.csv` has the rates."
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from clinical_camel import data, stats
 from clinical_camel.eval_fewshot.answering import drop_alike
-from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.exam_results.answers import LEVEL, ONE_ANSWER
 from clinical_camel.exam_results.pages import format_percent, name_protocol
 
 _HALF = re.compile(r"_shared\.[a-z.]+$")  # half of a public test set, as data/public names it
@@ -72,6 +72,29 @@ def _describe_majority(rows: pd.DataFrame) -> str:
         f" But always choosing the most frequent answer gives {majority} %, so this is no sign of "
         "knowledge."
     )
+
+
+def describe_one_answer(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield which scores come from nearly the same choice in every question, if there are any.
+
+    Such a model does not use the question. `scores` of an earlier version have no `most_chosen`.
+    """
+    if "most_chosen" not in scores:
+        return
+    rows = drop_alike(scores[scores["most_chosen"] >= ONE_ANSWER])
+    listed = [
+        f"`{exam}`, {name_protocol(group.iloc[0])} ("
+        + ", ".join(f"`{r.model}` {format_percent(r.most_chosen)} %" for r in group.itertuples())
+        + ")"
+        for (exam, *_), group in rows.groupby(["benchmark", "protocol", "num_shots"], sort=False)
+    ]
+    if listed:
+        yield (
+            "One answer for nearly all questions: the model chooses the same option position in "
+            f"at least {100 * ONE_ANSWER:.0f} % of them. {'; '.join(listed)}. Such a score only "
+            "says how often this position is correct, and a difference between two such scores is "
+            "neither learning nor forgetting."
+        )
 
 
 def describe_halves(benchmarks: Sequence[str]) -> Iterator[str]:

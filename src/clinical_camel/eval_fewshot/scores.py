@@ -24,11 +24,12 @@ def compute_scores(answers: pd.DataFrame, questions: Benchmarks) -> pd.DataFrame
     the replies among n from which no single option can be parsed; they are incorrect. `low` and
     `high` are the 95 % Wilson interval; if several questions belong together (one passage, one
     condition, repeats), `clusters` counts the groups, and the interval accounts for them. `chance`
-    is the mean of 1 / number of options, and 0 for free answers, which have no `majority` and no
-    `shortest`; `p_chance` tests whether the accuracy is above it: an exact binomial test, or a t
-    test of the clusters. `majority` is the accuracy of always choosing the most frequent answer
-    position. `shortest` is the share of answers that are the shortest option. `calibration_error`
-    is the expected calibration error.
+    is the mean of 1 / number of options, and 0 for free answers, which have no `majority`,
+    `most_chosen` and `shortest`; `p_chance` tests whether the accuracy is above it: an exact
+    binomial test, or a t test of the clusters. `majority` is the accuracy of always choosing the
+    most frequent answer position. `most_chosen` is the share of answers in the position that the
+    model chooses most often. `shortest` is the share of answers that are the shortest option.
+    `calibration_error` is the expected calibration error.
     """
     rows = []
     for key, group in answers.groupby(KEY_COLUMNS, sort=False):
@@ -56,12 +57,16 @@ def compute_scores(answers: pd.DataFrame, questions: Benchmarks) -> pd.DataFrame
                 "calibration_error": _calibration_error(fits),
                 "chance": np.mean(chance) if n else np.nan,
                 "p_chance": _p_above_chance(fits["correct"], chance, clusters),
-                "majority": fits["answer"].value_counts(normalize=True).max()
-                if has_options
-                else np.nan,
+                "majority": _find_largest_share(fits["answer"]) if has_options else np.nan,
+                "most_chosen": _find_largest_share(fits["predicted"]) if has_options else np.nan,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _find_largest_share(positions: pd.Series) -> float:
+    """Return the share of the most frequent position; an unread reply has none."""
+    return positions[positions != UNREAD].value_counts().max() / len(positions)
 
 
 def _p_above_chance(correct: pd.Series, chance: Sequence[float], clusters: Sequence[str]) -> float:

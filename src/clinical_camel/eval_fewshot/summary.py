@@ -14,7 +14,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from clinical_camel.eval_fewshot.above_chance import describe_above_chance, describe_halves
+from clinical_camel.eval_fewshot.above_chance import (
+    describe_above_chance,
+    describe_halves,
+    describe_one_answer,
+)
 from clinical_camel.eval_fewshot.answering import drop_alike
 from clinical_camel.eval_fewshot.missing_answers import describe_losses
 from clinical_camel.eval_fewshot.settings import Design
@@ -44,6 +48,7 @@ def describe_results(
     return [
         ask_question(design),
         *sentences,
+        *describe_one_answer(first),
         *_name_variants(design),
         *describe_halves(design.benchmarks),
         *describe_losses(scores),
@@ -204,13 +209,13 @@ def _compare_others(
 def _describe_forgetting(
     scores: pd.DataFrame, comparison: pd.DataFrame, tuned: Sequence[str]
 ) -> Iterator[str]:
-    """Yield what tuned models lost: the base was above chance, and they are clearly below it.
+    """Yield what tuned models lost: the base knew something, and they are clearly below it.
 
-    Clearly: the comparison is significant, or if the two were not compared, the intervals do not
-    overlap.
+    It knew something if its interval is above chance and above the most frequent answer. Clearly:
+    the comparison is significant, or if the two were not compared, the intervals do not overlap.
     """
     for _, base in drop_alike(scores[~scores["model"].isin(tuned)]).iterrows():
-        if not base["low"] > base["chance"]:
+        if not base["low"] > base[["chance", "majority"]].max():  # free answers have no majority
             continue
         losses = [model for model in tuned if _is_worse(base, model, scores, comparison)]
         if losses:

@@ -52,7 +52,10 @@ def _format_n(group: pd.DataFrame) -> str:
 
 def format_details(scores: pd.DataFrame) -> pd.DataFrame:
     """Return what else belongs to a score, in percent: one row per exam, protocol and model."""
-    names = ("accuracy", "accuracy_norm", "shortest", "majority", "calibration_error")
+    names = (
+        *("accuracy", "accuracy_norm", "shortest"),
+        *("majority", "most_chosen", "calibration_error"),
+    )
     shown = {name.replace("_", " "): list(map(format_percent, scores[name])) for name in names}
     return make_page(scores, {"model": scores["model"].tolist()} | shown)
 

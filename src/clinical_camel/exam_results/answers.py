@@ -10,6 +10,8 @@ from clinical_camel.data import Question
 EVALUATION = ["benchmark", "variant", "protocol", "num_shots"]  # what all models answer alike
 KEY_COLUMNS = [*EVALUATION, "model"]  # one evaluation of one model
 LEVEL = 0.05  # of a significant difference, after Holm's adjustment
+ONE_ANSWER = 0.9  # share of answers in one position from which a score shows nothing else
+NO_STUDY = "no study of ours reproduces this system"  # reason in the table of published scores
 ONE_TRAINING = (
     "The intervals cover the choice of questions, not the training: each model was trained once, "
     "and another seed gives another model."

@@ -27,7 +27,7 @@ def stack_logs(logs: Mapping[str, pd.DataFrame], smoothing: float) -> pd.DataFra
     """
     frames = []
     for study, log in logs.items():
-        window = max(1, round(smoothing * len(log)))
+        window = max(1, int(smoothing * len(log) + 1e-9))  # rounded down, as in step 02
         finite = log["loss"].where(np.isfinite(log["loss"]))
         smoothed = finite.rolling(window, min_periods=1).mean().where(finite.notna(), log["loss"])
         frames.append(log.assign(study=study, smoothed=smoothed, window=window))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel import stats
+from clinical_camel.exam_results.answers import NO_STUDY
 from clinical_camel.published.item_sets import (
     find_item_sets,
     is_possible,
@@ -73,7 +74,7 @@ def compare_with_published(
 def _not_run(published: dict, runs: Mapping[str, pd.DataFrame]) -> dict:
     system = name_system(published)
     if system not in runs:
-        reason = "no study of ours reproduces this system"
+        reason = NO_STUDY
     elif runs[system].empty:
         reason = "our study of this system has not run"
     elif pd.isna(published["shots"]):

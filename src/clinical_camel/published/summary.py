@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from clinical_camel import data
+from clinical_camel.exam_results.answers import NO_STUDY
 from clinical_camel.published.cases import solve_cases
 
 
@@ -50,9 +51,12 @@ def _describe_cases(solved: Mapping[str, object]) -> str:
 
 
 def _count_verdicts(audit: pd.DataFrame) -> str:
-    counts = audit["verdict"].value_counts()
-    shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{len(audit)} comparisons with published accuracies: {shown}."
+    ours = audit[audit["reason"] != NO_STUDY]
+    counts = ours["verdict"].value_counts()
+    shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "none"
+    text = f"{len(ours)} published accuracies of systems that our studies reproduce: {shown}"
+    others = len(audit) - len(ours)
+    return f"{text}; {others} more of other systems." if others else f"{text}."
 
 
 def format_headline(audit: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from clinical_camel import data
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.forms import (
@@ -55,6 +56,7 @@ VERDICTS = {  # headlines, by the verdict of step 06
 }
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
 FORGETS = "Tuning makes the model forget: on what it knew before, it falls to the level of guessing"
+MIXTURE = "mixture.csv"  # beside the adapter: the training texts of step 02
 EQUAL_SHARE = 0.01  # two amounts of text are "the same" if they differ by less
 
 
@@ -133,11 +135,22 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
         f"raw articles: {show_points(difference)}, {judge(row['p_holm'], len(table))}."
     )
     count = (others["p_holm"] < LEVEL).sum()
-    sentences = [
-        f"This study asks the exam in {len(others)} ways, with and without examples in the prompt. "
-        f"The difference is significant in {count} of them."
-    ]
+    lead += f" The difference is significant in {count} of {len(others)} ways of asking this exam."
+    sentences = [*_describe_shared(result)]
     return Finding(name, _headline_control(row, form), lead, sentences, [*scores, difference])
+
+
+def _describe_shared(result: Result) -> Iterator[str]:
+    """Yield the training texts that the models on raw articles and on dialogues share."""
+    adapters = result.record["params"]["adapters"]
+    files = [(root() / adapters.get(name, "")).parent / MIXTURE for name in ("raw", "dialogues")]
+    if not all(file.is_file() for file in files):
+        return
+    ours, theirs = map(pd.read_csv, files)
+    shared = ours[ours["source"].isin(theirs["source"])]
+    if len(shared):
+        texts = join([f"`{data.label(row.source)}` ({row.rows})" for row in shared.itertuples()])
+        yield f"Both models also learn from the same other dialogues: {texts}."
 
 
 def _headline_control(row: dict[str, Any], form: str) -> str:
@@ -173,11 +186,13 @@ def assess_forms(settings: Results) -> Finding:
     headline = {
         0: "No question form shows a clear advantage of dialogues",
         len(numbers): "Dialogues are ahead in every question form",
-    }.get(len(ahead), "The advantage of dialogues depends on how the exam asks")
+    }.get(len(ahead), f"Dialogues are ahead in {len(ahead)} of {len(numbers)} question forms")
     lead = f"{start} (n = {join_counts(numbers)} questions). Dialogues minus raw articles: {shown}."
     if at_chance := list_forms_at_chance(settings):
         forms = join([f"*{form}*" for form in at_chance])
-        lead += f" With {forms}, no model is clearly better than guessing."
+        lead += (
+            f" With {forms}, no model is clearly better than guessing, so no difference can show."
+        )
     return Finding("forms", headline, lead, [*_describe_repeats(settings, result)], numbers)
 
 
@@ -253,7 +268,7 @@ def _describe_unequal(settings: Results) -> Iterator[str]:
     word = "fewer" if ratio["steps"] < 0 else "more"
     yield (
         f"Other causes are not excluded: both trainings {tokens}, but the one on raw articles "
-        f"takes {abs(ratio['steps']):.0%} {word} steps, and it shows no questions."
+        f"takes {abs(ratio['steps']):.0%} {word} steps, and articles contain no questions."
     ).replace("%", " %")
 
 
@@ -275,8 +290,13 @@ def assess_forgetting(settings: Results) -> Finding:
         f"Before tuning, the base model answers {show_share(before)} of {before.n} questions about "
         f"the texts of its pretraining; after tuning {shown}; {show_chance(numbers)} ({seeds})."
     )
-    sentences = [*_judge_forgetting(settings, protocol)]
+    changes = _read_changes(settings, protocol)
+    sentences = [
+        f"The change after tuning on dialogues, {show_points(number)}, is {verdict}."
+        for number, verdict in changes
+    ]
     headline = _headline_forgetting(before, tuned)
+    numbers = [*numbers, *(number for number, _ in changes)]
     return Finding("forgetting", headline, lead, sentences, numbers)
 
 
@@ -290,14 +310,17 @@ def _headline_forgetting(before: Number, tuned: Sequence[Number]) -> str:
     return "We found no clear loss of what the base model knew before"
 
 
-def _judge_forgetting(settings: Results, protocol: str) -> Iterator[str]:
-    """Yield the test of the tuned against the base model, in the embedded study."""
-    if result := find_result(settings.embedded, EXAM):
-        table = result.read("comparison")
-        rows = select(table, settings.forgetting_exam, protocol, settings.num_shots)
-        for row in [row for row in rows if row["reference"] == "base"]:
-            number = read_difference(row, "tuned minus base", result, "comparison")
-            yield (
-                f"The change after tuning on dialogues, {show_points(number)}, is "
-                f"{judge(row['p_holm'], len(table))}."
-            )
+def _read_changes(settings: Results, protocol: str) -> list[tuple[Number, str]]:
+    """Return the tuned minus the base model in the embedded study, each with its verdict."""
+    if not (result := find_result(settings.embedded, EXAM)):
+        return []
+    table = result.read("comparison")
+    rows = select(table, settings.forgetting_exam, protocol, settings.num_shots)
+    return [
+        (
+            read_difference(row, "dialogues minus base model", result, "comparison"),
+            judge(row["p_holm"], len(table)),
+        )
+        for row in rows
+        if row["reference"] == "base"
+    ]

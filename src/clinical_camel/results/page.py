@@ -19,6 +19,7 @@ from clinical_camel.results.further import (
     assess_published,
     assess_real_model,
     assess_rewards,
+    assess_writer,
 )
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, find_result
@@ -43,6 +44,7 @@ def collect_findings(settings: Results) -> list[Finding]:
     return [
         assess_effect(settings),
         assess_forms(settings),
+        assess_writer(settings),
         assess_forgetting(settings),
         assess_notes(settings),
         *assess_real_model(settings),
@@ -142,8 +144,9 @@ def describe_limits(settings: Results) -> list[str]:
         )
     return [
         *lines,
-        "Rules wrote these dialogues, by copying sentences; a language model would write others.",
-        f"The model has {_count_parameters(settings)}: large models may differ.",
+        "Where no language model is named as their writer, rules wrote the dialogues, by copying "
+        "sentences.",
+        f"Where no model is named, it has {_count_parameters(settings)}: large models may differ.",
         "No clinician has reviewed the articles, and no number is about patients.",
     ]
 

@@ -8,7 +8,16 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import StepSettings, Text
 from clinical_camel.core.values import nearest, show
 
-STUDIES = ("comparison", "control", "embedded", "real", "real_control", "rewards", "published")
+STUDIES = (
+    "comparison",
+    "control",
+    "embedded",
+    "real",
+    "real_control",
+    "rewritten",
+    "rewards",
+    "published",
+)
 
 
 class Results(StepSettings):
@@ -27,6 +36,9 @@ class Results(StepSettings):
     real: Text = Field("smollm2_135m", description="a real language model: exams (03), notes (04)")
     real_control: Text = Field(
         "smollm2_135m_raw", description="the same model on raw articles and dialogues (03)"
+    )
+    rewritten: Text = Field(
+        "mini_camel_llm", description="dialogues by rules and by a large language model (03)"
     )
     rewards: Text = Field("clinicalgpt_mini", description="training with rewards (07)")
     published: Text = Field("published", description="the scores of other systems beside ours (10)")

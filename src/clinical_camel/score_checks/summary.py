@@ -149,8 +149,8 @@ def _describe_subgroups(exam: Exam, subgroups: pd.DataFrame) -> Iterator[str]:
                 f"{highest['subgroup']} {format_score(highest)} %"
             )
     yield (
-        f"In {len(apart)} of {len(groupings)} groupings, the intervals of the lowest and the "
-        f"highest subgroup do not overlap{': ' + '; '.join(apart) if apart else ''}."
+        f"In {len(apart)} of {len(groupings)} groupings (of all exams), the intervals of the "
+        f"lowest and the highest subgroup do not overlap{': ' + '; '.join(apart) if apart else ''}."
     )
     if apart:
         yield "These pairs were chosen after looking, so they suggest a question and prove nothing."
