@@ -142,7 +142,8 @@ def grade_one_reply(reply: object) -> Feedback:
     if yours <= copied:
         return Feedback(
             WRONG,
-            text + "Use the words with which doctors here close a visit; look at three references.",
+            text + "Use the words with which doctors here close a consultation; look at three "
+            "references.",
         )
     return Feedback(
         RIGHT,
@@ -152,7 +153,7 @@ def grade_one_reply(reply: object) -> Feedback:
 
 
 def compare_replies(reply: str) -> dict[str, float]:
-    """Return the mean ROUGE-L of one reply to all, and of both baselines, in the visits."""
+    """Return the mean ROUGE-L of one reply to all, and of both baselines, in the consultations."""
     cases = list_cases()
     table = eval_replies.write_baselines(cases)
     by_name = {name: list(rows["reply"]) for name, rows in table.groupby("model")}
