@@ -51,10 +51,10 @@ def test_a_planted_question(text, verdict, part):
 def test_the_hint_of_an_edited_question_is_the_limit_of_the_search():
     question = data.load_questions("mini_exam")[0]
     words = question.question.rstrip("?").split()
-    for kept in range(1, len(words)):
-        texts = " ".join([*words[:kept], *["x"] * (len(words) - kept)])
-        text = dialogues.grade_planted_question(texts, question).reason
-        assert ("Nothing was found" in text) == (kept < 0.7 * len(words)), kept
+    for count in range(1, len(words)):
+        edited = " ".join([*words[:count], *["x"] * (len(words) - count)])
+        reason = dialogues.grade_planted_question(edited, question).reason
+        assert ("Nothing was found" in reason) == (count < 0.7 * len(words)), count
 
 
 @pytest.mark.parametrize(
