@@ -148,8 +148,8 @@ def assess_writer(settings: Results) -> Finding:
         f"{(here['p_holm'] < LEVEL).sum()} of {len(here)} ways of asking this exam."
     )
     sentences = [
-        "One possible reason: correct answers are phrases of the articles, which the rules copy and "
-        "a language model rewords."
+        "One possible reason: correct answers are phrases of the articles, which the rules copy "
+        "and a language model rewords."
     ]
     numbers = [*scores, difference]
     if covered := _read_covered(settings, protocol, result.params):
