@@ -4,12 +4,12 @@ import pytest
 from tests.support import toy_results
 
 from clinical_camel.exam_results.answers import NO_STUDY
-from clinical_camel.results import further
+from clinical_camel.results import further, notes
 
 
 def test_what_has_not_run_is_named(settings):
     missing = [
-        further.assess_notes(settings),
+        notes.assess_notes(settings),
         *further.assess_real_model(settings),
         further.assess_rewards(settings),
         further.assess_published(settings),
@@ -21,24 +21,6 @@ def test_what_has_not_run_is_named(settings):
         "the comparison with published systems",
     ]
     assert not any(finding.is_run for finding in missing)
-
-
-@pytest.mark.parametrize(
-    ("p_holm", "value", "headline"),
-    [
-        (0.3, 0.1, "We found no significant improvement of clinical notes"),
-        (0.01, 0.1, "In one training, tuned notes share more words with the reference notes"),
-        (0.01, -0.1, "In one training, tuned notes share fewer words with the reference notes"),
-    ],
-)
-def test_the_headline_on_notes_follows_the_test(project, settings, p_holm, value, headline):
-    toy_results.save_notes(project, p_holm=p_holm, value=value)
-    finding = further.assess_notes(settings)
-    assert finding.headline == headline
-    assert "8 of 28 notes of the tuned model (28.6 % [10.0, 50.0]) and 7 of 28" in finding.lead
-    assert "0 of 28 notes of a fixed text that reads no visit" in finding.sentences[0]
-    assert "no person has judged these notes" in finding.sentences[1]
-    assert "a small change would be missed" in finding.sentences[1]
 
 
 def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings):
@@ -56,7 +38,7 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
     toy_results.save(project, "smollm2_135m", "03_eval_fewshot", params, **tables)
     toy_results.save_control(project, "smollm2_135m_raw", p_holm=0.5)
     toy_results.save_notes(project, "smollm2_135m")
-    exams, control, notes = further.assess_real_model(settings)
+    exams, control, own_notes = further.assess_real_model(settings)
     assert exams.headline == "smollm2_135m: tuning changes 1 of 2 exam scores significantly"
     assert "option_text, 0-shot. In 1 of 2 exams, neither score is clearly above" in exams.lead
     assert "Over all ways of asking, 1 of 2 comparisons are significant." in exams.lead
@@ -69,7 +51,7 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         in (exams.sentences[0])
     )
     assert control.headline.startswith("smollm2_135m_raw: we cannot tell whether dialogues")
-    assert notes.headline.startswith("smollm2_135m: we found no significant improvement")
+    assert own_notes.headline.startswith("smollm2_135m: we found no significant improvement")
 
 
 @pytest.mark.parametrize(

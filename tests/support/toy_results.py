@@ -133,12 +133,16 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3):
     save(project, "dbke_effect", "06_controlled_comparison", params, **tables)
 
 
-def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1):
-    """Scored notes: the right diagnosis, ROUGE-L, supported sentences."""
+def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
+    """Scored notes: outputs that are notes, the right diagnosis, ROUGE-L, supported sentences."""
     named = "diagnosis named as in the visit"
     essentials = [
-        {"model": model, "item": named, "n": 28, "share": count / 28, "low": 0.1, "high": 0.5}
+        {"model": model, "item": named, "n": 28, "correct": count}
         for model, count in (("base", 7), ("tuned", 8), ("majority section", 0))
+    ]
+    statuses = [
+        {"model": model, "notes": 28, "ok": count, "unfinished": 1}
+        for model, count in (("base", 27), ("tuned", written))
     ]
     faithful = [
         {"model": model, "notes": "notes", "measure": "sentences", "kind": "supported"}
@@ -148,7 +152,7 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1):
     row = {"part": "whole", "metric": "rougeL", "n": 28, "difference": value, "low": value - 0.1}
     row |= {"high": value + 0.1, "p_holm": p_holm, "model": "tuned"}
     tables = {"essentials": essentials, "faithfulness_summary": faithful, "comparison": [row]}
-    save(project, study, "04_note_synthesis", **tables)
+    save(project, study, "04_note_synthesis", statuses=statuses, **tables)
 
 
 def save_rewards(project):

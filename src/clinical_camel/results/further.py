@@ -1,4 +1,4 @@
-"""Further findings: who writes dialogues, notes, a real model, rewards, published systems."""
+"""Further findings: who writes the dialogues, a real model, rewards, published systems."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +12,7 @@ from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.results.effect import compare_control
 from clinical_camel.results.forms import EXAM, select
+from clinical_camel.results.notes import NOTES, describe_notes
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Finding,
@@ -30,94 +31,18 @@ from clinical_camel.results.wording import (
     show_value,
 )
 
-NOTES, REWARDS, PUBLISHED = "04_note_synthesis", "07_reward_and_rl", "10_published"
-NAMED = "diagnosis named as in the visit"  # item of essentials.csv
-OVERLAP = "rougeL"
+REWARDS, PUBLISHED = "07_reward_and_rl", "10_published"
 WRITERS = {  # models of the study `rewritten`
     "base": "base model",
     "llm": "dialogues by a language model",
     "dialogues": "dialogues by rules",
 }
-READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
 REWARD_WORDS = {  # verdicts of step 07
     "hacking": "reward hacking: the trained reward rises, the true one falls",
     "both rose": "both rewards rise",
     "only the proxy rose": "the trained reward rises, the true one does not change clearly",
     "no clear rise": "the trained reward does not rise clearly",
 }
-
-
-# -------------------------------------------------------------------------------------- notes
-
-
-def assess_notes(settings: Results) -> Finding:
-    """Return whether the tuned model writes better clinical notes than the base model."""
-    if result := find_result(settings.embedded, NOTES):
-        return describe_notes(result, "notes")
-    return Finding("notes", "clinical notes", is_run=False)
-
-
-def describe_notes(result: Result, name: str) -> Finding:
-    """Return what step 04 of a study shows: the right diagnosis, shared words, support.
-
-    Only the overlap of words has a test, so the headline follows that test.
-    """
-    comparison = result.read("comparison")
-    tuned = comparison["model"].iloc[0]
-    named = list(_read_named(result, (tuned, "base", *READERS)))
-    cells = [
-        f"{number.value * number.n:.0f} of {number.n} notes of {number.quantity} "
-        f"({show_share(number)})"
-        for number in named
-    ]
-    overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
-    row = overlap.iloc[0].to_dict()
-    change = read_difference(
-        row, "ROUGE-L, tuned minus base", result, "comparison", unit="ROUGE-L", items="notes"
-    )
-    support = list(_read_support(result, (tuned, "base")))
-    lead = (
-        f"The diagnosis of the visit is named in {join(cells[:2])}. The overlap with the reference "
-        f"notes (ROUGE-L, from 0 to 1) changes by {show_value(change)}: "
-        f"{judge(row['p_holm'], len(comparison))}."
-    )
-    sentences = [f"It is also named in {cell}." for cell in cells[2:]]
-    sentences += [
-        f"Sentences that the rules of step 04 find supported by the visit: "
-        f"{join([f'{number.quantity} {show_share(number)}' for number in support])}. The rules "
-        "have errors of both kinds, which step 04 counts; no person has judged these notes. With "
-        f"{change.n} notes and one training, a small change would be missed.",
-    ]
-    headline = "We found no significant improvement of clinical notes"
-    if row["p_holm"] < LEVEL:
-        word = "more" if row["difference"] > 0 else "fewer"
-        headline = f"In one training, tuned notes share {word} words with the reference notes"
-    return Finding(name, headline, lead, sentences, [*named, change, *support])
-
-
-def _read_named(result: Result, models: tuple[str, ...]) -> Iterator[Number]:
-    """Yield the share of notes that name the right diagnosis."""
-    table = result.read("essentials")
-    rows = table[table["item"] == NAMED].drop_duplicates("model").set_index("model")
-    for model in [model for model in models if model in rows.index]:
-        row = rows.loc[model]
-        label = READERS.get(model, f"the {model} model")
-        shares = row["share"], row["low"], row["high"]
-        place = {"table": result.name_table("essentials"), "params": result.params}
-        yield Number(label, *shares, int(row["n"]), items="notes", **place)
-
-
-def _read_support(result: Result, models: tuple[str, ...]) -> Iterator[Number]:
-    table = result.read("faithfulness_summary")
-    here = table["measure"].eq("sentences") & table["kind"].eq("supported")
-    rows = table[here & table["notes"].eq("notes")] if "notes" in table else table[here]
-    rows = rows.drop_duplicates("model").set_index("model")
-    for model in [model for model in models if model in rows.index]:
-        row = rows.loc[model]
-        shares = row["share"], row["low"], row["high"]
-        place = {"table": result.name_table("faithfulness_summary"), "params": result.params}
-        label = f"the {model} model"
-        yield Number(label, *shares, int(row["items"]), items="sentences", **place)
 
 
 # ------------------------------------------------------------- who writes the dialogues

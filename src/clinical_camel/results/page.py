@@ -15,12 +15,12 @@ from clinical_camel.results.effect import (
 )
 from clinical_camel.results.forms import COMPARISON, EXAM
 from clinical_camel.results.further import (
-    assess_notes,
     assess_published,
     assess_real_model,
     assess_rewards,
     assess_writer,
 )
+from clinical_camel.results.notes import assess_notes
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, find_result
 from clinical_camel.results.wording import join, show_value

@@ -1,0 +1,126 @@
+"""Clinical notes: does the tuned model write better ones than the base model?
+
+Of several collections of consultations (corpora), the diagnoses are counted together, and the test
+of the overlap is stated for each.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from clinical_camel import stats
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import Finding, Number, Result, find_result, read_difference
+from clinical_camel.results.wording import join, judge, show_share, show_value
+
+NOTES = "04_note_synthesis"
+NAMED = "diagnosis named as in the visit"  # item of essentials.csv
+OVERLAP = "rougeL"
+WRITTEN = ["ok", "unfinished"]  # statuses of outputs that are notes
+READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
+
+
+def assess_notes(settings: Results) -> Finding:
+    """Return whether the tuned model writes better clinical notes than the base model."""
+    if result := find_result(settings.embedded, NOTES):
+        return describe_notes(result, "notes")
+    return Finding("notes", "clinical notes", is_run=False)
+
+
+def describe_notes(result: Result, name: str) -> Finding:
+    """Return what step 04 of a study shows: notes written, right diagnosis, shared words, support.
+
+    Only the overlap of words has a test, so the headline follows that test; unless most outputs are
+    no notes.
+    """
+    comparison = result.read("comparison")
+    tuned = comparison["model"].iloc[0]
+    written = list(_count(result, "statuses", (tuned, "base"), "outputs"))
+    named = list(_count(result, "essentials", (tuned, "base", *READERS), "notes"))
+    overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
+    changes = [
+        read_difference(
+            row, "ROUGE-L, tuned minus base", result, "comparison", unit="ROUGE-L", items="notes"
+        )
+        for row in overlap.to_dict("records")
+    ]
+    lead = (
+        f"Outputs that are notes: {_list_counts(written)}. The diagnosis of the visit is named in "
+        f"{_list_counts(named[:2])}. {_describe_overlap(overlap, changes, len(comparison))}"
+    )
+    sentences = [f"It is also named in {_list_counts([number])}." for number in named[2:]]
+    support = list(_read_support(result, (tuned, "base"))) if len(changes) == 1 else []
+    if support:
+        shown = join([f"{number.quantity} {show_share(number)}" for number in support])
+        sentences.append(
+            f"Sentences that the rules of step 04 find supported by the visit: {shown}. The rules "
+            "have errors of both kinds, which step 04 counts; no person has judged these notes. "
+            f"With {changes[0].n} notes and one training, a small change would be missed."
+        )
+    numbers = [*written, *named, *changes, *support]
+    return Finding(name, _headline(written, overlap), lead, sentences, numbers)
+
+
+def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
+    if written[0].value < 0.5:
+        return "Most outputs of the tuned model are no clinical notes"
+    significant = overlap[overlap["p_holm"] < LEVEL]
+    if significant.empty:
+        return "We found no significant improvement of clinical notes"
+    words = {True: "more", False: "fewer"}
+    word = " or ".join(dict.fromkeys(words[value > 0] for value in significant["difference"]))
+    return f"In one training, tuned notes share {word} words with the reference notes"
+
+
+def _describe_overlap(overlap: pd.DataFrame, changes: Sequence[Number], comparisons: int) -> str:
+    """Return the test of the overlap, or how many of several tests were significant."""
+    text = "The overlap with the reference notes (ROUGE-L, from 0 to 1)"
+    if len(changes) == 1:
+        p = overlap["p_holm"].iloc[0]
+        return f"{text} changes by {show_value(changes[0])}: {judge(p, comparisons)}."
+    significant = overlap[overlap["p_holm"] < LEVEL]
+    better, worse = (significant["difference"] > 0).sum(), (significant["difference"] < 0).sum()
+    return (
+        f"{text} rises significantly in {better} and falls in {worse} of {len(changes)} "
+        f"collections (p adjusted for {comparisons} comparisons)."
+    )
+
+
+def _list_counts(numbers: Sequence[Number]) -> str:
+    """Return shares as counts, with intervals."""
+    texts = [
+        f"{round(number.value * number.n)} of {number.n} {number.items} of {number.quantity} "
+        f"({show_share(number)})"
+        for number in numbers
+    ]
+    return join(texts)
+
+
+def _count(result: Result, table: str, models: tuple[str, ...], items: str) -> Iterator[Number]:
+    """Yield for each model the share of its outputs that are notes, or that name the diagnosis."""
+    rows = result.read(table)
+    if table == "essentials":
+        rows = rows[rows["item"] == NAMED].assign(count=lambda own: own["correct"])
+    else:
+        rows = rows.assign(count=rows[WRITTEN].sum(axis=1), n=rows["notes"])
+    totals = rows.groupby("model")[["count", "n"]].sum()
+    for model in [model for model in models if model in totals.index]:
+        count, n = map(int, totals.loc[model, ["count", "n"]])
+        label = READERS.get(model, f"the {model} model")
+        place = {"table": result.name_table(table), "params": result.params}
+        interval = stats.wilson_interval(count, n)
+        yield Number(label, count / n, *interval, n, items=items, **place)
+
+
+def _read_support(result: Result, models: tuple[str, ...]) -> Iterator[Number]:
+    table = result.read("faithfulness_summary")
+    here = table["measure"].eq("sentences") & table["kind"].eq("supported")
+    rows = table[here & table["notes"].eq("notes")] if "notes" in table else table[here]
+    rows = rows.drop_duplicates("model").set_index("model")
+    for model in [model for model in models if model in rows.index]:
+        row = rows.loc[model]
+        shares = row["share"], row["low"], row["high"]
+        place = {"table": result.name_table("faithfulness_summary"), "params": result.params}
+        label = f"the {model} model"
+        yield Number(label, *shares, int(row["items"]), items="sentences", **place)
