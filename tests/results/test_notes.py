@@ -19,8 +19,8 @@ def test_the_headline_on_notes_follows_the_test(project, settings, p_holm, value
     finding = notes.assess_notes(settings)
     assert finding.headline == headline
     assert "27 of 28 outputs of the tuned model (96.4 % [82.3, 99.4]) and 28 of 28" in finding.lead
-    assert "8 of 28 notes of the tuned model (28.6 % [15.3, 47.1]) and 7 of 28" in finding.lead
-    assert "0 of 28 notes of a fixed text that reads no visit" in finding.sentences[0]
+    assert "8 of 28 outputs of the tuned model (28.6 % [15.3, 47.1]) and 7 of 28" in finding.lead
+    assert "0 of 28 outputs of a fixed text that reads no visit" in finding.sentences[0]
     assert "no person has judged these notes" in finding.sentences[1]
     assert "a small change would be missed" in finding.sentences[1]
 
@@ -40,7 +40,7 @@ def test_several_collections_are_counted_together(project, settings):
     twice["comparison"]["p_holm"] = [0.01, 0.9]
     toy_results.save(project, "mini_camel", "04_note_synthesis", **twice)
     finding = notes.assess_notes(settings)
-    assert "16 of 56 notes of the tuned model" in finding.lead
+    assert "16 of 56 outputs of the tuned model" in finding.lead
     assert "rises significantly in 1 and falls in 0 of 2 collections" in finding.lead
     assert (
         finding.headline == "In one training, tuned notes share more words with the reference notes"

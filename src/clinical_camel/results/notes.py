@@ -37,7 +37,7 @@ def describe_notes(result: Result, name: str) -> Finding:
     comparison = result.read("comparison")
     tuned = comparison["model"].iloc[0]
     written = list(_count(result, "statuses", (tuned, "base"), "outputs"))
-    named = list(_count(result, "essentials", (tuned, "base", *READERS), "notes"))
+    named = list(_count(result, "essentials", (tuned, "base", *READERS), "outputs"))
     overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
     changes = [
         read_difference(
