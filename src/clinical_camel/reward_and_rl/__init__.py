@@ -105,6 +105,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "settings": ["METHODS", "RewardAndRl"],
         "shapes": ["Pair", "Prompt", "RankedReply", "Reply", "RewardFunction", "make_prompts"],
         "summary": [
+            "describe_judge",
             "describe_policies",
             "describe_reward_model",
             "format_comparison",
