@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from clinical_camel.reward_and_rl.measures import LABELS
 from clinical_camel.reward_and_rl.settings import EXAM_KEY, METHODS
@@ -101,6 +102,7 @@ def plot_training_rewards(steps: pd.DataFrame) -> Figure:
             mean = part.groupby("step")["reward"].mean()
             axes.plot(mean.index, mean, color=COLOURS[method], label=NAMES[method])
         axes.set(xlabel="step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(label, fontsize=9)
         axes.grid(alpha=0.3)
         if axes.lines:
