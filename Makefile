@@ -1,6 +1,9 @@
 # Each target sets up .venv first if it is missing or older than the lock. No logic lives here:
 # without make, docs/running.md has the same commands.
 PYTHON ?= python3
+# where torch comes from; empty: where every package comes from. On Linux, this is torch for CUDA:
+# make study TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 RUN = .venv/bin/python
 
 LAB_IP ?= 127.0.0.1
@@ -21,8 +24,8 @@ test: .venv/.ready  ## all tests, the notebooks among them
 	$(RUN) -m pytest -n auto --dist loadfile
 
 lab: .venv/.ready  ## open copies of notebooks and exercises in JupyterLab, on this machine only (in a container: LAB_IP); delete lab/ for new copies
-	test -d lab || cp -r notebooks lab
-	test -d lab/exercises || cp -r docs/teaching/exercises docs/teaching/solutions lab
+	test -e lab/01_dbke.ipynb || { mkdir -p lab && cp -r notebooks/. lab; }
+	test -d lab/teaching || cp -r docs/teaching lab/teaching
 	$(RUN) -m jupyterlab --ip=$(LAB_IP) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/lab \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
@@ -45,9 +48,10 @@ lint: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is %d.%d; as in: make study PYTHON=python3.12" % v[:2])'
-	@echo "setting up .venv: about 2 minutes and 2.6 GB with torch for the CPU"
+	@echo "setting up .venv: about 2 minutes and 2.6 GB with torch for the CPU; torch for CUDA is much larger (docs/running.md)"
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade pip==26.3
+	$(if $(TORCH_INDEX),$(RUN) -m pip install --quiet --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)")
 	$(RUN) -m pip install --quiet --requirement requirements.lock
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -55,7 +55,7 @@ def _no_network(monkeypatch):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_event_loop_left():
+def _no_running_event_loop():
     """Name the file that leaves an event loop running: later tests could not start theirs."""
     yield
     assert asyncio._get_running_loop() is None, "this file leaves an event loop running"

@@ -60,6 +60,17 @@ def test_there_is_an_image_for_a_cpu_and_one_for_cuda():
     assert "--gpus all" in text
 
 
+ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"
+
+
+@pytest.mark.parametrize("file", [".dockerignore", ".gitignore"])
+def test_the_adapter_of_the_embedded_study_is_in_git_and_in_the_image(file):
+    lines = [line.strip("/") for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+    excluded = [lines.index(name) for name in ("outputs/**/*.safetensors", "outputs/*/*/adapter")]
+    included = [lines.index(name) for name in (f"!{ADAPTER}", f"!{ADAPTER}/*.safetensors")]
+    assert max(excluded) < min(included)  # the last line that matches decides
+
+
 @pytest.mark.parametrize("name", ["data/public", "data/models", "lab", "outputs/**/*.safetensors"])
 def test_the_image_leaves_out_what_git_leaves_out(name):
     for file in (".dockerignore", ".gitignore"):

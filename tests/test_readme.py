@@ -53,10 +53,10 @@ STEPS = (
     results.Results,
     score_checks.ScoreChecks,
 )
-FOREIGN_OPTIONS = {  # of pip, Jupyter, Docker, accelerate, torchrun, Ray, Vast.ai
+FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchrun, Ray, Vast.ai
     *("--index-url", "--no-deps", "--no-build-isolation", "--ip", "--allow-root"),
     *("--num_processes", "--nproc_per_node", "--head"),
-    *("--rm",),
+    *("--rm", "--dist", "--check"),
     *("--image", "--disk", "--ssh", "--secret"),
 }
 each_page = pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The site's parts: prose, settings, outputs and links of a page, and the checks of built pages."""
 
 import json
+import subprocess
 
 import pytest
 from tests.support import toy_site
@@ -142,7 +143,7 @@ def links(tmp_path) -> Links:
         ("[a](../data)", "[a](../checks/data.md)"),
         ("![a](../data/x.csv)", "![a](../files/data/x.csv)"),
         ("[a](../src/a.py)", "[a](../files/src/a.py.txt)"),
-        ("[a](../src)", "[a](../files/src.txt)"),
+        ("[a](../src)", "[a](../files/src/index.md)"),
         ("[a](https://b.org/) [c](#d)", "[a](https://b.org/) [c](#d)"),
         ("`[a](nowhere)` ``[a](`nowhere)``", "`[a](nowhere)` ``[a](`nowhere)``"),
         ("```\n[a](nowhere)\n```\n[a](../data)", "```\n[a](nowhere)\n```\n[a](../checks/data.md)"),
@@ -152,6 +153,32 @@ def test_links_lead_to_pages_or_copies(links, text, moved):
     assert links.move_markdown(text, "notebooks/01.ipynb", "results/01.ipynb") == moved
     if "files/" in moved:
         assert (links.source / moved.partition("../")[2].rstrip(")")).is_file()
+
+
+def test_a_link_to_a_folder_leads_to_a_page_with_its_files(links):
+    (links.root / "src/part").mkdir()
+    (links.root / "src/b 1.csv").write_text("b")
+    page = links.move_html('<a href="../src">a</a>', "outputs/01.ipynb", "results/01.ipynb")
+    assert 'href="../files/src/index.html"' in page
+    text = (links.source / "files/src/index.md").read_text()
+    assert text.splitlines()[4:] == [
+        "# src",
+        "",
+        "- [`a.py`](a.py.txt)",
+        "- [`b 1.csv`](b%201.csv)",
+    ]
+    assert (links.source / "files/src/a.py.txt").read_text() == "src/a.py"
+    assert (links.source / "files/src/b 1.csv").is_file()
+
+
+def test_only_committed_files_of_a_folder_are_copied(links):
+    run = ["git", "-C", str(links.root)]
+    subprocess.run([*run, "init", "-q"], check=True)
+    subprocess.run([*run, "add", "src/a.py"], check=True)
+    (links.root / "src/exam.jsonl").write_text("not ours")
+    links.move_markdown("[a](src)", "README.md", "index.md")
+    files = sorted(file.name for file in (links.source / "files/src").iterdir())
+    assert files == ["a.py.txt", "index.md"]
 
 
 @pytest.mark.parametrize("target", ["nowhere.md", "../../../etc/passwd", "/etc/passwd"])

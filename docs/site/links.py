@@ -2,13 +2,15 @@
 
 A page of the repository (README.md, docs/exams.md, an executed notebook) links to other files of
 the repository. On the site, such a link leads to the page that shows this file, or to a copy of the
-file. So the site needs no server and no repository.
+file. A link to a folder leads to a page that lists its files. So the site needs no server and no
+repository.
 """
 
 import html
 import posixpath
 import re
 import shutil
+import subprocess
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -87,31 +89,59 @@ class Links:
         return re.sub(r'href="([^"]*)"', move, text)
 
     def _find(self, target: str, place: str, folder: str = "") -> tuple[str, str]:
-        """Return the page or the copied file that a link leads to, and the anchor with its #."""
+        """Return the page or the copied file that a link leads to, and the anchor with its #.
+
+        A folder without a page gets one.
+        """
         name, _, anchor = target.partition("#")
         path = posixpath.normpath(posixpath.join(posixpath.dirname(place), name))
         if path.startswith(("..", "/")) or not (self.root / path).exists():
             raise LinkError(f"{place}: {target}: no such file")
         page = self.pages.get(path) or self.pages.get(f"{path}/README.md", "")
-        return (page, f"#{anchor}" if anchor else "") if page else (self._copy(path, folder), "")
+        if page:
+            return page, f"#{anchor}" if anchor else ""
+        is_folder = (self.root / path).is_dir()
+        return self._write_folder(path) if is_folder else self._copy(path, folder), ""
 
     def link_file(self, path: str, page: str) -> str:
         """Return the link from a page to a file of the repository, or to the page that shows it."""
         return _relative(self._find(path, "")[0], page)
 
     def _copy(self, path: str, folder: str) -> str:
-        """Copy a file into the site, or write the names of a folder's files; return the place."""
+        """Copy a file into the site and return its place."""
         original = self.root / path
         ending = ".txt" if PurePosixPath(path).suffix in SHOWN_AS_TEXT else ""
         name = posixpath.join(folder, "files", f"{path}{ending}")
         copy = self.source / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if original.is_dir():
-            names = sorted(file.name for file in original.iterdir())
-            copy.write_text("".join(f"{name}\n" for name in names))
-        else:
-            shutil.copyfile(original, copy)
+        shutil.copyfile(original, copy)
         return name
+
+    def _write_folder(self, path: str) -> str:
+        """Write a page with links to the files of a folder, copy them, and return its place."""
+        page = posixpath.join("files", path, "index.md")
+        lines = []
+        for name in self._list_files(path):
+            place = _relative(self._find(f"{path}/{name}", "")[0], page)
+            lines.append(f"- [`{name}`]({quote(place)})\n")
+        (self.source / page).parent.mkdir(parents=True, exist_ok=True)
+        text = f"---\norphan: true\n---\n\n# {path}\n\n{''.join(lines)}"
+        (self.source / page).write_text(text, encoding="utf-8")
+        return page
+
+    def _list_files(self, path: str) -> list[str]:
+        """Return the names of a folder's files, without folders in it.
+
+        In a git repository these are the committed ones: others may quote texts that must not be
+        published.
+        """
+        command = ["git", "-C", str(self.root), "ls-files", "--", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        files = sorted(file.name for file in (self.root / path).iterdir() if file.is_file())
+        if done.returncode:
+            return files
+        committed = done.stdout.splitlines()
+        return [name for name in files if f"{path}/{name}" in committed]
 
     def link_colab(self, path: str) -> str:
         """Return the Markdown link that opens a notebook on Colab; "" if it is not on GitHub."""

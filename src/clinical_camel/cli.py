@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _prepare_streams()
+    warnings.formatwarning = _format_remark
     parser = _parser()
     options, extra = parser.parse_known_args(arguments)
     if extra and options.command == "run" and not any(text.startswith("-") for text in extra):
@@ -62,6 +64,15 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder without permission
         echo(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
+
+
+def _format_remark(message: Warning | str, *_: object) -> str:
+    """Return a remark, such as on the rows of a dataset, without the line of code that made it.
+
+    >>> _format_remark("medqa_us: 3 rows are dropped", UserWarning)
+    'remark: medqa_us: 3 rows are dropped\\n'
+    """
+    return f"remark: {' '.join(str(message).split())}\n"
 
 
 def _require_project() -> None:

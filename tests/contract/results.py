@@ -202,11 +202,17 @@ def check_results_are_traceable(root: Path) -> Problems:
 
 
 def check_links_of_notebooks(root: Path) -> Problems:
-    """Relative links of notebooks and of executed copies point to files of the repository."""
+    """Relative links of notebooks and of executed copies point to files of the repository.
+
+    Links that code wrote count, too, except in a stale result.
+    """
+    stale = stale_list(root)
     for notebook in [*sorted((root / "notebooks").glob("*.ipynb")), *list_notebooks(root)]:
         for cell in read_cells(notebook):
-            links = LINK.findall("".join(cell["source"])) if cell["cell_type"] == "markdown" else []
-            for link in links:
+            texts = ["".join(cell["source"])] if cell["cell_type"] == "markdown" else []
+            outputs = [] if name_of(notebook) in stale else cell.get("outputs", [])
+            texts += ["".join(o.get("data", {}).get("text/markdown", "")) for o in outputs]
+            for link in LINK.findall("\n".join(texts)):
                 path = link.partition("#")[0]
                 if path and "://" not in path and not (notebook.parent / path).exists():
                     yield f"{notebook.relative_to(root)}: link to nothing: {link}"

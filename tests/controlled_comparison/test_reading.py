@@ -182,6 +182,19 @@ def test_the_rate_with_the_highest_accuracy_is_chosen(sweep):
     assert set(rates["n"]) == {47}  # without the question that overlaps
     trainings = pd.DataFrame({"arm": ["raw"], "learning_rate": [4e-3]})
     assert reading.check_rates(rates, trainings) == ["raw: trained with 0.004, chosen: 0.002"]
+    with pytest.raises(
+        Incomplete, match=r"raw: trained with 0.004, chosen: 0.002; write the chosen"
+    ):
+        reading.require_rates(rates, trainings)
+    reading.require_rates(rates, trainings.assign(learning_rate=2e-3))
+
+
+def test_a_run_with_other_settings_than_the_sweep_has_now_is_not_used(sweep):
+    run = sweep[0]
+    changed = {**run.params, reading.TRAINING: {**run.params[reading.TRAINING], "num_epochs": 99.0}}
+    other = dataclasses.replace(run, params=changed)
+    assert reading.check_run(run) == ""
+    assert reading.check_run(other) == "02_sft_qlora was run with other settings: num_epochs"
 
 
 def test_of_two_rates_that_with_the_higher_accuracy_is_chosen(sweep):

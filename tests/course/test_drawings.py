@@ -30,6 +30,14 @@ def test_no_drawing_loads_anything(made):
         assert re.findall(r"https?://[^\"]+", text) == ["http://www.w3.org/2000/svg"]
 
 
+def test_the_description_of_the_pipeline_has_every_step(made):
+    page = made["pipeline"]
+    description = re.search(r"<desc[^>]*>(.+)</desc>", page)[1]
+    steps = {text[:2] for style, text in read_texts(page) if re.match(r"\d\d [A-Z]", text)}
+    assert len(steps) == len(list((root() / "notebooks").glob("[0-9][0-9]_*.ipynb")))
+    assert [step for step in sorted(steps) if step not in description] == []
+
+
 def read_texts(document):
     elements = ET.fromstring(document).iter("{http://www.w3.org/2000/svg}text")
     return [(element.get("class") or "", element.text) for element in elements]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tests.support.toy_scores import scores
 
-from clinical_camel import eval_fewshot, exam_results
+from clinical_camel import eval_fewshot
+from clinical_camel.core.colours import MODEL_COLOURS
 
 
 def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
@@ -18,7 +19,10 @@ def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["letter\n5-shot\nn = 1273", "chat\n5-shot\nn = 1273"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert set(legend) == {"base", "tuned", "chance"}
+    assert set(legend) == {"base", "tuned", "chance", "most frequent answer"}
+    at_chance = eval_fewshot.plot_scores(table.assign(majority=0.25))
+    assert "most frequent answer" not in [t.get_text() for t in at_chance.legends[0].get_texts()]
+    assert figure.axes[0].get_ylim() == (0, 70)  # the highest interval ends at 63 %
 
 
 def find_chance(axis):
@@ -79,7 +83,7 @@ def test_a_model_has_its_colour_and_no_protocol_has_it():
     table = scores(*({"model": name, "variant": "as_given"} for name in models))
     axis = eval_fewshot.plot_scores(table).axes[0]
     colours = [container.lines[0].get_color() for container in axis.containers]
-    assert colours == exam_results.MODEL_COLOURS[:3]
+    assert colours == MODEL_COLOURS[:3]
     protocols = scores(*({"protocol": name} for name in eval_fewshot.PROTOCOLS))
     axis = eval_fewshot.plot_protocols(protocols).axes[0]
     assert not {c.lines[0].get_color() for c in axis.containers} & set(colours)

@@ -87,11 +87,14 @@ def test_the_headline_has_every_model_with_its_interval():
     assert eval_fewshot.format_headline(scores) == line
 
 
-def test_the_headline_of_several_variants_has_the_last_model_in_each():
+def test_the_headline_of_several_variants_has_every_model_in_each():
     scores = eval_fewshot.compute_scores(answers_of(base=[False] * 10, tuned=[True] * 10), TOY)
-    shuffled = scores.assign(variant="shuffled", accuracy=0.5)
-    line = eval_fewshot.format_headline(pd.concat([scores, shuffled], ignore_index=True))
-    assert "as_given 100.0% [72.2%, 100.0%], shuffled 50.0% [72.2%, 100.0%]" in line
+    others = [scores.assign(variant=name, accuracy=0.5) for name in ("shuffled", "options_only")]
+    line = eval_fewshot.format_headline(pd.concat([scores, *others], ignore_index=True))
+    assert "as_given: base 0.0% [0.0%, 27.8%], tuned 100.0% [72.2%, 100.0%]; options_only: " in line
+    assert "shuffled" not in line  # each option is rated alone: their order changes nothing
+    listed = pd.concat([scores, *others]).assign(protocol="letter")
+    assert "; shuffled: base 50.0%" in eval_fewshot.format_headline(listed)
 
 
 @pytest.mark.parametrize("models", [{}, {"tuned": [True]}])

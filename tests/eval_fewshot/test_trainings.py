@@ -31,6 +31,14 @@ def test_a_training_has_its_texts_tokens_epochs_and_steps(adapter):
     )
 
 
+def test_rows_that_only_measure_the_loss_are_named(adapter):
+    params = {"num_epochs": 2.0, "validation_fraction": 0.05}
+    (adapter.parent / "run.json").write_text(json.dumps({"params": params}))
+    table = eval_fewshot.read_trainings({"raw": "outputs/a/02_sft_qlora/adapter"})
+    text = eval_fewshot.describe_trainings(table)
+    assert text.endswith(" The rows of 5 % of the articles only measure the loss.")
+
+
 @pytest.mark.parametrize("name", ["run.json", "mixture.csv", "train_log.csv"])
 def test_an_adapter_without_its_records_is_left_out(adapter, name):
     (adapter.parent / name).unlink()

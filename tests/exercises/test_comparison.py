@@ -46,6 +46,10 @@ def significance_first(difference, p_holm, p_equivalence):
     return "no effect" if p_equivalence < 0.05 else "cannot tell"
 
 
+def by_size(difference, p_holm, p_equivalence):
+    return decide(difference, 0.0 if abs(difference) > 0.05 else 1.0, p_equivalence)
+
+
 def absence_is_equality(difference, p_holm, p_equivalence):
     word = decide(difference, p_holm, p_equivalence)
     return "no effect" if word == "cannot tell" else word
@@ -57,6 +61,7 @@ def absence_is_equality(difference, p_holm, p_equivalence):
         (decide, RIGHT, "needs evidence of its own"),
         (absence_is_equality, WRONG, "Not significant does not mean no effect"),
         (significance_first, WRONG, "equivalence is tested first"),
+        (by_size, WRONG, "Compare each p with 0.05"),
         (lambda d, h, e: decide(-d, h, e), WRONG, "the sign of the difference"),
         (lambda d, h, e: "cannot tell", WRONG, "Compare each p with 0.05"),
         (lambda d, h, e: "maybe", WRONG, "'maybe' is not one of"),

@@ -58,9 +58,15 @@ def reversed_sign(losses, epochs, window):
     return [-drop for drop in curves.measure_drops(losses, epochs, window)]
 
 
+def wrong_at_the_third(losses, epochs, window):
+    noisy = [drop + 1e-15 for drop in curves.measure_drops(losses, epochs, window)]
+    return [*noisy[:2], 9.0, *noisy[3:]]
+
+
 @pytest.mark.parametrize(
     ("function", "verdict", "part"),
     [
+        (wrong_at_the_third, WRONG, "The drop after epoch 3 should be"),
         (curves.measure_drops, RIGHT, "the largest is after epoch"),
         (reversed_sign, WRONG, "sign is reversed"),
         (lambda x, e, w: curves.measure_drops(x[1:], e, w), WRONG, "belongs to the next"),

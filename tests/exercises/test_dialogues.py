@@ -19,7 +19,8 @@ SENTENCES = "Gout is caused by crystals of uric acid. The crystals irritate it. 
         ({RELATION: "rejected"}, WRONG, "compares words and facts, not meaning"),
         ({"Drink alcohol.": "accepted"}, WRONG, "The negation is missing."),
         (dict.fromkeys(dialogues.CLAIMS, "accepted"), WRONG, "The dose is another one."),
-        ({"Drink alcohol.": "yes"}, WRONG, "'yes' is neither"),
+        ({"Drink alcohol.": "yes"}, WRONG, "'yes' is not one of accepted, rejected."),
+        ({"Drink alcohol.": ""}, OPEN, "Missing: Drink alcohol."),
         (dict.fromkeys(dialogues.CLAIMS, ""), OPEN, "for each sentence first"),
     ],
 )
@@ -29,10 +30,6 @@ def test_predictions_about_the_linked_check(change, verdict, part):
     assert part in result.reason
 
 
-def test_predictions_must_be_a_dictionary():
-    assert dialogues.grade_linked_check("accepted").verdict == OPEN
-
-
 @pytest.mark.parametrize(
     ("text", "verdict", "part"),
     [
@@ -40,7 +37,8 @@ def test_predictions_must_be_a_dictionary():
         ("Which picture would you expect in somebody with stable angina?", WRONG, "the kind"),
         ("Which picture would you expect in a person with stable angina?", WRONG, "Rejected"),
         ("Which picture do you expect in a patient with stable angina?", RIGHT, "lets it pass"),
-        ("What are the signs of angina?", WRONG, "another question"),
+        ("Which picture would you expect in somebody with gout?", WRONG, "Another disease"),
+        ("What are the signs of angina?", WRONG, "Keep at least 70% of the words"),
     ],
 )
 def test_a_planted_question(text, verdict, part):
@@ -48,6 +46,15 @@ def test_a_planted_question(text, verdict, part):
     result = dialogues.grade_planted_question(text, question)
     assert result.verdict == verdict
     assert part in result.reason
+
+
+def test_the_hint_of_an_edited_question_is_the_limit_of_the_search():
+    question = data.load_questions("mini_exam")[0]
+    words = question.question.rstrip("?").split()
+    for count in range(1, len(words)):
+        edited = " ".join([*words[:count], *["x"] * (len(words) - count)])
+        reason = dialogues.grade_planted_question(edited, question).reason
+        assert ("Nothing was found" in reason) == (count < 0.7 * len(words)), count
 
 
 @pytest.mark.parametrize(

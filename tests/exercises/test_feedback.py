@@ -2,6 +2,7 @@
 
 import pytest
 
+from clinical_camel import exercises
 from clinical_camel.exercises import feedback
 from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG, AnswerError, Feedback
 
@@ -24,6 +25,45 @@ def test_a_choice_is_compared_and_a_wrong_one_explained(prediction, verdict, par
     assert result.verdict == verdict
     assert part in result.reason
     assert repr(result).startswith(f"{verdict}. ")
+
+
+def explain(name, answer):
+    return "" if feedback.require_choice(answer, ["yes", "no"]) == "yes" else f"{name}: yes."
+
+
+@pytest.mark.parametrize(
+    ("predictions", "verdict", "reason"),
+    [
+        ({"a": "yes", "b": " YES "}, RIGHT, "Both are."),
+        ({"a": "no", "b": "yes"}, WRONG, "1 of 2 are right.\n- a: yes."),
+        ({"a": "no", "b": "no"}, WRONG, "0 of 2 are right.\n- a: yes.\n- b: yes."),
+        ({"a": "yes", "b": "maybe"}, WRONG, "'maybe' is not one of yes, no."),
+        ({"a": "yes", "b": 3}, WRONG, "3 is not one of yes, no."),
+        ({"a": "yes", "b": ""}, OPEN, "Predict. Missing: b"),
+        ({"a": None}, OPEN, "Predict. Missing: a b"),
+        ({"a": "yes", "b": "yes", "c": "yes"}, WRONG, "'c' is not on the sheet."),
+        ("yes", WRONG, "Write a dictionary, with a prediction for 'a' and so on."),
+        (["yes", "yes"], WRONG, "Write a dictionary, with a prediction for 'a' and so on."),
+        (None, WRONG, "Write a dictionary, with a prediction for 'a' and so on."),
+    ],
+)
+def test_a_dictionary_of_predictions(predictions, verdict, reason):
+    result = feedback.grade_predictions(predictions, ["a", "b"], "Predict.", explain, "Both are.")
+    assert (result.verdict, result.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    "grade",
+    [
+        exercises.grade_linked_check,
+        exercises.grade_outcomes,
+        exercises.grade_leaks,
+        exercises.grade_counts,
+    ],
+)
+@pytest.mark.parametrize("predictions", ["yes", ["yes"], None])
+def test_every_grader_of_predictions_explains_what_is_no_dictionary(grade, predictions):
+    assert "Write a dictionary" in grade(predictions).reason
 
 
 def raises(*_):

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from clinical_camel import note_synthesis
-from clinical_camel.exercises import notes
+from clinical_camel.exercises import notes, sheets
 from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG
+from clinical_camel.note_synthesis.planted import EDITS
 
 
 def test_ticks():
@@ -20,6 +21,12 @@ def test_ticks():
     assert exhibit.reasons[false[0]] in two.reason
     assert "read the turns in brackets" in two.reason
     assert notes.grade_ticks(["a", "b", "c", "d"]).verdict == WRONG
+
+
+def test_the_sheet_names_every_kind_of_error():
+    (sheet,) = (s for s in sheets.list_sheets() if s.stem == "04_note_synthesis")
+    text = sheet.read_text(encoding="utf-8")
+    assert [kind for kind in EDITS if kind.split()[-1] not in text] == []
 
 
 def words(text):

@@ -5,6 +5,7 @@ import pytest
 from clinical_camel import data
 from clinical_camel.exercises import printed
 from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG
+from clinical_camel.published import item_sets
 
 
 @pytest.mark.parametrize(
@@ -14,8 +15,12 @@ from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG
         ((772, 43, "none"), WRONG, "772 of 1273 is 60.64 %, not 60.7 %. Right: 773."),
         ((773, "none", "none"), WRONG, "47.3 % of 91: There is one. Right: 43."),
         ((773, 43, 390), WRONG, "390 of 500 is 78.00 %, not 77.9 %. Right: none."),
-        ((773, 43.0, 389.5), WRONG, "389.5 is no whole number"),
-        (("", 43, "none"), OPEN, "Write a number or 'none' for 60.7 % of 1273"),
+        ((773, 43.0, 389.5), WRONG, "77.9 % of 500: 389.5 is neither a whole number nor 'none'."),
+        (("773", " 43 ", "None"), RIGHT, "from no number of correct answers"),
+        (("772", 43, "none"), WRONG, "772 of 1273 is 60.64 %, not 60.7 %. Right: 773."),
+        ((773, "many", "none"), WRONG, "'many' is neither a whole number nor 'none'."),
+        ((773, True, "none"), WRONG, "True is neither a whole number nor 'none'."),
+        (("", 43, "none"), OPEN, "for each percentage. Missing: 60.7 % of 1273"),
     ],
 )
 def test_counts(answers, verdict, part):
@@ -27,6 +32,13 @@ def test_counts(answers, verdict, part):
 def test_the_percentages_are_published_ones():
     values = set(data.load_published()["value"])
     assert all(value in values for value, _ in printed.PERCENTAGES.values())
+
+
+def test_a_percentage_has_counts_if_it_is_possible():
+    for value, n in [(60.7, 1273), (77.9, 500), (81.2, 144), (81.3, 144), (48.2, 135), (0.0, 3)]:
+        assert bool(printed.list_counts(value, n)) == item_sets.is_possible(value, n), (value, n)
+    assert printed.list_counts(60.7, 1273) == [773]
+    assert printed.list_counts(81.2, 144) == printed.list_counts(81.3, 144) == [117]
 
 
 def with_broken_in_n(predictions, key):
@@ -73,6 +85,8 @@ seed: 0  # ours
     ("recipe", "verdict", "part"),
     [
         (RECIPE, RIGHT, "which it only assumes"),
+        (RECIPE.replace("  #", " #"), RIGHT, "which it only assumes"),
+        (RECIPE.replace("# ", "#"), RIGHT, "which it only assumes"),
         (RECIPE.replace("2.0e-4", "2e-4"), WRONG, "YAML reads '2e-4' as text"),
         (RECIPE.replace("recalled", "published"), WRONG, "published? Nobody found a source"),
         (RECIPE.replace("  # ours", ""), WRONG, "seed: no mark"),

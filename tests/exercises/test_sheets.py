@@ -45,6 +45,22 @@ def test_a_solution_differs_from_its_sheet_in_the_answers_only(name):
         assert (one.source == other.source) == (sheets.ANSWER not in one.tags)
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("01_dbke", "Take naproxen 500 mg twice a day"),
+        ("06_controlled_comparison", "standard error"),
+        ("07_reward_and_rl", "SFT probability"),
+        ("09_score_checks", "exam: "),
+    ],
+)
+def test_the_first_cell_prints_what_a_prediction_needs(name, part):
+    first, *others = sheets.read_code(find("exercises", name))
+    assert part in sheets.run_cell(first, {}).output
+    (grade,) = sheets.select(sheets.select(others, sheets.GRADE), "exercise-1")
+    assert "print" not in grade.source
+
+
 def test_a_cell_shows_what_it_prints_and_its_last_value():
     names: dict[str, object] = {}
     first = sheets.run_cell(sheets.Cell((), "x = 2\nprint('a')\nx + 1"), names)

@@ -14,10 +14,10 @@ from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG
     ("answers", "verdict", "part"),
     [
         ("yes no no yes", RIGHT, "flags: A, B. It compares words"),
-        ("yes no no no", WRONG, "D: yes, the same question"),
+        ("yes no no no", WRONG, "D: yes, an exam question with its key"),
         ("yes yes no yes", WRONG, "B: no, the same words, but another disease"),
         ("yes no yes yes", WRONG, "C: no, this is the sentence that the exam is about"),
-        ("yes no no maybe", WRONG, "D: write yes or no"),
+        ("yes no no maybe", WRONG, "'maybe' is not one of yes, no"),
     ],
 )
 def test_leaks(answers, verdict, part):
@@ -28,7 +28,7 @@ def test_leaks(answers, verdict, part):
 
 def test_leaks_need_an_answer_to_each_text():
     assert trust.grade_leaks({"A": "yes"}).verdict == OPEN
-    assert "E: there is no such text" in trust.grade_leaks({"E": "yes"}).reason
+    assert "'E' is not on the sheet" in trust.grade_leaks({"E": "yes"}).reason
 
 
 def test_the_texts_are_about_the_first_question_of_the_exam():
@@ -56,10 +56,16 @@ def lower_limits(confidence, correct, bins):
     return right_error(shifted, correct, bins)
 
 
+def without_confidence_0(confidence, correct, bins):
+    pairs = [(c, y) for c, y in zip(confidence, correct, strict=True) if c > 0]
+    return right_error(*zip(*pairs, strict=True), bins) * len(pairs) / len(confidence)
+
+
 @pytest.mark.parametrize(
     ("function", "verdict", "part"),
     [
         (right_error, RIGHT, "Report accuracy, too"),
+        (without_confidence_0, WRONG, "The first bin also includes 0"),
         (lambda c, y, bins: abs(gaps(c, y, bins)[0]).mean(), WRONG, "all bins the same weight"),
         (lambda c, y, bins: abs(np.mean(c) - np.mean(y)), WRONG, "must not cancel"),
         (lambda c, y, bins: np.mean(abs(np.array(c) - y)), WRONG, "into bins first"),

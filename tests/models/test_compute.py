@@ -35,14 +35,21 @@ def test_auto_on_a_gpu_is_a_type_that_it_has(monkeypatch, supported, expected):
 
 
 @pytest.mark.parametrize(
-    ("variable", "parameters", "expected"),
-    [("auto", BIG, [8]), ("auto", SMALL, []), ("", BIG, [])],
+    ("variable", "parameters", "at_once", "expected"),
+    [
+        ("auto", BIG, "1", [8]),
+        ("auto", BIG, "3", [2]),
+        ("auto", BIG, "20", [1]),
+        ("auto", SMALL, "1", []),
+        ("", BIG, "1", []),
+    ],
 )
-def test_a_large_model_uses_all_cores_unless_the_user_says_otherwise(
-    monkeypatch, variable, parameters, expected
+def test_a_large_model_uses_its_share_of_the_cores_unless_the_user_says_otherwise(
+    monkeypatch, variable, parameters, at_once, expected
 ):
     threads = []
     monkeypatch.setenv("CLINICAL_CAMEL_THREADS", variable)
+    monkeypatch.setenv("CLINICAL_CAMEL_AT_ONCE", at_once)
     monkeypatch.setattr(compute, "device", lambda: "cpu")
     monkeypatch.setattr(compute.os, "cpu_count", lambda: 8)
     monkeypatch.setattr(compute.os, "process_cpu_count", lambda: 8, raising=False)

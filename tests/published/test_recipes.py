@@ -1,6 +1,7 @@
 """The recipes of all systems in one table, with the origin of each value."""
 
 import pandas as pd
+import pytest
 
 from clinical_camel import published
 from clinical_camel.published.recipes import MARKS, ORDER, read_marks
@@ -40,6 +41,24 @@ def test_a_line_without_a_mark_has_none_unless_all_values_are_ours():
     assert read_marks("\n".join(lines)) == marks
     own = read_marks("\n".join(["# My study. All values ours.", *lines]))
     assert set(own.values()) == {"ours", "recalled"}
+
+
+@pytest.mark.parametrize(
+    ("line", "marks"),
+    [
+        ("rank: 64  # published", {"rank": "published"}),
+        ("rank: 64 # published", {"rank": "published"}),
+        ("rank: 64\t#published: Table 1", {"rank": "published"}),
+        ("rank: 64# published", {"rank": ""}),  # for YAML, part of the value
+        ('name: "a # ours"  # published', {"name": "published"}),
+        ("name: 'a # ours' # published", {"name": "published"}),
+        ('name: "a # ours"', {"name": ""}),
+        ('name: "a \\" # ours"', {"name": ""}),
+        ("# ours: all", {}),
+    ],
+)
+def test_the_mark_of_a_line_is_the_first_word_of_its_comment(line, marks):
+    assert read_marks(line) == marks
 
 
 def test_the_marks_are_counted():

@@ -73,6 +73,15 @@ def test_the_verdict_of_the_controlled_comparison_counts(project, settings, verd
     text = " ".join(finding.sentences)
     assert "Dialogues against the same sentences without questions: no effect larger than" in text
     assert ("A true difference below 6.0 points" in text) == (verdict == "cannot tell")
+    assert ("larger than 5 points" in finding.lead) == (verdict in ("helps", "hurts"))
+    assert "not equal in everything" not in finding.lead  # 5 % more tokens with loss
+    assert "The arms are not equal in everything: tokens with loss +31 %." in text
+
+
+def test_a_verdict_names_an_effect_that_may_be_small(project, settings):
+    toy_results.save_comparison(project, "helps", value=0.06)
+    lead = effect.assess_effect(settings).lead
+    assert "The effect may be smaller than 5 points, the smallest effect of interest." in lead
 
 
 def test_the_forms_are_repeated_with_other_seeds(project, settings):

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from tests.support import toy_results
 
 from clinical_camel import results
-from clinical_camel.exam_results import MODEL_COLOURS
+from clinical_camel.core.colours import MODEL_COLOURS
 
 
 def test_the_figure_needs_a_score(settings):

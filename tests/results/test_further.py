@@ -88,6 +88,14 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
     significant = 0 if "p_holm" in changes else 1
     assert f"significant in {significant} of 2 ways of asking this exam" in finding.lead
     assert "dialogues by rules 45.0 % [40.0, 50.0]; guessing gives 25 %" in finding.lead
+    assert "The checks rejected" not in finding.lead
+    toy_results.save_coverage(project)
+    finding = further.assess_writer(settings)
+    assert (
+        "on the other articles (n = 258), the difference is -9.0 points [-17.0, -2.0], not adj"
+        in (finding.lead)
+    )
+    assert finding.numbers[-1].table == "experiments/results/llm_coverage.csv"
 
 
 def test_rewards_and_published_systems_have_their_verdicts(project, settings):

@@ -52,6 +52,16 @@ def test_a_second_signal_kills_the_kernel(sent):
     assert sent == [signal.SIGTERM, signal.SIGKILL]
 
 
+def test_windows_lacks_two_signals(sent, monkeypatch):
+    for name in ("SIGHUP", "SIGKILL"):
+        monkeypatch.delattr(signal, name)
+    with execution.SignalForwarder() as signals:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+            signals.forward()
+    assert sent == [signal.SIGTERM, signal.SIGTERM]
+
+
 def test_a_process_of_a_sweep_stops_when_the_sweep_dies(sent, monkeypatch):
     parent = os.getppid()
     for started_by in ("", str(parent)):

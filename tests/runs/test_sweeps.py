@@ -35,9 +35,9 @@ def test_a_notebook_00_changes_no_seed_of_a_run(toy):
     assert [run.params for run in runs.list_runs("many")] == [run.params for run in before]
 
 
-def test_an_arm_can_have_the_first_pairs_of_seeds_only(toy):
+def test_an_arm_can_have_the_first_pairs_of_seeds_only_and_comes_last(toy):
     toy.file("params/many/sweep.yaml", SWEEP.replace("common:", "pairs: {slow: 1}\ncommon:"))
-    names = ["raw_d0_t0", "slow_d0_t0", "qa_d0_t0", "raw_d0_t1", "qa_d0_t1"]
+    names = ["raw_d0_t0", "qa_d0_t0", "raw_d0_t1", "qa_d0_t1", "slow_d0_t0"]
     assert [run.name for run in runs.list_runs("many")] == names
 
 

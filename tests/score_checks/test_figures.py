@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 from tests.support.toy_scores import answers_of
 
-from clinical_camel import exam_results, score_checks, stats
+from clinical_camel import score_checks, stats
+from clinical_camel.core.colours import MODEL_COLOURS
+from clinical_camel.score_checks import figures
 
 
 def test_calibration_has_the_diagonal_and_a_point_with_interval_per_large_group():
@@ -18,7 +20,8 @@ def test_calibration_has_the_diagonal_and_a_point_with_interval_per_large_group(
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["perfectly calibrated", r" _\$\frac\$", r"cost \$5 and \$6"]
     points = [container.lines[0].get_xydata().tolist() for container in axis.containers]
-    assert points == [[[20, 100]], [[50, 50]]]  # not the group of nine, and no joined lines
+    shifted = 50 + figures.SHIFT
+    assert points == [[[20, 100]], [[shifted, 50]]]  # not the group of nine, no joined lines
     low, high = axis.containers[1].lines[2][0].get_segments()[0].T[1]
     assert (low, high) == pytest.approx([100 * x for x in stats.wilson_interval(20, 40)])
     figure.draw_without_rendering()
@@ -37,4 +40,4 @@ def test_a_model_has_the_colour_of_all_figures():
     table = pd.DataFrame(models).assign(benchmark="a", n=40, confidence=0.5, accuracy=0.5)
     axis = score_checks.plot_calibration(table).axes[0]
     colours = [container.lines[0].get_color() for container in axis.containers]
-    assert colours == exam_results.MODEL_COLOURS[:3]
+    assert colours == MODEL_COLOURS[:3]

@@ -61,6 +61,8 @@ def test_shuffled_options_matter_if_the_score_changes():
     assert "no sign that the position of the correct option matters" in describe(unchanged, same)
     assert "points [" in (text := describe(unchanged, less))
     assert "so the position of the correct option matters" in text
+    alone = describe(unchanged, unchanged.assign(variant="shuffled"))
+    assert "Asked as option_text, 0-shot, shuffled options change no answer: each option" in alone
 
 
 def test_a_study_without_variants_says_so():

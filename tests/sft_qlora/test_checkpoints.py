@@ -133,6 +133,15 @@ def fail_with_full_disk(*_):
     raise OSError("No space left on device")
 
 
+def test_windows_opens_no_folder(tmp_path, monkeypatch):
+    newest = save(tmp_path, 4)
+    with monkeypatch.context() as windows:
+        windows.setattr(models.checkpoints, "IS_WINDOWS", True)
+        windows.setattr(models.checkpoints.os, "open", fail_with_full_disk)
+        checkpoints.publish(newest, FINGERPRINT)
+    assert checkpoints.check_checkpoint(newest) == ""
+
+
 @pytest.mark.parametrize("function", ["_sync", "write_bytes"])
 def test_the_oldest_is_deleted_only_after_the_newest_is_published(function, tmp_path, monkeypatch):
     for number in (4, 8):

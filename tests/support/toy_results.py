@@ -67,6 +67,15 @@ def save_writers(project, gain=-0.1, p_holm=0.01):
     save(project, "mini_camel_llm", "03_eval_fewshot", EXAM_PARAMS, scores=scores, comparison=rows)
 
 
+def save_coverage(project):
+    """The scores of both writers, apart for articles with and without a dialogue."""
+    same = {"protocol": "option_text", "num_shots": 0, "model": "llm", "n": 258}
+    same |= {"difference": -0.09, "difference_low": -0.17, "difference_high": -0.02}
+    rows = [same | {"has_dialogue": True}, same | {"has_dialogue": False, "difference": -0.4}]
+    text = pd.DataFrame(rows).to_csv(index=False)
+    project.file("experiments/results/llm_coverage.csv", text)
+
+
 def save_repeats(project, folder="experiments/results", **differences):
     """Differences over five seeds: by protocol; the interval has 4 points on both sides."""
     rows = [
@@ -114,8 +123,14 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3):
         if row["outcome"] == "primer exam":
             value = 0.6 if row["arm"] == "base" else primer
             row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
-    params = {"outcomes": OUTCOMES}
-    save(project, "dbke_effect", "06_controlled_comparison", params, contrasts=rows, scores=scores)
+    params = {"outcomes": OUTCOMES, "smallest_effect": 0.05}
+    amounts = {"raw": 100, "dialogue": 105, "monologue": 80}
+    equality = [
+        {"arm": arm, "target_tokens": count, "tokens": 100, "steps": 100, "exposures_mean": 10}
+        for arm, count in amounts.items()
+    ]
+    tables = {"contrasts": rows, "scores": scores, "equality": equality}
+    save(project, "dbke_effect", "06_controlled_comparison", params, **tables)
 
 
 def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1):

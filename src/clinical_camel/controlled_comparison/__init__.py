@@ -45,12 +45,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "overlaps": ["find_overlaps"],
         "reading": [
             "SweepRun",
-            "check_rates",
             "list_recipe_differences",
             "load_specialties",
             "read_answers",
             "read_rates",
             "read_trainings",
+            "require_rates",
             "require_runs",
             "select_trained",
             "tabulate_runs",

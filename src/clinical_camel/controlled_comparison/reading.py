@@ -62,9 +62,11 @@ def check_run(run: SweepRun) -> str:
     if reason := find_divergence(run):
         return reason
     for step, files in FILES.items():
-        status = read_record(run, step).get("status", "missing")
-        if status != "complete":
+        record = read_record(run, step)
+        if (status := record.get("status", "missing")) != "complete":
             return f"{step} is {status}"
+        if changed := changed_settings(record["params"], run.params[step]):
+            return f"{step} was run with other settings: {', '.join(changed)}"
         if absent := [name for name in files if not (run.folders[step] / name).is_file()]:
             return f"{step} has no {', '.join(absent)}"
     return ""
@@ -292,6 +294,15 @@ def check_rates(rates: pd.DataFrame, trainings: pd.DataFrame) -> list[str]:
         for row in rates[rates["is_chosen"]].itertuples()
         if row.arm in used and list(used[row.arm]) != [row.learning_rate]
     ]
+
+
+def require_rates(rates: pd.DataFrame, trainings: pd.DataFrame) -> None:
+    """Raise Incomplete, with the reasons, if arms were not trained with their chosen rates."""
+    if problems := check_rates(rates, trainings):
+        raise Incomplete(
+            f"learning rates: {'; '.join(problems)}; write the chosen rates into sweep.yaml, and "
+            "run the sweep of rates and this sweep again"
+        )
 
 
 # ------------------------------------------------------------------------------------- trainings

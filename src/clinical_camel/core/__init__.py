@@ -3,6 +3,7 @@
 paths        the project folder, and paths inside it
 hashing      sha256 of files and of values
 files        files written completely or not at all, folders swapped by renames
+colours      one colour and marker per model, in every figure
 tables       tables that went through a spreadsheet
 base_models  base models with a name of their own: shipped, or fetched from a package
 values       checks of single values: types, paths, secrets, invisible characters

@@ -51,8 +51,8 @@ def draw_pipeline() -> Page:
         "The steps of the study",
         "Articles and training questions become dialogues in step 01. Step 02 tunes a base model "
         "on them and writes an adapter. Step 03 scores exams, step 04 writes notes, step 05 "
-        "compares loss curves with exam scores. Step 06 repeats 01 to 03 with several arms and "
-        "seeds. Step 07 trains the adapter further with rewards. Step 08 measures free replies.",
+        "compares loss curves with exam scores. Further steps: "
+        + " ".join(f"{title} ({line})." for title, line in FURTHER),
     )
     half = (FULL - 14) / 2
     x0, x1 = MARGIN, MARGIN + half + 14

@@ -90,18 +90,19 @@ class Page:
     boxes: list[Area] = field(default_factory=list)
     bottom: float = 0.0
 
-    def text(self, x: float, y: float, text: str, anchor: str = "start", style: str = "") -> None:
-        """Write a line of text; `y` is its baseline. `style`: words of "bold small title mono"."""
+    def text(self, x: float, y: float, text: str, style: str = "") -> None:
+        """Write a line of text that starts at `x`; `y` is its baseline.
+
+        `style`: words of "bold small title loss".
+        """
         words = style.split()
         size = TITLE if "title" in words else SMALL if "small" in words else SIZE
         is_bold = "bold" in words or "title" in words
         width = measure(text, size, is_bold)
-        x0 = {"start": x, "middle": x - width / 2, "end": x - width}[anchor]
-        self._require_fit(x0, x0 + width, text)
-        self.texts.append(Area(x0, y - size * 0.8, x0 + width, y + size * 0.25, text))
+        self._require_fit(x, x + width, text)
+        self.texts.append(Area(x, y - size * 0.8, x + width, y + size * 0.25, text))
         classes = f' class="{style}"' if style else ""
-        place = f' text-anchor="{anchor}"' if anchor != "start" else ""
-        self.parts.append(f'<text x="{x:g}" y="{y:g}"{place}{classes}>{escape(text)}</text>')
+        self.parts.append(f'<text x="{x:g}" y="{y:g}"{classes}>{escape(text)}</text>')
         self.bottom = max(self.bottom, y + size * 0.3)
 
     def box(
@@ -112,7 +113,7 @@ class Page:
         Raises ValueError for a text that does not fit.
         """
         x, y, width = place
-        rows = [(heading, True)] * bool(heading) + [(line, False) for line in lines]
+        rows = [(heading, True), *((line, False) for line in lines)]
         height = 2 * PADDING + LINE * len(rows) - 4
         for row, is_bold in rows:
             if measure(row, SIZE, is_bold) > width - 2 * PADDING + 2:
@@ -121,7 +122,7 @@ class Page:
             f'<rect class="{colour}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
             'rx="6"/>'
         )
-        self.boxes.append(Area(x, y, x + width, y + height, heading or rows[0][0]))
+        self.boxes.append(Area(x, y, x + width, y + height, heading))
         for index, (row, is_bold) in enumerate(rows):
             baseline = y + PADDING + LINE * index + 14
             self.text(x + PADDING, baseline, row, style="bold" if is_bold else "")

@@ -1,5 +1,6 @@
 """Figures: the scores of all models, and of one model by protocol."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -8,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clinical_camel.core.colours import MODEL_COLOURS, MODEL_MARKERS
 from clinical_camel.core.values import escape_label
-from clinical_camel.exam_results.colours import MODEL_COLOURS, MODEL_MARKERS
 
 PROTOCOL_MARKERS = "osD^vP*X<>hpd"
 # Tol's muted colours, the least similar to those of the first models first.
@@ -18,7 +19,10 @@ PROTOCOL_COLOURS += ["#44AA99", "#DDCC77", "#117733", "#661100", "#6699CC", "#AA
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
-    """Plot accuracy with its interval: a panel per benchmark, one below the other, with chance."""
+    """Plot accuracy with its interval: a panel per benchmark, one below the other.
+
+    Dashed: chance. Dotted: always choosing the most frequent answer, where this is better.
+    """
     benchmarks = list(scores["benchmark"].unique())
     names = ["variant", "protocol", "num_shots"]
     counts = scores.groupby("benchmark")[names].apply(lambda rows: len(rows.drop_duplicates()))
@@ -26,12 +30,15 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(
         len(benchmarks), figsize=(width, 2.9 * len(benchmarks)), squeeze=False, layout="constrained"
     )
+    highest = 100 * scores[["high", "majority"]].max().max()  # missing if nothing was answered
+    top = 100 if math.isnan(highest) else min(100, 10 * math.ceil(highest / 10 + 0.5))
     for axis, benchmark in zip(axes[:, 0], benchmarks, strict=True):
         _plot_scores_panel(axis, scores[scores["benchmark"] == benchmark], names)
         axis.set_title(escape_label(benchmark))
-        axis.set(ylabel="accuracy, %", ylim=(0, 100))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=5, fontsize=10)
+        axis.set(ylabel="accuracy, %", ylim=(0, top))
+    pairs = [zip(*axis.get_legend_handles_labels(), strict=True) for axis in axes[:, 0]]
+    handles = {label: handle for panel in pairs for handle, label in panel}
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=5, fontsize=10)
     return figure
 
 
@@ -51,9 +58,12 @@ def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> 
             fmt=MODEL_MARKERS[k % len(MODEL_MARKERS)],
             color=MODEL_COLOURS[k % len(MODEL_COLOURS)],
             capsize=3,
+            markersize=5,
             label=escape_label(model),
         )
-    _plot_chance(axis, rows, [rows[names].eq(list(e)).all(axis=1) for e in evaluations])
+    places = [rows[names].eq(list(e)).all(axis=1) for e in evaluations]
+    _plot_chance(axis, rows, places)
+    _plot_majority(axis, rows, places)
     counts = rows.groupby(names)["n"].max()
     labels = []
     for variant, protocol, shots in evaluations:
@@ -74,6 +84,15 @@ def _plot_chance(axis: Axes, rows: pd.DataFrame, places: Sequence[pd.Series]) ->
     for x, is_here in enumerate(places):
         chance = [100 * rows.loc[is_here, "chance"].mean()] * 2
         axis.plot([x - 0.4, x + 0.4], chance, "--", color="grey", label="" if x else "chance")
+
+
+def _plot_majority(axis: Axes, rows: pd.DataFrame, places: Sequence[pd.Series]) -> None:
+    """Plot the score of the most frequent answer at each place where it is above chance."""
+    for x, is_here in enumerate(places):
+        majority, chance = rows.loc[is_here, ["majority", "chance"]].max()
+        if majority > chance:
+            line = [100 * majority] * 2
+            axis.plot([x - 0.4, x + 0.4], line, ":", color="black", label="most frequent answer")
 
 
 def _has_one_chance(rows: pd.DataFrame) -> bool:

@@ -132,6 +132,8 @@ class Design(StepSettings):
         changed = [v for v in self.variants if v not in ("as_given", "open_book")]
         if free and changed:
             yield f"variants: {changed[0]} changes options, which {free[0]} does not show"
+        if self.open_book and "open_book" not in self.variants:
+            yield f"open_book: {show(self.open_book)} is not used; add open_book to variants"
         if "open_book" in self.variants:
             yield from check_open_book(self.open_book, self.benchmarks)
 

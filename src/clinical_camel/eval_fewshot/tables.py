@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.exam_results.answers import EVALUATION, Benchmarks
 from clinical_camel.exam_results.pages import (
     format_difference,
@@ -89,16 +90,21 @@ def format_failures(answers: pd.DataFrame, questions: Benchmarks, model: str, co
 def format_headline(scores: pd.DataFrame) -> str:
     """Return the first evaluation in one line: accuracy of each model with interval, n, chance.
 
-    With several variants of the questions: the last model, in each variant.
+    With several variants of the questions: in each variant. Shuffled options are left out where
+    each option is rated alone: they change nothing.
     """
     keys = [name for name in EVALUATION if name != "variant"]
     first = scores[(scores[keys] == scores[keys].iloc[0]).all(axis=1)]
-    name = "model"
-    if len(set(first["variant"])) > 1:
-        first, name = first[first["model"] == first["model"].iloc[-1]], "variant"
-    accuracies = ", ".join(
-        f"{row[name]} {row['accuracy']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-        for row in first.to_dict("records")
+    if not PROTOCOLS[first["protocol"].iloc[0]].lists_options:
+        first = first[first["variant"] != "shuffled"]
+    variants = first["variant"].unique()
+    accuracies = "; ".join(
+        (f"{variant}: " if len(variants) > 1 else "")
+        + ", ".join(
+            f"{row['model']} {row['accuracy']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+            for row in first[first["variant"] == variant].to_dict("records")
+        )
+        for variant in variants
     )
     row = first.iloc[0]
     evaluation = f"{row['benchmark']}, {row['protocol']}, {row['num_shots']}-shot"

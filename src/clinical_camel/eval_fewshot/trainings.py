@@ -12,24 +12,27 @@ from clinical_camel import data
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 
-COLUMNS = ["model", "source", "rows", "target_tokens", "epochs", "steps"]
+COLUMNS = ["model", "source", "rows", "target_tokens", "epochs", "steps", "validation"]
 
 
 def read_trainings(adapters: Mapping[str, str]) -> pd.DataFrame:
     """Return the training texts of each adapter, a row per text: COLUMNS.
 
     `adapters`: the folder of each model, as in the settings. `rows` and `target_tokens` are those
-    of one epoch; `epochs` and `steps` are of the complete training.
+    of one epoch, with the rows for validation; `epochs` and `steps` are of the complete training.
+    `validation`: the share of articles whose rows only measure the loss.
     """
     tables = [pd.DataFrame(columns=COLUMNS)]
     for model, adapter in adapters.items():
         folder = (root() / adapter).parent
         files = [folder / name for name in ("mixture.csv", "train_log.csv")]
-        epochs = read_json(folder / "run.json").get("params", {}).get("num_epochs")
+        params = read_json(folder / "run.json").get("params", {})
+        epochs = params.get("num_epochs")
         if not adapter or epochs is None or not all(file.is_file() for file in files):
             continue
         mixture, log = map(pd.read_csv, files)
         values = {"model": model, "epochs": float(epochs), "steps": int(log["step"].max())}
+        values["validation"] = float(params.get("validation_fraction", 0))
         tables.append(mixture.assign(**values)[COLUMNS])
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
@@ -39,8 +42,16 @@ def describe_trainings(trainings: pd.DataFrame) -> str:
     return "\n".join(
         f"- `{model}` was trained on {_list_texts(rows)}: {rows['epochs'].iloc[0]:g} epochs in "
         f"{rows['steps'].iloc[0]:,} steps, {rows['target_tokens'].sum():,} target tokens per epoch."
+        f"{_describe_validation(rows['validation'].iloc[0])}"
         for model, rows in trainings.groupby("model", sort=False)
     )
+
+
+def _describe_validation(share: float) -> str:
+    """Return which rows were counted but not learned; "" if there are none."""
+    if not share:
+        return ""
+    return f" The rows of {100 * share:.3g} % of the articles only measure the loss."
 
 
 def compare_trainings(trainings: pd.DataFrame, model: str, reference: str) -> str:

@@ -3,7 +3,6 @@
 answers      the columns that name an evaluation; clusters of questions; intervals
 comparison   models, or variants of the questions, compared on the same questions
 pages        tables and numbers for the page: few columns, percent
-colours      one colour and marker per model, in every figure
 """
 
 import lazy_loader
@@ -12,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "answers": ["EVALUATION", "KEY_COLUMNS", "compute_interval", "list_clusters"],
-        "colours": ["MODEL_COLOURS", "MODEL_MARKERS"],
         "comparison": ["compare_models", "compare_variants"],
         "pages": [
             "format_comparison",

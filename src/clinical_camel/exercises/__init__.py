@@ -22,7 +22,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "base_model": ["choose_options", "load_base_model", "mean_loss"],
         "comparison": ["grade_margin", "grade_seed_interval", "grade_verdict"],
         "curves": ["grade_epoch_drops", "grade_loss_and_score", "grade_running_mean"],
         "dialogues": ["grade_article", "grade_linked_check", "grade_planted_question"],

@@ -120,7 +120,8 @@ def _grade_drops(measure: Callable) -> Feedback:
     if np.allclose(values, [-value for value in right]):
         raise AnswerError("The sign is reversed: a drop is above 0 if the loss falls.")
     if not np.allclose(values, right):
-        place = next(i for i, (v, r) in enumerate(zip(values, right, strict=True)) if abs(v - r))
+        pairs = enumerate(zip(values, right, strict=True))
+        place = next(index for index, (v, r) in pairs if not np.isclose(v, r))
         raise AnswerError(
             f"The drop after epoch {place + 1} should be {right[place]:.3f}, yours is "
             f"{values[place]:.3f}. An epoch has {len(losses) // epochs} steps; the step after its "

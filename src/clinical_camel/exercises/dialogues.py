@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from clinical_camel import data, dbke, grounding
 from clinical_camel.data import Article, Question, Section
-from clinical_camel.exercises.feedback import OPEN, RIGHT, WRONG, Feedback
+from clinical_camel.data.contamination import ALIKE_SHORT
+from clinical_camel.dbke.filters import LIGHT_EDIT_SIMILARITY
+from clinical_camel.exercises.feedback import (
+    OPEN,
+    RIGHT,
+    WRONG,
+    Feedback,
+    grade_predictions,
+    require_choice,
+)
 
 SOURCE = (
     "Take naproxen 500 mg twice a day with food. Do not drink alcohol. "
@@ -21,8 +30,6 @@ CLAIMS = {  # a sentence of an assistant: why the check decides as it does
         "source, and the check compares words and facts, not meaning."
     ),
 }
-SAME_QUESTION = 0.6  # below this similarity, an edited question counts as another one
-FILTER = 0.9  # the filter of step 01 rejects an edit that is at least so similar
 DIALOGUES, EXCHANGES = 5, 6  # of an article in the embedded study
 MIN_SENTENCES = 6
 
@@ -31,26 +38,18 @@ def grade_linked_check(predictions: Mapping[str, str]) -> Feedback:
     """Grade a prediction, accepted or rejected, for each of CLAIMS by what the check decides."""
     links = grounding.link_sentences([*CLAIMS], grounding.split_sentences(SOURCE))
     truth = {link.sentence: ACCEPTED if link.verdict == "supported" else REJECTED for link in links}
-    words = {
-        claim: str(predictions.get(claim, "")).strip().lower()
-        if isinstance(predictions, Mapping)
-        else ""
-        for claim in CLAIMS
-    }
-    if not any(words.values()):
-        return Feedback(OPEN, 'Write "accepted" or "rejected" for each sentence first.')
-    unread = [word for word in words.values() if word not in (ACCEPTED, REJECTED)]
-    if unread:
-        return Feedback(WRONG, f'{unread[0]!r} is neither "accepted" nor "rejected".')
-    lines = [
-        f"- {claim} It is {truth[claim]}. {CLAIMS[claim]}"
-        for claim in CLAIMS
-        if words[claim] != truth[claim]
-    ]
-    if lines:
-        count = f"{len(CLAIMS) - len(lines)} of {len(CLAIMS)} are right."
-        return Feedback(WRONG, "\n".join([count, *lines]))
-    return Feedback(RIGHT, "The last sentence is false and passes: a tick does not mean true.")
+
+    def explain(claim: str, answer: object) -> str:
+        is_right = require_choice(answer, (ACCEPTED, REJECTED)) == truth[claim]
+        return "" if is_right else f"{claim} It is {truth[claim]}. {CLAIMS[claim]}"
+
+    return grade_predictions(
+        predictions,
+        [*CLAIMS],
+        'Write "accepted" or "rejected" for each sentence first.',
+        explain,
+        "The last sentence is false and passes: a tick does not mean true.",
+    )
 
 
 def grade_planted_question(text: object, question: Question) -> Feedback:
@@ -62,16 +61,18 @@ def grade_planted_question(text: object, question: Question) -> Feedback:
         return Feedback(
             WRONG,
             "Nothing was found: so few words are left that this is another question. Keep at least "
-            f"{SAME_QUESTION:.0%} of the words in their order.",
+            f"{ALIKE_SHORT:.0%} of the words in their order.",
         )
     kind, similarity = overlaps.iloc[0][["kind", "similarity"]]
     if kind != "light edit":
         return Feedback(WRONG, f"Rejected: the filter found the kind {kind!r}. Change some words.")
-    if similarity >= FILTER:
+    if question.group.casefold() not in text.casefold():
+        return Feedback(WRONG, "Another disease: this is another question.")
+    if similarity >= LIGHT_EDIT_SIMILARITY:
         return Feedback(
             WRONG,
             f"Rejected: a light edit with a similarity of {similarity:.2f}, and the filter rejects "
-            f"from {FILTER} on. Change one or two words more.",
+            f"from {LIGHT_EDIT_SIMILARITY} on. Change one or two words more.",
         )
     return Feedback(
         RIGHT,

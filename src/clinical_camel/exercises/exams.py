@@ -127,7 +127,7 @@ def _grade_rule(choose: Callable) -> Feedback:
         f"questions; chance is {chance:.0%}. "
     )
     if low <= chance <= high:
-        text += "The interval contains chance: this property of the options says nothing."
+        text += f"The interval contains chance: cannot tell from n = {len(correct)} questions."
     elif low > chance:
         text += "The options alone give something away: a model may use it, too."
     else:

@@ -2,7 +2,7 @@
 
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,47 @@ def compare_choice(prediction: object, truth: str, reasons: Mapping[str, str]) -
     if word == truth:
         return Feedback(RIGHT, reasons[truth])
     return Feedback(WRONG, f"{reasons[word]} Computed: {truth}. {reasons[truth]}")
+
+
+def grade_predictions(
+    predictions: object,
+    names: Sequence[str],
+    task: str,
+    explain: Callable[[str, Any], str],
+    lesson: str,
+) -> Feedback:
+    """Grade a dictionary that has a prediction for each of `names`.
+
+    `explain` gets a name and its prediction. It returns why the prediction is wrong, "" if it is
+    right; it raises AnswerError for one that cannot be read. `task` says what to write, and
+    `lesson` is what a student learns who predicted all.
+    """
+    if not isinstance(predictions, Mapping):
+        return Feedback(WRONG, f"Write a dictionary, with a prediction for {names[0]!r} and so on.")
+    if unknown := [repr(name) for name in predictions if name not in names]:
+        return Feedback(WRONG, f"{', '.join(unknown)} is not on the sheet.")
+    if missing := [name for name in names if predictions.get(name, "") in ("", None, ...)]:
+        return Feedback(OPEN, f"{task} Missing: {' '.join(missing)}")
+    try:
+        mistakes = [text for name in names if (text := explain(name, predictions[name]))]
+    except AnswerError as error:
+        return Feedback(WRONG, str(error))
+    if mistakes:
+        count = f"{len(names) - len(mistakes)} of {len(names)} are right."
+        return Feedback(WRONG, "\n- ".join([count, *mistakes]))
+    return Feedback(RIGHT, lesson)
+
+
+def require_choice(answer: object, choices: Sequence[str]) -> str:
+    """Return an answer in lower case; raise AnswerError if it is not one of `choices`.
+
+    >>> require_choice(" Yes", ["yes", "no"])
+    'yes'
+    """
+    word = str(answer).strip().lower()
+    if word not in choices:
+        raise AnswerError(f"{answer!r} is not one of {', '.join(choices)}.")
+    return word
 
 
 def grade_function(function: Callable, grade: Callable[[Callable], Feedback]) -> Feedback:

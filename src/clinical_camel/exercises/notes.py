@@ -35,7 +35,9 @@ def grade_ticks(answers: object) -> Feedback:
     if not text.endswith(f"{count} of {count}"):
         hint = "A true sentence has a turn that states it: read the turns in brackets after it."
         return Feedback(WRONG, f"{text}\n{hint}")
-    return Feedback(RIGHT, f"{text}\nWords and facts are in the visit; their relation is not.")
+    return Feedback(
+        RIGHT, f"{text}\nWords and facts are in the consultation; their relation is not."
+    )
 
 
 def grade_shared_words(function: Callable) -> Feedback:
@@ -54,8 +56,9 @@ def _grade_share(share: Callable) -> Feedback:
     flipped = share("Fever.", "I have no fever.")
     return Feedback(
         RIGHT,
-        f"Now look: 'Fever.' in a visit with 'I have no fever.' has a share of {flipped:.0%}. So a "
-        "rule of shared words never sees a missing negation, and an overlap score does not either.",
+        f"Now look: 'Fever.' in a consultation with 'I have no fever.' has a share of "
+        f"{flipped:.0%}. So a rule of shared words never sees a missing negation, and an overlap "
+        "score does not either.",
     )
 
 
@@ -94,9 +97,9 @@ def grade_error_finder(function: Callable) -> Feedback:
 
 
 def plant_errors(count: int = ERRORS) -> list[PlantedError]:
-    """Return notes of invented visits, each with one changed sentence."""
-    visits = note_synthesis.load_exercise_visits()
-    return [note_synthesis.plant_error(visits, seed) for seed in range(count)]
+    """Return notes of invented consultations, each with one changed sentence."""
+    rows = note_synthesis.load_exercise_visits()
+    return [note_synthesis.plant_error(rows, seed) for seed in range(count)]
 
 
 def find_by_check(sentences: Sequence[str], turns: Sequence[str]) -> list[str]:

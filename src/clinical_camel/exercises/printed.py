@@ -1,5 +1,6 @@
 """Exercises of step 10: which k of n, a broken record, the mark of a value in a recipe."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import yaml
@@ -11,8 +12,8 @@ from clinical_camel.exercises.feedback import (
     AnswerError,
     Feedback,
     grade_function,
+    grade_predictions,
 )
-from clinical_camel.published.item_sets import is_possible
 from clinical_camel.published.recipes import MARKS, read_marks
 
 PERCENTAGES = {  # as printed: percent, number of questions
@@ -41,24 +42,11 @@ SOURCES = {  # setting: value, mark, what is known about it
 
 def grade_counts(predictions: Mapping[str, object]) -> Feedback:
     """Grade the number of correct answers behind each printed percentage, or "none"."""
-    open_cases = [name for name in PERCENTAGES if predictions.get(name, "") in ("", ...)]
-    if open_cases:
-        return Feedback(OPEN, f"Write a number or {NONE!r} for {', '.join(open_cases)}.")
-    lines = []
-    for name, (value, n) in PERCENTAGES.items():
-        fitting = list_counts(value, n)
-        answer = predictions[name]
-        shown = " or ".join(map(str, fitting)) or NONE
-        if isinstance(answer, str):
-            is_right = answer.strip().lower() == NONE and not fitting
-        else:
-            is_right = answer in fitting
-        if not is_right:
-            lines.append(f"{name}: {_explain_count(answer, value, n)} Right: {shown}.")
-    if lines:
-        return Feedback(WRONG, "\n".join(lines))
-    return Feedback(
-        RIGHT,
+    return grade_predictions(
+        predictions,
+        [*PERCENTAGES],
+        f"Write a number or {NONE!r} for each percentage.",
+        _explain_count,
         "One percentage came from no number of correct answers. It was computed from other "
         "questions. A percentage that fits proves little: with 1,000 questions, every one does.",
     )
@@ -70,17 +58,34 @@ def list_counts(value: float, n: int) -> list[int]:
     >>> list_counts(47.3, 91), list_counts(77.9, 500)
     ([43], [])
     """
-    near = range(max(0, int(value * n / 100) - 1), min(n, int(value * n / 100) + 2) + 1)
-    fitting = [k for k in near if abs(100 * k / n - value) <= 0.05 + 1e-9]
-    return fitting if is_possible(value, n) else []
+    tenths = round(10 * value)
+    return [k for k in range(n + 1) if 2 * abs(1000 * k - tenths * n) <= n]
 
 
-def _explain_count(answer: object, value: float, n: int) -> str:
-    if isinstance(answer, str):
-        return "There is one."
-    if not isinstance(answer, int) or isinstance(answer, bool):
-        return f"{answer!r} is no whole number."
-    return f"{answer} of {n} is {100 * answer / n:.2f} %, not {value} %."
+def _explain_count(name: str, answer: object) -> str:
+    value, n = PERCENTAGES[name]
+    fitting, count = list_counts(value, n), _read_count(name, answer)
+    if count in (fitting or [None]):
+        return ""
+    right = " or ".join(map(str, fitting)) or NONE
+    shown = "There is one."
+    if count is not None:
+        shown = f"{count} of {n} is {100 * count / n:.2f} %, not {value} %."
+    return f"{name}: {shown} Right: {right}."
+
+
+def _read_count(name: str, answer: object) -> int | None:
+    """Return the number of correct answers, None for NONE; raise AnswerError for anything else."""
+    text = str(answer).strip().lower()
+    if text == NONE:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer():
+        raise AnswerError(f"{name}: {answer!r} is neither a whole number nor {NONE!r}.")
+    return int(number)
 
 
 # ------------------------------------------------------------------------------- a broken record

@@ -1,5 +1,6 @@
 """Exercises of step 08: outcomes of a diagnosis, the win rate, a reply that fits everywhere."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,8 @@ from clinical_camel.exercises.feedback import (
     AnswerError,
     Feedback,
     grade_function,
+    grade_predictions,
+    require_choice,
     require_number,
 )
 
@@ -37,28 +40,21 @@ VERDICTS = (  # of two orders of the same pairs
 
 def grade_outcomes(predictions: Mapping[str, str]) -> Feedback:
     """Grade a prediction, one of OUTCOMES, for each reply in STATED."""
-    words = {
-        reply: str(predictions.get(reply, "")).strip().lower()
-        if isinstance(predictions, Mapping)
-        else ""
-        for reply in STATED
-    }
-    if not any(words.values()):
-        return Feedback(OPEN, f"Write an outcome for each reply first: {', '.join(OUTCOMES)}.")
-    if unread := [word for word in words.values() if word not in OUTCOMES]:
-        return Feedback(WRONG, f"{unread[0]!r} is not one of {', '.join(OUTCOMES)}.")
-    truth = find_outcomes()
-    lines = [
-        f"- {reply} The outcome is {truth[reply]}. {STATED[reply]}"
-        for reply in STATED
-        if words[reply] != truth[reply]
-    ]
-    if lines:
-        count = f"{len(STATED) - len(lines)} of {len(STATED)} are right."
-        return Feedback(WRONG, "\n".join([count, *lines]))
-    return Feedback(RIGHT, "A rule reads names, not reasons: 'gout, as always' would count, too.")
+
+    def explain(reply: str, answer: object) -> str:
+        word, truth = require_choice(answer, OUTCOMES), find_outcomes()[reply]
+        return "" if word == truth else f"{reply} The outcome is {truth}. {STATED[reply]}"
+
+    return grade_predictions(
+        predictions,
+        [*STATED],
+        f"Write an outcome for each reply first: {', '.join(OUTCOMES)}.",
+        explain,
+        "A rule reads names, not reasons: 'gout, as always' would count, too.",
+    )
 
 
+@functools.cache
 def find_outcomes() -> dict[str, str]:
     """Return the outcome of each reply in STATED, by the rule of step 08."""
     place = {"task": DIAGNOSIS, "corpus": "exercise", "part": "new"}
@@ -146,7 +142,8 @@ def grade_one_reply(reply: object) -> Feedback:
     if yours <= copied:
         return Feedback(
             WRONG,
-            text + "Use the words with which doctors here close a visit; look at three references.",
+            text + "Use the words with which doctors here close a consultation; look at three "
+            "references.",
         )
     return Feedback(
         RIGHT,
@@ -156,7 +153,7 @@ def grade_one_reply(reply: object) -> Feedback:
 
 
 def compare_replies(reply: str) -> dict[str, float]:
-    """Return the mean ROUGE-L of one reply to all, and of both baselines, in the visits."""
+    """Return the mean ROUGE-L of one reply to all, and of both baselines, in the consultations."""
     cases = list_cases()
     table = eval_replies.write_baselines(cases)
     by_name = {name: list(rows["reply"]) for name, rows in table.groupby("model")}

@@ -9,12 +9,13 @@ import numpy as np
 from clinical_camel import data, stats
 from clinical_camel.data import Question
 from clinical_camel.exercises.feedback import (
-    OPEN,
     RIGHT,
     WRONG,
     AnswerError,
     Feedback,
     grade_function,
+    grade_predictions,
+    require_choice,
     require_number,
 )
 from clinical_camel.score_checks.planted import plant_copies
@@ -38,11 +39,11 @@ PAIRS = {
         "this is the sentence that the exam is about: learning it is what the exam tests",
     ),
     "D": (
-        "A patient has stable angina. What does she report? Chest tightness on exertion relieved "
-        "by rest.",
+        "Stable angina, pick one: joint pains after a sore throat / chest tightness on exertion "
+        "relieved by rest. Key: the second.",
         "yes",
-        "the same question with its answer, in other words: a person sees it, a search for words "
-        "may not",
+        "an exam question with its key, in other words: a person sees it, a search for words may "
+        "not",
     ),
 }
 BINS = 5
@@ -50,6 +51,7 @@ CASES = (  # confidence and correctness of a few answers
     ([0.9, 0.9, 0.9, 0.9, 0.3], [1, 1, 0, 0, 1]),
     ([0.2, 0.4, 0.6, 0.8, 1.0], [0, 1, 0, 1, 0]),
     ([0.5, 0.5, 0.7, 0.7, 0.7, 0.95], [0, 1, 1, 0, 1, 1]),
+    ([0.0, 0.3, 0.9], [1, 0, 1]),
 )
 QUESTIONS, INNOCENT = 12, 60  # of the last exercise
 EXACT = "AB"  # planted copies that a rule must find
@@ -71,23 +73,20 @@ def list_pairs() -> dict[str, str]:
 
 def grade_leaks(predictions: Mapping[str, str]) -> Feedback:
     """Grade "yes" or "no" for each training text: does it give the exam question away?"""
-    words = {name: str(predictions.get(name, "")).strip().lower() for name in PAIRS}
-    if unknown := sorted(set(predictions) - set(PAIRS)):
-        return Feedback(WRONG, f"{', '.join(unknown)}: there is no such text.")
-    if not all(words.values()):
-        return Feedback(OPEN, "Write your predictions first: yes or no for each text.")
-    if bad := [name for name, word in words.items() if word not in ("yes", "no")]:
-        return Feedback(WRONG, f"{', '.join(bad)}: write yes or no.")
-    lines = [
-        f"{name}: {truth}, {reason}."
-        for name, (_, truth, reason) in PAIRS.items()
-        if words[name] != truth
-    ]
+
+    def explain(name: str, answer: object) -> str:
+        _, truth, reason = PAIRS[name]
+        is_right = require_choice(answer, ("yes", "no")) == truth
+        return "" if is_right else f"{name}: {truth}, {reason}."
+
     flagged = ", ".join(sorted(_search())) or "none"
-    summary = f"The search of step 09 flags: {flagged}. It compares words, you compare meaning."
-    if lines:
-        return Feedback(WRONG, "\n".join([*lines, summary]))
-    return Feedback(RIGHT, summary)
+    return grade_predictions(
+        predictions,
+        [*PAIRS],
+        "Write your predictions first: yes or no for each text.",
+        explain,
+        f"The search of step 09 flags: {flagged}. It compares words, you compare meaning.",
+    )
 
 
 def _search() -> set[str]:
@@ -129,6 +128,8 @@ def _explain_error(value: float, confidence: Sequence[float], correct: Sequence[
     gaps = table["confidence"] - table["accuracy"]
     c, y = np.asarray(confidence, float), np.asarray(correct, float)
     low = np.minimum((c * BINS).astype(int), BINS - 1)  # each bin includes its lower limit
+    is_above = c > 0
+    without_zero = stats.expected_calibration_error(c[is_above], y[is_above], BINS)
     sums = [abs(c[low == b].mean() - y[low == b].mean()) * (low == b).sum() for b in set(low)]
     mistakes = {
         "Weight each bin by its number of answers; you gave all bins the same weight.": (
@@ -141,6 +142,7 @@ def _explain_error(value: float, confidence: Sequence[float], correct: Sequence[
         "even for a calibrated model.": np.abs(c - y).mean(),
         "That is the largest gap (the maximum calibration error).": gaps.abs().max(),
         "A bin includes its upper limit: 0.2 belongs to the bin from 0 to 0.2.": sum(sums) / len(c),
+        "The first bin also includes 0: that answer counts.": without_zero * is_above.mean(),
     }
     near = [text for text, wrong in mistakes.items() if math.isclose(wrong, value, abs_tol=1e-6)]
     return near[0] if near else "In each bin: mean confidence minus share of correct answers."

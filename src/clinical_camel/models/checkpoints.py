@@ -17,6 +17,7 @@ from clinical_camel.core.files import write_bytes
 from clinical_camel.core.hashing import hash_file, key_hash
 
 MANIFEST = "manifest.json"
+IS_WINDOWS = os.name == "nt"
 LIMIT = 2  # checkpoints on disk: the newest, and the one before in case the newest is damaged
 Fingerprint = dict[str, Any]  # everything that decides the result of a training, by name
 
@@ -139,7 +140,12 @@ def _read_manifest(checkpoint: Path) -> dict[str, Any]:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Wait until a file, or a folder's list of names, is on the disk.
+
+    On Windows, which opens no folder and syncs no file that is open for reading, do nothing.
+    """
+    if IS_WINDOWS:
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

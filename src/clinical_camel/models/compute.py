@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from clinical_camel.core.settings import AT_ONCE_VARIABLE
+
 # Parameters from which a model computes with all cores and, where the CPU multiplies it in
 # hardware, in bfloat16. SmolLM2 with 135 million then trains 1.4 times as fast and scores twice as
 # fast (benchmarks/compute_dtype.py). The shipped model gains a third; in float32 on one thread its
@@ -37,9 +39,10 @@ def choose_dtype(compute_dtype: str = "auto", parameters: int = 0) -> torch.dtyp
 def use_threads(parameters: int) -> None:
     """Let a large model compute with all cores of a CPU.
 
-    A small one keeps one thread, so that its results are the same on every machine. A number in
-    OMP_NUM_THREADS that the user set has priority.
+    Runs of a sweep share the cores. A small model keeps one thread, so that its results are the
+    same on every machine. A number in OMP_NUM_THREADS that the user set has priority.
     """
     is_ours = os.environ.get("CLINICAL_CAMEL_THREADS") == "auto"
     if is_ours and device() == "cpu" and parameters >= LARGE:
-        torch.set_num_threads(getattr(os, "process_cpu_count", os.cpu_count)() or 1)
+        cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+        torch.set_num_threads(max(1, cores // int(os.environ.get(AT_ONCE_VARIABLE, 1))))

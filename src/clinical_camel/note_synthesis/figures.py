@@ -78,7 +78,7 @@ def _plot_intervals(axes: Axes, x, rows, metrics, k: int, label: str) -> None:
         for end in ("", "_low", "_high")
     )
     style = {"fmt": MARKERS[k % 5], "capsize": 3, "markersize": 5, "label": escape_label(label)}
-    style["color"] = f"C{k}"
+    style |= {"color": f"C{k}", "clip_on": False}  # a marker at 0 is complete
     axes.errorbar(x, value, yerr=_error_lengths(value, low, high), **style)
 
 

@@ -31,7 +31,8 @@ FIELDS = {  # row of the table: setting of step 02
 TOKENS = "tokens, all epochs"
 ORDER = ["base", "data", TOKENS, *list(FIELDS)[2:]]
 COLUMNS = ["study", "property", "value", "mark"]
-_LINE = re.compile(r"^( *)([^\s#][^#]*?): *(.*?)(?:  # (.*))?$")
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|.*?)"""  # a # in quotes starts no comment
+_LINE = re.compile(rf"^ *([^\s#][^#]*?): *{_VALUE}(?:\s+#\s*(.*))?$")
 
 
 def tabulate_recipes(studies: Sequence[str], plans: Mapping[str, Plan]) -> pd.DataFrame:
@@ -75,8 +76,8 @@ def read_marks(text: str) -> dict[str, str]:
     marks = {}
     for line in text.splitlines():
         if match := _LINE.match(line):
-            word = re.match(r"\w*", match[4] or "").group()
-            marks[match[2]] = word if word in MARKS else default
+            word = re.match(r"\w*", match[2] or "").group()
+            marks[match[1]] = word if word in MARKS else default
     return marks
 
 

@@ -57,6 +57,13 @@ VERDICTS = {  # headlines, by the verdict of step 06
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
 FORGETS = "Tuning makes the model forget: on what it knew before, it falls to the level of guessing"
 MIXTURE = "mixture.csv"  # beside the adapter: the training texts of step 02
+READINGS = {  # columns of the table of equality
+    "target_tokens": "tokens with loss",
+    "tokens": "tokens seen",
+    "steps": "steps",
+    "exposures_mean": "exposures per fact",
+}
+LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 EQUAL_SHARE = 0.01  # two amounts of text are "the same" if they differ by less
 
 
@@ -83,6 +90,8 @@ def _assess_controlled(settings: Results, result: Result) -> Finding:
         f"{show_chance(scores)}. The difference is {show_points(difference)}, over "
         f"{main['seeds']:.0f} pairs of seeds"
         + (f": {judge(main['p_holm'], len(primary))}." if pd.notna(main["p_holm"]) else ".")
+        + _describe_size(main, result.record["params"]["smallest_effect"])
+        + _describe_readings(result, *_name_arms(main))
     )
     sentences = []
     if verdict == "cannot tell" and pd.notna(main["min_detectable_effect"]):
@@ -95,8 +104,33 @@ def _assess_controlled(settings: Results, result: Result) -> Finding:
     for row, number in zip(others, numbers, strict=True):
         treatment, control = (ARMS.get(arm, arm) for arm in _name_arms(row))
         text = f"{treatment} against {control}: {row['verdict']}, {show_points(number)}."
+        text += _describe_readings(result, *_name_arms(row))
         sentences.append(start_sentence(text))
     return Finding("effect", headline, lead, sentences, [*scores, difference, *numbers])
+
+
+def _describe_size(row: dict[str, Any], smallest: float) -> str:
+    """Return whether a significant effect is beyond the smallest effect of interest."""
+    if row["verdict"] not in ("helps", "hurts"):
+        return ""
+    limit = f"{100 * smallest:g} points"
+    if max(row["low"], -row["high"]) > smallest:
+        return f" The effect is larger than {limit}."
+    return f" The effect may be smaller than {limit}, the smallest effect of interest."
+
+
+def _describe_readings(result: Result, treatment: str, control: str) -> str:
+    """Return the amounts in which two arms differ by more than a tenth, as preregistered."""
+    rows = result.read("equality").set_index("arm")
+    if not {treatment, control} <= set(rows.index):
+        return ""
+    ratios = rows.loc[treatment, list(READINGS)] / rows.loc[control, list(READINGS)] - 1
+    shown = [
+        f"{READINGS[name]} {100 * ratio:+.0f} %"
+        for name, ratio in ratios.items()
+        if abs(ratio) > LARGE_SHARE
+    ]
+    return f" The arms are not equal in everything: {join(shown)}." if shown else ""
 
 
 def _name_arms(row: dict[str, Any]) -> tuple[str, str]:

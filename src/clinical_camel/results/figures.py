@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from clinical_camel.exam_results.colours import MODEL_COLOURS, MODEL_MARKERS
+from clinical_camel.core.colours import MODEL_COLOURS, MODEL_MARKERS
 from clinical_camel.results.wording import MODELS, count_trainings
 
 OFFSET = 0.24  # between two models of one form

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clinical_camel.core.paths import root
 from clinical_camel.core.rewards import ON_PROXY, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
@@ -139,11 +140,34 @@ def assess_writer(settings: Results) -> Finding:
         f"Correct answers to {row['n']} questions ({form}): {shown}; {show_chance(scores)}. "
         f"Language model minus rules: {show_points(difference)}, "
         f"{judge(row['p_holm'], len(table))}. The difference is significant in "
-        f"{(here['p_holm'] < LEVEL).sum()} of {len(here)} ways of asking this exam. One possible "
-        "reason: correct answers are phrases of the articles, which the rules copy and a language "
-        "model rewords."
+        f"{(here['p_holm'] < LEVEL).sum()} of {len(here)} ways of asking this exam."
     )
-    return Finding("writer", _headline_writer(row), lead, [], [*scores, difference])
+    sentences = [
+        "One possible reason: correct answers are phrases of the articles, which the rules copy "
+        "and a language model rewords."
+    ]
+    numbers = [*scores, difference]
+    if covered := _read_covered(settings, protocol, result.params):
+        numbers.append(covered)
+        lead += (
+            " The checks rejected the language model's dialogues on some articles; on the other "
+            f"articles (n = {covered.n}), the difference is {show_points(covered)}, not adjusted."
+        )
+    return Finding("writer", _headline_writer(row), lead, sentences, numbers)
+
+
+def _read_covered(settings: Results, protocol: str, params: str) -> Number | None:
+    """Return the difference on the articles of which both writers have dialogues."""
+    path = f"{settings.repeats}/llm_coverage.csv"
+    if not settings.repeats or not (root() / path).is_file():
+        return None
+    table = pd.read_csv(root() / path)
+    keys = {"protocol": protocol, "num_shots": settings.num_shots, "model": "llm"}
+    row = _match(table, keys | {"has_dialogue": True}).iloc[0]
+    ends = row["difference"], row["difference_low"], row["difference_high"]
+    place = {"table": path, "params": params}
+    name = "language model minus rules, on articles with both"
+    return Number(name, *map(float, ends), int(row["n"]), unit="difference", **place)
 
 
 def _headline_writer(row: dict[str, Any]) -> str:

@@ -146,7 +146,8 @@ def describe_limits(settings: Results) -> list[str]:
         *lines,
         "Where no language model is named as their writer, rules wrote the dialogues, by copying "
         "sentences.",
-        f"Where no model is named, it has {_count_parameters(settings)}: large models may differ.",
+        f"Where no model is named, the model has {_count_parameters(settings)}: large models may "
+        "differ.",
         "No clinician has reviewed the articles, and no number is about patients.",
     ]
 

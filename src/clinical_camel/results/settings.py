@@ -59,7 +59,7 @@ class Results(StepSettings):
     repeats: str = Field(
         "experiments/results",
         description="folder with mini_seeds.csv and mini_differences.csv, shown until the "
-        "controlled comparison has run; empty means none",
+        "controlled comparison has run, and llm_coverage.csv; empty means none",
     )
 
     def check_together(self) -> Iterator[str]:

@@ -54,9 +54,11 @@ class SignalForwarder:
 
     def __enter__(self) -> SignalForwarder:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            signum = getattr(signal, name, None)  # Windows has no SIGHUP
+            signum = getattr(signal, name, None)
+            if signum is None:  # Windows has no SIGHUP
+                continue
             is_ignored = name == "SIGHUP" and signal.getsignal(signum) is signal.SIG_IGN
-            if signum and not is_ignored:
+            if not is_ignored:
                 self._handlers[signum] = signal.signal(signum, self._receive)
         self._check_sweep()
         return self
@@ -92,7 +94,7 @@ class SignalForwarder:
             return True
         waited = time.monotonic() - self._received_at
         if waited > STOP_TIME:
-            _signal_kernels(signal.SIGKILL)
+            _signal_kernels(getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has no SIGKILL
         elif time.monotonic() - self._sent_at > RESEND_AFTER:
             self._sent_at = time.monotonic()
             _signal_kernels(signal.SIGINT if self.signum == signal.SIGINT else signal.SIGTERM)

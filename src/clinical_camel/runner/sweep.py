@@ -223,7 +223,10 @@ def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
 
 
 def _run_tasks(sweep: str, tasks: Sequence[Task], choice: Choice, signals: SignalForwarder) -> int:
-    """Run the tasks, print a line for each; return the code of the first that is not complete."""
+    """Run the tasks, print a line for each; return the code of the first that is not complete.
+
+    No line has a score: a sweep is judged once, when it is complete.
+    """
     is_retrying = os.environ.get(RETRY_VARIABLE) == "1"
     options = ["--force"] * choice.force + ["--retry-failed"] * is_retrying
     width, digits = max(len(task.name) for task in tasks), len(str(len(tasks)))
@@ -233,7 +236,7 @@ def _run_tasks(sweep: str, tasks: Sequence[Task], choice: Choice, signals: Signa
             ended = sum(other.code is not None for other in tasks)
             name, state = f"{ended:>{digits}}/{len(tasks)}] {task.name:<{width}}", task.state
             parts = [f"[{name}", f"{state.status:<11}", f"{state.seconds:.0f} s"]
-            echo("  ".join([*parts, *filter(None, (queue.forecast(), state.headline))]))
+            echo("  ".join([*parts, *filter(None, [queue.forecast()])]))
 
     started = time.monotonic()
     queue = Queue(tasks, options, choice.processes, show)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import AT_ONCE_VARIABLE
 from clinical_camel.runner.execution import SWEEP, SignalForwarder
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runner.state import COMPLETE, ENDED, STOPPED, State, find_state, read_record
@@ -146,7 +147,7 @@ class Queue:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {SWEEP: str(os.getpid())},
+                env=os.environ | {SWEEP: str(os.getpid()), AT_ONCE_VARIABLE: str(self.processes)},
                 start_new_session=True,  # Ctrl-C reaches it through us, once
             )
         task.started = time.monotonic()

@@ -11,6 +11,8 @@ import sys
 import warnings
 from typing import Any
 
+from clinical_camel.core.colours import MODEL_COLOURS
+
 
 def prepare_process(seed: int) -> None:
     """Seed the libraries, set the theme of figures, silence messages, let SIGTERM clean up."""
@@ -32,7 +34,7 @@ def _set_seeds(seed: int) -> None:
 def _set_theme() -> None:
     if importlib.util.find_spec("seaborn"):
         seaborn = importlib.import_module("seaborn")
-        seaborn.set_theme(style="ticks", palette="colorblind", rc={"figure.dpi": 110})
+        seaborn.set_theme(style="ticks", palette=MODEL_COLOURS, rc={"figure.dpi": 110})
 
 
 def _silence_libraries() -> None:

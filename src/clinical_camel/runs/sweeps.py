@@ -206,7 +206,8 @@ def _expand(sweep: str, spec: Sweep, arms: dict[str, Changes]) -> list[SweepRun]
                 params = _replace_paths(changed[step], pattern, studies)
                 run.params[step] = params | {name: own[name] for name in names}
             runs.append(run)
-    return runs
+    # an interrupted sweep has complete pairs of its main arms; the order decides no owner
+    return sorted(runs, key=lambda run: run.arm in spec.pairs)
 
 
 def _replace_paths(value: Any, pattern: re.Pattern[str], studies: dict[str, str]) -> Any:

@@ -7,32 +7,41 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clinical_camel import stats
+from clinical_camel.core.colours import MODEL_COLOURS, MODEL_MARKERS
 from clinical_camel.core.values import escape_label
-from clinical_camel.exam_results.colours import MODEL_COLOURS, MODEL_MARKERS
 
+COLUMNS = 3  # panels side by side
+SHIFT = 0.8  # points between models, so that their intervals do not hide each other
 MIN_ANSWERS = 10  # a group with fewer answers has no point
 
 
 def plot_calibration(table: pd.DataFrame) -> Figure:
     """Plot a reliability diagram per benchmark: accuracy against confidence, a colour per model.
 
+    At most COLUMNS panels are side by side.
+
     `table` is `compute_calibration` for one variant, protocol and number of shots. A point is a
     group of at least MIN_ANSWERS answers, with its 95 % Wilson interval. The dotted line is perfect
     calibration.
     """
     benchmarks = list(table["benchmark"].unique())
-    count = max(1, len(benchmarks))
+    columns = min(max(1, len(benchmarks)), COLUMNS)
+    lines = -(-max(1, len(benchmarks)) // columns)
+    size = (3.6 * columns, 0.5 + 3.6 * lines)
     figure, axes = plt.subplots(
-        1, count, figsize=(4.2 * count, 4.4), sharey=True, squeeze=False, layout="constrained"
+        lines, columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
-    for axis, benchmark in zip(axes[0], benchmarks, strict=False):
+    for axis in axes.flat[len(benchmarks) or 1 :]:
+        axis.remove()
+    for axis, benchmark in zip(axes.flat, benchmarks, strict=False):
         rows = table[table["benchmark"] == benchmark]
         axis.plot([0, 100], [0, 100], linestyle=":", color="grey", label="perfectly calibrated")
         for k, (model, group) in enumerate(rows.groupby("model", sort=False)):
             _plot_calibration_points(axis, k, model, group[group["n"] >= MIN_ANSWERS])
         axis.set(title=escape_label(benchmark), xlim=(0, 104), ylim=(0, 104))
         axis.set_xlabel("confidence in the predicted option, %")
-    axes[0, 0].set_ylabel("accuracy, %")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy, %")
     if benchmarks:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
@@ -48,7 +57,7 @@ def _plot_calibration_points(axis: Axes, k: int, model: str, group: pd.DataFrame
     low, high = 100 * np.array(intervals, dtype=float).reshape(-1, 2).T
     accuracy = 100 * group["accuracy"].to_numpy(dtype=float)
     axis.errorbar(
-        100 * group["confidence"].to_numpy(dtype=float),
+        100 * group["confidence"].to_numpy(dtype=float) + k * SHIFT,
         accuracy,
         yerr=np.maximum([accuracy - low, high - accuracy], 0),  # 1e-15 below 0 by rounding
         fmt=MODEL_MARKERS[k % len(MODEL_MARKERS)],

@@ -31,13 +31,9 @@ def _describe_changes(scores: pd.DataFrame, variants: pd.DataFrame) -> Iterator[
     shown = scores[(scores[keys] == variants[keys].iloc[0].tolist()).all(axis=1)]
     of_model = {row["variant"]: row for row in shown[shown["model"] == model].to_dict("records")}
     yield _answer_variants(model, of_model)
-    if "shuffled" in rows:
-        row = rows["shuffled"]
-        is_equal = row["p_holm"] >= LEVEL
-        yield (
-            f"Shuffled options change the score of `{model}` by {_format_points(row)}: "
-            f"{'no sign that' if is_equal else 'so'} the position of the correct option matters."
-        )
+    same = variants["benchmark"].eq(first["benchmark"].iloc[0]) & variants["model"].eq(model)
+    for row in variants[same & variants["variant"].eq("shuffled")].to_dict("records"):
+        yield _describe_shuffled(row)
     if "none_of_the_above" in rows:
         yield from _describe_none(shown)
 
@@ -57,6 +53,21 @@ def _answer_variants(model: str, by_variant: dict[str, dict]) -> str:
     if unchanged["low"] <= unchanged["chance"]:
         return f"**There is no knowledge to explain: `{model}` is at chance.** {text}"
     return f"**The score needs the question: it is no trick of the options.** {text}"
+
+
+def _describe_shuffled(row: Mapping) -> str:
+    """Return what shuffled options did in one protocol; nothing, if no answer changed."""
+    place = f"Asked as {name_protocol(row | {'variant': 'as_given'})}"
+    if not row["only_model_correct"] + row["only_reference_correct"]:
+        return (
+            f"{place}, shuffled options change no answer: each option is rated alone, so this form "
+            "cannot show whether their order matters."
+        )
+    is_equal = row["p_holm"] >= LEVEL
+    return (
+        f"{place}, shuffled options change the score of `{row['model']}` by {_format_points(row)}: "
+        f"{'no sign that' if is_equal else 'so'} the position of the correct option matters."
+    )
 
 
 def _describe_none(shown: pd.DataFrame) -> Iterator[str]:

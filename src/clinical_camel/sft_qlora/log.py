@@ -40,7 +40,7 @@ def find_window(log: pd.DataFrame) -> int:
 
 def plot_loss(log: pd.DataFrame, num_epochs: float) -> Figure:
     """Plot the loss of each step, its running mean, validation, and the end of each epoch."""
-    figure, axes = plt.subplots(figsize=(7, 3))
+    figure, axes = plt.subplots(figsize=(7, 3.3), layout="constrained")
     window = find_window(log)
     for epoch in range(1, math.ceil(num_epochs)):
         label = "end of an epoch" if epoch == 1 else None
@@ -53,5 +53,5 @@ def plot_loss(log: pd.DataFrame, num_epochs: float) -> Figure:
     if len(validation):
         axes.plot(validation["step"], validation["validation_loss"], "o-", label="validation")
     axes.set(xlabel="optimizer step", ylabel="loss (nats per target token)", ylim=(0, None))
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=4, fontsize=9)
     return figure

@@ -1,0 +1,36 @@
+"""The sweep is trained as its preregistration says."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clinical_camel.runs import list_runs
+
+CHOSEN = Path(__file__).parents[2] / "experiments/results/chosen_rates.csv"
+PRIMARY = ("raw", "monologue", "qa", "dialogue", "unmasked")
+
+
+def test_every_arm_has_its_chosen_rate():
+    if not CHOSEN.is_file():
+        pytest.skip("dbke_rates has not been run: no rate is chosen")
+    rates = pd.read_csv(CHOSEN).set_index("arm")["learning_rate"].to_dict()
+    used = {
+        run.arm: run.params["02_sft_qlora"]["learning_rate"] for run in list_runs("dbke_effect")
+    }
+    assert used == rates
+
+
+def test_the_primary_arms_have_ten_pairs_of_seeds_and_run_first():
+    runs = list_runs("dbke_effect")
+    assert {run.arm for run in runs[:50]} == set(PRIMARY)
+    assert len({(run.data_seed, run.training_seed) for run in runs[:50]}) == 10
+
+
+def test_the_ceiling_is_asked_with_the_article():
+    runs = [run for run in list_runs("dbke_effect") if run.arm == "open_book"]
+    assert len(runs) == 2
+    for run in runs:
+        exam = run.params["03_eval_fewshot"]
+        assert exam["variants"] == ["as_given", "open_book"]
+        assert list(exam["adapters"]) == ["base", "tuned"]
