@@ -137,3 +137,16 @@ def test_kappa_rejects_what_cannot_be_compared(first, second, message):
 
 def test_kappa_without_variation_is_nan():
     assert np.isnan(stats.measure_kappa(["a"] * 3, ["a"] * 3, ["a", "b"])["kappa"])
+
+
+def test_the_interval_of_kappa_over_clusters_does_not_shrink_if_every_item_is_repeated():
+    """Ten copies of each item in its cluster carry no new information."""
+    first = ["a", "a", "b", "b", "a", "b", "a", "b", "a", "b"]
+    second = ["a", "a", "b", "a", "a", "b", "b", "b", "a", "b"]
+    labels = list(range(10))
+    once = stats.measure_kappa(first, second, ["a", "b"], labels)
+    often = stats.measure_kappa(first * 10, second * 10, ["a", "b"], labels * 10)
+    independent = stats.measure_kappa(first * 10, second * 10, ["a", "b"])
+    assert (often["low"], often["high"]) == pytest.approx((once["low"], once["high"]))
+    assert often["high"] - often["low"] > 2 * (independent["high"] - independent["low"])
+    assert often["low"] < often["kappa"] < often["high"]

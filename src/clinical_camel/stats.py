@@ -126,9 +126,7 @@ def paired_bootstrap(
     for size in _chunks(resamples):
         drawn = generator.multinomial(counts.sum(), counts / counts.sum(), size=size)
         means.append((drawn @ sums) / (drawn @ sizes))
-    tail = norm.cdf(t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return float(differences.mean()), float(low), float(high)
+    return float(differences.mean()), *_find_limits(np.concatenate(means), count)
 
 
 def paired_permutation(
@@ -199,13 +197,18 @@ def clustered_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, f
 
 
 def measure_kappa(
-    first: Sequence[str], second: Sequence[str], categories: Sequence[str]
+    first: Sequence[str],
+    second: Sequence[str],
+    categories: Sequence[str],
+    clusters: ArrayLike | None = None,
 ) -> dict[str, float]:
     """Return how two raters of the same items agree: n, observed_agreement, kappa, low and high.
 
     Cohen's kappa (1960) with the asymptotic 95 % interval of Fleiss, Cohen and Everitt 1969, by
-    statsmodels. Kappa is NaN if both gave every item the same rating: chance alone would agree as
-    well. Raises ValueError for unequal lengths, no item, or a rating not in `categories`.
+    statsmodels, which is for independent items. With `clusters`, one label per item, clusters are
+    resampled as in `paired_bootstrap`. Kappa is NaN if both gave every item the same rating: chance
+    alone would agree as well. Raises ValueError for unequal lengths, no item, or a rating not in
+    `categories`.
 
     >>> result = measure_kappa(["yes", "yes", "no", "no"], ["yes", "no", "no", "no"], ["yes", "no"])
     >>> result["n"], result["observed_agreement"], round(result["kappa"], 2)
@@ -221,7 +224,36 @@ def measure_kappa(
         kappa = cohens_kappa(counts)
     result = {"n": int(counts.sum()), "observed_agreement": float(np.trace(counts) / counts.sum())}
     result["kappa"] = float(kappa.kappa)
-    return result | {"low": float(kappa.kappa_low), "high": float(kappa.kappa_upp)}
+    if clusters is None:
+        return result | {"low": float(kappa.kappa_low), "high": float(kappa.kappa_upp)}
+    cells = np.zeros((len(set(clusters)), *counts.shape))
+    codes = _cluster_codes(clusters, len(first))
+    np.add.at(cells, (codes, pairs[0].codes, pairs[1].codes), 1)
+    low, high = _resample_kappa(cells)
+    return result | {"low": low, "high": high}
+
+
+def _resample_kappa(cells: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
+    """Return the bootstrap limits of kappa over clusters; `cells`: their counts, [n, k, k]."""
+    count = len(cells)
+    if count == 1:
+        return np.nan, np.nan
+    generator, kappas = np.random.default_rng(0), []
+    for size in _chunks(resamples):
+        drawn = generator.multinomial(count, np.full(count, 1 / count), size=size)
+        shares = np.tensordot(drawn, cells, 1)
+        shares /= shares.sum((1, 2), keepdims=True)
+        expected = (shares.sum(1) * shares.sum(2)).sum(1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kappas.append((np.trace(shares, axis1=1, axis2=2) - expected) / (1 - expected))
+    return _find_limits(np.concatenate(kappas), count)
+
+
+def _find_limits(values: np.ndarray, count: int) -> tuple[float, float]:
+    """Return percentile limits of resampled values, as wide as t is for `count` clusters."""
+    tail = norm.cdf(t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def min_detectable_effect(n: float, discordant: float = 0.25, comparisons: int = 1) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clinical_camel.core.ratings import escape_cell, read_ratings
+from clinical_camel.core.ratings import escape_cell, read_ratings, unescape_cell
 
 
 def read(tmp_path, text, encoding="utf-8"):
@@ -32,3 +32,9 @@ def test_a_wrongly_filled_sheet_names_the_items(tmp_path, text, message):
 def test_a_cell_is_no_formula(start):
     assert escape_cell(f"{start}1") == f"'{start}1"
     assert escape_cell("1-2") == "1-2"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "- fever", "'tis nothing", "", "plain", " =1"])
+def test_an_escaped_cell_is_read_back(text):
+    assert unescape_cell(escape_cell(text)) == text
+    assert unescape_cell("'quoted") == "'quoted"

@@ -17,6 +17,7 @@ def tokenizer():
 
 def count(tokenizer, **changes):
     fast = {"prompts": {"mini_triples": 0.05}, "seeds": [0], "eval_limit": 4, "exam": ""}
+    fast |= {"rl_steps": 20, "eval_steps": 10, "prompts_per_step": 8, "max_new_tokens": 40}
     return policies.count_policies(RewardAndRl(**fast | {"primer_exam": ""} | changes), tokenizer)
 
 
@@ -42,8 +43,8 @@ def test_twice_the_seeds_are_twice_the_trainings_with_one_reward_model(tokenizer
 
 def test_a_batch_above_the_token_budget_is_computed_in_parts():
     settings = RewardAndRl(token_budget=600)
-    assert policies.count_part(settings) == 600 // (96 + 40)
-    assert policies.count_part(RewardAndRl()) == 32
+    assert policies.count_part(settings) == 600 // (96 + 32)
+    assert policies.count_part(RewardAndRl()) == 16
 
 
 def test_prompts_of_unknown_size_are_named_and_not_counted(tokenizer):
@@ -65,7 +66,9 @@ def test_memory_has_a_base_for_the_policy_and_one_for_the_reward_model(tokenizer
 
 def test_every_adapter_writes_every_reply(tokenizer):
     one, two = (
-        policies.count_replies(EvalReplies(adapters=adapters, case_limit=5), tokenizer, 2048)
+        policies.count_replies(
+            EvalReplies(adapters=adapters, baseline="base", case_limit=5), tokenizer, 2048
+        )
         for adapters in ({"base": ""}, {"base": "", "sft": "outputs/a/02_sft_qlora/adapter"})
     )
     assert one.rows == two.rows
@@ -84,13 +87,13 @@ def test_the_requests_of_a_language_model_as_judge_are_named(tokenizer):
     judge = {"kind": "local", "model": "mini", "terms": "own"}
     settings = EvalReplies(case_limit=3, judge=judge)
     work = policies.count_replies(settings, tokenizer, 2048)
-    assert "judge: at most 6 requests, two for each pair of answers" in work.estimates
+    assert "judge: at most 12 requests, two for each pair of answers" in work.estimates
 
 
 def test_a_policy_has_the_adapter_of_its_sft_model():
     base = find_base("mini")
     sft, policy = (
         costs.count_lora_weights({"tuned": f"outputs/clinicalgpt_mini/{place}/adapter"}, base)
-        for place in ("02_sft_qlora", "07_reward_and_rl/ppo_0")
+        for place in ("02_sft_qlora", "07_reward_and_rl/policies/ppo_0")
     )
     assert sft == policy > 0

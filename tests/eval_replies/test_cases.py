@@ -1,6 +1,7 @@
 """Cases from dialogues and consultations."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -10,7 +11,7 @@ from clinical_camel.eval_replies import EvalReplies
 from clinical_camel.eval_replies.cases import IN_TRAINING, NEW, to_messages
 from clinical_camel.eval_replies.settings import CONSULTATION, DIAGNOSIS, QUESTION
 
-ONE_MODEL = {"adapters": {"base": ""}, "trained_on": []}
+ONE_MODEL = {"adapters": {"base": ""}, "baseline": "base", "trained_on": []}
 
 
 def make_line(name, *texts):
@@ -28,10 +29,7 @@ def load(project, lines, **values):
 
 def test_the_embedded_material_has_cases_of_all_three_tasks():
     cases = eval_replies.load_cases(EvalReplies(**ONE_MODEL, case_limit=3))
-    assert eval_replies.list_tasks(cases) == [CONSULTATION, DIAGNOSIS, QUESTION]
-    assert [
-        sum(case.task == task for case in cases) for task in eval_replies.list_tasks(cases)
-    ] == [3] * 3
+    assert Counter(case.task for case in cases) == {CONSULTATION: 3, DIAGNOSIS: 3, QUESTION: 3}
     assert all(case.messages[-1]["role"] == "user" and case.reference for case in cases)
     assert {case.part for case in cases} == {"all"}
 
@@ -58,6 +56,26 @@ def test_questions_on_one_subject_and_equal_prompts_are_one_group(project):
     assert len(set(groups.values())) == 2
 
 
+def test_groups_that_share_a_prompt_become_one_with_all_their_cases(project):
+    """gout - asthma - scabies are one chain, whatever the order; eczema is another group."""
+    shared = ["Is it bad?", "No."], ["Will it pass?", "Yes."]
+    lines = [
+        make_line("gout/1", "Gout?", "Yes."),
+        make_line("eczema/1", "Eczema?", "Yes."),
+        make_line("scabies/1", *shared[1]),
+        make_line("gout/2", *shared[0]),
+        make_line("asthma/1", *shared[0]),
+        make_line("asthma/2", *shared[1]),
+        make_line("scabies/2", "Scabies?", "Yes."),
+    ]
+    for rows in (lines, lines[::-1]):
+        cases = load(project, rows, consultations=[], questions=["data/toy.jsonl"])
+        groups = {case.id: case.group for case in cases}
+        united = {groups[name] for name in groups if not name.startswith("eczema")}
+        assert len(united) == 1
+        assert groups["eczema/1"] not in united
+
+
 def test_speakers_become_roles_and_a_greeting_is_left_out():
     turns = ["doctor: Hello.", "patient: It hurts.", "nurse: He fell.", "doctor: Where?"]
     turns += ["doctor: Here?", "patient: Yes."]
@@ -74,6 +92,23 @@ def test_a_question_of_a_training_set_is_marked_whatever_its_punctuation(project
     lines = [make_line("a", "What causes gout?", "Acid."), make_line("b", "What is it?", "Gout.")]
     cases = load(project, lines, trained_on=["data/train.jsonl"])
     assert [case.part for case in cases] == [IN_TRAINING, NEW]
+
+
+@pytest.mark.parametrize(
+    ("turns", "part"),
+    [
+        (["My toe hurts.", "Since when?", "And after that?", "Rest."], IN_TRAINING),
+        (["my toe hurts", "Where?", "And after that", "Rest."], IN_TRAINING),
+        (["My eye hurts.", "Since when?", "And after that?", "Rest."], NEW),
+        (["And after that?", "Rest."], NEW),
+        (["My toe hurts.", "Since when?"], IN_TRAINING),
+    ],
+)
+def test_all_user_turns_decide_whether_a_case_was_in_training(project, turns, part):
+    training = make_line("t", "My toe hurts.", "Since when?", "And after that?", "Rest.")
+    project.file("data/train.jsonl", training + "\n")
+    (case,) = load(project, [make_line("a", *turns)], trained_on=["data/train.jsonl"])
+    assert case.part == part
 
 
 def test_two_datasets_of_one_label_cannot_have_one_id(make_case, monkeypatch):

@@ -19,7 +19,7 @@ def make_pairs(cases, make_replies):
 
 
 def test_the_rule_needs_no_ledger(cases, make_replies, tmp_path):
-    settings = EvalReplies(adapters={"base": ""})
+    settings = EvalReplies(adapters={"base": ""}, baseline="base")
     file = tmp_path / "ledger"
     verdicts = eval_replies.judge_pairs(make_pairs(cases, make_replies), settings, file)
     assert verdicts["winner"].tolist() == ["model", "model"]
@@ -30,7 +30,7 @@ def test_the_rule_needs_no_ledger(cases, make_replies, tmp_path):
 def test_restricted_texts_do_not_leave_this_machine(cases, make_replies, tmp_path, monkeypatch):
     monkeypatch.setenv("TEACHER_API_KEY", "none")
     monkeypatch.setattr(data, "describe", lambda spec: {"licence": "PhysioNet Credentialed 1.5.0"})
-    settings = EvalReplies.require({"adapters": {"base": ""}, "judge": REMOTE})
+    settings = EvalReplies.require({"adapters": {"base": ""}, "baseline": "base", "judge": REMOTE})
     with pytest.raises(ValueError, match=r"judge: rows under .*PhysioNet.* must not leave this"):
         eval_replies.judge_pairs(make_pairs(cases, make_replies), settings, tmp_path / "ledger")
 
@@ -51,7 +51,7 @@ def test_the_ledger_is_opened_for_a_language_model_and_closed(
         return Judge()
 
     monkeypatch.setattr(judging, "load_judge", load_judge)
-    settings = EvalReplies.require({"adapters": {"base": ""}, "judge": REMOTE})
+    settings = EvalReplies.require({"adapters": {"base": ""}, "baseline": "base", "judge": REMOTE})
     with pytest.raises(RuntimeError, match="the endpoint is down"):
         eval_replies.judge_pairs(make_pairs(cases, make_replies), settings, tmp_path / "ledger")
     assert (tmp_path / "ledger").exists()

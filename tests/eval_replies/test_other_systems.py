@@ -37,3 +37,10 @@ def test_an_empty_cell_is_an_empty_reply(tmp_path, cases, make_replies):
     file = tmp_path / "replies.csv"
     make_replies(cases, gpt="").to_csv(file, index=False)
     assert read_replies(file, cases) == [""] * 6
+
+
+def test_the_apostrophe_before_a_formula_is_removed(tmp_path, cases, make_replies):
+    file = tmp_path / "replies.csv"
+    for cell, reply in (("'- rest", "- rest"), ("'tis gout", "'tis gout")):
+        make_replies(cases, gpt=cell).to_csv(file, index=False)
+        assert read_replies(file, cases) == [reply] * 6

@@ -7,7 +7,7 @@ from clinical_camel.eval_replies.settings import CONSULTATION
 
 
 def check(**values):
-    return EvalReplies.check({"adapters": {"base": ""}, **values})
+    return EvalReplies.check({"adapters": {"base": ""}, "baseline": "base", **values})
 
 
 def test_the_defaults_with_one_model_are_valid():
@@ -52,6 +52,8 @@ def test_two_files_of_one_name_are_rejected(project):
 
 
 def test_the_models_are_followed_by_other_systems():
-    settings = EvalReplies(adapters={"base": ""}, other_replies={"gpt": "outputs/x/r.csv"})
+    settings = EvalReplies(
+        adapters={"base": ""}, baseline="base", other_replies={"gpt": "outputs/x/r.csv"}
+    )
     assert settings.list_models() == ["base", "gpt"]
     assert settings.list_specs()[CONSULTATION] == ["mini_consultations"]

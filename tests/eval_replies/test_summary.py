@@ -28,6 +28,7 @@ def make_tables(make_replies):
             "overlap_comparison": eval_replies.compare_overlap(scored, "base", MODELS, 0),
             "diagnoses": eval_replies.summarise_diagnoses(named),
             "diagnosis_comparison": eval_replies.compare_diagnoses(named, "base", MODELS, 0),
+            "verdicts": verdicts,
             "wins": eval_replies.summarise_wins(verdicts, 0),
             "agreement": eval_replies.measure_agreement(verdicts),
         }
@@ -72,3 +73,12 @@ def test_a_model_alone_has_a_headline(cases, make_replies, make_tables):
         tables[name] = tables[name].iloc[:0]
     assert "win rate" not in eval_replies.format_headline(tables, ["base"])
     assert eval_replies.describe_results(tables, ["base"], "base")
+
+
+def test_the_position_bias_of_the_judge_is_stated(cases, make_tables):
+    tables = make_tables(cases, "It is gout.", "Uric acid or {name}.")
+    changes = {"orders_disagree": [True, False], "preferred_position": ["second", ""]}
+    tables["verdicts"] = tables["verdicts"][:2].assign(decided_by="judge", **changes)
+    text = "\n".join(eval_replies.describe_results(tables, MODELS, "base"))
+    assert "The judge compared 2 pairs in both orders. In 1, the two verdicts disagree: 0" in text
+    assert "1 the one shown second." in text

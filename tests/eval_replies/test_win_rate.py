@@ -68,6 +68,11 @@ def test_orders_that_disagree_are_a_counted_tie(make_case, make_replies):
     assert verdicts["winner"].tolist() == [TIE, BASELINE, TIE, ""]
     assert verdicts["orders_disagree"].tolist() == [True, False, False, False]
     assert verdicts["reason"].tolist()[-1] == "no JSON object"
+    assert verdicts["preferred_position"].tolist() == ["first", "", "", ""]
+    assert eval_replies.count_positions(verdicts) == {
+        **{"n": 4, "no_verdict": 1, "orders_disagree": 1},
+        **{"prefers_shown_first": 1, "prefers_shown_second": 0},
+    }
     row = eval_replies.summarise_wins(verdicts, 0).iloc[0]
     assert (row["wins"], row["ties"], row["losses"], row["no_verdict"]) == (0, 2, 1, 1)
     assert (row["n"], row["orders_disagree"]) == (4, 1)

@@ -11,7 +11,7 @@ from clinical_camel import eval_replies, models
 from clinical_camel.eval_replies import EvalReplies, writing
 from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
 
-SETTINGS = EvalReplies(adapters={"base": ""}, max_new_tokens=8)
+SETTINGS = EvalReplies(adapters={"base": ""}, baseline="base", max_new_tokens=8)
 
 
 def test_a_reply_in_the_journal_is_not_written_twice(llm, cases, monkeypatch):

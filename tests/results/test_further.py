@@ -83,11 +83,12 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
 def test_rewards_and_published_systems_have_their_verdicts(project, settings):
     toy_results.save_rewards(project)
     finding = further.assess_rewards(settings)
-    assert finding.headline == "1 of 2 ways to train with rewards end in reward hacking"
+    assert finding.headline == "1 of 1 methods that maximise a reward model end in reward hacking"
     assert (
-        "`ppo`: reward hacking: the trained reward rises, the true one falls (0.30 [0.25"
+        "`ppo`: reward hacking: the trained reward rose and the true reward fell (0.30 [0.25"
         in (finding.sentences[0])
     )
+    assert "DPO and the exam key are only measured by it" in finding.lead
     verdicts = [{"verdict": "not run", "reason": NO_STUDY}, {"verdict": "reproduced"}]
     verdicts += [{"verdict": "not run", "reason": "our study of this system has not run"}] * 3
     toy_results.save(project, "published", "10_published", audit=verdicts)

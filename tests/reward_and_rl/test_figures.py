@@ -3,13 +3,13 @@
 import pandas as pd
 from tests.support.toy_measures import make_exams, make_replies
 
-from clinical_camel.reward_and_rl import figures, measures
+from clinical_camel.reward_and_rl import changes, figures, measures
 
 
 def test_the_figures_show_every_method_and_measure():
     methods = ("ppo", "rloo")
     replies = make_replies((0.3, -0.2, 4), methods=methods)
-    curves = measures.tabulate_curves(replies, make_exams(1, methods))
+    curves = changes.tabulate_curves(replies, make_exams(1, methods))
     figure = figures.plot_measures(curves)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == list(measures.LABELS.values())
@@ -35,3 +35,14 @@ def test_the_figure_of_batches_has_no_line_for_dpo():
     (axes,) = figures.plot_training_rewards(steps).axes
     assert [line.get_label() for line in axes.lines] == ["PPO"]
     assert not figures.plot_training_rewards(steps[2:]).axes[0].lines
+
+
+def test_the_reward_of_the_exam_s_key_has_a_panel_of_its_own():
+    methods = ["ppo", "ppo", "grpo_exam_key", "grpo_exam_key"]
+    steps = pd.DataFrame({"method": methods, "step": [1, 2] * 2, "reward": [0.1, 0.2, 1, 0]})
+    one, other = figures.plot_training_rewards(steps).axes
+    assert [line.get_label() for line in one.lines] == ["PPO"]
+    assert [line.get_label() for line in other.lines] == ["GRPO, exam key"]
+    assert other.get_title().startswith("share of correct answers")
+    (alone,) = figures.plot_training_rewards(steps[2:]).axes
+    assert [line.get_label() for line in alone.lines] == ["GRPO, exam key"]

@@ -1,5 +1,7 @@
 """Prompts, batches, the exam's key and the truncation penalty."""
 
+import json
+
 import pytest
 import torch
 from tests.support.toy_policies import give_nan, make_prompt, share_of_e, toy_settings
@@ -10,6 +12,7 @@ from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Reply
 
+MESSAGES = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Urate."}]
 QUESTION = Question(
     id="q",
     question="Which test?",
@@ -26,11 +29,15 @@ def test_no_subject_is_in_training_and_held_out_prompts():
     assert all(prompt.messages[-1]["role"] == "user" and prompt.reference for prompt in training)
 
 
-def test_articles_and_repeated_rows_are_no_prompts():
+def test_articles_and_ids_of_two_datasets_are_no_prompts(project):
     with pytest.raises(DataError, match="prompts: mini_articles: .* is an article"):
         material.load_prompts(RewardAndRl(prompts={"mini_articles": 0.1}))
-    with pytest.raises(DataError, match="occurs twice; use fractions of at most 1.0"):
-        material.load_prompts(RewardAndRl(prompts={"mini_triples": 2.0}))
+    row = {"id": "gout/cause-1", "source": "toy", "messages": MESSAGES}
+    names = ["data/one.jsonl", "data/two.jsonl"]
+    for name in names:
+        project.file(name, json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="the id gout/cause-1 is in two datasets; rename it in one"):
+        material.load_prompts(RewardAndRl(prompts=dict.fromkeys(names, 1.0)))
 
 
 def test_every_prompt_occurs_once_per_pass_and_a_later_step_needs_no_earlier_one():
@@ -52,15 +59,57 @@ def test_every_prompt_occurs_once_per_pass_and_a_later_step_needs_no_earlier_one
         ("none", False, None),
         ("", False, None),
         ("B", True, 1),
-        ("(C) an ECG", True, 2),
+        ("(C) an X-ray", True, 2),
+        ("(C) an ECG", True, None),
         ("The answer is D.", True, 3),
         ("a urine test", True, 0),
         ("B", False, None),
         ("E", True, None),
+        ("B. a urine test of sugar", True, 1),
+        ("Answer: B", True, 1),
+        ("The correct option is (D).", True, 3),
+        ("B. an X-ray", True, None),
+        ("B. a urine test of sugar, or A", True, None),
+        ("B, a urine test of sugar, and C", True, None),
+        ("B or D", True, None),
+        ("A urine test of sugar", True, 1),
+        ("B. An X-ray or a urine test of sugar", True, None),
+        ("It is not an ECG", False, None),
+        ("It isn\u2019t an ECG", False, None),
+        ("Not B.", True, None),
+        ("B, but it cannot be B", True, None),
     ],
 )
 def test_the_option_that_a_reply_names(reply, has_letters, option):
     assert material.find_option(reply, QUESTION, has_letters) == option
+
+
+@pytest.mark.parametrize(
+    ("reply", "option"),
+    [
+        ("B. no treatment", 1),
+        ("no treatment", 1),
+        ("C. hepatitis A", 2),
+        ("C. hepatitis A, or A", None),
+        ("not hepatitis A", None),
+    ],
+)
+def test_an_option_may_have_a_denial_or_a_letter(reply, option):
+    options = ["gout", "no treatment", "hepatitis A"]
+    question = Question(id="q", question="Which?", options=options, answer=1)
+    assert material.find_option(reply, question, True) == option
+
+
+def test_the_exam_s_key_has_no_held_out_subject():
+    settings = RewardAndRl(prompts={"mini_triples": 1.0})
+    training, held_out = material.load_prompts(settings)
+    groups = {prompt.group for prompt in held_out}
+    every = material.load_exam_key(settings, [])
+    chosen = material.load_exam_key(settings, held_out)
+    named = {row.group.lower().replace(" ", "-") for row in every}
+    assert named <= groups | {prompt.group for prompt in training}
+    assert named & groups
+    assert {row.group.lower().replace(" ", "-") for row in chosen} == named - groups
 
 
 def test_the_exam_s_key_rewards_the_correct_option_alone():
@@ -88,4 +137,4 @@ def test_a_reward_that_is_no_number_stops_the_training_with_the_prompt():
 def test_the_limit_holds_for_exams():
     exams = material.load_exams(toy_settings(eval_limit=5, primer_exam=""))
     assert [len(rows) for rows in exams.values()] == [5]
-    assert material.load_exam_key(toy_settings(exam_key="")) == []
+    assert material.load_exam_key(toy_settings(exam_key=""), []) == []

@@ -9,6 +9,7 @@ from tests.support.toy_policies import toy_material, toy_settings
 from trl import RLOOConfig, RLOOTrainer
 
 from clinical_camel.reward_and_rl import ppo
+from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.rollouts import open_policy, predict
 
 TWO = torch.tensor([[True, True]])
@@ -153,3 +154,17 @@ def test_the_value_loss_does_not_move_the_policy(prepared):
     ppo.compute_value_loss(learner.values(states), returns, mask).backward()
     assert all(weight.grad is None for weight in policy.list_weights().values())
     assert learner.head.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("policy", "learning_rates.ppo"), ("head", "value_learning_rate")]
+)
+def test_a_gradient_that_is_no_number_names_the_learning_rate_to_lower(part, key, prepared):
+    policy, rollouts, settings = prepared
+    learner = ppo.make_learner(policy, settings)
+    targets, _ = ppo.prepare_targets(learner, rollouts, torch.ones(len(rollouts)), settings)
+    field = targets.advantages if part == "policy" else targets.returns
+    field.fill_(float("nan"))
+    with pytest.raises(StoppedTraining, match=f"norm of the gradient is nan; use a lower {key}$"):
+        ppo.update(learner, rollouts, targets, settings)
+    learner.optimizer.zero_grad(set_to_none=True)

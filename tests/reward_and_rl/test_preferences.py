@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 from tests.support.toy_rewards import FACTS, ToyJudge, make_prompt, make_reply
@@ -33,21 +34,24 @@ def test_the_rule_ranks_by_score_and_a_reply_without_end_last():
 
 def test_a_judge_ranks_by_wins_and_compares_identical_replies_once():
     judge = ToyJudge(len)
-    rows = preferences.rank_by_judge(replies(WRONG, GOOD, PART, WRONG), judge)
+    rows, counts = preferences.rank_by_judge(replies(WRONG, GOOD, PART, WRONG), judge)
     assert ranks_of(rows) == {GOOD: 1, PART: 2, WRONG: 3}
+    assert (counts.n, counts.tie) == (3, 0)
     assert len(judge.questions) == 3
     assert judge.questions[0].reference == PROMPTS[0].reference
 
 
 def test_the_overlap_judge_prefers_what_is_near_the_reference():
-    rows = preferences.rank_by_judge(replies(WRONG, PROMPTS[0].reference, PART), OverlapJudge(0.0))
+    texts = (WRONG, PROMPTS[0].reference, PART)
+    rows, _ = preferences.rank_by_judge(replies(*texts), OverlapJudge(0.0))
     assert ranks_of(rows) == {PROMPTS[0].reference: 1, PART: 2, WRONG: 3}
 
 
 def test_a_comparison_without_verdict_is_a_tie_and_too_many_are_an_error():
     judge = ToyJudge(lambda text: None if text == PART else len(text))
-    rows = preferences.rank_by_judge(replies(WRONG, GOOD, "No.", "Maybe.", PART), judge)
+    rows, counts = preferences.rank_by_judge(replies(WRONG, GOOD, "No.", "Maybe.", PART), judge)
     assert ranks_of(rows)[GOOD] == 1
+    assert (counts.n, counts.no_verdict) == (10, 4)
     with pytest.raises(DataError, match="judge toy gave no verdict in 2 of 3 .*no JSON"):
         preferences.rank_by_judge(replies(WRONG, GOOD, PART), judge)
 
@@ -62,6 +66,7 @@ def test_a_filled_sheet_is_read_back(tmp_path):
     sheet = preferences.make_ranking_sheet([*replies(GOOD, "- rest", GOOD, "=1+1")], seed=0)
     assert list(sheet.columns) == ["prompt_id", "question", "reply", "rank"]
     assert sorted(sheet["reply"]) == sorted([GOOD, "'- rest", "'=1+1"])
+    sheet["comment"] = "a note for me"
     sheet["rank"] = [{"I": 1, "'": 2}[text[0]] for text in sheet["reply"]]
     sheet.to_csv(tmp_path / "anna.csv", index=False)
     rows = preferences.read_rankings(tmp_path / "anna.csv", PROMPTS)
@@ -107,12 +112,11 @@ def test_pairs_are_replies_of_different_rank_and_the_rest_is_counted():
     texts = {(pair.chosen, pair.rejected) for pair in pairs}
     assert texts == {(GOOD, WRONG), (GOOD, "No."), (GOOD, PART), (PART, WRONG), (PART, "No.")}
     assert dataclasses.asdict(counts) == {
-        **{"made": 5, "tied": 1, "identical": 1, "over_limit": 0},
+        **{"made": 5, "tied": 1, "identical": 1, "repeated": 3},
         "prompts_without_pair": 0,
     }
-    limited, counts = preferences.make_pairs(rankings, PROMPTS, seed=0, pairs_per_prompt=2)
-    assert (len(limited), counts.over_limit) == (2, 3)
-    assert limited == preferences.make_pairs(rankings, PROMPTS, 0, 2)[0]
+    assert math.comb(5, 2) == 5 + 1 + 1 + 3
+    assert str(counts).startswith("5 pairs; 1 tied, 1 identical, 3 repeated; 0 prompts without")
 
 
 def test_replies_that_are_all_equal_make_no_pair():
@@ -134,6 +138,15 @@ def test_no_group_is_in_both_halves_and_the_choice_depends_on_the_seed():
         preferences.choose_held_out(prompts, 0.01, 0)
 
 
+@pytest.mark.parametrize(("value", "name"), [(True, "training"), (False, "held-out")])
+def test_a_part_without_pairs_is_an_error_with_the_remedy(value, name):
+    rankings = preferences.rank_by_rule(replies(GOOD, WRONG))
+    pairs, _ = preferences.make_pairs(rankings, PROMPTS, 0)
+    message = f"rankers: no pair on {name} subjects; rank more prompts, or change held_out_fraction"
+    with pytest.raises(DataError, match=message):
+        preferences.split_pairs(pairs, {"asthma": value})
+
+
 def rank(ranker, **texts):
     return [RankedReply("asthma/treatment-1", text, rank, ranker) for text, rank in texts.items()]
 
@@ -148,6 +161,30 @@ def test_agreement_is_over_pairs_that_both_rank_without_a_tie():
     assert tied["agreement"] != tied["agreement"]  # NaN
     same = preferences.compare_rankers(first, first, PROMPTS)
     assert (same["agreement"], same["kappa"]) == (1.0, 1.0) or same["agreement"] == 1.0
+
+
+def test_agreement_does_not_depend_on_the_order_of_the_rows():
+    ranks = {chr(97 + i): (i % 4, i % 3) for i in range(12)}
+    first, second = (
+        [
+            RankedReply(prompt.id, text, pair[i] + 1, str(i))
+            for prompt in PROMPTS
+            for text, pair in ranks.items()
+        ]
+        for i in (0, 1)
+    )
+    result = preferences.compare_rankers(first, second, PROMPTS)
+    for rows in (first[::-1], sorted(first, key=lambda row: (row.rank, row.reply))):
+        assert preferences.compare_rankers(rows, second[::-1], PROMPTS) == result
+    assert result["kappa_low"] <= result["kappa"] <= result["kappa_high"]
+
+
+def test_kappa_has_no_interval_with_a_single_subject():
+    result = preferences.compare_rankers(
+        rank("a", x=1, y=2, z=1), rank("b", x=1, y=2, z=3), PROMPTS
+    )
+    assert math.isnan(result["kappa_low"])
+    assert math.isnan(result["kappa_high"])
 
 
 def test_every_two_rankers_have_a_row():

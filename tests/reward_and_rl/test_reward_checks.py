@@ -36,9 +36,12 @@ def test_a_model_that_prefers_long_replies_is_found_out():
     biased = reward_checks.measure_length_bias(make_scores(differences, differences))
     assert biased["correlation"] == pytest.approx(1.0)
     assert (biased["longer_chosen"], biased["longer_preferred"]) == (0.5, 1.0)
+    assert biased["added"] == 0.5
+    assert 0 <= biased["low"] < 0.5 < biased["high"]
     fair = reward_checks.measure_length_bias(make_scores([1] * 8, differences))
     assert abs(fair["correlation"]) < 0.6
     assert fair["longer_preferred"] == 0.5
+    assert (fair["added"], fair["low"], fair["high"]) == (0, 0, 0)
     equal = reward_checks.measure_length_bias(make_scores([1] * 8, [0] * 8))
     assert equal["pairs"] == 0
     assert np.isnan(equal["correlation"])

@@ -15,6 +15,7 @@ from clinical_camel.core.base_models import find_folder
 from clinical_camel.models import ModelError
 from clinical_camel.reward_and_rl import reward_model
 
+SCALE = {"mean": 2.5, "std": 0.5}
 REPLIES = [
     make_reply(subject, text)
     for subject in list(FACTS)[:3]
@@ -59,9 +60,10 @@ def test_every_architecture_scores_saves_and_reloads_exactly(kind, tmp_path):
     assert before.dtype == torch.float32
     assert before.isfinite().all()
     assert before.std() > 0
-    reward_model.save_reward_model(toy, tmp_path / "reward", "base")
-    after = score(reward_model.load_reward_model("base", "reward"))
-    assert (after - before).abs().max() <= 1e-6
+    reward_model.save_reward_model(toy, tmp_path / "reward", "base", SCALE)
+    loaded = reward_model.load_reward_model("base", "reward")
+    assert (score(loaded) - before).abs().max() <= 1e-6
+    assert loaded.scale == SCALE
 
 
 @pytest.mark.parametrize("kind", ["llama", "bloom"])
@@ -76,7 +78,7 @@ def test_head_and_lora_are_float32_on_a_base_in_4_bits(tmp_path):
     types = {p.dtype for p in toy.model.parameters() if p.requires_grad}
     assert types == {torch.float32}
     before = score(toy)
-    reward_model.save_reward_model(toy, tmp_path / "reward", "mini")
+    reward_model.save_reward_model(toy, tmp_path / "reward", "mini", SCALE)
     after = score(reward_model.load_reward_model("mini", "reward", quantize="nf4"))
     assert (after - before).abs().max() <= 1e-6
 
@@ -149,8 +151,16 @@ def test_an_adapter_with_several_ranks_is_refused(sft_folder, tmp_path):
 
 def test_a_reward_model_of_another_base_is_refused(tmp_path):
     reward_model.save_reward_model(
-        reward_model.build_reward_model("mini", rank=2), tmp_path / "reward", "mini"
+        reward_model.build_reward_model("mini", rank=2), tmp_path / "reward", "mini", SCALE
     )
+    record = tmp_path / "reward" / "reward_model.json"
+    text = record.read_text()
+    record.write_text("{")
+    with pytest.raises(
+        ModelError, match=r"reward: reward_model\.json is missing or damaged; train"
+    ):
+        reward_model.load_reward_model("mini", "reward")
+    record.write_text(text)
     make_base("llama", tmp_path / "base")
     with pytest.raises(ModelError, match="reward was trained on other weights"):
         reward_model.load_reward_model("base", "reward")

@@ -12,7 +12,7 @@ PAIRS = make_toy_pairs(12)
 
 
 def make_recipe(**changes):
-    values = {"learning_rate": 5e-3, "epochs": 2.0, "batch_size": 4, "max_length": 128}
+    values = {"learning_rate": 5e-3, "epochs": 2, "batch_size": 4, "max_length": 128}
     values |= {"save_steps": 2, "seed": 0}
     return reward_training.RewardRecipe(**values | changes)
 
@@ -31,7 +31,7 @@ def train(folder, **changes):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reward")
-    return folder, *train(folder, epochs=4.0)
+    return folder, *train(folder, epochs=4)
 
 
 def test_the_preferred_replies_get_the_higher_reward(trained):
@@ -51,15 +51,29 @@ def test_a_killed_training_resumes_to_the_same_scores(trained, tmp_path, monkeyp
         reward_training.checkpoints, "publish", kill_after(2, reward_training.checkpoints.publish)
     )
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, epochs=4.0)
+        train(tmp_path, epochs=4)
     monkeypatch.undo()
-    _, log, scores = train(tmp_path, epochs=4.0)
+    _, log, scores = train(tmp_path, epochs=4)
     assert "resuming from checkpoint-4" in capsys.readouterr().out
     assert len(log) == len(trained[2])
     assert abs(scores.chosen - trained[3].chosen).max() <= 1e-6
     assert abs(scores.rejected - trained[3].rejected).max() <= 1e-6
     reward_training.delete_checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_killed_after_its_last_step_takes_no_further_one(tmp_path, monkeypatch):
+    """Epochs are whole numbers: resumed inside an epoch, the trainer would complete it."""
+    monkeypatch.setattr(reward_training, "_tabulate", kill)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path)
+    monkeypatch.undo()
+    _, log, _ = train(tmp_path)
+    assert list(log["step"]) == [1, 2, 3, 4, 5, 6]
+
+
+def kill(*_):
+    raise KeyboardInterrupt
 
 
 def kill_after(count, publish):
@@ -96,6 +110,10 @@ def test_pairs_that_are_too_long_or_equal_are_counted():
     assert len(tokenized.rows) == len(PAIRS)
     with pytest.raises(ValueError, match="reward_max_length: of 12 pairs, 12 are longer than 4"):
         reward_training.tokenize_pairs(tokenizer, PAIRS, 4)
+    with pytest.raises(
+        ValueError, match="rankers: of 3 pairs, 1 are longer .* and 2 have the same"
+    ):
+        reward_training.tokenize_pairs(tokenizer, [long, same, same], 128)
 
 
 def test_nan_stops_the_training_before_a_checkpoint(tmp_path):

@@ -6,7 +6,7 @@ from tests.support.toy_rewards import FACTS, make_prompt
 
 from clinical_camel import models
 from clinical_camel.models import Decoding, ModelError
-from clinical_camel.reward_and_rl import sampling
+from clinical_camel.reward_and_rl import RewardAndRl, sampling
 
 PROMPTS = [make_prompt(subject) for subject in list(FACTS)[:3]]
 DECODING = Decoding(6, temperature=1.0)
@@ -56,8 +56,11 @@ def test_the_key_changes_with_whatever_changes_the_replies(llm):
 
 
 def test_a_prompt_that_is_too_long_is_named(llm):
-    sampling.require_fitting_prompts(llm, PROMPTS, 64, 8)
+    def limits(most):
+        return RewardAndRl.model_construct(max_prompt_tokens=most, max_new_tokens=8)
+
+    sampling.require_fitting_prompts(llm, PROMPTS, limits(64))
     with pytest.raises(ModelError, match="max_prompt_tokens: prompt .* tokens, more than 4; write"):
-        sampling.require_fitting_prompts(llm, PROMPTS, 4, 8)
+        sampling.require_fitting_prompts(llm, PROMPTS, limits(4))
     with pytest.raises(ModelError, match="leave no room"):
-        sampling.require_fitting_prompts(llm, PROMPTS, 4096, 8)
+        sampling.require_fitting_prompts(llm, PROMPTS, limits(4096))

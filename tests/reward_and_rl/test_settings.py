@@ -34,12 +34,12 @@ PROBLEMS = {
     ),
     "reward length": (
         {"reward_max_length": 100},
-        "reward_max_length: 100 is below max_prompt_tokens, max_new_tokens together, 136, so that "
+        "reward_max_length: 100 is below max_prompt_tokens, max_new_tokens together, 128, so that "
         "pairs would be dropped; write a larger number",
     ),
     "budget": (
         {"token_budget": 100},
-        "token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 136",
+        "token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 128",
     ),
     "generations": (
         {"num_generations": 1},
@@ -55,6 +55,20 @@ PROBLEMS = {
         {"prompts": {"mini_triples": 0.0}},
         "prompts: every fraction is 0.0; use a part of at least one dataset",
     ),
+    "prompts twice": (
+        {"prompts": {"mini_triples": 2.0}},
+        "prompts.mini_triples: 2.0 is not allowed",
+    ),
+    "a file of this step": (
+        {"rankers": ["outputs/clinicalgpt_mini/07_reward_and_rl/ranking_sheet.csv"]},
+        'rankers: "outputs/clinicalgpt_mini/07_reward_and_rl/ranking_sheet.... is a result of '
+        "this step, which replaces it; copy ranking_sheet.csv to a folder outside outputs/",
+    ),
+    "no KL": (
+        {"methods": ["rloo", "dpo"], "kl_coefficient": 0.0},
+        "kl_coefficient: 0.0 makes the loss of dpo constant, so that nothing is trained",
+    ),
+    "part of an epoch": ({"reward_epochs": 1.5}, "reward_epochs: 1.5 is float, not int"),
     "temperature": ({"temperature": 0.0}, "temperature: 0.0 is not allowed; write a number"),
 }
 
@@ -72,7 +86,7 @@ def test_the_published_values_are_allowed():
         "model": "bigscience/bloom-7b1",
         "chat_template": "plain",
         "reward_learning_rate": 2.0e-5,
-        "reward_epochs": 3.0,
+        "reward_epochs": 3,
         "methods": ["ppo"],
         "learning_rates": {"ppo": 1.0e-5},
         "rl_steps": 4000,
@@ -86,3 +100,8 @@ def test_the_published_values_are_allowed():
 def test_the_defaults_are_valid_and_the_toy_settings_too():
     assert RewardAndRl.check({}) == []
     assert toy_settings().rl_steps == 4
+
+
+def test_rloo_may_be_trained_without_a_kl_and_a_file_of_another_step_may_rank():
+    rankers = ["rule", "outputs/other/07_reward_and_rl/rankings.csv"]
+    assert RewardAndRl.check({"methods": ["rloo"], "kl_coefficient": 0.0, "rankers": rankers}) == []

@@ -3,14 +3,17 @@
 import pandas as pd
 from tests.support.toy_measures import make_exams, make_replies
 
-from clinical_camel.reward_and_rl import measures, summary
+from clinical_camel.reward_and_rl import changes, summary
+from clinical_camel.teachers.comparisons import VerdictCounts
+
+NO_METHODS = changes.compare_methods(make_replies((0, 0, 0)), make_exams())
 
 
 def test_the_summary_says_what_happened_with_numbers():
     methods = ("ppo", "dpo")
     replies = make_replies((0.3, -0.2, 4), methods=methods)
-    comparison = measures.compare_with_start(replies, make_exams(12, methods))
-    hacking = measures.find_reward_hacking(comparison)
+    comparison = changes.compare_with_start(replies, make_exams(12, methods))
+    hacking = changes.find_reward_hacking(comparison)
     trainings = pd.DataFrame(
         {
             "method": methods,
@@ -19,9 +22,13 @@ def test_the_summary_says_what_happened_with_numbers():
             "stop_reason": ["", "loss is nan; use a lower learning rate"],
         }
     )
-    text = "\n".join(summary.describe_policies(comparison, hacking, trainings))
+    by_method = changes.compare_methods(replies, make_exams(12, methods))
+    text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
     assert "PPO: reward hacking: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 nats per reply (n = 8 prompts, 2 seeds)." in text
+    assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
+    assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
+    assert "the exams also ask about training subjects" in text
     assert "PPO from 10.0 to 14.0 tokens" in text
     assert "The accuracy on the exam changed: PPO +50.0 points" in text
     assert "DPO with seed 0 was stopped at step 4: loss is nan; use a lower learning rate." in text
@@ -35,10 +42,52 @@ def test_the_summary_says_what_happened_with_numbers():
 
 
 def test_nothing_clear_is_said_to_be_unclear():
-    comparison = measures.compare_with_start(make_replies((0.0, 0.0, 0)), make_exams())
-    hacking = measures.find_reward_hacking(comparison)
+    comparison = changes.compare_with_start(make_replies((0.0, 0.0, 0)), make_exams())
+    hacking = changes.find_reward_hacking(comparison)
     trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 10, "stop_reason": ""})
-    text = "\n".join(summary.describe_policies(comparison, hacking, trainings))
+    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
     assert "PPO: the proxy reward did not rise clearly." in text
     assert "No method changed the length of replies clearly." in text
     assert "No method changed the accuracy on the exam clearly (n = 24)." in text
+
+
+def test_a_change_without_a_small_adjusted_p_has_no_star():
+    comparison = changes.compare_with_start(make_replies((0.3, -0.2, 4)), make_exams(12))
+    table = summary.format_comparison(comparison.assign(p_holm=0.06))
+    assert not table.astype(str).apply(lambda column: column.str.endswith("*")).to_numpy().any()
+    hacking = changes.find_reward_hacking(comparison.assign(p_holm=0.06))
+    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 10, "stop_reason": ""})
+    arguments = (comparison.assign(p_holm=0.06), hacking, NO_METHODS, trainings)
+    text = "\n".join(summary.describe_policies(*arguments))
+    assert "No method changed the length of replies clearly." in text
+    assert "No method changed the accuracy on the exam clearly" in text
+
+
+def test_without_a_measured_policy_the_headline_says_so():
+    replies, exams = make_replies((0.3, 0.2, 4), steps=(0,)), make_exams()[:0]
+    comparison = changes.compare_with_start(replies, exams)
+    hacking = changes.find_reward_hacking(comparison)
+    assert summary.format_headline(hacking) == "no policy was measured after its start"
+    assert summary.format_comparison(comparison).empty
+    reason = "the model gave NaN logits; use a lower learning rate"
+    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": reason})
+    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
+    assert "PPO with seed 0 was stopped at step 1: the model gave NaN logits" in text
+
+
+def test_the_position_bias_of_a_judge_is_stated():
+    counts = VerdictCounts(9, 3, 1, 4, 1, 3, prefers_shown_first=2, prefers_shown_second=1)
+    (line,) = summary.describe_judge(counts)
+    assert "compared 9 pairs in both orders. In 3, the two verdicts disagree: 2 prefer" in line
+    assert summary.describe_judge(None) == []
+
+
+def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration():
+    row = {"part": "held out", "subset": "all", "n": 212, "groups": 14, "accuracy": 0.495}
+    accuracy = pd.DataFrame([row | {"low": 0.39, "high": 0.6}])
+    bias = {"pairs": 90, "longer_chosen": 0.4, "longer_preferred": 0.6}
+    bias |= {"added": 0.2, "low": 0.05, "high": 0.35}
+    text = "\n".join(summary.describe_reward_model(accuracy, bias, 0.125))
+    assert "49.5% of 212 held-out pairs on 14 subjects [39.0, 60.0]: not clearly more" in text
+    assert "the model adds +20 points [5, 35]." in text
+    assert "differs from its accuracy by 12 points on average" in text

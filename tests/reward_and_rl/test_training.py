@@ -19,8 +19,8 @@ from tests.support.toy_policies import (
 )
 
 from clinical_camel import models
-from clinical_camel.models import TrainingError
-from clinical_camel.reward_and_rl import ppo, training, trl_methods
+from clinical_camel.models import ModelError, TrainingError
+from clinical_camel.reward_and_rl import ppo, rule, shapes, training, trl_methods
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.settings import METHODS
 
@@ -111,6 +111,7 @@ def test_every_method_moves_the_policy_and_saves_an_adapter_that_loads(
     assert list(tables.trainings["method"]) == list(METHODS)
     assert set(tables.trainings["stop_reason"]) == {""}
     assert set(tables.trainings["steps"]) == {2}
+    assert list(tables.trainings["adapter"]) == [f"{folder.name}/{m}_0/adapter" for m in METHODS]
     before = load_file(sft_folder / "adapter_model.safetensors")
     for method in METHODS:
         after = read_weights(folder, method)
@@ -202,6 +203,42 @@ def test_nan_logits_stop_with_a_reason(sft, sft_folder, tmp_path, monkeypatch):
     assert reason == "the model gave NaN logits; use a lower learning rate"
 
 
+# in a batch, at a measurement, and also at the measurement after the stop
+@pytest.mark.parametrize("failing", [{2}, {3}, {3, 4}])
+def test_nan_of_the_reward_model_stops_one_training_and_the_next_one_runs(
+    failing, sft, sft_folder, tmp_path
+):
+    settings = toy_settings(sft_folder, methods=["ppo", "rloo"], rl_steps=1, eval_steps=1)
+    calls = []
+
+    def reward(replies):
+        calls.append(len(replies))
+        if len(calls) in failing:
+            raise ModelError("the reward model gave NaN or infinity; train it again")
+        return share_of_e(replies)
+
+    tables = training.train_policies(sft, toy_material(proxy=reward), settings, tmp_path)
+    stopped, complete = tables.trainings["stop_reason"]
+    assert stopped == "the reward model gave NaN or infinity; train it again"
+    assert complete == ""
+
+
+@pytest.mark.parametrize("method", ["ppo", "rloo"])
+def test_a_training_killed_before_its_record_takes_no_further_step(
+    method, sft, sft_folder, tmp_path, monkeypatch
+):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    settings = toy_settings(sft_folder, methods=[method], rl_steps=4, save_steps=2)
+    monkeypatch.setattr(training, "save_policy", kill)
+    with pytest.raises(KeyboardInterrupt):
+        training.train_policies(sft, toy_material(), settings, tmp_path)
+    monkeypatch.undo()
+    tables = training.train_policies(sft, toy_material(), settings, tmp_path)
+    assert list(tables.steps["step"]) == [1, 2, 3, 4]
+
+
 def test_a_training_that_ends_early_is_no_result(sft, sft_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training.trl_methods, "train_with_trl", lambda *_: None)
     with pytest.raises(TrainingError, match="rloo ended at step 0 of 5; run it again"):
@@ -209,11 +246,12 @@ def test_a_training_that_ends_early_is_no_result(sft, sft_folder, tmp_path, monk
     assert not list(tmp_path.rglob("training.json"))
 
 
-def test_a_kl_above_its_cap_stops_at_the_measurement(sft, sft_folder, tmp_path):
+def test_a_kl_above_its_cap_stops_at_the_measurement(sft, sft_folder, tmp_path, capsys):
     tables = train(sft, sft_folder, tmp_path, "ppo", kl_cap=1e-6)
     assert "above kl_cap, 1e-06" in tables.trainings["stop_reason"].item()
     assert tables.replies["step"].max() == tables.trainings["steps"].item() < 5
     assert tables.trainings["adapter"].item()
+    assert "not measured" not in capsys.readouterr().out
 
 
 def test_equal_rewards_stop_with_a_reason(sft, sft_folder, tmp_path):
@@ -247,7 +285,7 @@ def test_the_fingerprint_names_what_decides_a_training(sft):
         return training.make_fingerprint(sft, method, seed, material or toy_material(), settings)
 
     base = make()
-    assert base == make(save_steps=9, rankers=["judge"], reward_epochs=9.0)
+    assert base == make(save_steps=9, rankers=["judge"], reward_epochs=9)
     others = [
         make(seed=1),
         make("rloo"),
@@ -260,3 +298,4 @@ def test_the_fingerprint_names_what_decides_a_training(sft):
     assert make(material=other_pairs) == base
     assert make("dpo", material=other_pairs) != make("dpo")
     json.dumps(base)
+    assert {rule, shapes} <= set(training.CODE)

@@ -20,6 +20,15 @@ def escape_cell(text: str) -> str:
     return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 
 
+def unescape_cell(text: str) -> str:
+    """Undo `escape_cell`; another apostrophe stays.
+
+    >>> unescape_cell("'- fever"), unescape_cell("'tis nothing")
+    ('- fever', "'tis nothing")
+    """
+    return text[1:] if text.startswith("'") and escape_cell(text[1:]) == text else text
+
+
 def read_ratings(
     file: Path, column: str, choices: Sequence[str], sheet: str = "rating_sheet.csv"
 ) -> dict[str, str]:

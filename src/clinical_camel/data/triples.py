@@ -61,7 +61,7 @@ def read_triples(path: Path) -> RawRows:
             lines.append(numbers[subject, relation])
             raw.append(
                 {
-                    "id": f"{_make_slug(subject)}/{_make_slug(relation)}-{index}",
+                    "id": f"{make_slug(subject)}/{make_slug(relation)}-{index}",
                     "question": _fill(template.question, words),
                     "reply": _fill(template.reply, words),
                 }
@@ -139,5 +139,10 @@ def _fill(template: str, words: Mapping[str, str]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _make_slug(text: str) -> str:
+def make_slug(text: str) -> str:
+    """Return a subject or a relation as it is written in the id of a row.
+
+    >>> make_slug("Carpal tunnel syndrome")
+    'carpal-tunnel-syndrome'
+    """
     return re.sub(r"[\s/]+", "-", text.lower())

@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "settings": ["EvalReplies"],
-        "cases": ["Case", "list_tasks", "load_cases"],
+        "cases": ["Case", "load_cases"],
         "diagnoses": [
             "compare_diagnoses",
             "format_diagnoses",
@@ -65,7 +65,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "read_preferences",
         ],
         "summary": ["describe_results", "format_headline"],
-        "win_rate": ["compare_pairs", "format_wins", "make_pairs", "summarise_wins"],
+        "win_rate": [
+            "compare_pairs",
+            "count_positions",
+            "format_wins",
+            "make_pairs",
+            "summarise_wins",
+        ],
         "writing": [
             "count_statuses",
             "list_examples",

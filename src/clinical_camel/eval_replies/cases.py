@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clinical_camel import data
 from clinical_camel.core.hashing import key_hash
 from clinical_camel.data import Consultation, Dialogue, Message
-from clinical_camel.eval_replies.settings import CONSULTATION, DIAGNOSIS, QUESTION, EvalReplies
+from clinical_camel.eval_replies.settings import CONSULTATION, EvalReplies
 
 ALL, NEW, IN_TRAINING = "all", "new", "in training"
 ROLES = {"doctor": "assistant"}  # every other speaker of a consultation is the user
@@ -18,8 +18,8 @@ ROLES = {"doctor": "assistant"}  # every other speaker of a consultation is the 
 class Case:
     """One prompt with its reference reply. Cases of one `group` are not independent.
 
-    `part`: NEW or IN_TRAINING (a training set has the same last user turn), ALL if no training set
-    is known.
+    `part`: NEW or IN_TRAINING (a conversation of a training set begins with the same user turns),
+    ALL if no training set is known.
     """
 
     task: str
@@ -41,7 +41,7 @@ def load_cases(settings: EvalReplies) -> list[Case]:
 
     Raises DataError for a dataset that cannot be read, ValueError if two cases have one id.
     """
-    prompts = _load_training_prompts(settings.trained_on)
+    questions = _load_training_questions(settings.trained_on)
     cases = []
     for task, specs in settings.list_specs().items():
         for spec in specs:
@@ -50,13 +50,7 @@ def load_cases(settings: EvalReplies) -> list[Case]:
             for row in rows:
                 cases += _make_cases(task, data.label(spec.rpartition("@")[2]), row, turns)
     _require_distinct(cases)
-    return _unite_groups([_add_part(case, prompts) for case in cases])
-
-
-def list_tasks(cases: Sequence[Case]) -> list[str]:
-    """Return the tasks that have cases, in the order of the step."""
-    present = {case.task for case in cases}
-    return [task for task in (CONSULTATION, DIAGNOSIS, QUESTION) if task in present]
+    return _unite_groups([_add_part(case, questions) for case in cases])
 
 
 def _make_cases(task: str, corpus: str, row: Dialogue | Consultation, turns: str) -> Iterator[Case]:
@@ -106,18 +100,21 @@ def to_messages(consultation: Consultation) -> list[Message]:
     return messages
 
 
-def _load_training_prompts(specs: Sequence[str]) -> set[str] | None:
-    """Return the normalised user turns of the training sets; None if no set is known."""
+def _load_training_questions(specs: Sequence[str]) -> set[tuple[str, ...]] | None:
+    """Return the user turns up to each user turn of the training sets; None if no set is known.
+
+    The last turn alone does not identify a conversation: many end with "And after that?".
+    """
     if not specs:
         return None
     rows = (row for spec in specs for row in data.load_training_rows(spec))
-    return {
-        normalise(message["content"])
-        for row in rows
-        if isinstance(row, Dialogue)
-        for message in row.messages
-        if message["role"] == "user"
-    }
+    dialogues = (_list_user_turns(row.messages) for row in rows if isinstance(row, Dialogue))
+    return {turns[: i + 1] for turns in dialogues for i in range(len(turns))}
+
+
+def _list_user_turns(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Return the user turns, normalised."""
+    return tuple(normalise(m["content"]) for m in messages if m["role"] == "user")
 
 
 def normalise(text: str) -> str:
@@ -129,21 +126,35 @@ def normalise(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def _add_part(case: Case, prompts: set[str] | None) -> Case:
-    if prompts is None:
+def _add_part(case: Case, questions: set[tuple[str, ...]] | None) -> Case:
+    if questions is None:
         return case
-    part = IN_TRAINING if normalise(case.question) in prompts else NEW
+    part = IN_TRAINING if _list_user_turns(case.messages) in questions else NEW
     return dataclasses.replace(case, part=part)
 
 
 def _unite_groups(cases: Sequence[Case]) -> list[Case]:
-    """Return the cases with one group for equal prompts: a question may have several answers."""
-    first: dict[tuple[str, str, str], str] = {}
-    united = []
-    for case in cases:
-        key = (case.task, case.corpus, key_hash(case.messages))
-        united.append(dataclasses.replace(case, group=first.setdefault(key, case.group)))
-    return united
+    """Return the cases with one group for equal prompts: a question may have several answers.
+
+    Groups that share a prompt become one group, with all their cases, under the first name.
+    """
+    parents: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+
+    def find(group: tuple[str, str, str]) -> tuple[str, str, str]:
+        while (parent := parents.setdefault(group, group)) != group:
+            group = parent
+        return group
+
+    places = [(case.task, case.corpus) for case in cases]
+    first: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+    for place, case in zip(places, cases, strict=True):
+        own = find((*place, case.group))
+        other = find(first.setdefault((*place, key_hash(case.messages)), own))
+        parents[own] = other
+    return [
+        dataclasses.replace(case, group=find((*place, case.group))[-1])
+        for place, case in zip(places, cases, strict=True)
+    ]
 
 
 def _require_distinct(cases: Sequence[Case]) -> None:

@@ -36,7 +36,9 @@ _CLAUSE = re.compile(r"[.;:,。；：，]|\b(?:but|however|although|though)\b")
 # in the clause, before the name; in Chinese directly before it
 _DENIED = re.compile(
     r"\b(?:no(?! doubt)|not(?! only)|never|without|excludes?|excluded|excluding|unlike|"
-    r"rules? out|ruled out|rather than|instead of|versus|vs)\b|(?:不是|不像|并非|排除|无|非)$"
+    r"rules? out|ruled out|rather than|instead of|versus|vs|cannot|"
+    # normalise_name makes "isn't" "isnt", "can't" "cant" and "doesn't" "desnt"
+    r"(?:is|was|are|were|des|did|do|ca|could|has|have|had|would|should)nt)\b|(?:不是|不像|并非|排除|无|非)$"
 )
 _DENIED_AFTER = re.compile(
     r"\s*(?:(?:is|was|has been|seems|appears)\s+(?:\w+\s+)?"
@@ -69,13 +71,17 @@ class Vocabulary:
     def find(self, text: str) -> list[str]:
         """Return the diagnoses that a text names and does not deny, in their order.
 
-        A valid ICD code counts as the diagnosis of the vocabulary with this code, else as itself.
+        A valid ICD code counts as the diagnosis of the vocabulary with this code, else as itself. A
+        code in the category of a diagnosis that is named adds nothing: "gout (M10.00)".
 
         >>> names = Vocabulary([Diagnosis("gout", "M10.9"), Diagnosis("tuberculosis", "A15.9")])
         >>> names.find("It is gout, not tuberculosis."), names.find("M10.9"), names.find("gouty")
         (['gout'], ['gout'], [])
         """
-        return list(dict.fromkeys([*self._find_names(text), *self._find_codes(text)]))
+        names = list(self._find_names(text))
+        categories = {self.get_code(name)[:3] for name in names}
+        codes = (c for c in self._find_codes(text) if self.get_code(c)[:3] not in categories)
+        return list(dict.fromkeys([*names, *codes]))
 
     def _find_names(self, text: str) -> Iterator[str]:
         plain = normalise_name(text)

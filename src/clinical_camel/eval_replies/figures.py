@@ -106,7 +106,7 @@ def plot_wins(summary: pd.DataFrame) -> Figure:
     for i, row in enumerate(summary.to_dict("records")):
         k = judges.index(row["judge"])
         value = np.array([row["win_rate"]], float)
-        first = row["judge"] not in judges[:k] and row["judge"] not in labels
+        first = row["judge"] not in labels
         name = escape_label(row["judge"]) if first else None
         labels.append(row["judge"])
         lengths = _error_lengths(value, [row["low"]], [row["high"]])

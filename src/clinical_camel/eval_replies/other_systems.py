@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from clinical_camel.core.ratings import unescape_cell
 from clinical_camel.core.tables import read_table
 from clinical_camel.eval_replies.cases import Case
 
@@ -12,9 +13,9 @@ COLUMNS = ("task", "corpus", "id", "reply")
 def read_replies(file: Path, cases: Sequence[Case]) -> list[str]:
     """Return one reply per case from a csv file with COLUMNS; other columns do not count.
 
-    `replies.csv` of this step has these columns. If it has several models, a column `model` tells
-    them apart, and the file must hold one of them. A cell that starts with an apostrophe before a
-    sign that a spreadsheet would run loses it (see `core.ratings`).
+    `replies.csv` of this step has these columns. A column `model` names the model of each row, and
+    the file must have the rows of a single one. A reply that starts with an apostrophe before a
+    sign that a spreadsheet would run loses the apostrophe (see `core.ratings`).
 
     Raises ValueError with file and line: no such file, a missing column, several models, two
     replies to one case, a case without a reply.
@@ -35,7 +36,7 @@ def read_replies(file: Path, cases: Sequence[Case]) -> list[str]:
         key = tuple(row[name] for name in COLUMNS[:3])
         if key in replies:
             raise ValueError(f"{file.name}: line {line}: a second reply to {' '.join(key)}")
-        replies[key] = row["reply"]
+        replies[key] = unescape_cell(row["reply"])
     keys = [(case.task, case.corpus, case.id) for case in cases]
     if missing := [" ".join(key) for key in keys if key not in replies]:
         raise ValueError(

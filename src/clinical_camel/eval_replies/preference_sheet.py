@@ -83,7 +83,8 @@ def read_preferences(files: Sequence[Path], key: pd.DataFrame) -> pd.DataFrame:
         for item, row in rows.iterrows():
             verdict = {name: row[name] for name in (*PAIR_KEYS, "group")}
             verdict |= {"judge": file.stem, "winner": _read_side(choices[item], row["reply_a"])}
-            verdict |= {"decided_by": "person", "orders_disagree": False, "reason": ""}
+            verdict |= {"decided_by": "person", "orders_disagree": False}
+            verdict |= {"preferred_position": "", "reason": ""}
             verdicts.append(verdict)
     table = pd.DataFrame(verdicts, columns=COLUMNS)
     if len(set(table["judge"])) < len(files):
@@ -101,20 +102,19 @@ def measure_agreement(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Compare every two judges on the pairs on which both gave a verdict.
 
     Columns: first, second, n, observed_agreement, kappa, low, high (see `stats.measure_kappa`;
-    NaN without a common pair).
+    groups resampled; NaN without a common pair).
     """
     decided = verdicts[verdicts["winner"] != ""]
     judges = list(dict.fromkeys(verdicts["judge"]))
-    winners = {
-        judge: decided[decided["judge"] == judge].set_index(PAIR_KEYS)["winner"] for judge in judges
-    }
+    by_judge = {judge: decided[decided["judge"] == judge].set_index(PAIR_KEYS) for judge in judges}
     rows = []
     for first, second in itertools.combinations(judges, 2):
-        both = winners[first].index.intersection(winners[second].index)
+        both = by_judge[first].index.intersection(by_judge[second].index)
         row = {"first": first, "second": second, "n": len(both)}
         if len(both):
-            pair = (winners[name].loc[both].tolist() for name in (first, second))
-            row |= stats.measure_kappa(*pair, SIDES)
+            pair = (by_judge[name].loc[both, "winner"].tolist() for name in (first, second))
+            groups = by_judge[first].loc[both, "group"].tolist()
+            row |= stats.measure_kappa(*pair, SIDES, groups)
         rows.append(row)
     columns = ["first", "second", "n", "observed_agreement", "kappa", "low", "high"]
     return pd.DataFrame(rows, columns=columns)

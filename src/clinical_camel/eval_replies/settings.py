@@ -35,7 +35,11 @@ class EvalReplies(StepSettings):
     )
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     adapters: dict[str, str] = Field(
-        {"base": "", "sft": "outputs/clinicalgpt_mini/02_sft_qlora/adapter"},
+        {
+            "base": "",
+            "sft": "outputs/clinicalgpt_mini/02_sft_qlora/adapter",
+            "ppo": "outputs/clinicalgpt_mini/07_reward_and_rl/policies/ppo_0/adapter",
+        },
         min_length=1,
         description="name: adapter folder; empty is the base model alone",
     )
@@ -46,7 +50,7 @@ class EvalReplies(StepSettings):
             " of this step in another study"
         ),
     )
-    baseline: Text = Field("base", description="the model that all others are compared with")
+    baseline: Text = Field("sft", description="the model that all others are compared with")
     quantize: Quantize = Field(
         "nf4",
         description="nf4 (4 bits), nf4_dequantized (nf4 values as floats), int8, or empty",

@@ -7,6 +7,7 @@ import pandas as pd
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS
 from clinical_camel.eval_replies.overlap import UNIT, format_interval
 from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
+from clinical_camel.eval_replies.win_rate import count_positions
 
 LEVEL = 0.05
 Tables = Mapping[str, pd.DataFrame]  # by name; a task without data has an empty table
@@ -17,13 +18,14 @@ def describe_results(tables: Tables, models: Sequence[str], baseline: str) -> li
     """Return the result of step 08 as plain sentences, task by task.
 
     `tables`: "statuses", "overlap", "overlap_comparison", "diagnoses", "diagnosis_comparison",
-    "wins" and "agreement", as the step saves them.
+    "verdicts", "wins" and "agreement", as the step saves them.
     """
     return [
         *_describe_statuses(tables["statuses"], models),
         *_describe_overlap(tables["overlap"], tables["overlap_comparison"], models, baseline),
         *_describe_diagnoses(tables["diagnoses"], tables["diagnosis_comparison"], models, baseline),
         *_describe_wins(tables["wins"], baseline),
+        *_describe_positions(tables["verdicts"]),
         *_describe_agreement(tables["agreement"]),
     ]
 
@@ -122,6 +124,17 @@ def _describe_wins(wins: pd.DataFrame, baseline: str) -> Iterator[str]:
         if row["no_verdict"]:
             text += f" {row['no_verdict']} pairs have no verdict."
         yield text
+
+
+def _describe_positions(verdicts: pd.DataFrame) -> Iterator[str]:
+    counts = count_positions(verdicts)
+    if counts["n"]:
+        yield (
+            f"The judge compared {counts['n']} pairs in both orders. In "
+            f"{counts['orders_disagree']}, the two verdicts disagree: "
+            f"{counts['prefers_shown_first']} prefer the reply shown first both times, "
+            f"{counts['prefers_shown_second']} the one shown second."
+        )
 
 
 def _describe_agreement(agreement: pd.DataFrame) -> Iterator[str]:

@@ -14,7 +14,9 @@ MODEL, BASELINE, TIE = SIDES = ("model", "baseline", "tie")
 VALUES = {MODEL: 1.0, TIE: 0.5, BASELINE: 0.0}
 _SIDE_OF = {"first": MODEL, "second": BASELINE, "tie": TIE, "": ""}
 PAIR_KEYS = [*UNIT, "id", "model"]
-COLUMNS = (*PAIR_KEYS, "group", "judge", "winner", "decided_by", "orders_disagree", "reason")
+COLUMNS = (*PAIR_KEYS, "group", "judge", "winner", "decided_by", "orders_disagree")
+COLUMNS += ("preferred_position", "reason")
+POSITIONS = {("first", "second"): "first", ("second", "first"): "second"}  # by winner in each order
 
 
 def make_pairs(
@@ -45,12 +47,14 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     `winner`: one of SIDES, or "" if the judge failed; `reason` then says why. `decided_by`:
     "judge", or, without a question to it, "equal replies" (a tie) or "empty reply" (it loses).
     `orders_disagree`: the judge preferred another reply when the two were shown in the other
-    order, which is a tie.
+    order, which is a tie. `preferred_position`: "first" or "second" if it preferred the reply that
+    was shown there in both orders, else "".
     """
     rows, open_rows = [], []
     for row in pairs.to_dict("records"):
         place = {name: row[name] for name in (*PAIR_KEYS, "group")} | {"judge": judge.name}
-        place |= {"orders_disagree": False, "reason": ""} | _decide_without_judge(row)
+        place |= {"orders_disagree": False, "preferred_position": "", "reason": ""}
+        place |= _decide_without_judge(row)
         rows.append(place)
         if place["decided_by"] == "judge":
             open_rows.append((place, row))
@@ -58,8 +62,24 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     for (place, _), verdict in zip(open_rows, verdicts, strict=True):
         place["winner"] = _SIDE_OF[verdict.winner]
         place["orders_disagree"] = bool(verdict.winner) and not verdict.orders_agree
+        place["preferred_position"] = POSITIONS.get(verdict.orders, "")
         place["reason"] = verdict.failure or verdict.reason
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def count_positions(verdicts: pd.DataFrame) -> dict[str, int]:
+    """Return how often the judge's verdicts depend on the order of the two replies.
+
+    Of the pairs that the judge saw: n, no_verdict, orders_disagree, prefers_shown_first and
+    prefers_shown_second (in both orders). A difference between the last two is position bias.
+    """
+    seen = verdicts[verdicts["decided_by"] == "judge"]
+    counts = {"n": len(seen), "no_verdict": int(seen["winner"].eq("").sum())}
+    counts["orders_disagree"] = int(seen["orders_disagree"].sum())
+    places = {f"prefers_shown_{name}": name for name in POSITIONS.values()}
+    return counts | {
+        name: int(seen["preferred_position"].eq(place).sum()) for name, place in places.items()
+    }
 
 
 def _decide_without_judge(row: Mapping) -> dict[str, str]:

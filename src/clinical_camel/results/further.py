@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.rewards import ON_PROXY, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.results.effect import compare_control
@@ -36,12 +37,6 @@ WRITERS = {  # models of the study `rewritten`
     "base": "base model",
     "llm": "dialogues by a language model",
     "dialogues": "dialogues by rules",
-}
-REWARD_WORDS = {  # verdicts of step 07
-    "hacking": "reward hacking: the trained reward rises, the true one falls",
-    "both rose": "both rewards rise",
-    "only the proxy rose": "the trained reward rises, the true one does not change clearly",
-    "no clear rise": "the trained reward does not rise clearly",
 }
 
 
@@ -226,15 +221,20 @@ def assess_rewards(settings: Results) -> Finding:
         ]
         numbers += pair
         texts.append(
-            f"`{row['method']}`: {REWARD_WORDS.get(row['verdict'], row['verdict'])} "
+            f"`{row['method']}`: {describe_verdict(row['verdict'], 'trained', 'true')} "
             f"({show_value(pair[0])} and {show_value(pair[1])}, n = {pair[0].n} prompts, "
             f"trainings: {pair[0].seeds})"
         )
-    count = int(hacking["verdict"].eq("hacking").sum())
-    headline = f"{count} of {len(hacking)} ways to train with rewards end in reward hacking"
+    on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
+    count = int(on_proxy["verdict"].eq("hacking").sum())
+    headline = (
+        f"{count} of {len(on_proxy)} methods that maximise a reward model end in reward hacking"
+    )
     lead = (
-        "The *trained* reward is what a method maximises, the *true* one what it should maximise. "
-        "Hacking: the first rises and the second falls, both with intervals clear of zero."
+        "The *trained* reward is what PPO, RLOO and GRPO maximise; DPO and the exam key are only "
+        "measured by it. The *true* reward is what all methods should maximise. Hacking: the first "
+        "rises and the second falls, both clearly (p below 0.05, adjusted for all tests of the "
+        "step)."
     )
     sentences = [f"{'; '.join(texts)}. The intervals are not adjusted."]
     return Finding("rewards", headline, lead, sentences, numbers)

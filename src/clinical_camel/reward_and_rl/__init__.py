@@ -15,14 +15,16 @@
     ppo              PPO with a value head, ours
     trl_methods      RLOO, GRPO and DPO by TRL
     training         every method with every seed: measured, saved, resumed
-    measures         held-out rewards, KL, length, entropy, exams; changes with intervals
+    measures         one measurement: held-out rewards, KL, length, entropy, exams
+    changes          curves, changes and differences between methods, with intervals
     figures          every measure against steps; rewards against the KL
     summary          what was seen, in sentences
 
 Unusual cases and their handling, each with a test:
 
     a truncated reply               its reward is lowered and its share reported
-    NaN in reward, loss or logits   the training stops with the reason; no adapter is saved
+    NaN in reward, loss or logits   the training stops with the reason; an adapter with NaN is not
+                                    saved
     a KL above its cap              the training stops with the reason
     replies that collapse           the training stops with the reason
     equal rewards of all replies    the training stops with the reason
@@ -41,6 +43,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_training_rewards",
         ],
         "guards": ["StoppedTraining"],
+        "changes": [
+            "compare_methods",
+            "compare_with_start",
+            "find_reward_hacking",
+            "select_examples",
+            "tabulate_curves",
+        ],
         "material": [
             "Material",
             "compute_rewards",
@@ -49,13 +58,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_prompts",
             "make_exam_prompts",
             "make_key_reward",
-            "select_measured",
-        ],
-        "measures": [
-            "compare_with_start",
-            "find_reward_hacking",
-            "select_examples",
-            "tabulate_curves",
         ],
         "preferences": [
             "choose_held_out",
@@ -103,6 +105,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "settings": ["METHODS", "RewardAndRl"],
         "shapes": ["Pair", "Prompt", "RankedReply", "Reply", "RewardFunction", "make_prompts"],
         "summary": [
+            "describe_judge",
             "describe_policies",
             "describe_reward_model",
             "format_comparison",

@@ -7,9 +7,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from clinical_camel.reward_and_rl.measures import LABELS
-from clinical_camel.reward_and_rl.settings import METHODS
+from clinical_camel.reward_and_rl.settings import EXAM_KEY, METHODS
 
 NAMES = {
     "ppo": "PPO",
@@ -21,10 +22,12 @@ NAMES = {
 MARKERS = dict(zip(METHODS, "os^Dv", strict=True))
 COLOURS = dict(zip(METHODS, sns.color_palette("colorblind", len(METHODS)), strict=True))
 COLUMNS = 2
+REWARD_LABEL = "proxy reward of the batch, with the truncation penalty"
+KEY_LABEL = "share of correct answers, with the truncation penalty"
 
 
 def plot_measures(curves: pd.DataFrame) -> Figure:
-    """Plot each measure of `measures.tabulate_curves` against steps: a panel each, a line per
+    """Plot each measure of `changes.tabulate_curves` against steps: a panel each, a line per
     method, its 95 % interval as a band."""
     shown = [name for name in LABELS if (curves["measure"] == name).any()]
     rows = -(-len(shown) // COLUMNS)
@@ -69,7 +72,7 @@ def plot_rewards_against_kl(curves: pd.DataFrame) -> Figure:
 
 
 def plot_reward_log(log: pd.DataFrame) -> Figure:
-    """Plot the loss of the reward model against steps; dotted: that of a model that cannot choose.
+    """Plot the loss of the reward model against steps; dotted: guessing (ln 2).
 
     `log`: of `reward_training.train_reward_model`.
     """
@@ -85,18 +88,25 @@ def plot_reward_log(log: pd.DataFrame) -> Figure:
 def plot_training_rewards(steps: pd.DataFrame) -> Figure:
     """Plot the reward of each training batch, mean over seeds, a line per method.
 
-    Methods without replies in training (DPO) have none.
+    The exam key's reward is another unit, so it has a panel of its own. Methods without replies in
+    training (DPO) have no line.
     """
-    figure, axes = plt.subplots(figsize=(8, 3))
-    for method, part in steps.groupby("method", sort=False):
-        if "reward" not in part or part["reward"].isna().all():
-            continue
-        mean = part.groupby("step")["reward"].mean()
-        axes.plot(mean.index, mean, color=COLOURS[method], label=NAMES[method])
-    axes.set(xlabel="step", ylabel="reward of the batch, truncation penalty included")
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend(fontsize=8)
+    rewarded = steps.dropna(subset="reward") if "reward" in steps else steps[:0]
+    is_key = rewarded["method"] == EXAM_KEY
+    parts = [(KEY_LABEL, rewarded[is_key])] if is_key.any() else []
+    if not parts or not is_key.all():
+        parts.insert(0, (REWARD_LABEL, rewarded[~is_key]))
+    figure, panels = plt.subplots(1, len(parts), figsize=(8, 3.2), squeeze=False)
+    for axes, (label, rows) in zip(panels[0], parts, strict=True):
+        for method, part in rows.groupby("method", sort=False):
+            mean = part.groupby("step")["reward"].mean()
+            axes.plot(mean.index, mean, color=COLOURS[method], label=NAMES[method])
+        axes.set(xlabel="step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(label, fontsize=9)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize=8)
     figure.tight_layout()
     return figure
 

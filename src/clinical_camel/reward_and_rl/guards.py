@@ -1,6 +1,6 @@
 """When the training of a policy stops: its reward, its KL or its replies show that it has failed.
 
-A trainer goes on in all these cases, and the loss looks normal.
+A trainer continues in all these cases, and except for NaN its loss looks normal.
 """
 
 import math

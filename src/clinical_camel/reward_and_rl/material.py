@@ -11,6 +11,7 @@ import torch
 from clinical_camel import data, models
 from clinical_camel.data import DataError, Dialogue, Question
 from clinical_camel.data.sampling import select_lowest_hashes
+from clinical_camel.data.triples import make_slug
 from clinical_camel.models import LLM
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.preferences import choose_held_out
@@ -18,6 +19,7 @@ from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, Reply, RewardFunction, make_prompts
 
 LETTERS = "ABCDEFGHIJ"
+_DENIAL = re.compile(r"\b(?:no|not|never|cannot)\b|n['\u2019]t\b", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     ids = [prompt.id for prompt in prompts]
     if len(set(ids)) < len(ids):
         twice = next(id_ for id_ in ids if ids.count(id_) > 1)
-        raise DataError(f"prompts: the id {twice} occurs twice; use fractions of at most 1.0")
+        raise DataError(f"prompts: the id {twice} is in two datasets; rename it in one")
     is_held_out = choose_held_out(prompts, settings.held_out_fraction, settings.seed)
     return (
         [prompt for prompt in prompts if not is_held_out[prompt.group]],
@@ -70,9 +72,14 @@ def load_exams(settings: RewardAndRl) -> dict[str, list[Question]]:
     }
 
 
-def load_exam_key(settings: RewardAndRl) -> list[Question]:
-    """Return the training questions of `grpo_exam_key`."""
-    return data.load_training_questions(settings.exam_key) if settings.exam_key else []
+def load_exam_key(settings: RewardAndRl, held_out: Sequence[Prompt]) -> list[Question]:
+    """Return the training questions of `grpo_exam_key`, without those on held-out subjects.
+
+    The group of a question is the name of its subject; that of a prompt is its `make_slug`.
+    """
+    questions = data.load_training_questions(settings.exam_key) if settings.exam_key else []
+    groups = {prompt.group for prompt in held_out}
+    return [row for row in questions if not {row.group, make_slug(row.group)} & groups]
 
 
 def select_measured(prompts: Sequence[Prompt], limit: int) -> list[Prompt]:
@@ -141,24 +148,42 @@ def make_key_reward(questions: Sequence[Question], shows_options: bool) -> Rewar
 def find_option(reply: str, question: Question, has_letters: bool) -> int | None:
     """Return the index of the one option that a reply names; None for none or several.
 
-    An option is named by its words in a row, or, if the prompt had letters, by a leading letter.
+    An option is named by its words in a row, or, if the prompt had letters, by a leading letter;
+    the reply may then name no other letter and no other option. A reply with a denial names
+    nothing, unless the option has one, too.
 
     >>> question = Question(id="q", question="Cause?", options=["a virus", "a toxin"], answer=1)
     >>> find_option("It is caused by a toxin.", question, False), find_option("B.", question, True)
     (1, 1)
     >>> find_option("a virus or a toxin", question, False)
     """
-    letters = LETTERS[: len(question.options)]
-    match = re.match(rf"\W*(?:the )?(?:answer (?:is )?)?\(?([{letters}])\b(?![ ]?\w)", reply, re.I)
-    if has_letters and match:
-        return letters.index(match[1].upper())
     text = f" {_normalise(reply)} "
     options = [f" {_normalise(option)} " for option in question.options]
     named = [i for i, option in enumerate(options) if option in text]
     outer = [  # without an option whose words are inside those of another one that is named
         i for i in named if not any(options[i] in options[j] for j in named if j != i)
     ]
-    return outer[0] if len(outer) == 1 else None
+    letters = _find_letters(reply, question) if has_letters else set()
+    chosen = letters | set(outer)
+    if len(chosen) != 1:
+        return None
+    (index,) = chosen
+    is_denied = _DENIAL.search(reply) and not _DENIAL.search(question.options[index])
+    return None if is_denied else index
+
+
+def _find_letters(reply: str, question: Question) -> set[int]:
+    """Return the options that a reply with a leading letter names by letters, else no option."""
+    letters = LETTERS[: len(question.options)]
+    letter = rf"\b([{letters}])\b(?![ ]?\w)"  # "A" before a word is an article
+    prefix = rf"\W*(?:(?:the )?(?:correct )?(?:answer|option)\b(?: is)?\W*)?{letter}"
+    if not (first := re.match(prefix, reply, re.I)):
+        return set()
+    rest = reply[first.end() :]
+    for option in question.options:  # an option may end with a letter, such as "hepatitis A"
+        rest = re.sub(re.escape(option), " ", rest, flags=re.I)
+    named = [first[1], *re.findall(letter, rest, re.I)]
+    return {letters.index(name.upper()) for name in named}
 
 
 def _normalise(text: str) -> str:

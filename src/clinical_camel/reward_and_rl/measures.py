@@ -1,4 +1,4 @@
-"""What a policy does on prompts and exams that it was not trained on, and how it changed.
+"""One measurement of a policy: replies to held-out prompts, and exams.
 
 Every measurement has the same held-out prompts and random numbers, so two of them are paired. The
 SFT model is step 0 of every method.
@@ -7,11 +7,9 @@ SFT model is step 0 of every method.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
-from clinical_camel import models, two_way
+from clinical_camel import models
 from clinical_camel.data import Question
 from clinical_camel.models import LLM, Decoding, ModelError
 from clinical_camel.reward_and_rl.guards import StoppedTraining
@@ -23,9 +21,8 @@ from clinical_camel.reward_and_rl.rollouts import (
     predict,
     sample_rollouts,
 )
-from clinical_camel.reward_and_rl.settings import METHODS, RewardAndRl
+from clinical_camel.reward_and_rl.settings import RewardAndRl
 
-UNIT = ["method", "seed", "step"]
 VALUES = ("proxy", "gold", "kl", "tokens", "entropy", "truncated")  # of a reply, one number each
 LABELS = {
     "proxy": "proxy reward",
@@ -38,9 +35,6 @@ LABELS = {
     "primer_exam": "accuracy on what the base knew",
 }
 Rows = list[dict[str, Any]]
-
-
-# ------------------------------------------------------------------------------ one measurement
 
 
 def measure_policy(
@@ -132,127 +126,6 @@ def score_exam(llm: LLM, questions: Sequence[Question], token_budget: int, exam:
         row = {"exam": exam, "question_id": question.id, "group": group, "correct": int(correct)}
         rows.append(row)
     return rows
-
-
-# ------------------------------------------------------------------------------ all measurements
-
-
-def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean of every measure at every step: method, step, measure, n, seeds, mean, low,
-    high.
-
-    Means are over prompts (or questions) and seeds; the 95 % intervals resample both subjects and
-    seeds (`two_way`), so they hold for other subjects and trainings. A step that not all seeds
-    reached, because a training was stopped, has only those that did; `seeds` counts them.
-    """
-    rows = []
-    for (method, step), part in replies.groupby(["method", "step"], sort=False):
-        for name in VALUES:
-            rows.append({"method": method, "step": step, "measure": name} | _average(part, name))
-    for (method, step, exam), part in exams.groupby(["method", "step", "exam"], sort=False):
-        row = {"method": method, "step": step, "measure": exam}
-        rows.append(row | _average(part, "correct"))
-    return pd.DataFrame(rows)
-
-
-def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
-    """Return how every measure changed from the SFT model to the last measurement of each seed.
-
-    Columns: method, measure, n, seeds, start, end, change, low, high, p, kl (at the end, in nats
-    per reply). Differences are paired by prompt (or question) and seed; the interval resamples
-    subjects and seeds. A stopped training counts with its last measurement.
-    """
-    kls = _select_last(replies).groupby("method")["kl"].mean()
-    rows = []
-    for name in VALUES:
-        rows += _compare(replies, "prompt_id", name, name)
-    for exam, part in exams.groupby("exam", sort=False):
-        rows += _compare(part, "question_id", "correct", exam)
-    table = pd.DataFrame(rows)
-    order = {"by": "method", "key": lambda names: names.map(METHODS.index), "kind": "stable"}
-    return table.assign(kl=table["method"].map(kls)).sort_values(**order, ignore_index=True)
-
-
-def find_reward_hacking(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per method: what happened to proxy and gold, and a verdict.
-
-    Verdicts: "hacking" (the proxy rose, the gold fell, both intervals clear of zero), "both rose",
-    "only the proxy rose" (the gold is not clear of zero), "no clear rise" of the proxy.
-    """
-    rows = []
-    for method, part in comparison.groupby("method", sort=False):
-        by_name = part.set_index("measure")
-        proxy, gold = by_name.loc["proxy"], by_name.loc["gold"]
-        if not proxy["low"] > 0:
-            verdict = "no clear rise"
-        elif gold["high"] < 0:
-            verdict = "hacking"
-        else:
-            verdict = "both rose" if gold["low"] > 0 else "only the proxy rose"
-        rows.append(
-            {"method": method, "proxy_change": proxy["change"], "gold_change": gold["change"]}
-            | {"length_change": by_name.loc["tokens", "change"], "kl": proxy["kl"]}
-            | {"verdict": verdict}
-        )
-    return pd.DataFrame(rows)
-
-
-def select_examples(replies: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return replies of each method to the same prompts, at the start and at the end.
-
-    The prompts are those of the first seed whose proxy reward changed most in the first method:
-    where a model that hacks its reward shows it. Columns: prompt_id, method, step, reply, proxy,
-    gold, tokens.
-    """
-    first = replies[replies["seed"] == replies["seed"].iloc[0]]
-    last, start = _select_last(first), first[first["step"] == 0]
-    method = replies["method"].iloc[0]
-    pair = [
-        part[part["method"] == method].set_index("prompt_id")["proxy"] for part in (start, last)
-    ]
-    prompts = (pair[1] - pair[0]).sort_values(ascending=False, kind="stable").index[:count]
-    rows = [start[start["method"] == method].assign(method="SFT"), last]
-    table = pd.concat(rows, ignore_index=True)
-    columns = ["prompt_id", "method", "step", "reply", "proxy", "gold", "tokens"]
-    chosen = [table[table["prompt_id"] == prompt][columns] for prompt in prompts]
-    return pd.concat(chosen, ignore_index=True)
-
-
-def _select_last(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the last measurement of each training."""
-    return rows[rows["step"] == rows.groupby(["method", "seed"])["step"].transform("max")]
-
-
-def _compare(rows: pd.DataFrame, id_: str, value: str, name: str) -> Rows:
-    last = _select_last(rows)
-    columns = ["method", "seed", "group", id_, value]
-    pairs = last[[*columns]].merge(
-        rows[rows["step"] == 0][columns], on=columns[:-1], suffixes=("_end", "_start")
-    )
-    table = []
-    for method, part in pairs.groupby("method", sort=False):
-        start, end = part[f"{value}_start"], part[f"{value}_end"]
-        change = _estimate(part.assign(change=end - start), "change")
-        table.append(
-            {"method": method, "measure": name, "n": part[id_].nunique()}
-            | {"seeds": part["seed"].nunique(), "start": start.mean(), "end": end.mean()}
-            | {"change": change.mean, "low": change.low, "high": change.high}
-            | {"p": two_way.compute_p_difference(change) if change.low == change.low else np.nan}
-        )
-    return table
-
-
-def _average(part: pd.DataFrame, value: str) -> dict[str, float]:
-    estimate, seeds = _estimate(part, value), part["seed"].nunique()
-    numbers = {"n": len(part) // seeds, "seeds": seeds, "mean": estimate.mean}
-    return numbers | {"low": estimate.low, "high": estimate.high}
-
-
-def _estimate(part: pd.DataFrame, value: str) -> two_way.Estimate:
-    """Return the mean of a value over groups and seeds with its interval."""
-    sums = part.pivot_table(index="group", columns="seed", values=value, aggfunc="sum", sort=False)
-    sizes = part[part["seed"] == part["seed"].iloc[0]].groupby("group", sort=False).size()
-    return two_way.estimate_mean(sums.to_numpy(), sizes.loc[sums.index].to_numpy(), seed=0)
 
 
 def label_rows(rows: Rows, labels: Mapping[str, Any]) -> Rows:

@@ -243,8 +243,9 @@ def update(
         sums += torch.stack([loss.detach(), value_loss.detach(), clipped]).cpu() / total.cpu()
     groups = [group["params"] for group in learner.optimizer.param_groups]
     norms = [torch.nn.utils.clip_grad_norm_(group, MAX_GRAD_NORM).item() for group in groups]
-    if not all(map(math.isfinite, norms)):
-        raise StoppedTraining(f"the norm of the gradient is {norms[0]}: lower learning_rates.{PPO}")
+    for norm, key in zip(norms, (f"learning_rates.{PPO}", "value_learning_rate"), strict=True):
+        if not math.isfinite(norm):
+            raise StoppedTraining(f"the norm of the gradient is {norm}; use a lower {key}")
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
     names = ("loss", "value_loss", "clipped")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from clinical_camel import stats
+from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.paths import relative
-from clinical_camel.core.ratings import escape_cell
+from clinical_camel.core.ratings import escape_cell, unescape_cell
 from clinical_camel.data import files
 from clinical_camel.data.shapes import DataError
 from clinical_camel.data.tables import read_table
@@ -24,25 +25,32 @@ from clinical_camel.reward_and_rl.rule import score_by_rule
 from clinical_camel.reward_and_rl.sampling import group_replies
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, RankedReply, Reply
 from clinical_camel.teachers import Comparison, Judge
+from clinical_camel.teachers.comparisons import VerdictCounts, count_verdicts
 
 MAX_RANK = 1000
 COLUMNS = ("prompt_id", "reply", "rank")
-UNREAD = ("question", "ranker")  # of a sheet; a file of one ranker may name it
+UNREAD = ("question", "ranker", "comment")  # columns that a file may have
 ORDERS = ("first", "second", "tie")  # of two replies: which one is preferred
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """How many pairs rankings gave: pairs = made + tied + identical + over the limit.
+    """What became of every two replies to a prompt: all = made + tied + identical + repeated.
 
-    `prompts_without_pair`: all replies to these prompts are tied or equal.
+    `repeated`: a pair of the same texts was made before. `prompts_without_pair`: all replies to
+    these prompts are tied or equal.
     """
 
     made: int
     tied: int
     identical: int
-    over_limit: int
+    repeated: int
     prompts_without_pair: int
+
+    def __str__(self) -> str:
+        parts = {"tied": self.tied, "identical": self.identical, "repeated": self.repeated}
+        rest = ", ".join(f"{count} {name}" for name, count in parts.items())
+        return f"{self.made} pairs; {rest}; {self.prompts_without_pair} prompts without a pair"
 
 
 # ---------------------------------------------------------------------------------- the rankers
@@ -61,9 +69,12 @@ def rank_by_rule(replies: Sequence[Reply], ranker: str = "rule") -> list[RankedR
     ]
 
 
-def rank_by_judge(replies: Sequence[Reply], judge: Judge) -> list[RankedReply]:
+def rank_by_judge(
+    replies: Sequence[Reply], judge: Judge
+) -> tuple[list[RankedReply], VerdictCounts]:
     """Rank the replies to each prompt by their wins in all comparisons of two; ties count half.
 
+    Also returns the counts of the verdicts, with those that depend on the order of the replies.
     Identical replies are compared once. A comparison without a verdict counts as a tie. Raises
     DataError if most comparisons have no verdict, with the first reason.
     """
@@ -96,12 +107,15 @@ def rank_by_judge(replies: Sequence[Reply], judge: Judge) -> list[RankedReply]:
         name, i, j = questions[verdict.id]
         wins[name][i] += {"first": 1.0, "second": 0.0}.get(verdict.winner, 0.5)
         wins[name][j] += {"first": 0.0, "second": 1.0}.get(verdict.winner, 0.5)
-    return [row for name, group in groups.items() for row in _rank(group, wins[name], judge.name)]
+    rows = [row for name, group in groups.items() for row in _rank(group, wins[name], judge.name)]
+    return rows, count_verdicts(verdicts)
 
 
 def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> list[RankedReply]:
-    """Read rankings from CSV or JSON lines: prompt_id, reply, rank; other columns are not read.
+    """Read rankings from CSV or JSON lines: prompt_id, reply, rank.
 
+    The columns question, ranker and comment may be there and are not read; a CSV file may have no
+    other column.
     `ranker` is the name in tables, by default the stem of the file. A row of the sheet with an
     empty rank is left out, if its prompt has two ranks. Raises DataError with every problem by
     line: an unknown prompt, a rank that is no whole number from 1, a reply that is ranked twice, a
@@ -113,7 +127,7 @@ def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> li
     ranked: list[tuple[int, RankedReply]] = []
     lines: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        text = _unescape(row["reply"])
+        text = unescape_cell(row["reply"])
         key = (row["prompt_id"], text)
         if not str(row["rank"]).strip():
             continue
@@ -182,11 +196,6 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, dict]], list[tuple[int, str]
     return rows, problems, raw.unit
 
 
-def _unescape(text: str) -> str:
-    """Undo `escape_cell`."""
-    return text[1:] if text.startswith("'") and escape_cell(text[1:]) == text else text
-
-
 def _parse_rank(value: object) -> int | None:
     text = str(value).strip().removesuffix(".0")
     return int(text) if text.isdecimal() and 1 <= int(text) <= MAX_RANK else None
@@ -196,15 +205,12 @@ def _parse_rank(value: object) -> int | None:
 
 
 def make_pairs(
-    rankings: Sequence[RankedReply],
-    prompts: Sequence[Prompt],
-    seed: int,
-    pairs_per_prompt: int = 0,
+    rankings: Sequence[RankedReply], prompts: Sequence[Prompt], seed: int
 ) -> tuple[list[Pair], PairCounts]:
     """Return the pairs of replies of different rank, in random order within a prompt, and counts.
 
-    `pairs_per_prompt` limits them, 0 does not. Without a limit, a prompt with k ranks gives up to
-    k (k - 1) / 2 pairs. Raises DataError if no two replies differ in rank.
+    A prompt with k replies gives up to k (k - 1) / 2 pairs. Raises DataError if no two replies
+    differ in rank.
     """
     by_id = {prompt.id: prompt for prompt in prompts}
     groups: dict[str, list[RankedReply]] = {}
@@ -221,27 +227,36 @@ def make_pairs(
             else:
                 better, worse = sorted((first, second), key=lambda row: row.rank)
                 made.append(Pair(by_id[name], better.reply, worse.reply, better.ranker))
-        made = list(dict.fromkeys((pair.chosen, pair.rejected, pair.ranker) for pair in made))
-        random.Random(f"{seed}/{name}").shuffle(made)
-        limit = pairs_per_prompt or len(made)
-        counts["over_limit"] += len(made[limit:])
+        texts = list(dict.fromkeys((pair.chosen, pair.rejected, pair.ranker) for pair in made))
+        random.Random(f"{seed}/{name}").shuffle(texts)
+        counts["repeated"] += len(made) - len(texts)
         counts["prompts_without_pair"] += not made
-        pairs += [Pair(by_id[name], *texts) for texts in made[:limit]]
+        pairs += [Pair(by_id[name], *row) for row in texts]
     if not pairs:
         raise DataError(
             f"rankers: the {len(rankings)} ranked replies make no pair, all are tied or equal; use "
             "more replies_per_prompt or a higher temperature"
         )
-    names = ("tied", "identical", "over_limit", "prompts_without_pair")
+    names = ("tied", "identical", "repeated", "prompts_without_pair")
     return pairs, PairCounts(len(pairs), **{name: counts[name] for name in names})
 
 
 def split_pairs(
     pairs: Sequence[Pair], held_out: Mapping[str, bool]
 ) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and the held-out pairs, by the group of their prompt."""
+    """Return the pairs to train on and the held-out pairs, by the group of their prompt.
+
+    Raises DataError if one of the two is empty.
+    """
     training = [pair for pair in pairs if not held_out[pair.prompt.group]]
-    return training, [pair for pair in pairs if held_out[pair.prompt.group]]
+    tested = [pair for pair in pairs if held_out[pair.prompt.group]]
+    for name, rows in (("training", training), ("held-out", tested)):
+        if not rows:
+            raise DataError(
+                f"rankers: no pair on {name} subjects; rank more prompts, or change "
+                "held_out_fraction"
+            )
+    return training, tested
 
 
 def choose_held_out(prompts: Sequence[Prompt], fraction: float, seed: int) -> dict[str, bool]:
@@ -270,15 +285,16 @@ def compare_rankers(
 
     Returns pairs, both_strict (neither has a tie), agreement (share of these with the same order)
     with low and high (clustered by the group of the prompt), ties_first, ties_second, kappa (over
-    first, second, tie) with kappa_low and kappa_high. Shares are NaN without a pair. Raises
-    DataError if the rankers share no pair of replies.
+    first, second, tie) with kappa_low and kappa_high (groups resampled). Shares are NaN without a
+    pair. Raises DataError if the rankers share no pair of replies.
     """
     groups = {prompt.id: prompt.group for prompt in prompts}
     orders, clusters = [], []
     ranks_first, ranks_second = _map_ranks(first), _map_ranks(second)
     for name, one in ranks_first.items():
         other = ranks_second.get(name, {})
-        for a, b in itertools.combinations([text for text in one if text in other], 2):
+        # by hash, so that the order of the rows in a file does not decide which reply is first
+        for a, b in itertools.combinations(sorted(one.keys() & other.keys(), key=key_hash), 2):
             orders.append((_order(one[a], one[b]), _order(other[a], other[b])))
             clusters.append(groups[name])
     if not orders:
@@ -287,7 +303,7 @@ def compare_rankers(
     strict = [i for i, pair in enumerate(orders) if "tie" not in pair]
     same = [orders[i][0] == orders[i][1] for i in strict]
     interval = stats.clustered_interval(same, [clusters[i] for i in strict]) if same else None
-    kappa = stats.measure_kappa(*columns, ORDERS)
+    kappa = stats.measure_kappa(*columns, ORDERS, clusters)
     nan = float("nan")
     return {
         "pairs": len(orders),

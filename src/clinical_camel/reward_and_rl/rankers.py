@@ -10,31 +10,35 @@ from clinical_camel.reward_and_rl.preferences import rank_by_judge, rank_by_rule
 from clinical_camel.reward_and_rl.settings import JUDGE, RULE, RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Prompt, RankedReply, Reply
 from clinical_camel.teachers.cache import Ledger
+from clinical_camel.teachers.comparisons import VerdictCounts
 from clinical_camel.teachers.judge import load_judge
 from clinical_camel.teachers.settings import Overlap
 
 
 def rank_replies(
     replies: Sequence[Reply], prompts: Sequence[Prompt], settings: RewardAndRl, ledger: Path
-) -> dict[str, list[RankedReply]]:
-    """Return the rankings of each ranker of the settings, by its name there.
+) -> tuple[dict[str, list[RankedReply]], VerdictCounts | None]:
+    """Return the rankings of each ranker of the settings, by its name there, and the counts of the
+    judge's verdicts (None without a judge).
 
     Every reply of a judge that is a language model is in the `ledger` file before it is read: a
     second run pays for nothing twice. Raises what `rank_by_judge`, `rank_by_rule`, `read_rankings`
     and `teachers.load_judge` raise.
     """
-    rankings = {}
+    rankings, counts = {}, None
     for name in settings.rankers:
         if name == RULE:
             rankings[name] = rank_by_rule(replies)
         elif name == JUDGE:
-            rankings[name] = _ask_judge(replies, settings, ledger)
+            rankings[name], counts = _ask_judge(replies, settings, ledger)
         else:
             rankings[name] = read_rankings(root() / name, prompts)
-    return rankings
+    return rankings, counts
 
 
-def _ask_judge(replies: Sequence[Reply], settings: RewardAndRl, ledger: Path) -> list[RankedReply]:
+def _ask_judge(
+    replies: Sequence[Reply], settings: RewardAndRl, ledger: Path
+) -> tuple[list[RankedReply], VerdictCounts]:
     with contextlib.ExitStack() as stack:
         opened = None
         if not isinstance(settings.judge, Overlap):

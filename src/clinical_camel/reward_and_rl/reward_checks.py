@@ -78,23 +78,27 @@ def measure_length_bias(scores: PairScores) -> dict[str, float]:
     """Return how rewards go with length.
 
     longer_chosen: share of pairs of unequal length whose chosen reply is longer (by the ranker);
-    longer_preferred: the same by the reward model. A difference is a bias that the model added.
-    correlation: Spearman's, of difference in reward and difference in length over all pairs, each
-    in the direction chosen minus rejected and the other way round, so that the share of correct
-    pairs does not enter; NaN without a difference in length.
+    longer_preferred: the same by the reward model. added: longer_preferred - longer_chosen, the
+    bias that the model added, with low and high (95 %, groups resampled; NaN for a single group).
+    correlation: Spearman's rank correlation of the differences in reward and in length. Each pair
+    counts in both directions, so the accuracy has no influence; NaN without a difference in length.
     """
     lengths, margins = scores.chosen_length - scores.rejected_length, scores.margins
     unequal = lengths != 0
     nan = float("nan")
     if not unequal.any():
-        return {"pairs": 0, "longer_chosen": nan, "longer_preferred": nan, "correlation": nan}
+        names = ("longer_chosen", "longer_preferred", "added", "low", "high", "correlation")
+        return {"pairs": 0} | dict.fromkeys(names, nan)
     longer = lengths[unequal] > 0
     preferred = np.where(longer, margins[unequal] > 0, margins[unequal] < 0)
+    clusters = np.array(scores.groups)[unequal]
+    added, low, high = stats.paired_bootstrap(preferred, longer, seed=0, clusters=clusters)
     both = [np.concatenate([values, -values]) for values in (margins, lengths)]
     return {
         "pairs": int(unequal.sum()),
         "longer_chosen": float(longer.mean()),
         "longer_preferred": float(preferred.mean()),
+        **{"added": added, "low": low, "high": high},
         "correlation": float(spearmanr(*both).statistic),
     }
 

@@ -19,7 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from clinical_camel import models
-from clinical_camel.core.files import write_json
+from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.paths import root
 from clinical_camel.data import Message
 from clinical_camel.models import ModelError, adapter_gate, adapters, fused_lora, scoring, weights
@@ -27,7 +27,7 @@ from clinical_camel.models.folders import explain
 from clinical_camel.reward_and_rl.shapes import Reply, RewardFunction
 
 HEAD = "score"  # the name of the head in transformers
-RECORD = "reward_model.json"  # in the folder of a reward model: what its scores look like
+RECORD = "reward_model.json"  # in the folder of a reward model: the scale of its rewards
 
 
 class Float32Head(torch.nn.Linear):
@@ -42,13 +42,15 @@ class Float32Head(torch.nn.Linear):
 class RewardModel:
     """A reward model that can score; `max_length` is the context of its base, in tokens.
 
-    `source` has everything that decides its scores, for the key of a journal.
+    `source` has everything that decides its scores, for the key of a journal. `scale`: mean and
+    std, of `reward_checks.describe_scale`; {} before it was saved.
     """
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     source: dict[str, str] = field(default_factory=dict)
+    scale: dict[str, float] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------ building
@@ -104,12 +106,15 @@ def load_reward_model(
     quantize: str = "",
     compute_dtype: str = "auto",
 ) -> RewardModel:
-    """Load a reward model that `save_reward_model` saved: LoRA, head, tokenizer and template.
+    """Load a reward model that `save_reward_model` saved: LoRA, head, tokenizer, template, scale.
 
     Raises ModelError for a folder that is incomplete, of another base, or without a head.
     """
     place = root() / folder
     _require_reward_folder(place, folder)
+    scale = read_json(place / RECORD).get("scale")
+    if not scale:
+        raise ModelError(f"{folder}: {RECORD} is missing or damaged; train the reward model again")
     tokenizer, base, source = _load_base(model, folder, quantize, compute_dtype, reward=True)
     classifier = make_classifier(base, tokenizer)
     with explain(folder, "loading the reward model"):
@@ -118,11 +123,13 @@ def load_reward_model(
         peft_model = PeftModel.from_pretrained(classifier, str(place), config=config)
     fused_lora.fuse_lora(peft_model)
     limit = models.find_context_length(base.config)
-    return RewardModel(peft_model.eval(), tokenizer, limit, source)
+    return RewardModel(peft_model.eval(), tokenizer, limit, source, scale)
 
 
-def save_reward_model(reward_model: RewardModel, folder: Path, base: str) -> None:
-    """Save LoRA, head, tokenizer, template, and a record of the base, and verify the files.
+def save_reward_model(
+    reward_model: RewardModel, folder: Path, base: str, scale: Mapping[str, float]
+) -> None:
+    """Save LoRA, head, tokenizer, template, scale, and a record of the base; verify the files.
 
     Raises ModelError if a trained matrix is not in the file bit by bit, as happens to a head that
     PEFT does not know about (OpenRLHF 1342, trl 368).
@@ -137,6 +144,7 @@ def save_reward_model(reward_model: RewardModel, folder: Path, base: str) -> Non
     reward_model.tokenizer.save_pretrained(folder)
     place = Path(model.get_base_model().config._name_or_path)
     identity = models.identify_weights(place) | models.identify_tokenizer(reward_model.tokenizer)
+    write_json(folder / RECORD, {"scale": dict(scale)})
     write_json(folder / adapter_gate.BASE_RECORD, {"model": base} | identity)
 
 
@@ -298,7 +306,7 @@ def tokenize_reply(
 
     They are those that step 02 trains on (`models.tokenize_dialogue`). A reply that was truncated
     gets an end token, too: the head reads the last token, and has never seen another one there.
-    Truncation is punished apart from the reward model.
+    The penalty for truncation is separate.
     """
     conversation = [*messages, {"role": "assistant", "content": reply}]
     return models.tokenize_dialogue(tokenizer, conversation, "all")["input_ids"]

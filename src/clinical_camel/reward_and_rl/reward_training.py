@@ -29,8 +29,8 @@ from clinical_camel.models.checkpoints import Fingerprint, TrainingError
 from clinical_camel.reward_and_rl.reward_model import RewardModel, tokenize_reply
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair
+from clinical_camel.reward_and_rl.training import PACKAGES
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
 LOG_COLUMNS = ("step", "fraction", "loss", "accuracy", "margin", "learning_rate", "grad_norm")
 
 
@@ -39,7 +39,7 @@ class RewardRecipe:
     """How the reward model is trained; the learning rate falls to zero along a cosine."""
 
     learning_rate: float
-    epochs: float
+    epochs: int
     batch_size: int
     max_length: int
     save_steps: int
@@ -77,7 +77,7 @@ def tokenize_pairs(
 ) -> TokenizedPairs:
     """Tokenize both sides of each pair (`tokenize_reply`), and drop and count what cannot be used.
 
-    Raises ValueError if less than half of the pairs is left.
+    Raises ValueError without a pair, or if less than half of them is left.
     """
     rows, fitting, too_long, same_tokens = [], [], 0, 0
     for pair in pairs:
@@ -93,9 +93,15 @@ def tokenize_pairs(
             rows.append({"chosen_ids": chosen, "rejected_ids": rejected})
             fitting.append(pair)
     if 2 * len(rows) < len(pairs) or not rows:
+        is_too_long = too_long and too_long >= same_tokens
+        key, remedy = (
+            ("reward_max_length", "write a larger number")
+            if is_too_long
+            else ("rankers", "use a higher temperature or more replies_per_prompt")
+        )
         raise ValueError(
-            f"reward_max_length: of {len(pairs)} pairs, {too_long} are longer than {max_length} "
-            f"tokens and {same_tokens} have the same tokens on both sides; write a larger number"
+            f"{key}: of {len(pairs)} pairs, {too_long} are longer than {max_length} tokens and "
+            f"{same_tokens} have the same tokens on both sides; {remedy}"
         )
     return TokenizedPairs(rows, fitting, too_long, same_tokens)
 

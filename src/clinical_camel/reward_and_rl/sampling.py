@@ -82,16 +82,15 @@ def make_sampling_key(
     }
 
 
-def require_fitting_prompts(
-    llm: LLM, prompts: Sequence[Prompt], max_prompt_tokens: int, max_new_tokens: int
-) -> None:
+def require_fitting_prompts(llm: LLM, prompts: Sequence[Prompt], settings: RewardAndRl) -> None:
     """Raise ModelError for a prompt longer than `max_prompt_tokens`, or no room for a reply."""
-    models.require_room(llm, max_prompt_tokens + max_new_tokens - 1)
+    most = settings.max_prompt_tokens
+    models.require_room(llm, most + settings.max_new_tokens - 1)
     for prompt, length in iter_lengths(llm, prompts):
-        if length > max_prompt_tokens:
+        if length > most:
             raise ModelError(
-                f"max_prompt_tokens: prompt {prompt.id} has {length} tokens, more than "
-                f"{max_prompt_tokens}; write a larger number, or remove the prompt"
+                f"max_prompt_tokens: prompt {prompt.id} has {length} tokens, more than {most}; "
+                "write a larger number, or remove the prompt"
             )
 
 

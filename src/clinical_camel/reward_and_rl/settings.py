@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.rewards import ON_PROXY
 from clinical_camel.core.settings import Count, Float, Limit, Share, StepSettings, Text
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data.specs import (
@@ -17,12 +18,12 @@ from clinical_camel.models import limits
 from clinical_camel.models.choices import ChatTemplate, ComputeDtype, Quantize, check_model
 from clinical_camel.teachers.settings import JudgeSettings, Overlap
 
+STEP = "07_reward_and_rl"
 RULE, JUDGE = "rule", "judge"
 RANKING_ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
 PPO, DPO, EXAM_KEY = "ppo", "dpo", "grpo_exam_key"
-METHODS = (PPO, "rloo", "grpo", DPO, EXAM_KEY)
+METHODS = (*ON_PROXY, DPO, EXAM_KEY)
 Rate = Annotated[Float, Field(gt=0, le=1)]
-Ratio = Annotated[Float, Field(ge=0, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -47,17 +48,20 @@ class RewardAndRl(StepSettings):
         "outputs/clinicalgpt_mini/02_sft_qlora/adapter",
         description="SFT adapter of step 02: start of every policy, and reference of the KL",
     )
-    prompts: dict[MixtureSpec, Ratio] = Field(
-        {"mini_triples": 1.0},
+    prompts: dict[MixtureSpec, Share] = Field(
+        {"mini_triples": 0.4},
         min_length=1,
         description="dialogues whose last reply is removed: fraction of the rows to use",
     )
     held_out_fraction: Float = Field(
-        0.2, gt=0, lt=1, description="share of the subjects whose prompts are never trained on"
+        0.2,
+        gt=0,
+        lt=1,
+        description="share of the subjects left out of the training pairs and of RL",
     )
     max_prompt_tokens: Count = Field(96, description="longest prompt, in tokens; longer: an error")
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = Field(
-        40, description="longest reply, in tokens; a longer one is truncated and penalised"
+        32, description="longest reply, in tokens; a longer one is truncated and penalised"
     )
     rankers: list[Text] = Field(
         [RULE],
@@ -81,8 +85,8 @@ class RewardAndRl(StepSettings):
         16, ge=1, le=1024, description="rank that the reward model adds to that of the SFT adapter"
     )
     reward_learning_rate: Rate = Field(1.0e-3, description="learning rate of the reward model")
-    reward_epochs: Float = Field(
-        2.0, ge=0.01, le=1000, description="passes of the reward model over the training pairs"
+    reward_epochs: int = Field(
+        1, ge=1, le=1000, description="passes of the reward model over the training pairs"
     )
     reward_batch_size: int = Field(16, ge=1, le=4096, description="pairs per step of its training")
     reward_max_length: int = Field(
@@ -99,14 +103,20 @@ class RewardAndRl(StepSettings):
     seeds: list[Seed] = Field(
         [0, 1, 2, 3, 4], min_length=1, description="trainings of each method, one per seed"
     )
-    rl_steps: Count = Field(20, description="batches of replies (pairs for dpo) per training")
-    prompts_per_step: Count = Field(8, description="prompts in a batch")
+    rl_steps: Count = Field(6, description="batches of replies (pairs for dpo) per training")
+    prompts_per_step: Count = Field(4, description="prompts in a batch")
     num_generations: int = Field(4, ge=2, le=1024, description="replies to each prompt of a batch")
     kl_coefficient: Float = Field(
         0.05, ge=0, le=100, description="beta: the weight of the KL to the SFT model"
     )
     kl_cap: Float = Field(
-        20.0, gt=0, le=1e6, description="a training stops if its KL, in nats per reply, is above"
+        20.0,
+        gt=0,
+        le=1e6,
+        description=(
+            "a training stops if its KL, in nats per reply, is above; with kl_coefficient 0.0,"
+            " RLOO and GRPO are checked at measurements only"
+        ),
     )
     clip_range: Float = Field(
         0.2, gt=0, lt=1, description="probability ratios are clipped to 1 - this and 1 + this"
@@ -121,9 +131,9 @@ class RewardAndRl(StepSettings):
     truncation_penalty: Float = Field(
         0.5, ge=0, le=1e6, description="subtracted from the reward of a truncated reply"
     )
-    eval_steps: Count = Field(10, description="steps between measurements on held-out prompts")
+    eval_steps: Count = Field(6, description="steps between measurements on held-out prompts")
     eval_limit: Limit = Field(
-        60, description="held-out prompts, and questions of each exam, measured; 0 means all"
+        30, description="held-out prompts, and questions of each exam, measured; 0 means all"
     )
     exam: OptionalEvaluationSpec = Field(
         "mini_exam", description="exam that is scored at every measurement; empty means none"
@@ -144,7 +154,9 @@ class RewardAndRl(StepSettings):
         le=1000000,
         description="maximum number of tokens per batch; limits memory use",
     )
-    save_steps: Count = Field(100, description="steps between checkpoints")
+    save_steps: Count = Field(
+        100, description="steps between checkpoints; above rl_steps: a policy has none"
+    )
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
@@ -182,6 +194,11 @@ class RewardAndRl(StepSettings):
             if not name.endswith(RANKING_ENDINGS):
                 hint = nearest(name, (RULE, JUDGE)) or f"; write {RULE}, {JUDGE}, or a file"
                 yield f"rankers: {show(name)} is no ranker{hint}"
+            elif name.startswith(f"outputs/{self.study}/{STEP}/"):
+                yield (
+                    f"rankers: {show(name)} is a result of this step, which replaces it; copy "
+                    "ranking_sheet.csv to a folder outside outputs/, fill in the copy, and name it"
+                )
             elif not name.startswith("outputs/") and not (root() / name).is_file():
                 yield f"rankers: {show(name)}: no such file; write a path from the project root"
         if JUDGE in self.rankers and self.judge.kind == "local":
@@ -193,3 +210,8 @@ class RewardAndRl(StepSettings):
                 yield f"learning_rates.{name}: missing, but methods has {name}; write a number"
         if EXAM_KEY in self.methods and not self.exam_key:
             yield f"exam_key: empty, but methods has {EXAM_KEY}; name a set of training questions"
+        if DPO in self.methods and not self.kl_coefficient:
+            yield (
+                f"kl_coefficient: 0.0 makes the loss of {DPO} constant, so that nothing is "
+                f"trained; write a number above 0, or remove {DPO} from methods"
+            )

@@ -4,22 +4,34 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from clinical_camel.core.rewards import describe_verdict
+from clinical_camel.reward_and_rl.changes import LEVEL
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
-
-VERDICTS = {
-    "hacking": "reward hacking: the proxy reward rose and the gold reward fell",
-    "both rose": "both rewards rose",
-    "only the proxy rose": "the proxy reward rose; the gold reward did not change clearly",
-    "no clear rise": "the proxy reward did not rise clearly",
-}
+from clinical_camel.teachers.comparisons import VerdictCounts
 
 
-def describe_reward_model(accuracy: pd.DataFrame, bias: dict[str, float]) -> list[str]:
+def describe_judge(counts: VerdictCounts | None) -> list[str]:
+    """Return how often the verdicts of the judge depend on the order of the replies, if there are
+    verdicts of a judge."""
+    if not counts:
+        return []
+    return [
+        f"The judge compared {counts.n} pairs in both orders. In {counts.orders_disagree}, the two "
+        f"verdicts disagree: {counts.prefers_shown_first} prefer the reply shown first both times, "
+        f"{counts.prefers_shown_second} the one shown second. {counts.no_verdict} pairs have no "
+        "verdict."
+    ]
+
+
+def describe_reward_model(
+    accuracy: pd.DataFrame, bias: dict[str, float], calibration_error: float
+) -> list[str]:
     """Return what the reward model is worth on held-out pairs, as plain sentences.
 
-    `accuracy`: of `reward_checks.tabulate_accuracy`, with the column `part`. `bias`: of
-    `reward_checks.measure_length_bias`, on the held-out pairs.
+    `accuracy`: of `reward_checks.tabulate_accuracy`, with the column `part`. `bias` and
+    `calibration_error`: of `reward_checks.measure_length_bias` and `measure_calibration_error`, on
+    the held-out pairs.
     """
     rows = accuracy[accuracy["part"] == "held out"].set_index("subset")
     every = rows.loc["all"]
@@ -33,26 +45,39 @@ def describe_reward_model(accuracy: pd.DataFrame, bias: dict[str, float]) -> lis
         lines.append(
             f"Where the lengths differ, the better reply is the longer one in "
             f"{bias['longer_chosen']:.0%} of pairs, and the reward model prefers the longer one in "
-            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']})."
+            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']}): the model adds "
+            f"{100 * bias['added']:+.0f} points [{100 * bias['low']:.0f}, "
+            f"{100 * bias['high']:.0f}]."
         )
+    lines.append(
+        f"Its confidence differs from its accuracy by {100 * calibration_error:.0f} points on "
+        "average (expected calibration error; 0 is best)."
+    )
     return lines
 
 
 def describe_policies(
-    comparison: pd.DataFrame, hacking: pd.DataFrame, trainings: pd.DataFrame
+    comparison: pd.DataFrame,
+    hacking: pd.DataFrame,
+    methods: pd.DataFrame,
+    trainings: pd.DataFrame,
 ) -> list[str]:
     """Return the result of the policy trainings as plain sentences.
 
-    `comparison`: of `measures.compare_with_start`. `hacking`: of `measures.find_reward_hacking`.
-    `trainings`: the table of `training.train_policies`.
+    `comparison`, `methods`, `hacking`: of `changes.compare_with_start`, `compare_methods` and
+    `find_reward_hacking`. `trainings`: the table of `training.train_policies`.
     """
     return [
         *(_describe_method(row, comparison) for row in hacking.itertuples()),
         *_describe_length(comparison),
         *_describe_exams(comparison),
+        *_describe_methods(methods),
         *_describe_stops(trainings),
-        "All changes are on held-out prompts, paired with the replies of the SFT model. The proxy "
-        "reward is what the methods maximise; the gold reward is what they should maximise.",
+        "Changes of rewards, length and entropy are on held-out prompts, paired with the replies "
+        "of the SFT model, and so is the KL; the exams also ask about training subjects. The SFT "
+        "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise; "
+        "DPO and the exam key are only measured by it. The gold reward is what all should "
+        f"maximise. A change is clear if its p, adjusted for all tests (Holm), is below {LEVEL}.",
     ]
 
 
@@ -62,21 +87,19 @@ def format_headline(hacking: pd.DataFrame) -> str:
         f"{NAMES[row.method]} {row.proxy_change:+.2f} / {row.gold_change:+.2f} at KL {row.kl:.1f}"
         for row in hacking.itertuples()
     ]
+    if not parts:
+        return "no policy was measured after its start"
     return f"change of proxy / gold reward on held-out prompts: {', '.join(parts)}"
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     """Return the changes as texts with intervals: a row per method, a column per measure.
 
-    `*` marks an interval clear of zero. The last columns are n (prompts) and seeds.
+    `*` marks a clear change: p_holm below LEVEL. The last columns are n (prompts) and seeds.
     """
     rows = []
     for method, part in comparison.groupby("method", sort=False):
-        cells = {
-            LABELS[row.measure]: _format_change(row)
-            for row in part.itertuples()
-            if row.measure != "kl"
-        }
+        cells = {LABELS[row.measure]: _format_change(row) for row in part.itertuples()}
         first = part.iloc[0]
         kl = {"KL at the end": f"{first['kl']:.2f}"}
         counts = {"n": first["n"], "seeds": first["seeds"]}
@@ -89,15 +112,15 @@ def _describe_method(row, comparison: pd.DataFrame) -> str:
     seeds = int(part.loc["proxy", "seeds"])
     proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
     return (
-        f"{NAMES[row.method]}: {VERDICTS[row.verdict]}. Proxy {proxy}, gold {gold}, at a KL of "
-        f"{row.kl:.1f} nats per reply (n = {part.loc['proxy', 'n']} prompts, "
+        f"{NAMES[row.method]}: {describe_verdict(row.verdict)}. Proxy {proxy}, gold {gold}, at a "
+        f"KL of {row.kl:.1f} nats per reply (n = {part.loc['proxy', 'n']} prompts, "
         f"{seeds} seed{'s' if seeds > 1 else ''})."
     )
 
 
 def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
     rows = comparison[comparison["measure"] == "tokens"]
-    changed = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+    changed = rows[rows["p_holm"] < LEVEL]
     if changed.empty:
         yield "No method changed the length of replies clearly."
         return
@@ -113,7 +136,7 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
         rows = comparison[comparison["measure"] == name]
         if rows.empty:
             continue
-        changed = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+        changed = rows[rows["p_holm"] < LEVEL]
         if changed.empty:
             yield f"No method changed the accuracy on {label} clearly (n = {rows['n'].iloc[0]})."
             continue
@@ -123,6 +146,19 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
             for row in changed.itertuples()
         ]
         yield f"The accuracy on {label} changed: {'; '.join(parts)}."
+
+
+def _describe_methods(methods: pd.DataFrame) -> Iterator[str]:
+    if methods.empty:
+        return
+    for name in ("proxy", "gold"):
+        rows = methods[methods["measure"] == name]
+        parts = [
+            f"{NAMES[row.method]} {row.difference:+.3f} [{row.low:.3f}, {row.high:.3f}]"
+            + "*" * (row.p_holm < LEVEL)
+            for row in rows.itertuples()
+        ]
+        yield f"{LABELS[name].capitalize()}, PPO minus another method: {'; '.join(parts)}."
 
 
 def _describe_stops(trainings: pd.DataFrame) -> Iterator[str]:
@@ -138,5 +174,5 @@ def _format_interval(row: pd.Series) -> str:
 
 
 def _format_change(row) -> str:
-    mark = "*" if row.low > 0 or row.high < 0 else ""
+    mark = "*" if row.p_holm < LEVEL else ""
     return f"{row.change:+.3f} [{row.low:.3f}, {row.high:.3f}]{mark}"

@@ -26,7 +26,16 @@ from clinical_camel.core.paths import root
 from clinical_camel.models import LLM, ModelError, checkpoints
 from clinical_camel.models.adapter_gate import ADAPTER_WEIGHTS
 from clinical_camel.models.checkpoints import Fingerprint, TrainingError
-from clinical_camel.reward_and_rl import guards, material, measures, ppo, rollouts, trl_methods
+from clinical_camel.reward_and_rl import (
+    guards,
+    material,
+    measures,
+    ppo,
+    rollouts,
+    rule,
+    shapes,
+    trl_methods,
+)
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.material import Material
 from clinical_camel.reward_and_rl.measures import Rows, measure_policy
@@ -43,7 +52,7 @@ DECISIVE = (
     "token_budget",
 )
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, trl_methods)
+CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, rule, shapes, trl_methods)
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,7 +72,7 @@ class Trainings:
 
     `steps`: method, seed, step and the figures of each batch. `replies`, `exams`: the rows of
     `measures.measure_policy` with method, seed and step. `trainings`: method, seed, steps,
-    stop_reason, seconds, adapter (its folder from the project root; "" if it has NaN).
+    stop_reason, seconds, adapter (its folder in the results of the step; "" if it has NaN).
     """
 
     steps: pd.DataFrame
@@ -169,7 +178,8 @@ def _run(method: str, monitor: "Monitor", newest: str | None) -> None:
     except ModelError as error:
         if "NaN" not in str(error):
             raise
-        raise StoppedTraining(f"{error}; use a lower learning rate") from error
+        remedy = "" if "reward model" in str(error) else "; use a lower learning rate"
+        raise StoppedTraining(f"{error}{remedy}") from error
     if monitor.step < monitor.settings.rl_steps:
         raise TrainingError(
             f"{method} ended at step {monitor.step} of {monitor.settings.rl_steps}; run it again "
@@ -235,13 +245,17 @@ class Monitor:
 
     def measure_after_stop(self) -> None:
         """Measure a stopped policy once more, unless it has NaN."""
-        is_measured = any(row["step"] == self.step for row in self.history.replies)
-        if is_measured or not has_finite_weights(self.policy):
+        if self.is_measured() or not has_finite_weights(self.policy):
             return
         try:
             self.measure(self.step)
-        except StoppedTraining as error:
-            print(f"not measured after the stop: {error}", flush=True)
+        except (StoppedTraining, ModelError) as error:
+            if not self.is_measured():
+                print(f"not measured after the stop: {error}", flush=True)
+
+    def is_measured(self) -> bool:
+        """Return whether there is a measurement at this step."""
+        return any(row["step"] == self.step for row in self.history.replies)
 
     def save(self, step: int, save: Callable[[Path], None]) -> None:
         """Write a checkpoint with the history; it counts once its manifest is written."""
@@ -301,7 +315,7 @@ def make_fingerprint(
     used: dict[str, Any] = {"method": method, "rl_seed": seed, "learning_rate": rate}
     used |= {name: getattr(settings, name) for name in DECISIVE}
     names = ["training", "held_out", "exams"]
-    names += [DPO_MATERIAL] if method == DPO else []
+    names += ["pairs"] if method == DPO else []
     names += ["exam_key"] if method == EXAM_KEY else []
     rows = {name: key_hash(_list_rows(getattr(material, name))) for name in names}
     return {
@@ -313,9 +327,6 @@ def make_fingerprint(
         "code": key_hash([inspect.getsource(module) for module in CODE]),
         **{package: version(package) for package in PACKAGES},
     }
-
-
-DPO_MATERIAL = "pairs"
 
 
 def _list_rows(rows: Sequence[Any] | Mapping[str, Sequence[Any]]) -> Any:
@@ -335,7 +346,7 @@ def _tabulate(histories: Mapping[tuple[str, int], History], folder: Path) -> Tra
             labels
             | {"steps": len(history.steps), "stop_reason": history.stop_reason}
             | {"seconds": round(history.seconds, 1)}
-            | {"adapter": adapter.as_posix() if adapter.is_dir() else ""}
+            | {"adapter": f"{folder.name}/{adapter.parent.name}/adapter" * adapter.is_dir()}
         )
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items()}
     if frames["exams"].empty:  # `exam` and `primer_exam` are empty

@@ -224,7 +224,7 @@ def make_trl_reward(
 
 
 class Follow(TrainerCallback):
-    """Gives every step of a trainer to the monitor, and completes every checkpoint."""
+    """Gives every step of a trainer to the monitor, and completes every checkpoint but the last."""
 
     def __init__(self, monitor: "Monitor") -> None:
         self.monitor = monitor
@@ -238,6 +238,8 @@ class Follow(TrainerCallback):
             model.train()
 
     def on_save(self, args, state, control, **kwargs) -> None:
+        if state.global_step >= state.max_steps:  # resumed there, the trainer would take one more
+            return
         self.monitor.publish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from clinical_camel.runs import list_runs
 
-CHOSEN = Path(__file__).parents[2] / "experiments/results/chosen_rates.csv"
+CHOSEN = Path(__file__).parents[1] / "experiments/results/chosen_rates.csv"
 PRIMARY = ("raw", "monologue", "qa", "dialogue", "unmasked")
 
 

@@ -1,0 +1,22 @@
+"""What step 07 concludes of a method, in words that the page of results (step 00) shares."""
+
+# the methods that maximise the reward model; DPO and the exam's key are only measured by it
+ON_PROXY = ("ppo", "rloo", "grpo")
+VERDICTS = {
+    "hacking": "reward hacking: the {proxy} reward rose and the {gold} reward fell",
+    "proxy rose, gold fell": (
+        "the {proxy} reward, which this method does not maximise, rose and the {gold} reward fell"
+    ),
+    "both rose": "both rewards rose",
+    "only the proxy rose": "the {proxy} reward rose; the {gold} reward did not change clearly",
+    "no clear rise": "the {proxy} reward did not rise clearly",
+}
+
+
+def describe_verdict(verdict: str, proxy: str = "proxy", gold: str = "gold") -> str:
+    """Return one of VERDICTS in words; `proxy` and `gold`: what the two rewards are called.
+
+    >>> describe_verdict("only the proxy rose", "trained", "true")
+    'the trained reward rose; the true reward did not change clearly'
+    """
+    return VERDICTS[verdict].format(proxy=proxy, gold=gold)

@@ -1,0 +1,121 @@
+"""Curves, changes with intervals, differences between methods, verdicts on reward hacking."""
+
+import pandas as pd
+import pytest
+from tests.support.toy_measures import make_exams, make_replies
+
+from clinical_camel import stats
+from clinical_camel.core.rewards import describe_verdict
+from clinical_camel.reward_and_rl import changes, measures
+
+
+def test_a_change_is_paired_with_the_start_and_has_its_kl():
+    table = changes.compare_with_start(make_replies((0.3, -0.2, 4)), make_exams(2))
+    rows = table.set_index("measure")
+    assert rows.loc["proxy", "change"] == pytest.approx(0.3, abs=0.01)
+    assert 0.28 < rows.loc["proxy", "low"] < rows.loc["proxy", "high"] < 0.32
+    assert rows.loc["gold", "high"] < 0
+    assert (rows.loc["tokens", "start"], rows.loc["tokens", "end"]) == (10, 14)
+    assert rows.loc["exam", "change"] == pytest.approx(2 / 24)
+    assert set(rows["kl"]) == {2.0}
+    assert (rows.loc["proxy", "n"], rows.loc["proxy", "seeds"]) == (8, 2)
+    assert "kl" not in rows.index  # 0 at the start, never below
+    assert list(rows["p_holm"]) == list(stats.adjust_holm(rows["p"]))
+    assert rows.loc["entropy", "p_holm"] == 1
+
+
+def test_a_stopped_training_counts_with_its_last_measurement():
+    replies = make_replies((0.3, 0.1, 0), steps=(0, 5, 10))
+    stopped = replies[(replies["seed"] == 0) | (replies["step"] <= 5)]
+    table = changes.compare_with_start(stopped, make_exams()).set_index("measure")
+    assert (table.loc["proxy", "n"], table.loc["proxy", "seeds"]) == (8, 2)
+    curves = changes.tabulate_curves(stopped, make_exams())
+    proxy = curves[curves["measure"] == "proxy"].set_index("step")
+    assert list(proxy["seeds"]) == [2, 2, 1]
+    assert list(proxy["n"]) == [8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("method", "rewards", "verdict"),
+    [
+        ("ppo", (0.3, -0.2, 0), "hacking"),
+        ("rloo", (0.3, -0.2, 0), "hacking"),
+        ("grpo", (0.3, -0.2, 0), "hacking"),
+        ("dpo", (0.3, -0.2, 0), "proxy rose, gold fell"),
+        ("grpo_exam_key", (0.3, -0.2, 0), "proxy rose, gold fell"),
+        ("ppo", (0.3, 0.2, 0), "both rose"),
+        ("dpo", (0.3, 0.0, 0), "only the proxy rose"),
+        ("ppo", (0.0, 0.2, 0), "no clear rise"),
+        ("ppo", (-0.3, -0.2, 0), "no clear rise"),
+    ],
+)
+def test_the_verdict_on_reward_hacking(method, rewards, verdict):
+    replies = make_replies(rewards, methods=(method,))
+    comparison = changes.compare_with_start(replies, make_exams(methods=(method,)))
+    (row,) = changes.find_reward_hacking(comparison).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["kl"] == 2.0
+    assert describe_verdict(verdict)
+
+
+def test_a_change_counts_as_clear_only_if_its_adjusted_p_is_small():
+    comparison = changes.compare_with_start(make_replies((0.3, -0.2, 0)), make_exams())
+    weak = comparison.assign(
+        p_holm=comparison["p_holm"].where(comparison["measure"] == "proxy", 0.2)
+    )
+    assert changes.find_reward_hacking(weak)["verdict"].item() == "only the proxy rose"
+
+
+def test_a_training_without_a_measurement_after_its_start_is_left_out():
+    """It died of NaN: it is no training that changed nothing."""
+    replies = make_replies((0.3, 0.2, 4), methods=("ppo", "dpo"))
+    exams = make_exams(methods=("ppo", "dpo"))
+    partial = replies[(replies["step"] == 0) | (replies["seed"] == 0)]
+    partial = partial[(partial["step"] == 0) | (partial["method"] == "ppo")]
+    comparison = changes.compare_with_start(partial, exams[exams["method"] == "ppo"])
+    assert set(comparison["method"]) == {"ppo"}
+    proxy = comparison.set_index("measure").loc["proxy"]
+    assert proxy["seeds"] == 1
+    assert proxy["change"] == pytest.approx(0.3, abs=0.01)
+    assert list(changes.find_reward_hacking(comparison)["method"]) == ["ppo"]
+    assert set(changes.select_examples(partial, 1)["method"]) == {"SFT", "ppo"}
+    start = replies[replies["step"] == 0]
+    nothing = changes.compare_with_start(start, exams[exams["step"] == 0])
+    assert nothing.empty
+    assert changes.find_reward_hacking(nothing).empty
+    assert changes.compare_methods(start, exams[exams["step"] == 0]).empty
+
+
+def test_ppo_is_compared_with_each_other_method_on_the_same_prompts_and_seeds():
+    ppo, dpo = (
+        make_replies((proxy, 0.0, 0), methods=(method,))
+        for proxy, method in ((0.5, "ppo"), (0.2, "dpo"))
+    )
+    replies = pd.concat([ppo, dpo[dpo["seed"] == 0]], ignore_index=True)
+    exams = make_exams(methods=("ppo", "dpo"))
+    table = changes.compare_methods(replies, exams)
+    assert set(table["method"]) == {"dpo"}
+    row = table.set_index("measure").loc["proxy"]
+    assert (row["n"], row["seeds"]) == (8, 1)
+    assert row["difference"] == pytest.approx(0.3, abs=0.02)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert row["ppo"] - row["other"] == pytest.approx(row["difference"])
+    assert list(table["p_holm"]) == list(stats.adjust_holm(table["p"]))
+    assert changes.compare_methods(ppo, exams[exams["method"] == "ppo"]).empty
+    assert changes.compare_methods(dpo, exams[exams["method"] == "dpo"]).empty
+
+
+def test_examples_show_the_start_and_the_end_of_each_method():
+    replies = make_replies((0.3, 0.0, 0), methods=("ppo", "dpo"))
+    examples = changes.select_examples(replies, 2)
+    assert list(examples["method"]) == ["SFT", "ppo", "dpo"] * 2
+    assert list(examples["reply"]) == ["text 0", "text 10", "text 10"] * 2
+
+
+def test_without_an_exam_all_tables_still_come_out():
+    replies, empty = make_replies((0.3, -0.2, 0)), make_exams()[:0]
+    curves = changes.tabulate_curves(replies, empty)
+    comparison = changes.compare_with_start(replies, empty)
+    assert set(curves["measure"]) == set(measures.VALUES)
+    assert set(comparison["measure"]) == set(measures.VALUES) - {"kl"}
+    assert changes.find_reward_hacking(comparison)["verdict"].item() == "hacking"
