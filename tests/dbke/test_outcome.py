@@ -127,8 +127,8 @@ def test_rejected_sentences_and_checks_that_miss_an_error_are_said():
         " check, the second every reworded sentence.",
         "Planted errors, one of each kind: the `verbatim` check rejects 2 of 2, the `linked` check"
         " rejects 1 of 2 (it accepts: removed negation). Any changed sentence fails the `verbatim`"
-        " check. For `linked`, these are examples, not a rate; [a benchmark]"
-        "(../benchmarks/results/grounding.csv) has the rates.",
+        " check. For `linked`, these are examples, not a rate; "
+        "`benchmarks/results/grounding.csv` has the rates.",
     ]
 
 
