@@ -30,6 +30,7 @@ def test_outputs_that_are_no_notes_are_the_headline(project, settings):
     finding = notes.assess_notes(settings)
     assert finding.headline == "Most outputs of the tuned model are no clinical notes"
     assert "Outputs that are notes: 4 of 28 outputs of the tuned model" in finding.lead
+    assert "ROUGE-L" not in finding.lead
 
 
 def test_several_collections_are_counted_together(project, settings):

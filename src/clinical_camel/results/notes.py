@@ -17,6 +17,7 @@ from clinical_camel.results.wording import join, judge, show_share, show_value
 NOTES = "04_note_synthesis"
 NAMED = "diagnosis named as in the visit"  # item of essentials.csv
 OVERLAP = "rougeL"
+ENOUGH = 0.5  # share of outputs that are notes
 WRITTEN = ["ok", "unfinished"]  # statuses of outputs that are notes
 READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
 
@@ -45,9 +46,11 @@ def describe_notes(result: Result, name: str) -> Finding:
         )
         for row in overlap.to_dict("records")
     ]
+    are_notes = written[0].value >= ENOUGH
     lead = (
         f"Outputs that are notes: {_list_counts(written)}. The diagnosis of the visit is named in "
-        f"{_list_counts(named[:2])}. {_describe_overlap(overlap, changes, len(comparison))}"
+        f"{_list_counts(named[:2])}. "
+        f"{_describe_overlap(overlap, changes, len(comparison), are_notes)}"
     )
     sentences = [f"It is also named in {_list_counts([number])}." for number in named[2:]]
     support = list(_read_support(result, (tuned, "base"))) if len(changes) == 1 else []
@@ -63,7 +66,7 @@ def describe_notes(result: Result, name: str) -> Finding:
 
 
 def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
-    if written[0].value < 0.5:
+    if written[0].value < ENOUGH:
         return "Most outputs of the tuned model are no clinical notes"
     significant = overlap[overlap["p_holm"] < LEVEL]
     if significant.empty:
@@ -73,8 +76,12 @@ def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
     return f"In one training, tuned notes share {word} words with the reference notes"
 
 
-def _describe_overlap(overlap: pd.DataFrame, changes: Sequence[Number], comparisons: int) -> str:
+def _describe_overlap(
+    overlap: pd.DataFrame, changes: Sequence[Number], comparisons: int, are_notes: bool
+) -> str:
     """Return the test of the overlap, or how many of several tests were significant."""
+    if not are_notes:
+        return "Words shared with the reference notes say little about outputs that are no notes."
     text = "The overlap with the reference notes (ROUGE-L, from 0 to 1)"
     if len(changes) == 1:
         p = overlap["p_holm"].iloc[0]
