@@ -175,7 +175,7 @@ def test_forgetting_and_notes_have_the_numbers_of_the_tables():
     change = f"{rounded(row['difference'], 2)} {interval(row, lambda x: rounded(x, 2))}"
     assert f"(ROUGE-L, from 0 to 1) changes by {change}" in read_findings()
     named = one_row(table.with_name("essentials.csv"), item=NAMED, model="tuned")
-    assert f"in {named['correct']} of {named['n']} notes of the tuned model" in read_findings()
+    assert f"in {named['correct']} of {named['n']} outputs of the tuned model" in read_findings()
 
 
 def test_the_seed_table_has_the_questions_and_seeds_that_the_readme_says():
