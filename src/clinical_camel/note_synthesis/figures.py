@@ -119,7 +119,7 @@ def plot_statuses(counts: pd.DataFrame) -> Figure:
     shares = counts[list(STATUSES)].div(counts["notes"], axis=0)
     colours = sns.color_palette("colorblind", len(STATUSES))
     _stack_bars(axes, names, shares, colours, ("", "//", "xx", "..", "\\\\", "++", "oo"))
-    axes.set(xlabel="share of the notes", xlim=(0, 1))
+    axes.set(xlabel="share of the outputs", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     return _tidy(figure)
 
