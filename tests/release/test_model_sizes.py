@@ -64,6 +64,16 @@ def test_the_protocol_that_both_sizes_have_is_shown(project):
     assert "31.4 [28.9, 34.0]" in row
 
 
+def test_a_control_study_adds_its_protocol_and_not_its_control(project):
+    rows = [{"model": name, "protocol": "option_text"} for name in ("base", "raw", "dialogues")]
+    save(project, "mini_camel", 1_104_128, {"model": "tuned", "protocol": "option_text"})
+    save(project, "smollm2_135m_raw", 134_515_008, *rows)
+    save(project, "smollm2_135m", 134_515_008, {"model": "base", "protocol": "chat"})
+    header, _, row = release.format_size_table().splitlines()
+    assert header.endswith("| 1.1 M, after | 135 M, before tuning | 135 M, after |")
+    assert row.startswith("| `medqa_us`, option_text, 5-shot |")
+
+
 def test_other_questions_are_not_compared_and_an_exam_of_one_size_is_left_out(project):
     save(project, "mini_camel_public", 0, {"n": 100, "correct": 25}, {"benchmark": "only_small"})
     save(project, "smollm2_135m", 134_515_008, {"correct": 320})

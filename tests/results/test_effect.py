@@ -33,7 +33,10 @@ def test_what_both_trainings_share_is_named(project, settings):
     shared = "source,rows\nmini_chat,90\n"
     for name, own in (("raw", "mini_articles,69"), ("dialogues", "outputs/a/dialogues.jsonl,345")):
         project.file(f"outputs/{name}/02_sft_qlora/mixture.csv", f"{shared}{own}\n")
-    (sentence,) = effect.assess_effect(settings).sentences
+        steps = {"raw": 630, "dialogues": 1798}[name]
+        project.file(f"outputs/{name}/02_sft_qlora/train_log.csv", f"step\n1\n{steps}\n")
+    steps, sentence = effect.assess_effect(settings).sentences
+    assert steps == "The training on dialogues takes 1,798 steps, that on raw articles 630."
     assert sentence == "Both models also learn from the same other dialogues: `mini_chat` (90)."
 
 

@@ -39,8 +39,9 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
     toy_results.save_control(project, "smollm2_135m_raw", p_holm=0.5)
     toy_results.save_notes(project, "smollm2_135m")
     exams, control, own_notes = further.assess_real_model(settings)
-    assert exams.headline == "smollm2_135m: tuning changes 1 of 2 exam scores significantly"
-    assert "option_text, 0-shot. In 1 of 2 exams, neither score is clearly above" in exams.lead
+    assert exams.headline.startswith("smollm2_135m: asked as option_text, 0-shot, tuning changes")
+    assert exams.headline.endswith("tuning changes 1 of 2 exam scores significantly")
+    assert "One training. In 1 of 2 exams, neither score is clearly above" in exams.lead
     assert "Over all ways of asking, 1 of 2 comparisons are significant." in exams.lead
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "

@@ -14,7 +14,9 @@ from clinical_camel.exam_results.pages import format_percent, name_protocol
 from clinical_camel.release.records import EXAM, format_table, load_table
 from clinical_camel.runs.run_json import read_run_record
 
-STUDIES = ("mini_camel", "mini_camel_public", "smollm2_135m")  # from the smallest base model
+# From the smallest base model. A control study asks first as the embedded study does.
+STUDIES = ("mini_camel", "mini_camel_public", "smollm2_135m_raw", "smollm2_135m")
+MODELS = {"base": "before tuning", "tuned": "after", "dialogues": "after"}  # columns
 FIXED = 4  # columns before those of the models
 NOT_RUN = "No study of this table has been run."
 
@@ -43,13 +45,9 @@ def format_size_table() -> str:
         row["chance"] = format_percent(main["chance"])
         row["one answer"] = format_percent(main["majority"])
         for score in same.to_dict("records"):
-            row[f"{score['size']}, {_name_stage(score['model'])}"] = _format_cell(score, main["n"])
+            row[f"{score['size']}, {MODELS[score['model']]}"] = _format_cell(score, main["n"])
         rows.append(row)
     return format_table(_align(rows)) if rows else NOT_RUN
-
-
-def _name_stage(model: str) -> str:
-    return {"base": "before tuning", "tuned": "after"}.get(model, model)
 
 
 def _load_scores() -> Iterator[pd.DataFrame]:
@@ -67,7 +65,8 @@ def _load_scores() -> Iterator[pd.DataFrame]:
     }
     for study, record in records.items():
         table, model = load_table(study, EXAM, "scores"), record["params"]["model"]
-        yield table[table["variant"] == "as_given"].assign(size=sizes.get(model, model))
+        shown = table["variant"].eq("as_given") & table["model"].isin(MODELS)
+        yield table[shown].assign(size=sizes.get(model, model))
 
 
 def _format_cell(score: dict, n: int) -> str:

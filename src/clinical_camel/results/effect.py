@@ -56,7 +56,7 @@ VERDICTS = {  # headlines, by the verdict of step 06
 }
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
 FORGETS = "Tuning makes the model forget: on what it knew before, it falls to the level of guessing"
-MIXTURE = "mixture.csv"  # beside the adapter: the training texts of step 02
+MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
 READINGS = {  # columns of the table of equality
     "target_tokens": "tokens with loss",
     "tokens": "tokens seen",
@@ -170,17 +170,19 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
     )
     count = (others["p_holm"] < LEVEL).sum()
     lead += f" The difference is significant in {count} of {len(others)} ways of asking this exam."
-    sentences = [*_describe_shared(result)]
+    sentences = [*_describe_trainings(result)]
     return Finding(name, _headline_control(row, form), lead, sentences, [*scores, difference])
 
 
-def _describe_shared(result: Result) -> Iterator[str]:
-    """Yield the training texts that the models on raw articles and on dialogues share."""
+def _describe_trainings(result: Result) -> Iterator[str]:
+    """Yield what the models on raw articles and on dialogues share, and their steps."""
     adapters = result.record["params"]["adapters"]
-    files = [(root() / adapters.get(name, "")).parent / MIXTURE for name in ("raw", "dialogues")]
-    if not all(file.is_file() for file in files):
+    folders = [(root() / adapters.get(name, "")).parent for name in ("raw", "dialogues")]
+    if not all((folder / name).is_file() for folder in folders for name in (MIXTURE, LOG)):
         return
-    ours, theirs = map(pd.read_csv, files)
+    raw, dialogues = (int(pd.read_csv(folder / LOG)["step"].max()) for folder in folders)
+    yield f"The training on dialogues takes {dialogues:,} steps, that on raw articles {raw:,}."
+    ours, theirs = (pd.read_csv(folder / MIXTURE) for folder in folders)
     shared = ours[ours["source"].isin(theirs["source"])]
     if len(shared):
         texts = join([f"`{data.label(row.source)}` ({row.rows})" for row in shared.itertuples()])

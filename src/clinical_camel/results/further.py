@@ -159,9 +159,12 @@ def _describe_exams(study: str, result: Result) -> Finding:
             f"{row['n']}, chance {100 * pair[0].chance:.3g} %; {show_points(number)}, "
             f"p = {row['p_holm']:.2g})"
         )
-    headline = f"{study}: tuning changes {changed} of {len(rows)} exam scores significantly"
+    headline = (
+        f"{study}: asked as {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
+        "scores significantly"
+    )
     lead = (
-        f"One training, asked in the form {name_protocol(keys)}. In {low} of {len(rows)} exams, "
+        f"One training. In {low} of {len(rows)} exams, "
         "neither score is clearly above both guessing and always giving the most frequent answer. "
         f"Over all ways of asking, {significant} of {len(table)} comparisons are significant."
     )

@@ -41,13 +41,16 @@ def collect_findings(settings: Results) -> list[Finding]:
 
     Raises Incomplete for a table that is not as its run wrote it.
     """
+    real = assess_real_model(settings)
+    same_question = [finding for finding in real if finding.name == "real_control"]
     return [
         assess_effect(settings),
+        *same_question,
         assess_forms(settings),
         assess_writer(settings),
         assess_forgetting(settings),
         assess_notes(settings),
-        *assess_real_model(settings),
+        *(finding for finding in real if finding not in same_question),
         assess_rewards(settings),
         assess_published(settings),
     ]
