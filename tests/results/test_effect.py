@@ -35,8 +35,9 @@ def test_what_both_trainings_share_is_named(project, settings):
         project.file(f"outputs/{name}/02_sft_qlora/mixture.csv", f"{shared}{own}\n")
         steps = {"raw": 630, "dialogues": 1798}[name]
         project.file(f"outputs/{name}/02_sft_qlora/train_log.csv", f"step\n1\n{steps}\n")
-    steps, sentence = effect.assess_effect(settings).sentences
-    assert steps == "The training on dialogues takes 1,798 steps, that on raw articles 630."
+    finding = effect.assess_effect(settings)
+    (sentence,) = finding.sentences
+    assert "The training on dialogues takes 1,798 steps, that on raw articles 630." in finding.lead
     assert sentence == "Both models also learn from the same other dialogues: `mini_chat` (90)."
 
 

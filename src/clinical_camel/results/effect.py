@@ -170,23 +170,25 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
     )
     count = (others["p_holm"] < LEVEL).sum()
     lead += f" The difference is significant in {count} of {len(others)} ways of asking this exam."
-    sentences = [*_describe_trainings(result)]
+    steps, *sentences = _describe_trainings(result) or [""]
+    lead += f" {steps}".rstrip()
     return Finding(name, _headline_control(row, form), lead, sentences, [*scores, difference])
 
 
-def _describe_trainings(result: Result) -> Iterator[str]:
-    """Yield what the models on raw articles and on dialogues share, and their steps."""
+def _describe_trainings(result: Result) -> list[str]:
+    """Return the steps of the models on raw articles and on dialogues, then what they share."""
     adapters = result.record["params"]["adapters"]
     folders = [(root() / adapters.get(name, "")).parent for name in ("raw", "dialogues")]
     if not all((folder / name).is_file() for folder in folders for name in (MIXTURE, LOG)):
-        return
+        return []
     raw, dialogues = (int(pd.read_csv(folder / LOG)["step"].max()) for folder in folders)
-    yield f"The training on dialogues takes {dialogues:,} steps, that on raw articles {raw:,}."
+    steps = f"The training on dialogues takes {dialogues:,} steps, that on raw articles {raw:,}."
     ours, theirs = (pd.read_csv(folder / MIXTURE) for folder in folders)
     shared = ours[ours["source"].isin(theirs["source"])]
-    if len(shared):
-        texts = join([f"`{data.label(row.source)}` ({row.rows})" for row in shared.itertuples()])
-        yield f"Both models also learn from the same other dialogues: {texts}."
+    if shared.empty:
+        return [steps]
+    texts = join([f"`{data.label(row.source)}` ({row.rows})" for row in shared.itertuples()])
+    return [steps, f"Both models also learn from the same other dialogues: {texts}."]
 
 
 def _headline_control(row: dict[str, Any], form: str) -> str:
