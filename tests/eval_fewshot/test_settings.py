@@ -8,7 +8,25 @@ from clinical_camel.eval_fewshot import Design
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"protocols": ["options"]}, "protocols[0]: "),
+        ({"protocols": ["leter"]}, 'protocols[0]: "leter" is no protocol; did you mean letter?'),
+        ({"protocols": ["letter@"]}, 'protocols[0]: "letter@" ends with @; name an exam after it'),
+        ({"protocols": [5]}, "protocols[0]: 5 is no text"),
+        (
+            {"protocols": ["letter", "chat@mini_exm"]},
+            "protocols: chat@mini_exm: no benchmark of this name; did you mean mini_exam?",
+        ),
+        (
+            {"protocols": ["letter", "cloze@mini_exam"]},
+            "protocols: cloze@mini_exam: cloze does not fit this exam",
+        ),
+        (
+            {"protocols": ["letter@mini_exam", "chat"]},
+            "protocols: the first is for every exam; write letter without its exam",
+        ),
+        (
+            {"protocols": ["letter", "letter@mini_exam"]},
+            "protocols: letter is named twice for mini_exam",
+        ),
         ({"variants": ["mixed"]}, "variants[0]: "),
         ({"exemplar_choice": "random"}, "exemplar_choice: "),
         ({"num_shots": [9]}, "num_shots[0]: "),

@@ -1,5 +1,6 @@
 """All runs of a sweep: what is executed, what survives a kill, what is printed and refused."""
 
+import json
 import re
 import shutil
 import signal
@@ -15,6 +16,7 @@ from tests.support.project import Project
 from tests.support.toy_sweep import RUNS, SWEEP, find_status, read_ledger, run
 
 from clinical_camel import cli
+from clinical_camel.core.hashing import hash_file
 from clinical_camel.runner import jobs, state, study, sweep
 from clinical_camel.runner.jobs import PlanError
 from clinical_camel.runs import sweeps
@@ -88,6 +90,59 @@ def test_status_and_list_count_what_is_complete(complete, capsys):
     assert lines[-1] == "7/9 steps complete, of 6 runs"
     assert cli.main(["list"]) == 0
     assert capsys.readouterr().out.split()[:3] == ["many", "7/9", "complete"]
+
+
+def leave_tables(project: Project, name: str) -> Path:
+    """Leave of a run what is copied from another machine: run.json and a table; return that."""
+    folder = project.root / f"outputs/many/{name}"
+    shutil.rmtree(folder / ".records")
+    (folder / "02_second.ipynb").unlink()
+    (folder / "02_second/copy.jsonl").unlink()
+    table, file = folder / "02_second/scores.csv", folder / "02_second/run.json"
+    table.write_text("score\n0.5\n")
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps(record | {"artefacts": {"scores.csv": hash_file(table)}}))
+    return table
+
+
+def test_of_a_run_on_another_machine_the_tables_are_enough(complete, capsys):
+    leave_tables(complete, "slow_d0_t1")
+    assert run() == 0
+    assert "8 tasks, 8 complete" in capsys.readouterr().out
+    assert read_ledger(complete) == []
+    assert cli.main(["status", "many"]) == 0
+    assert "9/9 steps complete" in capsys.readouterr().out
+    cli.main(["list"])
+    assert "9/9" in capsys.readouterr().out
+    assert cli.main(["run", "many/slow_d0_t1"]) == 0  # its name alone: repeats it
+    assert read_ledger(complete) == ["slow_d0_t1"]
+
+
+def change_table(project: Project, table: Path) -> None:
+    table.write_text("score\n0.9\n")
+
+
+def delete_table(project: Project, table: Path) -> None:
+    table.unlink()
+
+
+def change_text(project: Project, table: Path) -> None:
+    file = table.with_name("run.json")
+    text = {"path": "outputs/many/raw_d0/01_first/rows.jsonl", "sha256": "0" * 64}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"notes": {"sources": [text]}}))
+
+
+def change_recipe(project: Project, table: Path) -> None:
+    change_rate(project)
+
+
+@pytest.mark.parametrize("change", [change_table, delete_table, change_text, change_recipe])
+def test_a_copied_run_that_differs_is_run_again(change, complete, capsys):
+    change(complete, leave_tables(complete, "slow_d0_t1"))
+    assert cli.main(["status", "many"]) == 1
+    capsys.readouterr()
+    assert run("02_second", "--only", "slow_d0_t1") == 0
+    assert read_ledger(complete) == ["slow_d0_t1"]
 
 
 def test_a_run_is_a_study_of_its_own(complete, capsys):

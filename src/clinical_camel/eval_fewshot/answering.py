@@ -49,7 +49,8 @@ def answers_key(
     settings = {"quantize", "chat_template", "exemplar_choice", "seed"}
     key = {"models": {name: llm.source for name, llm in llms.items()}}
     key |= {"settings": design.model_dump(include=settings)}
-    key |= {"protocols": {name: _changed_fields(PROTOCOLS[name]) for name in design.protocols}}
+    names = [entry.partition("@")[0] for entry in design.protocols]
+    key |= {"protocols": {name: _changed_fields(PROTOCOLS[name]) for name in names}}
     for name, rows in (("questions", questions), ("exemplars", exemplar_pools)):
         key[name] = {label: list(map(data.content_hash, each)) for label, each in rows.items()}
     if "open_book" in design.variants:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clinical_camel import data, models
+from clinical_camel.core.values import nearest, show
 from clinical_camel.data import Question
 
 # Plain-text layouts, up to the answer. There is no space after the last colon: the space belongs to
@@ -162,13 +163,32 @@ PROTOCOLS = {
 }
 
 
-def list_protocols(names: Sequence[str], benchmark: str) -> list[str]:
-    """Return those of the protocols that fit an exam, in order.
+def check_protocol(text: Any) -> str:
+    """Return what is wrong with an entry of the setting `protocols`; "" for nothing.
 
-    Statements (STATEMENT_EXAMS) are completed, so only "statement" layouts fit them, and these fit
-    no other exam.
+    >>> check_protocol("conversation@mini_exam"), check_protocol("leter")
+    ('', '"leter" is no protocol; did you mean letter?')
+    """
+    if not isinstance(text, str):
+        return f"{show(text)} is no text; write a protocol, such as option_text"
+    name, at, exam = text.partition("@")
+    if name not in PROTOCOLS:
+        return f"{show(name)} is no protocol{nearest(name, PROTOCOLS)}"
+    return f"{show(text)} ends with @; name an exam after it" if at and not exam else ""
+
+
+def list_protocols(entries: Sequence[str], benchmark: str) -> list[str]:
+    """Return the names of those protocols that an exam is asked in, in order.
+
+    An entry protocol@exam is for this exam alone. Statements (STATEMENT_EXAMS) are completed, so
+    only "statement" layouts fit them, and these fit no other exam.
+
+    >>> list_protocols(["option_text", "conversation@mini_exam", "cloze"], "mini_exam_reversed")
+    ['option_text']
     """
     is_statement = benchmark in STATEMENT_EXAMS
+    pairs = (entry.partition("@")[::2] for entry in entries)
+    names = [name for name, exam in pairs if exam in ("", benchmark)]
     return [p for p in names if (PROTOCOLS[p].layout == "statement") == is_statement]
 
 

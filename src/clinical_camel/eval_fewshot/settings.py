@@ -7,7 +7,7 @@ from pydantic import Field
 
 from clinical_camel import data
 from clinical_camel.core.paths import root
-from clinical_camel.core.settings import Limit, StepSettings, Text
+from clinical_camel.core.settings import Limit, StepSettings, Text, valid_by
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data.exam_scores import SCORE_ENDINGS
 from clinical_camel.data.specs import (
@@ -16,7 +16,12 @@ from clinical_camel.data.specs import (
     OptionalTrainingQuestionSpec,
 )
 from clinical_camel.eval_fewshot.open_book import check_open_book
-from clinical_camel.eval_fewshot.protocols import PROTOCOLS, STATEMENT_EXAMS, list_protocols
+from clinical_camel.eval_fewshot.protocols import (
+    PROTOCOLS,
+    STATEMENT_EXAMS,
+    check_protocol,
+    list_protocols,
+)
 from clinical_camel.models.choices import (
     ChatTemplate,
     ComputeDtype,
@@ -63,10 +68,11 @@ class Design(StepSettings):
         description="for each benchmark, the set of its exemplars; "
         "if empty, some of its own questions become exemplars and are not scored",
     )
-    protocols: list[Literal[tuple(PROTOCOLS)]] = Field(
+    protocols: list[Annotated[str, valid_by(check_protocol)]] = Field(
         ["option_text", "conversation", "chat"],
         min_length=1,
-        description="how questions are asked and answered; names listed in docs/exams.md",
+        description="how questions are asked and answered; names listed in docs/exams.md; "
+        "protocol@exam is for this exam alone",
     )
     num_shots: list[Annotated[int, Field(ge=0, le=MAX_SHOTS)]] = Field(
         [0, 5], min_length=1, description="numbers of exemplars to place before each question"
@@ -124,11 +130,23 @@ class Design(StepSettings):
             if not list_protocols(self.protocols, name):
                 fitting = ", ".join(list_protocols([*PROTOCOLS], name))
                 yield f"protocols: none fits the exam {name}; add one of {fitting}"
-        for protocol in self.protocols:
-            if not any(list_protocols([protocol], name) for name in labels):
+        names = [entry.partition("@")[0] for entry in self.protocols]
+        for entry, name in zip(self.protocols, names, strict=True):
+            exam = entry.partition("@")[2]
+            if exam and exam not in labels:
+                yield f"protocols: {entry}: no benchmark of this name{nearest(exam, labels)}"
+            elif exam and not list_protocols([name], exam):
+                yield f"protocols: {entry}: {name} does not fit this exam"
+            elif not any(list_protocols([name], label) for label in labels):
                 exams = ", ".join(STATEMENT_EXAMS)
-                yield f"protocols: {protocol} fits none of the benchmarks; add one of {exams}"
-        free = [name for name in self.protocols if PROTOCOLS[name].is_free]
+                yield f"protocols: {name} fits none of the benchmarks; add one of {exams}"
+        if names[0] != self.protocols[0]:
+            yield f"protocols: the first is for every exam; write {names[0]} without its exam"
+        for label in labels:
+            protocols = list_protocols(self.protocols, label)
+            if twice := [name for name in dict.fromkeys(protocols) if protocols.count(name) > 1]:
+                yield f"protocols: {twice[0]} is named twice for {label}"
+        free = [name for name in names if PROTOCOLS[name].is_free]
         changed = [v for v in self.variants if v not in ("as_given", "open_book")]
         if free and changed:
             yield f"variants: {changed[0]} changes options, which {free[0]} does not show"

@@ -2,10 +2,12 @@
 
 The records are in outputs/<study>/.records/, which git ignores. Committed results never make a step
 complete: a fresh clone makes them again. A step may read committed files of a step that was not run
-on this machine (`are_committed`).
+on this machine (`are_committed`). The runs of a sweep take hours and may come from several
+machines: of them, the tables are enough (`find_states`).
 """
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,44 @@ def find_state(job: Job) -> State:
         return State("stale", change, **facts)
     commit = "" if record["source_hash"] == hash_source() else _describe_commit(job)
     return State(COMPLETE, commit=commit, **facts)
+
+
+def find_states(jobs: Iterable[Job]) -> dict[tuple[str, str], State]:
+    """Return the state of each step, by study and step.
+
+    Steps of a run of a sweep that were not run on this machine are complete if the tables of all of
+    them are here as another machine wrote them, and its training texts do not differ from those
+    here.
+    """
+    by_study: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_study.setdefault(job.study, []).append(job)
+    states = {}
+    for study, steps in by_study.items():
+        own = [find_state(job) for job in steps]
+        is_copy = "/" in study and all(state.status == "not run" for state in own)
+        if is_copy and all(map(_has_tables, steps)):
+            own = [_describe_copy(job) for job in steps]
+        states |= {(study, job.step): state for job, state in zip(steps, own, strict=True)}
+    return states
+
+
+def _has_tables(job: Job) -> bool:
+    """Return whether a copied result folder has run.json and every table, all unchanged."""
+    folder = root() / "outputs" / job.study / job.step
+    record = read_run_record(folder)
+    tables = [name for name in record.get("artefacts", {}) if name.endswith(".csv")]
+    if not tables or not are_committed(job, [relative(folder / name) for name in tables]):
+        return False
+    texts = record["notes"].get("sources", ())  # what step 02 was trained on
+    files = {root() / text["path"]: text["sha256"] for text in texts if text["path"] in job.inputs}
+    return all(hash_file(file) == sha256 for file, sha256 in files.items() if file.is_file())
+
+
+def _describe_copy(job: Job) -> State:
+    record = read_run_record(root() / "outputs" / job.study / job.step)
+    commit = "" if record.get("source_hash") == hash_source() else _describe_commit(job)
+    return State(COMPLETE, "", record["headline"], record["seconds"], commit)
 
 
 def _describe_commit(job: Job) -> str:

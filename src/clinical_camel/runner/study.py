@@ -47,6 +47,7 @@ from clinical_camel.runner.state import (
     are_committed,
     close_record,
     find_state,
+    find_states,
     open_record,
 )
 from clinical_camel.runner.summary import summarize
@@ -81,7 +82,7 @@ def show_list() -> int:
             echo(f"{study:<32} {len(str(error).splitlines())} problems in its params files")
             code = BAD_INPUT
             continue
-        complete = sum(find_state(job).status == "complete" for job in jobs)
+        complete = sum(state.status == "complete" for state in find_states(jobs).values())
         echo(f"{study:<32} {complete}/{len(jobs)} complete")
     return code
 

@@ -28,7 +28,7 @@ from clinical_camel.runner.jobs import (
     sort_jobs,
 )
 from clinical_camel.runner.places import check_machine, check_places
-from clinical_camel.runner.state import COMPLETE, ENDED, State, find_state
+from clinical_camel.runner.state import COMPLETE, ENDED, State, find_state, find_states
 from clinical_camel.runner.study import (
     COMMAND,
     FAILED,
@@ -85,7 +85,7 @@ def run_sweep(sweep: str, choice: Choice) -> int:
 def show_sweep_status(sweep: str) -> int:
     """Print the state of each arm with each pair of seeds; return 0 only if all is complete."""
     runs, final = list_runs(sweep), sort_jobs(load_jobs(sweep))
-    states = {(job.study, job.step): find_state(job) for job in load_sweep_jobs(sweep)}
+    states = find_states(load_sweep_jobs(sweep))
     columns = dict.fromkeys(run.seeds for run in runs)
     rows = {run.arm: dict.fromkeys(columns, "-") for run in runs}
     for run in runs:
@@ -207,7 +207,7 @@ def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
     if choice.steps and choice.only:
         studies = _select_studies(sweep, choice)
         inputs = [job for job in inputs if job.study in studies]
-    states = {(job.study, job.step): find_state(job).status for job in inputs}
+    states = {pair: state.status for pair, state in find_states(inputs).items()}
     ended = {study for (study, _), status in states.items() if status == ENDED}
     incomplete = sorted(p for p, s in states.items() if s != COMPLETE and p[0] not in ended)
     if not incomplete:

@@ -16,7 +16,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import AT_ONCE_VARIABLE
 from clinical_camel.runner.execution import SWEEP, SignalForwarder
 from clinical_camel.runner.jobs import Job
-from clinical_camel.runner.state import COMPLETE, ENDED, STOPPED, State, find_state, read_record
+from clinical_camel.runner.state import COMPLETE, ENDED, STOPPED, State, find_states, read_record
 from clinical_camel.runner.summary import format_seconds
 
 KILLED = 3  # exit code of a process that a signal killed: most often memory ran out, as in a kernel
@@ -51,7 +51,7 @@ class Task:
 
     def find_state(self) -> State:
         """Return the state of the first step that is not complete, else of the last step."""
-        states = [(job.step, find_state(job)) for job in self.jobs]
+        states = [(step, state) for (_, step), state in find_states(self.jobs).items()]
         seconds = sum(state.seconds for _, state in states)
         for step, state in states:
             if state.status != COMPLETE:
