@@ -77,7 +77,8 @@ def describe_policies(
         "of the SFT model, and so is the KL; the exams also ask about training subjects. The SFT "
         "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise; "
         "DPO and the exam key are only measured by it. The gold reward is what all should "
-        f"maximise. A change is clear if its p, adjusted for all tests (Holm), is below {LEVEL}.",
+        f"maximise. A change is clear if its p is below {LEVEL}, adjusted (Holm) for the rewards "
+        "of all methods; other measures are adjusted among themselves.",
     ]
 
 
