@@ -5,6 +5,7 @@ would be another dataset than intended. Here a file is read completely or not at
 message names every bad line. What other containers are, and what to do, is in `containers`.
 """
 
+import functools
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
@@ -116,6 +117,13 @@ def require_size(path: Path) -> int:
     """
     with _reporting(path):
         _read_start(path)
+        stat = path.stat()
+    return _count_bytes(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=64)
+def _count_bytes(path: Path, version: tuple[int, ...]) -> int:
+    """Return the size of a file in bytes, unpacked, in this `version`: size, times of change."""
     with _reporting(path), _open(path) as stream:
         size = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
         while size <= MAX_BYTES and isinstance(stream, gzip.GzipFile):

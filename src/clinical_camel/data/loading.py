@@ -225,8 +225,6 @@ def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
     _require_allowed_use(spec, parsed.source, shape, for_training)
     shape = parsed.source.shape if parsed.source else shape
     rows, remarks = _read(spec, parsed, shape, for_training)
-    if parsed.source and parsed.source.verbatim:
-        remarks += _describe_oddities(rows)
     for remark in remarks:
         warnings.warn(f"{spec}: {remark}", stacklevel=3)
     return rows
@@ -274,7 +272,8 @@ def _read_now(
     rows, problems, remarks = _convert(parsed, shape, raw, from_hub)
     may_drop = from_hub and for_training
     valid, more = _require_valid_rows(spec, rows, problems, may_drop, raw.unit)
-    return valid, remarks + more
+    is_verbatim = parsed.source and parsed.source.verbatim
+    return valid, [*remarks, *more, *(_describe_oddities(valid) if is_verbatim else ())]
 
 
 def _open(parsed: _Spec, path: Path) -> files.RawRows:

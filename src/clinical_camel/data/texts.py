@@ -26,6 +26,7 @@ CONTROL = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufff9-\uffff\ud800-\udfff"
     "\ue000-\uf8ff\U000e0000-\U000e007f]"
 )
+ASCII_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # the part of CONTROL below U+0080
 _LINE_END = re.compile("\r\n?|[\u2028\u2029\x0b\x0c]")
 # UTF-8 that was decoded as Windows-1252: "Ã©" for "é", "â€™" for an apostrophe
 _MOJIBAKE = re.compile(
@@ -139,7 +140,11 @@ def _note_oddities(ids: dict[str, dict], row_id: str, place: str, kind: str, tex
         ids.setdefault(f"white space at the ends of the {kind}", {})[row_id] = None
     if ("<" in text or "&" in text) and _has_markup(text):
         ids.setdefault("markup or entities", {})[row_id] = None
-    if INVISIBLE.search(text) or CONTROL.search(text):
+    if text.isascii():  # most texts: a smaller pattern is several times as fast
+        is_odd = ASCII_CONTROL.search(text)
+    else:
+        is_odd = INVISIBLE.search(text) or CONTROL.search(text)
+    if is_odd:
         ids.setdefault("invisible characters", {})[row_id] = None
     return text
 
