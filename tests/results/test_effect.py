@@ -17,15 +17,17 @@ def test_one_training_is_named_as_one(project, settings):
     toy_results.save_control(project)
     finding = effect.assess_effect(settings)
     assert finding.headline == (
-        "In one training of each, dialogues teach more than raw articles if the exam asks in plain "
-        "text"
+        "Asked in plain text, dialogues teach more than raw articles (one training each)"
     )
-    assert "base model 25.0 % [20.0, 30.0], raw articles 35.0 % [30.0, 40.0] and" in finding.lead
-    assert "guessing gives 25 %. Dialogues minus raw articles: 15.0 points [" in finding.lead
-    assert "significant (p = 0.01, adjusted for 2 comparisons)" in finding.lead
-    assert "controlled comparison with 3 pairs of seeds has not been run" in finding.lead
-    assert "The difference is significant in 1 of 2 ways of asking this exam." in finding.lead
+    assert finding.lead == (
+        "The difference is 15.0 points [10.0, 20.0], significant in 1 of 2 ways of asking this "
+        "exam (Table 1). The controlled comparison with 3 pairs of seeds has not been run."
+    )
     assert finding.sentences == []
+    pair = finding.pair
+    assert (pair.p, pair.comparisons, pair.significant, pair.ways) == (0.01, 2, 1, 2)
+    assert (pair.form, pair.base, pair.steps) == ("plain text", "", ())
+    assert [n.value for n in pair.scores] == pytest.approx([0.25, 0.35, 0.5])
 
 
 def test_what_both_trainings_share_is_named(project, settings):
@@ -37,7 +39,7 @@ def test_what_both_trainings_share_is_named(project, settings):
         project.file(f"outputs/{name}/02_sft_qlora/train_log.csv", f"step\n1\n{steps}\n")
     finding = effect.assess_effect(settings)
     (sentence,) = finding.sentences
-    assert "The training on dialogues takes 1,798 steps, that on raw articles 630." in finding.lead
+    assert finding.pair.steps == (1798, 630)
     assert sentence == "Both models also learn from the same other dialogues: `mini_chat` (90)."
 
 
@@ -45,7 +47,7 @@ def test_what_both_trainings_share_is_named(project, settings):
     ("changes", "headline"),
     [
         ({"p_holm": 0.06}, "We cannot tell whether dialogues teach more than raw articles"),
-        ({"gain": -0.15}, "In one training of each, raw articles teach more than dialogues if"),
+        ({"gain": -0.15}, "Asked in plain text, raw articles teach more than dialogues (one tr"),
     ],
 )
 def test_the_headline_follows_the_adjusted_p_and_the_sign(project, settings, changes, headline):
@@ -73,7 +75,8 @@ def test_the_verdict_of_the_controlled_comparison_counts(project, settings, verd
     finding = effect.assess_effect(settings)
     assert finding.headline == headline
     assert "12.0 points [9.0, 15.0], over 10 pairs of seeds: significant (p = 0.004" in finding.lead
-    assert "one seed" not in finding.lead
+    assert "has not been run" not in finding.lead
+    assert finding.pair is None
     text = " ".join(finding.sentences)
     assert "Dialogues against the same sentences without questions: no effect larger than" in text
     assert ("A true difference below 6.0 points" in text) == (verdict == "cannot tell")
@@ -92,30 +95,29 @@ def test_the_forms_are_repeated_with_other_seeds(project, settings):
     toy_results.save_control(project)
     toy_results.save_repeats(project, option_text=0.12, chat=0.0)
     finding = effect.assess_forms(settings)
-    assert finding.headline == "Dialogues are ahead in 1 of 2 question forms"
+    assert finding.headline == "Over 5 seeds, dialogues are ahead in 1 of 2 question forms"
     assert finding.lead == (
-        "We repeated both trainings with 5 seeds (n = 300 questions). Dialogues minus raw "
-        "articles: 12.0 points [8.0, 16.0] (plain text) and 0.0 points [-4.0, 4.0] (options "
-        "listed). With *options listed*, no model is clearly better than guessing, so no "
-        "difference can show."
+        "Dialogues minus raw articles (300 questions): 12.0 points [8.0, 16.0] (plain text) and "
+        "0.0 points [-4.0, 4.0] (options listed). The intervals cover other diseases, not other "
+        "seeds; they are not adjusted. With *options listed*, no model is clearly better than "
+        "guessing, so no difference can show."
     )
-    assert "not other seeds" in finding.sentences[0]
     assert (
         "learn from as many tokens, but the one on raw articles takes 20 % fewer steps"
-        in (finding.sentences[1])
+        in (finding.sentences[0])
     )
 
 
 @pytest.mark.parametrize(
     ("values", "headline"),
     [
-        ({"option_text": 0.0}, "No question form shows a clear advantage of dialogues"),
-        ({"option_text": 0.1, "chat": 0.1}, "Dialogues are ahead in every question form"),
+        ({"option_text": 0.0}, "no question form shows a clear advantage of dialogues"),
+        ({"option_text": 0.1, "chat": 0.1}, "dialogues are ahead in every question form"),
     ],
 )
 def test_the_headline_on_the_forms_counts_them(project, settings, values, headline):
     toy_results.save_repeats(project, **values)
-    assert effect.assess_forms(settings).headline == headline
+    assert effect.assess_forms(settings).headline == f"Over 5 seeds, {headline}"
 
 
 def test_the_controlled_comparison_replaces_the_repeats(project, settings):
@@ -126,13 +128,15 @@ def test_the_controlled_comparison_replaces_the_repeats(project, settings):
     assert {number.table for number in finding.numbers} == {
         "outputs/dbke_effect/06_controlled_comparison/contrasts.csv"
     }
-    assert finding.sentences == ["The intervals are not adjusted for the number of question forms."]
+    assert finding.headline.startswith("Over 10 seeds, ")
+    assert "The intervals are not adjusted." in finding.lead
+    assert finding.sentences == []
 
 
 @pytest.mark.parametrize(
     ("primer", "headline"),
     [
-        (0.25, effect.FORGETS),
+        (0.25, effect.FORGETS.format(form="plain text", seeds="one training each")),
         (0.45, "Tuning makes the model forget a part of what it knew before"),
         (0.58, "We found no clear loss of what the base model knew before"),
     ],
@@ -141,13 +145,24 @@ def test_forgetting_is_judged_by_the_intervals(project, settings, primer, headli
     toy_results.save_control(project, primer=primer)
     finding = effect.assess_forgetting(settings)
     assert finding.headline == headline
-    assert "the base model answers 60.0 % [55.0, 65.0] of 300 questions" in finding.lead
-    assert "(one training each)" in finding.lead
+    assert "to 300 questions: before tuning 60.0 % [55.0, 65.0], after raw articl" in finding.lead
+    assert "not clearly better than guessing either" not in finding.lead
 
 
 def test_forgetting_has_the_test_of_the_embedded_study(project, settings):
     toy_results.save_control(project)
     row = toy_results.difference("tuned", "base", -0.35, 0.002, exam="mini_exam_primer")
     toy_results.save(project, "mini_camel", "03_eval_fewshot", comparison=[row])
-    (sentence,) = effect.assess_forgetting(settings).sentences
-    assert "-35.0 points [-40.0, -30.0], is significant (p = 0.002)" in sentence
+    lead = effect.assess_forgetting(settings).lead
+    assert "base model: -35.0 points [-40.0, -30.0], significant (p = 0.002)." in lead
+
+
+def test_a_form_in_which_the_base_model_guesses_shows_no_forgetting(project, settings):
+    rows = [
+        toy_results.score(model, value, protocol, exam="mini_exam_primer")
+        for protocol, values in (("option_text", (0.6, 0.25)), ("chat", (0.26, 0.25)))
+        for model, value in zip(("base", "dialogues"), values, strict=True)
+    ]
+    toy_results.save(project, "mini_camel_raw", "03_eval_fewshot", scores=rows)
+    lead = effect.assess_forgetting(settings).lead
+    assert "With *options listed*, the base model is not clearly better than guessing" in lead

@@ -33,16 +33,22 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         toy_results.difference("tuned", "base", 0.02, 1.0, exam="medqa_us"),
         toy_results.difference("tuned", "base", 0.2, 0.001, exam="pubmedqa"),
     ]
-    params = toy_results.EXAM_PARAMS
+    adapters = {"base": "", "tuned": "outputs/dialogues/02_sft_qlora/adapter"}
+    params = toy_results.EXAM_PARAMS | {"model": "smollm2_135m", "adapters": adapters}
     tables = {"scores": scores, "comparison": rows}
     toy_results.save(project, "smollm2_135m", "03_eval_fewshot", params, **tables)
     toy_results.save_control(project, "smollm2_135m_raw", p_holm=0.5)
     toy_results.save_notes(project, "smollm2_135m")
     exams, control, own_notes = further.assess_real_model(settings)
-    assert exams.headline.startswith("smollm2_135m: asked as option_text, 0-shot, tuning changes")
-    assert exams.headline.endswith("tuning changes 1 of 2 exam scores significantly")
-    assert "One training. In 1 of 2 exams, neither score is clearly above" in exams.lead
-    assert "Over all ways of asking, 1 of 2 comparisons are significant." in exams.lead
+    assert exams.headline == (
+        "SmolLM2-135M: asked as option_text, 0-shot, tuning changes 1 of 2 exam scores "
+        "significantly (one training)"
+    )
+    assert "In 1 of 2 exams, neither score is clearly above" in exams.lead
+    assert "1 of 2 comparisons are significant: 1 up, 0 down." in exams.lead
+    assert exams.lead.endswith(
+        "Asked in plain text, the same tuned model answers 50.0 % of `mini_exam` (Table 1)."
+    )
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
         "one answer to all questions)."
@@ -51,15 +57,28 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         "`pubmedqa` 40.0 % [35.0, 45.0] before and 60.0 % [55.0, 65.0] after (n = 300"
         in (exams.sentences[0])
     )
-    assert control.headline.startswith("smollm2_135m_raw: we cannot tell whether dialogues")
-    assert own_notes.headline.startswith("smollm2_135m: we found no significant improvement")
+    assert control.headline.startswith("SmolLM2-135M: we cannot tell whether dialogues")
+    assert control.pair.base == "SmolLM2-135M"
+    assert own_notes.headline.startswith("SmolLM2-135M: we found no significant improvement")
+
+
+def test_the_score_of_another_model_is_not_named(project, settings):
+    toy_results.save_control(project, "smollm2_135m_raw")
+    scores = [toy_results.score(model, 0.3) for model in ("base", "tuned")]
+    rows = [toy_results.difference("tuned", "base", 0.0, 1.0)]
+    params = toy_results.EXAM_PARAMS
+    toy_results.save(
+        project, "smollm2_135m", "03_eval_fewshot", params, scores=scores, comparison=rows
+    )
+    exams, _ = further.assess_real_model(settings)
+    assert "the same tuned model" not in exams.lead
 
 
 @pytest.mark.parametrize(
     ("changes", "headline"),
     [
-        ({}, "dialogues by a large language model teach less than dialogues by rules"),
-        ({"gain": 0.1}, "dialogues by a large language model teach more than dialogues by rules"),
+        ({}, "dialogues by a language model teach less than dialogues by rules (one training"),
+        ({"gain": 0.1}, "dialogues by a language model teach more than dialogues by rules"),
         ({"p_holm": 0.2}, "We cannot tell whether it matters if rules or a language model write"),
     ],
 )
@@ -70,12 +89,12 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
     assert headline in finding.headline
     significant = 0 if "p_holm" in changes else 1
     assert f"significant in {significant} of 2 ways of asking this exam" in finding.lead
-    assert "dialogues by rules 45.0 % [40.0, 50.0]; guessing gives 25 %" in finding.lead
+    assert finding.pair.names == ("dialogues by a language model", "dialogues by rules")
     assert "The checks rejected" not in finding.lead
     toy_results.save_coverage(project)
     finding = further.assess_writer(settings)
     assert (
-        "on the other articles (n = 258), the difference is -9.0 points [-17.0, -2.0], not adj"
+        "On the others (258 questions), the differences are -9.0 points [-17.0, -2.0] (plain text)"
         in (finding.lead)
     )
     assert finding.numbers[-1].table == "experiments/results/llm_coverage.csv"

@@ -1,5 +1,7 @@
 """The page: findings with their sources, what has not run, meaning and limits."""
 
+import re
+
 from tests.support import toy_results
 
 from clinical_camel import results
@@ -19,15 +21,22 @@ def test_the_short_page_has_leads_links_and_limits(project, settings):
     toy_results.save_repeats(project, option_text=0.12)
     text = results.format_readme(settings)
     lines = text.splitlines()
-    assert [line[:4] for line in lines[:4]] == ["1. *", "2. *", "3. *", "4. *"]
-    assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in lines[0]
-    assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in lines[0]
-    assert lines[3].startswith(
-        "4. **Not run yet:** dialogues that a language model wrote, clinical"
+    assert lines[0].startswith("Brackets are 95 % intervals")
+    assert lines[4] == (
+        "| dialogues minus raw articles | 25.0 [20.0, 30.0] | 50.0 [45.0, 55.0] | "
+        "35.0 [30.0, 40.0] | 15.0 [10.0, 20.0] | 0.01 (2) | 1 of 2 ways |"
     )
+    assert lines[6] == (
+        "**Table 1.** Correct answers in % to 300 questions, asked in plain text without examples; "
+        "guessing gives 25 %. One training of each model."
+    )
+    first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
+    assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in first
+    assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in first
+    assert missing.startswith("4. **Not run yet:** dialogues that a language model wrote, clinical")
     assert "20 % fewer steps" not in text
     assert "fewer steps" in results.format_page(results.collect_findings(settings))
-    assert "We do not know the cause of a difference" in text
+    assert "The cause of a difference is unknown" in text
     assert text.endswith("[notebook 00](notebooks/00_results.ipynb).")
     project.file("outputs/results/00_results.ipynb", "{}")
     assert "[notebook 00](outputs/results/00_results.ipynb)" in results.format_readme(settings)

@@ -7,7 +7,7 @@ import pandas as pd
 from clinical_camel.core.hashing import hash_file
 
 EXAM_PARAMS = {"adapters": {"base": "", "tuned": "x"}, "protocols": ["option_text"]}
-EXAM_PARAMS |= {"num_shots": [0]}
+EXAM_PARAMS |= {"num_shots": [0], "model": "mini"}
 OUTCOMES = {
     "plain question": "mini_exam/option_text",
     "conversation": "mini_exam/conversation",
@@ -55,6 +55,7 @@ def save_control(project, study="mini_camel_raw", p_holm=0.01, gain=0.15, primer
         scores.append(score(model, value, exam="mini_exam_primer"))
     adapters = {name: f"outputs/{name}/02_sft_qlora/adapter" for name in ("raw", "dialogues")}
     params = EXAM_PARAMS | {"adapters": {"base": ""} | adapters}
+    params |= {"model": "mini" if study == "mini_camel_raw" else "smollm2_135m"}
     save(project, study, "03_eval_fewshot", params, scores=scores, comparison=rows)
 
 
@@ -141,7 +142,7 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
         for model, count in (("base", 7), ("tuned", 8), ("majority section", 0))
     ]
     statuses = [
-        {"model": model, "notes": 28, "ok": count, "unfinished": 1}
+        {"model": model, "notes": 28, "ok": count, "unfinished": 1, "looping": 27 - count}
         for model, count in (("base", 27), ("tuned", written))
     ]
     faithful = [
@@ -152,7 +153,8 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
     row = {"part": "whole", "metric": "rougeL", "n": 28, "difference": value, "low": value - 0.1}
     row |= {"high": value + 0.1, "p_holm": p_holm, "model": "tuned"}
     tables = {"essentials": essentials, "faithfulness_summary": faithful, "comparison": [row]}
-    save(project, study, "04_note_synthesis", statuses=statuses, **tables)
+    params = {"model": "mini" if study == "mini_camel" else study}
+    save(project, study, "04_note_synthesis", params, statuses=statuses, **tables)
 
 
 def save_rewards(project):

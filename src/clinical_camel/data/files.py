@@ -118,11 +118,11 @@ def require_size(path: Path) -> int:
     with _reporting(path):
         _read_start(path)
         stat = path.stat()
-    return _count_bytes(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    return _require_bytes(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 @functools.lru_cache(maxsize=64)
-def _count_bytes(path: Path, version: tuple[int, ...]) -> int:
+def _require_bytes(path: Path, version: tuple[int, ...]) -> int:
     """Return the size of a file in bytes, unpacked, in this `version`: size, times of change."""
     with _reporting(path), _open(path) as stream:
         size = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size

@@ -6,6 +6,7 @@ Without it, the control study does: one training of each model, which every head
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,11 +28,13 @@ from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Finding,
     Number,
+    Pair,
     Result,
     find_result,
     read_difference,
 )
 from clinical_camel.results.wording import (
+    BASES,
     count_trainings,
     join,
     judge,
@@ -55,7 +58,10 @@ VERDICTS = {  # headlines, by the verdict of step 06
     "preliminary": "No verdict yet on dialogues and raw articles: runs are missing",
 }
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
-FORGETS = "Tuning makes the model forget: on what it knew before, it falls to the level of guessing"
+FORGETS = (
+    "Tuning makes the model forget: asked in {form} about the texts of its pretraining, it falls "
+    "to the level of guessing ({seeds})"
+)
 MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
 READINGS = {  # columns of the table of equality
     "target_tokens": "tokens with loss",
@@ -140,10 +146,7 @@ def _name_arms(row: dict[str, Any]) -> tuple[str, str]:
 def _assess_control(settings: Results, result: Result) -> Finding:
     finding = compare_control(result, settings, settings.exam, "effect")
     seeds = count_planned_pairs(settings.comparison)
-    missing = (
-        f"This is one seed (one set of random choices); the controlled comparison with {seeds} "
-        "pairs of seeds has not been run."
-    )
+    missing = f"The controlled comparison with {seeds} pairs of seeds has not been run."
     return replace(finding, lead=f"{finding.lead} {missing}")
 
 
@@ -160,44 +163,75 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
     scores = read_control(result, exam, protocol, settings.num_shots)
     if not rows:
         return Finding(name, f"dialogues against raw articles ({result.study})", is_run=False)
-    row = rows[0]
-    difference = read_difference(row, "dialogues minus raw articles", result, "comparison")
-    shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
-    others = table[pair & table["benchmark"].eq(exam)]
-    lead = (
-        f"Correct answers to {row['n']} questions: {shown}; {show_chance(scores)}. Dialogues minus "
-        f"raw articles: {show_points(difference)}, {judge(row['p_holm'], len(table))}."
+    difference = read_difference(rows[0], "dialogues minus raw articles", result, "comparison")
+    names, ways = ("dialogues", "raw articles"), table[pair & table["benchmark"].eq(exam)]
+    row = make_pair(result, rows[0], ways, names, [*scores, difference], form)
+    headline, shared = _headline_control(rows[0], form), _describe_shared(result)
+    return Finding(name, headline, describe_pair(row), shared, [*scores, difference], pair=row)
+
+
+def make_pair(
+    result: Result,
+    row: dict[str, Any],
+    ways: pd.DataFrame,
+    names: tuple[str, str],
+    numbers: Sequence[Number],
+    form: str,
+) -> Pair:
+    """Return a row of Table 1 from a row of comparison.csv, in the question form `form`.
+
+    `ways`: the rows of the same two models on the same exam. `numbers`: the scores of the base
+    model, of the first and of the second model, in any order, and the difference.
+    """
+    logs = [folder / LOG for folder in _find_trainings(result, (row["model"], row["reference"]))]
+    steps = [int(pd.read_csv(log)["step"].max()) for log in logs if log.is_file()]
+    base = result.record["params"].get("model", "mini")
+    return Pair(
+        names,
+        list(numbers[:-1]),
+        numbers[-1],
+        row["p_holm"],
+        len(result.read("comparison")),
+        int((ways["p_holm"] < LEVEL).sum()),
+        len(ways),
+        form,
+        BASES.get(base, base),
+        tuple(steps) if len(steps) == len(logs) else (),
     )
-    count = (others["p_holm"] < LEVEL).sum()
-    lead += f" The difference is significant in {count} of {len(others)} ways of asking this exam."
-    steps, *sentences = _describe_trainings(result) or [""]
-    lead += f" {steps}".rstrip()
-    return Finding(name, _headline_control(row, form), lead, sentences, [*scores, difference])
 
 
-def _describe_trainings(result: Result) -> list[str]:
-    """Return the steps of the models on raw articles and on dialogues, then what they share."""
+def describe_pair(pair: Pair) -> str:
+    """Return the difference of two models, and in how many ways of asking it is significant."""
+    return (
+        f"The difference is {show_points(pair.difference)}, significant in {pair.significant} of "
+        f"{pair.ways} ways of asking this exam (Table 1)."
+    )
+
+
+def _find_trainings(result: Result, models: Sequence[str]) -> list[Path]:
+    """Return the folders of step 02 that trained these models of step 03."""
     adapters = result.record["params"]["adapters"]
-    folders = [(root() / adapters.get(name, "")).parent for name in ("raw", "dialogues")]
-    if not all((folder / name).is_file() for folder in folders for name in (MIXTURE, LOG)):
+    return [(root() / adapters.get(name, "")).parent for name in models]
+
+
+def _describe_shared(result: Result) -> list[str]:
+    """Return what else the models on raw articles and on dialogues both learn from."""
+    files = [f / MIXTURE for f in _find_trainings(result, ("raw", "dialogues"))]
+    if not all(file.is_file() for file in files):
         return []
-    raw, dialogues = (int(pd.read_csv(folder / LOG)["step"].max()) for folder in folders)
-    steps = f"The training on dialogues takes {dialogues:,} steps, that on raw articles {raw:,}."
-    ours, theirs = (pd.read_csv(folder / MIXTURE) for folder in folders)
+    ours, theirs = map(pd.read_csv, files)
     shared = ours[ours["source"].isin(theirs["source"])]
-    if shared.empty:
-        return [steps]
     texts = join([f"`{data.label(row.source)}` ({row.rows})" for row in shared.itertuples()])
-    return [steps, f"Both models also learn from the same other dialogues: {texts}."]
+    return [f"Both models also learn from the same other dialogues: {texts}."] if texts else []
 
 
 def _headline_control(row: dict[str, Any], form: str) -> str:
     if not row["p_holm"] < LEVEL:
-        return "We cannot tell whether dialogues teach more than raw articles"
+        return f"We cannot tell whether dialogues teach more than raw articles, asked in {form}"
     better, worse = "dialogues", "raw articles"
     if row["difference"] < 0:
         better, worse = worse, better
-    return f"In one training of each, {better} teach more than {worse} if the exam asks in {form}"
+    return f"Asked in {form}, {better} teach more than {worse} (one training each)"
 
 
 def count_planned_pairs(sweep: str) -> int:
@@ -213,25 +247,27 @@ def assess_forms(settings: Results) -> Finding:
     """Return in which question forms dialogues are ahead: over all seeds that there are."""
     if result := find_result(settings.comparison, COMPARISON):
         numbers = list(_read_contrasts(settings, result))
-        start = "Over all pairs of seeds"
+        limits = "The intervals are not adjusted."
     else:
         numbers = read_repeats(settings)
-        start = f"We repeated both trainings with {numbers[0].seeds} seeds" if numbers else ""
+        limits = "The intervals cover other diseases, not other seeds; they are not adjusted."
     if not numbers:
         return Finding("forms", "the question forms over several seeds", is_run=False)
     shown = join([f"{show_points(number)} ({number.quantity})" for number in numbers])
     ahead = [number for number in numbers if number.low > 0]
     headline = {
-        0: "No question form shows a clear advantage of dialogues",
-        len(numbers): "Dialogues are ahead in every question form",
-    }.get(len(ahead), f"Dialogues are ahead in {len(ahead)} of {len(numbers)} question forms")
-    lead = f"{start} (n = {join_counts(numbers)} questions). Dialogues minus raw articles: {shown}."
+        0: "no question form shows a clear advantage of dialogues",
+        len(numbers): "dialogues are ahead in every question form",
+    }.get(len(ahead), f"dialogues are ahead in {len(ahead)} of {len(numbers)} question forms")
+    headline = f"Over {max(number.seeds for number in numbers)} seeds, {headline}"
+    lead = f"Dialogues minus raw articles ({join_counts(numbers)} questions): {shown}. {limits}"
     if at_chance := list_forms_at_chance(settings):
         forms = join([f"*{form}*" for form in at_chance])
         lead += (
             f" With {forms}, no model is clearly better than guessing, so no difference can show."
         )
-    return Finding("forms", headline, lead, [*_describe_repeats(settings, result)], numbers)
+    sentences = [] if result else [*_describe_unequal(settings)]
+    return Finding("forms", headline, lead, sentences, numbers)
 
 
 def join_counts(numbers: Sequence[Number]) -> str:
@@ -241,15 +277,6 @@ def join_counts(numbers: Sequence[Number]) -> str:
     '312'
     """
     return join([f"{n:,}" for n in dict.fromkeys(number.n for number in numbers)])
-
-
-def _describe_repeats(settings: Results, result: Result | None) -> Iterator[str]:
-    """Yield what the intervals cover, and what else differs between the trainings."""
-    if result:
-        yield "The intervals are not adjusted for the number of question forms."
-        return
-    yield "The intervals cover other diseases, not other seeds; they are not adjusted."
-    yield from _describe_unequal(settings)
 
 
 def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
@@ -322,27 +349,38 @@ def assess_forgetting(settings: Results) -> Finding:
     if not (base and tuned):
         return Finding("forgetting", "forgetting", is_run=False)
     before = base[0]
-    shown = join([f"on {number.quantity} {show_share(number)}" for number in tuned])
-    seeds = count_trainings(max(number.seeds for number in numbers))
+    shown = join([f"after {number.quantity} {show_share(number)}" for number in tuned])
     lead = (
-        f"Before tuning, the base model answers {show_share(before)} of {before.n} questions about "
-        f"the texts of its pretraining; after tuning {shown}; {show_chance(numbers)} ({seeds})."
+        f"Correct answers to {before.n} questions: before tuning {show_share(before)}, {shown}; "
+        f"{show_chance(numbers)}."
     )
     changes = _read_changes(settings, protocol)
-    sentences = [
-        f"The change after tuning on dialogues, {show_points(number)}, is {verdict}."
-        for number, verdict in changes
-    ]
-    headline = _headline_forgetting(before, tuned)
+    for number, verdict in changes:
+        lead += f" Dialogues minus base model: {show_points(number)}, {verdict}."
+    if forms := _list_unknown_forms(settings):
+        lead += f" With {forms}, the base model is not clearly better than guessing either."
+    headline = _headline_forgetting(settings, before, tuned)
     numbers = [*numbers, *(number for number, _ in changes)]
-    return Finding("forgetting", headline, lead, sentences, numbers)
+    return Finding("forgetting", headline, lead, [], numbers)
 
 
-def _headline_forgetting(before: Number, tuned: Sequence[Number]) -> str:
+def _list_unknown_forms(settings: Results) -> str:
+    """Return the other question forms in which the base model knows nothing it could forget."""
+    scores = {
+        form: read_exam(settings, settings.forgetting_exam, protocol)
+        for form, protocol in settings.question_forms.items()
+        if form != settings.main_form
+    }
+    base = {f: n for f, ns in scores.items() for n in ns if n.quantity == "base model"}
+    return join([f"*{form}*" for form, number in base.items() if number.low <= number.chance])
+
+
+def _headline_forgetting(settings: Results, before: Number, tuned: Sequence[Number]) -> str:
     if before.low <= before.chance:
         return "We cannot tell what tuning erases: the base model is near chance already"
     if all(number.is_at_chance for number in tuned):
-        return FORGETS
+        seeds = count_trainings(max(number.seeds for number in tuned))
+        return FORGETS.format(form=settings.main_form, seeds=seeds)
     if all(number.high < before.low for number in tuned):
         return "Tuning makes the model forget a part of what it knew before"
     return "We found no clear loss of what the base model knew before"

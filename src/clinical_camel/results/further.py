@@ -11,7 +11,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.rewards import ON_PROXY, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
-from clinical_camel.results.effect import compare_control
+from clinical_camel.results.effect import compare_control, describe_pair, make_pair
 from clinical_camel.results.forms import EXAM, select
 from clinical_camel.results.notes import NOTES, describe_notes
 from clinical_camel.results.settings import Results
@@ -24,19 +24,20 @@ from clinical_camel.results.sources import (
     read_score,
 )
 from clinical_camel.results.wording import (
+    BASES,
     join,
-    judge,
-    show_chance,
     show_points,
     show_share,
     show_value,
 )
 
 REWARDS, PUBLISHED = "07_reward_and_rl", "10_published"
+ON_MODEL = "dialogues by a language model"
+ON_RULES = "dialogues by rules"
 WRITERS = {  # models of the study `rewritten`
     "base": "base model",
-    "llm": "dialogues by a language model",
-    "dialogues": "dialogues by rules",
+    "llm": ON_MODEL,
+    "dialogues": ON_RULES,
 }
 
 
@@ -60,49 +61,46 @@ def assess_writer(settings: Results) -> Finding:
     models = {score["model"]: score for score in rows}
     scores = [read_score(models[name], label, result) for name, label in WRITERS.items()]
     difference = read_difference(row, "language model minus rules", result, "comparison")
-    shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
-    lead = (
-        f"Correct answers to {row['n']} questions ({form}): {shown}; {show_chance(scores)}. "
-        f"Language model minus rules: {show_points(difference)}, "
-        f"{judge(row['p_holm'], len(table))}. The difference is significant in "
-        f"{(here['p_holm'] < LEVEL).sum()} of {len(here)} ways of asking this exam."
-    )
+    numbers = [*scores, difference]
+    in_table = make_pair(result, row, here, (ON_MODEL, ON_RULES), numbers, form)
+    lead = describe_pair(in_table)
     sentences = [
         "One possible reason: correct answers are phrases of the articles, which the rules copy "
         "and a language model rewords."
     ]
-    numbers = [*scores, difference]
-    if covered := _read_covered(settings, protocol, result.params):
-        numbers.append(covered)
+    if covered := _read_covered(settings, result.params):
+        numbers += covered
+        shown = join([f"{show_points(number)} ({number.quantity})" for number in covered])
         lead += (
-            " The checks rejected the language model's dialogues on some articles; on the other "
-            f"articles (n = {covered.n}), the difference is {show_points(covered)}, not adjusted."
+            " The checks rejected the language model's dialogues on some articles. On the others "
+            f"({covered[0].n} questions), the differences are {shown}, not adjusted."
         )
-    return Finding("writer", _headline_writer(row), lead, sentences, numbers)
+    return Finding("writer", _headline_writer(row, form), lead, sentences, numbers, pair=in_table)
 
 
-def _read_covered(settings: Results, protocol: str, params: str) -> Number | None:
-    """Return the difference on the articles of which both writers have dialogues."""
+def _read_covered(settings: Results, params: str) -> list[Number]:
+    """Return the difference in each form on the articles of which both writers have dialogues."""
     path = f"{settings.repeats}/llm_coverage.csv"
     if not settings.repeats or not (root() / path).is_file():
-        return None
-    table = pd.read_csv(root() / path)
-    keys = {"protocol": protocol, "num_shots": settings.num_shots, "model": "llm"}
-    row = _match(table, keys | {"has_dialogue": True}).iloc[0]
-    ends = row["difference"], row["difference_low"], row["difference_high"]
-    place = {"table": path, "params": params}
-    name = "language model minus rules, on articles with both"
-    return Number(name, *map(float, ends), int(row["n"]), unit="difference", **place)
+        return []
+    keys = {"num_shots": settings.num_shots, "model": "llm", "has_dialogue": True}
+    rows = _match(pd.read_csv(root() / path), keys).set_index("protocol")
+    place = {"unit": "difference", "table": path, "params": params}
+    columns = ["difference", "difference_low", "difference_high"]
+    return [
+        Number(
+            form, *map(float, rows.loc[protocol, columns]), int(rows.loc[protocol, "n"]), **place
+        )
+        for form, protocol in settings.question_forms.items()
+        if protocol in rows.index
+    ]
 
 
-def _headline_writer(row: dict[str, Any]) -> str:
+def _headline_writer(row: dict[str, Any], form: str) -> str:
     if not row["p_holm"] < LEVEL:
         return "We cannot tell whether it matters if rules or a language model write the dialogues"
     word = "more" if row["difference"] > 0 else "less"
-    return (
-        f"In one training of each, dialogues by a large language model teach {word} than dialogues "
-        "by rules"
-    )
+    return f"Asked in {form}, {ON_MODEL} teach {word} than {ON_RULES} (one training each)"
 
 
 # -------------------------------------------------------------------------- a real language model
@@ -118,21 +116,40 @@ def assess_real_model(settings: Results) -> list[Finding]:
             (settings.real, NOTES),
         )
     )
-    findings = [_describe_exams(settings.real, exams)] if exams else []
+    findings = [_describe_exams(exams)] if exams else []
     if control:
         finding = compare_control(control, settings, settings.exam, "real_control")
-        findings.append(_name_model(settings.real_control, finding))
+        findings.append(_name_model(control, finding))
+        if exams and (sentence := _describe_same_model(settings, exams, control)):
+            findings[0] = replace(findings[0], lead=f"{findings[0].lead} {sentence}")
     if notes:
-        findings.append(_name_model(settings.real, describe_notes(notes, "real_notes")))
+        findings.append(_name_model(notes, describe_notes(notes, "real_notes")))
     return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
 
 
-def _name_model(study: str, finding: Finding) -> Finding:
+def _name_model(result: Result, finding: Finding) -> Finding:
+    model = result.record["params"].get("model", "")
     headline = finding.headline[0].lower() + finding.headline[1:]
-    return replace(finding, headline=f"{study}: {headline}")
+    return replace(finding, headline=f"{BASES.get(model, model)}: {headline}")
 
 
-def _describe_exams(study: str, result: Result) -> Finding:
+def _describe_same_model(settings: Results, exams: Result, control: Result) -> str:
+    """Return the score in the main question form of the model that the exams tested; or ""."""
+    protocol = settings.question_forms[settings.main_form]
+    tuned = [*exams.record["params"]["adapters"].values()][-1]
+    rows = select(control.read("scores"), settings.exam, protocol, settings.num_shots)
+    adapters = control.record["params"]["adapters"]
+    row = next((row for row in rows if adapters.get(row["model"]) == tuned), None)
+    if not row:
+        return ""
+    score = read_score(row, "", control)
+    return (
+        f"Asked in {settings.main_form}, the same tuned model answers {100 * score.value:.1f} % of "
+        f"`{settings.exam}` (Table 1)."
+    )
+
+
+def _describe_exams(result: Result) -> Finding:
     """Return base and tuned in every exam: the first protocol and number of shots of the study."""
     params = result.record["params"]
     tuned = [*params["adapters"]][-1]
@@ -141,7 +158,7 @@ def _describe_exams(study: str, result: Result) -> Finding:
     scores, table = result.read("scores"), result.read("comparison")
     rows = _match(table, keys | {"model": tuned}).to_dict("records")
     texts, numbers, changed, low = [], [], 0, 0
-    significant = int((table["p_holm"] < LEVEL).sum())
+    significant = table[table["p_holm"] < LEVEL]["difference"]
     for row in rows:
         exam = row["benchmark"]
         models = _match(scores, keys | {"benchmark": exam}).set_index("model")
@@ -160,19 +177,20 @@ def _describe_exams(study: str, result: Result) -> Finding:
             f"p = {row['p_holm']:.2g})"
         )
     headline = (
-        f"{study}: asked as {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
-        "scores significantly"
+        f"Asked as {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam scores "
+        "significantly (one training)"
     )
     lead = (
-        f"One training. In {low} of {len(rows)} exams, "
-        "neither score is clearly above both guessing and always giving the most frequent answer. "
-        f"Over all ways of asking, {significant} of {len(table)} comparisons are significant."
+        f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
+        f"{(significant > 0).sum()} up, {(significant < 0).sum()} down. In {low} of {len(rows)} "
+        "exams, neither score is clearly above both guessing and always giving the most frequent "
+        "answer."
     )
     sentences = [
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",
         *_describe_significant(table, scores),
     ]
-    return Finding("real", headline, lead, sentences, numbers)
+    return _name_model(result, Finding("real", headline, lead, sentences, numbers))
 
 
 def _describe_significant(table: pd.DataFrame, scores: pd.DataFrame) -> Iterator[str]:

@@ -19,6 +19,8 @@ NAMED = "diagnosis named as in the visit"  # item of essentials.csv
 OVERLAP = "rougeL"
 ENOUGH = 0.5  # share of outputs that are notes
 WRITTEN = ["ok", "unfinished"]  # statuses of outputs that are notes
+# other columns of statuses.csv that count no fault of an output
+NO_FAULTS = [*WRITTEN, "notes", "truncated", "windowed", "sections_present"]
 READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
 
 
@@ -48,18 +50,19 @@ def describe_notes(result: Result, name: str) -> Finding:
     ]
     are_notes = written[0].value >= ENOUGH
     lead = (
-        f"Outputs that are notes: {_list_counts(written)}. The diagnosis of the visit is named in "
-        f"{_list_counts(named[:2])}. "
-        f"{_describe_overlap(overlap, changes, len(comparison), are_notes)}"
+        f"Outputs that are notes: {_list_counts(written)}. Diagnosis named, where the visit has "
+        f"one: {_list_counts(named[:2])}. {_describe_faults(result, tuned)}"
+        f"{_describe_overlap(overlap, changes, len(comparison), are_notes)} No person has judged "
+        "the notes."
     )
-    sentences = [f"It is also named in {_list_counts([number])}." for number in named[2:]]
+    sentences = [f"The diagnosis is also named by {_list_counts([n])}." for n in named[2:]]
     support = list(_read_support(result, (tuned, "base"))) if len(changes) == 1 else []
     if support:
         shown = join([f"{number.quantity} {show_share(number)}" for number in support])
         sentences.append(
             f"Sentences that the rules of step 04 find supported by the visit: {shown}. The rules "
-            "have errors of both kinds, which step 04 counts; no person has judged these notes. "
-            f"With {changes[0].n} notes and one training, a small change would be missed."
+            f"have errors of both kinds, which step 04 counts. With {changes[0].n} notes and one "
+            "training, a small change would be missed."
         )
     numbers = [*written, *named, *changes, *support]
     return Finding(name, _headline(written, overlap), lead, sentences, numbers)
@@ -67,13 +70,13 @@ def describe_notes(result: Result, name: str) -> Finding:
 
 def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
     if written[0].value < ENOUGH:
-        return "Most outputs of the tuned model are no clinical notes"
+        return "Most outputs of the tuned model are not clinical notes (one training)"
     significant = overlap[overlap["p_holm"] < LEVEL]
     if significant.empty:
-        return "We found no significant improvement of clinical notes"
+        return "We found no significant improvement of clinical notes (one training)"
     words = {True: "more", False: "fewer"}
     word = " or ".join(dict.fromkeys(words[value > 0] for value in significant["difference"]))
-    return f"In one training, tuned notes share {word} words with the reference notes"
+    return f"Tuned notes share {word} words with the reference notes (one training)"
 
 
 def _describe_overlap(
@@ -81,27 +84,37 @@ def _describe_overlap(
 ) -> str:
     """Return the test of the overlap, or how many of several tests were significant."""
     if not are_notes:
-        return "Words shared with the reference notes say little about outputs that are no notes."
-    text = "The overlap with the reference notes (ROUGE-L, from 0 to 1)"
+        return "Words shared with the reference notes say little about such outputs."
+    text = "Words shared with the reference notes (ROUGE-L, from 0 to 1):"
     if len(changes) == 1:
         p = overlap["p_holm"].iloc[0]
-        return f"{text} changes by {show_value(changes[0])}: {judge(p, comparisons)}."
+        return f"{text} change {show_value(changes[0])}, {judge(p, comparisons)}."
     significant = overlap[overlap["p_holm"] < LEVEL]
     better, worse = (significant["difference"] > 0).sum(), (significant["difference"] < 0).sum()
     return (
-        f"{text} rises significantly in {better} and falls in {worse} of {len(changes)} "
-        f"collections (p adjusted for {comparisons} comparisons)."
+        f"{text} significantly more in {better} and fewer in {worse} of {len(changes)} collections "
+        f"(p adjusted for {comparisons} comparisons)."
     )
 
 
 def _list_counts(numbers: Sequence[Number]) -> str:
     """Return shares as counts, with intervals."""
     texts = [
-        f"{round(number.value * number.n)} of {number.n} {number.items} of {number.quantity} "
-        f"({show_share(number)})"
+        f"{number.quantity} {round(number.value * number.n)} of {number.n} ({show_share(number)})"
         for number in numbers
     ]
     return join(texts)
+
+
+def _describe_faults(result: Result, model: str) -> str:
+    """Return the most frequent reason why outputs of a model are no notes; "" if most are."""
+    rows = result.read("statuses")
+    counts = rows[rows["model"] == model].drop(columns=NO_FAULTS, errors="ignore")
+    totals = counts.select_dtypes("number").sum()
+    notes = rows.loc[rows["model"] == model, WRITTEN].sum().sum()
+    if totals.empty or totals.max() <= notes:
+        return ""
+    return f"Most frequent fault of the {model} model: *{totals.idxmax()}* ({totals.max():.0f}). "
 
 
 def _count(result: Result, table: str, models: tuple[str, ...], items: str) -> Iterator[Number]:
@@ -114,7 +127,7 @@ def _count(result: Result, table: str, models: tuple[str, ...], items: str) -> I
     totals = rows.groupby("model")[["count", "n"]].sum()
     for model in [model for model in models if model in totals.index]:
         count, n = map(int, totals.loc[model, ["count", "n"]])
-        label = READERS.get(model, f"the {model} model")
+        label = READERS.get(model, f"{model} model")
         place = {"table": result.name_table(table), "params": result.params}
         interval = stats.wilson_interval(count, n)
         yield Number(label, count / n, *interval, n, items=items, **place)

@@ -12,6 +12,7 @@ from clinical_camel.results.effect import (
     assess_effect,
     assess_forgetting,
     assess_forms,
+    join_counts,
 )
 from clinical_camel.results.forms import COMPARISON, EXAM
 from clinical_camel.results.further import (
@@ -22,13 +23,19 @@ from clinical_camel.results.further import (
 )
 from clinical_camel.results.notes import assess_notes
 from clinical_camel.results.settings import Results
-from clinical_camel.results.sources import Finding, find_result
-from clinical_camel.results.wording import join, show_value
+from clinical_camel.results.sources import Finding, Pair, find_result
+from clinical_camel.results.wording import join, show_chance, show_points, show_share, show_value
 
 FIGURE = "forms"  # file name of Figure 1
 ALT = (
     "Accuracy of the base model and of models tuned on raw articles and on dialogues, with 95 % "
     "intervals and the chance line, in each question form"
+)
+READING = (
+    "Brackets are 95 % intervals, not adjusted. A difference is *significant* if its p is below "
+    "0.05 after Holm's adjustment for all comparisons of its study, so an interval can exclude 0 "
+    "although the difference is not significant. *Ways of asking*: question forms, each with and "
+    "without examples. *Seed*: one set of random choices."
 )
 CAPTION = (
     "Correct answers by question form, before tuning and after tuning on raw articles or on "
@@ -57,11 +64,17 @@ def collect_findings(settings: Results) -> list[Finding]:
 
 
 def format_page(findings: Sequence[Finding], base: str = "", is_short: bool = False) -> str:
-    """Return the findings as a numbered list with their sources, then what has not run yet.
+    """Return how to read the numbers, Table 1, and the findings with their sources, numbered.
 
-    `base`: what leads from the page to the project folder, such as "../../". A short page has the
-    lead of each finding only.
+    Last comes what has not run yet. `base`: what leads from the page to the project folder, such as
+    "../../". A short page has the lead of each finding only.
     """
+    table = format_pairs(findings)
+    parts = [*([READING] if any(f.is_run for f in findings) else ()), *([table] if table else ())]
+    return "\n\n".join([*parts, _list_findings(findings, base, is_short)])
+
+
+def _list_findings(findings: Sequence[Finding], base: str, is_short: bool) -> str:
     done = [finding for finding in findings if finding.is_run]
     lines = [
         " ".join(
@@ -77,6 +90,40 @@ def format_page(findings: Sequence[Finding], base: str = "", is_short: bool = Fa
     if missing:
         lines.append(f"{len(lines) + 1}. **Not run yet:** {join(missing)}.")
     return "\n".join(lines)
+
+
+def format_pairs(findings: Sequence[Finding]) -> str:
+    """Return Table 1 with its caption: the pairs of models that findings compare; "" for none."""
+    pairs = [finding.pair for finding in findings if finding.pair]
+    if not pairs:
+        return ""
+    header = ["difference", "base model", "first model", "second model", "difference in points"]
+    rows = [[*header, "p (comparisons)", "significant"], ["---"] * 7]
+    rows += [_format_pair(pair) for pair in pairs]
+    shares = [number for pair in pairs for number in pair.scores]
+    caption = (
+        f"**Table 1.** Correct answers in % to {join_counts(shares)} questions, asked in "
+        f"{pairs[0].form} without examples; {show_chance(shares)}. One training of each model."
+    )
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
+
+
+def _format_pair(pair: Pair) -> list[str]:
+    """Return the cells of a row of Table 1."""
+    base = [number for number in pair.scores if number.quantity not in pair.names]
+    first, second = (
+        next(number for number in pair.scores if number.quantity == name) for name in pair.names
+    )
+    steps = " and ".join(f"{count:,}" for count in pair.steps)
+    p = "below 0.001" if pair.p < 0.001 else f"{pair.p:.2g}"
+    return [
+        f"{f'{pair.base}: ' if pair.base else ''}{' minus '.join(pair.names)}"
+        f"{f' ({steps} steps)' if steps else ''}",
+        *(show_share(number).replace(" %", "") for number in [*base[:1], first, second]),
+        show_points(pair.difference).replace(" points", ""),
+        f"{p} ({pair.comparisons})",
+        f"{pair.significant} of {pair.ways} ways",
+    ]
 
 
 def _link(finding: Finding, base: str) -> str:
@@ -129,10 +176,10 @@ def describe_meaning(findings: Sequence[Finding]) -> list[str]:
     ]
     if by_name["forms"].is_run:
         lines.append(
-            "A score belongs to its question form: a model that is better in one form need not be "
-            "better in another."
+            "Scores depend on how a question is asked: the model that is better in one form need "
+            "not be better in another."
         )
-    if by_name["forgetting"].headline == FORGETS:
+    if by_name["forgetting"].headline.startswith(FORGETS.partition("{")[0]):
         lines.append("A score on the new texts alone hides what the model has forgotten.")
     return lines
 
@@ -142,15 +189,14 @@ def describe_limits(settings: Results) -> list[str]:
     lines = []
     if not find_result(settings.comparison, COMPARISON):
         lines.append(
-            "We do not know the cause of a difference: questions, repetition and the number of "
-            "steps differ as well. The controlled comparison separates them."
+            "The cause of a difference is unknown: questions, repetition and numbers of steps "
+            "differ, too. The controlled comparison separates them."
         )
     return [
         *lines,
-        "Where no language model is named as their writer, rules wrote the dialogues, by copying "
-        "sentences.",
-        f"Where no model is named, the model has {_count_parameters(settings)}: large models may "
-        "differ.",
+        "Rules wrote the dialogues, by copying sentences, except where a language model is named "
+        f"as their writer. Where no base model is named, it has {_count_parameters(settings)}; "
+        "larger models may behave differently.",
         "No clinician has reviewed the articles, and no number is about patients.",
     ]
 
@@ -162,10 +208,10 @@ def _count_parameters(settings: Results) -> str:
 
 
 def format_headline(findings: Sequence[Finding]) -> str:
-    """Return the headlines in one line, and how many findings are missing."""
+    """Return the first headline, and how many further findings there are."""
     done = [finding.headline for finding in findings if finding.is_run]
     missing = len(findings) - len(done)
-    text = "; ".join(done) or "nothing has been run"
+    text = f"{done[0]}; {len(done) - 1} more findings" if done else "nothing has been run"
     return f"{text} ({missing} not run yet)" if missing else text
 
 

@@ -74,10 +74,32 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two models on one exam, a row of Table 1: their scores, and the first minus the second.
+
+    `names`: of the two, as in `scores`, which also has the base model. `p`: adjusted for
+    `comparisons`. `significant`: in how many of `ways` of asking this exam the difference is
+    significant. `steps`: of both trainings, if they are known.
+    """
+
+    names: tuple[str, str]
+    scores: list[Number]
+    difference: Number
+    p: float
+    comparisons: int
+    significant: int
+    ways: int
+    form: str  # of the questions, in words
+    base: str = ""  # in words; empty is the shipped model
+    steps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A headline, a lead for README.md, more sentences for the notebook, and the numbers in them.
 
-    `is_run` is false if nothing has run yet; the headline then names what is missing.
+    `is_run` is false if nothing has run yet; the headline then names what is missing. `pair`: its
+    row of Table 1.
     """
 
     name: str
@@ -86,6 +108,7 @@ class Finding:
     sentences: list[str] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
     is_run: bool = True
+    pair: Pair | None = None
 
     @property
     def places(self) -> dict[str, str]:

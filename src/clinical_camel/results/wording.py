@@ -13,6 +13,7 @@ MODELS = {  # name of the page: names in step 03 and in step 06
     "raw articles": ("raw", "raw"),
     "dialogues": ("dialogues", "dialogue"),
 }
+BASES = {"mini": "", "smollm2_135m": "SmolLM2-135M"}  # setting `model`: name; "": the shipped one
 NOT_RUN = "not run yet"
 
 
