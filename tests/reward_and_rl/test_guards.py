@@ -35,12 +35,16 @@ def test_a_kl_above_its_cap_stops_after_three_batches():
 def test_collapsed_replies_stop_a_training():
     short = [{"length": 2.0}] * 3
     assert check(*[{}] * 3, *short).startswith("replies collapsed from 20.0 to 2.0 tokens")
-    assert check(*[{}] * 3, *short[:2], {"length": 3.0}) == ""
+    assert check(*[{}] * 3, *short[:2], {"length": 3.1}) == ""
     assert check(*[{"length": 1.0}] * 6).startswith("replies collapsed from 1.0 to 1.0")
+    assert check(*[{"length": 12.0}] * 3, *short).startswith("replies collapsed from 12.0 to 2.0")
+    assert check(*[{"length": 5.0}] * 3, *short) == ""  # short replies may be right
 
 
 def test_equal_rewards_stop_a_training_after_five_batches():
     equal = {"reward_std": 0.0}
     assert check(*[equal] * 4) == ""
+    rounding = {"reward_std": 1.5e-8}
+    assert check(*[rounding] * 5).startswith("in 5 batches in a row, all replies to a prompt had")
     assert check(*[equal] * 4, {"reward_std": 0.01}, *[equal] * 4) == ""
     assert check({}, *[equal] * 5).startswith("in 5 batches in a row, all replies to a prompt had")

@@ -41,6 +41,14 @@ def test_a_judge_ranks_by_wins_and_compares_identical_replies_once():
     assert judge.questions[0].reference == PROMPTS[0].reference
 
 
+def test_a_judge_cannot_raise_a_reply_without_end_above_one_that_ended():
+    cut = make_reply("asthma", f"{GOOD} {GOOD} and", complete=False)
+    rows, _ = preferences.rank_by_judge([*replies(WRONG, GOOD), cut], ToyJudge(len))
+    assert ranks_of(rows) == {GOOD: 1, WRONG: 2, cut.text: 3}
+    sheet = preferences.make_ranking_sheet([*replies(GOOD), cut], seed=0)
+    assert dict(zip(sheet["reply"], sheet["complete"], strict=True))[cut.text] == "no"
+
+
 def test_the_overlap_judge_prefers_what_is_near_the_reference():
     texts = (WRONG, PROMPTS[0].reference, PART)
     rows, _ = preferences.rank_by_judge(replies(*texts), OverlapJudge(0.0))
@@ -64,7 +72,7 @@ def write_ranking(folder, lines):
 
 def test_a_filled_sheet_is_read_back(tmp_path):
     sheet = preferences.make_ranking_sheet([*replies(GOOD, "- rest", GOOD, "=1+1")], seed=0)
-    assert list(sheet.columns) == ["prompt_id", "question", "reply", "rank"]
+    assert list(sheet.columns) == ["prompt_id", "question", "reply", "complete", "rank"]
     assert sorted(sheet["reply"]) == sorted([GOOD, "'- rest", "'=1+1"])
     sheet["comment"] = "a note for me"
     sheet["rank"] = [{"I": 1, "'": 2}[text[0]] for text in sheet["reply"]]
@@ -197,6 +205,8 @@ def test_every_two_rankers_have_a_row():
     ]
 
 
-def test_rankers_of_different_replies_cannot_be_compared():
-    with pytest.raises(DataError, match="no two replies were ranked by both"):
-        preferences.compare_rankers(rank("a", x=1, y=2), rank("b", u=1, v=2), PROMPTS)
+def test_rankers_of_different_replies_share_no_pair():
+    rankings = {"a": rank("a", x=1, y=2), "b": rank("b", u=1, v=2)}
+    row = preferences.tabulate_agreement(rankings, PROMPTS).iloc[0]
+    assert row["pairs"] == 0
+    assert row[["agreement", "low", "kappa"]].isna().all()

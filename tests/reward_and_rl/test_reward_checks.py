@@ -36,15 +36,35 @@ def test_a_model_that_prefers_long_replies_is_found_out():
     biased = reward_checks.measure_length_bias(make_scores(differences, differences))
     assert biased["correlation"] == pytest.approx(1.0)
     assert (biased["longer_chosen"], biased["longer_preferred"]) == (0.5, 1.0)
-    assert biased["added"] == 0.5
-    assert 0 <= biased["low"] < 0.5 < biased["high"]
+    assert (biased["bias"], biased["low"], biased["high"]) == (1.0, 1.0, 1.0)
     fair = reward_checks.measure_length_bias(make_scores([1] * 8, differences))
     assert abs(fair["correlation"]) < 0.6
     assert fair["longer_preferred"] == 0.5
-    assert (fair["added"], fair["low"], fair["high"]) == (0, 0, 0)
+    assert (fair["bias"], fair["low"], fair["high"]) == (0, 0, 0)
     equal = reward_checks.measure_length_bias(make_scores([1] * 8, [0] * 8))
     assert equal["pairs"] == 0
     assert np.isnan(equal["correlation"])
+
+
+@pytest.mark.parametrize("longer_chosen", [0.5, 0.8])
+def test_a_coin_has_no_length_bias_whatever_the_ranker_prefers(longer_chosen):
+    random = np.random.default_rng(0)
+    count = 4000
+    differences = np.where(random.random(count) < longer_chosen, 3, -3)
+    zeros = np.zeros(count)
+    groups = [str(i % 100) for i in range(count)]
+    coin = reward_checks.PairScores(
+        random.choice([-1.0, 1.0], count), zeros, differences + 20, zeros + 20, groups
+    )
+    bias = reward_checks.measure_length_bias(coin)
+    assert bias["low"] < 0 < bias["high"]
+    assert abs(bias["bias"]) < 0.06
+    one_group = reward_checks.PairScores(
+        coin.chosen, zeros, differences + 20, zeros + 20, ["a"] * count
+    )
+    assert np.isnan(reward_checks.measure_length_bias(one_group)["low"])
+    longer = reward_checks.measure_length_bias(make_scores([1] * 8, [2] * 8))
+    assert np.isnan(longer["bias"])
 
 
 def test_calibration_compares_confidence_with_accuracy():

@@ -25,9 +25,10 @@ def test_the_summary_says_what_happened_with_numbers():
     by_method = changes.compare_methods(replies, make_exams(12, methods))
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
     assert "PPO: reward hacking: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
-    assert "at a KL of 2.0 nats per reply (n = 8 prompts, 2 seeds)." in text
+    assert "at a KL of 2.0 [2.0, 2.0] nats per reply (n = 8 prompts, 2 seeds)." in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
+    assert "These methods are not at the same KL: PPO 2.0, DPO 2.0." in text
     assert "the exams also ask about training subjects" in text
     assert "PPO from 10.0 to 14.0 tokens" in text
     assert "The accuracy on the exam changed: PPO +50.0 points" in text
@@ -38,7 +39,8 @@ def test_the_summary_says_what_happened_with_numbers():
     assert list(table["method"]) == ["PPO", "DPO"]
     assert table["proxy reward"].str.endswith("*").all()
     assert not table["entropy (nats per token)"].str.endswith("*").any()
-    assert list(table["KL at the end"]) == ["2.00", "2.00"]
+    assert list(table["KL at the end"]) == ["2.0 [2.0, 2.0]", "2.0 [2.0, 2.0]"]
+    assert list(table[["prompts", "questions", "seeds"]].iloc[0]) == [8, "24", 2]
 
 
 def test_nothing_clear_is_said_to_be_unclear():
@@ -73,12 +75,26 @@ def test_without_a_measured_policy_the_headline_says_so():
     trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": reason})
     text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
     assert "PPO with seed 0 was stopped at step 1: the model gave NaN logits" in text
+    assert "length of replies" not in text
+
+
+def test_one_subject_has_no_interval():
+    replies = make_replies((0.3, -0.2, 4)).assign(group="a")
+    exams = make_exams(12)
+    comparison = changes.compare_with_start(replies, exams)
+    hacking = changes.find_reward_hacking(comparison)
+    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": ""})
+    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
+    assert "(no interval: one subject)" in text
+    assert "nan" not in text
+    assert "nan" not in summary.format_comparison(comparison).to_string()
 
 
 def test_the_position_bias_of_a_judge_is_stated():
     counts = VerdictCounts(9, 3, 1, 4, 1, 3, prefers_shown_first=2, prefers_shown_second=1)
     (line,) = summary.describe_judge(counts)
-    assert "compared 9 pairs in both orders. In 3, the two verdicts disagree: 2 prefer" in line
+    assert "compared 9 pairs in both orders. In 3, the two verdicts disagree: of these" in line
+    assert "of these, 2 prefer the reply shown first both times and 1 the one shown sec" in line
     assert summary.describe_judge(None) == []
 
 
@@ -86,8 +102,10 @@ def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration
     row = {"part": "held out", "subset": "all", "n": 212, "groups": 14, "accuracy": 0.495}
     accuracy = pd.DataFrame([row | {"low": 0.39, "high": 0.6}])
     bias = {"pairs": 90, "longer_chosen": 0.4, "longer_preferred": 0.6}
-    bias |= {"added": 0.2, "low": 0.05, "high": 0.35}
+    bias |= {"bias": 0.2, "low": 0.05, "high": 0.35}
     text = "\n".join(summary.describe_reward_model(accuracy, bias, 0.125))
     assert "49.5% of 212 held-out pairs on 14 subjects [39.0, 60.0]: not clearly more" in text
-    assert "the model adds +20 points [5, 35]." in text
-    assert "differs from its accuracy by 12 points on average" in text
+    assert "Length bias: its accuracy is +20 points [5, 35] higher where the better reply" in text
+    assert "differs from its accuracy by 12 points on average over 212 pairs" in text
+    without = summary.describe_reward_model(accuracy, bias | {"bias": float("nan")}, 0.125)
+    assert "Length bias" not in "\n".join(without)

@@ -61,7 +61,10 @@ def read_weights(folder: Path, method: str) -> dict[str, torch.Tensor]:
     return load_file(folder / f"{method}_0" / "adapter" / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize(("method", "moment"), [("ppo", "step"), ("ppo", "save"), ("rloo", "step")])
+@pytest.mark.parametrize(
+    ("method", "moment"),
+    [("ppo", "step"), ("ppo", "save"), ("rloo", "step"), ("grpo", "step"), ("dpo", "step")],
+)
 def test_a_killed_training_ends_in_the_numbers_of_an_uninterrupted_one(
     method, moment, sft, sft_folder, tmp_path, capsys
 ):
@@ -201,6 +204,41 @@ def test_nan_logits_stop_with_a_reason(sft, sft_folder, tmp_path, monkeypatch):
     tables = train(sft, sft_folder, tmp_path, "ppo", ppo_epochs=1)
     reason = tables.trainings["stop_reason"].item()
     assert reason == "the model gave NaN logits; use a lower learning rate"
+
+
+def test_nan_logits_while_trl_samples_stop_with_a_reason(sft, sft_folder, tmp_path, monkeypatch):
+    def sample(*_):
+        torch.multinomial(torch.tensor([float("nan"), 1.0]), 1)
+
+    monkeypatch.setattr(trl_methods, "train_with_trl", sample)
+    tables = train(sft, sft_folder, tmp_path, "rloo")
+    assert tables.trainings["stop_reason"].item() == (
+        "the logits have NaN; use a lower learning rate"
+    )
+
+
+def test_another_error_of_torch_is_not_taken_for_nan(sft, sft_folder, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(trl_methods, "train_with_trl", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(sft, sft_folder, tmp_path, "rloo")
+
+
+def test_replies_that_collapsed_stop_dpo_at_a_measurement(sft, sft_folder, tmp_path, monkeypatch):
+    measure = training.measure_policy
+    calls = []
+
+    def shorten(*arguments):
+        replies, exams = measure(*arguments)
+        calls.append(1)
+        tokens = 6 if len(calls) == 1 else 0
+        return [row | {"tokens": tokens} for row in replies], exams
+
+    monkeypatch.setattr(training, "measure_policy", shorten)
+    tables = train(sft, sft_folder, tmp_path, "dpo", eval_steps=1)
+    assert tables.trainings["stop_reason"].item().startswith("replies collapsed from 6.0 to 0.0")
 
 
 # in a batch, at a measurement, and also at the measurement after the stop

@@ -1,5 +1,7 @@
 """What TRL gets: our settings, our tokens, our rewards."""
 
+import math
+
 import pytest
 import torch
 from tests.support.toy_policies import (
@@ -34,7 +36,8 @@ def test_the_settings_reach_trl(method, make_monitor):
         learning_rates=rates, temperature=0.8, token_budget=200,
     )  # fmt: skip
     args = trl_methods.make_trainer(method, monitor).args
-    assert (args.beta, args.max_steps, args.seed, args.max_grad_norm) == (0.3, 9, 7, 1.0)
+    assert args.beta == pytest.approx(0.3 / 0.8 if method == "dpo" else 0.3)
+    assert (args.max_steps, args.seed, args.max_grad_norm) == (9, 7, 1.0)
     assert args.learning_rate == rates[method]
     assert args.disable_dropout
     assert not args.activation_checkpointing
@@ -142,3 +145,4 @@ def test_figures_of_a_step_have_our_names_and_the_kl_is_per_reply():
     figures = trl_methods.read_figures(logs)
     assert figures == {"loss": 0.1, "reward": 1.0, "length": 8.0, "reward_std": 0.2, "kl": 4.0}
     assert "kl" not in trl_methods.read_figures(logs | {"kl": None})
+    assert math.isnan(trl_methods.read_figures({"loss": 1.0, "entropy": None})["entropy"])

@@ -43,10 +43,11 @@ def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
 def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
     """Return how every measure changed from the SFT model to the last measurement of each seed.
 
-    Columns: CHANGES, p_holm (adjusted for the rewards of all methods, and for all other rows), kl
-    (at the end, in nats per reply). The KL has no row: it is 0 at the start and cannot fall. A
-    stopped training counts with its last measurement; one without a measurement after its start is
-    left out, and `seeds` counts the others. p is 1 with a single subject, which gives no interval.
+    Columns: CHANGES, p_holm (adjusted for the rewards of all methods, and for all other rows), kl,
+    kl_low, kl_high (at the end, in nats per reply). The KL has no row: it is 0 at the start and
+    cannot fall. A stopped training counts with its last measurement; one without a measurement
+    after its start is left out, and `seeds` counts the others. p is 1 with a single subject, which
+    gives no interval.
     """
     rows = []
     for name, table, id_, value in _list_measures(replies, exams):
@@ -59,9 +60,11 @@ def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFra
             names = ("start", "end", "change")
             row = _compare(part, id_, (f"{value}_a", f"{value}_b"), names)
             rows.append({"method": method, "measure": name} | row)
-    kls = _select_last(replies).groupby("method")["kl"].mean()
     table = _adjust(rows, CHANGES)
-    return table.assign(kl=table["method"].map(kls).astype(float))
+    kls = {m: _estimate(part, "kl") for m, part in _select_last(replies).groupby("method")}
+    for column, name in (("kl", "mean"), ("kl_low", "low"), ("kl_high", "high")):
+        table[column] = [float(getattr(kls[method], name)) for method in table["method"]]
+    return table
 
 
 def compare_methods(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,10 @@ from clinical_camel.reward_and_rl.settings import RewardAndRl
 KL_STEPS = 3  # batches in a row above kl_cap: the KL of one batch is noisy
 LENGTH_STEPS = 3  # batches in a row with collapsed replies
 COLLAPSED = 0.1  # share of the first length
+SHORT = 3.0  # tokens: replies that were twice as long and are this short have collapsed, too
 EQUAL_STEPS = 5  # batches in a row in which no prompt has two replies of different reward
+# standard deviation of such rewards: identical replies, scored in other batches, differ by rounding
+EQUAL_STD = 1e-5
 FIGURES = ("loss", "value_loss", "reward", "reward_std", "kl", "entropy", "grad_norm")
 Step = Mapping[str, float]
 
@@ -49,17 +52,25 @@ def _check_length(steps: Sequence[Step]) -> str:
     if len(lengths) < 2 * LENGTH_STEPS:
         return ""
     first = sum(lengths[:LENGTH_STEPS]) / LENGTH_STEPS
-    if max(lengths[-LENGTH_STEPS:]) > max(1.0, COLLAPSED * first):
+    return check_collapse(first, max(lengths[-LENGTH_STEPS:]))
+
+
+def check_collapse(first: float, last: float) -> str:
+    """Return that replies have collapsed from a mean length to another, in tokens; "" if not.
+
+    A method that writes no replies while it trains (DPO) is checked at its measurements.
+    """
+    if last > max(SHORT if first > 2 * SHORT else 1.0, COLLAPSED * first):
         return ""
     return (
-        f"replies collapsed from {first:.1f} to {lengths[-1]:.1f} tokens; check that the reward "
-        "does not prefer empty replies, or use a higher kl_coefficient"
+        f"replies collapsed from {first:.1f} to {last:.1f} tokens; check that the reward does not "
+        "prefer empty replies, or use a higher kl_coefficient"
     )
 
 
 def _check_equal_rewards(steps: Sequence[Step]) -> str:
     stds = [step["reward_std"] for step in steps[-EQUAL_STEPS:] if "reward_std" in step]
-    if len(stds) < EQUAL_STEPS or max(stds) > 1e-8:
+    if len(stds) < EQUAL_STEPS or max(stds) > EQUAL_STD:
         return ""
     return (
         f"in {EQUAL_STEPS} batches in a row, all replies to a prompt had the same reward, so there "

@@ -29,7 +29,7 @@ from clinical_camel.teachers.comparisons import VerdictCounts, count_verdicts
 
 MAX_RANK = 1000
 COLUMNS = ("prompt_id", "reply", "rank")
-UNREAD = ("question", "ranker", "comment")  # columns that a file may have
+UNREAD = ("question", "complete", "ranker", "comment")  # columns that a file may have
 ORDERS = ("first", "second", "tie")  # of two replies: which one is preferred
 
 
@@ -74,9 +74,10 @@ def rank_by_judge(
 ) -> tuple[list[RankedReply], VerdictCounts]:
     """Rank the replies to each prompt by their wins in all comparisons of two; ties count half.
 
-    Also returns the counts of the verdicts, with those that depend on the order of the replies.
-    Identical replies are compared once. A comparison without a verdict counts as a tie. Raises
-    DataError if most comparisons have no verdict, with the first reason.
+    A reply that did not end is ranked below every one that did, as in `rank_by_rule`. Also returns
+    the counts of the verdicts, with those that depend on the order of the replies. Identical
+    replies are compared once. A comparison without a verdict counts as a tie. Raises DataError if
+    most comparisons have no verdict, with the first reason.
     """
     groups = {name: _unique(group) for name, group in group_replies(replies).items()}
     questions = {
@@ -102,20 +103,24 @@ def rank_by_judge(
             f"rankers: judge {judge.name} gave no verdict in {len(failures)} of {len(verdicts)} "
             f"comparisons ({failures[0] or 'no reason given'}); choose another judge"
         )
+    # as by the rule: a reply that did not end is below every one that did
     wins = {name: [0.0] * len(group) for name, group in groups.items()}
     for verdict in verdicts:
         name, i, j = questions[verdict.id]
         wins[name][i] += {"first": 1.0, "second": 0.0}.get(verdict.winner, 0.5)
         wins[name][j] += {"first": 0.0, "second": 1.0}.get(verdict.winner, 0.5)
-    rows = [row for name, group in groups.items() for row in _rank(group, wins[name], judge.name)]
+    rows = []
+    for name, group in groups.items():
+        complete = [reply.complete for reply in group]
+        rows += _rank(group, [*zip(complete, wins[name], strict=True)], judge.name)
     return rows, count_verdicts(verdicts)
 
 
 def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> list[RankedReply]:
     """Read rankings from CSV or JSON lines: prompt_id, reply, rank.
 
-    The columns question, ranker and comment may be there and are not read; a CSV file may have no
-    other column.
+    The columns question, complete, ranker and comment may be there and are not read; a CSV file may
+    have no other column.
     `ranker` is the name in tables, by default the stem of the file. A row of the sheet with an
     empty rank is left out, if its prompt has two ranks. Raises DataError with every problem by
     line: an unknown prompt, a rank that is no whole number from 1, a reply that is ranked twice, a
@@ -153,7 +158,7 @@ def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> li
 
 
 def make_ranking_sheet(replies: Sequence[Reply], seed: int) -> pd.DataFrame:
-    """Return a sheet for people: prompt_id, question, reply, rank (blank).
+    """Return a sheet for people: prompt_id, question, reply, complete (yes or no), rank (blank).
 
     Identical replies occur once; the order within a prompt is random. A cell that a spreadsheet
     would run as a formula starts with an apostrophe (`escape_cell`). `read_rankings` reads it.
@@ -163,8 +168,10 @@ def make_ranking_sheet(replies: Sequence[Reply], seed: int) -> pd.DataFrame:
         unique = _unique(group)
         random.Random(f"{seed}/{name}").shuffle(unique)
         question = escape_cell(unique[0].prompt.messages[-1]["content"])
-        rows += [(name, question, escape_cell(reply.text), "") for reply in unique if reply.text]
-    return pd.DataFrame(rows, columns=["prompt_id", "question", "reply", "rank"])
+        for reply in filter(lambda reply: reply.text, unique):
+            complete = "yes" if reply.complete else "no"
+            rows.append((name, question, escape_cell(reply.text), complete, ""))
+    return pd.DataFrame(rows, columns=["prompt_id", "question", "reply", "complete", "rank"])
 
 
 def _rank(group: Sequence[Reply], scores: Sequence, ranker: str) -> list[RankedReply]:
@@ -286,7 +293,7 @@ def compare_rankers(
     Returns pairs, both_strict (neither has a tie), agreement (share of these with the same order)
     with low and high (clustered by the group of the prompt), ties_first, ties_second, kappa (over
     first, second, tie) with kappa_low and kappa_high (groups resampled). Shares are NaN without a
-    pair. Raises DataError if the rankers share no pair of replies.
+    pair: two people may have ranked other prompts.
     """
     groups = {prompt.id: prompt.group for prompt in prompts}
     orders, clusters = [], []
@@ -297,14 +304,13 @@ def compare_rankers(
         for a, b in itertools.combinations(sorted(one.keys() & other.keys(), key=key_hash), 2):
             orders.append((_order(one[a], one[b]), _order(other[a], other[b])))
             clusters.append(groups[name])
-    if not orders:
-        raise DataError("rankers: no two replies were ranked by both; compare files of one sheet")
     columns = [[pair[i] for pair in orders] for i in (0, 1)]
     strict = [i for i, pair in enumerate(orders) if "tie" not in pair]
     same = [orders[i][0] == orders[i][1] for i in strict]
     interval = stats.clustered_interval(same, [clusters[i] for i in strict]) if same else None
-    kappa = stats.measure_kappa(*columns, ORDERS, clusters)
     nan = float("nan")
+    none = dict.fromkeys(("kappa", "low", "high"), nan)
+    kappa = stats.measure_kappa(*columns, ORDERS, clusters) if orders else none
     return {
         "pairs": len(orders),
         "both_strict": len(strict),

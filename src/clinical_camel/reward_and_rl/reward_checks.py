@@ -78,29 +78,50 @@ def measure_length_bias(scores: PairScores) -> dict[str, float]:
     """Return how rewards go with length.
 
     longer_chosen: share of pairs of unequal length whose chosen reply is longer (by the ranker);
-    longer_preferred: the same by the reward model. added: longer_preferred - longer_chosen, the
-    bias that the model added, with low and high (95 %, groups resampled; NaN for a single group).
-    correlation: Spearman's rank correlation of the differences in reward and in length. Each pair
-    counts in both directions, so the accuracy has no influence; NaN without a difference in length.
+    longer_preferred: the same by the reward model. bias: accuracy where the chosen reply is longer
+    minus accuracy where it is shorter, with low and high (95 %, groups resampled; NaN for a single
+    group or without both kinds). It is 0 for a perfect model and for a coin, 1 for a model that
+    only counts tokens. correlation: Spearman's rank correlation of the differences in reward and in
+    length, each pair in both directions; NaN without a difference in length.
     """
     lengths, margins = scores.chosen_length - scores.rejected_length, scores.margins
     unequal = lengths != 0
     nan = float("nan")
     if not unequal.any():
-        names = ("longer_chosen", "longer_preferred", "added", "low", "high", "correlation")
+        names = ("longer_chosen", "longer_preferred", "bias", "low", "high", "correlation")
         return {"pairs": 0} | dict.fromkeys(names, nan)
     longer = lengths[unequal] > 0
     preferred = np.where(longer, margins[unequal] > 0, margins[unequal] < 0)
     clusters = np.array(scores.groups)[unequal]
-    added, low, high = stats.paired_bootstrap(preferred, longer, seed=0, clusters=clusters)
+    bias, low, high = _compare_accuracies(scores.is_correct[unequal], longer, clusters)
     both = [np.concatenate([values, -values]) for values in (margins, lengths)]
     return {
         "pairs": int(unequal.sum()),
         "longer_chosen": float(longer.mean()),
         "longer_preferred": float(preferred.mean()),
-        **{"added": added, "low": low, "high": high},
+        **{"bias": bias, "low": low, "high": high},
         "correlation": float(spearmanr(*both).statistic),
     }
+
+
+def _compare_accuracies(
+    correct: np.ndarray, longer: np.ndarray, groups: np.ndarray, resamples: int = 10_000
+) -> tuple[float, float, float]:
+    """Return the accuracy where `longer` minus that elsewhere, with its interval by bootstrap."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    # per group: correct and all pairs, of the longer ones and of the others
+    cells = np.zeros((codes.max() + 1, 4))
+    for column, values in enumerate((correct & longer, longer, correct & ~longer, ~longer)):
+        cells[:, column] = np.bincount(codes, weights=values, minlength=len(cells))
+    if not (longer.any() and (~longer).any()):
+        return float("nan"), float("nan"), float("nan")
+    count = len(cells)
+    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
+    sums = np.vstack([cells.sum(0), weights @ cells])
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one of the kinds
+        bias, *drawn = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
+    low, high = np.nanquantile(drawn, (0.025, 0.975)) if count > 1 else (np.nan, np.nan)
+    return float(bias), float(low), float(high)
 
 
 def tabulate_calibration(scores: PairScores, bins: int = 10) -> pd.DataFrame:

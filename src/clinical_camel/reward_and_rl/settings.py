@@ -114,8 +114,8 @@ class RewardAndRl(StepSettings):
         gt=0,
         le=1e6,
         description=(
-            "a training stops if its KL, in nats per reply, is above; with kl_coefficient 0.0,"
-            " RLOO and GRPO are checked at measurements only"
+            "a training stops if its KL, in nats per reply, is above; DPO, and with kl_coefficient"
+            " 0.0 RLOO and GRPO, are checked at measurements only"
         ),
     )
     clip_range: Float = Field(

@@ -1,14 +1,17 @@
 """What the trainings of the policies showed, in sentences computed from their tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from clinical_camel.core.rewards import describe_verdict
-from clinical_camel.reward_and_rl.changes import LEVEL
+from clinical_camel.reward_and_rl.changes import LEVEL, REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
 from clinical_camel.teachers.comparisons import VerdictCounts
+
+EXAMS = ("exam", "primer_exam")
 
 
 def describe_judge(counts: VerdictCounts | None) -> list[str]:
@@ -18,9 +21,9 @@ def describe_judge(counts: VerdictCounts | None) -> list[str]:
         return []
     return [
         f"The judge compared {counts.n} pairs in both orders. In {counts.orders_disagree}, the two "
-        f"verdicts disagree: {counts.prefers_shown_first} prefer the reply shown first both times, "
-        f"{counts.prefers_shown_second} the one shown second. {counts.no_verdict} pairs have no "
-        "verdict."
+        f"verdicts disagree: of these, {counts.prefers_shown_first} prefer the reply shown first "
+        f"both times and {counts.prefers_shown_second} the one shown second; the rest are a tie in "
+        f"one order. {counts.no_verdict} pairs have no verdict."
     ]
 
 
@@ -45,13 +48,18 @@ def describe_reward_model(
         lines.append(
             f"Where the lengths differ, the better reply is the longer one in "
             f"{bias['longer_chosen']:.0%} of pairs, and the reward model prefers the longer one in "
-            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']}): the model adds "
-            f"{100 * bias['added']:+.0f} points [{100 * bias['low']:.0f}, "
-            f"{100 * bias['high']:.0f}]."
+            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']})."
+        )
+    if bias["bias"] == bias["bias"]:
+        lines.append(
+            f"Length bias: its accuracy is {100 * bias['bias']:+.0f} points "
+            f"[{100 * bias['low']:.0f}, {100 * bias['high']:.0f}] higher where the better reply is "
+            "the longer one than where it is the shorter one (0: no bias)."
         )
     lines.append(
         f"Its confidence differs from its accuracy by {100 * calibration_error:.0f} points on "
-        "average (expected calibration error; 0 is best)."
+        f"average over {every['n']:.0f} pairs (expected calibration error; 0 is best, but so few "
+        "pairs alone make it larger than 0)."
     )
     return lines
 
@@ -96,14 +104,16 @@ def format_headline(hacking: pd.DataFrame) -> str:
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     """Return the changes as texts with intervals: a row per method, a column per measure.
 
-    `*` marks a clear change: p_holm below LEVEL. The last columns are n (prompts) and seeds.
+    `*` marks a clear change: p_holm below LEVEL. The last columns are the numbers of prompts, of
+    questions of each exam, and of seeds.
     """
     rows = []
     for method, part in comparison.groupby("method", sort=False):
         cells = {LABELS[row.measure]: _format_change(row) for row in part.itertuples()}
         first = part.iloc[0]
-        kl = {"KL at the end": f"{first['kl']:.2f}"}
-        counts = {"n": first["n"], "seeds": first["seeds"]}
+        kl = {"KL at the end": _format_kl(first)}
+        exams = part.loc[part["measure"].isin(EXAMS), "n"].unique()
+        counts = {"prompts": first["n"], "questions": join_counts(exams), "seeds": first["seeds"]}
         rows.append({"method": NAMES[method]} | kl | cells | counts)
     return pd.DataFrame(rows)
 
@@ -114,8 +124,8 @@ def _describe_method(row, comparison: pd.DataFrame) -> str:
     proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
     return (
         f"{NAMES[row.method]}: {describe_verdict(row.verdict)}. Proxy {proxy}, gold {gold}, at a "
-        f"KL of {row.kl:.1f} nats per reply (n = {part.loc['proxy', 'n']} prompts, "
-        f"{seeds} seed{'s' if seeds > 1 else ''})."
+        f"KL of {_format_kl(part.loc['proxy'])} nats per reply "
+        f"(n = {part.loc['proxy', 'n']} prompts, {seeds} seed{'s' if seeds > 1 else ''})."
     )
 
 
@@ -123,7 +133,8 @@ def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
     rows = comparison[comparison["measure"] == "tokens"]
     changed = rows[rows["p_holm"] < LEVEL]
     if changed.empty:
-        yield "No method changed the length of replies clearly."
+        if len(rows):
+            yield "No method changed the length of replies clearly."
         return
     parts = [
         f"{NAMES[row.method]} from {row.start:.1f} to {row.end:.1f} tokens"
@@ -152,14 +163,20 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
 def _describe_methods(methods: pd.DataFrame) -> Iterator[str]:
     if methods.empty:
         return
-    for name in ("proxy", "gold"):
-        rows = methods[methods["measure"] == name]
+    for name in REWARDS:
+        rows = methods[methods["measure"] == name].to_dict("records")
         parts = [
-            f"{NAMES[row.method]} {row.difference:+.3f} [{row.low:.3f}, {row.high:.3f}]"
-            + "*" * (row.p_holm < LEVEL)
-            for row in rows.itertuples()
+            f"{NAMES[row['method']]} {_format_interval(row, 'difference')}"
+            + "*" * (row["p_holm"] < LEVEL)
+            for row in rows
         ]
         yield f"{LABELS[name].capitalize()}, PPO minus another method: {'; '.join(parts)}."
+    kls = methods[methods["measure"] == "kl"]
+    others = ", ".join(f"{NAMES[row.method]} {row.other:.1f}" for row in kls.itertuples())
+    yield (
+        f"These methods are not at the same KL: PPO {kls['ppo'].mean():.1f}, {others}. A step of "
+        "PPO has `ppo_epochs` updates, a step of the others one."
+    )
 
 
 def _describe_stops(trainings: pd.DataFrame) -> Iterator[str]:
@@ -170,10 +187,24 @@ def _describe_stops(trainings: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _format_interval(row: pd.Series) -> str:
-    return f"{row['change']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+def _format_interval(row: Mapping[str, Any] | pd.Series, name: str = "change") -> str:
+    """Return a change with its interval; a single subject gives none."""
+    if row["low"] != row["low"]:
+        return f"{row[name]:+.3f} (no interval: one subject)"
+    return f"{row[name]:+.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _format_change(row) -> str:
-    mark = "*" if row.p_holm < LEVEL else ""
-    return f"{row.change:+.3f} [{row.low:.3f}, {row.high:.3f}]{mark}"
+def _format_change(row: Any) -> str:
+    return _format_interval(row._asdict()) + "*" * (row.p_holm < LEVEL)
+
+
+def _format_kl(row: pd.Series) -> str:
+    interval = (
+        "" if row["kl_low"] != row["kl_low"] else f" [{row['kl_low']:.1f}, {row['kl_high']:.1f}]"
+    )
+    return f"{row['kl']:.1f}{interval}"
+
+
+def join_counts(counts: Iterable[int]) -> str:
+    """Return numbers of questions, each once, as they are: 312, 240."""
+    return ", ".join(str(count) for count in counts)

@@ -180,6 +180,10 @@ def _run(method: str, monitor: "Monitor", newest: str | None) -> None:
             raise
         remedy = "" if "reward model" in str(error) else "; use a lower learning rate"
         raise StoppedTraining(f"{error}{remedy}") from error
+    except RuntimeError as error:  # torch.multinomial, in the sampling of transformers
+        if "probability tensor" not in str(error):
+            raise
+        raise StoppedTraining("the logits have NaN; use a lower learning rate") from error
     if monitor.step < monitor.settings.rl_steps:
         raise TrainingError(
             f"{method} ended at step {monitor.step} of {monitor.settings.rl_steps}; run it again "
@@ -236,12 +240,16 @@ class Monitor:
             self.save(step, save)
 
     def measure(self, step: int) -> None:
-        """Measure the policy. Raises StoppedTraining if its KL is above the cap."""
+        """Measure the policy. Raises StoppedTraining for a KL above the cap, and for a collapse."""
         replies, exams = measure_policy(self.policy, self.material, self.settings, self.seed)
         self._add_measurement(step, replies, exams)
-        kl = sum(row["kl"] for row in replies) / len(replies)
+        kl = _average(replies, "kl")
         if not kl <= self.settings.kl_cap:
             raise StoppedTraining(guards.describe_kl(kl, self.settings.kl_cap))
+        start = [row for row in self.history.replies if row["step"] == 0]
+        lengths = _average(start, "tokens"), _average(replies, "tokens")
+        if reason := guards.check_collapse(*lengths):
+            raise StoppedTraining(reason)
 
     def measure_after_stop(self) -> None:
         """Measure a stopped policy once more, unless it has NaN."""
@@ -286,6 +294,10 @@ class Monitor:
         shown = shown or [f"loss {figures['loss']:.3g}"]
         rest = per_step * (steps - step)
         print(f"step {step:>5} of {steps}   {'   '.join(shown)}   {rest:.0f} s left", flush=True)
+
+
+def _average(rows: Rows, name: str) -> float:
+    return sum(row[name] for row in rows) / len(rows)
 
 
 def has_finite_weights(policy: Policy) -> bool:

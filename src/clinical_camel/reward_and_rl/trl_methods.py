@@ -7,7 +7,9 @@ function of `Reply`: TRL would give a reward model other tokens than it was trai
 
 The KL differs by method. RLOO subtracts beta times the log ratio of a reply from its reward, as PPO
 does per token. GRPO adds beta times an estimate of the KL per token to the loss. In DPO, beta is
-the coefficient of the same objective, solved for the reward.
+the coefficient of the same objective, solved for the reward. The others sample at a temperature T
+and take their probabilities at T, TRL's DPO at 1; a log ratio of logits is T times as large there,
+so DPO gets beta / T.
 """
 
 import contextlib
@@ -150,6 +152,7 @@ def make_dpo_config(settings: RewardAndRl, monitor: "Monitor") -> DPOConfig:
     """Return TRL's configuration of DPO; a batch has as many replies as those of the others."""
     rows = max(1, settings.prompts_per_step * settings.num_generations // 2)
     options = _make_options(DPO, settings, monitor, rows)
+    options["beta"] = settings.kl_coefficient / settings.temperature
     most = settings.max_prompt_tokens + settings.max_new_tokens + 8  # 8: what a template adds
     return DPOConfig(**options, max_length=max(most, settings.reward_max_length))
 
@@ -233,7 +236,10 @@ class Follow(TrainerCallback):
         if "loss" not in (logs or {}):
             return
         try:
-            self.monitor.finish_step(state.global_step, read_figures(logs))
+            figures = read_figures(logs)
+            if "length" not in figures:  # DPO: its entropy is not that of its own replies
+                figures.pop("entropy", None)
+            self.monitor.finish_step(state.global_step, figures)
         finally:
             model.train()
 
@@ -244,8 +250,15 @@ class Follow(TrainerCallback):
 
 
 def read_figures(logs: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of a step under our names; `kl` in nats per reply, as TRL estimates it."""
-    figures = {ours: float(logs[name]) for name, ours in FIGURES.items() if name in logs}
+    """Return the figures of a step under our names; `kl` in nats per reply, as TRL estimates it.
+
+    TRL replaces a metric that is NaN in every process by None; here it is NaN again.
+    """
+    figures = {
+        ours: float("nan" if logs[name] is None else logs[name])
+        for name, ours in FIGURES.items()
+        if name in logs
+    }
     if "group_std" in logs:
         figures["reward_std"] = float(logs["group_std"])
     if logs.get("kl") is not None and "length" in figures:
