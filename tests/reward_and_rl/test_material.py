@@ -29,6 +29,51 @@ def test_no_subject_is_in_training_and_held_out_prompts():
     assert all(prompt.messages[-1]["role"] == "user" and prompt.reference for prompt in training)
 
 
+def write_prompts(project, texts):
+    """Write a file of dialogues by id; return the settings that read it."""
+    rows = [
+        {"id": id_, "source": "toy", "messages": [{"role": "user", "content": text}, MESSAGES[1]]}
+        for id_, text in texts.items()
+    ]
+    project.file("data/rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    return {"prompts": {"data/rows.jsonl": 1.0}, "held_out_fraction": 0.4}
+
+
+def test_no_question_is_in_training_and_held_out_prompts(project):
+    """Every question occurs twice, with ids that do not show it."""
+    values = write_prompts(project, {f"row-{i}": f"Question {i // 2}?" for i in range(20)})
+    for seed in range(10):
+        parts = material.load_prompts(RewardAndRl(**values, seed=seed))
+        texts = [{prompt.messages[-1]["content"] for prompt in part} for part in parts]
+        assert not texts[0] & texts[1]
+        assert [len(part) for part in texts] == [6, 4]
+
+
+def test_the_exam_s_key_has_no_subject_of_a_united_group_and_no_held_out_question(project):
+    questions = {"gout": "Sign?", "podagra": "Toe?", "asthma": "Itch?", "mumps": "Jaw?"}
+    rows = [
+        {"id": group, "question": text, "options": ["a", "b"], "answer": 0, "group": group}
+        for group, text in questions.items()
+    ]
+    project.file("data/key.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    texts = {"gout/1": "Which crystals?", "podagra/1": "Which crystals?", "scabies/1": "Itch?"}
+    values = write_prompts(project, texts | {"other/1": "Why?"})
+    settings = RewardAndRl(**values, exam_key="data/key.jsonl")
+    parts = material.load_prompts(settings)
+    held_out = [p for part in parts for p in part if p.id != "other/1"]
+    assert [row.group for row in material.load_exam_key(settings, held_out)] == ["mumps"]
+
+
+def test_the_table_of_prompts_names_their_part_and_no_text():
+    prompts = [make_prompt(i) for i in range(3)]
+    table = material.tabulate_prompts(prompts[:2], prompts[2:])
+    assert table["id"].tolist() == ["case-0", "case-1", "case-2"]
+    assert table["group"].tolist() == ["group-0", "group-0", "group-1"]
+    assert table["part"].tolist() == ["training", "training", "held out"]
+    assert table["question_hash"].str.fullmatch("[0-9a-f]{64}").all()
+    assert table["question_hash"].nunique() == 3
+
+
 def test_articles_and_ids_of_two_datasets_are_no_prompts(project):
     with pytest.raises(DataError, match="prompts: mini_articles: .* is an article"):
         material.load_prompts(RewardAndRl(prompts={"mini_articles": 0.1}))

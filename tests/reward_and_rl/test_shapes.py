@@ -17,3 +17,19 @@ def test_questions_on_one_subject_are_one_group():
     groups = {prompt.group for prompt in prompts}
     assert len(prompts) == 18 * len(groups)
     assert all(prompt.messages[-1]["role"] == "user" for prompt in prompts)
+
+
+def test_equal_questions_with_different_ids_are_one_group():
+    """Their subjects become one with all their prompts; upper case is no difference."""
+    texts = {"gout/1": "Which crystals?", "podagra/1": "which  crystals", "podagra/2": "Pain?"}
+    texts |= {"scabies/1": "Itch?", "row-1": "What now?", "row-2": "What now?"}
+    answer = {"role": "assistant", "content": "Yes."}
+    dialogues = [
+        data.Dialogue(id=id_, source="x", messages=[{"role": "user", "content": text}, answer])
+        for id_, text in texts.items()
+    ]
+    groups = {prompt.id: prompt.group for prompt in make_prompts(dialogues)}
+    assert groups == {
+        **{"gout/1": "gout", "podagra/1": "gout", "podagra/2": "gout", "scabies/1": "scabies"},
+        **{"row-1": "row-1", "row-2": "row-1"},
+    }

@@ -41,6 +41,7 @@ user's own file are cleaned, those of a published set stay as published (see `te
     tables          tables in CSV or TSV
     containers      other containers: Parquet, JSON by id; what is refused
     sampling        reproducible subsets of rows
+    grouping        conversations that state the same facts
     contamination   exam questions in training data
     exposures       how often training rows state the fact of an exam question
     published       published scores of other systems

@@ -58,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_prompts",
             "make_exam_prompts",
             "make_key_reward",
+            "tabulate_prompts",
         ],
         "preferences": [
             "choose_held_out",

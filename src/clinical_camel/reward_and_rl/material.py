@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 import torch
 
 from clinical_camel import data, models
 from clinical_camel.data import DataError, Dialogue, Question
+from clinical_camel.data.grouping import hash_question, name_group, normalise_question
 from clinical_camel.data.sampling import select_lowest_hashes
 from clinical_camel.data.triples import make_slug
 from clinical_camel.models import LLM
@@ -42,7 +44,7 @@ class Material:
 
 
 def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
-    """Return training prompts and held-out prompts; no group is in both.
+    """Return training prompts and held-out prompts; no group and no question is in both.
 
     Raises DataError for an article, and for an id in two datasets.
     """
@@ -64,6 +66,19 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     )
 
 
+def tabulate_prompts(training: Sequence[Prompt], held_out: Sequence[Prompt]) -> pd.DataFrame:
+    """Return the prompts without their texts, for step 08: id, group, part, question_hash.
+
+    `part`: "training" or "held out"; equal questions have one `question_hash`.
+    """
+    rows = [
+        [prompt.id, prompt.group, part, hash_question(prompt.messages)]
+        for part, prompts in (("training", training), ("held out", held_out))
+        for prompt in prompts
+    ]
+    return pd.DataFrame(rows, columns=["id", "group", "part", "question_hash"])
+
+
 def load_exams(settings: RewardAndRl) -> dict[str, list[Question]]:
     """Return the questions of `exam` and `primer_exam`, at most `eval_limit` of each."""
     specs = {"exam": settings.exam, "primer_exam": settings.primer_exam}
@@ -75,11 +90,18 @@ def load_exams(settings: RewardAndRl) -> dict[str, list[Question]]:
 def load_exam_key(settings: RewardAndRl, held_out: Sequence[Prompt]) -> list[Question]:
     """Return the training questions of `grpo_exam_key`, without those on held-out subjects.
 
-    The group of a question is the name of its subject; that of a prompt is its `make_slug`.
+    The group of a question is the name of its subject; that of a prompt is its `make_slug`. A
+    question that a held-out prompt asks, too, is left out whatever its subject.
     """
     questions = data.load_training_questions(settings.exam_key) if settings.exam_key else []
-    groups = {prompt.group for prompt in held_out}
-    return [row for row in questions if not {row.group, make_slug(row.group)} & groups]
+    groups = {name for prompt in held_out for name in (prompt.group, name_group(prompt.id))}
+    texts = {normalise_question(prompt.messages[-1]["content"]) for prompt in held_out}
+    return [
+        row
+        for row in questions
+        if not {row.group, make_slug(row.group)} & groups
+        and normalise_question(_write_question(row, False)) not in texts
+    ]
 
 
 def select_measured(prompts: Sequence[Prompt], limit: int) -> list[Prompt]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from clinical_camel.data import Dialogue, Message
+from clinical_camel.data.grouping import hash_question, name_group, unite_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +65,18 @@ def make_prompts(dialogues: Sequence[Dialogue]) -> list[Prompt]:
     """Return one prompt per dialogue: all turns before the last reply, which is the reference.
 
     The group of a dialogue `<group>/<name>` is `<group>` (the subject of a triple, the article of a
-    dialogue); any other dialogue is its own group. Earlier turns of a conversation stay.
+    dialogue); any other dialogue is its own group. Groups with an equal prompt become one: the same
+    question may have several answers. Earlier turns of a conversation stay.
 
     >>> messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "Yes."}]
     >>> (prompt,) = make_prompts([Dialogue(id="gout/cause-1", source="x", messages=messages)])
     >>> prompt.group, prompt.messages, prompt.reference
     ('gout', [{'role': 'user', 'content': '?'}], 'Yes.')
     """
+    prompts = [list(dialogue.messages[:-1]) for dialogue in dialogues]
+    names = [name_group(dialogue.id) for dialogue in dialogues]
+    groups = unite_groups(names, [hash_question(messages) for messages in prompts])
     return [
-        Prompt(
-            id=dialogue.id,
-            group=dialogue.id.rpartition("/")[0] or dialogue.id,
-            messages=list(dialogue.messages[:-1]),
-            reference=dialogue.messages[-1]["content"],
-        )
-        for dialogue in dialogues
+        Prompt(dialogue.id, group, messages, dialogue.messages[-1]["content"])
+        for dialogue, group, messages in zip(dialogues, groups, prompts, strict=True)
     ]
