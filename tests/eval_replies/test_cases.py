@@ -6,12 +6,15 @@ from collections import Counter
 import pytest
 
 from clinical_camel import eval_replies
-from clinical_camel.data import Consultation, Turn
+from clinical_camel.data import Consultation, Dialogue, Turn, from_dict
 from clinical_camel.eval_replies import EvalReplies
-from clinical_camel.eval_replies.cases import IN_TRAINING, NEW, to_messages
+from clinical_camel.eval_replies.cases import to_messages
+from clinical_camel.eval_replies.parts import HELD_OUT, IN_TRAINING, NEW
 from clinical_camel.eval_replies.settings import CONSULTATION, DIAGNOSIS, QUESTION
+from clinical_camel.reward_and_rl.material import tabulate_prompts
+from clinical_camel.reward_and_rl.shapes import make_prompts
 
-ONE_MODEL = {"adapters": {"base": ""}, "baseline": "base", "trained_on": []}
+ONE_MODEL = {"adapters": {"base": ""}, "baseline": "base", "trained_on": [], "rl_prompts": ""}
 
 
 def make_line(name, *texts):
@@ -109,6 +112,21 @@ def test_all_user_turns_decide_whether_a_case_was_in_training(project, turns, pa
     project.file("data/train.jsonl", training + "\n")
     (case,) = load(project, [make_line("a", *turns)], trained_on=["data/train.jsonl"])
     assert case.part == part
+
+
+def test_a_question_on_a_held_out_subject_is_apart_from_those_that_rl_trained_on(project):
+    """SFT trained on all but new/1; prompts of step 07 are not about eczema."""
+    ids = ["gout/1", "gout/2", "scabies/1", "eczema/1"]
+    lines = [make_line(id_, f"Question {id_}?", "Yes.") for id_ in ids]
+    project.file("data/train.jsonl", "\n".join(lines) + "\n")
+    prompts = make_prompts([from_dict(Dialogue, json.loads(line)) for line in lines[1:3]])
+    table = tabulate_prompts(prompts[:1], prompts[1:])
+    project.file("data/prompts.csv", table.to_csv(index=False))
+    settings = {"trained_on": ["data/train.jsonl"], "rl_prompts": "data/prompts.csv"}
+    cases = load(project, [*lines, make_line("new/1", "Why?", "Yes.")], **settings)
+    parts = {case.id: case.part for case in cases}
+    trained = dict.fromkeys(["gout/1", "gout/2", "eczema/1"], IN_TRAINING)
+    assert parts == {**trained, "scabies/1": HELD_OUT, "new/1": NEW}
 
 
 def test_two_datasets_of_one_label_cannot_have_one_id(make_case, monkeypatch):

@@ -32,6 +32,8 @@ def test_the_defaults_with_one_model_are_valid():
         ({"icd_level": "chapters"}, "icd_level"),
         ({"judge": {"kind": "overlap", "margin": 2.0}}, "judge.margin: 2.0 is not allowed"),
         ({"human_sheets": ["outputs/a.csv"], "questions": []}, "without questions nothing is"),
+        ({"rl_prompts": "data/none.csv"}, 'rl_prompts: "data/none.csv": no such file'),
+        ({"trained_on": []}, 'rl_prompts: without trained_on no results are separate; write ""'),
         ({"max_new_tokens": 32000}, "max_new_tokens: 32000 is more than the"),
     ],
 )

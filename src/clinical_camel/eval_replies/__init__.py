@@ -2,6 +2,7 @@
 
     settings          the settings of the step
     cases             conversations up to a user turn, with their reference replies
+    parts             did a model train on a case, or on its subject?
     writing           replies of models, baselines, statuses
     other_systems     replies of other systems, from files
     typical           the baseline that reads no question

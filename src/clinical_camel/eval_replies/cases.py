@@ -1,16 +1,20 @@
 """The cases of each task: a conversation up to a user turn, and the reference reply."""
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clinical_camel import data
-from clinical_camel.core.hashing import key_hash
 from clinical_camel.data import Consultation, Dialogue, Message
+from clinical_camel.data.grouping import hash_question, name_group, unite_groups
+from clinical_camel.eval_replies.parts import (
+    ALL,
+    choose_part,
+    load_rl_prompts,
+    load_training_questions,
+)
 from clinical_camel.eval_replies.settings import CONSULTATION, EvalReplies
 
-ALL, NEW, IN_TRAINING = "all", "new", "in training"
 ROLES = {"doctor": "assistant"}  # every other speaker of a consultation is the user
 
 
@@ -18,8 +22,7 @@ ROLES = {"doctor": "assistant"}  # every other speaker of a consultation is the 
 class Case:
     """One prompt with its reference reply. Cases of one `group` are not independent.
 
-    `part`: NEW or IN_TRAINING (a conversation of a training set begins with the same user turns),
-    ALL if no training set is known.
+    `part`: what models trained on (see `parts`).
     """
 
     task: str
@@ -39,9 +42,11 @@ class Case:
 def load_cases(settings: EvalReplies) -> list[Case]:
     """Load the cases of all three tasks, `case_limit` conversations of each dataset.
 
-    Raises DataError for a dataset that cannot be read, ValueError if two cases have one id.
+    Raises DataError for a dataset that cannot be read, ValueError for a table of prompts that
+    cannot be read, and if two cases have one id.
     """
-    questions = _load_training_questions(settings.trained_on)
+    questions = load_training_questions(settings.trained_on)
+    prompts = load_rl_prompts(settings.rl_prompts)
     cases = []
     for task, specs in settings.list_specs().items():
         for spec in specs:
@@ -50,7 +55,10 @@ def load_cases(settings: EvalReplies) -> list[Case]:
             for row in rows:
                 cases += _make_cases(task, data.label(spec.rpartition("@")[2]), row, turns)
     _require_distinct(cases)
-    return _unite_groups([_add_part(case, questions) for case in cases])
+    parts = [choose_part(case.messages, case.group, questions, prompts) for case in cases]
+    return _unite_groups(
+        [dataclasses.replace(case, part=part) for case, part in zip(cases, parts, strict=True)]
+    )
 
 
 def _make_cases(task: str, corpus: str, row: Dialogue | Consultation, turns: str) -> Iterator[Case]:
@@ -62,7 +70,7 @@ def _make_cases(task: str, corpus: str, row: Dialogue | Consultation, turns: str
     if isinstance(row, Consultation):
         messages, group = to_messages(row), row.id
     else:
-        messages, group = row.messages, row.id.rpartition("/")[0] or row.id
+        messages, group = row.messages, name_group(row.id)
     replies = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
     for i in replies if turns == "all" else replies[-1:]:
         yield Case(
@@ -100,61 +108,19 @@ def to_messages(consultation: Consultation) -> list[Message]:
     return messages
 
 
-def _load_training_questions(specs: Sequence[str]) -> set[tuple[str, ...]] | None:
-    """Return the user turns up to each user turn of the training sets; None if no set is known.
-
-    The last turn alone does not identify a conversation: many end with "And after that?".
-    """
-    if not specs:
-        return None
-    rows = (row for spec in specs for row in data.load_training_rows(spec))
-    dialogues = (_list_user_turns(row.messages) for row in rows if isinstance(row, Dialogue))
-    return {turns[: i + 1] for turns in dialogues for i in range(len(turns))}
-
-
-def _list_user_turns(messages: Sequence[Message]) -> tuple[str, ...]:
-    """Return the user turns, normalised."""
-    return tuple(normalise(m["content"]) for m in messages if m["role"] == "user")
-
-
-def normalise(text: str) -> str:
-    """Return the words of a text in lower case, without punctuation and white space.
-
-    >>> normalise("What causes gout?") == normalise("what  causes gout")
-    True
-    """
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _add_part(case: Case, questions: set[tuple[str, ...]] | None) -> Case:
-    if questions is None:
-        return case
-    part = IN_TRAINING if _list_user_turns(case.messages) in questions else NEW
-    return dataclasses.replace(case, part=part)
-
-
 def _unite_groups(cases: Sequence[Case]) -> list[Case]:
     """Return the cases with one group for equal prompts: a question may have several answers.
 
-    Groups that share a prompt become one group, with all their cases, under the first name.
+    Groups of one dataset that share a prompt become one group, with all their cases, under the
+    first name.
     """
-    parents: dict[tuple[str, str, str], tuple[str, str, str]] = {}
-
-    def find(group: tuple[str, str, str]) -> tuple[str, str, str]:
-        while (parent := parents.setdefault(group, group)) != group:
-            group = parent
-        return group
-
-    places = [(case.task, case.corpus) for case in cases]
-    first: dict[tuple[str, str, str], tuple[str, str, str]] = {}
-    for place, case in zip(places, cases, strict=True):
-        own = find((*place, case.group))
-        other = find(first.setdefault((*place, key_hash(case.messages)), own))
-        parents[own] = other
-    return [
-        dataclasses.replace(case, group=find((*place, case.group))[-1])
-        for place, case in zip(places, cases, strict=True)
-    ]
+    united = list(cases)
+    for place in dict.fromkeys((case.task, case.corpus) for case in cases):
+        rows = [i for i, case in enumerate(cases) if (case.task, case.corpus) == place]
+        keys = [hash_question(cases[i].messages) for i in rows]
+        for i, group in zip(rows, unite_groups([cases[i].group for i in rows], keys), strict=True):
+            united[i] = dataclasses.replace(cases[i], group=group)
+    return united
 
 
 def _require_distinct(cases: Sequence[Case]) -> None:

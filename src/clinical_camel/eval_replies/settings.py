@@ -75,6 +75,13 @@ class EvalReplies(StepSettings):
         ["mini_triples", "mini_chat", "mini_records"],
         description="training sets of the models: results are then separate for cases in them",
     )
+    rl_prompts: str = Field(
+        "outputs/clinicalgpt_mini/07_reward_and_rl/prompts.csv",
+        description=(
+            "prompts.csv of step 07: results are then separate for cases on its held-out subjects;"
+            " empty means none"
+        ),
+    )
     case_limit: Limit = Field(60, description="conversations of each dataset; 0 means all")
     reply_turns: Literal["last", "all"] = Field(
         "last", description="which replies of a consultation are written: its last one, or all"
@@ -131,6 +138,8 @@ class EvalReplies(StepSettings):
             yield f"top_k: {self.top_k} has no effect at temperature 0.0; write 0"
         if self.human_sheets and not self.questions:
             yield "human_sheets: without questions nothing is compared; write []"
+        if self.rl_prompts and not self.trained_on:
+            yield 'rl_prompts: without trained_on no results are separate; write ""'
 
     def _check_names(self) -> Iterator[str]:
         names = self.list_models()
@@ -150,7 +159,7 @@ class EvalReplies(StepSettings):
             labels = [data.label(spec.rpartition("@")[2]) for spec in specs]
             for label in sorted({label for label in labels if labels.count(label) > 1}):
                 yield f"{task}s: two datasets are called {label}; give one file another name"
-        for name in ("diagnosis_names", "human_sheets", "other_replies"):
+        for name in ("diagnosis_names", "rl_prompts", "human_sheets", "other_replies"):
             value = getattr(self, name)
             paths = value.values() if isinstance(value, dict) else [value] * isinstance(value, str)
             for path in paths or (value if isinstance(value, list) else []):

@@ -174,6 +174,11 @@ def compare_replies(reply: str) -> dict[str, float]:
 def list_cases() -> list[eval_replies.Case]:
     """Return the last turns of the invented consultations of the embedded study."""
     settings = eval_replies.EvalReplies(
-        consultations=["mini_consultations"], records=[], questions=[], trained_on=[], case_limit=0
+        consultations=["mini_consultations"],
+        records=[],
+        questions=[],
+        trained_on=[],
+        rl_prompts="",
+        case_limit=0,
     )
     return eval_replies.load_cases(settings)
