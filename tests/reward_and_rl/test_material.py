@@ -120,6 +120,7 @@ def test_every_prompt_occurs_once_per_pass_and_a_later_step_needs_no_earlier_one
         ("A urine test of sugar", True, 1),
         ("B. An X-ray or a urine test of sugar", True, None),
         ("It is not an ECG", False, None),
+        ("Neither is right, nor is an ECG", False, None),
         ("It isn\u2019t an ECG", False, None),
         ("Not B.", True, None),
         ("B, but it cannot be B", True, None),

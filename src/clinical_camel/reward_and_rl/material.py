@@ -21,7 +21,7 @@ from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, Reply, RewardFunction, make_prompts
 
 LETTERS = "ABCDEFGHIJ"
-_DENIAL = re.compile(r"\b(?:no|not|never|cannot)\b|n['\u2019]t\b", re.I)
+_DENIAL = re.compile(r"\b(?:no|not|neither|nor|never|cannot)\b|n['\u2019]t\b", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
