@@ -43,7 +43,27 @@ VOCABULARY = Vocabulary([*DIAGNOSES, Diagnosis("痛风", "M10.9"), Diagnosis("�
         ("gout, gout and gout", ["gout"]),
         ("ICD-10: B86", ["scabies"]),
         ("J18.9", ["肺炎"]),
-        ("Code S72.001A.", ["S72.001A"]),
+        ("Code S72.001A.", []),
+        ("Wear an N95 mask: it is tuberculosis.", ["tuberculosis"]),
+        ("M10.00 or B86.0", ["M10.00", "scabies"]),
+        ("诊断为B86。", ["scabies"]),
+        ("not M10.9", []),
+        ("It is not M10.9 or B86, it is A15.9", ["tuberculosis"]),
+        ("M10.9 is unlikely.", []),
+        ("It is not gout (M10.9).", []),
+        ("Gout (M10.9) is unlikely.", []),
+        ("Neither gout nor tuberculosis.", []),
+        ("Neither gout, tuberculosis nor scabies; it is asthma or malaria.", ["malaria"]),
+        ("It is not gout, nor tuberculosis, but malaria.", ["malaria"]),
+        ("Neither M10.9, B86 nor A15.9", []),
+        ("未见肺炎，考虑痛风。", ["痛风"]),
+        ("MS", ["multiple sclerosis"]),
+        ("It is MS.", ["multiple sclerosis"]),
+        ("It is not MS (G35).", []),
+        ("Ms. Jones has gout.", ["gout"]),
+        ("The QT interval is 120 ms.", []),
+        ("BMS, MSM, MS-1 and MS2", ["multiple sclerosis"]),
+        ("诊断为MS。", ["multiple sclerosis"]),
         ("诊断为痛风。", ["痛风"]),
         ("不是痛风，考虑肺炎。", ["肺炎"]),
         ("肺炎可能性不大", []),
@@ -53,6 +73,42 @@ VOCABULARY = Vocabulary([*DIAGNOSES, Diagnosis("痛风", "M10.9"), Diagnosis("�
 )
 def test_a_reply_names_the_diagnoses_that_it_does_not_deny(text, names):
     assert VOCABULARY.find(text) == names
+
+
+def test_abbreviations_count_in_their_own_case_and_short_words_in_any():
+    names = {"sclerosis": "MS", "amyotrophy": "ALS;als", "influenza": "flu;Pox", "nephritis": "IgA"}
+    diagnoses = [Diagnosis(name, "B86", tuple(o.split(";"))) for name, o in names.items()]
+    vocabulary = Vocabulary(diagnoses)
+    for text in ("ms", "Ms", "IGA", "IgA1", "fluid", "FLUX", "mälsm"):
+        assert vocabulary.find(text) == [], text
+    for text in ("ALS", "als"):  # the table has both
+        assert vocabulary.find(text) == ["amyotrophy"], text
+    for text in ("flu", "Flu", "FLU", "pox", "Pox"):
+        assert vocabulary.find(text) == ["influenza"], text
+    assert vocabulary.find("IgA or MS") == ["nephritis", "sclerosis"]
+
+
+def test_every_short_name_of_the_shipped_table_is_an_abbreviation():
+    """A short word in lower case would be in many replies that do not mean the disease."""
+    names = [name for d in DIAGNOSES for name in (d.name, *d.other_names) if len(name) <= 3]
+    assert names
+    assert all(name.isupper() for name in names)
+
+
+def test_a_name_in_any_script_needs_borders_unless_it_is_chinese():
+    vocabulary = Vocabulary([Diagnosis("Ménière", "H81.09"), Diagnosis("подагра", "M10.9")])
+    assert vocabulary.find("préménière") == []
+    assert vocabulary.find("Ménière, псевдоподагра") == ["Ménière"]
+    assert vocabulary.find("это подагра.") == ["подагра"]
+
+
+def test_a_reference_may_be_a_code_of_no_category_of_the_table(make_case):
+    rows = [make_case(DIAGNOSIS, "a", "Which?", reference="S72.001A")]
+    rows += [make_case(DIAGNOSIS, "b", "Which?", reference="Gout; wear an N95 mask.")]
+    vocabulary, references = read_references(DIAGNOSES, eval_replies.tabulate_cases(rows))
+    assert references == ["S72.001A", "gout"]
+    assert vocabulary.find("It is S72.001A.") == ["S72.001A"]
+    assert vocabulary.find("N95") == []
 
 
 def score(cases, replies, level="chapter"):

@@ -7,11 +7,13 @@ import pandas as pd
 
 from clinical_camel import stats
 from clinical_camel.eval_replies.icd import (
+    LETTER,
     Diagnosis,
     find_by_description,
     find_codes,
     find_group,
     normalise_name,
+    normalise_spelling,
 )
 from clinical_camel.eval_replies.overlap import UNIT, format_interval
 from clinical_camel.eval_replies.settings import DIAGNOSIS
@@ -24,6 +26,7 @@ OUTCOMES = (
     "none",  # names no diagnosis of the vocabulary
 )
 ALL_GROUPS = "all"
+SHORT = 3  # letters of an abbreviation that counts in its own case only
 SCORE_COLUMNS = (
     *(*UNIT, "id", "group", "model", "status", "reference", "code"),
     *("icd_group", "icd_description", "named", "outcome", "correct"),
@@ -32,16 +35,21 @@ SUMMARY_COLUMNS = (
     *(*UNIT, "model", "icd_group", "icd_description", "n"),
     *(*OUTCOMES, "accuracy", "low", "high"),
 )
-_CLAUSE = re.compile(r"[.;:,。；：，]|\b(?:but|however|although|though)\b")
+# a point or comma inside a number or a code ends no clause
+_CLAUSE = re.compile(r"[;。；：，]|[.:,](?!\d)|\b(?:but|however|although|though)\b")
+_NEITHER = re.compile(r"\bneither\b(?:[^.;:]|[.:](?=\d))*?\bnor\b")  # its commas end no clause
 # in the clause, before the name; in Chinese directly before it
 _DENIED = re.compile(
-    r"\b(?:no(?! doubt)|not(?! only)|never|without|excludes?|excluded|excluding|unlike|"
-    r"rules? out|ruled out|rather than|instead of|versus|vs|cannot|"
+    r"\b(?:no(?! doubt)|not(?! only)|never|without|neither|nor|excludes?|excluded|excluding|"
+    r"unlike|rules? out|ruled out|rather than|instead of|versus|vs|cannot|"
     # normalise_name makes "isn't" "isnt", "can't" "cant" and "doesn't" "desnt"
-    r"(?:is|was|are|were|des|did|do|ca|could|has|have|had|would|should)nt)\b|(?:不是|不像|并非|排除|无|非)$"
+    r"(?:is|was|are|were|des|did|do|ca|could|has|have|had|would|should)nt)\b|"
+    r"(?:不是|不像|不考虑|没有|未见|并非|排除|无|非)$"
 )
+# after the name, and after its code in brackets
 _DENIED_AFTER = re.compile(
-    r"\s*(?:(?:is|was|has been|seems|appears)\s+(?:\w+\s+)?"
+    r"(?:\s*\([^()]*\)|\))?\s*"
+    r"(?:(?:is|was|has been|seems|appears)\s+(?:\w+\s+)?"
     r"(?:unlikely|excluded|ruled out|less likely)|的?可能性(?:不大|小)|(?:已|被)?排除)"
 )
 
@@ -50,29 +58,30 @@ class Vocabulary:
     """The diagnoses that can be read in a reply, by every name.
 
     A name that is part of a longer one ("gout" in "gout flare") counts only where the longer one is
-    not written.
+    not written. An abbreviation of up to three letters counts only in its own case: "MS" is not in
+    "Ms Jones" and "120 ms".
     """
 
     def __init__(self, diagnoses: Sequence[Diagnosis]) -> None:
         self.codes = {diagnosis.name: diagnosis.code for diagnosis in diagnoses}
-        self._name_of = {
-            normalise_name(name): diagnosis.name
-            for diagnosis in diagnoses
-            for name in (diagnosis.name, *diagnosis.other_names)
-        }
+        self._name_of: dict[str, str] = {}
+        self._spellings: dict[str, set[str]] = {}  # that count; "" stands for any
+        for diagnosis in diagnoses:
+            for name in (diagnosis.name, *diagnosis.other_names):
+                self._name_of[form := normalise_name(name)] = diagnosis.name
+                is_abbreviation = len(name) <= SHORT and name[1:] != name[1:].lower()
+                spelling = normalise_spelling(name) if is_abbreviation else ""
+                self._spellings.setdefault(form, set()).add(spelling)
         names = sorted(self._name_of, key=len, reverse=True)
-        # \b does not separate Chinese characters, so a boundary is needed only next to a-z or 0-9
-        forms = (
-            rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])" if name.isascii() else re.escape(name)
-            for name in names
-        )
-        self._pattern = re.compile("|".join(forms) or "(?!)")
+        self._pattern = re.compile("|".join(map(_write_pattern, names)) or "(?!)")
+        self._categories = {diagnosis.code[:3] for diagnosis in diagnoses}
 
     def find(self, text: str) -> list[str]:
         """Return the diagnoses that a text names and does not deny, in their order.
 
-        A valid ICD code counts as the diagnosis of the vocabulary with this code, else as itself. A
-        code in the category of a diagnosis that is named adds nothing: "gout (M10.00)".
+        A valid ICD code counts as the diagnosis of the vocabulary with this code, else as itself; a
+        category that the vocabulary does not have does not count: "N95" is also a mask. A code in
+        the category of a diagnosis that is named adds nothing: "gout (M10.00)".
 
         >>> names = Vocabulary([Diagnosis("gout", "M10.9"), Diagnosis("tuberculosis", "A15.9")])
         >>> names.find("It is gout, not tuberculosis."), names.find("M10.9"), names.find("gouty")
@@ -84,24 +93,43 @@ class Vocabulary:
         return list(dict.fromkeys([*names, *codes]))
 
     def _find_names(self, text: str) -> Iterator[str]:
-        plain = normalise_name(text)
+        cased = normalise_spelling(text)
+        plain = cased.casefold()
         for match in self._pattern.finditer(plain):
-            before, after = plain[: match.start()], plain[match.end() :]
-            clause = _CLAUSE.split(before)[-1]
-            if not _DENIED.search(clause) and not _DENIED_AFTER.match(after):
+            spellings = {"", cased[match.start() : match.end()]}
+            if spellings & self._spellings[match[0]] and not _is_denied(plain, match):
                 yield self._name_of[match[0]]
 
     def _find_codes(self, text: str) -> Iterator[str]:
         by_code: dict[str, list[str]] = {}
         for name, code in self.codes.items():
             by_code.setdefault(code, []).append(name)
-        for code in find_codes(text):
-            names = by_code.get(code, [])
-            yield names[0] if len(names) == 1 else code
+        cased = normalise_spelling(text)
+        for code, match in find_codes(cased):
+            if code[:3] in self._categories and not _is_denied(cased.casefold(), match):
+                names = by_code.get(code, [])
+                yield names[0] if len(names) == 1 else code
 
     def get_code(self, diagnosis: str) -> str:
         """Return the ICD code of a diagnosis that `find` returned."""
         return self.codes.get(diagnosis, diagnosis)
+
+
+def _write_pattern(name: str) -> str:
+    """Return the pattern of a name: no letter or digit may precede or follow it.
+
+    Chinese and Japanese have no spaces, so a character of theirs may.
+    """
+    before = rf"(?<!{LETTER})" if re.match(LETTER, name[0]) else ""
+    after = rf"(?!{LETTER})" if re.match(LETTER, name[-1]) else ""
+    return before + re.escape(name) + after
+
+
+def _is_denied(text: str, match: re.Match[str]) -> bool:
+    """Return whether a text, in lower case, denies what it names at this place."""
+    text = _NEITHER.sub(lambda part: part[0].replace(",", " "), text)
+    clause = _CLAUSE.split(text[: match.start()])[-1]
+    return bool(_DENIED.search(clause) or _DENIED_AFTER.match(text, match.end()))
 
 
 def read_references(
@@ -110,7 +138,8 @@ def read_references(
     """Return the vocabulary and the diagnosis of each reference reply.
 
     `cases`: rows of `tabulate_cases`, of the task DIAGNOSIS. A reference that is an ICD description
-    extends the vocabulary. Raises ValueError for references that name no diagnosis, or several.
+    extends the vocabulary, and so does one that names no diagnosis but a code. Raises ValueError
+    for references that name no diagnosis, or several.
     """
     listed = {normalise_name(name) for d in diagnoses for name in (d.name, *d.other_names)}
     extra = {}
@@ -118,6 +147,14 @@ def read_references(
         form = normalise_name(text.strip(" .。"))
         if form not in listed and (code := find_by_description(text)):
             extra.setdefault(form, Diagnosis(text.strip(" .。"), code))
+    vocabulary = Vocabulary([*diagnoses, *extra.values()])
+    codes = [
+        code
+        for text in cases["reference"]
+        if not vocabulary.find(text)
+        for code, _ in find_codes(text)
+    ]
+    extra |= {code: Diagnosis(code, code) for code in codes}
     vocabulary = Vocabulary([*diagnoses, *extra.values()])
     references, problems = [], []
     for row in cases.itertuples():

@@ -11,7 +11,9 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.tables import read_table
 
 SHIPPED = Path(__file__).with_name("diagnosis_names.csv")
-_CODE = re.compile(r"\b[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?\b")
+# a letter or digit, but no Chinese or Japanese character: these are written without spaces
+LETTER = r"[^\W_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+_CODE = re.compile(rf"(?<!{LETTER})[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{{1,4}})?(?!{LETTER})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +71,40 @@ def find_code(text: str) -> str:
     return next((c for c in (code, code[:3]) if icd.is_valid_item(c)), "")
 
 
-def find_codes(text: str) -> list[str]:
-    """Return the valid codes that a text contains; they need their dot or three characters.
+def find_codes(text: str) -> list[tuple[str, re.Match[str]]]:
+    """Return the valid codes that a text contains, and where; they need a dot or three characters.
 
-    >>> find_codes("K25.9, not T4 or B12 levels")
+    >>> [code for code, match in find_codes("K25.9, not T4 or B12 levels")]
     ['K25.9']
     """
-    codes = (find_code(match) for match in _CODE.findall(text))
-    return list(dict.fromkeys(filter(None, codes)))
+    matches = _CODE.finditer(text)
+    return [(code, match) for match in matches if (code := find_code(match[0]))]
+
+
+def normalise_spelling(text: str) -> str:
+    """Return a text without apostrophes, hyphens and accents of spelling; its case stays.
+
+    Its casefold has the same length, so both have the same positions.
+
+    >>> normalise_spelling("MS, not Addison’s disease; Tumours"), normalise_spelling("Weiß")
+    ('MS, not Addison disease; Tumors', 'Weiss')
+    """
+    plain = re.sub(r"['’](?:s\b)?", "", text, flags=re.I)
+    plain = re.sub(r"tumour", lambda match: match[0][:4] + match[0][5:], plain, flags=re.I)
+    plain = re.sub(r"[ao](e)", r"\1", plain, flags=re.I)
+    plain = "".join(c if len(c.casefold()) == 1 else c.casefold() for c in plain)
+    return " ".join(re.sub(r"[-_/\s]+", " ", plain).split())
 
 
 def normalise_name(text: str) -> str:
-    """Return a text for the comparison of names: case, accents of spelling, apostrophes, hyphens.
+    """Return a text for the comparison of names: `normalise_spelling`, in lower case.
 
     British and American spellings become equal.
 
     >>> normalise_name("Addison’s disease"), normalise_name("Iron-deficiency anaemia")
     ('addison disease', 'iron deficiency anemia')
     """
-    plain = re.sub(r"['’](?:s\b)?", "", text.casefold())
-    plain = re.sub(r"[ao]e", "e", re.sub(r"tumour", "tumor", plain))
-    return " ".join(re.sub(r"[-_/\s]+", " ", plain).split())
+    return normalise_spelling(text).casefold()
 
 
 def find_by_description(text: str) -> str:
