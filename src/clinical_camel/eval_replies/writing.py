@@ -12,6 +12,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.data import Message
 from clinical_camel.eval_replies.cases import Case
 from clinical_camel.eval_replies.other_systems import read_replies
+from clinical_camel.eval_replies.segmentation import split_words
 from clinical_camel.eval_replies.settings import BASELINES, EvalReplies
 from clinical_camel.eval_replies.typical import find_typical_replies
 from clinical_camel.models import LLM
@@ -169,18 +170,19 @@ def tabulate_cases(cases: Sequence[Case]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def count_statuses(replies: pd.DataFrame) -> pd.DataFrame:
+def count_statuses(replies: pd.DataFrame, chinese_words: str = "jieba") -> pd.DataFrame:
     """Return how many replies of each task, dataset and model have each status.
 
     Columns: task, corpus, model, replies, one per status, shortened (the prompt lost turns), words
-    (mean number of words between white space; 1 for most Chinese replies).
+    (mean number of `split_words`, as ROUGE counts them, each reply by its own script).
     """
     rows = []
     for key, group in replies.groupby(["task", "corpus", "model"], sort=False):
         row = dict(zip(("task", "corpus", "model"), key, strict=True)) | {"replies": len(group)}
         row |= {name: int((group["status"] == name).sum()) for name in STATUSES}
         row["shortened"] = int((group["dropped_turns"] > 0).sum())
-        rows.append(row | {"words": float(group["reply"].str.split().str.len().mean())})
+        lengths = [len(split_words(text, "", chinese_words)) for text in group["reply"]]
+        rows.append(row | {"words": sum(lengths) / len(lengths)})
     return pd.DataFrame(rows)
 
 
