@@ -1,9 +1,12 @@
 """What the step showed, in sentences."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from clinical_camel import eval_replies
+from clinical_camel.eval_replies.settings import CONSULTATION
 from clinical_camel.teachers.judge import OverlapJudge
 
 MODELS = ["base", "sft"]
@@ -75,10 +78,51 @@ def test_a_model_alone_has_a_headline(cases, make_replies, make_tables):
     assert eval_replies.describe_results(tables, ["base"], "base")
 
 
-def test_the_position_bias_of_the_judge_is_stated(cases, make_tables):
-    tables = make_tables(cases, "It is gout.", "Uric acid or {name}.")
-    changes = {"orders_disagree": [True, False], "preferred_position": ["second", ""]}
-    tables["verdicts"] = tables["verdicts"][:2].assign(decided_by="judge", **changes)
+def test_the_headline_weighs_the_parts_by_their_replies(make_case, make_tables):
+    """Three cases of one part score 1, the one of another part scores 0: the mean is 0.75."""
+    cases = [
+        make_case(CONSULTATION, f"g{i}/visit", "Is it bad?", reference="Not at all.", part=part)
+        for i, part in enumerate(["new", "new", "new", "in training"])
+    ]
+    cases[3] = dataclasses.replace(cases[3], reference="Yes, very.")
+    tables = make_tables(cases, "Not at all.", "No.")
+    headline = eval_replies.format_headline(tables, MODELS)
+    assert headline == "ROUGE-L of consultations: base 0.75, sft 0.00"
+
+
+def test_the_headline_names_the_part_of_each_win_rate(make_case, make_tables):
+    cases = [
+        make_case(name=f"g{i}/cause", question=f"What is {i}?", part=part)
+        for i, part in enumerate(["in training", "in training", "held out of RL"])
+    ]
+    headline = eval_replies.format_headline(make_tables(cases, "Gout.", "Uric acid."), MODELS)
+    parts = headline.split("; ")
+    assert [part.partition(":")[0] for part in parts] == [
+        "win rate of sft on toy, in training",
+        "win rate of sft on toy, held out of RL",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("places", "sentence"),
+    [
+        (
+            ["first", "second", "first", ""],
+            "In 4, the two verdicts disagree. Of these, 2 prefer the reply shown first both times, "
+            "1 the one shown second, and 1 are a tie in one order.",
+        ),
+        (None, "The two verdicts never disagree."),
+    ],
+)
+def test_the_position_bias_of_the_judge_is_stated(make_case, make_tables, places, sentence):
+    tables = make_tables([make_case(name=f"g{i}/cause") for i in range(4)], "Acid.", "Uric acid.")
+    judged = tables["verdicts"][:4].assign(decided_by="judge")
+    changes = {"orders_disagree": bool(places), "preferred_position": places or ""}
+    tables["verdicts"] = judged.assign(**changes)
     text = "\n".join(eval_replies.describe_results(tables, MODELS, "base"))
-    assert "The judge compared 2 pairs in both orders. In 1, the two verdicts disagree: 0" in text
-    assert "1 the one shown second." in text
+    assert f"The judge compared 4 pairs in both orders. {sentence}" in text
+
+
+def test_a_rule_has_no_position_bias_to_state(cases, make_tables):
+    tables = make_tables(cases, "It is gout.", "Uric acid or {name}.")
+    assert "in both orders" not in "".join(eval_replies.describe_results(tables, MODELS, "base"))

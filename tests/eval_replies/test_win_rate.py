@@ -14,7 +14,7 @@ MODELS = ["base", "sft"]
 class ToyJudge:
     """Gives the verdicts of a list, in turn; remembers what it was shown."""
 
-    name, is_rule = "toy", True
+    name, is_rule = "toy", False
 
     def __init__(self, *orders):
         self.orders, self.seen = orders, []
@@ -66,6 +66,7 @@ def test_orders_that_disagree_are_a_counted_tie(make_case, make_replies):
     judge = ToyJudge(("first", "second"), ("second", "second"), ("tie", "tie"), ("", "first"))
     verdicts = compare(make_case, make_replies, judge)
     assert verdicts["winner"].tolist() == [TIE, BASELINE, TIE, ""]
+    assert set(verdicts["decided_by"]) == {"judge"}
     assert verdicts["orders_disagree"].tolist() == [True, False, False, False]
     assert verdicts["reason"].tolist()[-1] == "no JSON object"
     assert verdicts["preferred_position"].tolist() == ["first", "", "", ""]
@@ -92,6 +93,13 @@ def test_orders_that_disagree_are_a_counted_tie(make_case, make_replies):
 def test_equal_and_empty_answers_need_no_judge(make_case, make_replies, texts, winner, decided_by):
     verdicts = compare(make_case, make_replies, ToyJudge(), texts, count=1)
     assert (verdicts["winner"].item(), verdicts["decided_by"].item()) == (winner, decided_by)
+
+
+def test_a_rule_has_no_orders_to_count(make_case, make_replies):
+    texts = "Acid.", "Crystals of acid."
+    verdicts = compare(make_case, make_replies, OverlapJudge(0.02), texts, count=2)
+    assert verdicts["decided_by"].tolist() == ["rule", "rule"]
+    assert set(eval_replies.count_positions(verdicts).values()) == {0}
 
 
 def test_a_win_rate_has_an_interval_over_groups(make_case, make_replies):

@@ -31,7 +31,11 @@ def describe_results(tables: Tables, models: Sequence[str], baseline: str) -> li
 
 
 def format_headline(tables: Tables, models: Sequence[str]) -> str:
-    """Return the main result in one line: right diagnoses, win rate, ROUGE-L of consultations."""
+    """Return the main result in one line: right diagnoses, win rate, ROUGE-L of consultations.
+
+    Diagnoses and ROUGE-L are over all replies, whatever their dataset and part; the win rates are
+    separate.
+    """
     parts = []
     if len(rows := tables["diagnoses"]):
         own = rows[rows["icd_group"] == ALL_GROUPS].groupby("model")[["correct", "n"]].sum()
@@ -43,10 +47,15 @@ def format_headline(tables: Tables, models: Sequence[str]) -> str:
     rows = tables["overlap"]
     if len(rows := rows[rows["task"] == CONSULTATION] if len(rows) else rows):
         metric, name = HEADLINE_SCORE
-        means = rows.groupby("model")[metric].mean()
+        means = rows.groupby("model").apply(_average, metric)
         shown = ", ".join(f"{m} {means[m]:.2f}" for m in models if m in means)
         parts.append(f"{name} of consultations: {shown}")
     return "; ".join(parts) or "no reply could be measured"
+
+
+def _average(rows: pd.DataFrame, metric: str) -> float:
+    """Return the mean over replies from the means of datasets and parts."""
+    return float((rows[metric] * rows["n"]).sum() / rows["n"].sum())
 
 
 def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> Iterator[str]:
@@ -128,13 +137,19 @@ def _describe_wins(wins: pd.DataFrame, baseline: str) -> Iterator[str]:
 
 def _describe_positions(verdicts: pd.DataFrame) -> Iterator[str]:
     counts = count_positions(verdicts)
-    if counts["n"]:
-        yield (
-            f"The judge compared {counts['n']} pairs in both orders. In "
-            f"{counts['orders_disagree']}, the two verdicts disagree: "
-            f"{counts['prefers_shown_first']} prefer the reply shown first both times, "
-            f"{counts['prefers_shown_second']} the one shown second."
+    if not counts["n"]:
+        return
+    text = f"The judge compared {counts['n']} pairs in both orders. "
+    places = [counts[f"prefers_shown_{place}"] for place in ("first", "second")]
+    if disagree := counts["orders_disagree"]:
+        text += (
+            f"In {disagree}, the two verdicts disagree. Of these, {places[0]} prefer the reply "
+            f"shown first both times, {places[1]} the one shown second, and "
+            f"{disagree - sum(places)} are a tie in one order."
         )
+    else:
+        text += "The two verdicts never disagree."
+    yield text
 
 
 def _describe_agreement(agreement: pd.DataFrame) -> Iterator[str]:

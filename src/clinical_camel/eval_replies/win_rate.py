@@ -45,7 +45,8 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return the verdict on each pair: COLUMNS.
 
     `winner`: one of SIDES, or "" if the judge failed; `reason` then says why. `decided_by`:
-    "judge", or, without a question to it, "equal replies" (a tie) or "empty reply" (it loses).
+    "judge", "rule" if the judge is one, or, without a question to it, "equal replies" (a tie) or
+    "empty reply" (it loses).
     `orders_disagree`: the judge preferred another reply when the two were shown in the other
     order, which is a tie. `preferred_position`: "first" or "second" if it preferred the reply that
     was shown there in both orders, else "".
@@ -54,10 +55,11 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     for row in pairs.to_dict("records"):
         place = {name: row[name] for name in (*PAIR_KEYS, "group")} | {"judge": judge.name}
         place |= {"orders_disagree": False, "preferred_position": "", "reason": ""}
-        place |= _decide_without_judge(row)
-        rows.append(place)
-        if place["decided_by"] == "judge":
-            open_rows.append((place, row))
+        place |= {"winner": "", "decided_by": "rule" if judge.is_rule else "judge"}
+        decided = _decide_without_judge(row)
+        rows.append(place | decided)
+        if not decided:
+            open_rows.append((rows[-1], row))
     verdicts = judge.compare([_make_comparison(row) for _, row in open_rows])
     for (place, _), verdict in zip(open_rows, verdicts, strict=True):
         place["winner"] = _SIDE_OF[verdict.winner]
@@ -71,7 +73,8 @@ def count_positions(verdicts: pd.DataFrame) -> dict[str, int]:
     """Return how often the judge's verdicts depend on the order of the two replies.
 
     Of the pairs that the judge saw: n, no_verdict, orders_disagree, prefers_shown_first and
-    prefers_shown_second (in both orders). A difference between the last two is position bias.
+    prefers_shown_second (in both orders). A difference between the last two is position bias; the
+    others of those that disagree are a tie in one order. All are 0 for a rule, which has no order.
     """
     seen = verdicts[verdicts["decided_by"] == "judge"]
     counts = {"n": len(seen), "no_verdict": int(seen["winner"].eq("").sum())}
@@ -88,7 +91,7 @@ def _decide_without_judge(row: Mapping) -> dict[str, str]:
         return {"winner": TIE, "decided_by": "equal replies"}
     if not reply or not other:
         return {"winner": MODEL if reply else BASELINE, "decided_by": "empty reply"}
-    return {"winner": "", "decided_by": "judge"}
+    return {}
 
 
 def _make_comparison(row: Mapping) -> Comparison:
