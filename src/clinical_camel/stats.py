@@ -126,7 +126,7 @@ def paired_bootstrap(
     for size in _chunks(resamples):
         drawn = generator.multinomial(counts.sum(), counts / counts.sum(), size=size)
         means.append((drawn @ sums) / (drawn @ sizes))
-    return float(differences.mean()), *_find_limits(np.concatenate(means), count)
+    return float(differences.mean()), *find_limits(np.concatenate(means), count)
 
 
 def paired_permutation(
@@ -246,10 +246,10 @@ def _resample_kappa(cells: np.ndarray, resamples: int = 10_000) -> tuple[float, 
         expected = (shares.sum(1) * shares.sum(2)).sum(1)
         with np.errstate(invalid="ignore", divide="ignore"):
             kappas.append((np.trace(shares, axis1=1, axis2=2) - expected) / (1 - expected))
-    return _find_limits(np.concatenate(kappas), count)
+    return find_limits(np.concatenate(kappas), count)
 
 
-def _find_limits(values: np.ndarray, count: int) -> tuple[float, float]:
+def find_limits(values: np.ndarray, count: int) -> tuple[float, float]:
     """Return percentile limits of resampled values, as wide as t is for `count` clusters."""
     tail = norm.cdf(t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
     low, high = np.nanquantile(values, [tail, 1 - tail])

@@ -73,14 +73,6 @@ def test_intervals_are_over_groups_and_a_single_group_has_none(cases, table, mak
     assert np.isnan(one["rouge1_low"]).all()
 
 
-def test_corpus_scores_pool_all_replies(cases, table, make_replies):
-    replies = make_replies(cases, base="Not at all.")
-    corpus = eval_replies.score_corpora(replies, table).set_index("task")
-    assert corpus.loc["consultation", "bleu4"] == pytest.approx(1)
-    assert corpus.loc["consultation", "gleu"] == pytest.approx(1)
-    assert corpus.loc["question", "bleu1"] < 0.5
-
-
 def test_the_baseline_is_compared_with_every_other_model(cases, table, make_replies):
     replies = make_replies(cases, base="Yes.", sft="Not at all.", ppo="Yes.")
     scored = eval_replies.score_replies(replies, table)

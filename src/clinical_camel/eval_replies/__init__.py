@@ -8,6 +8,7 @@
     typical           the baseline that reads no question
     segmentation      words of a text, by its script
     overlap           BLEU-1 to 4, ROUGE-1, 2, L, GLEU; intervals over groups, paired comparison
+    corpus_overlap    BLEU and GLEU of all replies together; intervals over groups
     icd               ICD-10-CM codes and their groups
     diagnoses         which diagnosis a reply names; accuracy by ICD group
     win_rate          two answers compared: verdicts, win rates
@@ -35,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "settings": ["EvalReplies"],
         "cases": ["Case", "load_cases"],
+        "corpus_overlap": ["score_corpora"],
         "diagnoses": [
             "compare_diagnoses",
             "format_diagnoses",
@@ -54,7 +56,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "compare_overlap",
             "describe_metrics",
             "format_overlap",
-            "score_corpora",
             "score_replies",
             "score_reply",
             "summarise_overlap",

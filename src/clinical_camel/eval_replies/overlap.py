@@ -5,7 +5,7 @@ for consultations; two baselines without a model are scored too.
 
 Every score is from 0 to 1 and belongs to one reply, so its mean has an interval over groups of
 cases, and two models can be compared in pairs. A reply that was not written scores 0. Corpus scores
-are computed as well, because papers rarely say which of the two they report.
+are computed as well (`corpus_overlap`), because papers rarely say which of the two they report.
 
     BLEU-n   sacrebleu: geometric mean of the precisions of 1- to n-grams, with brevity penalty;
              for one reply smoothed and with effective order (Post 2018, arXiv:1804.08771)
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from nltk.translate.gleu_score import corpus_gleu, sentence_gleu
+from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
@@ -47,7 +47,8 @@ UNIT = ["task", "corpus", "part"]  # results are separate for each
 
 
 @functools.cache
-def _bleu(order: int, of_one_reply: bool) -> BLEU:
+def build_bleu(order: int, of_one_reply: bool) -> BLEU:
+    """Return BLEU of n-grams up to `order`; that of one reply is smoothed and scales the order."""
     # the tokens are joined with spaces: "none" splits them there, and force accepts that
     return BLEU(tokenize="none", force=True, max_ngram_order=order, effective_order=of_one_reply)
 
@@ -63,7 +64,7 @@ def describe_metrics(references: Sequence[str], chinese_words: str) -> dict[str,
     for text in references:
         scripts[find_script(text)] += 1
     counts = ", ".join(f"{count} {script}" for script, count in scripts.items() if count)
-    signature = _bleu(4, True)
+    signature = build_bleu(4, True)
     signature.sentence_score("a", ["a"])
     chinese = "words of jieba" if chinese_words == "jieba" else "single characters"
     return {
@@ -94,7 +95,9 @@ def _score(reply: str, reference: str, chinese_words: str) -> dict[str, float]:
     if not any(map(str.isalnum, reply)):
         return dict.fromkeys(METRICS, 0.0)
     joined = " ".join(tokens), [" ".join(expected)]
-    scores = {f"bleu{n}": _bleu(n, True).sentence_score(*joined).score / 100 for n in (1, 2, 3, 4)}
+    scores = {
+        f"bleu{n}": build_bleu(n, True).sentence_score(*joined).score / 100 for n in (1, 2, 3, 4)
+    }
     rouges = _rouge(script, chinese_words).score(reference, reply) if expected else {}
     scores |= {name: value.fmeasure for name, value in rouges.items()}
     return scores | {"gleu": sentence_gleu([expected], tokens)}
@@ -139,29 +142,8 @@ def summarise_overlap(scored: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def score_corpora(
-    replies: pd.DataFrame, cases: pd.DataFrame, chinese_words: str = "jieba"
-) -> pd.DataFrame:
-    """Return the corpus scores: BLEU-n over all n-grams of a dataset, and corpus GLEU.
-
-    Columns: UNIT, model, n, BLEUS, gleu. Long replies weigh more than in the mean of replies.
-    """
-    keys = ["task", "corpus", "id"]
-    merged = replies.merge(cases[[*keys, "reference"]], on=keys, how="left", validate="many_to_one")
-    rows = []
-    for key, group in merged.groupby([*UNIT, "model"], sort=False):
-        pairs = [_tokenize(row.reply, row.reference, chinese_words) for row in group.itertuples()]
-        texts = [" ".join(reply) for reply, _ in pairs]
-        references = [" ".join(reference) for _, reference in pairs]
-        row = dict(zip((*UNIT, "model"), key, strict=True)) | {"n": len(group)}
-        for n in (1, 2, 3, 4):
-            row[f"bleu{n}"] = _bleu(n, False).corpus_score(texts, [references]).score / 100
-        row["gleu"] = corpus_gleu([[reference] for _, reference in pairs], [r for r, _ in pairs])
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _tokenize(reply: str, reference: str, chinese_words: str) -> tuple[list[str], list[str]]:
+def tokenize_pair(reply: str, reference: str, chinese_words: str) -> tuple[list[str], list[str]]:
+    """Return the tokens of both texts, split by the script of the reference."""
     script = find_script(reference)
     tokens = (split_tokens(text, script, chinese_words) for text in (reply, reference))
     return tuple(tokens)
