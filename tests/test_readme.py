@@ -27,6 +27,7 @@ from clinical_camel.dbke.settings import Extractive
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.eval_replies import writing
 from clinical_camel.eval_replies.diagnoses import OUTCOMES
+from clinical_camel.eval_replies.parts import HELD_OUT, IN_TRAINING, NEW
 from clinical_camel.note_synthesis.structure import STATUSES
 from clinical_camel.release.study_table import FINDINGS_BEGIN, FINDINGS_END
 from clinical_camel.sft_qlora.settings import SPEEDUPS
@@ -280,6 +281,19 @@ def test_the_files_and_settings_to_edit_exist():
             assert span in fields, span
 
 
+def test_every_step_that_saves_its_progress_says_what_survives_a_kill():
+    """Steps with a journal, a ledger or checkpoints; the other rows are for steps without."""
+    rows = re.findall(r"(?m)^\| (\d\d) \|", section("docs/running.md", "What survives a kill?"))
+    saving = re.compile(r"run\.(?:journal|persistent_file)\(|checkpoints")
+    books = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    sources = {book.name[:2]: json.loads(book.read_bytes())["cells"] for book in books}
+    code = {
+        step: "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        for step, cells in sources.items()
+    }
+    assert rows == [step for step, text in code.items() if saving.search(text)]
+
+
 def test_every_study_is_in_the_table_of_studies():
     listed = section("README.md", "Studies")
     for folder in (ROOT / "params").iterdir():
@@ -344,6 +358,7 @@ def test_the_tables_of_values_are_complete():
     assert code_spans("docs/recipes.md", "entry of `speedups` | what is skipped") == [*SPEEDUPS]
     assert code_spans("docs/replies.md", "status | meaning") == [*writing.STATUSES]
     assert code_spans("docs/replies.md", "outcome | meaning") == [*OUTCOMES]
+    assert code_spans("docs/replies.md", "part | meaning") == [NEW, IN_TRAINING, HELD_OUT]
     assert code_spans("docs/teachers.md", "`terms` | meaning") == [*TERMS]
     for name, meaning in TERMS.items():
         assert f"| `{name}` | {meaning} |" in read("docs/teachers.md")
