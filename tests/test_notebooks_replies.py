@@ -19,6 +19,7 @@ STEPS = {
         "prompts": {"mini_triples": 0.02},
         "max_new_tokens": 24,
         "replies_per_prompt": 2,
+        "rankers": ["rule", "judge"],
         "temperature": 1.0,
         "methods": ["ppo", "dpo"],
         "seeds": [0],
