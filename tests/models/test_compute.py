@@ -1,5 +1,10 @@
 """compute: the type of the numbers and the threads of a model."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +12,7 @@ from clinical_camel import models
 from clinical_camel.models import compute
 
 SMALL, BIG = 1_100_000, 135_000_000
+CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
 @pytest.mark.parametrize(
@@ -64,3 +70,28 @@ def test_a_model_computes_in_the_type_of_the_setting_and_its_source_names_it():
     assert llm.activate()(ids).logits.dtype == torch.bfloat16
     assert llm.source["dtype"] == "bfloat16"
     assert models.load("mini", {"base": ""})["base"].source["dtype"] == "float32"
+
+
+GROWTH = """
+import clinical_camel, torch
+def measure():
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(l for l in lines if l.startswith("VmRSS")).split()[1]) // 1024
+weights = [torch.randn(n, 576, dtype=torch.bfloat16) for n in (1536, 576, 192, 32)]
+start = measure()
+for rows in range(200, 840, 4):
+    for weight in weights:
+        torch.ones(rows, 576, dtype=torch.bfloat16) @ weight.T
+print(measure() - start)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.skipif(not compute.multiplies_bfloat16(), reason="needs a CPU with bfloat16")
+def test_rows_of_many_lengths_do_not_fill_the_memory():
+    def measure(**changes: str) -> int:
+        environment = {k: v for k, v in os.environ.items() if k != CACHE} | changes
+        command = [sys.executable, "-c", GROWTH]
+        return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+
+    assert measure() < 0.8 * measure(**{CACHE: "1024"})  # the default of oneDNN

@@ -64,7 +64,7 @@ class RewardAndRl(StepSettings):
         32, description="longest reply, in tokens; a longer one is truncated and penalised"
     )
     rankers: list[Text] = Field(
-        [RULE],
+        [RULE, JUDGE],
         min_length=1,
         description=(
             "rule, judge, or a file of rankings; the first trains the reward model, all are"
@@ -131,7 +131,7 @@ class RewardAndRl(StepSettings):
     truncation_penalty: Float = Field(
         0.5, ge=0, le=1e6, description="subtracted from the reward of a truncated reply"
     )
-    eval_steps: Count = Field(16, description="steps between measurements on held-out prompts")
+    eval_steps: Count = Field(4, description="steps between measurements on held-out prompts")
     eval_limit: Limit = Field(
         60, description="held-out prompts, and questions of each exam, measured; 0 means all"
     )
