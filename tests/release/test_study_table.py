@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support import toy_results
+from tests.support import toy_results, toy_sweep
 from tests.support.project import skip_if_rerun
 
 from clinical_camel import release
@@ -109,9 +109,28 @@ def test_a_study_that_trains_no_model_is_in_the_fold_with_its_headline(study):
     assert "[c](params/c): Step 01 alone. [tables](outputs/c): 9 dialogues.<br>[b]" in fold
 
 
-def test_a_sweep_is_described_by_its_own_file(study):
-    study.file("params/c/sweep.yaml", "# What c is.\nbase: a\n")
-    assert "<br>[c](params/c): What c is." in release.format_study_table()
+@pytest.fixture
+def sweep(project):
+    """The sweep `many` of `toy_sweep`, and its base study."""
+    toy_sweep.build(project)
+    for file in sorted((project.root / "params/toy").glob("*.yaml")):
+        file.write_text(f"# What toy is.\n{file.read_text()}")
+    return project
+
+
+def test_a_sweep_is_described_by_its_own_file(sweep):
+    text = "[many](params/many): Two forms, one of them with two rates.<br>"
+    assert text in release.format_study_table()
+
+
+def test_the_runs_of_a_sweep_are_counted_before_its_final_step_has_run(sweep):
+    place = "outputs/many/qa_d0_t1/02_second/run.json"
+    sweep.file(place, json.dumps(RECORD))
+    fold = release.format_study_table()
+    assert "one of them with two rates. [tables](outputs/many), 1 of 6 runs." in fold
+    assert "More studies: 1 with runs only, 1 not run yet" in fold
+    sweep.file(place, json.dumps(RECORD | {"status": "incomplete"}))
+    assert "with runs only" not in release.format_study_table()
 
 
 def test_a_params_file_without_a_comment_is_named(project):
@@ -156,7 +175,7 @@ def test_the_findings_are_written_between_their_markers(without_results):
 
 def test_an_edited_table_is_refused(without_results):
     toy_results.save_control(without_results)
-    assert "one training of each" in release.format_findings()
+    assert "One training of each model." in release.format_findings()
     without_results.file("outputs/mini_camel_raw/03_eval_fewshot/scores.csv", "x\n")
     with pytest.raises(PlanError, match=r"scores.csv is missing or differs from its run record"):
         release.format_findings()

@@ -27,6 +27,7 @@ from clinical_camel.runs.params_files import (
     load_params,
 )
 from clinical_camel.runs.run_json import is_resumed, read_run_record
+from clinical_camel.runs.sweeps import list_runs
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
 FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->"
@@ -39,28 +40,32 @@ FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone tra
 def format_study_table() -> str:
     """Return one row per study with results as a Markdown table, then the others in a fold.
 
-    In the fold are studies that train and test no model (FOLDED), and those that have not run.
+    In the fold are studies that train and test no model (FOLDED), sweeps with runs but without a
+    result of a final step, and studies that have not run.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
     notebooks quote texts of others. The headline is that of step 03, else 04, else the first.
     """
     committed = set(_list_committed())
     rows = [_describe_study(study, committed) for study in list_studies()]
-    shown, made, missing = [], [], []
+    shown, made, runs, missing = [], [], [], []
     for row in rows:
         text = f"{row['study']}: {row['what it is']}"
         if row["state"] == NOT_RUN:
             missing.append(text)
+        elif "headline" not in row:
+            runs.append(f"{text} {row['state']}.")
         elif row.pop("is_folded"):
             made.append(f"{text} {row['state']}: {row['headline']}.")
         else:
             shown.append(row)
-    if not made + missing:
+    if not made + runs + missing:
         return format_table(shown)
     counts = [f"{len(made)} that train no model"] * bool(made)
+    counts += [f"{len(runs)} with runs only"] * bool(runs)
     counts += [f"{len(missing)} not run yet"] * bool(missing)
     title = f"<details><summary>More studies: {', '.join(counts)}</summary>"
-    texts = "<br>".join(made + missing)
+    texts = "<br>".join(made + runs + missing)
     return "\n".join([format_table(shown), "", title, "", texts, "</details>"])
 
 
@@ -122,7 +127,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     if records.keys() >= {TRAINING, EXAM}:
         require_same_adapter(study, records[TRAINING], records[EXAM])
     if not records:
-        return row | {"state": NOT_RUN}
+        return row | {"state": _count_runs(study, committed) if sweep.is_file() else NOT_RUN}
     are_shared = all(f"{folder}/{step}.ipynb" in committed for step in records)
     state = f"[{'results' if are_shared else 'tables'}]({folder})"
     if len(records) < len(files):
@@ -138,6 +143,23 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
         "headline": records[main]["headline"],
         "is_folded": all(file.stem in FOLDED for file in files),
     }
+
+
+def _count_runs(sweep: str, committed: set[str]) -> str:
+    """Return how many runs of a sweep are committed, all of their steps but the first complete."""
+    runs = list_runs(sweep)
+    folders = [[*run.folders.values()][1:] for run in runs]
+    complete = [
+        all(
+            (folder / "run.json").relative_to(root()).as_posix() in committed
+            and read_run_record(folder).get("status") == "complete"
+            for folder in later
+        )
+        for later in folders
+    ]
+    if not any(complete):
+        return NOT_RUN
+    return f"[tables](outputs/{sweep}), {sum(complete)} of {len(runs)} runs"
 
 
 def _format_minutes(seconds: float, is_part: bool) -> str:
