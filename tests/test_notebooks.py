@@ -165,7 +165,7 @@ def test_the_page_of_results_reads_committed_tables_only(tmp_path):
     assert {"effect", "forms", "forgetting"} == set(numbers["finding"])
     assert (folder / "forms.png").is_file()
     record = json.loads((folder / "run.json").read_text())
-    assert "training of each" in record["headline"]
+    assert "(one training each)" in record["headline"]
     assert record["headline"].endswith("(5 not run yet)")
 
 
