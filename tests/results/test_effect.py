@@ -17,7 +17,8 @@ def test_one_training_is_named_as_one(project, settings):
     toy_results.save_control(project)
     finding = effect.assess_effect(settings)
     assert finding.headline == (
-        "Asked in plain text, dialogues teach more than raw articles (one training each)"
+        "Asked in plain text, the model tuned on dialogues scores higher than the one tuned on raw "
+        "articles (one training each)"
     )
     assert finding.lead == (
         "The difference is 15.0 points [10.0, 20.0], significant in 1 of 2 ways of asking this "
@@ -47,7 +48,7 @@ def test_what_both_trainings_share_is_named(project, settings):
     ("changes", "headline"),
     [
         ({"p_holm": 0.06}, "We cannot tell whether dialogues teach more than raw articles"),
-        ({"gain": -0.15}, "Asked in plain text, raw articles teach more than dialogues (one tr"),
+        ({"gain": -0.15}, "Asked in plain text, the model tuned on dialogues scores lower"),
     ],
 )
 def test_the_headline_follows_the_adjusted_p_and_the_sign(project, settings, changes, headline):
@@ -98,9 +99,10 @@ def test_the_forms_are_repeated_with_other_seeds(project, settings):
     assert finding.headline == "Over 5 seeds, dialogues are ahead in 1 of 2 question forms"
     assert finding.lead == (
         "Dialogues minus raw articles (300 questions): 12.0 points [8.0, 16.0] (plain text) and "
-        "0.0 points [-4.0, 4.0] (options listed). The intervals cover other diseases, not other "
-        "seeds; they are not adjusted. With *options listed*, no model is clearly better than "
-        "guessing, so no difference can show."
+        "0.0 points [-4.0, 4.0] (options listed). The intervals show how a result may vary with "
+        "other diseases, not with other trainings; they are not adjusted, and no test was made. "
+        "With *options listed*, no model is clearly better than guessing, so no difference can "
+        "show."
     )
     assert (
         "learn from as many tokens, but the one on raw articles takes 20 % fewer steps"
@@ -136,8 +138,16 @@ def test_the_controlled_comparison_replaces_the_repeats(project, settings):
 @pytest.mark.parametrize(
     ("primer", "headline"),
     [
-        (0.25, effect.FORGETS.format(form="plain text", seeds="one training each")),
-        (0.45, "Tuning makes the model forget a part of what it knew before"),
+        (
+            0.25,
+            "Tuning makes the model forget: asked in plain text about the texts of its "
+            "pretraining, it falls to the level of guessing (one training each)",
+        ),
+        (
+            0.45,
+            "Tuning makes the model forget a part of the texts of its pretraining (one training "
+            "each)",
+        ),
         (0.58, "We found no clear loss of what the base model knew before"),
     ],
 )
@@ -146,7 +156,7 @@ def test_forgetting_is_judged_by_the_intervals(project, settings, primer, headli
     finding = effect.assess_forgetting(settings)
     assert finding.headline == headline
     assert "to 300 questions: before tuning 60.0 % [55.0, 65.0], after raw articl" in finding.lead
-    assert "not clearly better than guessing either" not in finding.lead
+    assert "not clearly better than guessing" not in finding.lead
 
 
 def test_forgetting_has_the_test_of_the_embedded_study(project, settings):
@@ -165,4 +175,4 @@ def test_a_form_in_which_the_base_model_guesses_shows_no_forgetting(project, set
     ]
     toy_results.save(project, "mini_camel_raw", "03_eval_fewshot", scores=rows)
     lead = effect.assess_forgetting(settings).lead
-    assert "With *options listed*, the base model is not clearly better than guessing" in lead
+    assert "With *options listed*, without examples, the base model is not clearly better" in lead

@@ -41,13 +41,14 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
     toy_results.save_notes(project, "smollm2_135m")
     exams, control, own_notes = further.assess_real_model(settings)
     assert exams.headline == (
-        "SmolLM2-135M: asked as option_text, 0-shot, tuning changes 1 of 2 exam scores "
+        "SmolLM2-135M: asked in the format option_text, 0-shot, tuning changes 1 of 2 exam scores "
         "significantly (one training)"
     )
-    assert "In 1 of 2 exams, neither score is clearly above" in exams.lead
+    assert "In 1 of 2 exams, both models do no better than guessing" in exams.lead
     assert "1 of 2 comparisons are significant: 1 up, 0 down." in exams.lead
     assert exams.lead.endswith(
-        "Asked in plain text, the same tuned model answers 50.0 % of `mini_exam` (Table 1)."
+        "The form decides: asked in plain text, the same tuned model answers 50.0 % of `mini_exam` "
+        "correctly (Table 1)."
     )
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
@@ -77,8 +78,8 @@ def test_the_score_of_another_model_is_not_named(project, settings):
 @pytest.mark.parametrize(
     ("changes", "headline"),
     [
-        ({}, "dialogues by a language model teach less than dialogues by rules (one training"),
-        ({"gain": 0.1}, "dialogues by a language model teach more than dialogues by rules"),
+        ({}, "tuned on dialogues by a language model scores lower than the one tuned on dialogues"),
+        ({"gain": 0.1}, "tuned on dialogues by a language model scores higher than the one tuned"),
         ({"p_holm": 0.2}, "We cannot tell whether it matters if rules or a language model write"),
     ],
 )
@@ -94,7 +95,7 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
     toy_results.save_coverage(project)
     finding = further.assess_writer(settings)
     assert (
-        "On the others (258 questions), the differences are -9.0 points [-17.0, -2.0] (plain text)"
+        "diseases with both (258 questions), the differences are -9.0 points [-17.0, -2.0] (plain"
         in (finding.lead)
     )
     assert finding.numbers[-1].table == "experiments/results/llm_coverage.csv"

@@ -32,7 +32,7 @@ def test_outputs_that_are_no_notes_are_the_headline(project, settings):
     assert finding.headline == (
         "Most outputs of the tuned model are not clinical notes (one training)"
     )
-    assert "Outputs that are notes: tuned model 4 of 28" in finding.lead
+    assert "Outputs without a fault of form: tuned model 4 of 28" in finding.lead
     assert "Most frequent fault of the tuned model: *looping* (24)." in finding.lead
     assert "ROUGE-L" not in finding.lead
 

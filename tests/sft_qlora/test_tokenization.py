@@ -181,3 +181,17 @@ def test_the_committed_token_ids_are_those_of_the_tokenizer_alone(tokenizer):
 def test_validation_leaves_something_to_train_on(fraction):
     with pytest.raises(ValueError, match=f"validation_fraction: {fraction} of 2 articles leaves"):
         tokenization.choose_validation_rows(["gout", "mumps"], fraction, seed=0)
+
+
+def test_the_targets_of_every_embedded_row_are_its_replies_with_their_end_tokens():
+    folder = "outputs/mini_camel/01_dbke"
+    specs = ("mini_chat", f"{folder}/dialogues.jsonl", f"{folder}/exam_dialogues.jsonl")
+    rows = [row for spec in specs for row in data.load_training_rows(spec, 1.0, 0)]
+    assert len(rows) == 532  # docs/recipes.md names this number
+    tokenizer = models.load_tokenizer("mini")
+    for row in rows:
+        labels = models.tokenize_dialogue(tokenizer, row.messages, "assistant")["labels"]
+        targets = tokenizer.decode([label for label in labels if label != IGNORE_INDEX])
+        replies = [m["content"].strip() for m in row.messages if m["role"] == "assistant"]
+        parts = targets.removesuffix(tokenizer.eos_token).split(tokenizer.eos_token)
+        assert [part.strip() for part in parts] == replies, row.id

@@ -169,3 +169,32 @@ def save_rewards(project):
     ]
     hacking = [{"method": name, "verdict": verdict} for name, verdict in verdicts.items()]
     save(project, "clinicalgpt_mini", "07_reward_and_rl", hacking=hacking, comparison=rows)
+
+
+def save_answers(project, study="mini_camel_raw", exam="mini_exam", models=("raw", "dialogues")):
+    """Answers to eight questions on four diseases, beside what the study has; a file of the exam.
+
+    The second model is right in 8 and, by length, 7; the first in 4, and 4 (`raw`) or 8 (`base`).
+    """
+    step = "03_eval_fewshot"
+    questions = [
+        {"id": f"q{i}", "question": f"What is {i}?", "options": ["a", "b"], "answer": 0}
+        | {"group": f"disease {i // 2}"}
+        for i in range(8)
+    ]
+    lines = "".join(f"{json.dumps(question)}\n" for question in questions)
+    project.file(f"data/{exam}.jsonl", lines)
+    rows = [
+        {"benchmark": exam, "variant": "as_given", "protocol": "option_text", "num_shots": 0}
+        | {"model": model, "id": f"q{i}", "correct": i >= 4 or is_second}
+        | {"correct_norm": i < 7 if is_second else i >= 4 or model == "base"}
+        for model, is_second in zip(models, (False, True), strict=True)
+        for i in range(8)
+    ]
+    folder = project.root / f"outputs/{study}/{step}"
+    record = json.loads((folder / "run.json").read_text()) if folder.exists() else {}
+    params = record.get("params", EXAM_PARAMS) | {"benchmarks": [f"data/{exam}.jsonl"]}
+    tables = {file.stem: pd.read_csv(file) for file in folder.glob("*.csv")}
+    if not tables:
+        tables = {"comparison": [difference("tuned", "base", -0.5, 0.001, exam=exam)]}
+    save(project, study, step, params, **tables, answers=rows)

@@ -24,6 +24,13 @@ from clinical_camel.results.forms import (
     read_form,
     select,
 )
+from clinical_camel.results.robustness import (
+    NORMALISED,
+    RAW,
+    compare_answers,
+    list_overlapping,
+    measure_answers,
+)
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Finding,
@@ -58,10 +65,7 @@ VERDICTS = {  # headlines, by the verdict of step 06
     "preliminary": "No verdict yet on dialogues and raw articles: runs are missing",
 }
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
-FORGETS = (
-    "Tuning makes the model forget: asked in {form} about the texts of its pretraining, it falls "
-    "to the level of guessing ({seeds})"
-)
+FORGETS = "Tuning makes the model forget"  # starts the headlines that say so
 MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
 READINGS = {  # columns of the table of equality
     "target_tokens": "tokens with loss",
@@ -147,7 +151,38 @@ def _assess_control(settings: Results, result: Result) -> Finding:
     finding = compare_control(result, settings, settings.exam, "effect")
     seeds = count_planned_pairs(settings.comparison)
     missing = f"The controlled comparison with {seeds} pairs of seeds has not been run."
-    return replace(finding, lead=f"{finding.lead} {missing}")
+    sentence, numbers = _answer_objections(settings, result)
+    lead = " ".join(filter(None, [finding.lead, sentence, missing]))
+    return replace(finding, lead=lead, numbers=finding.numbers + numbers)
+
+
+def _answer_objections(settings: Results, result: Result) -> tuple[str, list[Number]]:
+    """Return the difference without the effect of lengths, and without look-alike questions."""
+    if "answers.csv" not in result.record["artefacts"]:
+        return "", []
+    question = _name_question(settings, settings.exam)
+    pair, overlapping = ("dialogues", "raw"), list_overlapping(settings)
+    by_length = compare_answers(result, question, pair, NORMALISED)
+    text = (
+        "Two objections: if the likelihood of each option is divided by its length, the difference "
+        f"is {show_points(by_length)}"
+    )
+    if not overlapping:
+        return f"{text}, not adjusted.", [replace(by_length, quantity="divided by length")]
+    clean = compare_answers(result, question, pair, RAW, overlapping)
+    text += (
+        f"; on the {clean.n} questions that do not resemble a training text, it is "
+        f"{show_points(clean)}. Neither is adjusted."
+    )
+    names = ("divided by length", "without look-alike questions")
+    pairs = zip((by_length, clean), names, strict=True)
+    return text, [replace(number, quantity=f"difference, {name}") for number, name in pairs]
+
+
+def _name_question(settings: Results, exam: str) -> dict[str, object]:
+    """Return the keys of an exam in the main question form, in a table of step 03."""
+    protocol = settings.question_forms[settings.main_form]
+    return {"benchmark": exam, "protocol": protocol, "num_shots": settings.num_shots}
 
 
 def compare_control(result: Result, settings: Results, exam: str, name: str) -> Finding:
@@ -228,10 +263,11 @@ def _describe_shared(result: Result) -> list[str]:
 def _headline_control(row: dict[str, Any], form: str) -> str:
     if not row["p_holm"] < LEVEL:
         return f"We cannot tell whether dialogues teach more than raw articles, asked in {form}"
-    better, worse = "dialogues", "raw articles"
-    if row["difference"] < 0:
-        better, worse = worse, better
-    return f"Asked in {form}, {better} teach more than {worse} (one training each)"
+    word = "higher" if row["difference"] > 0 else "lower"
+    return (
+        f"Asked in {form}, the model tuned on dialogues scores {word} than the one tuned on raw "
+        "articles (one training each)"
+    )
 
 
 def count_planned_pairs(sweep: str) -> int:
@@ -250,7 +286,10 @@ def assess_forms(settings: Results) -> Finding:
         limits = "The intervals are not adjusted."
     else:
         numbers = read_repeats(settings)
-        limits = "The intervals cover other diseases, not other seeds; they are not adjusted."
+        limits = (
+            "The intervals show how a result may vary with other diseases, not with other "
+            "trainings; they are not adjusted, and no test was made."
+        )
     if not numbers:
         return Finding("forms", "the question forms over several seeds", is_run=False)
     shown = join([f"{show_points(number)} ({number.quantity})" for number in numbers])
@@ -357,11 +396,31 @@ def assess_forgetting(settings: Results) -> Finding:
     changes = _read_changes(settings, protocol)
     for number, verdict in changes:
         lead += f" Dialogues minus base model: {show_points(number)}, {verdict}."
+    by_length = _measure_by_length(settings)
+    if by_length:
+        lead += (
+            " If the likelihood of each option is divided by its length, it falls from "
+            f"{show_share(by_length[0])} to {show_share(by_length[1])}, after dialogues."
+        )
     if forms := _list_unknown_forms(settings):
-        lead += f" With {forms}, the base model is not clearly better than guessing either."
-    headline = _headline_forgetting(settings, before, tuned)
-    numbers = [*numbers, *(number for number, _ in changes)]
+        lead += (
+            f" With {forms}, without examples, the base model is not clearly better than guessing."
+        )
+    headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
+    numbers = [*numbers, *(number for number, _ in changes), *by_length]
     return Finding("forgetting", headline, lead, [], numbers)
+
+
+def _measure_by_length(settings: Results) -> list[Number]:
+    """Return base and tuned of the embedded study, likelihoods divided by the options' lengths."""
+    result = find_result(settings.embedded, EXAM)
+    if not result or "answers.csv" not in result.record["artefacts"]:
+        return []
+    names = {"base": "base model, divided by length", "tuned": "dialogues, divided by length"}
+    question = _name_question(settings, settings.forgetting_exam)
+    scores = [measure_answers(result, question, model, NORMALISED) for model in names]
+    chance = read_exam(settings, settings.forgetting_exam, str(question["protocol"]))[0].chance
+    return [replace(score, quantity=names[score.quantity], chance=chance) for score in scores]
 
 
 def _list_unknown_forms(settings: Results) -> str:
@@ -376,13 +435,16 @@ def _list_unknown_forms(settings: Results) -> str:
 
 
 def _headline_forgetting(settings: Results, before: Number, tuned: Sequence[Number]) -> str:
+    seeds = count_trainings(max(number.seeds for number in tuned))
     if before.low <= before.chance:
         return "We cannot tell what tuning erases: the base model is near chance already"
     if all(number.is_at_chance for number in tuned):
-        seeds = count_trainings(max(number.seeds for number in tuned))
-        return FORGETS.format(form=settings.main_form, seeds=seeds)
+        return (
+            f"{FORGETS}: asked in {settings.main_form} about the texts of its pretraining, it "
+            f"falls to the level of guessing ({seeds})"
+        )
     if all(number.high < before.low for number in tuned):
-        return "Tuning makes the model forget a part of what it knew before"
+        return f"{FORGETS} a part of the texts of its pretraining ({seeds})"
     return "We found no clear loss of what the base model knew before"
 
 

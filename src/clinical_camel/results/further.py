@@ -72,8 +72,8 @@ def assess_writer(settings: Results) -> Finding:
         numbers += covered
         shown = join([f"{show_points(number)} ({number.quantity})" for number in covered])
         lead += (
-            " The checks rejected the language model's dialogues on some articles. On the others "
-            f"({covered[0].n} questions), the differences are {shown}, not adjusted."
+            " The checks rejected the language model's dialogues on some articles. On the diseases "
+            f"with both ({covered[0].n} questions), the differences are {shown}, not adjusted."
         )
     return Finding("writer", _headline_writer(row, form), lead, sentences, numbers, pair=in_table)
 
@@ -99,8 +99,11 @@ def _read_covered(settings: Results, params: str) -> list[Number]:
 def _headline_writer(row: dict[str, Any], form: str) -> str:
     if not row["p_holm"] < LEVEL:
         return "We cannot tell whether it matters if rules or a language model write the dialogues"
-    word = "more" if row["difference"] > 0 else "less"
-    return f"Asked in {form}, {ON_MODEL} teach {word} than {ON_RULES} (one training each)"
+    word = "higher" if row["difference"] > 0 else "lower"
+    return (
+        f"Asked in {form}, the model tuned on {ON_MODEL} scores {word} than the one tuned on "
+        f"{ON_RULES} (one training each)"
+    )
 
 
 # -------------------------------------------------------------------------- a real language model
@@ -144,8 +147,8 @@ def _describe_same_model(settings: Results, exams: Result, control: Result) -> s
         return ""
     score = read_score(row, "", control)
     return (
-        f"Asked in {settings.main_form}, the same tuned model answers {100 * score.value:.1f} % of "
-        f"`{settings.exam}` (Table 1)."
+        f"The form decides: asked in {settings.main_form}, the same tuned model answers "
+        f"{100 * score.value:.1f} % of `{settings.exam}` correctly (Table 1)."
     )
 
 
@@ -177,14 +180,13 @@ def _describe_exams(result: Result) -> Finding:
             f"p = {row['p_holm']:.2g})"
         )
     headline = (
-        f"Asked as {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam scores "
-        "significantly (one training)"
+        f"Asked in the format {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
+        "scores significantly (one training)"
     )
     lead = (
         f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
         f"{(significant > 0).sum()} up, {(significant < 0).sum()} down. In {low} of {len(rows)} "
-        "exams, neither score is clearly above both guessing and always giving the most frequent "
-        "answer."
+        "exams, both models do no better than guessing or always giving one answer."
     )
     sentences = [
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",

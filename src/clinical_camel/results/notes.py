@@ -50,8 +50,8 @@ def describe_notes(result: Result, name: str) -> Finding:
     ]
     are_notes = written[0].value >= ENOUGH
     lead = (
-        f"Outputs that are notes: {_list_counts(written)}. Diagnosis named, where the visit has "
-        f"one: {_list_counts(named[:2])}. {_describe_faults(result, tuned)}"
+        f"Outputs without a fault of form: {_list_counts(written)}. Diagnosis named, where the "
+        f"visit has one: {_list_counts(named[:2])}. {_describe_faults(result, tuned)}"
         f"{_describe_overlap(overlap, changes, len(comparison), are_notes)} No person has judged "
         "the notes."
     )

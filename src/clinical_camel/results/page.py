@@ -32,14 +32,15 @@ ALT = (
     "intervals and the chance line, in each question form"
 )
 READING = (
-    "Brackets are 95 % intervals, not adjusted. A difference is *significant* if its p is below "
-    "0.05 after Holm's adjustment for all comparisons of its study, so an interval can exclude 0 "
-    "although the difference is not significant. *Ways of asking*: question forms, each with and "
-    "without examples. *Seed*: one set of random choices."
+    "Brackets are 95 % intervals. A difference is *significant* if its p is below 0.05 after "
+    "Holm's adjustment for all comparisons of its study. The intervals are not adjusted, so one "
+    "may exclude 0 although the difference is not significant. *Ways of asking*: plain text, "
+    "conversation or options listed, each without and with examples. *Seed*: one set of random "
+    "choices."
 )
 CAPTION = (
-    "Correct answers by question form, before tuning and after tuning on raw articles or on "
-    "dialogues. Bars: 95 % intervals. Dashed: guessing."
+    "Correct answers of the shipped model by question form, before tuning and after tuning on raw "
+    "articles or on dialogues. Bars: 95 % intervals. Dashed: guessing."
 )
 
 
@@ -97,7 +98,7 @@ def format_pairs(findings: Sequence[Finding]) -> str:
     pairs = [finding.pair for finding in findings if finding.pair]
     if not pairs:
         return ""
-    header = ["difference", "base model", "first model", "second model", "difference in points"]
+    header = ["A minus B (training steps)", "base model", "A", "B", "A minus B, in points"]
     rows = [[*header, "p (comparisons)", "significant"], ["---"] * 7]
     rows += [_format_pair(pair) for pair in pairs]
     shares = [number for pair in pairs for number in pair.scores]
@@ -118,7 +119,7 @@ def _format_pair(pair: Pair) -> list[str]:
     p = "below 0.001" if pair.p < 0.001 else f"{pair.p:.2g}"
     return [
         f"{f'{pair.base}: ' if pair.base else ''}{' minus '.join(pair.names)}"
-        f"{f' ({steps} steps)' if steps else ''}",
+        f"{f' ({steps})' if steps else ''}",
         *(show_share(number).replace(" %", "") for number in [*base[:1], first, second]),
         show_points(pair.difference).replace(" points", ""),
         f"{p} ({pair.comparisons})",
@@ -179,7 +180,7 @@ def describe_meaning(findings: Sequence[Finding]) -> list[str]:
             "Scores depend on how a question is asked: the model that is better in one form need "
             "not be better in another."
         )
-    if by_name["forgetting"].headline.startswith(FORGETS.partition("{")[0]):
+    if by_name["forgetting"].headline.startswith(FORGETS):
         lines.append("A score on the new texts alone hides what the model has forgotten.")
     return lines
 
@@ -189,8 +190,9 @@ def describe_limits(settings: Results) -> list[str]:
     lines = []
     if not find_result(settings.comparison, COMPARISON):
         lines.append(
-            "The cause of a difference is unknown: questions, repetition and numbers of steps "
-            "differ, too. The controlled comparison separates them."
+            "The cause of a difference is unknown: questions, repetition, the order of sentences "
+            "and numbers of steps differ, too, and the recipe was chosen for dialogues. The "
+            "controlled comparison separates them."
         )
     return [
         *lines,
