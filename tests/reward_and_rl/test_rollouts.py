@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.support.toy_policies import make_prompt, random_sft, toy_settings
+from tests.support.toy_policies import load_sft, make_prompt, random_sft, toy_settings
 from tests.support.toy_training import BASES
 
 from clinical_camel import models
@@ -15,7 +15,9 @@ from clinical_camel.reward_and_rl.rollouts import (
     open_policy,
     predict,
     sample_rollouts,
+    tokenize_prompt,
 )
+from clinical_camel.reward_and_rl.sampling import sample_replies
 
 DECODING = Decoding(5, temperature=1.0)
 
@@ -136,3 +138,28 @@ def test_the_temperature_divides_the_logits():
         expected = (one.log_softmax / 2).log_softmax(-1)
         torch.testing.assert_close(two.log_softmax, expected, rtol=1e-4, atol=1e-4)
         assert (two.entropies() > one.entropies()).all()
+
+
+def test_gradients_of_a_quantized_policy_pass_through_its_base(sft_folder):
+    """The SFT model writes replies first, as in step 07: that must not repack its weights."""
+    gradients = {}
+    for quantize in ("nf4", "nf4_dequantized"):
+        llm = load_sft(sft_folder, quantize)
+        sample_replies(llm, [make_prompt(0)], 1, DECODING, token_budget=16384, seed=0)
+        with open_policy(llm) as policy:
+            prompt, reply = make_prompt(1), [40, 41, 42, 43]
+            ids = [tokenize_prompt(policy.llm, prompt)]
+            rollouts = make_rollouts(policy.llm, [prompt], ids, [reply], [True])
+            model = policy.llm.activate()
+            predict(model, rollouts, 1.0).log_probs(rollouts).sum().backward()
+            gradients[quantize] = {n: w.grad.clone() for n, w in policy.list_weights().items()}
+    for name, expected in gradients["nf4_dequantized"].items():
+        assert torch.allclose(gradients["nf4"][name], expected, rtol=1e-3, atol=1e-5), name
+
+
+def test_weights_that_an_evaluation_repacked_are_no_policy(sft_folder):
+    llm = load_sft(sft_folder, "nf4")
+    layer = next(m for m in llm.model.modules() if hasattr(m, "support_avx512bf16_for_cpu"))
+    layer.weight.quant_state.packing_format_for_cpu = True
+    with pytest.raises(ModelError, match="repacked by an evaluation"), open_policy(llm):
+        pass

@@ -207,9 +207,18 @@ def freeze_quantization(model: Any) -> Iterator[None]:
 
     On CPUs with AVX512-BF16, bitsandbytes repacks 4-bit weights at the first pass in eval mode. It
     rounds their scales to bfloat16, and training continues with those (`Linear4bit.forward`, read
-    in 0.50.2). A run resumed after that pass would differ from an uninterrupted one.
+    in 0.50.2). A run resumed after that pass would differ from an uninterrupted one, and no
+    gradient passes through repacked weights: an adapter below them would hardly learn. Raises
+    ModelError for weights that were repacked before.
     """
     flag = "support_avx512bf16_for_cpu"
+    for name, module in model.named_modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if getattr(state, "packing_format_for_cpu", False):
+            raise ModelError(
+                f"{name}: its 4-bit weights were repacked by an evaluation, and no gradient passes "
+                "through them; load the model again, and evaluate it in freeze_quantization only"
+            )
     layers = {module: getattr(module, flag) for module in model.modules() if hasattr(module, flag)}
     try:
         for layer in layers:

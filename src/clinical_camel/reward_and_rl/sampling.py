@@ -30,25 +30,28 @@ def sample_replies(
     texts = [models.render_chat(llm.tokenizer, prompt.messages) for prompt in prompts]
     done: dict[str, Any] = {} if journal is None else journal.done
     replies: dict[tuple[int, int], Reply] = {}
-    for number in range(replies_per_prompt):
-        names = [f"{prompt.id}#{number}" for prompt in prompts]
-        skip = {i for i, name in enumerate(names) if name in done}
-        for i in skip:
-            replies[i, number] = Reply(prompts[i], *done[names[i]])
-        for i, text, complete in models.generate(
-            llm,
-            texts,
-            decoding,
-            token_budget=token_budget,
-            seed=seed + SEED_STEP * number,
-            skip=skip,
-        ):
-            replies[i, number] = Reply(prompts[i], text, complete)
-            if journal is not None:
-                journal.append(names[i], [text, complete])
-        print(
-            f"replies: {number + 1} of {replies_per_prompt} to {len(prompts)} prompts", flush=True
-        )
+    # the policies start from this model: see freeze_quantization
+    with models.freeze_quantization(llm.model):
+        for number in range(replies_per_prompt):
+            names = [f"{prompt.id}#{number}" for prompt in prompts]
+            skip = {i for i, name in enumerate(names) if name in done}
+            for i in skip:
+                replies[i, number] = Reply(prompts[i], *done[names[i]])
+            for i, text, complete in models.generate(
+                llm,
+                texts,
+                decoding,
+                token_budget=token_budget,
+                seed=seed + SEED_STEP * number,
+                skip=skip,
+            ):
+                replies[i, number] = Reply(prompts[i], text, complete)
+                if journal is not None:
+                    journal.append(names[i], [text, complete])
+            print(
+                f"replies: {number + 1} of {replies_per_prompt} to {len(prompts)} prompts",
+                flush=True,
+            )
     return [replies[i, n] for i in range(len(prompts)) for n in range(replies_per_prompt)]
 
 
