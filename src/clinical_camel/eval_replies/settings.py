@@ -82,7 +82,7 @@ class EvalReplies(StepSettings):
             " empty means none"
         ),
     )
-    case_limit: Limit = Field(60, description="conversations of each dataset; 0 means all")
+    case_limit: Limit = Field(400, description="conversations of each dataset; 0 means all")
     reply_turns: Literal["last", "all"] = Field(
         "last", description="which replies of a consultation are written: its last one, or all"
     )
