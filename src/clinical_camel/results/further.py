@@ -256,8 +256,8 @@ def assess_rewards(settings: Results) -> Finding:
     lead = (
         "The *trained* reward is what PPO, RLOO and GRPO maximise; DPO and the exam key are only "
         "measured by it. The *true* reward is what all methods should maximise. Hacking: the first "
-        "rises and the second falls, both clearly (p below 0.05, adjusted for all tests of the "
-        "step)."
+        "rises and the second falls, both clearly (p below 0.05, adjusted for both rewards of all "
+        "methods)."
     )
     sentences = [f"{'; '.join(texts)}. The intervals are not adjusted."]
     return Finding("rewards", headline, lead, sentences, numbers)
