@@ -96,6 +96,10 @@ def test_the_position_bias_of_a_judge_is_stated():
     assert "compared 9 pairs in both orders. In 3, the two verdicts disagree: of these" in line
     assert "of these, 2 prefer the reply shown first both times and 1 the one shown sec" in line
     assert summary.describe_judge(None) == []
+    rule = VerdictCounts(9, 3, 3, 3, 0, 0, prefers_shown_first=0, prefers_shown_second=0)
+    assert summary.describe_judge(rule) == [
+        "The judge compared 9 pairs in both orders: its verdicts agree in all."
+    ]
 
 
 def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration():
@@ -105,7 +109,7 @@ def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration
     bias |= {"bias": 0.2, "low": 0.05, "high": 0.35}
     text = "\n".join(summary.describe_reward_model(accuracy, bias, 0.125))
     assert "49.5% of 212 held-out pairs on 14 subjects [39.0, 60.0]: not clearly more" in text
-    assert "Length bias: its accuracy is +20 points [5, 35] higher where the better reply" in text
+    assert "it is the shorter one, is +20 points [5, 35] (0: no bias)." in text
     assert "differs from its accuracy by 12 points on average over 212 pairs" in text
     without = summary.describe_reward_model(accuracy, bias | {"bias": float("nan")}, 0.125)
     assert "Length bias" not in "\n".join(without)

@@ -19,6 +19,8 @@ def describe_judge(counts: VerdictCounts | None) -> list[str]:
     verdicts of a judge."""
     if not counts:
         return []
+    if not counts.orders_disagree + counts.no_verdict:
+        return [f"The judge compared {counts.n} pairs in both orders: its verdicts agree in all."]
     return [
         f"The judge compared {counts.n} pairs in both orders. In {counts.orders_disagree}, the two "
         f"verdicts disagree: of these, {counts.prefers_shown_first} prefer the reply shown first "
@@ -52,9 +54,9 @@ def describe_reward_model(
         )
     if bias["bias"] == bias["bias"]:
         lines.append(
-            f"Length bias: its accuracy is {100 * bias['bias']:+.0f} points "
-            f"[{100 * bias['low']:.0f}, {100 * bias['high']:.0f}] higher where the better reply is "
-            "the longer one than where it is the shorter one (0: no bias)."
+            "Length bias: its accuracy where the better reply is the longer one, minus that where "
+            f"it is the shorter one, is {100 * bias['bias']:+.0f} points "
+            f"[{100 * bias['low']:.0f}, {100 * bias['high']:.0f}] (0: no bias)."
         )
     lines.append(
         f"Its confidence differs from its accuracy by {100 * calibration_error:.0f} points on "
