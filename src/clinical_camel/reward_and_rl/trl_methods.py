@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from datasets import Dataset, disable_progress_bars, enable_progress_bars
+from datasets import (
+    Dataset,
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -269,6 +274,7 @@ def read_figures(logs: dict[str, Any]) -> dict[str, float]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Within this context, TRL and datasets print neither progress bars nor advice."""
+    were_disabled = are_progress_bars_disabled()
     disable_progress_bars()
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
@@ -278,4 +284,5 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         transformers.logging.set_verbosity(verbosity)
-        enable_progress_bars()
+        if not were_disabled:  # a variable may forbid them: enabling would warn at every training
+            enable_progress_bars()
