@@ -33,7 +33,7 @@ BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
 FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->"
 SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 NOT_RUN = "not run yet"
-NOTES = "04_note_synthesis"
+HEADLINES = (EXAM, "04_note_synthesis", "07_reward_and_rl")
 FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone trains no model
 
 
@@ -44,7 +44,8 @@ def format_study_table() -> str:
     result of a final step, and studies that have not run.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
-    notebooks quote texts of others. The headline is that of step 03, else 04, else the first.
+    notebooks quote texts of others. The headline is that of step 03, else 04, else 07, else the
+    first.
     """
     committed = set(_list_committed())
     rows = [_describe_study(study, committed) for study in list_studies()]
@@ -134,7 +135,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
         state += f", {len(records)} of {len(files)} steps"
     seconds = sum(record["seconds"] for record in records.values())
     peaks = (r.get("peak_gpu_memory_mb", r["peak_memory_mb"]) for r in records.values())
-    main = next((step for step in (EXAM, NOTES) if step in records), next(iter(records)))
+    main = next((step for step in HEADLINES if step in records), next(iter(records)))
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
