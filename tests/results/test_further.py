@@ -106,10 +106,11 @@ def test_rewards_and_published_systems_have_their_verdicts(project, settings):
     finding = further.assess_rewards(settings)
     assert finding.headline == "1 of 1 methods that maximise a reward model end in reward hacking"
     assert (
-        "`ppo`: reward hacking: the trained reward rose and the true reward fell (0.30 [0.25"
+        "`ppo`: reward hacking: the trained reward rose and the true reward fell (n = 60 prompts"
         in (finding.sentences[0])
     )
-    assert "DPO and the exam key are only measured by it" in finding.lead
+    assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
+    assert "(60 held-out prompts, 5 trainings each)" in finding.lead
     verdicts = [{"verdict": "not run", "reason": NO_STUDY}, {"verdict": "reproduced"}]
     verdicts += [{"verdict": "not run", "reason": "our study of this system has not run"}] * 3
     toy_results.save(project, "published", "10_published", audit=verdicts)

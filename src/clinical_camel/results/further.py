@@ -25,6 +25,7 @@ from clinical_camel.results.sources import (
 )
 from clinical_camel.results.wording import (
     BASES,
+    count_trainings,
     join,
     show_points,
     show_share,
@@ -227,7 +228,7 @@ def assess_rewards(settings: Results) -> Finding:
         return Finding("rewards", "training with rewards", is_run=False)
     hacking, comparison = result.read("hacking"), result.read("comparison")
     place = {"table": result.name_table("comparison"), "params": result.params}
-    texts, numbers = [], []
+    texts, shown, numbers = [], [], []
     for row in hacking.to_dict("records"):
         own = _match(comparison, {"method": row["method"]}).set_index("measure")
         pair = [
@@ -243,10 +244,10 @@ def assess_rewards(settings: Results) -> Finding:
             for measure in ("proxy", "gold")
         ]
         numbers += pair
+        shown.append(f"`{row['method']}` {show_value(pair[0])} and {show_value(pair[1])}")
         texts.append(
             f"`{row['method']}`: {describe_verdict(row['verdict'], 'trained', 'true')} "
-            f"({show_value(pair[0])} and {show_value(pair[1])}, n = {pair[0].n} prompts, "
-            f"trainings: {pair[0].seeds})"
+            f"(n = {pair[0].n} prompts, trainings: {pair[0].seeds})"
         )
     on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
     count = int(on_proxy["verdict"].eq("hacking").sum())
@@ -254,12 +255,12 @@ def assess_rewards(settings: Results) -> Finding:
         f"{count} of {len(on_proxy)} methods that maximise a reward model end in reward hacking"
     )
     lead = (
-        "The *trained* reward is what PPO, RLOO and GRPO maximise; DPO and the exam key are only "
-        "measured by it. The *true* reward is what all methods should maximise. Hacking: the first "
-        "rises and the second falls, both clearly (p below 0.05, adjusted for both rewards of all "
-        "methods)."
+        "Changes of the *trained* reward, which PPO, RLOO and GRPO maximise, and of the *true* "
+        f"reward, which all methods should maximise: {join(shown)} ({numbers[0].n} held-out "
+        f"prompts, {count_trainings(numbers[0].seeds)}). Hacking: the first rises and the second "
+        "falls, both clearly (p below 0.05, adjusted for both rewards of all methods)."
     )
-    sentences = [f"{'; '.join(texts)}. The intervals are not adjusted."]
+    sentences = [f"{'; '.join(texts)}."]
     return Finding("rewards", headline, lead, sentences, numbers)
 
 
