@@ -44,7 +44,8 @@ def test_twice_the_seeds_are_twice_the_trainings_with_one_reward_model(tokenizer
 def test_a_batch_above_the_token_budget_is_computed_in_parts():
     settings = RewardAndRl(token_budget=600)
     assert policies.count_part(settings) == 600 // (96 + 32)
-    assert policies.count_part(RewardAndRl()) == 16
+    whole = RewardAndRl()
+    assert policies.count_part(whole) == whole.prompts_per_step * whole.num_generations
 
 
 def test_prompts_of_unknown_size_are_named_and_not_counted(tokenizer):
