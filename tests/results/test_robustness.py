@@ -46,13 +46,3 @@ def test_the_finding_answers_both_objections(project, settings, control):
 def test_without_answers_nothing_is_said(project, settings):
     toy_results.save_control(project)
     assert "Two objections" not in effect.assess_effect(settings).lead
-
-
-def test_forgetting_is_judged_by_both_ways_of_scoring(project, settings):
-    """The share of correct options falls to guessing, the share divided by length does not."""
-    toy_results.save_control(project, primer=0.25)
-    toy_results.save_answers(project, "mini_camel", "mini_exam_primer", ("base", "tuned"))
-    finding = effect.assess_forgetting(settings)
-    assert "divided by its length, it falls from 100.0 % [" in finding.lead
-    assert "to 87.5 % [" in finding.lead
-    assert finding.headline.startswith("We found no clear loss")

@@ -4,7 +4,8 @@ settings   which studies the page reads
 sources    the result of a step, if it is there; a number with its n, interval and source
 wording    numbers and verdicts in words, the same in the notebook and in README.md
 forms      accuracy by question form and training: the table of Figure 1
-effect     do dialogues teach more than raw articles? what did the tuning erase?
+effect     do dialogues teach more than raw articles, in which question forms?
+forgetting what did the tuning erase?
 robustness two objections: the length of options, questions that resemble training texts
 notes      clinical notes
 further    who writes the dialogues, a real language model, rewards, published systems

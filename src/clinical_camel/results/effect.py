@@ -1,4 +1,4 @@
-"""Do dialogues teach more than raw articles, in which question forms, and what is erased?
+"""Do dialogues teach more than raw articles, and in which question forms?
 
 With the controlled comparison (step 06), its verdict by the rules written before the runs counts.
 Without it, the control study does: one training of each model, which every headline says.
@@ -19,8 +19,8 @@ from clinical_camel.results.forms import (
     COMPARISON,
     EXAM,
     find_outcome,
+    name_question,
     read_control,
-    read_exam,
     read_form,
     select,
 )
@@ -29,7 +29,6 @@ from clinical_camel.results.robustness import (
     RAW,
     compare_answers,
     list_overlapping,
-    measure_answers,
 )
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
@@ -42,7 +41,6 @@ from clinical_camel.results.sources import (
 )
 from clinical_camel.results.wording import (
     BASES,
-    count_trainings,
     join,
     judge,
     show_chance,
@@ -65,7 +63,6 @@ VERDICTS = {  # headlines, by the verdict of step 06
     "preliminary": "No verdict yet on dialogues and raw articles: runs are missing",
 }
 NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
-FORGETS = "Tuning makes the model forget"  # starts the headlines that say so
 MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
 READINGS = {  # columns of the table of equality
     "target_tokens": "tokens with loss",
@@ -160,7 +157,7 @@ def _answer_objections(settings: Results, result: Result) -> tuple[str, list[Num
     """Return the difference without the effect of lengths, and without look-alike questions."""
     if "answers.csv" not in result.record["artefacts"]:
         return "", []
-    question = _name_question(settings, settings.exam)
+    question = name_question(settings, settings.exam)
     pair, overlapping = ("dialogues", "raw"), list_overlapping(settings)
     by_length = compare_answers(result, question, pair, NORMALISED)
     text = (
@@ -177,12 +174,6 @@ def _answer_objections(settings: Results, result: Result) -> tuple[str, list[Num
     names = ("divided by length", "without look-alike questions")
     pairs = zip((by_length, clean), names, strict=True)
     return text, [replace(number, quantity=f"difference, {name}") for number, name in pairs]
-
-
-def _name_question(settings: Results, exam: str) -> dict[str, object]:
-    """Return the keys of an exam in the main question form, in a table of step 03."""
-    protocol = settings.question_forms[settings.main_form]
-    return {"benchmark": exam, "protocol": protocol, "num_shots": settings.num_shots}
 
 
 def compare_control(result: Result, settings: Results, exam: str, name: str) -> Finding:
@@ -374,91 +365,3 @@ def _describe_unequal(settings: Results) -> Iterator[str]:
         f"Other causes are not excluded: both trainings {tokens}, but the one on raw articles "
         f"takes {abs(ratio['steps']):.0%} {word} steps, and articles contain no questions."
     ).replace("%", " %")
-
-
-# ---------------------------------------------------------------------------------- forgetting
-
-
-def assess_forgetting(settings: Results) -> Finding:
-    """Return what the tuning did to what the base model knew, in the main question form."""
-    protocol = settings.question_forms[settings.main_form]
-    numbers = read_exam(settings, settings.forgetting_exam, protocol)
-    base = [number for number in numbers if number.quantity == "base model"]
-    tuned = [number for number in numbers if number.quantity != "base model"]
-    if not (base and tuned):
-        return Finding("forgetting", "forgetting", is_run=False)
-    before = base[0]
-    shown = join([f"after {number.quantity} {show_share(number)}" for number in tuned])
-    lead = (
-        f"Correct answers to {before.n} questions: before tuning {show_share(before)}, {shown}; "
-        f"{show_chance(numbers)}."
-    )
-    changes = _read_changes(settings, protocol)
-    for number, verdict in changes:
-        lead += f" Dialogues minus base model: {show_points(number)}, {verdict}."
-    by_length = _measure_by_length(settings)
-    if by_length:
-        lead += (
-            " If the likelihood of each option is divided by its length, it falls from "
-            f"{show_share(by_length[0])} to {show_share(by_length[1])}, after dialogues."
-        )
-    if forms := _list_unknown_forms(settings):
-        lead += (
-            f" With {forms}, without examples, the base model is not clearly better than guessing."
-        )
-    headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
-    numbers = [*numbers, *(number for number, _ in changes), *by_length]
-    return Finding("forgetting", headline, lead, [], numbers)
-
-
-def _measure_by_length(settings: Results) -> list[Number]:
-    """Return base and tuned of the embedded study, likelihoods divided by the options' lengths."""
-    result = find_result(settings.embedded, EXAM)
-    if not result or "answers.csv" not in result.record["artefacts"]:
-        return []
-    names = {"base": "base model, divided by length", "tuned": "dialogues, divided by length"}
-    question = _name_question(settings, settings.forgetting_exam)
-    scores = [measure_answers(result, question, model, NORMALISED) for model in names]
-    chance = read_exam(settings, settings.forgetting_exam, str(question["protocol"]))[0].chance
-    return [replace(score, quantity=names[score.quantity], chance=chance) for score in scores]
-
-
-def _list_unknown_forms(settings: Results) -> str:
-    """Return the other question forms in which the base model knows nothing it could forget."""
-    scores = {
-        form: read_exam(settings, settings.forgetting_exam, protocol)
-        for form, protocol in settings.question_forms.items()
-        if form != settings.main_form
-    }
-    base = {f: n for f, ns in scores.items() for n in ns if n.quantity == "base model"}
-    return join([f"*{form}*" for form, number in base.items() if number.low <= number.chance])
-
-
-def _headline_forgetting(settings: Results, before: Number, tuned: Sequence[Number]) -> str:
-    seeds = count_trainings(max(number.seeds for number in tuned))
-    if before.low <= before.chance:
-        return "We cannot tell what tuning erases: the base model is near chance already"
-    if all(number.is_at_chance for number in tuned):
-        return (
-            f"{FORGETS}: asked in {settings.main_form} about the texts of its pretraining, it "
-            f"falls to the level of guessing ({seeds})"
-        )
-    if all(number.high < before.low for number in tuned):
-        return f"{FORGETS} a part of the texts of its pretraining ({seeds})"
-    return "We found no clear loss of what the base model knew before"
-
-
-def _read_changes(settings: Results, protocol: str) -> list[tuple[Number, str]]:
-    """Return the tuned minus the base model in the embedded study, each with its verdict."""
-    if not (result := find_result(settings.embedded, EXAM)):
-        return []
-    table = result.read("comparison")
-    rows = select(table, settings.forgetting_exam, protocol, settings.num_shots)
-    return [
-        (
-            read_difference(row, "dialogues minus base model", result, "comparison"),
-            judge(row["p_holm"], len(table)),
-        )
-        for row in rows
-        if row["reference"] == "base"
-    ]

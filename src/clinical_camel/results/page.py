@@ -8,12 +8,11 @@ import pandas as pd
 
 from clinical_camel.core.paths import root
 from clinical_camel.results.effect import (
-    FORGETS,
     assess_effect,
-    assess_forgetting,
     assess_forms,
     join_counts,
 )
+from clinical_camel.results.forgetting import FORGETS, assess_forgetting
 from clinical_camel.results.forms import COMPARISON, EXAM
 from clinical_camel.results.further import (
     assess_published,

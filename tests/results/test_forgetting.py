@@ -1,0 +1,65 @@
+"""What the tuning erased: judged by intervals, in both ways of scoring."""
+
+import pytest
+from tests.support import toy_results
+
+from clinical_camel.results import forgetting
+
+
+def test_without_a_result_nothing_is_claimed(settings):
+    finding = forgetting.assess_forgetting(settings)
+    assert not finding.is_run
+    assert finding.numbers == []
+
+
+@pytest.mark.parametrize(
+    ("primer", "headline"),
+    [
+        (
+            0.25,
+            "Tuning makes the model forget: asked in plain text about the texts of its "
+            "pretraining, it falls to the level of guessing (one training each)",
+        ),
+        (
+            0.45,
+            "Tuning makes the model forget a part of the texts of its pretraining (one training "
+            "each)",
+        ),
+        (0.58, "We found no clear loss of what the base model knew before"),
+    ],
+)
+def test_forgetting_is_judged_by_the_intervals(project, settings, primer, headline):
+    toy_results.save_control(project, primer=primer)
+    finding = forgetting.assess_forgetting(settings)
+    assert finding.headline == headline
+    assert "to 300 questions: before tuning 60.0 % [55.0, 65.0], after raw articl" in finding.lead
+    assert "not clearly better than guessing" not in finding.lead
+
+
+def test_forgetting_has_the_test_of_the_embedded_study(project, settings):
+    toy_results.save_control(project)
+    row = toy_results.difference("tuned", "base", -0.35, 0.002, exam="mini_exam_primer")
+    toy_results.save(project, "mini_camel", "03_eval_fewshot", comparison=[row])
+    lead = forgetting.assess_forgetting(settings).lead
+    assert "base model: -35.0 points [-40.0, -30.0], significant (p = 0.002)." in lead
+
+
+def test_a_form_in_which_the_base_model_guesses_shows_no_forgetting(project, settings):
+    rows = [
+        toy_results.score(model, value, protocol, exam="mini_exam_primer")
+        for protocol, values in (("option_text", (0.6, 0.25)), ("chat", (0.26, 0.25)))
+        for model, value in zip(("base", "dialogues"), values, strict=True)
+    ]
+    toy_results.save(project, "mini_camel_raw", "03_eval_fewshot", scores=rows)
+    lead = forgetting.assess_forgetting(settings).lead
+    assert "With *options listed*, without examples, the base model is not clearly better" in lead
+
+
+def test_forgetting_is_judged_by_both_ways_of_scoring(project, settings):
+    """The share of correct options falls to guessing, the share divided by length does not."""
+    toy_results.save_control(project, primer=0.25)
+    toy_results.save_answers(project, "mini_camel", "mini_exam_primer", ("base", "tuned"))
+    finding = forgetting.assess_forgetting(settings)
+    assert "divided by its length, it falls from 100.0 % [" in finding.lead
+    assert "to 87.5 % [" in finding.lead
+    assert finding.headline.startswith("We found no clear loss")
