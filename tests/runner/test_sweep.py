@@ -118,6 +118,22 @@ def test_of_a_run_on_another_machine_the_tables_are_enough(complete, capsys):
     assert read_ledger(complete) == ["slow_d0_t1"]
 
 
+def test_of_a_first_step_the_texts_that_other_runs_read_must_be_here(complete):
+    folder = complete.root / "outputs/many/qa_d0"
+    shutil.rmtree(folder / ".records")
+    file, table = folder / "01_first/run.json", folder / "01_first/counts.csv"
+    table.write_text("count\n1\n")
+    record = json.loads(file.read_text())
+    record["artefacts"]["counts.csv"] = hash_file(table)
+    file.write_text(json.dumps(record))
+    job = jobs.load_job("many/qa_d0", "01_first")
+    (status,) = state.find_states([job]).values()
+    assert status.status == "complete"
+    (folder / "01_first/rows.jsonl").unlink()
+    (status,) = state.find_states([job]).values()
+    assert status.status == "not run"
+
+
 def change_table(project: Project, table: Path) -> None:
     table.write_text("score\n0.9\n")
 

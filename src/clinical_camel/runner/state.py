@@ -18,7 +18,7 @@ from clinical_camel.core.files import NOT_RESULTS, list_results, now, read_json,
 from clinical_camel.core.hashing import hash_file, key_hash
 from clinical_camel.core.paths import find_producer, relative, root
 from clinical_camel.core.settings import DIVERGED, changed_settings
-from clinical_camel.runner.jobs import Job
+from clinical_camel.runner.jobs import Job, load_sweep_jobs
 from clinical_camel.runs.machine import describe_process, hash_source
 from clinical_camel.runs.notebooks import hash_code, notebook_path, read_cells
 from clinical_camel.runs.run_json import read_run_record
@@ -187,11 +187,17 @@ def find_states(jobs: Iterable[Job]) -> dict[tuple[str, str], State]:
 
 
 def _has_tables(job: Job) -> bool:
-    """Return whether a copied result folder has run.json and every table, all unchanged."""
+    """Return whether a copied result folder has run.json and every table, all unchanged.
+
+    And the files that other runs read: the texts of a first step are not optional.
+    """
     folder = root() / "outputs" / job.study / job.step
     record = read_run_record(folder)
     tables = [name for name in record.get("artefacts", {}) if name.endswith(".csv")]
-    if not tables or not are_committed(job, [relative(folder / name) for name in tables]):
+    others = [other for other in load_sweep_jobs(job.study.partition("/")[0]) if other != job]
+    read = {text for other in others if other.study != job.study for text in other.inputs}
+    texts = [text for text in read if find_producer(text) == (job.study, job.step)]
+    if not tables or not are_committed(job, [*(relative(folder / t) for t in tables), *texts]):
         return False
     texts = record["notes"].get("sources", ())  # what step 02 was trained on
     files = {root() / text["path"]: text["sha256"] for text in texts if text["path"] in job.inputs}
