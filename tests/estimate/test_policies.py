@@ -65,6 +65,38 @@ def test_memory_has_a_base_for_the_policy_and_one_for_the_reward_model(tokenizer
     assert policies.estimate_policy_memory(base, without, work, machine)["value head"] == 0
 
 
+def test_memory_is_that_of_the_generation_where_it_needs_more(tokenizer):
+    base, machine, work = find_base("mini"), MACHINES["cpu"], count(tokenizer)
+    few, many = (
+        policies.estimate_policy_memory(base, RewardAndRl(token_budget=n), work, machine)
+        for n in (256, 400_000)
+    )
+    assert "key-value cache" not in few
+    assert many["key-value cache"] == 400_000 * base.cache_values * machine.number_size
+    assert sum(many.values()) > sum(few.values())
+
+
+def test_a_judge_that_gives_the_gold_reward_stays_in_memory_and_its_requests_are_named(tokenizer):
+    local = {"kind": "local", "model": "Qwen/Qwen2.5-7B-Instruct", "quantize": "nf4"}
+    local |= {"terms": "open"}
+    base, machine = find_base("mini"), MACHINES["h100"]
+    ranks, gives = (
+        RewardAndRl(rankers=["judge"], judge=local, gold=gold, seeds=[0, 1], methods=["ppo"])
+        for gold in ("rule", "judge")
+    )
+    work = count(tokenizer)
+    assert "judge" not in policies.estimate_policy_memory(base, ranks, work, machine)
+    parts = policies.estimate_policy_memory(base, gives, work, machine)
+    assert parts["judge"] > 7.0e9 / 2
+    prompts, held_out = work.rows, round(0.2 * work.rows)
+    for gold, wins in (("rule", 0), ("judge", 2 * 3 * min(4, held_out))):
+        counted = count(
+            tokenizer, rankers=["judge"], judge=local, gold=gold, seeds=[0, 1], methods=["ppo"]
+        )
+        requests = 2 * (6 * prompts + wins)
+        assert f"judge: at most {requests:,} requests, not counted in the time" in counted.estimates
+
+
 def test_every_adapter_writes_every_reply(tokenizer):
     one, two = (
         policies.count_replies(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -22,6 +23,7 @@ from clinical_camel import models
 from clinical_camel.models import ModelError, TrainingError
 from clinical_camel.reward_and_rl import ppo, rule, shapes, training, trl_methods
 from clinical_camel.reward_and_rl.guards import StoppedTraining
+from clinical_camel.reward_and_rl.rollouts import open_policy
 from clinical_camel.reward_and_rl.settings import METHODS
 
 KILLED = """
@@ -89,6 +91,40 @@ def test_a_killed_training_ends_in_the_numbers_of_an_uninterrupted_one(
     for name, weight in read_weights(tmp_path / "killed", method).items():
         assert torch.equal(weight, expected[name]), name
     assert not list((tmp_path / "killed").rglob("checkpoint-*"))
+
+
+def move_away(policy) -> None:
+    torch.manual_seed(0)
+    for weight in policy.list_weights().values():
+        weight.data += 0.1 * torch.randn_like(weight)
+
+
+@pytest.mark.parametrize("method", ["ppo", "rloo", "grpo"])
+def test_without_a_reward_the_kl_pulls_a_policy_back_to_the_sft_model(method, sft, tmp_path):
+    """The sign of the KL and its reference, in PPO and in TRL's methods: all replies earn 0."""
+    settings = toy_settings(
+        kl_coefficient=1.0, rl_steps=4, eval_steps=4, prompts_per_step=6, num_generations=8,
+        learning_rates=dict.fromkeys(METHODS, 3e-3), max_new_tokens=2,
+    )  # fmt: skip
+    nothing = toy_material(proxy=lambda replies: torch.zeros(len(replies)))
+    with open_policy(sft) as policy:
+        monitor = training.Monitor(
+            policy, nothing, settings, 0, training.History(), tmp_path, {"toy": True}
+        )
+        monitor.start_clock()
+        if method == "ppo":
+            move_away(policy)
+            monitor.add_start({})
+            ppo.train_ppo(
+                policy, nothing, settings, 0, checkpoint=None, on_step=monitor.finish_step
+            )
+        else:  # TRL's reference is the policy when its trainer is made
+            trainer = trl_methods.make_trainer(method, monitor)
+            move_away(policy)
+            monitor.add_start({})
+            trainer.train()
+    kl = pd.DataFrame(monitor.history.replies).groupby("step")["kl"].mean()
+    assert kl[4] < 0.6 * kl[0]
 
 
 @pytest.fixture(scope="module")

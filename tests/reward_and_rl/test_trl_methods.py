@@ -7,10 +7,12 @@ import torch
 from tests.support.toy_policies import (
     load_sft,
     make_prompt,
+    random_sft,
     share_of_e,
     toy_material,
     toy_settings,
 )
+from tests.support.toy_training import BASES
 
 from clinical_camel import models
 from clinical_camel.reward_and_rl import trl_methods
@@ -146,3 +148,20 @@ def test_figures_of_a_step_have_our_names_and_the_kl_is_per_reply():
     assert figures == {"loss": 0.1, "reward": 1.0, "length": 8.0, "reward_std": 0.2, "kl": 4.0}
     assert "kl" not in trl_methods.read_figures(logs | {"kl": None})
     assert math.isnan(trl_methods.read_figures({"loss": 1.0, "entropy": None})["entropy"])
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo", "dpo"])
+@pytest.mark.parametrize("kind", BASES)
+def test_every_architecture_trains_on_padded_batches(kind, method, tmp_path):
+    """Prompts of different lengths are padded on the left, which made BLOOM's attention NaN."""
+    settings = toy_settings(rl_steps=2, eval_steps=2, prompts_per_step=3, kl_cap=1e5)
+    with open_policy(random_sft(kind)) as policy:
+        monitor = Monitor(policy, toy_material(), settings, 7, History(), tmp_path, {"toy": True})
+        monitor.add_start({})
+        before = {name: weight.clone() for name, weight in policy.list_weights().items()}
+        trl_methods.train_with_trl(method, monitor, None)
+        after = policy.list_weights()
+        assert all(weight.isfinite().all() for weight in after.values())
+        assert sum(not torch.equal(after[name], before[name]) for name in after) > len(after) / 2
+    assert [step["step"] for step in monitor.history.steps] == [1, 2]
+    assert all(math.isfinite(step["loss"]) for step in monitor.history.steps)

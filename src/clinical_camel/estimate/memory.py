@@ -67,17 +67,20 @@ def estimate_training(base: Base, recipe: sft_qlora.Recipe, work: Work, machine:
     backward pass through the layers that are recomputed, or through those that are not. `walk`
     counts the same on the real operations; the tests compare both.
     """
-    targets, size = tuple(recipe.lora_targets), machine.number_size
-    shapes = list_lora_shapes(base, recipe.lora_rank, targets)
-    trained = sum(rows * columns for rows, columns in shapes)
-    parts = {
+    parts = estimate_trained_model(base, recipe, machine)
+    moments = _list_moments(base, recipe, work, machine, parts["LoRA weights"])
+    return parts | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def estimate_trained_model(base: Base, recipe: sft_qlora.Recipe, machine: Machine) -> Parts:
+    """Return the bytes that a training needs between its steps."""
+    shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
+    return {
         "libraries": machine.libraries["training"],
-        **estimate_weights(base, recipe.quantize, size),
-        "LoRA weights": 4 * trained,
+        **estimate_weights(base, recipe.quantize, machine.number_size),
+        "LoRA weights": 4 * sum(rows * columns for rows, columns in shapes),
         "optimizer states": estimate_optimizer_states(recipe.optimizer, shapes),
     }
-    moments = _list_moments(base, recipe, work, machine, 4 * trained)
-    return parts | max(moments, key=lambda moment: sum(moment.values()))
 
 
 def _list_moments(
@@ -180,12 +183,19 @@ def estimate_generation(
     adapter_weights: int = 0,
 ) -> Parts:
     """Return the bytes for as many prompts with their new tokens as `token_budget` allows."""
-    size, budget = machine.number_size, max(settings.token_budget, work.longest_row)
     return {
         **_estimate_loaded(base, settings.quantize, machine, adapter_weights),
-        "key-value cache": budget * base.cache_values * size,
-        "one layer's activations": _estimate_layer(base, budget, size),
-        "logits": round(budget / max(1, work.longest_row)) * base.vocabulary * 4,
+        **estimate_replies(base, settings.token_budget, work.longest_row, machine.number_size),
+    }
+
+
+def estimate_replies(base: Base, token_budget: int, longest_row: int, number_size: int) -> Parts:
+    """Return the bytes of generated replies: of as many prompts with them as the budget allows."""
+    budget = max(token_budget, longest_row)
+    return {
+        "key-value cache": budget * base.cache_values * number_size,
+        "one layer's activations": _estimate_layer(base, budget, number_size),
+        "logits": round(budget / max(1, longest_row)) * base.vocabulary * 4,
     }
 
 

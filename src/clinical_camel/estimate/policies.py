@@ -14,7 +14,7 @@ from clinical_camel import data, models, sft_qlora
 from clinical_camel.core.paths import find_producer
 from clinical_camel.data import Consultation, Dialogue
 from clinical_camel.estimate import memory
-from clinical_camel.estimate.shapes import Base, list_lora_shapes
+from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.sizes import find_size
 from clinical_camel.estimate.speed import Machine
 from clinical_camel.estimate.work import (
@@ -28,14 +28,15 @@ from clinical_camel.estimate.work import (
 )
 from clinical_camel.eval_replies.cases import to_messages
 from clinical_camel.eval_replies.settings import CONSULTATION, QUESTION, EvalReplies
-from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, PPO, RewardAndRl
+from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, JUDGE, PPO, RewardAndRl
 from clinical_camel.runner.jobs import has_params, load_job
-from clinical_camel.teachers.settings import LanguageModel
+from clinical_camel.teachers.settings import LanguageModel, Local
 
 # forward passes over each reply of a batch besides the training: the policy before its update (PPO
 # trains more than once on a batch), the reference, the reward model; the exam's key needs no model
 FORWARD_PASSES = {PPO: 3, "rloo": 2, "grpo": 2, DPO: 1, EXAM_KEY: 1}
 MEASUREMENTS = 3  # forward passes over each held-out reply: policy, reference, reward model
+JUDGE_TOKENS = 512  # of a judge's instructions and its verdict: assumed
 OPTIONS, QUESTIONS = 4, 300  # of each exam that is scored at a measurement: as in the shipped ones
 COUNTS = ("training_tokens", "forward_tokens", "attended", "generated_tokens", "decode_steps")
 COUNTS += ("optimizer_steps", "batches")
@@ -73,6 +74,7 @@ def count_policies(settings: RewardAndRl, tokenizer: Any) -> Work:
         f"{pairs:,} preference pairs: {PAIRS_PER_REPLY:g} for each reply to a training prompt "
         "(assumed)",
     ]
+    estimates += _describe_judge(settings, count, held_out)
     total = _add([sampled, reward, *trained, measured])
     longest = max([0, *prompts]) if tokenizer else settings.max_prompt_tokens
     return dataclasses.replace(
@@ -143,6 +145,20 @@ def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
     )
 
 
+def _describe_judge(settings: RewardAndRl, prompts: int, held_out: int) -> list[str]:
+    """Return the requests to a judge that is a language model: two for each comparison."""
+    if not isinstance(settings.judge, LanguageModel):
+        return []
+    pairs = math.comb(settings.replies_per_prompt, 2) * prompts * (JUDGE in settings.rankers)
+    measured = len(settings.methods) * _count_evaluations(settings) + 1
+    pairs += (
+        (settings.gold == JUDGE)
+        * min(settings.eval_limit or held_out, held_out)
+        * (len(settings.seeds) * measured)
+    )
+    return [f"judge: at most {2 * pairs:,} requests, not counted in the time"] * bool(pairs)
+
+
 def _count_evaluations(settings: RewardAndRl) -> int:
     """Return the measurements of a training after its start."""
     return math.ceil(settings.rl_steps / settings.eval_steps)
@@ -168,7 +184,10 @@ def _add(parts: Sequence[Work]) -> Work:
 def estimate_policy_memory(
     base: Base, settings: RewardAndRl, work: Work, machine: Machine
 ) -> memory.Parts:
-    """Return the bytes of a training step of a policy, with all models that step 07 loads."""
+    """Return the bytes of a training step of a policy, with all models that step 07 loads.
+
+    They are those of the moment with most of them: the update, or the generation of replies.
+    """
     recipe = find_sft_recipe(settings)
     changed = recipe.model_copy(
         update={
@@ -182,7 +201,14 @@ def estimate_policy_memory(
             "gradient_checkpointing_layers": 0,
         }
     )
-    parts = memory.estimate_training(base, changed, work, machine)
+    replies = memory.estimate_replies(
+        base, settings.token_budget, work.longest_row, machine.number_size
+    )
+    parts = max(
+        memory.estimate_training(base, changed, work, machine),
+        memory.estimate_trained_model(base, changed, machine) | replies,
+        key=lambda moment: sum(moment.values()),
+    )
     targets = tuple(recipe.lora_targets)
     reference, reward = (
         4 * sum(r * c for r, c in list_lora_shapes(base, rank, targets))
@@ -193,7 +219,21 @@ def estimate_policy_memory(
         "reference adapter": reference,
         "reward model": sum(loaded.values()) + reward,
         "value head": 16 * base.hidden_size * (PPO in settings.methods),
+        **_estimate_judge(settings, machine),
     }
+
+
+def _estimate_judge(settings: RewardAndRl, machine: Machine) -> memory.Parts:
+    """Return the bytes of a judge that stays in memory: a local model that gives the gold reward.
+
+    A judge that only ranks is removed before the training.
+    """
+    if settings.gold != JUDGE or not isinstance(settings.judge, Local):
+        return {}
+    base = find_base(settings.judge.model)
+    row = settings.max_prompt_tokens + 3 * settings.max_new_tokens + JUDGE_TOKENS
+    parts = memory.estimate_generation(base, settings.judge, Work(longest_row=row), machine)
+    return {"judge": sum(parts.values()) - parts["libraries"]}
 
 
 def find_sft_recipe(settings: RewardAndRl) -> sft_qlora.Recipe:
@@ -231,7 +271,8 @@ def count_replies(settings: EvalReplies, tokenizer: Any, context: int) -> Work:
     count = len(settings.adapters)
     if isinstance(settings.judge, LanguageModel):
         requests = 2 * questions * (count + len(settings.other_replies) - 1)
-        estimates.append(f"judge: at most {requests:,} requests, two for each pair of answers")
+        text = f"judge: at most {requests:,} requests, two for each pair of answers"
+        estimates += [text] * bool(questions)
     return dataclasses.replace(
         _scale(work, count),
         rows=len(lengths),

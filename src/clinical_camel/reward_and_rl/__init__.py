@@ -3,9 +3,10 @@
     settings         the settings of the step, no torch
     shapes           prompts, replies, rankings, pairs; the type of every reward
     sampling         replies of the SFT model, several per prompt
-    rule             the rule that scores a reply against its reference: the gold reward
+    rule             the rule that scores a reply against its reference
     preferences      rankings by rule, judge or people; pairs; agreement of rankers
     rankers          every ranker of the settings applied to the same replies
+    gold             the gold reward: the rule, or wins by a judge
     reward_model     a base with LoRA and a head; tokens and scores of replies
     reward_training  the reward model trained by TRL
     reward_checks    accuracy on held-out pairs, length bias, calibration
@@ -42,6 +43,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_rewards_against_kl",
             "plot_training_rewards",
         ],
+        "gold": ["open_gold"],
         "guards": ["StoppedTraining"],
         "changes": [
             "compare_methods",

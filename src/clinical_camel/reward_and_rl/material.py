@@ -29,8 +29,8 @@ class Material:
     """Everything that a training of a policy needs besides the policy and the settings.
 
     `proxy` is the reward that the methods maximise, `gold` the one that they should maximise; both
-    are measured. `proxy_key` identifies the proxy (for a reward model its `source`), so that a
-    training resumes only with the same one. `exams`: by the name of the setting.
+    are measured. `proxy_key` identifies the proxy (for a reward model its `source`), `gold_key` the
+    gold: a training resumes only with the same ones. `exams`: by the name of the setting.
     """
 
     training: list[Prompt]
@@ -38,6 +38,7 @@ class Material:
     proxy: RewardFunction
     gold: RewardFunction
     proxy_key: Any = ""
+    gold_key: Any = ""
     pairs: list[Pair] = field(default_factory=list)
     exams: dict[str, list[Question]] = field(default_factory=dict)
     exam_key: list[Question] = field(default_factory=list)

@@ -25,11 +25,12 @@ from clinical_camel.reward_and_rl.rule import score_by_rule
 from clinical_camel.reward_and_rl.sampling import group_replies
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, RankedReply, Reply
 from clinical_camel.teachers import Comparison, Judge
-from clinical_camel.teachers.comparisons import VerdictCounts, count_verdicts
+from clinical_camel.teachers.comparisons import Verdict, VerdictCounts, count_verdicts
 
 MAX_RANK = 1000
 COLUMNS = ("prompt_id", "reply", "rank")
 UNREAD = ("question", "complete", "ranker", "comment")  # columns that a file may have
+WINS = {"first": 1.0, "second": 0.0}  # of the first reply; a tie, and no verdict, counts half
 ORDERS = ("first", "second", "tie")  # of two replies: which one is preferred
 
 
@@ -97,23 +98,29 @@ def rank_by_judge(
             for id_, (name, i, j) in questions.items()
         ]
     )
-    failures = [verdict.failure for verdict in verdicts if not verdict.winner]
-    if 2 * len(failures) > len(verdicts):
-        raise DataError(
-            f"rankers: judge {judge.name} gave no verdict in {len(failures)} of {len(verdicts)} "
-            f"comparisons ({failures[0] or 'no reason given'}); choose another judge"
-        )
+    require_verdicts(verdicts, judge.name, "rankers")
     # as by the rule: a reply that did not end is below every one that did
     wins = {name: [0.0] * len(group) for name, group in groups.items()}
     for verdict in verdicts:
         name, i, j = questions[verdict.id]
-        wins[name][i] += {"first": 1.0, "second": 0.0}.get(verdict.winner, 0.5)
-        wins[name][j] += {"first": 0.0, "second": 1.0}.get(verdict.winner, 0.5)
+        won = WINS.get(verdict.winner, 0.5)
+        wins[name][i] += won
+        wins[name][j] += 1 - won
     rows = []
     for name, group in groups.items():
         complete = [reply.complete for reply in group]
         rows += _rank(group, [*zip(complete, wins[name], strict=True)], judge.name)
     return rows, count_verdicts(verdicts)
+
+
+def require_verdicts(verdicts: Sequence[Verdict], judge: str, setting: str) -> None:
+    """Raise DataError if most comparisons have no verdict, with the first reason."""
+    failures = [verdict.failure for verdict in verdicts if not verdict.winner]
+    if 2 * len(failures) > len(verdicts):
+        raise DataError(
+            f"{setting}: judge {judge} gave no verdict in {len(failures)} of {len(verdicts)} "
+            f"comparisons ({failures[0] or 'no reason given'}); choose another judge"
+        )
 
 
 def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> list[RankedReply]:

@@ -1,7 +1,7 @@
 """Every ranker of the settings applied to the same replies: the rule, a judge, files of people."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clinical_camel import data
@@ -9,6 +9,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.reward_and_rl.preferences import rank_by_judge, rank_by_rule, read_rankings
 from clinical_camel.reward_and_rl.settings import JUDGE, RULE, RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Prompt, RankedReply, Reply
+from clinical_camel.teachers import Judge
 from clinical_camel.teachers.cache import Ledger
 from clinical_camel.teachers.comparisons import VerdictCounts
 from clinical_camel.teachers.judge import load_judge
@@ -30,21 +31,21 @@ def rank_replies(
         if name == RULE:
             rankings[name] = rank_by_rule(replies)
         elif name == JUDGE:
-            rankings[name], counts = _ask_judge(replies, settings, ledger)
+            with open_judge(settings, ledger) as judge:
+                rankings[name], counts = rank_by_judge(replies, judge)
         else:
             rankings[name] = read_rankings(root() / name, prompts)
     return rankings, counts
 
 
-def _ask_judge(
-    replies: Sequence[Reply], settings: RewardAndRl, ledger: Path
-) -> tuple[list[RankedReply], VerdictCounts]:
+@contextlib.contextmanager
+def open_judge(settings: RewardAndRl, ledger: Path) -> Iterator[Judge]:
+    """Yield the judge of these settings; its replies are saved in the `ledger` file."""
     with contextlib.ExitStack() as stack:
         opened = None
         if not isinstance(settings.judge, Overlap):
             opened = stack.enter_context(contextlib.closing(Ledger(ledger)))
         licences = [data.describe(spec)["licence"] for spec in settings.prompts]
-        judge = load_judge(
+        yield load_judge(
             settings.judge, opened, licences, student=settings.model, seed=settings.seed
         )
-        return rank_by_judge(replies, judge)

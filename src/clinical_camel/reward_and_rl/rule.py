@@ -1,7 +1,7 @@
 """The rule: how much of the right fact a reply states, and whether it states anything else.
 
-It needs no model, only the reference reply, and is the *gold reward* of the embedded study: what
-the reward model imitates and what is measured on held-out prompts. It reads words, not meaning, so
+It needs no model, only the reference reply. In the embedded study it is the *gold reward*: the
+reward model imitates it, and it is measured on held-out prompts. It reads words, not meaning, so
 it fits short replies that state one fact, such as those to questions on a knowledge graph.
 """
 

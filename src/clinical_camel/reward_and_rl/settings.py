@@ -79,7 +79,11 @@ class RewardAndRl(StepSettings):
     )
     judge: JudgeSettings = Field(
         Overlap(),
-        description="the ranker judge; kind: overlap (a rule), local, openai or replay",
+        description="the judge; kind: overlap (a rule), local, openai or replay",
+    )
+    gold: Literal[RULE, JUDGE] = Field(
+        RULE,
+        description="reward that is measured but not trained: rule, or judge (wins against SFT)",
     )
     reward_lora_rank: int = Field(
         16, ge=1, le=1024, description="rank that the reward model adds to that of the SFT adapter"
@@ -201,7 +205,7 @@ class RewardAndRl(StepSettings):
                 )
             elif not name.startswith("outputs/") and not (root() / name).is_file():
                 yield f"rankers: {show(name)}: no such file; write a path from the project root"
-        if JUDGE in self.rankers and self.judge.kind == "local":
+        if JUDGE in (*self.rankers, self.gold) and self.judge.kind == "local":
             yield from check_model(self.judge.model, "any", "judge.model")
 
     def _check_methods(self) -> Iterator[str]:

@@ -44,7 +44,7 @@ from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, PPO, RewardAndR
 
 RECORD, HISTORY = "training.json", "history.json"
 EXAM_COLUMNS = ("method", "seed", "step", "exam", "question_id", "group", "correct")
-# the settings that decide a training; those of the reward model are in `Material.proxy_key`
+# the settings that decide a training; those of the rewards are in the keys of `Material`
 DECISIVE = (
     *("max_new_tokens", "temperature", "rl_steps", "prompts_per_step", "num_generations"),
     *("kl_coefficient", "kl_cap", "clip_range", "gae_lambda", "ppo_epochs", "value_learning_rate"),
@@ -334,6 +334,7 @@ def make_fingerprint(
         **used,
         **rows,
         "proxy": key_hash(material.proxy_key),
+        "gold": key_hash(material.gold_key),
         **{f"sft_{name}": value for name, value in llm.source.items()},
         "dtype": str(llm.model.config.dtype),
         "code": key_hash([inspect.getsource(module) for module in CODE]),
