@@ -13,6 +13,7 @@ from docs.site.checks import check_site  # noqa: E402
 from docs.site.links import LinkError, Links  # noqa: E402
 from docs.site.notebooks import show_settings_of_run, source_of, use_current_prose  # noqa: E402
 from docs.site.outputs import clean_html, convert_markdown, convert_output  # noqa: E402
+from docs.site.pages import describe_unrun  # noqa: E402
 
 # ---------------------------------------------------------------------------------------- prose
 
@@ -217,6 +218,20 @@ def test_a_notebook_opens_on_colab_where_the_repository_is_on_github(tmp_path, r
     link = Links(tmp_path, tmp_path, {}, repository).link_colab("n.ipynb")
     assert address in link
     assert bool(link) == bool(address)
+
+
+def test_the_page_of_a_study_that_has_not_run_says_how_to_estimate_its_cost(tmp_path):
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+
+    write("outputs/published/10_published.ipynb", "{}")
+    systems = "study: published\nsystems:\n  camel:70b: big\nrecipes:\n  - other\n"
+    write("params/published/10_published.yaml", systems)
+    text = describe_unrun(tmp_path, "big")
+    assert "`python -m clinical_camel plan big` estimates its hours, memory and cost" in text
+    assert "[published systems](../published/10_published.ipynb)" in text
+    assert "published" not in describe_unrun(tmp_path, "other")
 
 
 # --------------------------------------------------------------------------------- built pages

@@ -239,13 +239,29 @@ def make_study_page(root: Path, study: str, steps: list[str], links: Links) -> s
             "## Tables\n\nEach file has comma-separated values.\n\n" + "\n".join(rows) + "\n"
         )
     elif not steps:
-        parts.append("This study has not been run yet.\n")
+        parts.append(describe_unrun(root, study))
     if files:
         parts.append(f"(params-{study})=\n## Parameters\n")
     for file in files:
         text = file.read_text(encoding="utf-8")
         parts.append(f"### {file.stem}\n\n`````yaml\n{text}`````\n")
     return "\n".join(parts)
+
+
+def describe_unrun(root: Path, study: str) -> str:
+    """Return what the page of a study without results says: how to estimate its cost."""
+    text = (
+        "This study has not been run yet. `python -m clinical_camel plan "
+        f"{study}` estimates its hours, memory and cost.\n"
+    )
+    file = root / "params/published/10_published.yaml"
+    is_published = file.exists() and re.search(rf"^  \S+: {study}$", file.read_text("utf-8"), re.M)
+    if is_published and "10_published" in list_executed(root).get("published", []):
+        text += (
+            "\nThe accuracies that its authors published, and what it would cost on a rented GPU: "
+            "[published systems](../published/10_published.ipynb).\n"
+        )
+    return text
 
 
 def make_notebook(root: Path, study: str, step: str, links: Links, stale: str) -> dict[str, Any]:
