@@ -85,9 +85,7 @@ def _count_evaluation(
         pairs = [
             pair
             for q in group
-            for pair in eval_fewshot.tokenize_options(
-                tokenizer, q, exemplars[q.id], protocol, reply_prefix
-            )
+            for pair in _tokenize_options(tokenizer, q, exemplars[q.id], protocol, reply_prefix)
         ]
         shared, rows = models.plan_batches(pairs)
         prefixes += shared
@@ -104,6 +102,28 @@ def _count_evaluation(
         shared_prefix=longest_prefix,
         logit_share=logits * scale / tokens,
     )
+
+
+def _tokenize_options(
+    tokenizer: Any,
+    question: Question,
+    exemplars: Sequence[Question],
+    protocol: eval_fewshot.Protocol,
+    reply_prefix: str,
+) -> list[models.Pair]:
+    """Return what `eval_fewshot.tokenize_options` does, with each option tokenized alone.
+
+    The prompt is long, and tokenizing it again with each option takes most of the time of `plan`.
+    Where a tokenizer joins the end of a prompt and an option, the count is off by a token.
+    """
+    prompt = eval_fewshot.build_prompt(question, exemplars, protocol, tokenizer) + reply_prefix
+    context, space = prompt.rstrip(), prompt[len(prompt.rstrip()) :]
+    ids = tuple(models.tokenize_text(tokenizer, context))
+    texts = eval_fewshot.list_continuations(question, protocol)
+    return [
+        models.Pair(ids, tuple(tokenizer.encode(space + text, add_special_tokens=False)))
+        for text in texts
+    ]
 
 
 def _predict_benchmark(spec: str, design: eval_fewshot.Design) -> Work:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from clinical_camel import stats
 from clinical_camel.data import Question
 
 EVALUATION = ["benchmark", "variant", "protocol", "num_shots"]  # what all models answer alike
@@ -27,6 +26,8 @@ def list_clusters(ids: Iterable[str], by_id: Mapping[str, Question]) -> list[str
 
 def compute_interval(values: pd.Series, clusters: Sequence[str]) -> tuple[float, float]:
     """Return the 95 % interval of a share of true values, given the cluster of each."""
+    from clinical_camel import stats  # with scipy, a second to import, which `plan` does not need
+
     if len(set(clusters)) < len(clusters):
         return stats.clustered_interval(values.astype(float).to_numpy(), clusters)
     return stats.wilson_interval(int(values.sum()), len(values))
