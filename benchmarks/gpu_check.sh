@@ -83,7 +83,7 @@ part_sft_peers() { # only where Unsloth is installed
         return 0
     fi
     speed_table sft_speed --size 7b --max-length 4096 --rows 8 --rounds 1 \
-        --subjects Unsloth "ours, packed"
+        --subjects Unsloth "ours, packed" "ours, packed and compiled"
 }
 
 declare -A LIMITS=(

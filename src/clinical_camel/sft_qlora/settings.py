@@ -29,6 +29,7 @@ OPTIMIZERS = (
     "sgd",
 )
 SPEEDUPS = ("target_head", "target_tail", "causal_mask", "fused_lora")
+COMPILE = "compile"  # takes minutes at the start, so it is not among the defaults
 REPORT_TO = ("none", "tensorboard", "wandb", "trackio")
 Ratio = Annotated[Float, Field(ge=0, le=100)]
 MIN_SHARE = 1e-4  # of a dataset; less would select no row
@@ -155,7 +156,7 @@ class Recipe(StepSettings):
         le=1440,
         description="also save a checkpoint after so many minutes without one; 0: never",
     )
-    speedups: list[Literal[SPEEDUPS]] = Field(
+    speedups: list[Literal[(*SPEEDUPS, COMPILE)]] = Field(
         list(SPEEDUPS),
         description="faster computations of the same loss and gradients",
     )

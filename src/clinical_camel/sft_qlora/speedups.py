@@ -4,6 +4,8 @@
     target_tail   the last layer's MLP for target tokens only: only the logits read its output
     causal_mask   no padding mask: no token attends to padding after it, and attention is faster
     fused_lora    base output plus LoRA product in one pass instead of PEFT's three
+    compile       torch.compile of each layer; it takes minutes at the start, and sums are in
+                  another order, so losses differ in the last digits
 
 `benchmarks/sft_speed.py` measures each of them.
 """
@@ -21,6 +23,9 @@ from trl import SFTTrainer
 from clinical_camel.models.fused_lora import fuse_lora, unfuse_lora
 from clinical_camel.sft_qlora import token_weights
 from clinical_camel.sft_qlora.ordering import ShuffledBatches
+from clinical_camel.sft_qlora.settings import COMPILE
+
+BACKEND = "inductor"  # of torch.compile
 
 
 class Trainer(SFTTrainer):
@@ -146,8 +151,13 @@ def apply_speedups(trainer: Trainer, names: Sequence[str]) -> Iterator[None]:
             hooks.add_target_tail(base)
         if "fused_lora" in names:
             layers = fuse_lora(trainer.model)
+        if COMPILE in names:
+            for layer in decoder_layers(base):
+                layer.compile(backend=BACKEND, dynamic=True)  # rows have many lengths
         yield
     finally:
+        for layer in decoder_layers(base):
+            layer._compiled_call_impl = None
         trainer.hooks = None
         for handle in hooks.handles:
             handle.remove()
