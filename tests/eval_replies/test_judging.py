@@ -5,7 +5,8 @@ import pytest
 
 from clinical_camel import data, eval_replies
 from clinical_camel.core.settings import Incomplete
-from clinical_camel.eval_replies import EvalReplies, judging
+from clinical_camel.eval_replies import EvalReplies
+from clinical_camel.teachers import judge
 
 REMOTE = {
     "kind": "openai", "model": "m", "terms": "own", "base_url": "https://host.example/v1",
@@ -46,11 +47,11 @@ def test_the_ledger_is_opened_for_a_language_model_and_closed(
         def compare(self, questions):
             raise RuntimeError("the endpoint is down")
 
-    def load_judge(settings, ledger, licences, seed):
+    def load_judge(settings, ledger, *_):
         opened.append(ledger)
         return Judge()
 
-    monkeypatch.setattr(judging, "load_judge", load_judge)
+    monkeypatch.setattr(judge, "load_judge", load_judge)
     settings = EvalReplies.require({"adapters": {"base": ""}, "baseline": "base", "judge": REMOTE})
     with pytest.raises(RuntimeError, match="the endpoint is down"):
         eval_replies.judge_pairs(make_pairs(cases, make_replies), settings, tmp_path / "ledger")

@@ -1,6 +1,5 @@
 """The judge of this run: loaded, with the ledger of its replies."""
 
-import contextlib
 from pathlib import Path
 
 import pandas as pd
@@ -9,24 +8,17 @@ from clinical_camel import data
 from clinical_camel.core.settings import Incomplete
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.eval_replies.win_rate import compare_pairs
-from clinical_camel.teachers.cache import Ledger
-from clinical_camel.teachers.judge import load_judge
-from clinical_camel.teachers.settings import Overlap
+from clinical_camel.teachers import open_judge
 
 
 def judge_pairs(pairs: pd.DataFrame, settings: EvalReplies, ledger: Path) -> pd.DataFrame:
     """Return the verdicts of the judge of these settings on all pairs (see `compare_pairs`).
 
-    Every reply of a language model is in the `ledger` file before it is read: a second run pays for
-    nothing twice. Raises ValueError if restricted rows would leave this machine, TeacherStop if the
-    judge cannot continue.
+    Replies of a language model are saved in the `ledger` file. Raises ValueError if restricted rows
+    would leave this machine, TeacherStop if the judge cannot continue.
     """
-    with contextlib.ExitStack() as stack:
-        opened = None
-        if not isinstance(settings.judge, Overlap):
-            opened = stack.enter_context(contextlib.closing(Ledger(ledger)))
-        licences = [data.describe(spec)["licence"] for spec in settings.questions]
-        judge = load_judge(settings.judge, opened, licences, seed=settings.seed)
+    licences = [data.describe(spec)["licence"] for spec in settings.questions]
+    with open_judge(settings.judge, ledger, licences, seed=settings.seed) as judge:
         return compare_pairs(pairs, judge)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from clinical_camel.reward_and_rl.preferences import WINS, require_verdicts
-from clinical_camel.reward_and_rl.rankers import open_judge
+from clinical_camel.reward_and_rl.rankers import open_step_judge
 from clinical_camel.reward_and_rl.rule import rule_reward
 from clinical_camel.reward_and_rl.sampling import group_replies
 from clinical_camel.reward_and_rl.settings import JUDGE, RewardAndRl
@@ -37,7 +37,7 @@ def open_gold(
         return
     baseline = {name: group[0] for name, group in group_replies(replies).items()}
     key = [JUDGE, settings.judge, [[name, reply.text] for name, reply in baseline.items()]]
-    with open_judge(settings, ledger) as judge:
+    with open_step_judge(settings, ledger) as judge:
         yield {"gold": make_judge_reward(judge, baseline), "gold_key": key}
 
 

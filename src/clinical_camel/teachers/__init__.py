@@ -48,6 +48,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "build_requests",
             "list_queries",
             "load_judge",
+            "open_judge",
             "token_f1",
         ],
         "licences": ["check_remote", "check_terms"],

@@ -9,16 +9,19 @@ lines with a code that their author cannot know, and a pair with an instruction 
 verdict (see `injection`).
 """
 
+import contextlib
 import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from clinical_camel.data import Message
+from clinical_camel.teachers.cache import Ledger
 from clinical_camel.teachers.comparisons import (
     SWAPPED,
     Comparison,
@@ -262,6 +265,21 @@ def load_judge(
     if problem:
         raise ValueError(problem)
     return ModelJudge(teacher, ledger, settings.dialogue_attempts)
+
+
+@contextlib.contextmanager
+def open_judge(
+    settings: JudgeSettings, ledger: Path, licences: Iterable[str], student: str = "", seed: int = 0
+) -> Iterator[Judge]:
+    """Yield the judge of `load_judge`, whose replies are saved in this file before they are read.
+
+    A second run with the same file pays for nothing twice. A rule needs no file and makes none.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = None
+        if not isinstance(settings, Overlap):
+            opened = stack.enter_context(contextlib.closing(Ledger(ledger)))
+        yield load_judge(settings, opened, licences, student, seed)
 
 
 # ------------------------------------------------------------------------- recording and doctor
