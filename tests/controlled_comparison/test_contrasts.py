@@ -8,13 +8,8 @@ from tests.support.toy_comparison import make_answers, make_design
 
 from clinical_camel import two_way
 from clinical_camel.controlled_comparison import contrasts
-from clinical_camel.controlled_comparison.contrasts import (
-    CANNOT_TELL,
-    HELPS,
-    HURTS,
-    PRELIMINARY,
-    pair_scores,
-)
+from clinical_camel.controlled_comparison.contrasts import pair_scores
+from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, PRELIMINARY
 
 NO_EFFECT = "no effect larger than 5 points"
 

@@ -35,7 +35,7 @@ def test_another_sign_is_named():
 
 
 def test_without_an_effect_the_sign_is_not_clear():
-    assert check_sign(0.0)["check"] == UNCLEAR
+    assert check_sign(0.0)["check"].endswith(UNCLEAR)
 
 
 def test_a_model_that_cannot_be_fitted_says_why():
@@ -54,4 +54,4 @@ def test_arms_that_answer_everything_and_nothing_have_no_clear_sign():
     answers = make_answers(rates, 3, np.random.default_rng(0))
     table = contrasts.compare_all(answers, "", design)
     check = mixed_model.fit_contrasts(answers, table, design).iloc[0]["check"]
-    assert check == UNCLEAR or check.startswith("not fitted")
+    assert check.endswith(UNCLEAR) or check.startswith("not fitted")

@@ -6,6 +6,7 @@ from tests.support import toy_comparison
 from tests.support.toy_comparison import find_copied, make_design
 
 from clinical_camel.controlled_comparison import overlaps
+from clinical_camel.core.settings import Incomplete
 
 
 @pytest.fixture
@@ -26,6 +27,15 @@ def test_only_the_texts_of_the_named_arm_count(sweep):
             file.write_text(text, encoding="utf-8")
     assert overlaps.find_overlaps(sweep, make_design()).empty
     assert len(overlaps.find_overlaps(sweep, make_design(overlap_arm="qa"))) == 1
+
+
+def test_a_missing_text_is_named_with_the_command(sweep):
+    """The tables of a run may have come from elsewhere, without its texts."""
+    for run in sweep:
+        (run.folders["01_dbke"] / "exam_dialogues.jsonl").unlink(missing_ok=True)
+    message = r"exam_dialogues.jsonl is missing; run step 01 again: python -m clinical_camel run"
+    with pytest.raises(Incomplete, match=message):
+        overlaps.find_overlaps(sweep, make_design())
 
 
 def test_a_run_without_such_texts_has_no_overlap():

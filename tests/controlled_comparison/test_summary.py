@@ -23,10 +23,10 @@ SCORES = SCORES.assign(accuracy=[0.57, 0.26, 0.4], low=[0.5, 0.2, 0.35], high=[0
 SCORES = SCORES.assign(chance=0.25)
 
 
-def describe(*rows, runs=RUNS, models=(), **changed):
+def describe(*rows, runs=RUNS, models=(), scores=SCORES, **changed):
     design, fits = make_design(**changed), pd.DataFrame(columns=FIT_COLUMNS)
     models = pd.DataFrame(models, columns=COLUMNS)
-    return summary.describe_results(design, runs, pd.DataFrame(rows), models, SCORES, fits)
+    return summary.describe_results(design, runs, pd.DataFrame(rows), models, scores, fits)
 
 
 def test_the_first_sentence_is_the_conclusion():
@@ -37,13 +37,34 @@ def test_the_first_sentence_is_the_conclusion():
     )
 
 
+def test_the_conclusions_of_the_preregistration_follow_the_verdicts():
+    other = ROW | {"control": "monologue"}
+    assert describe(ROW, other)[1].startswith("Conclusions, as written before the runs: dialogues")
+    runs = RUNS.assign(status=["complete", "missing", "missing"])
+    rows = [row | {"verdict": "preliminary", "p_holm": np.nan} for row in (ROW, other)]
+    assert not any("onclusions" in text for text in describe(*rows, runs=runs))
+
+
+def test_a_comparison_without_the_base_model_says_so():
+    texts = describe(ROW, scores=SCORES[SCORES["arm"] != "base"])
+    assert any("The arm `base` has not run, so forgetting (primer exam)" in t for t in texts)
+
+
 @pytest.mark.parametrize(
     ("verdict", "limits", "text"),
     [
         ("helps", (0.08, 0.18), "helps, 13.0 points [8.0, 18.0], by more than 5 points."),
-        ("helps", (0.05, 0.18), "helps, 13.0 points [5.0, 18.0], may be smaller than 5 points."),
+        (
+            "helps",
+            (0.05, 0.18),
+            "helps, 13.0 points [5.0, 18.0], but the effect may be smaller than 5 points.",
+        ),
         ("hurts", (-0.2, -0.06), "hurts, -13.0 points [-20.0, -6.0], by more than 5 points."),
-        ("hurts", (-0.2, -0.04), "hurts, -13.0 points [-20.0, -4.0], may be smaller than 5 p"),
+        (
+            "hurts",
+            (-0.2, -0.04),
+            "hurts, -13.0 points [-20.0, -4.0], but the effect may be smaller than 5 p",
+        ),
         ("no effect larger than 5 points", (0.01, 0.04), "no effect larger than 5 points, 13.0"),
     ],
 )
@@ -54,7 +75,7 @@ def test_each_verdict_says_how_large_the_effect_is(verdict, limits, text):
 
 
 def test_the_sentence_on_a_contrast_says_what_it_isolates_and_its_tests():
-    assert describe(ROW)[1].startswith(
+    assert describe(ROW)[2].startswith(
         f"dialogue {MINUS} raw (the paper's question): 50.0 % and 37.0 % correct (177 questions, "
         "50 conditions, pairs of seeds: 5; p Holm 0.0040, p equivalence 0.9900)."
     )
@@ -69,19 +90,19 @@ def test_a_contrast_that_cannot_tell_says_what_it_would_miss():
 
 def test_an_interval_that_disagrees_with_the_test_is_explained():
     row = ROW | {"verdict": "cannot tell", "p_holm": 0.2}
-    assert "Interval and test disagree about zero" in describe(row)[1]
-    assert "disagree" not in describe(ROW)[1]
+    assert "Interval and test disagree about zero" in describe(row)[2]
+    assert "disagree" not in describe(ROW)[2]
 
 
 def test_a_contrast_with_too_few_seeds_has_no_test():
     row = ROW | {"verdict": "cannot tell", "seeds": 1, "p": np.nan, "p_holm": np.nan}
-    sentence = describe(row | {"p_equivalence": np.nan})[1]
+    sentence = describe(row | {"p_equivalence": np.nan})[2]
     assert sentence.endswith("No test: it needs 2 pairs of seeds.")
     assert "p Holm" not in sentence
 
 
 def test_a_contrast_without_a_pair_of_seeds_cannot_tell():
-    assert describe(NO_PAIR)[1] == (
+    assert describe(NO_PAIR)[2] == (
         f"dialogue {MINUS} raw (the paper's question): not comparable. Verdict: cannot tell, no "
         "common pair of seeds. No test: it needs 2 pairs of seeds."
     )
@@ -90,7 +111,7 @@ def test_a_contrast_without_a_pair_of_seeds_cannot_tell():
 @pytest.mark.parametrize(("alpha", "is_explained"), [(0.05, True), (0.001, False)])
 def test_a_significant_but_small_difference_is_explained(alpha, is_explained):
     row = ROW | {"verdict": "no effect larger than 5 points"}
-    sentence = describe(row, alpha=alpha)[1]
+    sentence = describe(row, alpha=alpha)[2]
     assert ("significant, but by the rule" in sentence) == is_explained
 
 
@@ -129,7 +150,7 @@ def test_runs_that_were_not_used_are_named_with_their_reason():
     )
     assert describe(ROW, runs=runs)[-1] == (
         "The analysis rests on 1 of 3 runs. Training diverged, so the contrasts of the arm do not "
-        "use this pair of seeds: raw (3, 3): loss is nan at step 7 of 798. Not used: qa (3, 3): "
+        "use this pair of seeds: raw (3, 3): loss is nan at step 7 of 798. Not used: qa (1 run): "
         "02_sft_qlora is running."
     )
 

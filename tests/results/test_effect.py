@@ -56,42 +56,6 @@ def test_the_headline_follows_the_adjusted_p_and_the_sign(project, settings, cha
     assert effect.assess_effect(settings).headline.startswith(headline)
 
 
-@pytest.mark.parametrize(
-    ("verdict", "headline"),
-    [
-        ("helps", "Dialogues teach more than raw articles"),
-        ("hurts", "Dialogues teach less than raw articles"),
-        ("cannot tell", "We cannot tell whether dialogues teach more than raw articles"),
-        ("preliminary", "No verdict yet on dialogues and raw articles: runs are missing"),
-        (
-            "no effect larger than 5 points",
-            "Dialogues and raw articles teach equally well: there is no effect larger than 5 "
-            "points",
-        ),
-    ],
-)
-def test_the_verdict_of_the_controlled_comparison_counts(project, settings, verdict, headline):
-    toy_results.save_control(project)
-    toy_results.save_comparison(project, verdict)
-    finding = effect.assess_effect(settings)
-    assert finding.headline == headline
-    assert "12.0 points [9.0, 15.0], over 10 pairs of seeds: significant (p = 0.004" in finding.lead
-    assert "has not been run" not in finding.lead
-    assert finding.pair is None
-    text = " ".join(finding.sentences)
-    assert "Dialogues against the same sentences without questions: no effect larger than" in text
-    assert ("A true difference below 6.0 points" in text) == (verdict == "cannot tell")
-    assert ("larger than 5 points" in finding.lead) == (verdict in ("helps", "hurts"))
-    assert "not equal in everything" not in finding.lead  # 5 % more tokens with loss
-    assert "The arms are not equal in everything: tokens with loss +31 %." in text
-
-
-def test_a_verdict_names_an_effect_that_may_be_small(project, settings):
-    toy_results.save_comparison(project, "helps", value=0.06)
-    lead = effect.assess_effect(settings).lead
-    assert "The effect may be smaller than 5 points, the smallest effect of interest." in lead
-
-
 def test_the_forms_are_repeated_with_other_seeds(project, settings):
     toy_results.save_control(project)
     toy_results.save_repeats(project, option_text=0.12, chat=0.0)
@@ -120,16 +84,3 @@ def test_the_forms_are_repeated_with_other_seeds(project, settings):
 def test_the_headline_on_the_forms_counts_them(project, settings, values, headline):
     toy_results.save_repeats(project, **values)
     assert effect.assess_forms(settings).headline == f"Over 5 seeds, {headline}"
-
-
-def test_the_controlled_comparison_replaces_the_repeats(project, settings):
-    toy_results.save_repeats(project, option_text=0.0)
-    toy_results.save_comparison(project)
-    finding = effect.assess_forms(settings)
-    assert "12.0 points [9.0, 15.0] (plain text) and 5.0 points [2.0, 8.0] (con" in finding.lead
-    assert {number.table for number in finding.numbers} == {
-        "outputs/dbke_effect/06_controlled_comparison/contrasts.csv"
-    }
-    assert finding.headline.startswith("Over 10 seeds, ")
-    assert "The intervals are not adjusted." in finding.lead
-    assert finding.sentences == []

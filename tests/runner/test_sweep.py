@@ -183,6 +183,17 @@ def test_arms_and_runs_are_chosen_by_patterns(complete, capsys):
     assert len(read_ledger(complete)) == 1
 
 
+def test_a_step_that_is_named_with_runs_needs_another_sweep_completely(complete, monkeypatch):
+    """The learning rates of step 06 come from a sweep with other arms."""
+    rates = [jobs.Job(f"rates/{name}_d0_t0", "02_second", {}) for name in ("qa_1", "raw_1")]
+    states = dict.fromkeys([(job.study, job.step) for job in rates], state.State("not run"))
+    monkeypatch.setattr(sweep, "_load_inputs", lambda _: rates)
+    monkeypatch.setattr(sweep, "find_states", lambda inputs: states if inputs == rates else {})
+    choice = sweep.Choice(steps=["03"], only=["qa"])
+    text = sweep._find_incomplete("many", [], choice)
+    assert text.startswith("2 of 2 results that it reads are not complete (rates/qa_1_d0_t0/02")
+
+
 def test_a_step_of_the_sweep_that_is_named_with_runs_needs_only_these(complete, capsys):
     shutil.rmtree(complete.root / "outputs/many/raw_d0_t1")
     cells = (

@@ -107,8 +107,11 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
     )
 
 
-def save_comparison(project, verdict="helps", value=0.12, primer=0.3):
-    """A controlled comparison: contrasts in two question forms, scores of three arms."""
+def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
+    """A controlled comparison: contrasts in two question forms, scores of three arms.
+
+    `others` replace tables.
+    """
     rows = [
         contrast("dialogue", "raw", value, verdict),
         contrast("dialogue", "monologue", 0.01, "no effect larger than 5 points"),
@@ -130,7 +133,14 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3):
         {"arm": arm, "target_tokens": count, "tokens": 100, "steps": 100, "exposures_mean": 10}
         for arm, count in amounts.items()
     ]
-    tables = {"contrasts": rows, "scores": scores, "equality": equality}
+    runs = [{"arm": "raw", "data_seed": 3, "training_seed": 3, "status": "complete"}]
+    rates = [
+        {"arm": arm, "learning_rate": rate, "is_chosen": rate == chosen}
+        for arm, chosen in {"raw": 4e-3, "monologue": 4e-3, "dialogue": 8e-3}.items()
+        for rate in (2e-3, 4e-3, 8e-3)
+    ]
+    tables = {"contrasts": rows, "scores": scores, "equality": equality, "rates": rates}
+    tables |= {"runs": runs} | others
     save(project, "dbke_effect", "06_controlled_comparison", params, **tables)
 
 

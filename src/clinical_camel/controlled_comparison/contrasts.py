@@ -16,6 +16,13 @@ from scipy.stats import t
 
 from clinical_camel import stats
 from clinical_camel.controlled_comparison.settings import Comparison, split_contrast
+from clinical_camel.core.verdicts import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    PRELIMINARY,
+    name_no_effect,
+)
 from clinical_camel.two_way import (
     Estimate,
     compute_p_difference,
@@ -23,20 +30,11 @@ from clinical_camel.two_way import (
     estimate_mean,
 )
 
-HELPS, HURTS, CANNOT_TELL, PRELIMINARY = "helps", "hurts", "cannot tell", "preliminary"
 POWER = 0.8
 COLUMNS = ["treatment", "control", "outcome", "is_primary", "n", "conditions", "seeds"]
 COLUMNS += ["accuracy_treatment", "accuracy_control", "difference", "low", "high", "error", "df"]
-COLUMNS += ["sd_seeds", "p", "p_equivalence", "min_detectable_effect"]
-
-
-def name_no_effect(smallest_effect: float) -> str:
-    """Return the verdict that a relevant effect is ruled out.
-
-    >>> name_no_effect(0.05)
-    'no effect larger than 5 points'
-    """
-    return f"no effect larger than {100 * smallest_effect:g} points"
+TESTS = ["p", "p_equivalence", "min_detectable_effect"]
+COLUMNS += ["sd_seeds", *TESTS]
 
 
 # ------------------------------------------------------------------------------------ estimates
@@ -131,9 +129,10 @@ def compare_arms(
 def compare_all(answers: pd.DataFrame, warning: str, design: Comparison) -> pd.DataFrame:
     """Return every primary contrast in every outcome.
 
-    Columns: COLUMNS, then p_holm and verdict for the primary outcome alone. There, a contrast
-    without common seeds has a row without numbers. The other outcomes are secondary. With the
-    `warning` that planned runs are missing (`reading.warn_missing`), verdicts are PRELIMINARY.
+    Columns: COLUMNS, then p_holm and verdict. The other outcomes are secondary: they have neither
+    tests nor verdicts. In the primary one, a contrast without common seeds has a row without
+    numbers. With the `warning` that planned runs are missing (`reading.warn_missing`), verdicts are
+    PRELIMINARY, and there is no test.
     """
     rows = []
     for outcome in dict.fromkeys([design.primary, *answers["outcome"]]):
@@ -142,6 +141,8 @@ def compare_all(answers: pd.DataFrame, warning: str, design: Comparison) -> pd.D
             row = {"treatment": treatment, "control": control, "outcome": outcome}
             row |= {"is_primary": outcome == design.primary}
             row |= compare_arms(here, treatment, control, design)
+            if warning or not row["is_primary"]:
+                row |= dict.fromkeys(TESTS, np.nan)
             rows += [row] if row["n"] or row["is_primary"] else []
     return judge_contrasts(pd.DataFrame(rows, columns=COLUMNS), warning, design)
 
@@ -150,7 +151,7 @@ def judge_contrasts(table: pd.DataFrame, warning: str, design: Comparison) -> pd
     """Add Holm's p (`p_holm`) and the verdict to the primary rows.
 
     The rows are all planned contrasts. Holm's adjustment counts one without a test as if its p
-    were 1, so it makes the others no easier. With a `warning`, no p is adjusted.
+    were 1, so it makes the others no easier. With a `warning`, verdicts are PRELIMINARY.
     """
     table = table.assign(p_holm=np.nan, verdict="")
     is_primary = table["is_primary"].to_numpy(bool)

@@ -12,6 +12,7 @@ from clinical_camel import data
 from clinical_camel.controlled_comparison.settings import Comparison
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Incomplete
 
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 
@@ -36,7 +37,10 @@ def find_overlaps(runs: Sequence[ArmRun], design: Comparison) -> pd.DataFrame:
 
 
 def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
-    """Return the questions of an exam that overlap with texts of these runs: id, trained_on."""
+    """Return the questions of an exam that overlap with texts of these runs: id, trained_on.
+
+    Raises Incomplete for a missing text: the tables of a run may be there without its texts.
+    """
     frames = [pd.DataFrame({"id": [], "trained_on": []}, dtype=str)]
     for run in runs:
         training, exam_step = (
@@ -45,6 +49,11 @@ def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
         specs = [spec for spec in exam_step["benchmarks"] if data.label(spec) == exam]
         texts = [text for text in training["mixture"] if f"/{DATA}/" in text]  # of step 01
         for spec, text in itertools.product(specs, texts):
+            if not (root() / text).is_file():
+                sweep = Path(text).parts[1]
+                raise Incomplete(
+                    f"{text} is missing; run step 01 again: python -m clinical_camel run {sweep} 01"
+                )
             ids = _search(spec, text, (root() / text).stat().st_mtime_ns)
             frames.append(pd.DataFrame({"id": ids, "trained_on": Path(text).stem}))
     return pd.concat(frames, ignore_index=True).drop_duplicates()

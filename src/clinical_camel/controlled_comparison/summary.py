@@ -4,14 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from clinical_camel.controlled_comparison.contrasts import (
-    CANNOT_TELL,
-    HELPS,
-    HURTS,
-    PRELIMINARY,
-    name_no_effect,
-)
-from clinical_camel.controlled_comparison.mixed_model import SAME, UNCLEAR
+from clinical_camel.controlled_comparison.mixed_model import SAME
 from clinical_camel.controlled_comparison.reading import (
     BASE,
     COMPLETE,
@@ -27,6 +20,14 @@ from clinical_camel.controlled_comparison.settings import (
     split_contrast,
 )
 from clinical_camel.controlled_comparison.tables import format_p, format_percent, name_contrast
+from clinical_camel.core.verdicts import (
+    CANNOT_TELL,
+    PRELIMINARY,
+    describe_conclusions,
+    describe_equivalence,
+    describe_size,
+    name_no_effect,
+)
 
 TEXTS = {
     "dialogues": "an article dialogue",
@@ -49,12 +50,15 @@ def describe_results(
     """
     rows = contrasts[contrasts["is_primary"]].to_dict("records")
     warning = warn_missing(runs, design)
-    sentences = [f"**{warning}{_conclude(rows, design)}.**"]
+    sentences = [f"**{warning}{_list_verdicts(rows, design)}.**"]
+    if not warning:
+        by_name = {f"{row['treatment']} - {row['control']}": row["verdict"] for row in rows}
+        sentences.append(describe_conclusions(by_name))
     sentences += [f"{warning}{_describe_contrast(row, design)}" for row in rows]
     sentences += [
         f"{name_contrast(row)}, checked by a mixed model: {row['check']}."
         for row in models.to_dict("records")
-        if row["check"] not in (SAME, UNCLEAR)
+        if not row["check"].startswith(SAME)
     ]
     if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
         sentences.append(f"No run has answers for the outcomes: {', '.join(missing)}.")
@@ -68,7 +72,7 @@ def describe_results(
     return [*sentences, describe_runs(runs)]
 
 
-def _conclude(rows: list[dict], design: Comparison) -> str:
+def _list_verdicts(rows: list[dict], design: Comparison) -> str:
     return "; ".join(f"{name_contrast(row)}: {_describe_verdict(row, design)}" for row in rows)
 
 
@@ -76,11 +80,8 @@ def _describe_verdict(row: dict, design: Comparison) -> str:
     """Return the verdict, the difference and whether the interval is beyond the smallest effect."""
     parts = [] if row["verdict"] == PRELIMINARY else [row["verdict"]]
     parts += [_points(row) if row["n"] else "no common pair of seeds"]
-    if row["verdict"] in (HELPS, HURTS):
-        least = row["low"] if row["verdict"] == HELPS else -row["high"]
-        limit = f"{100 * design.smallest_effect:g} points"
-        is_beyond = least > design.smallest_effect
-        parts.append(f"by more than {limit}" if is_beyond else f"may be smaller than {limit}")
+    size = describe_size(row["verdict"], row["low"], row["high"], design.smallest_effect)
+    parts += [size] if size else []
     return ", ".join(parts)
 
 
@@ -119,6 +120,10 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
             "The difference is significant, but by the rule written before the runs, such a small "
             "effect is of no interest."
         )
+    if text := describe_equivalence(
+        row["verdict"], row["low"], row["high"], design.smallest_effect
+    ):
+        yield text
     if (row["low"] > 0 or row["high"] < 0) != is_significant:
         yield (
             "Interval and test disagree about zero: only the test is adjusted for the number of "
@@ -141,7 +146,13 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
     here = scores[scores["outcome"] == design.forgetting]
     base = here[here["arm"] == BASE]
     tuned = here[here["arm"] != BASE]
-    if base.empty or tuned.empty:
+    if tuned.empty:
+        return
+    if base.empty:
+        yield (
+            f"The arm `{BASE}` has not run, so forgetting ({design.forgetting}) and the accuracy "
+            "before tuning are unknown."
+        )
         return
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
     before = format_percent(base["accuracy"].iloc[0])
@@ -153,16 +164,20 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
 def describe_runs(runs: pd.DataFrame) -> str:
     """Return on how many runs the analysis rests, which diverged, and which are missing."""
     text = f"The analysis rests on {(runs['status'] == COMPLETE).sum()} of {len(runs)} runs."
-    reasons = {
-        ENDED: "Training diverged, so the contrasts of the arm do not use this pair of seeds",
-        MISSING: "Not used",
-    }
-    for status, reason in reasons.items():
-        names = [
-            f"{r.arm} ({r.data_seed}, {r.training_seed}): {r.reason}"
-            for r in runs[runs["status"] == status].itertuples()
-        ]
-        text += f" {reason}: {'; '.join(names)}." if names else ""
+    ended, missing = (runs[runs["status"] == status] for status in (ENDED, MISSING))
+    if names := [
+        f"{r.arm} ({r.data_seed}, {r.training_seed}): {r.reason}" for r in ended.itertuples()
+    ]:
+        text += (
+            " Training diverged, so the contrasts of the arm do not use this pair of seeds: "
+            f"{'; '.join(names)}."
+        )
+    counts = missing.groupby(["arm", "reason"], sort=False).size()
+    if parts := [
+        f"{arm} ({count} run{'s' if count > 1 else ''}): {reason}"
+        for (arm, reason), count in counts.items()
+    ]:
+        text += f" Not used: {'; '.join(parts)}."
     return text
 
 
@@ -195,7 +210,7 @@ def format_headline(contrasts: pd.DataFrame, runs: pd.DataFrame, design: Compari
     """Return the verdicts in one line."""
     rows = contrasts[contrasts["is_primary"]].to_dict("records")
     count = f"{(runs['status'] == COMPLETE).sum()} of {len(runs)} runs"
-    return f"{warn_missing(runs, design)}{_conclude(rows, design)} ({count})"
+    return f"{warn_missing(runs, design)}{_list_verdicts(rows, design)} ({count})"
 
 
 def _points(row: dict) -> str:

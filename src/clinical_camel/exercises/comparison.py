@@ -8,13 +8,8 @@ import numpy as np
 from scipy.stats import norm, t
 
 from clinical_camel import controlled_comparison, data, two_way
-from clinical_camel.controlled_comparison.contrasts import (
-    CANNOT_TELL,
-    HELPS,
-    HURTS,
-    choose_verdict,
-    name_no_effect,
-)
+from clinical_camel.controlled_comparison.contrasts import choose_verdict
+from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, name_no_effect
 from clinical_camel.exercises.curves import read_seeds
 from clinical_camel.exercises.feedback import (
     OPEN,

@@ -5,6 +5,7 @@ sources    the result of a step, if it is there; a number with its n, interval a
 wording    numbers and verdicts in words, the same in the notebook and in README.md
 forms      accuracy by question form and training: the table of Figure 1
 effect     do dialogues teach more than raw articles, in which question forms?
+controlled the same by the controlled comparison: verdicts, conclusions, causes that remain
 forgetting what did the tuning erase?
 robustness two objections: the length of options, questions that resemble training texts
 notes      clinical notes

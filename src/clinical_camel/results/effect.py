@@ -15,10 +15,10 @@ import yaml
 from clinical_camel import data
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.results.controlled import assess_controlled, assess_other_forms
 from clinical_camel.results.forms import (
     COMPARISON,
     EXAM,
-    find_outcome,
     name_question,
     read_control,
     read_form,
@@ -42,106 +42,21 @@ from clinical_camel.results.sources import (
 from clinical_camel.results.wording import (
     BASES,
     join,
-    judge,
-    show_chance,
+    join_counts,
     show_points,
-    show_share,
-    start_sentence,
 )
 
-ARMS = {  # of step 06, in words
-    "dialogue": "dialogues",
-    "raw": "raw articles",
-    "monologue": "the same sentences without questions",
-    "qa": "single questions with answers",
-    "unmasked": "dialogues with loss on the questions, too,",
-}
-VERDICTS = {  # headlines, by the verdict of step 06
-    "helps": "Dialogues teach more than raw articles",
-    "hurts": "Dialogues teach less than raw articles",
-    "cannot tell": "We cannot tell whether dialogues teach more than raw articles",
-    "preliminary": "No verdict yet on dialogues and raw articles: runs are missing",
-}
-NO_EFFECT = "Dialogues and raw articles teach equally well: there is {verdict}"
 MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
-READINGS = {  # columns of the table of equality
-    "target_tokens": "tokens with loss",
-    "tokens": "tokens seen",
-    "steps": "steps",
-    "exposures_mean": "exposures per fact",
-}
-LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 EQUAL_SHARE = 0.01  # two amounts of text are "the same" if they differ by less
 
 
 def assess_effect(settings: Results) -> Finding:
     """Return whether dialogues teach more than raw articles, in the main question form."""
     if result := find_result(settings.comparison, COMPARISON):
-        return _assess_controlled(settings, result)
+        return assess_controlled(settings, result)
     if result := find_result(settings.control, EXAM):
         return _assess_control(settings, result)
     return Finding("effect", "dialogues against raw articles", is_run=False)
-
-
-def _assess_controlled(settings: Results, result: Result) -> Finding:
-    contrasts = result.read("contrasts")
-    primary = contrasts[contrasts["is_primary"]].to_dict("records")
-    main = next((row for row in primary if _name_arms(row) == ("dialogue", "raw")), primary[0])
-    verdict = main["verdict"]
-    headline = VERDICTS.get(verdict, NO_EFFECT.format(verdict=verdict))
-    difference = read_difference(main, "dialogues minus raw articles", result, "contrasts")
-    scores = read_form(settings, settings.main_form)
-    shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
-    lead = (
-        f"Correct answers to {main['n']:.0f} questions ({settings.main_form}): {shown}; "
-        f"{show_chance(scores)}. The difference is {show_points(difference)}, over "
-        f"{main['seeds']:.0f} pairs of seeds"
-        + (f": {judge(main['p_holm'], len(primary))}." if pd.notna(main["p_holm"]) else ".")
-        + _describe_size(main, result.record["params"]["smallest_effect"])
-        + _describe_readings(result, *_name_arms(main))
-    )
-    sentences = []
-    if verdict == "cannot tell" and pd.notna(main["min_detectable_effect"]):
-        effect = 100 * main["min_detectable_effect"]
-        sentences.append(f"A true difference below {effect:.1f} points would often be missed.")
-    others = [row for row in primary if row is not main and row["n"]]
-    numbers = [
-        read_difference(row, " minus ".join(_name_arms(row)), result, "contrasts") for row in others
-    ]
-    for row, number in zip(others, numbers, strict=True):
-        treatment, control = (ARMS.get(arm, arm) for arm in _name_arms(row))
-        text = f"{treatment} against {control}: {row['verdict']}, {show_points(number)}."
-        text += _describe_readings(result, *_name_arms(row))
-        sentences.append(start_sentence(text))
-    return Finding("effect", headline, lead, sentences, [*scores, difference, *numbers])
-
-
-def _describe_size(row: dict[str, Any], smallest: float) -> str:
-    """Return whether a significant effect is beyond the smallest effect of interest."""
-    if row["verdict"] not in ("helps", "hurts"):
-        return ""
-    limit = f"{100 * smallest:g} points"
-    if max(row["low"], -row["high"]) > smallest:
-        return f" The effect is larger than {limit}."
-    return f" The effect may be smaller than {limit}, the smallest effect of interest."
-
-
-def _describe_readings(result: Result, treatment: str, control: str) -> str:
-    """Return the amounts in which two arms differ by more than a tenth, as preregistered."""
-    rows = result.read("equality").set_index("arm")
-    if not {treatment, control} <= set(rows.index):
-        return ""
-    ratios = rows.loc[treatment, list(READINGS)] / rows.loc[control, list(READINGS)] - 1
-    shown = [
-        f"{READINGS[name]} {100 * ratio:+.0f} %"
-        for name, ratio in ratios.items()
-        if abs(ratio) > LARGE_SHARE
-    ]
-    return f" The arms are not equal in everything: {join(shown)}." if shown else ""
-
-
-def _name_arms(row: dict[str, Any]) -> tuple[str, str]:
-    return row["treatment"], row["control"]
 
 
 def _assess_control(settings: Results, result: Result) -> Finding:
@@ -273,14 +188,12 @@ def count_planned_pairs(sweep: str) -> int:
 def assess_forms(settings: Results) -> Finding:
     """Return in which question forms dialogues are ahead: over all seeds that there are."""
     if result := find_result(settings.comparison, COMPARISON):
-        numbers = list(_read_contrasts(settings, result))
-        limits = "The intervals are not adjusted."
-    else:
-        numbers = read_repeats(settings)
-        limits = (
-            "The intervals show how a result may vary with other diseases, not with other "
-            "trainings; they are not adjusted, and no test was made."
-        )
+        return assess_other_forms(settings, result)
+    numbers = read_repeats(settings)
+    limits = (
+        "The intervals show how a result may vary with other diseases, not with other "
+        "trainings; they are not adjusted, and no test was made."
+    )
     if not numbers:
         return Finding("forms", "the question forms over several seeds", is_run=False)
     shown = join([f"{show_points(number)} ({number.quantity})" for number in numbers])
@@ -296,26 +209,7 @@ def assess_forms(settings: Results) -> Finding:
         lead += (
             f" With {forms}, no model is clearly better than guessing, so no difference can show."
         )
-    sentences = [] if result else [*_describe_unequal(settings)]
-    return Finding("forms", headline, lead, sentences, numbers)
-
-
-def join_counts(numbers: Sequence[Number]) -> str:
-    """Return the numbers of questions, each once.
-
-    >>> join_counts([Number("a", 0.1, 0.0, 0.2, 312), Number("b", 0.1, 0.0, 0.2, 312)])
-    '312'
-    """
-    return join([f"{n:,}" for n in dict.fromkeys(number.n for number in numbers)])
-
-
-def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
-    table = result.read("contrasts")
-    pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
-    for form, protocol in settings.question_forms.items():
-        name = find_outcome(result, settings.exam, protocol)
-        for row in table[pair & table["outcome"].eq(name) & (table["n"] > 0)].to_dict("records"):
-            yield read_difference(row, form, result, "contrasts")
+    return Finding("forms", headline, lead, [*_describe_unequal(settings)], numbers)
 
 
 def read_repeats(settings: Results) -> list[Number]:

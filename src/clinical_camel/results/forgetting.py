@@ -7,7 +7,7 @@ So the accuracy with likelihoods divided by the length is judged, too.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clinical_camel.results.forms import EXAM, name_question, read_exam, select
+from clinical_camel.results.forms import EXAM, name_question, read_control, read_exam, select
 from clinical_camel.results.robustness import NORMALISED, measure_answers
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, find_result, read_difference
@@ -26,7 +26,7 @@ FORGETS = "Tuning makes the model forget"  # starts the headlines that say so
 def assess_forgetting(settings: Results) -> Finding:
     """Return what the tuning did to what the base model knew, in the main question form."""
     protocol = settings.question_forms[settings.main_form]
-    numbers = read_exam(settings, settings.forgetting_exam, protocol)
+    numbers = _read_scores(settings, protocol)
     base = [number for number in numbers if number.quantity == "base model"]
     tuned = [number for number in numbers if number.quantity != "base model"]
     if not (base and tuned):
@@ -37,10 +37,11 @@ def assess_forgetting(settings: Results) -> Finding:
         f"Correct answers to {before.n} questions: before tuning {show_share(before)}, {shown}; "
         f"{show_chance(numbers)}."
     )
-    changes = _read_changes(settings, protocol)
+    is_one_study = before.table.startswith(f"outputs/{settings.control}/")
+    changes = _read_changes(settings, protocol) if is_one_study else []
     for number, verdict in changes:
         lead += f" Dialogues minus base model: {show_points(number)}, {verdict}."
-    by_length = _measure_by_length(settings)
+    by_length = _measure_by_length(settings) if is_one_study else []
     if by_length:
         lead += (
             " If the likelihood of each option is divided by its length, it falls from "
@@ -53,6 +54,16 @@ def assess_forgetting(settings: Results) -> Finding:
     headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
     numbers = [*numbers, *(number for number, _ in changes), *by_length]
     return Finding("forgetting", headline, lead, [], numbers)
+
+
+def _read_scores(settings: Results, protocol: str) -> list[Number]:
+    """Return the scores of the controlled comparison if it has the base model, else of the control
+    study."""
+    numbers = read_exam(settings, settings.forgetting_exam, protocol)
+    control = find_result(settings.control, EXAM)
+    if control and not any(number.quantity == "base model" for number in numbers):
+        return read_control(control, settings.forgetting_exam, protocol, settings.num_shots)
+    return numbers
 
 
 def _measure_by_length(settings: Results) -> list[Number]:
@@ -79,7 +90,8 @@ def _list_unknown_forms(settings: Results) -> str:
 
 
 def _headline_forgetting(settings: Results, before: Number, tuned: Sequence[Number]) -> str:
-    seeds = count_trainings(max(number.seeds for number in tuned))
+    most = max(number.seeds for number in tuned)
+    seeds = count_trainings(most) if most == 1 else f"{most} trainings of each tuned model"
     if before.low <= before.chance:
         return "We cannot tell what tuning erases: the base model is near chance already"
     if all(number.is_at_chance for number in tuned):

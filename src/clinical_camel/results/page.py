@@ -7,13 +7,10 @@ from pathlib import PurePath
 import pandas as pd
 
 from clinical_camel.core.paths import root
-from clinical_camel.results.effect import (
-    assess_effect,
-    assess_forms,
-    join_counts,
-)
+from clinical_camel.results.controlled import describe_causes
+from clinical_camel.results.effect import assess_effect, assess_forms
 from clinical_camel.results.forgetting import FORGETS, assess_forgetting
-from clinical_camel.results.forms import COMPARISON, EXAM
+from clinical_camel.results.forms import EXAM
 from clinical_camel.results.further import (
     assess_published,
     assess_real_model,
@@ -23,7 +20,14 @@ from clinical_camel.results.further import (
 from clinical_camel.results.notes import assess_notes
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Pair, find_result
-from clinical_camel.results.wording import join, show_chance, show_points, show_share, show_value
+from clinical_camel.results.wording import (
+    join,
+    join_counts,
+    show_chance,
+    show_points,
+    show_share,
+    show_value,
+)
 
 FIGURE = "forms"  # file name of Figure 1
 ALT = (
@@ -186,13 +190,7 @@ def describe_meaning(findings: Sequence[Finding]) -> list[str]:
 
 def describe_limits(settings: Results) -> list[str]:
     """Return what the results do not show, in sentences."""
-    lines = []
-    if not find_result(settings.comparison, COMPARISON):
-        lines.append(
-            "The cause of a difference is unknown: questions, repetition, the order of sentences "
-            "and numbers of steps differ, too, and the recipe was chosen for dialogues. The "
-            "controlled comparison separates them."
-        )
+    lines = list(describe_causes(settings))
     return [
         *lines,
         "Rules wrote the dialogues, by copying sentences, except where a language model is named "

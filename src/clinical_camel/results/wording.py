@@ -92,3 +92,12 @@ def start_sentence(text: str) -> str:
     'Guessing gives 25 %'
     """
     return text[:1].upper() + text[1:]
+
+
+def join_counts(numbers: Sequence[Number]) -> str:
+    """Return the numbers of questions, each once.
+
+    >>> join_counts([Number("a", 0.1, 0.0, 0.2, 312), Number("b", 0.1, 0.0, 0.2, 312)])
+    '312'
+    """
+    return join([f"{n:,}" for n in dict.fromkeys(number.n for number in numbers)])

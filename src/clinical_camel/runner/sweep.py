@@ -206,7 +206,11 @@ def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
     inputs = _load_inputs(final)
     if choice.steps and choice.only:
         studies = _select_studies(sweep, choice)
-        inputs = [job for job in inputs if job.study in studies]
+        inputs = [
+            job
+            for job in inputs
+            if job.study in studies or job.study.partition("/")[0] != sweep  # a sweep of rates
+        ]
     states = {pair: state.status for pair, state in find_states(inputs).items()}
     ended = {study for (study, _), status in states.items() if status == ENDED}
     incomplete = sorted(p for p, s in states.items() if s != COMPLETE and p[0] not in ended)

@@ -1,0 +1,107 @@
+"""The controlled comparison on the page: no sentence says more than its verdict."""
+
+import pytest
+from tests.support import toy_results
+
+from clinical_camel.results import controlled, effect, page
+
+ASKED = "On the exam, asked in plain text, "
+NO_EFFECT = "no effect larger than 5 points"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "headline", "text"),
+    [
+        ("helps", f"{ASKED}dialogues teach more than raw articles", "ahead by more than 5 points."),
+        (
+            "hurts",
+            f"{ASKED}dialogues teach less than raw articles",
+            "Dialogues are behind, but the",
+        ),
+        (
+            "cannot tell",
+            "We cannot tell whether dialogues teach more than raw articles, asked in plain text",
+            "A true difference below 6.0 points would often be missed, and an effect of 5 points "
+            "is not ruled out.",
+        ),
+        (
+            NO_EFFECT,
+            f"{ASKED}dialogues and raw articles differ by less than 5 points",
+            "The difference is not zero, but by the rule written before the runs, such a small "
+            "effect is of no interest. The test that rules out a larger effect corresponds to the "
+            "90 % interval",
+        ),
+    ],
+)
+def test_the_verdict_of_the_controlled_comparison_counts(
+    project, settings, verdict, headline, text
+):
+    toy_results.save_control(project)
+    toy_results.save_comparison(project, verdict)
+    finding = effect.assess_effect(settings)
+    assert finding.headline == headline
+    assert "12.0 points [9.0, 15.0], over 10 pairs of seeds: significant (p = 0.004" in finding.lead
+    assert text in finding.lead
+    assert "has not been run" not in finding.lead
+    assert finding.pair is None
+    assert finding.sentences == []  # README shows everything
+    assert (
+        "Dialogues minus the same sentences without questions: 1.0 points [-2.0, 4.0], significant "
+        "(p = 0.004, adjusted for 2 comparisons): no effect larger than 5 points (dialogues have "
+        "tokens with loss +31 %)."
+    ) in finding.lead
+    assert "not equal in everything" not in finding.lead  # 5 % more tokens with loss
+    conclusion = "order and repetition of the sentences are enough"
+    assert (conclusion in finding.lead) == (verdict == "helps")
+    assert ("DBKE is not worth its cost" in finding.lead) == (verdict in ("hurts", NO_EFFECT))
+    assert ("none of the conclusions" in finding.lead) == (verdict == "cannot tell")
+
+
+def test_an_effect_that_may_be_small_is_named(project, settings):
+    toy_results.save_comparison(project, "helps", value=0.06)
+    lead = effect.assess_effect(settings).lead
+    assert "Dialogues are ahead, but the effect may be smaller than 5 points." in lead
+
+
+def test_a_preliminary_result_shows_no_number(project, settings):
+    toy_results.save_comparison(project, "preliminary")
+    finding = effect.assess_effect(settings)
+    assert finding.headline == "No verdict yet on dialogues and raw articles: runs are missing"
+    assert (finding.lead, finding.numbers) == ("", [])
+
+
+def test_a_diverged_training_is_named(project, settings):
+    runs = [{"arm": "raw", "data_seed": 3, "training_seed": 3, "status": "diverged"}]
+    toy_results.save_comparison(project, runs=runs)
+    lead = effect.assess_effect(settings).lead
+    assert lead.endswith("Left out, because the training diverged: raw (3, 3).")
+
+
+def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, settings):
+    toy_results.save_repeats(project, option_text=0.0)
+    toy_results.save_comparison(project)
+    finding = effect.assess_forms(settings)
+    assert finding.headline == (
+        "The same difference in the other question forms, over 10 pairs of seeds"
+    )
+    assert finding.lead == (
+        "Dialogues minus raw articles (260 questions): conversation 5.0 points [2.0, 8.0]. These "
+        "are secondary outcomes: their intervals are not adjusted, and there is no verdict."
+    )
+    assert {number.table for number in finding.numbers} == {
+        "outputs/dbke_effect/06_controlled_comparison/contrasts.csv"
+    }
+
+
+def test_causes_that_remain_are_named(project, settings):
+    (alone,) = controlled.describe_causes(settings)
+    assert alone.endswith("The controlled comparison separates them.")
+    toy_results.save_comparison(project)
+    text = " ".join(controlled.describe_causes(settings))
+    assert "cause of a difference is unknown" not in text
+    assert "also differ in format: raw articles and the same sentences without questions" in text
+    assert "0.004 for raw articles and the same sentences" in text
+    assert "For dialogues, this is the highest or lowest rate that was tried" in text
+    toy_results.save_comparison(project, "cannot tell")
+    assert "separates them, but not all clearly." in next(controlled.describe_causes(settings))
+    assert "also differ in format" in " ".join(page.describe_limits(settings))
