@@ -18,8 +18,8 @@ def test_every_conclusion_is_a_row_of_the_preregistration_and_every_row_is_there
     for needed, text in verdicts.CONCLUSIONS:
         assert text.removeprefix("masking the questions ") in written
         assert needed.keys() <= set(Comparison().contrasts)
-    found = [re.findall(r"`(\w+)` \N{MINUS SIGN} `(\w+)`", condition) for condition, _ in rows]
-    pairs = [{" - ".join(pair) for pair in row} for row in found]
+    matches = [re.findall(r"`(\w+)` \N{MINUS SIGN} `(\w+)`", condition) for condition, _ in rows]
+    pairs = [{" - ".join(pair) for pair in row} for row in matches]
     ours = [set(needed) for needed, _ in verdicts.CONCLUSIONS]
     assert all(pair in ours for pair in pairs)
     assert all(pair in pairs for pair in ours)
@@ -37,12 +37,12 @@ def test_every_conclusion_is_a_row_of_the_preregistration_and_every_row_is_there
     ],
 )
 def test_conclusions_follow_from_the_verdicts(raw, monologue, qa, unmasked, conclusions):
-    given = {"dialogue - raw": raw, "dialogue - monologue": monologue}
-    given |= {"dialogue - qa": qa, "unmasked - dialogue": unmasked}
-    found = verdicts.list_conclusions(given)
-    assert len(found) == len(conclusions)
-    assert all(text.startswith(start) for text, start in zip(found, conclusions, strict=True))
-    sentence = verdicts.describe_conclusions(given)
+    by_name = {"dialogue - raw": raw, "dialogue - monologue": monologue}
+    by_name |= {"dialogue - qa": qa, "unmasked - dialogue": unmasked}
+    result = verdicts.list_conclusions(by_name)
+    assert len(result) == len(conclusions)
+    assert all(text.startswith(start) for text, start in zip(result, conclusions, strict=True))
+    sentence = verdicts.describe_conclusions(by_name)
     assert ("carry none of the conclusions" in sentence) == (not conclusions)
 
 

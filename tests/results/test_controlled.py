@@ -5,17 +5,17 @@ from tests.support import toy_results
 
 from clinical_camel.results import controlled, effect, page
 
-ASKED = "On the exam, asked in plain text, "
+START = "On the exam, asked in plain text, "
 NO_EFFECT = "no effect larger than 5 points"
 
 
 @pytest.mark.parametrize(
     ("verdict", "headline", "text"),
     [
-        ("helps", f"{ASKED}dialogues teach more than raw articles", "ahead by more than 5 points."),
+        ("helps", f"{START}dialogues teach more than raw articles", "ahead by more than 5 points."),
         (
             "hurts",
-            f"{ASKED}dialogues teach less than raw articles",
+            f"{START}dialogues teach less than raw articles",
             "Dialogues are behind, but the",
         ),
         (
@@ -26,7 +26,7 @@ NO_EFFECT = "no effect larger than 5 points"
         ),
         (
             NO_EFFECT,
-            f"{ASKED}dialogues and raw articles differ by less than 5 points",
+            f"{START}dialogues and raw articles differ by less than 5 points",
             "The difference is not zero, but by the rule written before the runs, such a small "
             "effect is of no interest. The test that rules out a larger effect corresponds to the "
             "90 % interval",

@@ -243,8 +243,8 @@ def _read_number(row: Raw, name: str) -> int:
 
 def _question(row: Raw, options: list[str], answer: int, **more: str) -> Question:
     question = get_text(row, "question")
-    is_known = "image_suspected" in row
-    suspected = row["image_suspected"] if is_known else bool(_IMAGE.search(question))
+    is_marked = "image_suspected" in row
+    suspected = row["image_suspected"] if is_marked else bool(_IMAGE.search(question))
     group_text = more.get("context") or "\n".join([question, *sorted(options)])
     return Question(
         id=get_text(row, "id"),
