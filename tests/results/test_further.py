@@ -104,9 +104,12 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
 def test_rewards_and_published_systems_have_their_verdicts(project, settings):
     toy_results.save_rewards(project)
     finding = further.assess_rewards(settings)
-    assert finding.headline == "1 of 1 methods that maximise a reward model end in reward hacking"
+    assert finding.headline == (
+        "With 1 of 1 methods that maximise a reward model, its reward rises and the true reward "
+        "falls"
+    )
     assert (
-        "`ppo`: reward hacking: the trained reward rose and the true reward fell (n = 60 prompts"
+        "`ppo`: the trained reward rose and the true reward fell, as in reward hacking (n = 60 p"
         in (finding.sentences[0])
     )
     assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead

@@ -19,6 +19,8 @@ def test_a_change_is_paired_with_the_start_and_has_its_kl():
     assert rows.loc["exam", "change"] == pytest.approx(2 / 24)
     assert set(rows["kl"]) == {2.0}
     assert (rows.loc["proxy", "n"], rows.loc["proxy", "seeds"]) == (8, 2)
+    assert rows.loc["proxy", "groups"] == 4
+    assert rows.loc["exam", "chance"] == 0.25
     assert "kl" not in rows.index  # 0 at the start, never below
     for family in (rows.index.isin(changes.REWARDS), ~rows.index.isin(changes.REWARDS)):
         assert list(rows[family]["p_holm"]) == list(stats.adjust_holm(rows[family]["p"]))
@@ -34,6 +36,8 @@ def test_a_stopped_training_counts_with_its_last_measurement():
     proxy = curves[curves["measure"] == "proxy"].set_index("step")
     assert list(proxy["seeds"]) == [2, 2, 1]
     assert list(proxy["n"]) == [8, 8, 8]
+    assert proxy["change"].tolist() == pytest.approx([0, 0.3, 0.3], abs=0.01)
+    assert (proxy.loc[[5, 10], "low"] > 0.28).all()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,8 @@ def test_a_stopped_training_counts_with_its_last_measurement():
         ("ppo", (0.3, 0.2, 0), "both rose"),
         ("dpo", (0.3, 0.0, 0), "only the proxy rose"),
         ("ppo", (0.0, 0.2, 0), "no clear rise"),
-        ("ppo", (-0.3, -0.2, 0), "no clear rise"),
+        ("ppo", (-0.3, -0.2, 0), "only the gold fell"),
+        ("grpo_exam_key", (0.0, -0.2, 0), "only the gold fell"),
     ],
 )
 def test_the_verdict_on_reward_hacking(method, rewards, verdict):
@@ -113,6 +118,8 @@ def test_examples_show_the_start_and_the_end_of_each_method():
     examples = changes.select_examples(replies, 2)
     assert list(examples["method"]) == ["SFT", "ppo", "dpo"] * 2
     assert list(examples["reply"]) == ["text 0", "text 10", "text 10"] * 2
+    falls = replies["gold"].where(replies["prompt_id"] != "p3", replies["gold"] - replies["step"])
+    assert list(changes.select_examples(replies.assign(gold=falls), 2)["prompt_id"])[-1] == "p3"
 
 
 def test_without_an_exam_all_tables_still_come_out():

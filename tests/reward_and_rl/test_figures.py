@@ -12,12 +12,14 @@ def test_the_figures_show_every_method_and_measure():
     curves = changes.tabulate_curves(replies, make_exams(1, methods))
     figure = figures.plot_measures(curves)
     shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in shown] == list(measures.LABELS.values())
-    assert all(len(axes.lines) == 2 for axes in shown)
+    titles = [axes.get_title().partition("; SFT: ")[0] for axes in shown]
+    assert titles == list(measures.LABELS.values())
+    assert all(len(axes.lines) == 3 for axes in shown)  # the third is zero
     line = shown[0].lines[0]
-    assert list(line.get_xdata()) == [0, 10]
-    expected = curves.query("method == 'ppo' and measure == 'proxy'")["mean"]
-    assert list(line.get_ydata()) == list(expected)
+    assert [round(x) for x in line.get_xdata()] == [0, 10]
+    expected = curves.query("method == 'ppo' and measure == 'proxy'")
+    assert list(line.get_ydata()) == list(expected["change"])
+    assert f"SFT: {expected['mean'].iloc[0]:.2f}" in shown[0].get_title()
     proxy, gold = figures.plot_rewards_against_kl(curves).axes
     assert list(proxy.lines[0].get_xdata()) == [0.0, 2.0]
     assert proxy.lines[0].get_ydata()[1] > proxy.lines[0].get_ydata()[0]
@@ -43,6 +45,6 @@ def test_the_reward_of_the_exam_s_key_has_a_panel_of_its_own():
     one, other = figures.plot_training_rewards(steps).axes
     assert [line.get_label() for line in one.lines] == ["PPO"]
     assert [line.get_label() for line in other.lines] == ["GRPO, exam key"]
-    assert other.get_title().startswith("share of correct answers")
+    assert other.get_title().startswith("correct answers minus")
     (alone,) = figures.plot_training_rewards(steps[2:]).axes
     assert [line.get_label() for line in alone.lines] == ["GRPO, exam key"]

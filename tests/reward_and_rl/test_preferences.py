@@ -24,11 +24,9 @@ def ranks_of(rankings):
     return {row.reply: row.rank for row in rankings}
 
 
-def test_the_rule_ranks_by_score_and_a_reply_without_end_last():
-    rows = preferences.rank_by_rule(
-        [*replies(WRONG, GOOD, "No.", PART), make_reply("asthma", f"{GOOD} ", complete=False)]
-    )
-    assert ranks_of(rows) == {GOOD: 1, PART: 2, WRONG: 3, "No.": 3, f"{GOOD} ": 4}
+def test_the_rule_ranks_by_score():
+    rows = preferences.rank_by_rule(replies(WRONG, GOOD, "No.", PART))
+    assert ranks_of(rows) == {GOOD: 1, PART: 2, WRONG: 3, "No.": 3}
     assert {row.ranker for row in rows} == {"rule"}
 
 
@@ -41,12 +39,11 @@ def test_a_judge_ranks_by_wins_and_compares_identical_replies_once():
     assert judge.questions[0].reference == PROMPTS[0].reference
 
 
-def test_a_judge_cannot_raise_a_reply_without_end_above_one_that_ended():
+def test_replies_without_end_are_not_on_the_sheet():
     cut = make_reply("asthma", f"{GOOD} {GOOD} and", complete=False)
-    rows, _ = preferences.rank_by_judge([*replies(WRONG, GOOD), cut], ToyJudge(len))
-    assert ranks_of(rows) == {GOOD: 1, WRONG: 2, cut.text: 3}
     sheet = preferences.make_ranking_sheet([*replies(GOOD), cut], seed=0)
-    assert dict(zip(sheet["reply"], sheet["complete"], strict=True))[cut.text] == "no"
+    assert list(sheet["reply"]) == [GOOD]
+    assert list(sheet) == ["prompt_id", "question", "reply", "rank"]
 
 
 def test_the_overlap_judge_prefers_what_is_near_the_reference():
@@ -72,7 +69,7 @@ def write_ranking(folder, lines):
 
 def test_a_filled_sheet_is_read_back(tmp_path):
     sheet = preferences.make_ranking_sheet([*replies(GOOD, "- rest", GOOD, "=1+1")], seed=0)
-    assert list(sheet.columns) == ["prompt_id", "question", "reply", "complete", "rank"]
+    assert list(sheet.columns) == ["prompt_id", "question", "reply", "rank"]
     assert sorted(sheet["reply"]) == sorted([GOOD, "'- rest", "'=1+1"])
     sheet["comment"] = "a note for me"
     sheet["rank"] = [{"I": 1, "'": 2}[text[0]] for text in sheet["reply"]]

@@ -24,8 +24,10 @@ def test_the_summary_says_what_happened_with_numbers():
     )
     by_method = changes.compare_methods(replies, make_exams(12, methods))
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
-    assert "PPO: reward hacking: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
-    assert "at a KL of 2.0 [2.0, 2.0] nats per reply (n = 8 prompts, 2 seeds)." in text
+    assert "PPO: the proxy reward rose and the gold reward fell, as in reward hacking. Pro" in text
+    assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
+    assert "The gold also fell clearly with DPO, which never see the reward model" in text
+    assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
     assert "These methods are not at the same KL: PPO 2.0, DPO 2.0." in text
@@ -36,11 +38,16 @@ def test_the_summary_says_what_happened_with_numbers():
     headline = summary.format_headline(hacking)
     assert headline.startswith("change of proxy / gold reward on held-out prompts: PPO +0.3")
     table = summary.format_comparison(comparison)
-    assert list(table["method"]) == ["PPO", "DPO"]
-    assert table["proxy reward"].str.endswith("*").all()
-    assert not table["entropy (nats per token)"].str.endswith("*").any()
-    assert list(table["KL at the end"]) == ["2.0 [2.0, 2.0]", "2.0 [2.0, 2.0]"]
-    assert list(table[["prompts", "questions", "seeds"]].iloc[0]) == [8, "24", 2]
+    assert list(table) == ["PPO", "DPO"]
+    assert table.loc["proxy reward"].str.endswith("*").all()
+    assert not table.loc["entropy (nats per token)"].str.endswith("*").any()
+    assert list(table.loc["KL at the end"]) == ["2.0 [2.0, 2.0]", "2.0 [2.0, 2.0]"]
+    counts = ["prompts on subjects", "questions", "seeds"]
+    assert list(table.loc[counts, "PPO"]) == ["8 on 4", "24", "2"]
+    differences = summary.format_methods(by_method)
+    assert list(differences) == ["PPO minus DPO"]
+    assert differences.loc["proxy reward", "PPO minus DPO"] == "+0.000 [0.000, 0.000]"
+    assert summary.format_methods(NO_METHODS).empty
 
 
 def test_nothing_clear_is_said_to_be_unclear():
@@ -50,7 +57,10 @@ def test_nothing_clear_is_said_to_be_unclear():
     text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
     assert "PPO: the proxy reward did not rise clearly." in text
     assert "No method changed the length of replies clearly." in text
-    assert "No method changed the accuracy on the exam clearly (n = 24)." in text
+    assert (
+        "No method changed the accuracy on the exam clearly (at the start 12%, chance 25%, n = 24)."
+        in text
+    )
 
 
 def test_a_change_without_a_small_adjusted_p_has_no_star():
@@ -109,7 +119,12 @@ def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration
     bias |= {"bias": 0.2, "low": 0.05, "high": 0.35}
     text = "\n".join(summary.describe_reward_model(accuracy, bias, 0.125))
     assert "49.5% of 212 held-out pairs on 14 subjects [39.0, 60.0]: not clearly more" in text
-    assert "it is the shorter one, is +20 points [5, 35] (0: no bias)." in text
+    assert "it is the shorter one, is +20 points [5, 35] (0: no bias; below 0: it prefers" in text
+    assert "A rule that always prefers the shorter one is right in 60%." in text
+    both = pd.concat([accuracy, accuracy.assign(part="training", accuracy=0.9)])
+    assert "training pairs it is right in 90.0%" in "".join(
+        summary.describe_reward_model(both, bias, 0.125)
+    )
     assert "differs from its accuracy by 12 points on average over 212 pairs" in text
     without = summary.describe_reward_model(accuracy, bias | {"bias": float("nan")}, 0.125)
     assert "Length bias" not in "\n".join(without)

@@ -20,6 +20,7 @@ def make_replies(changes, seeds=(0, 1), methods=("ppo",), steps=(0, 10)):
                         | {"proxy": 0.1 * i + proxy * (1 + noise), "gold": 0.5 + gold * (1 + noise)}
                         | {"tokens": 10 + tokens, "kl": 2.0 if step else 0.0}
                     )
+                    rows[-1]["objective"] = rows[-1]["proxy"] - 0.05 * rows[-1]["kl"]
     return pd.DataFrame(rows)
 
 
@@ -27,6 +28,7 @@ def make_exams(change=0, methods=("ppo",), seeds=(0, 1)):
     rows = [
         {"method": method, "seed": seed, "step": step, "exam": exam, "question_id": f"q{i}"}
         | {"group": f"g{i}", "correct": int(i < 3 + (change if step else 0))}
+        | {"chance": 0.25}
         for method in methods
         for seed in seeds
         for step in (0, 10)

@@ -3,14 +3,17 @@
 # the methods that maximise the reward model; DPO and the exam's key are only measured by it
 ON_PROXY = ("ppo", "rloo", "grpo")
 VERDICTS = {
-    "hacking": "reward hacking: the {proxy} reward rose and the {gold} reward fell",
+    "hacking": "the {proxy} reward rose and the {gold} reward fell, as in reward hacking",
     "proxy rose, gold fell": (
         "the {proxy} reward, which this method does not maximise, rose and the {gold} reward fell"
     ),
     "both rose": "both rewards rose",
     "only the proxy rose": "the {proxy} reward rose; the {gold} reward did not change clearly",
+    "only the gold fell": "the {proxy} reward did not rise clearly, and the {gold} reward fell",
     "no clear rise": "the {proxy} reward did not rise clearly",
 }
+
+GOLD_FELL = ("hacking", "proxy rose, gold fell", "only the gold fell")
 
 
 def describe_verdict(verdict: str, proxy: str = "proxy", gold: str = "gold") -> str:

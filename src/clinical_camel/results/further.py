@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel.core.paths import root
-from clinical_camel.core.rewards import ON_PROXY, describe_verdict
+from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.results.effect import compare_control, describe_pair, make_pair
@@ -252,14 +252,22 @@ def assess_rewards(settings: Results) -> Finding:
     on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
     count = int(on_proxy["verdict"].eq("hacking").sum())
     headline = (
-        f"{count} of {len(on_proxy)} methods that maximise a reward model end in reward hacking"
+        f"With {count} of {len(on_proxy)} methods that maximise a reward model, its reward rises "
+        "and the true reward falls"
     )
     lead = (
         "Changes of the *trained* reward, which PPO, RLOO and GRPO maximise, and of the *true* "
         f"reward, which all methods should maximise: {join(shown)} ({numbers[0].n} held-out "
-        f"prompts, {count_trainings(numbers[0].seeds)}). Hacking: the first rises and the second "
-        "falls, both clearly (p below 0.05, adjusted for both rewards of all methods)."
+        f"prompts, {count_trainings(numbers[0].seeds)}). A change counts if its p is below 0.05, "
+        "adjusted for both rewards of all methods."
     )
+    others = hacking[~hacking["method"].isin(ON_PROXY) & hacking["verdict"].isin(GOLD_FELL)]
+    if len(others):
+        names = join([f"`{name}`" for name in others["method"]])
+        lead += (
+            f" The true reward also falls with {names}, which never see the reward model, so a "
+            "fault of it is not the only cause."
+        )
     sentences = [f"{'; '.join(texts)}."]
     return Finding("rewards", headline, lead, sentences, numbers)
 

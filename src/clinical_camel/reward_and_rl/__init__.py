@@ -112,6 +112,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "describe_policies",
             "describe_reward_model",
             "format_comparison",
+            "format_methods",
             "format_headline",
         ],
         "training": ["Trainings", "train_policies"],

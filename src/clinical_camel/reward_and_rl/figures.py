@@ -23,21 +23,25 @@ MARKERS = dict(zip(METHODS, "os^Dv", strict=True))
 COLOURS = dict(zip(METHODS, sns.color_palette("colorblind", len(METHODS)), strict=True))
 COLUMNS = 2
 REWARD_LABEL = "proxy reward of the batch, with the truncation penalty"
-KEY_LABEL = "share of correct answers, with the truncation penalty"
+KEY_LABEL = "correct answers minus the truncation penalty"
 
 
 def plot_measures(curves: pd.DataFrame) -> Figure:
-    """Plot each measure of `changes.tabulate_curves` against steps: a panel each, a line per
-    method, its 95 % interval as a band."""
+    """Plot the change of each measure of `changes.tabulate_curves` against steps: a panel each, a
+    line per method, its 95 % interval as a bar. The title has the value of the SFT model."""
     shown = [name for name in LABELS if (curves["measure"] == name).any()]
     rows = -(-len(shown) // COLUMNS)
     figure, panels = plt.subplots(
         rows, COLUMNS, figsize=(8, 2.2 * rows + 0.6), sharex=True, squeeze=False
     )
     for name, axes in zip(shown, panels.flat, strict=False):
-        for method, part in curves[curves["measure"] == name].groupby("method", sort=False):
-            _plot_line(axes, part, method)
-        axes.set_title(LABELS[name], fontsize=9)
+        here = curves[curves["measure"] == name]
+        for i, (method, part) in enumerate(here.groupby("method", sort=False)):
+            _plot_line(axes, part, method, shift=0.12 * (i - (here["method"].nunique() - 1) / 2))
+        start = here.loc[here["step"] == 0, "mean"].mean()
+        axes.set_title(f"{LABELS[name]}; SFT: {start:.2f}", fontsize=9)
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     for axes in panels.flat[len(shown) :]:
         axes.set_visible(False)
@@ -50,7 +54,7 @@ def plot_measures(curves: pd.DataFrame) -> Figure:
 
 
 def plot_rewards_against_kl(curves: pd.DataFrame) -> Figure:
-    """Plot the proxy reward and the gold reward against the KL, a line per method from step 0.
+    """Plot the change of the proxy and gold rewards against the KL, a line per method from step 0.
 
     Reward hacking is a proxy that rises where the gold falls (Gao et al. 2023, arXiv:2210.10760).
     """
@@ -60,14 +64,14 @@ def plot_rewards_against_kl(curves: pd.DataFrame) -> Figure:
             kl = part[part["measure"] == "kl"].set_index("step")["mean"]
             rows = part[part["measure"] == name].set_index("step")
             style = {"color": COLOURS[method], "marker": MARKERS[method], "label": NAMES[method]}
-            axes.plot(kl[rows.index], rows["mean"], **style)
-            axes.fill_between(
-                kl[rows.index], rows["low"], rows["high"], color=COLOURS[method], alpha=0.15
-            )
-        axes.set(xlabel=LABELS["kl"], ylabel=LABELS[name])
+            axes.plot(kl[rows.index], rows["change"], **style)
+            _plot_interval(axes, kl[rows.index].iloc[-1:], rows.iloc[-1:], method)
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.set(xlabel=LABELS["kl"], ylabel=f"change of the {LABELS[name]}")
         axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=8)
-    figure.tight_layout()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(labels), fontsize=8, loc="upper center")
+    figure.tight_layout(rect=(0, 0, 1, 0.93))
     return figure
 
 
@@ -79,7 +83,7 @@ def plot_reward_log(log: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 3))
     axes.plot(log["step"], log["loss"], color=COLOURS[METHODS[0]])
     axes.axhline(math.log(2), color="grey", linestyle=":")
-    axes.set(xlabel="step", ylabel="loss of the reward model (dotted: ln 2)")
+    axes.set(xlabel="step", ylabel="loss (dotted: ln 2)")
     axes.grid(alpha=0.3)
     figure.tight_layout()
     return figure
@@ -111,7 +115,13 @@ def plot_training_rewards(steps: pd.DataFrame) -> Figure:
     return figure
 
 
-def _plot_line(axes: Axes, part: pd.DataFrame, method: str) -> None:
+def _plot_line(axes: Axes, part: pd.DataFrame, method: str, shift: float) -> None:
+    """Plot the changes of a method; `shift` moves its points along the steps, so that intervals
+    do not overlap."""
     style = {"color": COLOURS[method], "marker": MARKERS[method], "label": NAMES[method]}
-    axes.plot(part["step"], part["mean"], markersize=4, **style)
-    axes.fill_between(part["step"], part["low"], part["high"], color=COLOURS[method], alpha=0.15)
+    axes.plot(part["step"] + shift, part["change"], markersize=4, **style)
+    _plot_interval(axes, part["step"] + shift, part, method)
+
+
+def _plot_interval(axes: Axes, places: pd.Series, rows: pd.DataFrame, method: str) -> None:
+    axes.vlines(places, rows["low"], rows["high"], color=COLOURS[method], linewidth=1, alpha=0.6)

@@ -23,10 +23,12 @@ from clinical_camel.reward_and_rl.rollouts import (
 )
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 
-VALUES = ("proxy", "gold", "kl", "tokens", "entropy", "truncated")  # of a reply, one number each
+# of a reply, one number each
+VALUES = ("proxy", "gold", "objective", "kl", "tokens", "entropy", "truncated")
 LABELS = {
     "proxy": "proxy reward",
     "gold": "gold reward",
+    "objective": "objective: proxy minus KL and penalty",
     "kl": "KL to the SFT model (nats per reply)",
     "tokens": "length (tokens)",
     "entropy": "entropy (nats per token)",
@@ -42,9 +44,10 @@ def measure_policy(
 ) -> tuple[Rows, Rows]:
     """Return one row per held-out prompt, and one per exam question.
 
-    Of a prompt: prompt_id, group, reply, proxy, gold (no truncation penalty), kl (in nats, see
+    Of a prompt: prompt_id, group, reply, proxy, gold (no truncation penalty), objective (proxy
+    minus the truncation penalty and `kl_coefficient` times the KL), kl (in nats, see
     `rollouts.measure_kl`), tokens, entropy (mean over the tokens), truncated (0 or 1). Of a
-    question: exam, question_id, group, correct (0 or 1). Raises StoppedTraining for NaN.
+    question: exam, question_id, group, correct (0 or 1), chance. Raises StoppedTraining for NaN.
     """
     prompts = select_measured(material.held_out, settings.eval_limit)
     try:
@@ -77,6 +80,11 @@ def measure_policy(
             "reply": reply.text,
             "proxy": proxy[i],
             "gold": gold[i],
+            "objective": (
+                proxy[i]
+                - settings.truncation_penalty * (not reply.complete)
+                - settings.kl_coefficient * kls[i]
+            ),
             "kl": kls[i],
             "tokens": int(lengths[i]),
             "entropy": entropies[i],
@@ -124,7 +132,7 @@ def score_exam(llm: LLM, questions: Sequence[Question], token_budget: int, exam:
         correct = values.index(max(values)) == question.answer
         group = question.group or question.id
         row = {"exam": exam, "question_id": question.id, "group": group, "correct": int(correct)}
-        rows.append(row)
+        rows.append(row | {"chance": 1 / len(question.options)})
     return rows
 
 

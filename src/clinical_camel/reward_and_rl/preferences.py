@@ -29,7 +29,7 @@ from clinical_camel.teachers.comparisons import Verdict, VerdictCounts, count_ve
 
 MAX_RANK = 1000
 COLUMNS = ("prompt_id", "reply", "rank")
-UNREAD = ("question", "complete", "ranker", "comment")  # columns that a file may have
+UNREAD = ("question", "ranker", "comment")  # columns that a file may have
 WINS = {"first": 1.0, "second": 0.0}  # of the first reply; a tie, and no verdict, counts half
 ORDERS = ("first", "second", "tie")  # of two replies: which one is preferred
 
@@ -60,13 +60,12 @@ class PairCounts:
 def rank_by_rule(replies: Sequence[Reply], ranker: str = "rule") -> list[RankedReply]:
     """Rank the replies to each prompt by `score_by_rule`; equal scores are ties.
 
-    A reply that did not end is ranked below every one that did. Raises ValueError for a prompt
-    without a reference.
+    Raises ValueError for a prompt without a reference.
     """
     return [
         row
         for group in group_replies(replies).values()
-        for row in _rank(group, [(reply.complete, score_by_rule(reply)) for reply in group], ranker)
+        for row in _rank(group, [score_by_rule(reply) for reply in group], ranker)
     ]
 
 
@@ -75,10 +74,9 @@ def rank_by_judge(
 ) -> tuple[list[RankedReply], VerdictCounts]:
     """Rank the replies to each prompt by their wins in all comparisons of two; ties count half.
 
-    A reply that did not end is ranked below every one that did, as in `rank_by_rule`. Also returns
-    the counts of the verdicts, with those that depend on the order of the replies. Identical
-    replies are compared once. A comparison without a verdict counts as a tie. Raises DataError if
-    most comparisons have no verdict, with the first reason.
+    Also returns the counts of the verdicts, with those that depend on the order of the replies.
+    Identical replies are compared once. A comparison without a verdict counts as a tie. Raises
+    DataError if most comparisons have no verdict, with the first reason.
     """
     groups = {name: _unique(group) for name, group in group_replies(replies).items()}
     questions = {
@@ -99,7 +97,6 @@ def rank_by_judge(
         ]
     )
     require_verdicts(verdicts, judge.name, "rankers")
-    # as by the rule: a reply that did not end is below every one that did
     wins = {name: [0.0] * len(group) for name, group in groups.items()}
     for verdict in verdicts:
         name, i, j = questions[verdict.id]
@@ -108,8 +105,7 @@ def rank_by_judge(
         wins[name][j] += 1 - won
     rows = []
     for name, group in groups.items():
-        complete = [reply.complete for reply in group]
-        rows += _rank(group, [*zip(complete, wins[name], strict=True)], judge.name)
+        rows += _rank(group, wins[name], judge.name)
     return rows, count_verdicts(verdicts)
 
 
@@ -126,7 +122,7 @@ def require_verdicts(verdicts: Sequence[Verdict], judge: str, setting: str) -> N
 def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> list[RankedReply]:
     """Read rankings from CSV or JSON lines: prompt_id, reply, rank.
 
-    The columns question, complete, ranker and comment may be there and are not read; a CSV file may
+    The columns question, ranker and comment may be there and are not read; a CSV file may
     have no other column.
     `ranker` is the name in tables, by default the stem of the file. A row of the sheet with an
     empty rank is left out, if its prompt has two ranks. Raises DataError with every problem by
@@ -165,20 +161,20 @@ def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> li
 
 
 def make_ranking_sheet(replies: Sequence[Reply], seed: int) -> pd.DataFrame:
-    """Return a sheet for people: prompt_id, question, reply, complete (yes or no), rank (blank).
+    """Return a sheet for people: prompt_id, question, reply, rank (blank).
 
-    Identical replies occur once; the order within a prompt is random. A cell that a spreadsheet
-    would run as a formula starts with an apostrophe (`escape_cell`). `read_rankings` reads it.
+    Replies that did not end are left out. Identical replies occur once; the order within a prompt
+    is random. A cell that a spreadsheet would run as a formula starts with an apostrophe
+    (`escape_cell`). `read_rankings` reads it.
     """
     rows = []
     for name, group in group_replies(replies).items():
         unique = _unique(group)
         random.Random(f"{seed}/{name}").shuffle(unique)
         question = escape_cell(unique[0].prompt.messages[-1]["content"])
-        for reply in filter(lambda reply: reply.text, unique):
-            complete = "yes" if reply.complete else "no"
-            rows.append((name, question, escape_cell(reply.text), complete, ""))
-    return pd.DataFrame(rows, columns=["prompt_id", "question", "reply", "complete", "rank"])
+        for reply in filter(lambda reply: reply.text and reply.complete, unique):
+            rows.append((name, question, escape_cell(reply.text), ""))
+    return pd.DataFrame(rows, columns=["prompt_id", "question", "reply", "rank"])
 
 
 def _rank(group: Sequence[Reply], scores: Sequence, ranker: str) -> list[RankedReply]:

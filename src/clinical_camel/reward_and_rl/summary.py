@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.rewards import describe_verdict
+from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, describe_verdict
 from clinical_camel.reward_and_rl.changes import LEVEL, REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
@@ -46,17 +46,26 @@ def describe_reward_model(
         f"The reward model prefers the better reply in {every['accuracy']:.1%} of {every['n']:.0f} "
         f"held-out pairs on {every['groups']:.0f} subjects [{low:.1f}, {high:.1f}]: {verdict}."
     ]
+    training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
+    if len(training):
+        lines.append(
+            f"Of its training pairs it is right in {training['accuracy'].iloc[0]:.1%}: the "
+            "larger the difference, the more it learned by heart."
+        )
     if bias["pairs"]:
         lines.append(
             f"Where the lengths differ, the better reply is the longer one in "
             f"{bias['longer_chosen']:.0%} of pairs, and the reward model prefers the longer one in "
-            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']})."
+            f"{bias['longer_preferred']:.0%} (n = {bias['pairs']}). A rule that always prefers the "
+            f"{'longer' if bias['longer_chosen'] > 0.5 else 'shorter'} one is right in "
+            f"{max(bias['longer_chosen'], 1 - bias['longer_chosen']):.0%}."
         )
     if bias["bias"] == bias["bias"]:
         lines.append(
             "Length bias: its accuracy where the better reply is the longer one, minus that where "
             f"it is the shorter one, is {100 * bias['bias']:+.0f} points "
-            f"[{100 * bias['low']:.0f}, {100 * bias['high']:.0f}] (0: no bias)."
+            f"[{100 * bias['low']:.0f}, {100 * bias['high']:.0f}] (0: no bias; below 0: it prefers "
+            "short replies)."
         )
     lines.append(
         f"Its confidence differs from its accuracy by {100 * calibration_error:.0f} points on "
@@ -79,6 +88,8 @@ def describe_policies(
     """
     return [
         *(_describe_method(row, comparison) for row in hacking.itertuples()),
+        *_describe_control(hacking),
+        *_describe_objective(comparison),
         *_describe_length(comparison),
         *_describe_exams(comparison),
         *_describe_methods(methods),
@@ -88,7 +99,9 @@ def describe_policies(
         "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise; "
         "DPO and the exam key are only measured by it. The gold reward is what all should "
         f"maximise. A change is clear if its p is below {LEVEL}, adjusted (Holm) for the rewards "
-        "of all methods; other measures are adjusted among themselves.",
+        "of all methods; other measures are adjusted among themselves. Intervals are not adjusted, "
+        "so one may exclude 0 although the change is not clear. The verdicts follow p: methods "
+        "with different verdicts need not differ.",
     ]
 
 
@@ -104,20 +117,33 @@ def format_headline(hacking: pd.DataFrame) -> str:
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return the changes as texts with intervals: a row per method, a column per measure.
+    """Return the changes as texts with intervals: a row per measure, a column per method.
 
-    `*` marks a clear change: p_holm below LEVEL. The last columns are the numbers of prompts, of
-    questions of each exam, and of seeds.
+    `*` marks a clear change: p_holm below LEVEL. The first row is the KL at the end; the last
+    rows count prompts, questions of each exam, and seeds.
     """
-    rows = []
+    columns = {}
     for method, part in comparison.groupby("method", sort=False):
-        cells = {LABELS[row.measure]: _format_change(row) for row in part.itertuples()}
+        cells = {"KL at the end": _format_kl(part.iloc[0])}
+        cells |= {LABELS[row.measure]: _format_change(row) for row in part.itertuples()}
         first = part.iloc[0]
-        kl = {"KL at the end": _format_kl(first)}
-        exams = part.loc[part["measure"].isin(EXAMS), "n"].unique()
-        counts = {"prompts": first["n"], "questions": join_counts(exams), "seeds": first["seeds"]}
-        rows.append({"method": NAMES[method]} | kl | cells | counts)
-    return pd.DataFrame(rows)
+        cells["prompts on subjects"] = f"{first['n']} on {first['groups']}"
+        if counts := join_counts(part.loc[part["measure"].isin(EXAMS), "n"].unique()):
+            cells["questions"] = counts
+        columns[NAMES[method]] = cells | {"seeds": str(first["seeds"])}
+    return pd.DataFrame(columns)
+
+
+def format_methods(methods: pd.DataFrame) -> pd.DataFrame:
+    """Return PPO minus each other method as texts: a row per measure, a column per method.
+
+    `*` marks a clear difference: p_holm below LEVEL.
+    """
+    columns: dict[str, dict[str, str]] = {}
+    for row in methods.to_dict("records"):
+        text = _format_interval(row, "difference") + "*" * (row["p_holm"] < LEVEL)
+        columns.setdefault(f"PPO minus {NAMES[row['method']]}", {})[LABELS[row["measure"]]] = text
+    return pd.DataFrame(columns)
 
 
 def _describe_method(row, comparison: pd.DataFrame) -> str:
@@ -127,8 +153,36 @@ def _describe_method(row, comparison: pd.DataFrame) -> str:
     return (
         f"{NAMES[row.method]}: {describe_verdict(row.verdict)}. Proxy {proxy}, gold {gold}, at a "
         f"KL of {_format_kl(part.loc['proxy'])} nats per reply "
-        f"(n = {part.loc['proxy', 'n']} prompts, {seeds} seed{'s' if seeds > 1 else ''})."
+        f"({part.loc['proxy', 'n']} prompts on {part.loc['proxy', 'groups']} subjects, {seeds} "
+        f"seed{'s' if seeds > 1 else ''})."
     )
+
+
+def _describe_control(hacking: pd.DataFrame) -> Iterator[str]:
+    """Yield that the gold also fell with methods that never see the reward model."""
+    fell = hacking[hacking["verdict"].isin(GOLD_FELL)]
+    others = [NAMES[name] for name in fell["method"] if name not in ON_PROXY]
+    if others:
+        yield (
+            f"The gold also fell clearly with {' and '.join(others)}, which never see the reward "
+            "model, so its faults are not the only cause."
+        )
+
+
+def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
+    """Yield how the objective of PPO, RLOO and GRPO changed: proxy minus KL and penalty."""
+    is_objective = comparison["measure"].eq("objective") & comparison["method"].isin(ON_PROXY)
+    rows = comparison[is_objective].to_dict("records")
+    parts = [
+        f"{NAMES[row['method']]} {_format_interval(row)}{'*' * (row['p_holm'] < LEVEL)}"
+        for row in rows
+    ]
+    if parts:
+        yield (
+            "What these methods maximise is the objective, the proxy minus KL and truncation "
+            f"penalty. Its change: {'; '.join(parts)}. Below zero, the KL costs more than the "
+            "proxy gains: a lower learning rate or a smaller `kl_coefficient` may help."
+        )
 
 
 def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
@@ -151,8 +205,10 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
         if rows.empty:
             continue
         changed = rows[rows["p_holm"] < LEVEL]
+        first = rows.iloc[0]
+        place = f"at the start {first['start']:.0%}, chance {first['chance']:.0%}, n = {first['n']}"
         if changed.empty:
-            yield f"No method changed the accuracy on {label} clearly (n = {rows['n'].iloc[0]})."
+            yield f"No method changed the accuracy on {label} clearly ({place})."
             continue
         parts = [
             f"{NAMES[row.method]} {100 * row.change:+.1f} points "

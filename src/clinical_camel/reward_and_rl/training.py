@@ -43,7 +43,7 @@ from clinical_camel.reward_and_rl.rollouts import POLICY, Policy, open_policy
 from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, PPO, RewardAndRl
 
 RECORD, HISTORY = "training.json", "history.json"
-EXAM_COLUMNS = ("method", "seed", "step", "exam", "question_id", "group", "correct")
+EXAM_COLUMNS = ("method", "seed", "step", "exam", "question_id", "group", "correct", "chance")
 # the settings that decide a training; those of the rewards are in the keys of `Material`
 DECISIVE = (
     *("max_new_tokens", "temperature", "rl_steps", "prompts_per_step", "num_generations"),
