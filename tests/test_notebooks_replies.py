@@ -16,9 +16,9 @@ ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"  # in git, so that no step r
 STEPS = {
     "07_reward_and_rl": {
         "adapter": ADAPTER,
-        "prompts": {"mini_triples": 0.02},
-        "max_new_tokens": 24,
-        "replies_per_prompt": 2,
+        "prompts": {"mini_triples": 0.03},
+        "max_new_tokens": 48,
+        "replies_per_prompt": 3,
         "rankers": ["rule", "judge"],
         "temperature": 1.0,
         "methods": ["ppo", "dpo"],
@@ -113,9 +113,15 @@ def test_every_writer_is_measured_in_every_task(results):
     writers = ["base", "sft", "ppo", "typical reply", "copied question"]
     assert statuses.groupby("task")["model"].agg(list).map(sorted).tolist() == [sorted(writers)] * 3
     assert (statuses["words"] > 1).all()
+    assert (statuses["distinct"] >= 1).all()
+    comparison = read(results, "08_eval_replies", "overlap_comparison")
+    families = comparison.groupby("family")["metric"].nunique().to_dict()
+    assert families == {"primary": 1, "secondary": 7}
+    typical = read(results, "08_eval_replies", "overlap_typical")
+    assert set(typical["model"]) == {"base", "sft", "ppo"}
     corpus = read(results, "08_eval_replies", "overlap_corpus")
     several = corpus[corpus["groups"] > 1]
     assert len(several)
     assert (several["bleu1_low"] <= several["bleu1_high"]).all()
-    for name in ("overlap", "outcomes", "diagnoses", "statuses", "wins"):
+    for name in ("overlap", "outcomes", "diagnoses", "wins"):
         assert (results / f"08_eval_replies/{name}.png").is_file()

@@ -3,7 +3,13 @@
 import pytest
 
 from clinical_camel import eval_replies
-from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, Vocabulary, read_references
+from clinical_camel.eval_replies.diagnoses import (
+    ALL_GROUPS,
+    MIN_RECORDS,
+    Vocabulary,
+    read_references,
+    select_large_groups,
+)
 from clinical_camel.eval_replies.icd import Diagnosis
 from clinical_camel.eval_replies.settings import DIAGNOSIS
 
@@ -167,9 +173,22 @@ def test_accuracy_is_counted_by_group_with_all_records_first(make_case, make_rep
     row = sft.loc[ALL_GROUPS]
     assert (row["correct"], row["same group"], row["wrong"]) == (1, 1, 1)
     assert row["low"] < 1 / 3 < row["high"]
-    shown = eval_replies.format_diagnoses(summary)
-    assert shown["n"].tolist() == [3, 1, 2]
-    assert shown.loc[0, "sft"].startswith("33 [")
+
+
+def test_small_groups_are_counted_and_all_records_always_shown(make_case, make_replies):
+    cases = make_records(make_case, "gout", "osteoarthritis", "scabies")
+    replies = make_replies(cases, base="It is {name}.", sft="It is gout.")
+    summary = eval_replies.summarise_diagnoses(score(cases, replies))
+    shown, small = select_large_groups(summary)
+    assert shown["icd_group"].tolist() == [ALL_GROUPS] * 2  # of both models
+    assert small == {(DIAGNOSIS, "toy", "all"): 2}
+    is_skin = summary["icd_group"] == "A00-B99"
+    enough = summary.assign(n=summary["n"].mask(is_skin, MIN_RECORDS))
+    shown, small = select_large_groups(enough)
+    assert shown["icd_group"].tolist() == [ALL_GROUPS, "A00-B99"] * 2
+    assert small == {(DIAGNOSIS, "toy", "all"): 1}
+    _, small = select_large_groups(summary.assign(n=MIN_RECORDS))
+    assert small == {}
 
 
 def test_two_models_are_compared_on_the_same_records(make_case, make_replies):
@@ -207,4 +226,3 @@ def test_without_records_all_tables_are_empty_and_have_their_columns(make_case, 
     assert summary.empty
     assert "accuracy" in summary.columns
     assert eval_replies.compare_diagnoses(scored, "base", ["base", "sft"], 0).empty
-    assert eval_replies.format_diagnoses(summary).empty

@@ -8,8 +8,9 @@ from nltk.translate.bleu_score import sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from clinical_camel import eval_replies
-from clinical_camel.eval_replies import score_reply
-from clinical_camel.eval_replies.overlap import METRICS
+from clinical_camel.eval_replies import overlap, score_reply
+from clinical_camel.eval_replies.overlap import METRICS, PRIMARY, SECONDARY
+from clinical_camel.eval_replies.settings import CONSULTATION
 
 REPLY = "the cat is on the mat"
 REFERENCE = "there is a cat on the mat"
@@ -84,9 +85,51 @@ def test_the_baseline_is_compared_with_every_other_model(cases, table, make_repl
     assert (result["p_holm"] >= result["p"]).all()
 
 
+def test_rouge_l_is_a_family_of_its_own(cases, table, make_replies, monkeypatch):
+    """Adjusted with seven near-copies, a loss of the primary score would not be clear."""
+    p_of = {"rougeL": 0.02, "gleu": 0.001}
+    monkeypatch.setattr(
+        overlap,
+        "_compare",
+        lambda _, metric, seed: dict(n=2, difference=-0.1, low=-0.2, high=0, p=p_of.get(metric, 1)),
+    )
+    replies = make_replies(cases[:1], base="Yes.", sft="Not at all.", ppo="Yes.")
+    scored = eval_replies.score_replies(replies, table)
+    result = eval_replies.compare_overlap(scored, "base", ["base", "sft", "ppo"], 0)
+    families = result.groupby("family")
+    assert families["metric"].unique().map(set).to_dict() == {
+        PRIMARY: {"rougeL"},
+        SECONDARY: set(METRICS) - {"rougeL"},
+    }
+    p = families["p_holm"].min()
+    assert p[PRIMARY] == pytest.approx(0.02 * 2)  # two models, one dataset
+    assert p[SECONDARY] == pytest.approx(0.001 * 2 * 7)
+
+
+def test_the_typical_reply_is_compared_by_the_primary_score(make_case, make_replies):
+    cases = [make_case(CONSULTATION, f"g{i}/visit", "Is it bad?") for i in range(8)]
+    texts = {"base": "Crystals of uric acid.", "sft": "No idea.", "typical reply": "No idea."}
+    replies = make_replies(cases, **texts)
+    scored = eval_replies.score_replies(replies, eval_replies.tabulate_cases(cases))
+    result = eval_replies.compare_typical(scored, ["base", "sft"], 0).set_index("model")
+    assert result["metric"].tolist() == ["rougeL"] * 2
+    assert result["difference"].tolist() == [1, 0]
+    assert result["p_holm"]["base"] < 0.05 < result["p_holm"]["sft"]
+
+
+def test_one_shared_token_makes_every_bleu_larger_than_zero():
+    """The notebook and docs/replies.md say so."""
+    scores = score_reply("Monday follows.", "The treatment is oral doxycycline.")
+    assert scores["rouge1"] == scores["rouge2"] == 0
+    assert min(scores[f"bleu{n}"] for n in (1, 2, 3, 4)) > 0
+    assert score_reply("Monday", "The treatment is oral doxycycline.")["bleu4"] == 0
+
+
 def test_a_single_model_has_no_comparison(cases, table, make_replies):
     scored = eval_replies.score_replies(make_replies(cases, base="Yes."), table)
-    assert eval_replies.compare_overlap(scored, "base", ["base"], 0).empty
+    result = eval_replies.compare_overlap(scored, "base", ["base"], 0)
+    assert result.empty
+    assert {"family", "p_holm"} <= set(result.columns)
 
 
 def test_the_page_states_how_the_scores_are_computed():
@@ -95,12 +138,3 @@ def test_the_page_states_how_the_scores_are_computed():
     assert "words of jieba" in described["tokens"]
     assert "version:" in described["BLEU"]
     assert "single characters" in eval_replies.describe_metrics(["Rest."], "characters")["words"]
-
-
-def test_the_table_for_reading_has_a_row_per_score_and_a_column_per_writer(
-    cases, table, make_replies
-):
-    scored = eval_replies.score_replies(make_replies(cases, base="Yes.", sft="No."), table)
-    shown = eval_replies.format_overlap(eval_replies.summarise_overlap(scored, 0))
-    assert list(shown.columns) == ["dataset", "n", "score", "base", "sft"]
-    assert len(shown) == 3 * len(METRICS)

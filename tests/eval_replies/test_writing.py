@@ -9,8 +9,7 @@ from tests.support.project import Memory
 
 from clinical_camel import eval_replies, models
 from clinical_camel.eval_replies import EvalReplies, writing
-from clinical_camel.eval_replies.segmentation import split_words
-from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
+from clinical_camel.eval_replies.settings import BASELINES
 
 SETTINGS = EvalReplies(adapters={"base": ""}, baseline="base", max_new_tokens=8)
 
@@ -100,25 +99,6 @@ def test_baselines_reply_to_every_case_without_its_own_reference(cases):
     assert typical["gout/record"] == "The diagnosis is scabies."
     copied = rows[rows["model"] == BASELINES[1]].set_index("id")["reply"]
     assert copied["gout/cause"] == "What causes gout?"
-
-
-def test_statuses_are_counted_by_task_dataset_and_model(cases, make_replies):
-    replies = make_replies(cases, base="one two", sft="")
-    replies.loc[0, ["status", "dropped_turns"]] = ["looping", 2]
-    counts = eval_replies.count_statuses(replies).set_index(["task", "model"])
-    row = counts.loc[(CONSULTATION, "base")]
-    assert (row["replies"], row["ok"], row["looping"], row["shortened"]) == (2, 1, 1, 1)
-    assert (row["words"], counts.loc[(CONSULTATION, "sft"), "words"]) == (2.0, 0.0)
-
-
-@pytest.mark.parametrize(("style", "words"), [("jieba", 3), ("characters", 6)])
-def test_the_length_counts_words_as_the_scores_do(cases, make_replies, style, words):
-    replies = make_replies(cases, base="Take 5 mg, twice.", sft="建议多喝水。休息")
-    counts = eval_replies.count_statuses(replies, style).set_index(["task", "model"])["words"]
-    for model, text in (("base", "Take 5 mg, twice."), ("sft", "建议多喝水。休息")):
-        assert counts[CONSULTATION, model] == len(split_words(text, chinese_words=style))
-    assert counts[CONSULTATION, "base"] == 4
-    assert counts[CONSULTATION, "sft"] >= words
 
 
 def test_examples_show_the_reference_and_every_writer(cases, make_replies):

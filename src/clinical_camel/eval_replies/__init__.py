@@ -3,7 +3,8 @@
     settings          the settings of the step
     cases             conversations up to a user turn, with their reference replies
     parts             did a model train on a case, or on its subject?
-    writing           replies of models, baselines, statuses
+    writing           replies of models, baselines, status of a reply
+    statuses          complete replies, equal replies to different prompts
     other_systems     replies of other systems, from files
     typical           the baseline that reads no question
     segmentation      words of a text, by its script
@@ -14,6 +15,8 @@
     win_rate          two answers compared: verdicts, win rates
     judging           the judge of a run, with its ledger
     preference_sheet  people choose the better of two answers; agreement with the judge
+    wording           numbers, datasets and differences as text
+    tables            tables for reading
     figures           figures with intervals
     summary           what the step showed, in sentences
 
@@ -22,6 +25,7 @@ Unusual inputs and their handling, each with a test:
     a conversation beyond the context   its oldest exchanges are dropped and counted; "too long" if
                                         the last user turn alone does not fit, which scores 0
     an empty or looping reply           scored as it is, and counted
+    one reply to many prompts           counted, and stated in the summary
     Chinese                             split by jieba or into characters, as a setting says
     another script                      words between white space
     a reference without a diagnosis     an error with the dataset, the id and the remedy
@@ -39,7 +43,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "corpus_overlap": ["score_corpora"],
         "diagnoses": [
             "compare_diagnoses",
-            "format_diagnoses",
             "score_diagnoses",
             "summarise_diagnoses",
         ],
@@ -47,15 +50,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_diagnoses",
             "plot_outcomes",
             "plot_overlap",
-            "plot_statuses",
             "plot_wins",
         ],
         "icd": ["find_code", "find_group", "read_diagnoses"],
         "judging": ["judge_pairs", "require_verdicts"],
         "overlap": [
             "compare_overlap",
+            "compare_typical",
             "describe_metrics",
-            "format_overlap",
             "score_replies",
             "score_reply",
             "summarise_overlap",
@@ -66,16 +68,23 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "measure_agreement",
             "read_preferences",
         ],
+        "statuses": ["count_statuses"],
+        "tables": [
+            "format_comparison",
+            "format_diagnoses",
+            "format_diagnosis_comparison",
+            "format_overlap",
+            "format_statuses",
+            "format_wins",
+        ],
         "summary": ["describe_results", "format_headline"],
         "win_rate": [
             "compare_pairs",
             "count_positions",
-            "format_wins",
             "make_pairs",
             "summarise_wins",
         ],
         "writing": [
-            "count_statuses",
             "list_examples",
             "load_other_replies",
             "make_journal_key",

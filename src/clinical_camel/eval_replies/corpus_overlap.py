@@ -11,7 +11,8 @@ import pandas as pd
 from nltk.translate.gleu_score import corpus_gleu
 
 from clinical_camel import stats
-from clinical_camel.eval_replies.overlap import BLEUS, UNIT, build_bleu, tokenize_pair
+from clinical_camel.eval_replies.overlap import BLEUS, build_bleu, tokenize_pair
+from clinical_camel.eval_replies.wording import UNIT
 
 METRICS = (*BLEUS, "gleu")
 ORDERS = len(BLEUS)

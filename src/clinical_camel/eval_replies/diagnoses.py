@@ -15,8 +15,8 @@ from clinical_camel.eval_replies.icd import (
     normalise_name,
     normalise_spelling,
 )
-from clinical_camel.eval_replies.overlap import UNIT, format_interval
 from clinical_camel.eval_replies.settings import DIAGNOSIS
+from clinical_camel.eval_replies.wording import UNIT
 
 OUTCOMES = (
     "correct",  # names the diagnosis of the reference and no other
@@ -26,6 +26,7 @@ OUTCOMES = (
     "none",  # names no diagnosis of the vocabulary
 )
 ALL_GROUPS = "all"
+MIN_RECORDS = 10  # of an ICD group that figures and tables for reading show
 SHORT = 3  # letters of an abbreviation that counts in its own case only
 SCORE_COLUMNS = (
     *(*UNIT, "id", "group", "model", "status", "reference", "code"),
@@ -248,15 +249,12 @@ def compare_diagnoses(
     return table.assign(p_holm=stats.adjust_holm(table["p"].astype(float)))
 
 
-def format_diagnoses(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return accuracies with intervals in percent: a row per ICD group, a column per writer."""
-    rows = []
-    keys = [*UNIT, "icd_group", "icd_description"]
-    for key, group in summary.groupby(keys, sort=False):
-        row = {"dataset": ", ".join(part for part in key[1:3] if part != "all")}
-        row |= {"ICD group": key[3], "diagnoses": key[4], "n": int(group["n"].max())}
-        for record in group.to_dict("records"):
-            values = (100 * record[name] for name in ("accuracy", "low", "high"))
-            row[record["model"]] = format_interval(*values, form=".0f")
-        rows.append(row)
-    return pd.DataFrame(rows)
+def select_large_groups(summary: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, ...], int]]:
+    """Return the rows of all records and of ICD groups with at least MIN_RECORDS, and the rest.
+
+    The rest: how many smaller groups each dataset and part has, by the values of UNIT. `summary`:
+    `summarise_diagnoses`.
+    """
+    is_shown = summary["icd_group"].eq(ALL_GROUPS) | summary["n"].ge(MIN_RECORDS)
+    small = summary[~is_shown].groupby(UNIT, sort=False)["icd_group"].nunique()
+    return summary[is_shown], {key: int(count) for key, count in small.items()}

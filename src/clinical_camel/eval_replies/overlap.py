@@ -18,7 +18,7 @@ reference decides how both texts are split.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,8 @@ from clinical_camel.eval_replies.segmentation import (
     find_script,
     split_tokens,
 )
+from clinical_camel.eval_replies.settings import BASELINES
+from clinical_camel.eval_replies.wording import UNIT
 
 METRICS = {
     **{f"bleu{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
@@ -41,9 +43,11 @@ METRICS = {
     "rougeL": "ROUGE-L",
     "gleu": "GLEU",
 }
+PRIMARY_METRIC = "rougeL"
+TYPICAL = BASELINES[0]
+PRIMARY, SECONDARY = "primary", "secondary"  # families: p is adjusted within each
 BLEUS = tuple(name for name in METRICS if name.startswith("bleu"))
 ROUGES = tuple(name for name in METRICS if name.startswith("rouge"))
-UNIT = ["task", "corpus", "part"]  # results are separate for each
 
 
 @functools.cache
@@ -150,12 +154,20 @@ def tokenize_pair(reply: str, reference: str, chinese_words: str) -> tuple[list[
 
 
 def compare_overlap(
-    scored: pd.DataFrame, baseline: str, models: Sequence[str], seed: int
+    scored: pd.DataFrame,
+    baseline: str,
+    models: Sequence[str],
+    seed: int,
+    metrics: Sequence[str] = (*METRICS,),
 ) -> pd.DataFrame:
     """Return the mean difference `model` - `baseline` over the same cases, for each metric.
 
-    Columns: UNIT, model, metric, n, difference, low, high (95 %, over groups), p (permutation of
-    groups), p_holm (Holm-adjusted for all rows). No row for the baseline itself.
+    Columns: UNIT, model, metric, family, n, difference, low, high (95 %, over groups), p
+    (permutation of groups), p_holm. No row for the baseline itself.
+
+    The eight scores are almost copies of each other, so adjusting p for all of them would hide a
+    loss. PRIMARY_METRIC is the primary family, all other scores are the secondary one: `p_holm` is
+    Holm-adjusted for the rows of its own family. `baseline` may be a writer that is no model.
     """
     rows = []
     base = scored[scored["model"] == baseline]
@@ -167,11 +179,23 @@ def compare_overlap(
         )
         for key, both in pairs.groupby(UNIT, sort=False):
             place = dict(zip(UNIT, key, strict=True)) | {"model": model}
-            for metric in METRICS:
-                rows.append(place | {"metric": metric} | _compare(both, metric, seed))
-    columns = [*UNIT, "model", "metric", "n", "difference", "low", "high", "p"]
+            for metric in metrics:
+                family = PRIMARY if metric == PRIMARY_METRIC else SECONDARY
+                rows.append(
+                    place | {"metric": metric, "family": family} | _compare(both, metric, seed)
+                )
+    columns = [*UNIT, "model", "metric", "family", "n", "difference", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(p_holm=stats.adjust_holm(table["p"].astype(float)))
+    families = table["p"].astype(float).groupby(table["family"])
+    return table.assign(p_holm=families.transform(lambda p: stats.adjust_holm(p.to_numpy())))
+
+
+def compare_typical(scored: pd.DataFrame, models: Sequence[str], seed: int) -> pd.DataFrame:
+    """Return the mean difference `model` - typical reply, by PRIMARY_METRIC (`compare_overlap`).
+
+    A model that is not clearly better has not shown that it read the conversations.
+    """
+    return compare_overlap(scored, TYPICAL, models, seed, (PRIMARY_METRIC,))
 
 
 def _compare(both: pd.DataFrame, metric: str, seed: int) -> dict[str, float]:
@@ -180,32 +204,3 @@ def _compare(both: pd.DataFrame, metric: str, seed: int) -> dict[str, float]:
     difference, low, high = stats.paired_bootstrap(*pair, seed, clusters=clusters)
     p = stats.paired_permutation(*pair, clusters, seed)
     return {"n": len(both), "difference": difference, "low": low, "high": high, "p": p}
-
-
-def format_overlap(summary: pd.DataFrame, metrics: Mapping[str, str] = METRICS) -> pd.DataFrame:
-    """Return means with intervals for reading: a row per dataset and metric, a column per writer.
-
-    The row `n` has the number of replies.
-    """
-    rows = []
-    for key, group in summary.groupby(UNIT, sort=False):
-        place = {"dataset": ", ".join(part for part in key[1:] if part != "all")}
-        place["n"] = int(group["n"].max())
-        for metric, name in metrics.items():
-            row = place | {"score": name}
-            for record in group.to_dict("records"):
-                row[record["model"]] = format_interval(
-                    record[metric], record[f"{metric}_low"], record[f"{metric}_high"]
-                )
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def format_interval(value: float, low: float, high: float, form: str = ".3f") -> str:
-    """Return a value with its interval; without brackets if the interval is not known.
-
-    >>> format_interval(0.5, 0.25, 0.75), format_interval(0.5, float("nan"), float("nan"))
-    ('0.500 [0.250, 0.750]', '0.500')
-    """
-    text = f"{value:{form}}"
-    return f"{text} [{low:{form}}, {high:{form}}]" if low == low and high == high else text

@@ -6,8 +6,8 @@ import pandas as pd
 
 from clinical_camel import stats
 from clinical_camel.eval_replies.cases import Case
-from clinical_camel.eval_replies.overlap import UNIT, format_interval
 from clinical_camel.eval_replies.settings import QUESTION
+from clinical_camel.eval_replies.wording import UNIT
 from clinical_camel.teachers.comparisons import Comparison, Judge
 
 MODEL, BASELINE, TIE = SIDES = ("model", "baseline", "tie")
@@ -136,15 +136,3 @@ def _estimate_rate(decided: pd.DataFrame, seed: int) -> dict[str, float]:
     low, high = stats.clustered_interval(values, clusters)
     p = stats.paired_permutation(values, 1 - values, clusters, seed)
     return {"win_rate": float(values.mean()), "low": low, "high": high, "p": p}
-
-
-def format_wins(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return win rates for reading: one row per dataset, model and judge."""
-    rows = []
-    for row in summary.to_dict("records"):
-        values = (100 * row[name] for name in ("win_rate", "low", "high"))
-        shown = {"dataset": ", ".join(row[name] for name in UNIT[1:] if row[name] != "all")}
-        shown |= {name: row[name] for name in ("model", "judge", "wins", "ties", "losses")}
-        shown["win rate, %"] = format_interval(*values, form=".0f")
-        rows.append(shown | {"p (Holm)": f"{row['p_holm']:.3f}"})
-    return pd.DataFrame(rows)

@@ -12,7 +12,6 @@ from clinical_camel.core.paths import root
 from clinical_camel.data import Message
 from clinical_camel.eval_replies.cases import Case
 from clinical_camel.eval_replies.other_systems import read_replies
-from clinical_camel.eval_replies.segmentation import split_words
 from clinical_camel.eval_replies.settings import BASELINES, EvalReplies
 from clinical_camel.eval_replies.typical import find_typical_replies
 from clinical_camel.models import LLM
@@ -168,22 +167,6 @@ def tabulate_cases(cases: Sequence[Case]) -> pd.DataFrame:
     columns = (*KEYS, "group", "part", "question", "reference")
     rows = [[getattr(case, name) for name in columns] for case in cases]
     return pd.DataFrame(rows, columns=columns)
-
-
-def count_statuses(replies: pd.DataFrame, chinese_words: str = "jieba") -> pd.DataFrame:
-    """Return how many replies of each task, dataset and model have each status.
-
-    Columns: task, corpus, model, replies, one per status, shortened (the prompt lost turns), words
-    (mean number of `split_words`, as ROUGE counts them, each reply by its own script).
-    """
-    rows = []
-    for key, group in replies.groupby(["task", "corpus", "model"], sort=False):
-        row = dict(zip(("task", "corpus", "model"), key, strict=True)) | {"replies": len(group)}
-        row |= {name: int((group["status"] == name).sum()) for name in STATUSES}
-        row["shortened"] = int((group["dropped_turns"] > 0).sum())
-        lengths = [len(split_words(text, "", chinese_words)) for text in group["reply"]]
-        rows.append(row | {"words": sum(lengths) / len(lengths)})
-    return pd.DataFrame(rows)
 
 
 def list_examples(replies: pd.DataFrame, cases: Sequence[Case], count: int = 2) -> pd.DataFrame:
