@@ -16,9 +16,9 @@ ADAPTER = "outputs/mini_camel/02_sft_qlora/adapter"  # in git, so that no step r
 STEPS = {
     "07_reward_and_rl": {
         "adapter": ADAPTER,
-        "prompts": {"mini_triples": 0.03},
+        "prompts": {"mini_triples": 0.02},
         "max_new_tokens": 48,
-        "replies_per_prompt": 3,
+        "replies_per_prompt": 4,
         "rankers": ["rule", "judge"],
         "temperature": 1.0,
         "methods": ["ppo", "dpo"],
