@@ -102,7 +102,8 @@ def measure_cell(cell: Cell, material: Material, settings: RewardAndRl) -> dict[
     changed = settings.model_copy(
         update={"reward_learning_rate": cell.learning_rate, "reward_epochs": cell.epochs}
     )
-    rankings = reward_and_rl.rank_by_rule(select_replies(material.replies, cell.replies_per_prompt))
+    replies = select_replies(material.replies, cell.replies_per_prompt)
+    rankings = reward_and_rl.rank_by_rule([reply for reply in replies if reply.complete])
     pairs, _ = reward_and_rl.make_pairs(rankings, material.prompts, settings.seed)
     parts = reward_and_rl.split_pairs(pairs, material.is_development)
     model = reward_and_rl.build_reward_model(
@@ -128,7 +129,7 @@ def measure_cell(cell: Cell, material: Material, settings: RewardAndRl) -> dict[
         row |= {f"{name}_{key}": round(every[key], 4) for key in ("n", "accuracy", "low", "high")}
     row["development_groups"] = every["groups"]
     row["calibration_error"] = round(reward_and_rl.measure_calibration_error(scores), 4)
-    row["length_bias_added"] = round(reward_and_rl.measure_length_bias(scores)["added"], 4)
+    row["length_bias"] = round(reward_and_rl.measure_length_bias(scores)["bias"], 4)
     return row | {"seconds": round(time.monotonic() - started, 1)}
 
 
