@@ -7,7 +7,8 @@ import pytest
 
 from clinical_camel.runs import list_runs
 
-CHOSEN = Path(__file__).parents[1] / "experiments/results/chosen_rates.csv"
+ROOT = Path(__file__).parents[1]
+CHOSEN = ROOT / "experiments/results/chosen_rates.csv"
 PRIMARY = ("raw", "monologue", "qa", "dialogue", "unmasked")
 
 
@@ -34,3 +35,13 @@ def test_the_ceiling_is_asked_with_the_article():
         exam = run.params["03_eval_fewshot"]
         assert exam["variants"] == ["as_given", "open_book"]
         assert list(exam["adapters"]) == ["base", "tuned"]
+
+
+def test_the_excluded_questions_are_those_that_were_known_before_the_runs():
+    table = ROOT / "outputs/dbke_effect/06_controlled_comparison/overlaps.csv"
+    if not table.is_file():
+        pytest.skip("step 06 of dbke_effect has not been run")
+    excluded = pd.read_csv(table, dtype=str)["id"]
+    planned = pd.read_csv(ROOT / "experiments/results/excluded_questions.csv", dtype=str)
+    assert set(excluded) == set(planned.loc[planned["benchmark"] == "mini_exam", "id"])
+    assert excluded.nunique() == 136
