@@ -61,7 +61,7 @@ class RewardAndRl(StepSettings):
     )
     max_prompt_tokens: Count = Field(96, description="longest prompt, in tokens; longer: an error")
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = Field(
-        32, description="longest reply, in tokens; a longer one is truncated and penalised"
+        48, description="longest reply, in tokens; a longer one is truncated and penalised"
     )
     rankers: list[Text] = Field(
         [RULE, JUDGE],
@@ -75,7 +75,7 @@ class RewardAndRl(StepSettings):
         4, ge=2, le=64, description="replies of the SFT model to each prompt, which are ranked"
     )
     temperature: Float = Field(
-        0.7, gt=0, le=5, description="sampling temperature of all replies; 1.0: the model's own"
+        1.0, gt=0, le=5, description="sampling temperature of all replies; 1.0: the model's own"
     )
     judge: JudgeSettings = Field(
         Overlap(),
@@ -88,9 +88,9 @@ class RewardAndRl(StepSettings):
     reward_lora_rank: int = Field(
         16, ge=1, le=1024, description="rank that the reward model adds to that of the SFT adapter"
     )
-    reward_learning_rate: Rate = Field(1.0e-3, description="learning rate of the reward model")
+    reward_learning_rate: Rate = Field(1.0e-4, description="learning rate of the reward model")
     reward_epochs: int = Field(
-        1, ge=1, le=1000, description="passes of the reward model over the training pairs"
+        2, ge=1, le=1000, description="passes of the reward model over the training pairs"
     )
     reward_batch_size: int = Field(16, ge=1, le=4096, description="pairs per step of its training")
     reward_max_length: int = Field(
