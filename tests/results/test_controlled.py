@@ -44,6 +44,7 @@ def test_the_verdict_of_the_controlled_comparison_counts(
     assert text in finding.lead
     assert "has not been run" not in finding.lead
     assert finding.pair is None
+    assert "divided by its length, the difference is 7.0 points [4.0, 10.0] (not" in finding.lead
     assert finding.sentences == []  # README shows everything
     assert (
         "Dialogues minus the same sentences without questions: 1.0 points [-2.0, 4.0], significant "

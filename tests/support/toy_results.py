@@ -12,6 +12,8 @@ OUTCOMES = {
     "plain question": "mini_exam/option_text",
     "conversation": "mini_exam/conversation",
     "primer exam": "mini_exam_primer/option_text",
+    "by length": "mini_exam/option_text/as_given/correct_norm",
+    "primer exam by length": "mini_exam_primer/option_text/as_given/correct_norm",
 }
 
 
@@ -116,6 +118,7 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
         contrast("dialogue", "raw", value, verdict),
         contrast("dialogue", "monologue", 0.01, "no effect larger than 5 points"),
         contrast("dialogue", "raw", 0.05, "", outcome="conversation"),
+        contrast("dialogue", "raw", 0.07, "", outcome="by length"),
     ]
     scores = [
         {"outcome": outcome, "arm": arm, "n": 260, "seeds": 1 if arm == "base" else 10}
@@ -124,7 +127,7 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
         for arm, accuracy in {"base": 0.25, "raw": 0.37, "dialogue": 0.49}.items()
     ]
     for row in scores:
-        if row["outcome"] == "primer exam":
+        if row["outcome"].startswith("primer exam"):
             value = 0.6 if row["arm"] == "base" else primer
             row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
     params = {"outcomes": OUTCOMES, "smallest_effect": 0.05}

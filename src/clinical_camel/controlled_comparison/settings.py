@@ -13,7 +13,7 @@ from clinical_camel.core.values import nearest, show
 
 CONTRAST = re.compile(r"(\S+) - (\S+)")
 OUTCOME = re.compile(r"[^/\s]+(/[^/\s]+){1,3}")
-MEASURES = ("correct", "contains", "complete", "probability")
+MEASURES = ("correct", "correct_norm", "contains", "complete", "probability")
 CHAT = ("chat", "conversation")  # how the names of the protocols begin that ask in a chat turn
 ISOLATES = {  # what differs between the arms of a contrast
     ("dialogue", "raw"): "the paper's question",
@@ -33,7 +33,8 @@ class Outcome(NamedTuple):
     """An exam, a protocol and a variant of step 03, and the measure: one of MEASURES.
 
     `correct`: the answer is correct. `contains`: a free answer contains the correct one.
-    `complete`: a free answer has the requested form. `probability`: of a token of the correct
+    `correct_norm`: the likelihood of each option is divided by its length. `complete`: a free
+    answer has the requested form. `probability`: of a token of the correct
     answer, the geometric mean. All are from 0 to 1.
     """
 
@@ -70,6 +71,8 @@ class Comparison(StepSettings):
             "open book": "mini_exam/option_text/open_book",
             "open book in conversation": "mini_exam/conversation/open_book",
             "primer exam": "mini_exam_primer/option_text",
+            "by length": "mini_exam/option_text/as_given/correct_norm",
+            "primer exam by length": "mini_exam_primer/option_text/as_given/correct_norm",
         },
         min_length=1,
         description="name: exam/protocol, exam/protocol/variant or exam/protocol/variant/measure; "

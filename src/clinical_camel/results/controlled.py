@@ -16,7 +16,7 @@ from clinical_camel.core.verdicts import (
     describe_size,
 )
 from clinical_camel.exam_results.answers import LEVEL
-from clinical_camel.results.forms import COMPARISON, find_outcome, read_form
+from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_form
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Finding,
@@ -86,6 +86,12 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         + (f": {judge(main['p_holm'], len(primary))}." if pd.notna(main["p_holm"]) else "."),
         *_describe_limits(main, smallest),
     ]
+    by_length = list(_read_by_length(settings, result))
+    if by_length:
+        lead.append(
+            "If the likelihood of each option is divided by its length, the difference is "
+            f"{show_points(by_length[0])} (not planned before the runs, not adjusted)."
+        )
     if readings := _list_readings(result, *_name_arms(main)):
         lead.append(f"The arms are not equal in everything: dialogues have {readings}.")
     others = [row for row in primary if row is not main and row["n"]]
@@ -96,7 +102,19 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         lead.append(_describe_other(row, number, result, len(primary)))
     verdicts = {" - ".join(_name_arms(row)): row["verdict"] for row in primary}
     lead += [describe_conclusions(verdicts), *_describe_diverged(result)]
-    return Finding("effect", headline, " ".join(lead), [], [*scores, difference, *numbers])
+    return Finding(
+        "effect", headline, " ".join(lead), [], [*scores, difference, *by_length, *numbers]
+    )
+
+
+def _read_by_length(settings: Results, result: Result) -> Iterator[Number]:
+    """Yield dialogues minus raw articles with likelihoods divided by the lengths of the options."""
+    table = result.read("contrasts")
+    protocol = settings.question_forms[settings.main_form] + BY_LENGTH
+    rows = table[table["outcome"] == find_outcome(result, settings.exam, protocol)]
+    rows = rows[rows["treatment"].eq("dialogue") & rows["control"].eq("raw")]
+    for row in rows.to_dict("records"):
+        yield read_difference(row, "difference, divided by length", result, "contrasts")
 
 
 def _describe_limits(row: dict[str, Any], smallest: float) -> Iterator[str]:

@@ -7,7 +7,14 @@ So the accuracy with likelihoods divided by the length is judged, too.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clinical_camel.results.forms import EXAM, name_question, read_control, read_exam, select
+from clinical_camel.results.forms import (
+    BY_LENGTH,
+    EXAM,
+    name_question,
+    read_control,
+    read_exam,
+    select,
+)
 from clinical_camel.results.robustness import NORMALISED, measure_answers
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, find_result, read_difference
@@ -41,7 +48,9 @@ def assess_forgetting(settings: Results) -> Finding:
     changes = _read_changes(settings, protocol) if is_one_study else []
     for number, verdict in changes:
         lead += f" Dialogues minus base model: {show_points(number)}, {verdict}."
-    by_length = _measure_by_length(settings) if is_one_study else []
+    by_length = (
+        _measure_by_length(settings) if is_one_study else _read_by_length(settings, protocol)
+    )
     if by_length:
         lead += (
             " If the likelihood of each option is divided by its length, it falls from "
@@ -76,6 +85,16 @@ def _measure_by_length(settings: Results) -> list[Number]:
     scores = [measure_answers(result, question, model, NORMALISED) for model in names]
     chance = read_exam(settings, settings.forgetting_exam, str(question["protocol"]))[0].chance
     return [replace(score, quantity=names[score.quantity], chance=chance) for score in scores]
+
+
+def _read_by_length(settings: Results, protocol: str) -> list[Number]:
+    """Return base and dialogues of the controlled comparison, likelihoods divided by length."""
+    numbers = read_exam(settings, settings.forgetting_exam, protocol + BY_LENGTH)
+    by_name = {number.quantity: number for number in numbers}
+    names = ("base model", "dialogues")
+    if not set(names) <= by_name.keys():
+        return []
+    return [replace(by_name[name], quantity=f"{name}, divided by length") for name in names]
 
 
 def _list_unknown_forms(settings: Results) -> str:

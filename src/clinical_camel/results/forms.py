@@ -12,6 +12,7 @@ from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Number, Result, find_result, read_score
 from clinical_camel.results.wording import MODELS, count_trainings, join, show_share
 
+BY_LENGTH = "/as_given/correct_norm"  # ends an outcome of step 06: likelihoods divided by length
 EXAM, COMPARISON = "03_eval_fewshot", "06_controlled_comparison"
 COLUMNS = ["form", "model", "accuracy", "low", "high", "n", "chance", "seeds", "table", "params"]
 
