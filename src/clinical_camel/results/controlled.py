@@ -40,7 +40,7 @@ ARMS = {  # of step 06, in words
     "raw": "raw articles",
     "monologue": "the same sentences without questions",
     "qa": "single questions with answers",
-    "unmasked": "dialogues with loss on the questions, too",
+    "unmasked": "dialogues with loss also on the questions",
 }
 VERDICTS = {  # headlines, by the verdict of step 06
     HELPS: "On the exam, asked in {form}, dialogues teach more than raw articles",
@@ -217,21 +217,25 @@ def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
 def describe_causes(settings: Results) -> Iterator[str]:
     """Yield which causes of the difference the comparison does not exclude."""
     result = find_result(settings.comparison, COMPARISON)
-    verdicts = [] if result is None else [*result.read("contrasts")["verdict"].dropna()]
-    if not verdicts or {PRELIMINARY, CANNOT_TELL} & set(verdicts):
+    contrasts = result.read("contrasts") if result else pd.DataFrame({"verdict": []})
+    if not result or PRELIMINARY in set(contrasts["verdict"]):
         yield (
             "The cause of a difference is unknown: questions, repetition, the order of sentences "
             "and numbers of steps differ, too, and the recipe was chosen for dialogues. The "
-            "controlled comparison "
-            + ("separates them." if not verdicts else "separates them, but not all clearly.")
+            "controlled comparison separates them."
         )
-    if result is not None:
-        yield (
-            "The arms of the controlled comparison also differ in format: raw articles and the "
-            "same sentences without questions are plain text, as the main question form is; the "
-            "others are chats."
-        )
-        yield from _describe_rates(result)
+        return
+    pairs = [
+        "whether " + " differ from ".join(ARMS.get(arm, arm) for arm in _name_arms(row))
+        for row in contrasts[contrasts["verdict"] == CANNOT_TELL].to_dict("records")
+    ]
+    if pairs:
+        yield f"Open after the controlled comparison: {'; '.join(pairs)}."
+    yield (
+        "Its arms also differ in format: raw articles and the same sentences without questions are "
+        "plain text, as the main question form is; the others are chats."
+    )
+    yield from _describe_rates(result)
 
 
 def _describe_rates(result: Result) -> Iterator[str]:
@@ -244,15 +248,16 @@ def _describe_rates(result: Result) -> Iterator[str]:
         f"{rate:g} for {join([ARMS.get(arm, arm) for arm in group['arm']])}"
         for rate, group in chosen.groupby("learning_rate")
     ]
+    yield f"Each arm has its own learning rate, chosen on other diseases: {'; '.join(parts)}."
     limits = rates.groupby("arm")["learning_rate"].agg(["min", "max"])
-    at_edge = [
-        ARMS.get(row.arm, row.arm)
-        for row in chosen.itertuples()
-        if row.learning_rate in limits.loc[row.arm].tolist()
-    ]
-    yield f"Each arm has its own learning rate, chosen on other diseases: {join(parts)}."
-    if at_edge:
-        yield (
-            f"For {join(at_edge)}, this is the highest or lowest rate that was tried, so another "
-            "one may be better."
-        )
+    for column, word in (("min", "lowest"), ("max", "highest")):
+        at_edge = [
+            ARMS.get(row.arm, row.arm)
+            for row in chosen.itertuples()
+            if row.learning_rate == limits.loc[row.arm, column]
+        ]
+        if at_edge:
+            yield (
+                f"For {join(at_edge)}, this is the {word} rate that was tried, so another one may "
+                "be better."
+            )
