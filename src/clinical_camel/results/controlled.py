@@ -149,8 +149,23 @@ def _describe_other(row: dict[str, Any], number: Number, result: Result, count: 
     text += f", {judge(row['p_holm'], count)}" if pd.notna(row["p_holm"]) else ""
     size = describe_size(row["verdict"], row["low"], row["high"], smallest)
     text += f": {_add_size(MEANINGS.get(row['verdict'], row['verdict']), size)}"
+    text += _describe_all_questions(row, result) if row["verdict"] == CANNOT_TELL else ""
     readings = _list_readings(result, treatment, control)
     return f"{text} ({first} have {readings})." if readings else f"{text}."
+
+
+def _describe_all_questions(row: dict[str, Any], result: Result) -> str:
+    """Return the same difference on all questions, a secondary outcome; "" if it is not there."""
+    table = result.read("contrasts")
+    same = table["treatment"].eq(row["treatment"]) & table["control"].eq(row["control"])
+    rows = table[same & table["outcome"].eq(f"{row['outcome']}, all questions")]
+    if rows.empty:
+        return ""
+    number = read_difference(rows.iloc[0].to_dict(), "", result, "contrasts")
+    return (
+        f" (on all {number.n} questions, also those that resemble a training text, "
+        f"{show_points(number)}, not adjusted)"
+    )
 
 
 def _add_size(text: str, size: str) -> str:
