@@ -133,13 +133,17 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     state = f"[{'results' if are_shared else 'tables'}]({folder})"
     if len(records) < len(files):
         state += f", {len(records)} of {len(files)} steps"
-    seconds = sum(record["seconds"] for record in records.values())
-    peaks = (r.get("peak_gpu_memory_mb", r["peak_memory_mb"]) for r in records.values())
+    of_runs = _read_runs(study, committed) if sweep.is_file() else []
+    if of_runs:
+        state += f", {sum(map(bool, of_runs))} of {len(of_runs)} runs"
+    every = [*records.values(), *(record for run in of_runs for record in run)]
+    seconds = sum(record["seconds"] for record in every)
+    peaks = (r.get("peak_gpu_memory_mb", r["peak_memory_mb"]) for r in every)
     main = next((step for step in HEADLINES if step in records), next(iter(records)))
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
-        "minutes": _format_minutes(seconds, any(map(is_resumed, records.values()))),
+        "minutes": _format_minutes(seconds, bool(of_runs) or any(map(is_resumed, every))),
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
         "is_folded": all(file.stem in FOLDED for file in files),
@@ -148,23 +152,30 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
 
 def _count_runs(sweep: str, committed: set[str]) -> str:
     """Return how many runs of a sweep are committed, all of their steps but the first complete."""
-    runs = list_runs(sweep)
-    folders = [[*run.folders.values()][1:] for run in runs]
-    complete = [
-        all(
-            (folder / "run.json").relative_to(root()).as_posix() in committed
-            and read_run_record(folder).get("status") == "complete"
-            for folder in later
-        )
-        for later in folders
-    ]
-    if not any(complete):
+    runs = _read_runs(sweep, committed)
+    if not any(runs):
         return NOT_RUN
-    return f"[tables](outputs/{sweep}), {sum(complete)} of {len(runs)} runs"
+    return f"[tables](outputs/{sweep}), {sum(map(bool, runs))} of {len(runs)} runs"
+
+
+def _read_runs(sweep: str, committed: set[str]) -> list[list[dict[str, Any]]]:
+    """Return the run records of each run of a sweep; [] for one that is not complete.
+
+    Step 01 of a run has none: its texts are not committed.
+    """
+    runs = []
+    for run in list_runs(sweep):
+        folders = [*run.folders.values()][1:]
+        paths = [(folder / "run.json").relative_to(root()).as_posix() for folder in folders]
+        records = [read_run_record(f) for f in folders] if committed.issuperset(paths) else []
+        is_complete = all(record.get("status") == "complete" for record in records)
+        runs.append(records if is_complete else [])
+    return runs
 
 
 def _format_minutes(seconds: float, is_part: bool) -> str:
-    """Return the minutes; "over" them if a run found its answers in the journal of an earlier one.
+    """Return the minutes; "over" them if they are a part of all: of a sweep, whose step 01 has no
+    record, and of a run that found its answers in the journal of an earlier one.
 
     >>> _format_minutes(30.0, False), _format_minutes(600.0, True)
     ('0.5', 'over 10')
