@@ -133,6 +133,18 @@ def test_the_runs_of_a_sweep_are_counted_before_its_final_step_has_run(sweep):
     assert "with runs only" not in release.format_study_table()
 
 
+def test_the_minutes_of_a_sweep_are_those_of_its_runs_too(sweep):
+    """Step 01 of a run has no committed record, so they are a part."""
+    long = RECORD | {"seconds": 600, "peak_memory_mb": 4000}
+    sweep.file("outputs/many/qa_d0_t1/02_second/run.json", json.dumps(long))
+    sweep.params("many", "03_third", "# The third step.\nstudy: many\n")
+    sweep.file("outputs/many/03_third/run.json", json.dumps(RECORD | {"seconds": 30}))
+    (row,) = (line for line in release.format_study_table().splitlines() if "params/many" in line)
+    cells = [cell.strip() for cell in row.split("|")]
+    assert "[tables](outputs/many), 1 of 6 runs" in cells
+    assert {"over 10", "4.2"} <= set(cells)
+
+
 def test_a_params_file_without_a_comment_is_named(project):
     file = project.params("a", "01_dbke", "study: a\n")
     with pytest.raises(PlanError, match=r"01_dbke.yaml: no comment in its first line"):
