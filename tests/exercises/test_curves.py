@@ -22,6 +22,13 @@ def test_loss_and_score(prediction, verdict, part):
     assert part in result.reason
 
 
+def test_raw_articles_have_the_lower_loss_and_the_lower_score_with_all_ten_seeds():
+    table = curves.read_runs().pivot_table(index="seed", columns="arm")
+    assert len(table) == 10
+    for column in ("last_loss", "accuracy"):
+        assert (table[column]["raw"] < table[column]["dialogue"]).all()
+
+
 def rolling(**options):
     def smooth(losses, window):
         return pd.Series(losses).rolling(window, **options).mean().tolist()

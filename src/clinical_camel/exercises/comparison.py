@@ -5,12 +5,13 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm, t
 
-from clinical_camel import controlled_comparison, data, two_way
+from clinical_camel import controlled_comparison, two_way
 from clinical_camel.controlled_comparison.contrasts import choose_verdict
+from clinical_camel.core.paths import root
 from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, name_no_effect
-from clinical_camel.exercises.curves import read_seeds
 from clinical_camel.exercises.feedback import (
     OPEN,
     RIGHT,
@@ -21,6 +22,8 @@ from clinical_camel.exercises.feedback import (
 )
 from clinical_camel.two_way import Estimate
 
+COMPARISON = "outputs/dbke_effect/06_controlled_comparison"
+REVERSED = "reversed"  # the outcome of the first exercise
 MARGINS = (1, 2, 3, 5, 10)  # in points
 VERDICTS = {HELPS: "helps", HURTS: "hurts", CANNOT_TELL: "cannot tell"}
 CASES = (  # difference, p after Holm, p of the equivalence test
@@ -35,28 +38,27 @@ CASES = (  # difference, p after Holm, p of the equivalence test
 
 
 @functools.cache
-def estimate_contrast(protocol: str) -> Estimate:
-    """Return dialogues minus raw articles on mini_exam, over diseases and five seeds."""
-    table = read_seeds(protocol)
-    groups = [question.group for question in data.load_questions("mini_exam")]
-    names = list(dict.fromkeys(groups))
-    correct = {
-        study: np.array([[int(c) for c in text] for text in rows.sort_values("seed")["correct"]])
-        for study, rows in table.groupby("study")
-    }
-    gaps = correct["mini_camel"] - correct["mini_camel_raw"]
-    members = [[i for i, group in enumerate(groups) if group == name] for name in names]
-    sums = np.array([gaps[:, places].sum(1) for places in members])
-    return two_way.estimate_mean(sums, np.array([len(m) for m in members]), seed=0)
+def estimate_contrast(outcome: str) -> Estimate:
+    """Return dialogues minus raw articles in an outcome of step 06, over diseases and ten seeds."""
+    table = _read_pair("contrasts")
+    row = table.set_index("outcome").loc[outcome]
+    names = ["difference", "low", "high", "error", "df"]
+    return Estimate(*map(float, row[names]), math.nan, float(row["sd_seeds"]), math.nan)
+
+
+def _read_pair(name: str) -> pd.DataFrame:
+    """Return the rows on dialogues and raw articles of a committed table of step 06."""
+    table = pd.read_csv(root() / COMPARISON / f"{name}.csv")
+    return table[table["treatment"].eq("dialogue") & table["control"].eq("raw")]
 
 
 def grade_margin(answer: object) -> Feedback:
-    """Grade the smallest of MARGINS that the equivalence test rules out, if options are listed."""
+    """Grade the smallest of MARGINS that the equivalence test rules out, of REVERSED."""
     if answer is None or answer == "" or answer == 0:
         return Feedback(OPEN, f"Write one of {MARGINS} first.")
     if answer not in MARGINS or isinstance(answer, bool):
         return Feedback(WRONG, f"{answer!r} is not one of {MARGINS}.")
-    estimate = estimate_contrast("chat")
+    estimate = estimate_contrast(REVERSED)
     p = {m: two_way.compute_p_equivalence(estimate, m / 100) for m in MARGINS}
     truth = min(margin for margin in MARGINS if p[margin] < 0.05)
     result = f"The difference is {100 * estimate.mean:.1f} points, p equivalence {p[answer]:.2g}"
@@ -123,9 +125,8 @@ def grade_seed_interval(function: Callable) -> Feedback:
 
 
 def list_seed_differences() -> list[float]:
-    """Return the accuracy of dialogues minus raw articles in plain text, one value per seed."""
-    table = read_seeds().pivot_table(values="accuracy", index="seed", columns="study")
-    return (table["mini_camel"] - table["mini_camel_raw"]).tolist()
+    """Return the accuracy of dialogues minus raw articles in plain text, for each pair of seeds."""
+    return _read_pair("seeds")["difference"].tolist()
 
 
 def _grade_interval(compute: Callable) -> Feedback:
@@ -142,16 +143,18 @@ def _grade_interval(compute: Callable) -> Feedback:
         raise AnswerError(f"The interval must be centred on the mean, {mean:.4f}.")
     error = sd / math.sqrt(count)
     mistakes = {
-        "For five values, use the t quantile with 4 degrees of freedom (2.78), not 1.96.": (
-            norm.ppf(0.975) * error,
-            1.96 * error,
-            2 * error,
+        f"For {count} values, use the t quantile with {count - 1} degrees of freedom "
+        f"({quantile:.2f}), not 1.96.": (norm.ppf(0.975) * error, 1.96 * error, 2 * error),
+        f"You forgot to divide the standard deviation by the root of {count}.": (
+            quantile * sd,
+            1.96 * sd,
         ),
-        "You forgot to divide the standard deviation by the root of 5.": (quantile * sd, 1.96 * sd),
         "Divide the sum of squares by n - 1, not by n (ddof=1).": (
             quantile * error * math.sqrt((count - 1) / count),
         ),
-        "The degrees of freedom are n - 1 = 4, not 5.": (t.ppf(0.975, count) * error,),
+        f"The degrees of freedom are n - 1 = {count - 1}, not {count}.": (
+            t.ppf(0.975, count) * error,
+        ),
         "For a two-sided interval, use the quantile of 0.975, not of 0.95.": (
             t.ppf(0.95, count - 1) * error,
         ),
@@ -163,7 +166,7 @@ def _grade_interval(compute: Callable) -> Feedback:
             if any(math.isclose(half, wrong, rel_tol=2e-3) for wrong in halves)
         ]
         raise AnswerError(near[0] if near else "Half of the width is t x sd / root of n.")
-    other = estimate_contrast("option_text")
+    other = estimate_contrast("plain question")
     return Feedback(
         RIGHT,
         f"{100 * mean:.1f} points [{100 * low:.1f}, {100 * high:.1f}] over seeds. It is an "

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,17 +17,35 @@ from clinical_camel.exercises.feedback import (
     compare_choice,
     grade_function,
 )
+from clinical_camel.loss_curves.curves import average_ends
 
-SEEDS = "experiments/results/mini_seeds.csv"
+SWEEP = "outputs/dbke_effect"  # runs <arm>_d<data seed>_t<training seed>
+ARMS = {"dialogue": "dialogues", "raw": "raw articles"}
+SEEDS = range(10)
 STUDY = "outputs/mini_camel/02_sft_qlora"
 WINDOW = 20  # steps on each side of the end of an epoch
 
 
-def read_seeds(protocol: str = "option_text") -> pd.DataFrame:
-    """Return the committed results of five seeds: dialogues (mini_camel) and raw articles."""
-    table = pd.read_csv(root() / SEEDS, dtype={"correct": str})
-    is_row = (table["benchmark"] == "mini_exam") & (table["protocol"] == protocol)
-    return table[is_row].reset_index(drop=True)
+def read_runs() -> pd.DataFrame:
+    """Return the last loss and the exam score of the committed runs of ARMS.
+
+    Columns: arm, seed, last_loss (mean of the last twentieth of the steps), accuracy (`mini_exam`,
+    asked in plain text).
+    """
+    rows = [
+        {"arm": arm, "seed": seed} | _read_run(root() / SWEEP / f"{arm}_d{seed}_t{seed}")
+        for arm in ARMS
+        for seed in SEEDS
+    ]
+    return pd.DataFrame(rows)
+
+
+def _read_run(folder: Path) -> dict[str, float]:
+    _, last_loss = average_ends(pd.read_csv(folder / "02_sft_qlora/train_log.csv"))
+    scores = pd.read_csv(folder / "03_eval_fewshot/scores.csv")
+    is_row = scores["benchmark"].eq("mini_exam") & scores["protocol"].eq("option_text")
+    accuracy = scores.loc[is_row & scores["variant"].eq("as_given"), "accuracy"].item()
+    return {"last_loss": last_loss, "accuracy": accuracy}
 
 
 def read_losses() -> tuple[list[float], int]:
@@ -38,15 +57,15 @@ def read_losses() -> tuple[list[float], int]:
 
 def grade_loss_and_score(prediction: object) -> Feedback:
     """Grade a prediction: the exam score of the training with the lower last loss."""
-    means = read_seeds().groupby("study")[["last_loss", "accuracy"]].mean()
+    means = read_runs().groupby("arm")[["last_loss", "accuracy"]].mean()
     lower, other = means["last_loss"].idxmin(), means["last_loss"].idxmax()
     gap = means.loc[lower, "accuracy"] - means.loc[other, "accuracy"]
     truth = "same" if abs(gap) < 0.02 else ("better" if gap > 0 else "worse")
     numbers = "; ".join(
-        f"{name}: last loss {row.last_loss:.3f}, accuracy {row.accuracy:.1%}"
-        for name, row in means.iterrows()
+        f"{ARMS[arm]}: last loss {row.last_loss:.3f}, accuracy {100 * row.accuracy:.1f} %"
+        for arm, row in means.iterrows()
     )
-    because = "The two losses cover other texts and other tokens, so they cannot be compared."
+    because = "The two losses are means over different tokens, so they cannot be compared."
     reasons = {
         "better": f"{numbers}. {because}" if truth == "better" else "A loss is not a score.",
         "worse": f"{numbers}. {because}" if truth == "worse" else "A loss is not a score.",
