@@ -111,11 +111,6 @@ def one_row(table: Path, **values: object) -> pd.Series:
 NAMED = "diagnosis named as in the visit"
 
 
-def over_seeds(protocol: str) -> pd.Series:
-    table = ROOT / "experiments/results/mini_differences.csv"
-    return one_row(table, benchmark="mini_exam", protocol=protocol, seed="all")
-
-
 def read_findings() -> str:
     return read("README.md").partition(FINDINGS_BEGIN)[2].partition(FINDINGS_END)[0]
 
@@ -155,9 +150,6 @@ def test_the_findings_have_the_numbers_of_the_tables():
     cells.append(f"{rounded(row['p_holm'], 3)} ({count})")
     assert " | ".join(cells) in read_findings()
     assert f"to {row['n']} questions" in read_findings()
-    for protocol, form in (("option_text", "plain text"), ("chat", "options listed")):
-        row = over_seeds(protocol)
-        assert f"{percent(row['difference'])} points {interval(row)} ({form})" in read_findings()
 
 
 def test_forgetting_and_notes_have_the_numbers_of_the_tables():
@@ -175,12 +167,6 @@ def test_forgetting_and_notes_have_the_numbers_of_the_tables():
     assert f"(ROUGE-L, from 0 to 1): change {change}" in read_findings()
     named = one_row(table.with_name("essentials.csv"), item=NAMED, model="tuned")
     assert f"tuned model {named['correct']} of {named['n']}" in read_findings()
-
-
-def test_the_seed_table_has_the_questions_and_seeds_that_the_readme_says():
-    rows = pd.read_csv(ROOT / "experiments/results/mini_seeds.csv", dtype={"correct": str})
-    assert set(rows["seed"]) == set(range(5))
-    assert set(rows.loc[rows["benchmark"] == "mini_exam", "n"]) == {312}
 
 
 def test_the_minutes_of_make_study_are_those_of_its_run_records():

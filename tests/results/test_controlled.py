@@ -84,7 +84,6 @@ def test_a_diverged_training_is_named(project, settings):
 
 
 def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, settings):
-    toy_results.save_repeats(project, option_text=0.0)
     toy_results.save_comparison(project)
     finding = effect.assess_forms(settings)
     assert finding.headline == (

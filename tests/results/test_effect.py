@@ -56,31 +56,6 @@ def test_the_headline_follows_the_adjusted_p_and_the_sign(project, settings, cha
     assert effect.assess_effect(settings).headline.startswith(headline)
 
 
-def test_the_forms_are_repeated_with_other_seeds(project, settings):
+def test_a_control_study_says_nothing_on_forms_over_several_seeds(project, settings):
     toy_results.save_control(project)
-    toy_results.save_repeats(project, option_text=0.12, chat=0.0)
-    finding = effect.assess_forms(settings)
-    assert finding.headline == "Over 5 seeds, dialogues are ahead in 1 of 2 question forms"
-    assert finding.lead == (
-        "Dialogues minus raw articles (300 questions): 12.0 points [8.0, 16.0] (plain text) and "
-        "0.0 points [-4.0, 4.0] (options listed). The intervals show how a result may vary with "
-        "other diseases, not with other trainings; they are not adjusted, and no test was made. "
-        "With *options listed*, no model is clearly better than guessing, so no difference can "
-        "show."
-    )
-    assert (
-        "learn from as many tokens, but the one on raw articles takes 20 % fewer steps"
-        in (finding.sentences[0])
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "headline"),
-    [
-        ({"option_text": 0.0}, "no question form shows a clear advantage of dialogues"),
-        ({"option_text": 0.1, "chat": 0.1}, "dialogues are ahead in every question form"),
-    ],
-)
-def test_the_headline_on_the_forms_counts_them(project, settings, values, headline):
-    toy_results.save_repeats(project, **values)
-    assert effect.assess_forms(settings).headline == f"Over 5 seeds, {headline}"
+    assert not effect.assess_forms(settings).is_run

@@ -18,7 +18,7 @@ def test_without_a_result_the_page_lists_what_is_missing(settings):
 
 def test_the_short_page_has_leads_links_and_limits(project, settings):
     toy_results.save_control(project)
-    toy_results.save_repeats(project, option_text=0.12)
+    toy_results.save_writers(project)
     text = results.format_readme(settings)
     lines = text.splitlines()
     assert lines[0].startswith("Brackets are 95 % intervals")
@@ -26,16 +26,16 @@ def test_the_short_page_has_leads_links_and_limits(project, settings):
         "| dialogues minus raw articles | 25.0 [20.0, 30.0] | 50.0 [45.0, 55.0] | "
         "35.0 [30.0, 40.0] | 15.0 [10.0, 20.0] | 0.01 (2) | 1 of 2 ways |"
     )
-    assert lines[6] == (
+    assert lines[7] == (
         "**Table 1.** Correct answers in % to 300 questions, asked in plain text without examples; "
         "guessing gives 25 %. One training of each model."
     )
     first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
     assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in first
     assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in first
-    assert missing.startswith("4. **Not run yet:** dialogues that a language model wrote, clinical")
-    assert "20 % fewer steps" not in text
-    assert "fewer steps" in results.format_page(results.collect_findings(settings))
+    assert missing.startswith("4. **Not run yet:** the question forms over several seeds, clinical")
+    assert "One possible reason" not in text
+    assert "One possible reason" in results.format_page(results.collect_findings(settings))
     assert "The cause of a difference is unknown" in text
     assert text.endswith("[notebook 00](notebooks/00_results.ipynb).")
     project.file("outputs/results/00_results.ipynb", "{}")

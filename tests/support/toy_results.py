@@ -79,25 +79,6 @@ def save_coverage(project):
     project.file("experiments/results/llm_coverage.csv", text)
 
 
-def save_repeats(project, folder="experiments/results", **differences):
-    """Differences over five seeds: by protocol; the interval has 4 points on both sides."""
-    rows = [
-        {"benchmark": "mini_exam", "protocol": protocol, "seed": seed, "difference": value}
-        | {"low": value - 0.04, "high": value + 0.04}
-        for protocol, value in differences.items()
-        for seed in ("0", "all")
-    ]
-    runs = [
-        {"study": study, "seed": seed, "target_tokens": 1000, "steps": steps, "n": 300}
-        | {"benchmark": "mini_exam", "protocol": protocol, "correct": "01"}
-        for study, steps in (("mini_camel", 100), ("mini_camel_raw", 80))
-        for seed in range(5)
-        for protocol in differences
-    ]
-    project.file(f"{folder}/mini_differences.csv", pd.DataFrame(rows).to_csv(index=False))
-    project.file(f"{folder}/mini_seeds.csv", pd.DataFrame(runs).to_csv(index=False))
-
-
 def contrast(treatment, control, value, verdict, outcome="plain question", **others):
     """A row of contrasts.csv of step 06."""
     is_primary = outcome == "plain question"

@@ -53,7 +53,7 @@ def _read_pair(name: str) -> pd.DataFrame:
 
 
 def grade_margin(answer: object) -> Feedback:
-    """Grade the smallest of MARGINS that the equivalence test rules out, of REVERSED."""
+    """Grade the smallest of MARGINS that the equivalence test rules out in REVERSED."""
     if answer is None or answer == "" or answer == 0:
         return Feedback(OPEN, f"Write one of {MARGINS} first.")
     if answer not in MARGINS or isinstance(answer, bool):

@@ -4,7 +4,7 @@ With the controlled comparison (step 06), its verdict by the rules written befor
 Without it, the control study does: one training of each model, which every headline says.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from clinical_camel.results.forms import (
     EXAM,
     name_question,
     read_control,
-    read_form,
     select,
 )
 from clinical_camel.results.robustness import (
@@ -39,15 +38,9 @@ from clinical_camel.results.sources import (
     find_result,
     read_difference,
 )
-from clinical_camel.results.wording import (
-    BASES,
-    join,
-    join_counts,
-    show_points,
-)
+from clinical_camel.results.wording import BASES, join, show_points
 
 MIXTURE, LOG = "mixture.csv", "train_log.csv"  # of step 02, beside the adapter
-EQUAL_SHARE = 0.01  # two amounts of text are "the same" if they differ by less
 
 
 def assess_effect(settings: Results) -> Finding:
@@ -186,76 +179,7 @@ def count_planned_pairs(sweep: str) -> int:
 
 
 def assess_forms(settings: Results) -> Finding:
-    """Return in which question forms dialogues are ahead: over all seeds that there are."""
+    """Return the difference in the other question forms of the controlled comparison."""
     if result := find_result(settings.comparison, COMPARISON):
         return assess_other_forms(settings, result)
-    numbers = read_repeats(settings)
-    limits = (
-        "The intervals show how a result may vary with other diseases, not with other "
-        "trainings; they are not adjusted, and no test was made."
-    )
-    if not numbers:
-        return Finding("forms", "the question forms over several seeds", is_run=False)
-    shown = join([f"{show_points(number)} ({number.quantity})" for number in numbers])
-    ahead = [number for number in numbers if number.low > 0]
-    headline = {
-        0: "no question form shows a clear advantage of dialogues",
-        len(numbers): "dialogues are ahead in every question form",
-    }.get(len(ahead), f"dialogues are ahead in {len(ahead)} of {len(numbers)} question forms")
-    headline = f"Over {max(number.seeds for number in numbers)} seeds, {headline}"
-    lead = f"Dialogues minus raw articles ({join_counts(numbers)} questions): {shown}. {limits}"
-    if at_chance := list_forms_at_chance(settings):
-        forms = join([f"*{form}*" for form in at_chance])
-        lead += (
-            f" With {forms}, no model is clearly better than guessing, so no difference can show."
-        )
-    return Finding("forms", headline, lead, [*_describe_unequal(settings)], numbers)
-
-
-def read_repeats(settings: Results) -> list[Number]:
-    """Return dialogues minus raw articles in each form, over the seeds of `repeats`."""
-    folder = root() / settings.repeats
-    names = ("mini_seeds", "mini_differences")
-    if not settings.repeats or not all((folder / f"{name}.csv").is_file() for name in names):
-        return []
-    runs, table = (pd.read_csv(folder / f"{name}.csv", dtype={"correct": str}) for name in names)
-    here = table[table["benchmark"].eq(settings.exam) & table["seed"].eq("all")]
-    here = here.set_index("protocol").to_dict("index")
-    counts = runs[runs["benchmark"] == settings.exam].groupby("protocol")["n"].max()
-    seeds = runs["seed"].nunique()
-    path, params = f"{settings.repeats}/mini_differences.csv", f"params/{settings.control}"
-    return [
-        Number(
-            form,
-            *(here[protocol][name] for name in ("difference", "low", "high")),
-            n=int(counts[protocol]),
-            unit="difference",
-            seeds=seeds,
-            table=path,
-            params=params,
-        )
-        for form, protocol in settings.question_forms.items()
-        if protocol in here
-    ]
-
-
-def list_forms_at_chance(settings: Results) -> list[str]:
-    """Return the question forms in which the interval of every model contains chance."""
-    scores = {form: read_form(settings, form) for form in settings.question_forms}
-    return [f for f, numbers in scores.items() if numbers and all(n.is_at_chance for n in numbers)]
-
-
-def _describe_unequal(settings: Results) -> Iterator[str]:
-    """Yield what else differs between the two trainings of the repeats."""
-    runs = pd.read_csv(root() / settings.repeats / "mini_seeds.csv", dtype={"correct": str})
-    means = runs.groupby("study")[["target_tokens", "steps"]].mean()
-    if not {settings.embedded, settings.control} <= set(means.index):
-        return
-    ratio = means.loc[settings.control] / means.loc[settings.embedded] - 1
-    is_equal = abs(ratio["target_tokens"]) < EQUAL_SHARE
-    tokens = "learn from as many tokens" if is_equal else "learn from other numbers of tokens"
-    word = "fewer" if ratio["steps"] < 0 else "more"
-    yield (
-        f"Other causes are not excluded: both trainings {tokens}, but the one on raw articles "
-        f"takes {abs(ratio['steps']):.0%} {word} steps, and articles contain no questions."
-    ).replace("%", " %")
+    return Finding("forms", "the question forms over several seeds", is_run=False)

@@ -81,8 +81,8 @@ def assess_writer(settings: Results) -> Finding:
 
 def _read_covered(settings: Results, params: str) -> list[Number]:
     """Return the difference in each form on the articles of which both writers have dialogues."""
-    path = f"{settings.repeats}/llm_coverage.csv"
-    if not settings.repeats or not (root() / path).is_file():
+    path = f"{settings.experiments}/llm_coverage.csv"
+    if not settings.experiments or not (root() / path).is_file():
         return []
     keys = {"num_shots": settings.num_shots, "model": "llm", "has_dialogue": True}
     rows = _match(pd.read_csv(root() / path), keys).set_index("protocol")

@@ -56,10 +56,8 @@ class Results(StepSettings):
         description="name of a question form: protocol of step 03; the first is the main one",
     )
     num_shots: int = Field(0, ge=0, le=1000, description="examples before each question")
-    repeats: str = Field(
-        "experiments/results",
-        description="folder with mini_seeds.csv and mini_differences.csv, shown until the "
-        "controlled comparison has run, and llm_coverage.csv; empty means none",
+    experiments: str = Field(
+        "experiments/results", description="folder with llm_coverage.csv; empty means none"
     )
 
     def check_together(self) -> Iterator[str]:
@@ -68,8 +66,8 @@ class Results(StepSettings):
             study = getattr(self, name)
             if study not in studies:
                 yield f"{name}: {show(study)} is no folder of params/{nearest(study, studies)}"
-        if self.repeats and not (root() / self.repeats).is_dir():
-            yield f"repeats: {show(self.repeats)} is no folder; write a folder, or nothing"
+        if self.experiments and not (root() / self.experiments).is_dir():
+            yield f"experiments: {show(self.experiments)} is no folder; write a folder, or nothing"
 
     @property
     def main_form(self) -> str:
