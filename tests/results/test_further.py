@@ -105,8 +105,8 @@ def test_rewards_and_published_systems_have_their_verdicts(project, settings):
     toy_results.save_rewards(project)
     finding = further.assess_rewards(settings)
     assert finding.headline == (
-        "With 1 of 1 methods that maximise a reward model, its reward rises and the true reward "
-        "falls"
+        "Training with rewards: the true reward falls with 1 of 2 methods; the trained reward "
+        "rises with 1 of the 1 that maximise it"
     )
     assert (
         "`ppo`: the trained reward rose and the true reward fell, as in reward hacking (n = 60 p"

@@ -13,6 +13,7 @@ VERDICTS = {
     "no clear rise": "the {proxy} reward did not rise clearly",
 }
 
+PROXY_ROSE = ("hacking", "proxy rose, gold fell", "both rose", "only the proxy rose")
 GOLD_FELL = ("hacking", "proxy rose, gold fell", "only the gold fell")
 
 

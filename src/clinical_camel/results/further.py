@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel.core.paths import root
-from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, describe_verdict
+from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, PROXY_ROSE, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.results.effect import compare_control, describe_pair, make_pair
@@ -250,10 +250,11 @@ def assess_rewards(settings: Results) -> Finding:
             f"(n = {pair[0].n} prompts, trainings: {pair[0].seeds})"
         )
     on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
-    count = int(on_proxy["verdict"].eq("hacking").sum())
+    rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
+    fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
     headline = (
-        f"With {count} of {len(on_proxy)} methods that maximise a reward model, its reward rises "
-        "and the true reward falls"
+        f"Training with rewards: the true reward falls with {fell} of {len(hacking)} methods; the "
+        f"trained reward rises with {rose} of the {len(on_proxy)} that maximise it"
     )
     lead = (
         "Changes of the *trained* reward, which PPO, RLOO and GRPO maximise, and of the *true* "
