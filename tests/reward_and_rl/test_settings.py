@@ -34,12 +34,12 @@ PROBLEMS = {
     ),
     "reward length": (
         {"reward_max_length": 100},
-        "reward_max_length: 100 is below max_prompt_tokens, max_new_tokens together, 128, so that "
+        "reward_max_length: 100 is below max_prompt_tokens, max_new_tokens together, 144, so that "
         "pairs would be dropped; write a larger number",
     ),
     "budget": (
         {"token_budget": 100},
-        "token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 128",
+        "token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 144",
     ),
     "generations": (
         {"num_generations": 1},

@@ -280,8 +280,8 @@ def draw_ppo() -> Page:
         "One step of PPO",
         "The policy writes a reply to a prompt. The frozen reward model scores it with r. The "
         "frozen SFT model measures how far the policy has moved: the KL. The total reward is R = "
-        "r - beta KL. The value head turns it into the advantage of each token. A clipped update "
-        "changes the policy, and the next step starts.",
+        "r - beta times the log ratio, whose mean is the KL. The value head turns it into the "
+        "advantage of each token. A clipped update changes the policy, and the next step starts.",
     )
     clip = RewardAndRl.model_fields["clip_range"].default
     wide = FULL - 44  # the loop back to the policy is on the right
@@ -302,7 +302,9 @@ def draw_ppo() -> Page:
     join = y
     y = down(page, join, x0 + half / 2)
     down(page, join, x1 + half / 2)
-    y = page.box((MARGIN, y, wide), "note", "R = r - beta · KL", ["beta: the price of distance"])
+    y = page.box(
+        (MARGIN, y, wide), "note", "R = r - beta · log ratio", ["beta: the price of distance"]
+    )
     y = down(page, y, centre)
     y = page.box((MARGIN, y, wide), "trained", "value head, trained", ["advantage of each token"])
     y = down(page, y, centre)

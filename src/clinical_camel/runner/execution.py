@@ -25,6 +25,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
 nbformat = lazy_loader.load("nbformat")  # seconds to import, which `list` and `plan` do not need
+LONGEST_OUTPUT = 80  # lines of a printed output in a published notebook
 STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
 SWEEP = "CLINICAL_CAMEL_SWEEP"  # in the processes of a sweep: its pid; they end with it
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
@@ -267,7 +268,7 @@ def _merge_streams(outputs: list[Any]) -> list[Any]:
 
 def _clean_output(output: Any) -> Any:
     if output.output_type == "stream":
-        output.text = strip_paths(strip_rewritten(output.text))
+        output.text = shorten_lines(strip_paths(strip_rewritten(output.text)))
     elif output.output_type == "error":
         output.evalue = strip_paths(output.evalue)
         output.traceback = [strip_paths(line) for line in output.traceback]
@@ -287,6 +288,20 @@ def strip_rewritten(text: str) -> str:
     """
     lines = text.replace("\x1b[A", "").replace("\r\n", "\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+
+
+def shorten_lines(text: str, most: int = LONGEST_OUTPUT) -> str:
+    """Return a printed text of at most `most` lines: the middle of a longer one is left out.
+
+    >>> shorten_lines("1\\n2\\n3\\n4\\n5\\n", 3)
+    '1\\n[3 lines are left out]\\n5\\n'
+    """
+    lines = text.splitlines(keepends=True)
+    if len(lines) <= most:
+        return text
+    first, last = (most - 1) // 2, most - 1 - (most - 1) // 2
+    more = f"[{len(lines) - most + 1} lines are left out]\n"
+    return "".join([*lines[:first], more, *lines[len(lines) - last :]])
 
 
 def strip_paths(text: str) -> str:
