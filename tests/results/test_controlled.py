@@ -49,7 +49,7 @@ def test_the_verdict_of_the_controlled_comparison_counts(
     assert (
         "Dialogues minus the same sentences without questions: 1.0 points [-2.0, 4.0], significant "
         "(p = 0.004, adjusted for 3 comparisons): no effect larger than 5 points (dialogues have "
-        "tokens with loss +31 %)."
+        "31 % more tokens with loss)."
     ) in finding.lead
     assert (
         "Dialogues minus single questions with answers: -4.0 points [-7.0, -1.0], not significant "

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from clinical_camel.controlled_comparison.settings import ALL
 from clinical_camel.core.hashing import hash_file
 
 EXAM_PARAMS = {"adapters": {"base": "", "tuned": "x"}, "protocols": ["option_text"]}
@@ -99,7 +100,7 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
         contrast("dialogue", "raw", value, verdict),
         contrast("dialogue", "monologue", 0.01, "no effect larger than 5 points"),
         contrast("dialogue", "qa", -0.04, "cannot tell", p_holm=0.3),
-        contrast("dialogue", "qa", -0.08, "", outcome="plain question, all questions", n=312),
+        contrast("dialogue", "qa", -0.08, "", outcome=f"plain question{ALL}", n=312),
         contrast("dialogue", "raw", 0.05, "", outcome="conversation"),
         contrast("dialogue", "raw", 0.07, "", outcome="by length"),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 HELPS, HURTS, CANNOT_TELL, PRELIMINARY = "helps", "hurts", "cannot tell", "preliminary"
 NO_EFFECT = "no effect larger than"  # starts the verdict that a relevant effect is ruled out
-# the first row of which all contrasts have these verdicts; contrasts as in the settings of step 06
+# verdicts by contrast, named as in the settings of step 06, and the conclusion if all of them hold
 CONCLUSIONS: tuple[tuple[dict[str, str], str], ...] = (
     (
         {"dialogue - raw": HELPS, "dialogue - monologue": HELPS},

@@ -182,14 +182,17 @@ def _describe_diverged(result: Result) -> Iterator[str]:
 
 
 def _list_readings(result: Result, treatment: str, control: str) -> str:
-    """Return the amounts in which two arms differ by more than a tenth, as preregistered."""
+    """Return the amounts in which two arms differ by more than a tenth, as preregistered.
+
+    Such as "20 % more tokens seen": of the first arm.
+    """
     rows = result.read("equality").set_index("arm")
     if not {treatment, control} <= set(rows.index):
         return ""
     ratios = rows.loc[treatment, list(READINGS)] / rows.loc[control, list(READINGS)] - 1
     return join(
         [
-            f"{READINGS[name]} {100 * ratio:+.0f} %"
+            f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[name]}"
             for name, ratio in ratios.items()
             if abs(ratio) > LARGE_SHARE
         ]
@@ -247,8 +250,9 @@ def describe_causes(settings: Results) -> Iterator[str]:
     if pairs:
         yield f"Open after the controlled comparison: {'; '.join(pairs)}."
     yield (
-        "Its arms also differ in format: raw articles and the same sentences without questions are "
-        "plain text, as the main question form is; the others are chats."
+        "The arms of the controlled comparison also differ in format: raw articles and the same "
+        "sentences without questions are plain text, as the main question form is; the others are "
+        "chats."
     )
     yield from _describe_rates(result)
 
