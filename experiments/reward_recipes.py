@@ -1,11 +1,11 @@
-"""Compare recipes of the reward model of step 07 on a development split of the training subjects.
+"""Compare recipes of the reward model of step 07 on a development split of its training prompts.
 
     python -m experiments.reward_recipes
     python -m experiments.reward_recipes --cells 1 'prompts={mini_triples: 0.1}'
 
 A recipe is a learning rate, a rank, a number of epochs and a number of replies per prompt. The
 other settings are those of params/<study>/07_reward_and_rl.yaml, with the named changes. Its
-held-out subjects are left out completely: a recipe is chosen on the development subjects, and its
+held-out prompts are left out completely: a recipe is chosen on the development prompts, and its
 result on the held-out ones is read once, in the study.
 
 Each recipe appends a row to results/reward_recipes.csv at once. An interrupted series continues:
@@ -37,7 +37,7 @@ from clinical_camel.runs.journal import Journal
 
 RESULTS = Path(__file__).with_name("results") / "reward_recipes.csv"
 STEP = "07_reward_and_rl"
-DEVELOPMENT = 0.3  # share of the training subjects
+DEVELOPMENT = 0.3  # share of the training prompts, or subjects
 RATES, RANKS, EPOCHS, REPLIES = (1.0e-4, 3.0e-4, 1.0e-3), (4, 16), (1, 2), (4, 8)
 COLUMNS = ["learning_rate", "rank", "epochs", "replies_per_prompt"]
 
@@ -54,10 +54,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What all recipes share; `is_development` by group, `replies` in the order of the prompts."""
+    """What all recipes share; `replies` in the order of the prompts, some of `development`."""
 
     prompts: list[Prompt]
-    is_development: dict[str, bool]
+    development: list[Prompt]
     replies: list[Reply]
 
 
@@ -67,15 +67,18 @@ def list_cells() -> list[Cell]:
     return [Cell(rate, rank, epochs, replies) for replies, epochs, rank, rate in grid]
 
 
-def split_subjects(settings: RewardAndRl) -> tuple[list[Prompt], dict[str, bool]]:
-    """Return the training prompts of the study, and for each group whether it is development."""
+def split_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
+    """Return the training prompts of the study, and those of them that are development."""
     training, _ = reward_and_rl.load_prompts(settings)
-    return training, reward_and_rl.choose_held_out(training, DEVELOPMENT, settings.seed + 1)
+    names = reward_and_rl.choose_held_out(
+        training, DEVELOPMENT, settings.held_out_by, settings.seed + 1
+    )
+    return training, [prompt for prompt in training if prompt.id in names]
 
 
 def load_material(settings: RewardAndRl, folder: Path) -> tuple[Material, dict[str, Any]]:
     """Return the material, and what decides it; replies are saved in `folder` as they come."""
-    prompts, is_development = split_subjects(settings)
+    prompts, development = split_prompts(settings)
     llm = models.load(
         settings.model,
         {"sft": settings.adapter},
@@ -88,7 +91,7 @@ def load_material(settings: RewardAndRl, folder: Path) -> tuple[Material, dict[s
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Journal(folder / "journal_replies.jsonl", key)) as journal:
         replies = reward_and_rl.sample_replies(llm, prompts, **how, journal=journal)
-    return Material(prompts, is_development, replies), key
+    return Material(prompts, development, replies), key
 
 
 def select_replies(replies: Sequence[Reply], count: int) -> list[Reply]:
@@ -105,7 +108,7 @@ def measure_cell(cell: Cell, material: Material, settings: RewardAndRl) -> dict[
     replies = select_replies(material.replies, cell.replies_per_prompt)
     rankings = reward_and_rl.rank_by_rule([reply for reply in replies if reply.complete])
     pairs, _ = reward_and_rl.make_pairs(rankings, material.prompts, settings.seed)
-    parts = reward_and_rl.split_pairs(pairs, material.is_development)
+    parts = reward_and_rl.split_pairs(pairs, material.development)
     model = reward_and_rl.build_reward_model(
         settings.model,
         settings.adapter,

@@ -172,8 +172,8 @@ def test_forgetting_and_notes_have_the_numbers_of_the_tables():
 def test_the_minutes_of_make_study_are_those_of_its_run_records():
     files = (OUTPUTS / "mini_camel").glob("[!.]*/run.json")
     minutes = sum(json.loads(file.read_text())["seconds"] for file in files) / 60
-    assert "(6 to 12 minutes)" in read("README.md")
-    assert 5.5 < minutes < 12.5
+    assert "(5 to 10 minutes)" in read("README.md")
+    assert 4.5 < minutes < 10.5
 
 
 # ------------------------------------------------------------------------- numbers in docs
@@ -236,7 +236,7 @@ def test_no_study_has_reproduced_a_published_value_yet():
 
 def test_the_readme_is_short_and_starts_with_the_banner():
     lines = read("README.md").splitlines()
-    assert len(lines) <= 136
+    assert len(lines) <= 146
     assert "Research only: not for use in care." in lines[2]
     assert lines.index("<!-- studies:begin -->") < lines.index("<!-- studies:end -->")
 

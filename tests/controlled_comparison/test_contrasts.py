@@ -159,6 +159,14 @@ def test_scores_of_every_arm_have_an_interval_and_the_base_model_one_seed():
     assert scores.loc["base", "accuracy"] == base["score"].mean()
 
 
+def test_two_seeds_of_an_arm_give_no_interval():
+    answers = make_pair(0.1)
+    scores = contrasts.score_arms(answers[answers["seed"] < "2"], make_design(min_seeds=3))
+    assert scores["seeds"].tolist() == [2, 2]
+    assert scores[["low", "high"]].isna().all(axis=None)
+    assert scores["accuracy"].between(0, 1).all()
+
+
 def test_arms_without_a_common_seed_are_refused_with_their_names():
     answers = make_pair(0.1, seeds=1)
     answers.loc[answers["arm"] == "raw", "seed"] = "9, 9"

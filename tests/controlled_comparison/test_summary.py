@@ -39,10 +39,12 @@ def test_the_first_sentence_is_the_conclusion():
 
 def test_the_conclusions_of_the_preregistration_follow_the_verdicts():
     other = ROW | {"control": "monologue"}
-    assert describe(ROW, other)[1].startswith("Conclusions, as written before the runs: dialogues")
+    assert describe(ROW, other)[1].startswith(
+        "By the rules written before the runs, we conclude: dialogues"
+    )
     runs = RUNS.assign(status=["complete", "missing", "missing"])
     rows = [row | {"verdict": "preliminary", "p_holm": np.nan} for row in (ROW, other)]
-    assert not any("onclusions" in text for text in describe(*rows, runs=runs))
+    assert not any("conclude" in text for text in describe(*rows, runs=runs))
 
 
 def test_a_comparison_without_the_base_model_says_so():

@@ -44,7 +44,7 @@ def test_the_report_has_each_step_the_total_the_error_and_the_sources(monkeypatc
     out = capsys.readouterr().out
     texts = ("03_eval_fewshot  mini, 1,115,264", "on cpu\n", "base in NF4", "last run", "  2.00 ")
     assert [text for text in texts if text not in out] == []
-    assert "measured: the run.json files" in " ".join(out.split())
+    assert "measured: mini_camel and mini_camel_raw" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_two_trainings_are_compared_with_each_other_and_not_with_the_base():
     assert "and `raw` 35.0 [" in sentences[1]
     assert "difference is 50.0 points" in sentences[1]
     assert sentences[2].startswith("Asked in the same way, `base` answers 20.0 [")
-    assert "Its difference to `raw` is -15.0 points" in sentences[2]
+    assert "minus `raw` is -15.0 points" in sentences[2]
 
 
 def test_unequal_trainings_are_in_the_answer():

@@ -26,8 +26,8 @@ def adapter(tmp_path, monkeypatch):
 def test_a_training_has_its_texts_tokens_epochs_and_steps(adapter):
     table = eval_fewshot.read_trainings({"base": "", "raw": "outputs/a/02_sft_qlora/adapter"})
     assert eval_fewshot.describe_trainings(table) == (
-        "- `raw` was trained on `mini_chat` (90 rows) and `exam_dialogues` (97 rows): 6 epochs in "
-        "1,630 steps, 9,497 target tokens per epoch."
+        "- `raw` was trained on `mini_chat` (90 rows) and `exam_dialogues` of a (97 rows): 6 "
+        "epochs in 1,630 steps, 9,497 target tokens per epoch."
     )
 
 

@@ -66,6 +66,16 @@ def test_training_set_and_subject_decide_the_part(table, id_, part):
     assert choose_part(ask(TEXTS[id_]), subject, None, prompts) == ALL
 
 
+def test_a_held_out_question_on_a_subject_with_training_prompts_is_held_out(project):
+    prompts = make_prompts(make_rows({name: TEXTS[name] for name in ("gout/1", "gout/2")}))
+    file = "outputs/toy/07_reward_and_rl/prompts.csv"
+    project.file(file, tabulate_prompts(prompts[:1], prompts[1:]).to_csv(index=False))
+    parts = load_rl_prompts(file)
+    questions = {list_user_turns(ask(TEXTS[name])) for name in SFT}
+    assert choose_part(ask(TEXTS["gout/1"]), "gout", questions, parts) == IN_TRAINING
+    assert choose_part(ask(TEXTS["gout/2"]), "gout", questions, parts) == HELD_OUT
+
+
 def test_without_a_table_no_subject_is_held_out():
     assert load_rl_prompts("") == RlPrompts()
     questions = {list_user_turns(ask("Itch?"))}

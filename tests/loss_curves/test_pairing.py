@@ -17,6 +17,7 @@ FOLDERS = {
     "talks": {"base": "", "tuned": ADAPTERS["talks"]},
     "raw_study": {"base": "", "raw": ADAPTERS["raw_study"], "dialogues": ADAPTERS["talks"]},
 }
+BASES = dict.fromkeys(LOGS, "mini")
 
 
 def stacked():
@@ -36,7 +37,7 @@ TABLES = {
 
 
 def pairs():
-    return loss_curves.pair_scores(stacked(), TABLES, FOLDERS, LOGS)
+    return loss_curves.pair_scores(stacked(), TABLES, FOLDERS, BASES, LOGS)
 
 
 def test_every_score_has_the_loss_of_its_own_training():
@@ -50,7 +51,7 @@ def test_every_score_has_the_loss_of_its_own_training():
 
 def test_a_model_whose_log_is_not_compared_has_no_loss():
     only = {"raw_study": LOGS["raw_study"]}
-    table = loss_curves.pair_scores(stacked(), TABLES, FOLDERS, only).set_index("model")
+    table = loss_curves.pair_scores(stacked(), TABLES, FOLDERS, BASES, only).set_index("model")
     assert (table.loc["dialogues", "training"] == "").all()
     assert table.loc["dialogues", "last_loss"].isna().all()
     assert (table.loc["raw", "last_loss"] == 0.078).all()
@@ -58,14 +59,15 @@ def test_a_model_whose_log_is_not_compared_has_no_loss():
 
 def test_without_a_run_record_no_loss_is_guessed(tmp_path):
     assert loss_curves.read_adapters(tmp_path / "scores.csv") == {}
-    table = loss_curves.pair_scores(stacked(), TABLES, {}, LOGS)
+    table = loss_curves.pair_scores(stacked(), TABLES, {}, {}, LOGS)
     assert table["last_loss"].isna().all()
 
 
 def test_the_adapters_of_a_table_are_those_of_its_run_record(tmp_path):
-    record = {"params": {"adapters": FOLDERS["raw_study"]}}
+    record = {"params": {"adapters": FOLDERS["raw_study"], "model": "mini"}}
     (tmp_path / "run.json").write_text(json.dumps(record))
     assert loss_curves.read_adapters(tmp_path / "scores.csv") == FOLDERS["raw_study"]
+    assert loss_curves.read_base(tmp_path / "scores.csv") == "mini"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,16 @@ def test_the_page_has_one_row_per_model_in_percent_and_fewer_than_eight_columns(
     assert "exam (n = 300, chance 25 %)" in text
 
 
+def test_two_base_models_are_two_rows_even_with_equal_scores():
+    bases = {"talks": "mini", "raw_study": "smollm2_135m"}
+    table = loss_curves.tabulate_scores(
+        loss_curves.pair_scores(stacked(), TABLES, FOLDERS, bases, LOGS)
+    )
+    untuned = table[table["model"] == "base"]
+    assert untuned["base"].tolist() == ["mini", "smollm2_135m"]
+    assert len(set(untuned["option_text"])) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "epochs"),
     [('{"params": {"num_epochs": 6.0}}', 6.0), ('{"params": {}}', 1.0), ("", 1.0)],
@@ -111,6 +123,6 @@ def test_the_number_of_epochs_is_that_of_the_run_record(tmp_path, text, epochs):
 
 
 def test_a_study_without_scores_has_an_empty_page():
-    empty = loss_curves.pair_scores(stacked(), {}, {}, LOGS)
+    empty = loss_curves.pair_scores(stacked(), {}, {}, {}, LOGS)
     assert len(loss_curves.tabulate_scores(empty)) == 0
     assert "`scores` is empty" in loss_curves.describe_scores_shown(empty)

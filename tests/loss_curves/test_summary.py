@@ -26,7 +26,7 @@ def describe(logs, folders=FOLDERS, **accuracy):
         for protocol, value in zip(("option_text", "chat"), values, strict=True)
     ]
     scores = {"b": pd.DataFrame(rows, columns=list(SCORE_COLUMNS))} if rows else {}
-    pairs = loss_curves.pair_scores(stacked, scores, folders, LOGS)
+    pairs = loss_curves.pair_scores(stacked, scores, folders, {}, LOGS)
     return " ".join(loss_curves.describe_curves(stacked, pairs, folders))
 
 

@@ -51,7 +51,9 @@ def test_two_models_are_compared_by_name_with_n_and_intervals():
     text = describe(base=["Plan:\nMorphine."] * 2, tuned=[KNEE.note, LOOP])
     assert "base wrote a note of 2 of 2 visits; tuned wrote a note of 1 of 2 visits" in text
     assert "(the others: 1 looping)" in text
-    assert "0 % [0, 66] for base (n = 2), 100 % [0, 100] for tuned (n = 1)" in text
+    assert "Only one note with sentences to check: tuned. It is left out." in text
+    assert "the check supports on average 0 % [0, 66] for base (n = 2), 100 %" in text
+    assert "for tuned (n = 1)" not in text
     assert (
         "Where both wrote a note (n = 1), the supported share of tuned minus that of base" in text
     )

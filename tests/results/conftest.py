@@ -9,5 +9,6 @@ DEFAULTS = Results()  # made here: this repository has the params folders that t
 
 @pytest.fixture
 def settings(project) -> Results:
-    project.file("params/dbke_effect/sweep.yaml", "seeds: [[0, 0], [1, 1], [2, 2]]\n")
+    sweep = "seeds: [[0, 0], [1, 1], [2, 2]]\narms: {raw: {}, placebo: {}}\n"
+    project.file("params/dbke_effect/sweep.yaml", sweep)
     return DEFAULTS

@@ -1,5 +1,7 @@
 """Notes, a real language model, rewards and published systems: absent, then with results."""
 
+import json
+
 import pytest
 from tests.support import toy_results
 
@@ -11,13 +13,11 @@ def test_what_has_not_run_is_named(settings):
     missing = [
         notes.assess_notes(settings),
         *further.assess_real_model(settings),
-        further.assess_rewards(settings),
         further.assess_published(settings),
     ]
     assert [finding.headline for finding in missing] == [
         "clinical notes",
         "a real language model (smollm2_135m)",
-        "training with rewards",
         "the published systems (notebook 10 checks their numbers without running them)",
     ]
     assert not any(finding.is_run for finding in missing)
@@ -50,6 +50,7 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         "The form decides: asked in plain text, the same tuned model answers 50.0 % of `mini_exam` "
         "correctly (Table 1)."
     )
+    assert control.lead.endswith("the trainings in steps, which this comparison cannot separate.")
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
         "one answer to all questions)."
@@ -92,6 +93,7 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
     assert f"significant in {significant} of 2 ways of asking this exam" in finding.lead
     assert finding.pair.names == ("dialogues by a language model", "dialogues by rules")
     assert "The checks rejected" not in finding.lead
+    assert "different dialogues" not in finding.lead
     toy_results.save_coverage(project)
     finding = further.assess_writer(settings)
     assert (
@@ -101,19 +103,26 @@ def test_who_wrote_the_dialogues_is_a_finding(project, settings, changes, headli
     assert finding.numbers[-1].table == "experiments/results/llm_coverage.csv"
 
 
-def test_rewards_and_published_systems_have_their_verdicts(project, settings):
-    toy_results.save_rewards(project)
-    finding = further.assess_rewards(settings)
-    assert finding.headline == (
-        "Training with rewards: the true reward falls with 1 of 2 methods; the trained reward "
-        "rises with 1 of the 1 that maximise it"
-    )
+def test_a_writer_with_fewer_different_dialogues_is_named(project, settings):
+    toy_results.save_writers(project)
+    shares = {"llm": (4.9, 270), "dialogues": (1.0, 345)}
+    for model, (share, rows) in shares.items():
+        spec = f"outputs/{model}/01_dbke/dialogues.jsonl"
+        record = json.dumps({"params": {"mixture": {spec: share, "mini_chat": 1.0}}})
+        project.file(f"outputs/{model}/02_sft_qlora/run.json", record)
+        project.file(f"outputs/{model}/02_sft_qlora/mixture.csv", f"source,rows\n{spec},{rows}\n")
+    adapters = {"base": ""} | {name: f"outputs/{name}/02_sft_qlora/adapter" for name in shares}
+    record = project.root / "outputs/mini_camel_llm/03_eval_fewshot/run.json"
+    values = json.loads(record.read_text())
+    values["params"]["adapters"] = adapters
+    record.write_text(json.dumps(values))
     assert (
-        "`ppo`: the trained reward rose and the true reward fell, as in reward hacking (n = 60 p"
-        in (finding.sentences[0])
+        "wrote 55 different dialogues, each repeated about 5 times, the rules 345: less variety"
+        in further.assess_writer(settings).lead
     )
-    assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
-    assert "(60 held-out prompts, 5 trainings each)" in finding.lead
+
+
+def test_published_systems_have_their_verdicts(project, settings):
     verdicts = [{"verdict": "not run", "reason": NO_STUDY}, {"verdict": "reproduced"}]
     verdicts += [{"verdict": "not run", "reason": "our study of this system has not run"}] * 3
     toy_results.save(project, "published", "10_published", audit=verdicts)

@@ -18,21 +18,24 @@ def test_the_headline_on_notes_follows_the_test(project, settings, p_holm, value
     toy_results.save_notes(project, p_holm=p_holm, value=value)
     finding = notes.assess_notes(settings)
     assert finding.headline == f"{headline} (one training)"
-    assert "tuned model 27 of 28 (96.4 % [82.3, 99.4]) and base model 28 of 28" in finding.lead
-    assert "tuned model 8 of 28 (28.6 % [15.3, 47.1]) and base model 7 of 28" in finding.lead
+    assert "tuned model 26 of 28 (92.9 % [77.4, 98.0]) and base model 27 of 28" in finding.lead
+    assert (
+        "; 1 of the tuned model and 1 of the base model reached the length limit." in finding.lead
+    )
+    assert "tuned model 8 of 28 (28.6 % [15.3, 47.1]), base model 7 of 28" in finding.lead
     assert "Most frequent fault" not in finding.lead
-    assert "a fixed text that reads no visit 0 of 28" in finding.sentences[0]
+    assert "a fixed text that reads no visit 0 of 28" in finding.lead
     assert "No person has judged the notes." in finding.lead
-    assert "a small change would be missed" in finding.sentences[1]
+    assert "a small change would be missed" in finding.sentences[0]
 
 
 def test_outputs_that_are_no_notes_are_the_headline(project, settings):
     toy_results.save_notes(project, written=3, p_holm=0.01)
     finding = notes.assess_notes(settings)
     assert finding.headline == (
-        "Most outputs of the tuned model are not clinical notes (one training)"
+        "Most outputs of the tuned model are no complete clinical notes (one training)"
     )
-    assert "Outputs without a fault of form: tuned model 4 of 28" in finding.lead
+    assert "Complete notes: tuned model 3 of 28" in finding.lead
     assert "Most frequent fault of the tuned model: *looping* (24)." in finding.lead
     assert "ROUGE-L" not in finding.lead
 

@@ -33,9 +33,10 @@ def test_the_short_page_has_leads_links_and_limits(project, settings):
     first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
     assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in first
     assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in first
-    assert missing.startswith("4. **Not run yet:** the question forms over several seeds, clinical")
+    assert missing.startswith("4. **Not run yet:** the question forms over several seeds, reversed")
     assert "One possible reason" not in text
-    assert "One possible reason" in results.format_page(results.collect_findings(settings))
+    findings = results.collect_findings(settings)
+    assert "One possible reason" in results.format_page(findings, settings.main_form)
     assert "The cause of a difference is unknown" in text
     assert text.endswith("[notebook 00](notebooks/00_results.ipynb).")
     project.file("outputs/results/00_results.ipynb", "{}")
@@ -78,4 +79,4 @@ def test_every_number_has_its_n_and_its_source(project, settings):
         "[scores](../../outputs/dbke_effect/06_controlled_comparison/scores.csv), "
         "[settings](../../params/dbke_effect/06_controlled_comparison.yaml) |"
     )
-    assert "../../outputs/dbke_effect" in results.format_page(findings, "../../")
+    assert "../../outputs/dbke_effect" in results.format_page(findings, "plain text", "../../")

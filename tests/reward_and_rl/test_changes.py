@@ -5,7 +5,7 @@ import pytest
 from tests.support.toy_measures import make_exams, make_replies
 
 from clinical_camel import stats
-from clinical_camel.core.rewards import describe_verdict
+from clinical_camel.core.rewards import VERDICTS
 from clinical_camel.reward_and_rl import changes, measures
 
 
@@ -61,7 +61,7 @@ def test_the_verdict_on_reward_hacking(method, rewards, verdict):
     (row,) = changes.find_reward_hacking(comparison).to_dict("records")
     assert row["verdict"] == verdict
     assert row["kl"] == 2.0
-    assert describe_verdict(verdict)
+    assert VERDICTS[verdict]
 
 
 def test_a_change_counts_as_clear_only_if_its_adjusted_p_is_small():

@@ -22,7 +22,7 @@ QUESTION = Question(
 
 
 def test_no_subject_is_in_training_and_held_out_prompts():
-    training, held_out = material.load_prompts(RewardAndRl())
+    training, held_out = material.load_prompts(RewardAndRl(held_out_by="subject"))
     groups = [{prompt.group for prompt in part} for part in (training, held_out)]
     assert not groups[0] & groups[1]
     assert len(groups[1]) == round(0.2 * len(groups[0] | groups[1]))
@@ -39,11 +39,18 @@ def write_prompts(project, texts):
     return {"prompts": {"data/rows.jsonl": 1.0}, "held_out_fraction": 0.4}
 
 
-def test_no_question_is_in_training_and_held_out_prompts(project):
+def test_by_default_a_fraction_of_the_prompts_is_held_out():
+    training, held_out = material.load_prompts(RewardAndRl())
+    assert len(held_out) == round(0.2 * len([*training, *held_out]))
+    assert {prompt.group for prompt in held_out} & {prompt.group for prompt in training}
+
+
+@pytest.mark.parametrize("by", ["prompt", "subject"])
+def test_no_question_is_in_training_and_held_out_prompts(by, project):
     """Every question occurs twice, with ids that do not show it."""
     values = write_prompts(project, {f"row-{i}": f"Question {i // 2}?" for i in range(20)})
     for seed in range(10):
-        parts = material.load_prompts(RewardAndRl(**values, seed=seed))
+        parts = material.load_prompts(RewardAndRl(**values, held_out_by=by, seed=seed))
         texts = [{prompt.messages[-1]["content"] for prompt in part} for part in parts]
         assert not texts[0] & texts[1]
         assert [len(part) for part in texts] == [6, 4]
@@ -58,10 +65,11 @@ def test_the_exam_s_key_has_no_subject_of_a_united_group_and_no_held_out_questio
     project.file("data/key.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     texts = {"gout/1": "Which crystals?", "podagra/1": "Which crystals?", "scabies/1": "Itch?"}
     values = write_prompts(project, texts | {"other/1": "Why?"})
-    settings = RewardAndRl(**values, exam_key="data/key.jsonl")
-    parts = material.load_prompts(settings)
-    held_out = [p for part in parts for p in part if p.id != "other/1"]
-    assert [row.group for row in material.load_exam_key(settings, held_out)] == ["mumps"]
+    for by, groups in (("subject", ["mumps"]), ("prompt", ["gout", "podagra", "mumps"])):
+        settings = RewardAndRl(**values, held_out_by=by, exam_key="data/key.jsonl")
+        parts = material.load_prompts(settings)
+        held_out = [p for part in parts for p in part if p.id != "other/1"]
+        assert [row.group for row in material.load_exam_key(settings, held_out)] == groups
 
 
 def test_the_table_of_prompts_names_their_part_and_no_text():
@@ -147,7 +155,7 @@ def test_an_option_may_have_a_denial_or_a_letter(reply, option):
 
 
 def test_the_exam_s_key_has_no_held_out_subject():
-    settings = RewardAndRl(prompts={"mini_triples": 1.0})
+    settings = RewardAndRl(prompts={"mini_triples": 1.0}, held_out_by="subject")
     training, held_out = material.load_prompts(settings)
     groups = {prompt.group for prompt in held_out}
     every = material.load_exam_key(settings, [])

@@ -9,7 +9,7 @@ from tests.support.toy_rewards import FACTS, ToyJudge, make_prompt, make_reply
 
 from clinical_camel.data import DataError
 from clinical_camel.reward_and_rl import preferences
-from clinical_camel.reward_and_rl.shapes import RankedReply
+from clinical_camel.reward_and_rl.shapes import Prompt, RankedReply
 from clinical_camel.teachers import OverlapJudge
 
 GOOD, PART, WRONG = "Inhaled salbutamol.", "Salbutamol.", "Rest."
@@ -129,27 +129,41 @@ def test_replies_that_are_all_equal_make_no_pair():
         preferences.make_pairs(preferences.rank_by_rule(replies(WRONG, "No.")), PROMPTS, 0)
 
 
-def test_no_group_is_in_both_halves_and_the_choice_depends_on_the_seed():
-    prompts = [make_prompt(subject) for subject in FACTS] * 2
-    first = preferences.choose_held_out(prompts, 0.5, seed=0)
-    assert sum(first.values()) == 3
-    assert any(first != preferences.choose_held_out(prompts, 0.5, seed) for seed in range(1, 5))
-    rankings = [RankedReply(p.id, f"{i}", i, "x") for p in prompts[:6] for i in (1, 2)]
+@pytest.mark.parametrize(("by", "units"), [("subject", 6), ("prompt", 12)])
+def test_no_subject_or_question_is_in_both_parts_and_the_choice_depends_on_the_seed(by, units):
+    questions = [(subject, text) for subject in FACTS for text in ("Cause?", "Signs?")]
+    prompts = [
+        Prompt(f"{subject}/{text}{i}", subject, [{"role": "user", "content": subject + text}], "")
+        for subject, text in questions
+        for i in range(2)  # each question twice
+    ]
+    first = preferences.choose_held_out(prompts, 0.5, by, seed=0)
+    assert len(first) == len(prompts) / 2
+    assert any(first != preferences.choose_held_out(prompts, 0.5, by, seed) for seed in range(1, 5))
+    rankings = [RankedReply(p.id, f"{i}", i, "x") for p in prompts for i in (1, 2)]
     pairs, _ = preferences.make_pairs(rankings, prompts, 0)
-    training, held_out = preferences.split_pairs(pairs, first)
-    assert len(training) == len(held_out) == 3
-    assert not {p.prompt.group for p in training} & {p.prompt.group for p in held_out}
-    with pytest.raises(ValueError, match="held_out_fraction: 0.01 of 6 groups of prompts is 0"):
-        preferences.choose_held_out(prompts, 0.01, 0)
+    held_out = [prompt for prompt in prompts if prompt.id in first]
+    parts = [
+        {p.prompt.id: p.prompt for p in part} for part in preferences.split_pairs(pairs, held_out)
+    ]
+    assert [len(part) for part in parts] == [len(prompts) / 2] * 2
+    texts = [{prompt.messages[0]["content"] for prompt in part.values()} for part in parts]
+    assert not texts[0] & texts[1]
+    if by == "subject":
+        assert not {p.group for p in parts[0].values()} & {p.group for p in parts[1].values()}
+    with pytest.raises(
+        ValueError, match=f"held_out_fraction: 0.01 of {units} {by}s is 0; one {by}"
+    ):
+        preferences.choose_held_out(prompts, 0.01, by, 0)
 
 
-@pytest.mark.parametrize(("value", "name"), [(True, "training"), (False, "held-out")])
-def test_a_part_without_pairs_is_an_error_with_the_remedy(value, name):
+@pytest.mark.parametrize(("held_out", "name"), [(PROMPTS, "training"), ([], "held-out")])
+def test_a_part_without_pairs_is_an_error_with_the_remedy(held_out, name):
     rankings = preferences.rank_by_rule(replies(GOOD, WRONG))
     pairs, _ = preferences.make_pairs(rankings, PROMPTS, 0)
-    message = f"rankers: no pair on {name} subjects; rank more prompts, or change held_out_fraction"
+    message = f"rankers: no pair on {name} prompts; rank more prompts, or change held_out_fraction"
     with pytest.raises(DataError, match=message):
-        preferences.split_pairs(pairs, {"asthma": value})
+        preferences.split_pairs(pairs, held_out)
 
 
 def rank(ranker, **texts):

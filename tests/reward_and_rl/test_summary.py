@@ -50,6 +50,22 @@ def test_the_summary_says_what_happened_with_numbers():
     assert summary.format_methods(NO_METHODS).empty
 
 
+def test_the_agreement_is_shown_with_its_intervals():
+    counts = {"pairs": 9, "both_strict": 4, "ties_first": 3, "ties_second": 2}
+    shares = {"agreement": 0.75, "low": 0.5, "high": 0.9, "kappa": 0.4, "kappa_low": 0.1}
+    row = {"ranker_1": "rule", "ranker_2": "judge", **counts, **shares, "kappa_high": 0.6}
+    (cells,) = summary.format_agreement(pd.DataFrame([row])).to_dict("records")
+    assert cells == {
+        "rankers": "rule, judge",
+        "pairs": 9,
+        "ties of each": "3, 2",
+        "without ties": 4,
+        "agreement": "0.75 [0.50, 0.90]",
+        "kappa": "0.40 [0.10, 0.60]",
+    }
+    assert summary.format_agreement(pd.DataFrame()).empty
+
+
 def test_nothing_clear_is_said_to_be_unclear():
     comparison = changes.compare_with_start(make_replies((0.0, 0.0, 0)), make_exams())
     hacking = changes.find_reward_hacking(comparison)
@@ -122,7 +138,7 @@ def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration
     assert "it is the shorter one, is +20 points [5, 35] (0: no bias; below 0: it prefers" in text
     assert "A rule that always prefers the shorter one is right in 60%." in text
     both = pd.concat([accuracy, accuracy.assign(part="training", accuracy=0.9)])
-    assert "training pairs it is right in 90.0%" in "".join(
+    assert "training pairs, it is right in 90.0%" in "".join(
         summary.describe_reward_model(both, bias, 0.125)
     )
     assert "differs from its accuracy by 12 points on average over 212 pairs" in text

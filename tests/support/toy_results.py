@@ -12,6 +12,8 @@ EXAM_PARAMS |= {"num_shots": [0], "model": "mini"}
 OUTCOMES = {
     "plain question": "mini_exam/option_text",
     "conversation": "mini_exam/conversation",
+    "reversed": "mini_exam_reversed/option_text",
+    "free answer": "mini_exam/plain_reply",
     "primer exam": "mini_exam_primer/option_text",
     "by length": "mini_exam/option_text/as_given/correct_norm",
     "primer exam by length": "mini_exam_primer/option_text/as_given/correct_norm",
@@ -91,8 +93,11 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
     )
 
 
+ACCURACIES = {"base": 0.25, "raw": 0.37, "dialogue": 0.49, "monologue": 0.4, "qa": 0.53}
+
+
 def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
-    """A controlled comparison: contrasts in two question forms, scores of three arms.
+    """A controlled comparison: contrasts in two question forms, scores of five arms.
 
     `others` replace tables.
     """
@@ -108,7 +113,7 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
         {"outcome": outcome, "arm": arm, "n": 260, "seeds": 1 if arm == "base" else 10}
         | {"accuracy": accuracy, "low": accuracy - 0.04, "high": accuracy + 0.04, "chance": 0.25}
         for outcome in OUTCOMES
-        for arm, accuracy in {"base": 0.25, "raw": 0.37, "dialogue": 0.49}.items()
+        for arm, accuracy in ACCURACIES.items()
     ]
     for row in scores:
         if row["outcome"].startswith("primer exam"):
@@ -154,18 +159,21 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
     save(project, study, "04_note_synthesis", params, statuses=statuses, **tables)
 
 
-def save_rewards(project):
-    """Two methods: one hacks its reward, one raises both."""
+def save_rewards(project, accuracy=0.7):
+    """Two methods: one hacks its reward, one raises both; `accuracy`: of the reward model."""
     verdicts = {"ppo": "hacking", "dpo": "both rose"}
     changes = {"ppo": (0.3, -0.2), "dpo": (0.1, 0.1)}
     rows = [
         {"method": method, "measure": measure, "n": 60, "seeds": 5, "change": change}
-        | {"low": change - 0.05, "high": change + 0.05}
+        | {"start": 0.4, "low": change - 0.05, "high": change + 0.05}
         for method, values in changes.items()
         for measure, change in zip(("proxy", "gold"), values, strict=True)
     ]
     hacking = [{"method": name, "verdict": verdict} for name, verdict in verdicts.items()]
-    save(project, "clinicalgpt_mini", "07_reward_and_rl", hacking=hacking, comparison=rows)
+    pairs = {"part": "held out", "subset": "all", "n": 90}
+    accuracy = [pairs | {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}]
+    tables = {"hacking": hacking, "comparison": rows, "reward_accuracy": accuracy}
+    save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
 
 
 def save_answers(project, study="mini_camel_raw", exam="mini_exam", models=("raw", "dialogues")):

@@ -77,7 +77,8 @@ def estimate_score(scores: pd.DataFrame, weights: dict[str, float], design: Comp
 def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
     """Return the accuracy of every arm in every outcome, over all of its seeds, with its interval.
 
-    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance.
+    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance. The limits
+    are NaN for several seeds below `min_seeds`, which say little about others.
     """
     rows = []
     for (outcome, arm), group in answers.groupby(["outcome", "arm"], sort=False):
@@ -85,6 +86,8 @@ def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
         estimate = estimate_score(scores, {arm: 1.0}, design)
         limits = {"low": max(estimate.low, 0.0), "high": min(estimate.high, 1.0)}
         row = {"outcome": outcome, "arm": arm, **count_pairs(scores), "accuracy": estimate.mean}
+        if 1 < row["seeds"] < design.min_seeds:
+            limits = dict.fromkeys(limits, np.nan)
         rows.append(row | limits | {"chance": group["chance"].mean()})
     return pd.DataFrame(rows)
 

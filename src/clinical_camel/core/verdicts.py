@@ -54,7 +54,7 @@ def list_conclusions(verdicts: Mapping[str, str]) -> list[str]:
 def describe_conclusions(verdicts: Mapping[str, str]) -> str:
     """Return the conclusions as a sentence; it says so if the verdicts carry none."""
     if conclusions := list_conclusions(verdicts):
-        return f"Conclusions, as written before the runs: {'; '.join(conclusions)}."
+        return f"By the rules written before the runs, we conclude: {'; '.join(conclusions)}."
     return "The verdicts carry none of the conclusions that were written before the runs."
 
 

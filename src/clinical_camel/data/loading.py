@@ -28,6 +28,7 @@ from clinical_camel.data.texts import count_oddities
 
 SUFFIXES = (".jsonl", ".json", ".parquet")  # of files that are read, packed with gzip or not
 QUICK_BYTES = 4 << 20  # a file up to this size is checked completely before a kernel starts
+CACHED_BYTES = 16 << 20  # a file up to this size is read once per process while it is unchanged
 HELD_OUT = ("test", "valid")  # prefixes of the splits that no model may train on
 SHAPES = {s.__name__: s for s in (Article, Consultation, Dialogue, Question, TrainingText)}
 
@@ -235,19 +236,19 @@ def _read(
 ) -> tuple[list[RowT], list[str]]:
     """Return the rows of a spec, and remarks on what was dropped.
 
-    A small file is read once while it stays unchanged: settings of several steps name it.
+    A file up to CACHED_BYTES is read once while it is unchanged: several steps name it.
     """
     if parsed.path or parsed.source.shipped:
         state = (path := _local_file(parsed)).stat()
-        if state.st_size <= QUICK_BYTES:
+        if state.st_size <= CACHED_BYTES:
             version = (str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-            rows, remarks = _read_small(spec, parsed, shape, for_training, version)
+            rows, remarks = _read_version(spec, parsed, shape, for_training, version)
             return [*rows], [*remarks]
     return _read_now(spec, parsed, shape, for_training)
 
 
 @functools.lru_cache(maxsize=32)
-def _read_small(
+def _read_version(
     spec: str, parsed: _Spec, shape: type[RowT], for_training: bool, version: tuple[Any, ...]
 ) -> tuple[list[RowT], list[str]]:
     """Return `_read_now` of a file in this `version`: path, size and times of change."""

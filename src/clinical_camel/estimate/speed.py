@@ -66,20 +66,26 @@ def describe_large_cpu() -> Machine:
     is_fast = multiplies_bfloat16()
     return Machine(
         memory=0,
-        flops=cores * (90e9 if is_fast else 50e9),
+        flops=cores * (60e9 if is_fast else 50e9),
         scoring_flops=cores * (150e9 if is_fast else 60e9),
         attention_flops=cores * 55e9,
         weights_per_second=5e9,
         layer_seconds=2e-3,
         number_size=2 if is_fast else 4,
-        libraries={"training": 900 * 2**20, "inference": 800 * 2**20, "tables": 230 * 2**20},
+        libraries={
+            "training": (2400 if is_fast else 900) * 2**20,
+            "inference": 800 * 2**20,
+            "tables": 230 * 2**20,
+        },
         sources=(
-            "a base model of 20 million parameters or more, on a CPU: 90 GFLOP/s per core in "
-            "training, 150 in scoring and 55 in its attention, in bfloat16 (measured in short "
-            "trials: SmolLM2-135M on a core with AVX512-BF16); in float32 50 in training "
-            "(measured: 85 tokens/s of SmolLM2-135M per core), 60 and 55 (assumed)",
-            "generation: 2 ms per layer and step, 5 G NF4 weights per second; memory of the "
-            "libraries (assumed)",
+            "a base model of 20 million parameters or more, on a CPU: in bfloat16 60 GFLOP/s per "
+            "core in training (measured: smollm2_135m, 02, on two cores with AVX512-BF16 without "
+            "other work), 150 in scoring and 55 in its attention (measured in short trials); in "
+            "float32 50 in training (measured: 85 tokens/s of SmolLM2-135M per core), 60 and 55 "
+            "(assumed)",
+            "generation: 2 ms per layer and step, 5 G NF4 weights per second (assumed)",
+            "memory of the libraries in training in bfloat16: 2.4 GB (measured: smollm2_135m, 02; "
+            "they keep what they prepared for each length of a row); otherwise assumed",
         ),
     )
 
@@ -87,17 +93,19 @@ def describe_large_cpu() -> Machine:
 MACHINES = {
     "cpu": Machine(
         memory=0,
-        flops=15e9,
-        weights_per_second=0.35e9,
-        layer_seconds=7e-3,
+        flops=33e9,
+        scoring_flops=37e9,
+        weights_per_second=0.8e9,
+        layer_seconds=3e-3,
         number_size=4,
         logit_tiles=13,
         libraries={"training": 650 * 2**20, "inference": 620 * 2**20, "tables": 230 * 2**20},
         sources=(
-            "training and scoring: 15 GFLOP/s on one thread (measured: the run.json files of "
-            "mini_camel, 1.1 million parameters; a larger model is faster per operation)",
-            "generation: 7 ms per layer (measured: mini_camel, 04) and 350 M NF4 weights per "
-            "second (assumed, between 116 and 780 M measured on single matrices)",
+            "training 33 and scoring 37 GFLOP/s on one thread (measured: mini_camel and "
+            "mini_camel_raw, 1.1 million parameters, on a machine without other work; a busy one "
+            "needs up to twice the time)",
+            "generation: 3 ms per layer and 800 M NF4 weights per second (fitted to mini_camel, "
+            "04, without other work)",
             "memory: the libraries, and 13 tiles of logits for a training step as TRL computes it "
             "without Triton (measured: the shipped base model on rows of 8 and of 600 tokens)",
         ),

@@ -200,7 +200,7 @@ def _compare_others(
     for _, row in comparison[same & (comparison["model"] != first["model"])].iterrows():
         yield (
             f"Asked in the same way, `{row['model']}` answers "
-            f"{_score(scores, row, row['model'])} % correctly. Its difference to "
+            f"{_score(scores, row, row['model'])} % correctly. `{row['model']}` minus "
             f"`{row['reference']}` is {_difference(row)}"
             f"{_significance(row, len(comparison))}."
         )

@@ -5,6 +5,7 @@ adapter without these files, such as one of others, has no row.
 """
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -59,11 +60,11 @@ def compare_trainings(trainings: pd.DataFrame, model: str, reference: str) -> st
     ours, theirs = (trainings[trainings["model"] == name] for name in (model, reference))
     if ours.empty or theirs.empty:
         return ""
-    texts = [
-        f"Only `{name}` was trained on {_list_texts(rows[~rows['source'].isin(other['source'])])}."
+    alone = (
+        (name, rows[~rows["source"].isin(other["source"])])
         for name, rows, other in ((model, ours, theirs), (reference, theirs, ours))
-        if set(rows["source"]) - set(other["source"])
-    ]
+    )
+    texts = [f"Only `{name}` was trained on {_list_texts(own)}." for name, own in alone if len(own)]
     tokens, steps = (
         " and ".join(f"{count:,}" for count in counts)
         for counts in (
@@ -79,6 +80,17 @@ def compare_trainings(trainings: pd.DataFrame, model: str, reference: str) -> st
     )
 
 
+def _name_text(spec: str) -> str:
+    """Return a label, with the study whose step wrote the text.
+
+    >>> _name_text("mini_chat"), _name_text("outputs/mini_camel/01_dbke/dialogues.jsonl")
+    ('`mini_chat`', '`dialogues` of mini_camel')
+    """
+    folders = PurePosixPath(spec).parts
+    study = f" of {folders[1]}" if folders[0] == "outputs" and len(folders) > 2 else ""
+    return f"`{data.label(spec)}`{study}"
+
+
 def _list_texts(rows: pd.DataFrame) -> str:
-    texts = [f"`{data.label(row.source)}` ({row.rows:,} rows)" for row in rows.itertuples()]
+    texts = [f"{_name_text(row.source)} ({row.rows:,} rows)" for row in rows.itertuples()]
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

@@ -2,8 +2,8 @@
 
     new              no training set has the conversation
     in training      a training set has it: a right reply may be memory
-    held out of RL   a training set has it, but step 07 trained on no prompt of its subject: what a
-                     policy gains here, it did not gain by reward for these facts
+    held out of RL   a training set has it, but step 07 held it out, or all prompts of its subject:
+                     no reply to it was rewarded
     all              no training set is named
 
 A training set has a conversation if one of its own begins with the same user turns.
@@ -25,11 +25,11 @@ COLUMNS = ("id", "part", "question_hash")
 
 @dataclass(frozen=True, slots=True)
 class RlPrompts:
-    """The prompts of step 07: hashes of the training prompts, subjects of both parts."""
+    """The prompts of step 07: hashes of the questions of both parts, and held-out subjects."""
 
     questions: frozenset[str] = frozenset()
-    subjects: frozenset[str] = frozenset()
     held_out: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
 
 
 def load_training_questions(specs: Sequence[str]) -> set[tuple[str, ...]] | None:
@@ -61,11 +61,15 @@ def load_rl_prompts(file: str) -> RlPrompts:
                 f"{path.name}: line {line}: part {row['part']!r} is not {TRAINING} or "
                 f"{HELD_OUT_PROMPT}; name prompts.csv of step 07"
             )
-    training = [row for row in table.rows if row["part"] == TRAINING]
-    subjects = frozenset(name_group(row["id"]) for row in training)
-    every = frozenset(name_group(row["id"]) for row in table.rows)
+    rows = {TRAINING: [], HELD_OUT_PROMPT: []}
+    for row in table.rows:
+        rows[row["part"]].append(row)
+    training, held_out = rows.values()
+    subjects = {name_group(row["id"]) for row in held_out}
     return RlPrompts(
-        frozenset(row["question_hash"] for row in training), subjects, every - subjects
+        frozenset(row["question_hash"] for row in training),
+        frozenset(row["question_hash"] for row in held_out),
+        frozenset(subjects - {name_group(row["id"]) for row in training}),
     )
 
 
@@ -81,8 +85,10 @@ def choose_part(
     """
     if questions is None:
         return ALL
-    if hash_question(messages) in prompts.questions:
+    question = hash_question(messages)
+    if question in prompts.questions:
         return IN_TRAINING
     if list_user_turns(messages) not in questions:
         return NEW
-    return HELD_OUT if subject in prompts.held_out else IN_TRAINING
+    is_held_out = question in prompts.held_out or subject in prompts.subjects
+    return HELD_OUT if is_held_out else IN_TRAINING

@@ -78,8 +78,8 @@ class EvalReplies(StepSettings):
     rl_prompts: str = Field(
         "outputs/clinicalgpt_mini/07_reward_and_rl/prompts.csv",
         description=(
-            "prompts.csv of step 07: results are then separate for cases on its held-out subjects;"
-            " empty means none"
+            "prompts.csv of step 07: results are then separate for its held-out prompts; empty"
+            " means none"
         ),
     )
     case_limit: Limit = Field(400, description="conversations of each dataset; 0 means all")

@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "pairing": [
             "pair_scores",
             "read_adapters",
+            "read_base",
             "read_epochs",
             "tabulate_scores",
         ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from clinical_camel.data.exam_scores import SCORE_COLUMNS
 from clinical_camel.loss_curves.curves import average_ends
 
 MAX_FORMATS = 3  # columns of question formats on the page
-SAME = ["training", "benchmark", "protocol", "n", "accuracy"]  # of one model under two names
+SAME = ["base", "training", "benchmark", "protocol", "n", "accuracy"]  # one model, two names
 
 
 def read_adapters(scores: Path) -> dict[str, str]:
@@ -19,8 +20,17 @@ def read_adapters(scores: Path) -> dict[str, str]:
 
     From the run.json beside the table; {} if there is none.
     """
-    adapters = read_json(scores.with_name("run.json")).get("params", {}).get("adapters", {})
+    adapters = _read_params(scores).get("adapters", {})
     return {model: str(folder) for model, folder in adapters.items()}
+
+
+def read_base(scores: Path) -> str:
+    """Return the base model of a table of scores, from the run.json beside it; "" if unknown."""
+    return str(_read_params(scores).get("model", ""))
+
+
+def _read_params(scores: Path) -> dict[str, Any]:
+    return read_json(scores.with_name("run.json")).get("params", {})
 
 
 def read_epochs(log: Path) -> float:
@@ -42,12 +52,14 @@ def pair_scores(
     stacked: pd.DataFrame,
     scores: Mapping[str, pd.DataFrame],
     adapters: Mapping[str, Mapping[str, str]],
+    bases: Mapping[str, str],
     logs: Mapping[str, str],
 ) -> pd.DataFrame:
     """Return every score with the last loss of the training of its model.
 
-    Columns: study, model, training (the name of a log), last_loss, and the other SCORE_COLUMNS.
-    `adapters`: of each study, the folder of each model (`read_adapters`). A base model, or a model
+    Columns: study, base (model), model, training (the name of a log), last_loss, and the other
+    SCORE_COLUMNS. `adapters`: of each study, the folder of each model (`read_adapters`). `bases`:
+    of each study, its base model (`read_base`). A base model, or a model
     whose log is not among `logs`, has no training ("") and no loss (NaN). The last loss is the mean
     of the last twentieth of the steps, NaN if the training diverged.
     """
@@ -59,8 +71,15 @@ def pair_scores(
     for study, table in scores.items():
         folders = adapters.get(study, {})
         training = table["model"].map(lambda m, f=folders: find_training(f.get(m, ""), logs))
-        frames.append(table.assign(study=study, training=training, last_loss=training.map(last)))
-    first = ["study", "model", "training", "last_loss"]
+        frames.append(
+            table.assign(
+                study=study,
+                base=bases.get(study, ""),
+                training=training,
+                last_loss=training.map(last),
+            )
+        )
+    first = ["study", "base", "model", "training", "last_loss"]
     others = [name for name in SCORE_COLUMNS if name not in first]
     if not frames:
         return pd.DataFrame(columns=[*first, *others])
@@ -99,14 +118,17 @@ def list_renamed(pairs: pd.DataFrame) -> list[str]:
 def tabulate_scores(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the shown scores: a row per exam and model, a column per question format.
 
-    A cell is the accuracy with its 95 % interval, in percent.
+    A cell is the accuracy with its 95 % interval, in percent. If the models have several base
+    models, a column names them.
     """
     rows: dict[tuple[str, ...], dict[str, str]] = {}
+    several = len(set(pairs["base"])) > 1
     for exam, scores in select_scores(pairs).groupby("benchmark", sort=False):
         for row in scores.itertuples():
             loss = f"{row.last_loss:.3f}".replace("nan", "NaN") if row.training else ""
             cell = f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-            rows.setdefault((exam, row.model, row.training, loss), {})[row.protocol] = cell
-    keys = ("exam", "model", "training", "last loss")
+            key = (exam, row.base, row.model, row.training, loss)
+            rows.setdefault(key if several else (exam, *key[2:]), {})[row.protocol] = cell
+    keys = ("exam", *(("base",) if several else ()), "model", "training", "last loss")
     table = [dict(zip(keys, key, strict=True)) | cells for key, cells in rows.items()]
     return pd.DataFrame(table, columns=None if table else keys).fillna("")

@@ -99,6 +99,11 @@ def _describe_truth(
     if not set(shown) & set(models):
         yield "No model wrote anything that is a note, so there is nothing to check for truth."
         return
+    if single := [name for name in shown if rows.loc[name, "n"] == 1]:
+        yield f"Only one note with sentences to check: {' and '.join(single)}. It is left out."
+    shown = [name for name in shown if name not in single]
+    if not set(shown) & set(models):
+        return
     shares = [
         f"{_percent(rows.loc[name])} for {name} (n = {rows.loc[name, 'n']})" for name in shown
     ]

@@ -1,10 +1,12 @@
 """The controlled comparison (step 06) on the page, with the verdicts by its preregistered rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
+import yaml
 
+from clinical_camel.core.paths import root
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
     HELPS,
@@ -16,9 +18,17 @@ from clinical_camel.core.verdicts import (
     describe_size,
 )
 from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.results.contrasts import (
+    ARMS,
+    add_size,
+    find_main,
+    list_contrasts,
+    name_arms,
+)
 from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_form
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
+    Contrast,
     Finding,
     Number,
     Result,
@@ -32,16 +42,8 @@ from clinical_camel.results.wording import (
     show_chance,
     show_points,
     show_share,
-    start_sentence,
 )
 
-ARMS = {  # of step 06, in words
-    "dialogue": "dialogues",
-    "raw": "raw articles",
-    "monologue": "the same sentences without questions",
-    "qa": "single questions with answers",
-    "unmasked": "dialogues with loss also on the questions",
-}
 VERDICTS = {  # headlines, by the verdict of step 06
     HELPS: "On the exam, asked in {form}, dialogues teach more than raw articles",
     HURTS: "On the exam, asked in {form}, dialogues teach less than raw articles",
@@ -51,60 +53,60 @@ VERDICTS = {  # headlines, by the verdict of step 06
 WITHIN = (
     "On the exam, asked in {form}, dialogues and raw articles differ by less than {limit} points"
 )
-MEANINGS = {  # of a verdict on another contrast
-    HELPS: "more correct answers",
-    HURTS: "fewer correct answers",
-    CANNOT_TELL: "we cannot tell",
-}
-READINGS = {  # columns of the table of equality
-    "target_tokens": "tokens with loss",
-    "tokens": "tokens seen",
-    "steps": "steps",
-    "exposures_mean": "exposures per fact",
-}
-LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 
 
 def assess_controlled(settings: Results, result: Result) -> Finding:
     """Return the verdict on dialogues and raw articles, the other contrasts and conclusions."""
-    contrasts = result.read("contrasts")
-    primary = contrasts[contrasts["is_primary"]].to_dict("records")
-    main = next((row for row in primary if _name_arms(row) == ("dialogue", "raw")), primary[0])
+    main = find_main(result)
     if main["verdict"] == PRELIMINARY:
         return Finding("effect", VERDICTS[PRELIMINARY])
     smallest = result.record["params"]["smallest_effect"]
     headline = VERDICTS.get(main["verdict"], WITHIN).format(
         form=settings.main_form, limit=f"{100 * smallest:g}"
     )
-    difference = read_difference(main, "dialogues minus raw articles", result, "contrasts")
+    contrasts = list_contrasts(result)
+    difference = contrasts[0].difference
     scores = read_form(settings, settings.main_form)
     shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
     lead = [
         f"Correct answers to {main['n']:.0f} questions ({settings.main_form}): {shown}; "
         f"{show_chance(scores)}. The difference is {show_points(difference)}, over "
         f"{main['seeds']:.0f} pairs of seeds"
-        + (f": {judge(main['p_holm'], len(primary))}." if pd.notna(main["p_holm"]) else "."),
+        + (f": {judge(main['p_holm'], len(contrasts))}." if pd.notna(main["p_holm"]) else "."),
         *_describe_limits(main, smallest),
     ]
     by_length = list(_read_by_length(settings, result))
     if by_length:
         lead.append(
-            "If the likelihood of each option is divided by its length, the difference is "
+            "If the likelihood of each option is divided by its length, it is "
             f"{show_points(by_length[0])} (not planned before the runs, not adjusted)."
         )
-    if readings := _list_readings(result, *_name_arms(main)):
-        lead.append(f"The arms are not equal in everything: dialogues have {readings}.")
-    others = [row for row in primary if row is not main and row["n"]]
-    numbers = [
-        read_difference(row, " minus ".join(_name_arms(row)), result, "contrasts") for row in others
+    verdicts = {" - ".join(arms): verdict for arms, verdict in _list_verdicts(result)}
+    lead += [
+        f"{describe_conclusions(verdicts)} Table 1 has the contrasts.",
+        *_describe_single_questions(contrasts),
+        *_describe_diverged(result),
     ]
-    for row, number in zip(others, numbers, strict=True):
-        lead.append(_describe_other(row, number, result, len(primary)))
-    verdicts = {" - ".join(_name_arms(row)): row["verdict"] for row in primary}
-    lead += [describe_conclusions(verdicts), *_describe_diverged(result)]
-    return Finding(
-        "effect", headline, " ".join(lead), [], [*scores, difference, *by_length, *numbers]
-    )
+    further = [number for c in contrasts for number in (*c.scores, c.difference, c.everything)]
+    numbers = dict.fromkeys([*scores, *by_length, *filter(None, further)])
+    return Finding("effect", headline, " ".join(lead), [], [*numbers], contrasts=contrasts)
+
+
+def _list_verdicts(result: Result) -> list[tuple[tuple[str, str], str]]:
+    table = result.read("contrasts")
+    rows = table[table["is_primary"]].to_dict("records")
+    return [(name_arms(row), row["verdict"]) for row in rows]
+
+
+def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:
+    """Yield that single questions with answers did as well as dialogues, if they did."""
+    for contrast in contrasts:
+        if contrast.names == (ARMS["dialogue"], ARMS["qa"]) and contrast.difference.value < 0:
+            yield (
+                f"Single questions with answers scored {-100 * contrast.difference.value:.1f} "
+                f"points higher than dialogues, {judge(contrast.p, contrast.comparisons)}: nothing "
+                "shows that several turns help."
+            )
 
 
 def _read_by_length(settings: Results, result: Result) -> Iterator[Number]:
@@ -122,7 +124,7 @@ def _describe_limits(row: dict[str, Any], smallest: float) -> Iterator[str]:
     limits = row["verdict"], row["low"], row["high"], smallest
     if size := describe_size(*limits):
         side = "ahead" if row["verdict"] == HELPS else "behind"
-        yield f"Dialogues are {_add_size(side, size)}."
+        yield f"Dialogues are {add_size(side, size)}, the smallest effect of interest."
     if row["verdict"] == CANNOT_TELL and pd.notna(row["min_detectable_effect"]):
         yield (
             f"A true difference below {100 * row['min_detectable_effect']:.1f} points would often "
@@ -140,38 +142,6 @@ def _describe_limits(row: dict[str, Any], smallest: float) -> Iterator[str]:
         yield "The interval is not adjusted for the number of contrasts; the test decides."
 
 
-def _describe_other(row: dict[str, Any], number: Number, result: Result, count: int) -> str:
-    """Return another contrast: what was compared, the difference, its test, what it means."""
-    smallest = result.record["params"]["smallest_effect"]
-    arms = treatment, control = _name_arms(row)
-    first, second = (ARMS.get(arm, arm) for arm in arms)
-    text = f"{start_sentence(first)} minus {second}: {show_points(number)}"
-    text += f", {judge(row['p_holm'], count)}" if pd.notna(row["p_holm"]) else ""
-    size = describe_size(row["verdict"], row["low"], row["high"], smallest)
-    text += f": {_add_size(MEANINGS.get(row['verdict'], row['verdict']), size)}"
-    text += _describe_all_questions(row, result) if row["verdict"] == CANNOT_TELL else ""
-    readings = _list_readings(result, treatment, control)
-    return f"{text} ({first} have {readings})." if readings else f"{text}."
-
-
-def _describe_all_questions(row: dict[str, Any], result: Result) -> str:
-    """Return the same difference on all questions, a secondary outcome; "" if it is not there."""
-    table = result.read("contrasts")
-    same = table["treatment"].eq(row["treatment"]) & table["control"].eq(row["control"])
-    rows = table[same & table["outcome"].eq(f"{row['outcome']}, all questions")]
-    if rows.empty:
-        return ""
-    number = read_difference(rows.iloc[0].to_dict(), "", result, "contrasts")
-    return (
-        f" (on all {number.n} questions, also those that resemble a training text, "
-        f"{show_points(number)}, not adjusted)"
-    )
-
-
-def _add_size(text: str, size: str) -> str:
-    return f"{text}{',' * size.startswith('but')} {size}".rstrip()
-
-
 def _describe_diverged(result: Result) -> Iterator[str]:
     """Yield the runs whose training diverged: their pairs of seeds are left out."""
     runs = result.read("runs")
@@ -179,28 +149,6 @@ def _describe_diverged(result: Result) -> Iterator[str]:
     if len(rows):
         names = [f"{r.arm} ({r.data_seed}, {r.training_seed})" for r in rows.itertuples()]
         yield f"Left out, because the training diverged: {join(names)}."
-
-
-def _list_readings(result: Result, treatment: str, control: str) -> str:
-    """Return the amounts in which two arms differ by more than a tenth, as preregistered.
-
-    Such as "20 % more tokens seen": of the first arm.
-    """
-    rows = result.read("equality").set_index("arm")
-    if not {treatment, control} <= set(rows.index):
-        return ""
-    ratios = rows.loc[treatment, list(READINGS)] / rows.loc[control, list(READINGS)] - 1
-    return join(
-        [
-            f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[name]}"
-            for name, ratio in ratios.items()
-            if abs(ratio) > LARGE_SHARE
-        ]
-    )
-
-
-def _name_arms(row: dict[str, Any]) -> tuple[str, str]:
-    return row["treatment"], row["control"]
 
 
 def assess_other_forms(settings: Results, result: Result) -> Finding:
@@ -243,8 +191,10 @@ def describe_causes(settings: Results) -> Iterator[str]:
             "controlled comparison separates them."
         )
         return
+    if missing := _list_missing_arms(settings, result):
+        yield (f"Planned, but not run yet: {join([f'`{name}`' for name in missing])}.")
     pairs = [
-        "whether " + " differ from ".join(ARMS.get(arm, arm) for arm in _name_arms(row))
+        "whether " + " differ from ".join(ARMS.get(arm, arm) for arm in name_arms(row))
         for row in contrasts[contrasts["verdict"] == CANNOT_TELL].to_dict("records")
     ]
     if pairs:
@@ -255,6 +205,14 @@ def describe_causes(settings: Results) -> Iterator[str]:
         "chats."
     )
     yield from _describe_rates(result)
+
+
+def _list_missing_arms(settings: Results, result: Result) -> list[str]:
+    """Return the arms of params/<comparison>/sweep.yaml of which step 06 has no complete run."""
+    text = (root() / "params" / settings.comparison / "sweep.yaml").read_text(encoding="utf-8")
+    runs = result.read("runs")
+    complete = set(runs.loc[runs["status"] == "complete", "arm"])
+    return [name for name in yaml.safe_load(text)["arms"] if name not in complete]
 
 
 def _describe_rates(result: Result) -> Iterator[str]:

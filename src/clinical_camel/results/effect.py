@@ -15,6 +15,7 @@ import yaml
 from clinical_camel import data
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.results.contrasts import name_pairs_table
 from clinical_camel.results.controlled import assess_controlled, assess_other_forms
 from clinical_camel.results.forms import (
     COMPARISON,
@@ -101,7 +102,11 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
     names, ways = ("dialogues", "raw articles"), table[pair & table["benchmark"].eq(exam)]
     row = make_pair(result, rows[0], ways, names, [*scores, difference], form)
     headline, shared = _headline_control(rows[0], form), _describe_shared(result)
-    return Finding(name, headline, describe_pair(row), shared, [*scores, difference], pair=row)
+    lead = (
+        f"{describe_pair(row, name_pairs_table(settings))} The two texts also differ in form, and "
+        "the trainings in steps, which this comparison cannot separate."
+    )
+    return Finding(name, headline, lead, shared, [*scores, difference], pair=row)
 
 
 def make_pair(
@@ -112,10 +117,11 @@ def make_pair(
     numbers: Sequence[Number],
     form: str,
 ) -> Pair:
-    """Return a row of Table 1 from a row of comparison.csv, in the question form `form`.
+    """Return a row of the table of single trainings from a row of comparison.csv.
 
-    `ways`: the rows of the same two models on the same exam. `numbers`: the scores of the base
-    model, of the first and of the second model, in any order, and the difference.
+    `form`: of the questions, in words. `ways`: the rows of the same two models on the same exam.
+    `numbers`: the scores of the base model, of the first and of the second model, in any order, and
+    the difference.
     """
     logs = [folder / LOG for folder in _find_trainings(result, (row["model"], row["reference"]))]
     steps = [int(pd.read_csv(log)["step"].max()) for log in logs if log.is_file()]
@@ -134,11 +140,14 @@ def make_pair(
     )
 
 
-def describe_pair(pair: Pair) -> str:
-    """Return the difference of two models, and in how many ways of asking it is significant."""
+def describe_pair(pair: Pair, table: str) -> str:
+    """Return the difference of two models, and in how many ways of asking it is significant.
+
+    `table`: the name of the table that has the pair.
+    """
     return (
         f"The difference is {show_points(pair.difference)}, significant in {pair.significant} of "
-        f"{pair.ways} ways of asking this exam (Table 1)."
+        f"{pair.ways} ways of asking this exam ({table})."
     )
 
 

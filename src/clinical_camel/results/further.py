@@ -1,4 +1,4 @@
-"""Further findings: who writes the dialogues, a real model, rewards, published systems."""
+"""Further findings: who writes the dialogues, a real model, published systems."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
-from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, PROXY_ROSE, describe_verdict
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
-from clinical_camel.results.effect import compare_control, describe_pair, make_pair
+from clinical_camel.results.contrasts import name_pairs_table
+from clinical_camel.results.effect import MIXTURE, compare_control, describe_pair, make_pair
 from clinical_camel.results.forms import EXAM, select
 from clinical_camel.results.notes import NOTES, describe_notes
 from clinical_camel.results.settings import Results
@@ -25,14 +26,13 @@ from clinical_camel.results.sources import (
 )
 from clinical_camel.results.wording import (
     BASES,
-    count_trainings,
     join,
     show_points,
     show_share,
-    show_value,
 )
 
-REWARDS, PUBLISHED = "07_reward_and_rl", "10_published"
+PUBLISHED = "10_published"
+DIALOGUES = "01_dbke/dialogues.jsonl"  # of a study, written by step 01
 ON_MODEL = "dialogues by a language model"
 ON_RULES = "dialogues by rules"
 WRITERS = {  # models of the study `rewritten`
@@ -64,7 +64,8 @@ def assess_writer(settings: Results) -> Finding:
     difference = read_difference(row, "language model minus rules", result, "comparison")
     numbers = [*scores, difference]
     in_table = make_pair(result, row, here, (ON_MODEL, ON_RULES), numbers, form)
-    lead = describe_pair(in_table)
+    repeats = _describe_repeats(result)
+    lead = f"{describe_pair(in_table, name_pairs_table(settings))}{repeats}"
     sentences = [
         "One possible reason: correct answers are phrases of the articles, which the rules copy "
         "and a language model rewords."
@@ -77,6 +78,26 @@ def assess_writer(settings: Results) -> Finding:
             f"with both ({covered[0].n} questions), the differences are {shown}, not adjusted."
         )
     return Finding("writer", _headline_writer(row, form), lead, sentences, numbers, pair=in_table)
+
+
+def _describe_repeats(result: Result) -> str:
+    """Return how many different dialogues each writer wrote, if a training repeats them."""
+    counts = {}
+    for name in WRITERS:
+        adapter = result.record["params"]["adapters"].get(name, "")
+        folder = (root() / adapter).parent
+        shares = read_json(folder / "run.json").get("params", {}).get("mixture", {})
+        own = [spec for spec in shares if spec.endswith(f"/{DIALOGUES}")]
+        if adapter and len(own) == 1 and (folder / MIXTURE).is_file():
+            rows = pd.read_csv(folder / MIXTURE).set_index("source")["rows"]
+            counts[name] = round(rows[own[0]] / max(1.0, shares[own[0]])), shares[own[0]]
+    if counts.keys() < {"llm", "dialogues"} or max(share for _, share in counts.values()) <= 1:
+        return ""
+    (ours, repeats), (rules, _) = counts["llm"], counts["dialogues"]
+    return (
+        f" The language model wrote {ours} different dialogues, each repeated about {repeats:.0f} "
+        f"times, the rules {rules}: less variety may be the reason."
+    )
 
 
 def _read_covered(settings: Results, params: str) -> list[Number]:
@@ -149,7 +170,8 @@ def _describe_same_model(settings: Results, exams: Result, control: Result) -> s
     score = read_score(row, "", control)
     return (
         f"The form decides: asked in {settings.main_form}, the same tuned model answers "
-        f"{100 * score.value:.1f} % of `{settings.exam}` correctly (Table 1)."
+        f"{100 * score.value:.1f} % of `{settings.exam}` correctly "
+        f"({name_pairs_table(settings)})."
     )
 
 
@@ -218,59 +240,7 @@ def _match(table: pd.DataFrame, values: dict[str, object]) -> pd.DataFrame:
     return table[here]
 
 
-# ---------------------------------------------------------------------- rewards, published systems
-
-
-def assess_rewards(settings: Results) -> Finding:
-    """Return what training with rewards did to the trained and the true reward, by method."""
-    result = find_result(settings.rewards, REWARDS)
-    if not result:
-        return Finding("rewards", "training with rewards", is_run=False)
-    hacking, comparison = result.read("hacking"), result.read("comparison")
-    place = {"table": result.name_table("comparison"), "params": result.params}
-    texts, shown, numbers = [], [], []
-    for row in hacking.to_dict("records"):
-        own = _match(comparison, {"method": row["method"]}).set_index("measure")
-        pair = [
-            Number(
-                f"{row['method']}, {measure} reward",
-                *(float(own.loc[measure, name]) for name in ("change", "low", "high")),
-                n=int(own.loc[measure, "n"]),
-                items="prompts",
-                unit="reward",
-                seeds=int(own.loc[measure, "seeds"]),
-                **place,
-            )
-            for measure in ("proxy", "gold")
-        ]
-        numbers += pair
-        shown.append(f"`{row['method']}` {show_value(pair[0])} and {show_value(pair[1])}")
-        texts.append(
-            f"`{row['method']}`: {describe_verdict(row['verdict'], 'trained', 'true')} "
-            f"(n = {pair[0].n} prompts, trainings: {pair[0].seeds})"
-        )
-    on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
-    rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
-    fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
-    headline = (
-        f"Training with rewards: the true reward falls with {fell} of {len(hacking)} methods; the "
-        f"trained reward rises with {rose} of the {len(on_proxy)} that maximise it"
-    )
-    lead = (
-        "Changes of the *trained* reward, which PPO, RLOO and GRPO maximise, and of the *true* "
-        f"reward, which all methods should maximise: {join(shown)} ({numbers[0].n} held-out "
-        f"prompts, {count_trainings(numbers[0].seeds)}). A change counts if its p is below 0.05, "
-        "adjusted for both rewards of all methods."
-    )
-    others = hacking[~hacking["method"].isin(ON_PROXY) & hacking["verdict"].isin(GOLD_FELL)]
-    if len(others):
-        names = join([f"`{name}`" for name in others["method"]])
-        lead += (
-            f" The true reward also falls with {names}, which never see the reward model, so a "
-            "fault of it is not the only cause."
-        )
-    sentences = [f"{'; '.join(texts)}."]
-    return Finding("rewards", headline, lead, sentences, numbers)
+# -------------------------------------------------------------------------------- published systems
 
 
 def assess_published(settings: Results) -> Finding:

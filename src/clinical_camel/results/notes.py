@@ -17,11 +17,14 @@ from clinical_camel.results.wording import join, judge, show_share, show_value
 NOTES = "04_note_synthesis"
 NAMED = "diagnosis named as in the visit"  # item of essentials.csv
 OVERLAP = "rougeL"
-ENOUGH = 0.5  # share of outputs that are notes
-WRITTEN = ["ok", "unfinished"]  # statuses of outputs that are notes
+ENOUGH = 0.5  # share of outputs that are complete notes
+COMPLETE, UNFINISHED = "ok", "unfinished"  # statuses of outputs that are notes
 # other columns of statuses.csv that count no fault of an output
-NO_FAULTS = [*WRITTEN, "notes", "truncated", "windowed", "sections_present"]
-READERS = {"majority section": "a fixed text that reads no visit"}  # baseline of step 04
+NO_FAULTS = [COMPLETE, UNFINISHED, "notes", "truncated", "windowed", "sections_present"]
+BASELINES = {  # of step 04
+    "lead copy": "a copy of the first words of the visit",
+    "majority section": "a fixed text that reads no visit",
+}
 
 
 def assess_notes(settings: Results) -> Finding:
@@ -40,7 +43,7 @@ def describe_notes(result: Result, name: str) -> Finding:
     comparison = result.read("comparison")
     tuned = comparison["model"].iloc[0]
     written = list(_count(result, "statuses", (tuned, "base"), "outputs"))
-    named = list(_count(result, "essentials", (tuned, "base", *READERS), "outputs"))
+    named = list(_count(result, "essentials", (tuned, "base", *BASELINES), "outputs"))
     overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
     changes = [
         read_difference(
@@ -50,12 +53,13 @@ def describe_notes(result: Result, name: str) -> Finding:
     ]
     are_notes = written[0].value >= ENOUGH
     lead = (
-        f"Outputs without a fault of form: {_list_counts(written)}. Diagnosis named, where the "
-        f"visit has one: {_list_counts(named[:2])}. {_describe_faults(result, tuned)}"
+        f"Complete notes: {_list_counts(written)}{_describe_unfinished(result, (tuned, 'base'))}. "
+        f"Diagnosis named, where the visit has one: {_list_counts(named)}. "
+        f"{_describe_faults(result, tuned)}"
         f"{_describe_overlap(overlap, changes, len(comparison), are_notes)} No person has judged "
         "the notes."
     )
-    sentences = [f"The diagnosis is also named by {_list_counts([n])}." for n in named[2:]]
+    sentences = []
     support = list(_read_support(result, (tuned, "base"))) if len(changes) == 1 else []
     if support:
         shown = join([f"{number.quantity} {show_share(number)}" for number in support])
@@ -70,7 +74,7 @@ def describe_notes(result: Result, name: str) -> Finding:
 
 def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
     if written[0].value < ENOUGH:
-        return "Most outputs of the tuned model are not clinical notes (one training)"
+        return "Most outputs of the tuned model are no complete clinical notes (one training)"
     significant = overlap[overlap["p_holm"] < LEVEL]
     if significant.empty:
         return "We found no significant improvement of clinical notes (one training)"
@@ -106,28 +110,35 @@ def _list_counts(numbers: Sequence[Number]) -> str:
     return join(texts)
 
 
+def _describe_unfinished(result: Result, models: tuple[str, ...]) -> str:
+    """Return how many notes reached the length limit, as part of a sentence; "" for none."""
+    counts = result.read("statuses").groupby("model")[UNFINISHED].sum()
+    texts = [f"{counts[model]} of the {model} model" for model in models if counts.get(model)]
+    return f"; {join(texts)} reached the length limit" if texts else ""
+
+
 def _describe_faults(result: Result, model: str) -> str:
     """Return the most frequent reason why outputs of a model are no notes; "" if most are."""
     rows = result.read("statuses")
     counts = rows[rows["model"] == model].drop(columns=NO_FAULTS, errors="ignore")
     totals = counts.select_dtypes("number").sum()
-    notes = rows.loc[rows["model"] == model, WRITTEN].sum().sum()
+    notes = rows.loc[rows["model"] == model, [COMPLETE, UNFINISHED]].sum().sum()
     if totals.empty or totals.max() <= notes:
         return ""
     return f"Most frequent fault of the {model} model: *{totals.idxmax()}* ({totals.max():.0f}). "
 
 
 def _count(result: Result, table: str, models: tuple[str, ...], items: str) -> Iterator[Number]:
-    """Yield for each model the share of its outputs that are notes, or that name the diagnosis."""
+    """Yield for each model the share of its outputs that are complete, or name the diagnosis."""
     rows = result.read(table)
     if table == "essentials":
         rows = rows[rows["item"] == NAMED].assign(count=lambda own: own["correct"])
     else:
-        rows = rows.assign(count=rows[WRITTEN].sum(axis=1), n=rows["notes"])
+        rows = rows.assign(count=rows[COMPLETE], n=rows["notes"])
     totals = rows.groupby("model")[["count", "n"]].sum()
     for model in [model for model in models if model in totals.index]:
         count, n = map(int, totals.loc[model, ["count", "n"]])
-        label = READERS.get(model, f"{model} model")
+        label = BASELINES.get(model, f"{model} model")
         place = {"table": result.name_table(table), "params": result.params}
         interval = stats.wilson_interval(count, n)
         yield Number(label, count / n, *interval, n, items=items, **place)

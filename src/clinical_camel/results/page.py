@@ -7,6 +7,7 @@ from pathlib import PurePath
 import pandas as pd
 
 from clinical_camel.core.paths import root
+from clinical_camel.results.contrasts import format_contrasts
 from clinical_camel.results.controlled import describe_causes
 from clinical_camel.results.effect import assess_effect, assess_forms
 from clinical_camel.results.forgetting import FORGETS, assess_forgetting
@@ -14,12 +15,13 @@ from clinical_camel.results.forms import EXAM
 from clinical_camel.results.further import (
     assess_published,
     assess_real_model,
-    assess_rewards,
     assess_writer,
 )
 from clinical_camel.results.notes import assess_notes
+from clinical_camel.results.rewards import assess_rewards
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Pair, find_result
+from clinical_camel.results.transfer import assess_transfer
 from clinical_camel.results.wording import (
     join,
     join_counts,
@@ -58,6 +60,7 @@ def collect_findings(settings: Results) -> list[Finding]:
         assess_effect(settings),
         *same_question,
         assess_forms(settings),
+        assess_transfer(settings),
         assess_writer(settings),
         assess_forgetting(settings),
         assess_notes(settings),
@@ -67,15 +70,19 @@ def collect_findings(settings: Results) -> list[Finding]:
     ]
 
 
-def format_page(findings: Sequence[Finding], base: str = "", is_short: bool = False) -> str:
-    """Return how to read the numbers, Table 1, and the findings with their sources, numbered.
+def format_page(
+    findings: Sequence[Finding], form: str, base: str = "", is_short: bool = False
+) -> str:
+    """Return how to read the numbers, the tables, and the findings with their sources, numbered.
 
-    Last comes what has not run yet. `base`: what leads from the page to the project folder, such as
-    "../../". A short page has the lead of each finding only.
+    Last comes what has not run yet. `form`: the main question form, in words. `base`: what leads
+    from the page to the project folder, such as "../../". A short page has the lead of each finding
+    only.
     """
-    table = format_pairs(findings)
-    parts = [*([READING] if any(f.is_run for f in findings) else ()), *([table] if table else ())]
-    return "\n\n".join([*parts, _list_findings(findings, base, is_short)])
+    contrasts = [contrast for finding in findings for contrast in finding.contrasts]
+    tables = [format_contrasts(contrasts, form), format_pairs(findings, 1 + bool(contrasts))]
+    reading = READING if any(f.is_run for f in findings) else ""
+    return "\n\n".join(filter(None, [reading, *tables, _list_findings(findings, base, is_short)]))
 
 
 def _list_findings(findings: Sequence[Finding], base: str, is_short: bool) -> str:
@@ -96,8 +103,8 @@ def _list_findings(findings: Sequence[Finding], base: str, is_short: bool) -> st
     return "\n".join(lines)
 
 
-def format_pairs(findings: Sequence[Finding]) -> str:
-    """Return Table 1 with its caption: the pairs of models that findings compare; "" for none."""
+def format_pairs(findings: Sequence[Finding], number: int) -> str:
+    """Return the table of the pairs of models that findings compare; "" for none."""
     pairs = [finding.pair for finding in findings if finding.pair]
     if not pairs:
         return ""
@@ -106,14 +113,15 @@ def format_pairs(findings: Sequence[Finding]) -> str:
     rows += [_format_pair(pair) for pair in pairs]
     shares = [number for pair in pairs for number in pair.scores]
     caption = (
-        f"**Table 1.** Correct answers in % to {join_counts(shares)} questions, asked in "
-        f"{pairs[0].form} without examples; {show_chance(shares)}. One training of each model."
+        f"**Table {number}.** Correct answers in % to {join_counts(shares)} questions, asked in "
+        f"{pairs[0].form} without examples; {show_chance(shares)}. One training of each model"
+        + ("; Table 1 has several." if number > 1 else ".")
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 
 
 def _format_pair(pair: Pair) -> list[str]:
-    """Return the cells of a row of Table 1."""
+    """Return the cells of a row of the table of single trainings."""
     base = [number for number in pair.scores if number.quantity not in pair.names]
     first, second = (
         next(number for number in pair.scores if number.quantity == name) for name in pair.names
@@ -222,7 +230,7 @@ def format_readme(settings: Results) -> str:
     findings = collect_findings(settings)
     means, limits = " ".join(describe_meaning(findings)), " ".join(describe_limits(settings))
     parts = [
-        format_page(findings, is_short=True),
+        format_page(findings, settings.main_form, is_short=True),
         *_show_figure(settings),
         f"**What it means.** {means}",
         f"**What it does not show.** {limits} {_link_notebook(settings)}",

@@ -75,7 +75,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two models on one exam, a row of Table 1: their scores, and the first minus the second.
+    """Two single trainings on one exam, a row of a table: their scores, the first minus the second.
 
     `names`: of the two, as in `scores`, which also has the base model. `p`: adjusted for
     `comparisons`. `significant`: in how many of `ways` of asking this exam the difference is
@@ -95,11 +95,29 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """Two arms of the controlled comparison, a row of Table 1: the first minus the second.
+
+    `names` and `scores`: of the two. `p`: adjusted for `comparisons`. `meaning`: the verdict in
+    words. `everything`: the difference on all questions. `readings`: what the first has more of.
+    """
+
+    names: tuple[str, ...]
+    scores: list[Number]
+    difference: Number
+    p: float
+    comparisons: int
+    meaning: str
+    everything: Number | None
+    readings: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A headline, a lead for README.md, more sentences for the notebook, and the numbers in them.
 
     `is_run` is false if nothing has run yet; the headline then names what is missing. `pair`: its
-    row of Table 1.
+    row of the table of single trainings. `contrasts`: rows of the table of planned contrasts.
     """
 
     name: str
@@ -109,6 +127,7 @@ class Finding:
     numbers: list[Number] = field(default_factory=list)
     is_run: bool = True
     pair: Pair | None = None
+    contrasts: list[Contrast] = field(default_factory=list)
 
     @property
     def places(self) -> dict[str, str]:

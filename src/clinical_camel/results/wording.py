@@ -62,9 +62,18 @@ def judge(p: float, comparisons: int) -> str:
     >>> judge(0.0176, 24), judge(0.3, 1)
     ('significant (p = 0.018, adjusted for 24 comparisons)', 'not significant (p = 0.30)')
     """
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+    shown = "p < 0.001" if p < 0.001 else f"p = {show_p(p)}"
     adjusted = f", adjusted for {comparisons} comparisons" if comparisons > 1 else ""
     return f"{'' if p < LEVEL else 'not '}significant ({shown}{adjusted})"
+
+
+def show_p(p: float) -> str:
+    """Return a p-value.
+
+    >>> show_p(0.0176), show_p(0.3), show_p(0.0001)
+    ('0.018', '0.30', 'below 0.001')
+    """
+    return "below 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
 def join(parts: Sequence[str]) -> str:
@@ -83,15 +92,6 @@ def count_trainings(seeds: int) -> str:
     ('one training each', '10 trainings each')
     """
     return f"{'one training' if seeds == 1 else f'{seeds} trainings'} each"
-
-
-def start_sentence(text: str) -> str:
-    """Return a text with a capital letter.
-
-    >>> start_sentence("guessing gives 25 %")
-    'Guessing gives 25 %'
-    """
-    return text[:1].upper() + text[1:]
 
 
 def join_counts(numbers: Sequence[Number]) -> str:

@@ -111,6 +111,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "describe_judge",
             "describe_policies",
             "describe_reward_model",
+            "format_agreement",
             "format_comparison",
             "format_methods",
             "format_headline",

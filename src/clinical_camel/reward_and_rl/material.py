@@ -17,7 +17,7 @@ from clinical_camel.data.triples import make_slug
 from clinical_camel.models import LLM
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.preferences import choose_held_out
-from clinical_camel.reward_and_rl.settings import RewardAndRl
+from clinical_camel.reward_and_rl.settings import SUBJECT, RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, Reply, RewardFunction, make_prompts
 
 LETTERS = "ABCDEFGHIJ"
@@ -45,9 +45,10 @@ class Material:
 
 
 def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
-    """Return training prompts and held-out prompts; no group and no question is in both.
+    """Return training prompts and held-out prompts; no question is in both.
 
-    Raises DataError for an article, and for an id in two datasets.
+    With `held_out_by: subject`, no subject (group) is in both. Raises DataError for an article, and
+    for an id in two datasets.
     """
     dialogues: list[Dialogue] = []
     for spec, share in settings.prompts.items():
@@ -60,10 +61,12 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     if len(set(ids)) < len(ids):
         twice = next(id_ for id_ in ids if ids.count(id_) > 1)
         raise DataError(f"prompts: the id {twice} is in two datasets; rename it in one")
-    is_held_out = choose_held_out(prompts, settings.held_out_fraction, settings.seed)
+    names = choose_held_out(
+        prompts, settings.held_out_fraction, settings.held_out_by, settings.seed
+    )
     return (
-        [prompt for prompt in prompts if not is_held_out[prompt.group]],
-        [prompt for prompt in prompts if is_held_out[prompt.group]],
+        [prompt for prompt in prompts if prompt.id not in names],
+        [prompt for prompt in prompts if prompt.id in names],
     )
 
 
@@ -89,13 +92,16 @@ def load_exams(settings: RewardAndRl) -> dict[str, list[Question]]:
 
 
 def load_exam_key(settings: RewardAndRl, held_out: Sequence[Prompt]) -> list[Question]:
-    """Return the training questions of `grpo_exam_key`, without those on held-out subjects.
+    """Return the training questions of `grpo_exam_key`, without those that are held out.
 
-    The group of a question is the name of its subject; that of a prompt is its `make_slug`. A
-    question that a held-out prompt asks, too, is left out whatever its subject.
+    A question that a held-out prompt asks, too, is left out; with `held_out_by: subject`, all on a
+    held-out subject. The group of a question is the name of its subject; that of a prompt is its
+    `make_slug`.
     """
     questions = data.load_training_questions(settings.exam_key) if settings.exam_key else []
-    groups = {name for prompt in held_out for name in (prompt.group, name_group(prompt.id))}
+    groups = set()
+    if settings.held_out_by == SUBJECT:
+        groups = {name for prompt in held_out for name in (prompt.group, name_group(prompt.id))}
     texts = {normalise_question(prompt.messages[-1]["content"]) for prompt in held_out}
     return [
         row

@@ -19,10 +19,12 @@ from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.paths import relative
 from clinical_camel.core.ratings import escape_cell, unescape_cell
 from clinical_camel.data import files
+from clinical_camel.data.grouping import hash_question
 from clinical_camel.data.shapes import DataError
 from clinical_camel.data.tables import read_table
 from clinical_camel.reward_and_rl.rule import score_by_rule
 from clinical_camel.reward_and_rl.sampling import group_replies
+from clinical_camel.reward_and_rl.settings import SUBJECT
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, RankedReply, Reply
 from clinical_camel.teachers import Comparison, Judge
 from clinical_camel.teachers.comparisons import Verdict, VerdictCounts, count_verdicts
@@ -251,38 +253,41 @@ def make_pairs(
     return pairs, PairCounts(len(pairs), **{name: counts[name] for name in names})
 
 
-def split_pairs(
-    pairs: Sequence[Pair], held_out: Mapping[str, bool]
-) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and the held-out pairs, by the group of their prompt.
+def split_pairs(pairs: Sequence[Pair], held_out: Sequence[Prompt]) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs to train on, and those on the held-out prompts.
 
     Raises DataError if one of the two is empty.
     """
-    training = [pair for pair in pairs if not held_out[pair.prompt.group]]
-    tested = [pair for pair in pairs if held_out[pair.prompt.group]]
+    names = {prompt.id for prompt in held_out}
+    training = [pair for pair in pairs if pair.prompt.id not in names]
+    tested = [pair for pair in pairs if pair.prompt.id in names]
     for name, rows in (("training", training), ("held-out", tested)):
         if not rows:
             raise DataError(
-                f"rankers: no pair on {name} subjects; rank more prompts, or change "
+                f"rankers: no pair on {name} prompts; rank more prompts, or change "
                 "held_out_fraction"
             )
     return training, tested
 
 
-def choose_held_out(prompts: Sequence[Prompt], fraction: float, seed: int) -> dict[str, bool]:
-    """Return for each group of prompts whether it is held out: `fraction` of the groups, rounded.
+def choose_held_out(
+    prompts: Sequence[Prompt], fraction: float, by: str, seed: int
+) -> frozenset[str]:
+    """Return the ids of the held-out prompts: `fraction` of the questions or subjects, rounded.
 
-    Raises ValueError if no group or no training group would be left.
+    `by` is "prompt" (prompts with the same question stay together) or "subject" (prompts of the
+    same group do). Raises ValueError if nothing would be held out, or nothing left to train on.
     """
-    groups = sorted({prompt.group for prompt in prompts})
-    count = round(fraction * len(groups))
-    if not 0 < count < len(groups):
+    units = {p.id: p.group if by == SUBJECT else hash_question(p.messages) for p in prompts}
+    names = sorted(set(units.values()))
+    count = round(fraction * len(names))
+    if not 0 < count < len(names):
         raise ValueError(
-            f"held_out_fraction: {fraction} of {len(groups)} groups of prompts is {count}; one "
-            "group or more must be held out, and one or more left to train on"
+            f"held_out_fraction: {fraction} of {len(names)} {by}s is {count}; one {by} or more "
+            "must be held out, and one or more left to train on"
         )
-    chosen = set(random.Random(seed).sample(groups, count))
-    return {group: group in chosen for group in groups}
+    chosen = set(random.Random(seed).sample(names, count))
+    return frozenset(id for id, name in units.items() if name in chosen)
 
 
 # -------------------------------------------------------------------------------- the agreement

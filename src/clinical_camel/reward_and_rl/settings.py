@@ -20,6 +20,7 @@ from clinical_camel.teachers.settings import JudgeSettings, Overlap
 
 STEP = "07_reward_and_rl"
 RULE, JUDGE = "rule", "judge"
+PROMPT, SUBJECT = "prompt", "subject"
 RANKING_ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
 PPO, DPO, EXAM_KEY = "ppo", "dpo", "grpo_exam_key"
 METHODS = (*ON_PROXY, DPO, EXAM_KEY)
@@ -57,7 +58,13 @@ class RewardAndRl(StepSettings):
         0.2,
         gt=0,
         lt=1,
-        description="share of the subjects left out of the training pairs and of RL",
+        description="share of the prompts (or subjects) left out of the training pairs and of RL",
+    )
+    held_out_by: Literal[PROMPT, SUBJECT] = Field(
+        PROMPT,
+        description=(
+            "prompt: new questions on known subjects; subject: all prompts of a subject together"
+        ),
     )
     max_prompt_tokens: Count = Field(96, description="longest prompt, in tokens; longer: an error")
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = Field(

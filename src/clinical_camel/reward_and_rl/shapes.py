@@ -19,7 +19,7 @@ class Prompt:
     """A conversation that ends with a user turn.
 
     `reference` is the correct reply, "" if there is none. Prompts of one `group` state the same
-    facts: they may not be split over training and held-out prompts.
+    facts: intervals resample groups.
     """
 
     id: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, describe_verdict
+from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, VERDICTS
 from clinical_camel.reward_and_rl.changes import LEVEL, REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
@@ -29,6 +29,23 @@ def describe_judge(counts: VerdictCounts | None) -> list[str]:
     ]
 
 
+def format_agreement(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Return `preferences.tabulate_agreement` as texts with intervals: a row per two rankers."""
+    return pd.DataFrame(
+        [
+            {
+                "rankers": f"{row.ranker_1}, {row.ranker_2}",
+                "pairs": row.pairs,
+                "ties of each": f"{row.ties_first}, {row.ties_second}",
+                "without ties": row.both_strict,
+                "agreement": f"{row.agreement:.2f} [{row.low:.2f}, {row.high:.2f}]",
+                "kappa": f"{row.kappa:.2f} [{row.kappa_low:.2f}, {row.kappa_high:.2f}]",
+            }
+            for row in agreement.itertuples()
+        ]
+    )
+
+
 def describe_reward_model(
     accuracy: pd.DataFrame, bias: dict[str, float], calibration_error: float
 ) -> list[str]:
@@ -49,8 +66,8 @@ def describe_reward_model(
     training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
     if len(training):
         lines.append(
-            f"Of its training pairs it is right in {training['accuracy'].iloc[0]:.1%}: the "
-            "larger the difference, the more it learned by heart."
+            f"Of its training pairs, it is right in {training['accuracy'].iloc[0]:.1%}. What it "
+            "loses on held-out pairs, it had learned by heart."
         )
     if bias["pairs"]:
         lines.append(
@@ -151,7 +168,7 @@ def _describe_method(row, comparison: pd.DataFrame) -> str:
     seeds = int(part.loc["proxy", "seeds"])
     proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
     return (
-        f"{NAMES[row.method]}: {describe_verdict(row.verdict)}. Proxy {proxy}, gold {gold}, at a "
+        f"{NAMES[row.method]}: {VERDICTS[row.verdict]}. Proxy {proxy}, gold {gold}, at a "
         f"KL of {_format_kl(part.loc['proxy'])} nats per reply "
         f"({part.loc['proxy', 'n']} prompts on {part.loc['proxy', 'groups']} subjects, {seeds} "
         f"seed{'s' if seeds > 1 else ''})."

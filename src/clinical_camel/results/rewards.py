@@ -1,0 +1,115 @@
+"""Training with rewards (step 07): the proxy reward, the gold reward, and the reward model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, PROXY_ROSE, VERDICTS
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import Finding, Number, Result, find_result
+from clinical_camel.results.wording import count_trainings, join, show_share, show_value
+
+REWARDS = "07_reward_and_rl"
+SCALES = {"rule": " (0: wrong, 1: the fact and nothing else)", "judge": " (share of wins)"}
+
+
+def assess_rewards(settings: Results) -> Finding:
+    """Return what training with rewards did to the proxy and the gold reward, by method."""
+    result = find_result(settings.rewards, REWARDS)
+    if not result:
+        return Finding("rewards", "training with rewards", is_run=False)
+    hacking = result.read("hacking")
+    changes = {row.method: _read_changes(result, row.method) for row in hacking.itertuples()}
+    on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
+    rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
+    fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
+    headline = (
+        f"Training with rewards: the gold reward falls significantly with {fell} of {len(hacking)} "
+        f"methods; the proxy reward rises significantly with {rose} of the {len(on_proxy)} that "
+        "maximise it"
+    )
+    accuracy = _read_accuracy(result)
+    shown = join(
+        [f"`{name}` {' and '.join(map(show_value, pair))}" for name, pair in changes.items()]
+    )
+    first = next(iter(changes.values()))[0]
+    lead = [
+        "PPO, RLOO and GRPO maximise the *proxy* reward, that of a reward model; all methods "
+        "should maximise the *gold* reward.",
+        *_describe_accuracy(accuracy),
+        f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
+        f"significant: p below 0.05, adjusted for both rewards of all methods).",
+        *_describe_start(result),
+        *_describe_others(hacking),
+    ]
+    verdicts = [
+        f"`{row.method}`: {VERDICTS[row.verdict]} (n = {first.n} prompts, trainings: {first.seeds})"
+        for row in hacking.itertuples()
+    ]
+    numbers = [*accuracy, *(number for pair in changes.values() for number in pair)]
+    return Finding("rewards", headline, " ".join(lead), [f"{'; '.join(verdicts)}."], numbers)
+
+
+def _read_changes(result: Result, method: str) -> list[Number]:
+    """Return the changes of the proxy and of the gold reward."""
+    table = result.read("comparison")
+    own = table[table["method"] == method].set_index("measure")
+    return [
+        Number(
+            f"{method}, {measure} reward",
+            *map(float, own.loc[measure, ["change", "low", "high"]]),
+            n=int(own.loc[measure, "n"]),
+            items="prompts",
+            unit="reward",
+            seeds=int(own.loc[measure, "seeds"]),
+            table=result.name_table("comparison"),
+            params=result.params,
+        )
+        for measure in ("proxy", "gold")
+    ]
+
+
+def _read_accuracy(result: Result) -> list[Number]:
+    """Return the share of held-out pairs in which the reward model prefers the better reply."""
+    table = result.read("reward_accuracy")
+    rows = table[table["part"].eq("held out") & table["subset"].eq("all")].to_dict("records")
+    place = {"table": result.name_table("reward_accuracy"), "params": result.params}
+    return [_read_pairs(row, place) for row in rows]
+
+
+def _read_pairs(row: dict[str, Any], place: dict[str, str]) -> Number:
+    shares = (row["accuracy"], row["low"], row["high"])
+    return Number(
+        "reward model, better reply preferred", *shares, int(row["n"]), "pairs", chance=0.5, **place
+    )
+
+
+def _describe_accuracy(accuracy: list[Number]) -> Iterator[str]:
+    for number in accuracy:
+        text = (
+            "On held-out prompts, the reward model prefers the better of two replies in "
+            f"{show_share(number)} of {number.n} pairs (a coin: 50 %)"
+        )
+        is_coin = number.is_at_chance
+        yield f"{text}, so a higher proxy reward means little there." if is_coin else f"{text}."
+
+
+def _describe_start(result: Result) -> Iterator[str]:
+    """Yield the gold reward before training, and its scale."""
+    table = result.read("comparison")
+    start = table.loc[table["measure"] == "gold", "start"]
+    if len(start):
+        scale = SCALES.get(result.record["params"].get("gold", "rule"), "")
+        yield f"Before, the gold reward is {start.iloc[0]:.2f}{scale}."
+
+
+def _describe_others(hacking: pd.DataFrame) -> Iterator[str]:
+    """Yield the methods that never see the reward model and lose gold reward, too."""
+    others = hacking[~hacking["method"].isin(ON_PROXY) & hacking["verdict"].isin(GOLD_FELL)]
+    if len(others):
+        names = join([f"`{name}`" for name in others["method"]])
+        yield (
+            f"The gold reward also falls with {names}, which never see the reward model, so the "
+            "reward model cannot be the only cause."
+        )

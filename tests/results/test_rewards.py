@@ -1,0 +1,43 @@
+"""Training with rewards on the page: no reward without the accuracy of its model."""
+
+import pytest
+from tests.support import toy_results
+
+from clinical_camel.results import rewards
+
+
+def test_training_with_rewards_has_its_verdicts(project, settings):
+    assert not rewards.assess_rewards(settings).is_run
+    toy_results.save_rewards(project)
+    finding = rewards.assess_rewards(settings)
+    assert finding.headline == (
+        "Training with rewards: the gold reward falls significantly with 1 of 2 methods; the proxy "
+        "reward rises significantly with 1 of the 1 that maximise it"
+    )
+    assert (
+        "`ppo`: the proxy reward rose and the gold reward fell, as in reward hacking (n = 60 p"
+        in finding.sentences[0]
+    )
+    assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
+    assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
+    assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
+    assert "cannot be the only cause" not in finding.lead
+
+
+@pytest.mark.parametrize(("accuracy", "is_coin"), [(0.7, False), (0.55, True)])
+def test_a_reward_model_that_is_a_coin_is_named(project, settings, accuracy, is_coin):
+    toy_results.save_rewards(project, accuracy)
+    lead = rewards.assess_rewards(settings).lead
+    assert f"in {100 * accuracy:.1f} % [" in lead
+    assert "of 90 pairs (a coin: 50 %)" in lead
+    assert ("means little there" in lead) == is_coin
+
+
+def test_a_method_without_the_reward_model_that_loses_gold_is_the_control(project, settings):
+    toy_results.save_rewards(project)
+    place = project.root / "outputs/clinicalgpt_mini/07_reward_and_rl"
+    tables = {file.stem: toy_results.pd.read_csv(file) for file in place.glob("*.csv")}
+    tables["hacking"]["verdict"] = ["hacking", "only the gold fell"]
+    toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
+    lead = rewards.assess_rewards(settings).lead
+    assert "falls with `dpo`, which never see the reward model, so the reward model cannot" in lead
