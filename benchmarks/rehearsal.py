@@ -5,14 +5,16 @@
     python -m benchmarks.rehearsal mini_camel
     python -m benchmarks.rehearsal --forecasts mini_camel clinical_camel_13b   # without a run
 
-Needs outputs/<study>/rehearsal.json, written before the run: a run that is older is refused. Prints
-a row per step, and appends it to rehearsal.csv: seconds and peak memory, forecast and real; `error`
-is forecast / real - 1. Aims: 20 % of the time and 10 % of the memory. Both on the same machine, as
-busy in the run as in the rehearsal; `processor_share` says how busy that was. Takes a second.
+Needs outputs/<study>/rehearsal.json, written before the run: a run that is older is refused, and
+ends the list. Prints a row per step, and appends it to rehearsal.csv: seconds and peak memory,
+forecast and real; `error` is forecast / real - 1. Aims: 20 % of the time and 10 % of the memory.
+Both on the same machine, as busy in the run as in the rehearsal; `processor_share` says how busy
+that was. Takes a second.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -25,21 +27,23 @@ MB = 2**20
 TIME_AIM, MEMORY_AIM = 0.20, 0.10
 
 
-def list_rows(study: str, with_run: bool) -> list[dict[str, Any]]:
-    """Return a row per rehearsed step. Raises FileNotFoundError or ValueError, with the remedy."""
+def list_rows(study: str, with_run: bool) -> Iterator[dict[str, Any]]:
+    """Yield a row per rehearsed step.
+
+    Raises FileNotFoundError or ValueError, with the remedy, at the first step that has not run
+    since.
+    """
     folder = root() / "outputs" / study
     rehearsal = read_json(folder / "rehearsal.json")
     if not rehearsal:
         raise FileNotFoundError(f"{study}: no rehearsal; python -m clinical_camel rehearse {study}")
-    rows = []
     for step in rehearsal["steps"]:
         if not step["rehearsed"]:
             continue
         row = describe_forecast(study, rehearsal, step)
         if with_run:
             row |= compare_with_run(step, read_run(folder, step["step"], rehearsal["date"]))
-        rows.append(row)
-    return rows
+        yield row
 
 
 def describe_forecast(

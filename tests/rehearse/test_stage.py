@@ -99,6 +99,7 @@ def test_missing_sets_of_a_mixture_are_replaced_by_dialogues(staged):
     _, stage = staged
     missing = "outputs/c/01_dbke/dialogues.jsonl"
     params = {"mixture": {"mini_chat": 0.5, missing: 0.2}, "loss_on_all": [missing]}
+    params |= {"max_length": 400, "batch_size": 2}
     facts = {"row_tokens": 200}
     with staged_root(stage.folder):
         changed = stage.replace_mixture(params, facts)

@@ -46,3 +46,11 @@ def test_dialogues_have_about_the_tokens_that_were_wanted(tokens, project):
     assert len(rows) == len(file.read_text(encoding="utf-8").splitlines()) == stand_ins.ROWS
     words = sum(len(m["content"].split()) for m in json.loads(file.open().readline())["messages"])
     assert 0.6 * tokens < 1.3 * words < 1.6 * tokens
+
+
+def test_the_first_dialogues_are_the_longest_of_the_training(project):
+    file = project.root / "stand_ins/a.jsonl"
+    stand_ins.write_dialogues(file, 100, longest=800, count=3)
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    words = [sum(len(m["content"].split()) for m in row["messages"]) for row in rows]
+    assert min(words[:3]) > 4 * max(words[3:])

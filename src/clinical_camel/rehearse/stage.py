@@ -115,7 +115,12 @@ class Stage:
                 continue
             file = f"{STAND_INS}/{spec.rpartition('@')[2].replace('/', '_').split('.')[0]}.jsonl"
             names[spec] = file
-            stand_ins.write_dialogues(self.folder / file, int(facts["row_tokens"]))
+            stand_ins.write_dialogues(
+                self.folder / file,
+                int(facts["row_tokens"]),
+                longest=params["max_length"],
+                count=2 * params["batch_size"],  # two batches are measured
+            )
             self.remarks.append(f"02_sft_qlora: {spec} not on this machine: dialogues stand in")
         facts["rows_complete"] = not names
         mixture = {names.get(spec, spec): share for spec, share in params["mixture"].items()}

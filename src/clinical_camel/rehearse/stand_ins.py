@@ -105,17 +105,24 @@ def _write_tokenizer(folder: Path, chat_template: str, size: int) -> None:
     write_bytes(folder / "tokenizer.json", text.encode())
 
 
-def write_dialogues(file: Path, tokens: int) -> None:
-    """Write ROWS dialogues of about so many tokens each, at 1.3 tokens per word."""
+def _make_messages(row: int, tokens: int) -> list[dict[str, str]]:
     exchanges = max(1, round(tokens / 1.3 / (2 * EXCHANGE)))
     words = (TEXT.split() * EXCHANGE)[: min(EXCHANGE, max(4, int(tokens / 2.6)))]
+    return [
+        {"role": role, "content": f"{row} {turn} {' '.join(words)}."}
+        for turn in range(exchanges)
+        for role in ("user", "assistant")
+    ]
+
+
+def write_dialogues(file: Path, tokens: int, longest: int = 0, count: int = 0) -> None:
+    """Write ROWS dialogues of about so many tokens each, at 1.3 tokens per word.
+
+    The first `count` have about `longest` tokens, because the longest rows decide the memory.
+    """
     lines = []
     for row in range(ROWS):
-        messages = [
-            {"role": role, "content": f"{row} {turn} {' '.join(words)}."}
-            for turn in range(exchanges)
-            for role in ("user", "assistant")
-        ]
+        messages = _make_messages(row, longest if row < count else tokens)
         values = {"id": f"stand-in-{row}", "source": "stand-in", "messages": messages}
         lines.append(json.dumps(values))
     file.parent.mkdir(parents=True, exist_ok=True)

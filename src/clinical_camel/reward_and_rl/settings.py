@@ -50,7 +50,7 @@ class RewardAndRl(StepSettings):
         description="SFT adapter of step 02: start of every policy, and reference of the KL",
     )
     prompts: dict[MixtureSpec, Share] = Field(
-        {"mini_triples": 0.4},
+        {"mini_triples": 1.0},
         min_length=1,
         description="dialogues whose last reply is removed: fraction of the rows to use",
     )
@@ -93,9 +93,9 @@ class RewardAndRl(StepSettings):
         description="reward that is measured but not trained: rule, or judge (wins against SFT)",
     )
     reward_lora_rank: int = Field(
-        16, ge=1, le=1024, description="rank that the reward model adds to that of the SFT adapter"
+        4, ge=1, le=1024, description="rank that the reward model adds to that of the SFT adapter"
     )
-    reward_learning_rate: Rate = Field(1.0e-4, description="learning rate of the reward model")
+    reward_learning_rate: Rate = Field(3.0e-4, description="learning rate of the reward model")
     reward_epochs: int = Field(
         2, ge=1, le=1000, description="passes of the reward model over the training pairs"
     )
