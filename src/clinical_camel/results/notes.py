@@ -4,14 +4,22 @@ Of several collections of consultations (corpora), the diagnoses are counted tog
 of the overlap is stated for each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
 from clinical_camel import stats
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
-from clinical_camel.results.sources import Finding, Number, Result, find_result, read_difference
+from clinical_camel.results.sources import (
+    Finding,
+    Number,
+    Result,
+    find_result,
+    name_numbers,
+    read_difference,
+)
 from clinical_camel.results.wording import join, judge, show_share, show_value
 
 NOTES = "04_note_synthesis"
@@ -47,7 +55,12 @@ def describe_notes(result: Result, name: str) -> Finding:
     overlap = comparison[comparison["part"].eq("whole") & comparison["metric"].eq(OVERLAP)]
     changes = [
         read_difference(
-            row, "ROUGE-L, tuned minus base", result, "comparison", unit="ROUGE-L", items="notes"
+            row,
+            f"ROUGE-L{_name_corpus(row)}, tuned minus base",
+            result,
+            "comparison",
+            unit="ROUGE-L",
+            items="notes",
         )
         for row in overlap.to_dict("records")
     ]
@@ -68,8 +81,17 @@ def describe_notes(result: Result, name: str) -> Finding:
             f"have errors of both kinds, which step 04 counts. With {changes[0].n} notes and one "
             "training, a small change would be missed."
         )
-    numbers = [*written, *named, *changes, *support]
+    numbers = [
+        *name_numbers("complete notes", written),
+        *name_numbers("diagnosis named", named),
+        *changes,
+        *name_numbers("supported sentences", support),
+    ]
     return Finding(name, _headline(written, overlap), lead, sentences, numbers)
+
+
+def _name_corpus(row: dict[Hashable, Any]) -> str:
+    return f" on {row['corpus']}" if "corpus" in row else ""
 
 
 def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """The result of a step, if it is there, and the numbers that the page takes from it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -165,3 +166,8 @@ def read_difference(
         params=result.params,
         **others,
     )
+
+
+def name_numbers(measure: str, numbers: Sequence[Number]) -> list[Number]:
+    """Return the numbers with the measure in front of their names, for the table of all numbers."""
+    return [replace(number, quantity=f"{measure}, {number.quantity}") for number in numbers]

@@ -3,12 +3,11 @@
 Accuracies of the controlled comparison (step 06). They are secondary outcomes: no verdict.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from clinical_camel.results.forms import COMPARISON, find_outcome, read_exam
 from clinical_camel.results.settings import Results
-from clinical_camel.results.sources import Finding, Number, find_result
+from clinical_camel.results.sources import Finding, Number, find_result, name_numbers
 from clinical_camel.results.wording import MODELS, join, show_chance, show_share
 
 BASE, *TUNED = MODELS
@@ -47,7 +46,8 @@ def assess_transfer(settings: Results) -> Finding:
         *_describe_free(free),
         "These are secondary outcomes: the intervals are not adjusted.",
     ]
-    numbers = [*_name_numbers(scores), *_name_numbers({"free reply": free})]
+    numbers = [n for words, own in scores.items() for n in name_numbers(words, own)]
+    numbers += name_numbers("free reply", free)
     return Finding("transfer", headline, " ".join(lead), [], numbers)
 
 
@@ -62,10 +62,3 @@ def _describe_free(numbers: Sequence[Number]) -> Iterator[str]:
     if numbers:
         shown = join([f"{number.quantity} {show_share(number)}" for number in numbers])
         yield f"Replies, written without seeing options, that are exactly the correct one: {shown}."
-
-
-def _name_numbers(scores: Mapping[str, Sequence[Number]]) -> Iterator[Number]:
-    """Yield the numbers with what was asked in their names."""
-    for words, numbers in scores.items():
-        for number in numbers:
-            yield replace(number, quantity=f"{words}, {number.quantity}")
