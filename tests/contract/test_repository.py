@@ -9,7 +9,8 @@ from tests.contract.checks import CHECKS, Problems
 
 REPOSITORY = Path(__file__).parents[2]
 OLD_SUBJECTS = "3e53937"  # the last commit before subjects were short
-LONG_SUBJECTS = ("8a82db2", "7910c55", "ec68ecf", "53b7a49")  # results name these commits, so they stay
+# results name these commits, so they stay
+LONG_SUBJECTS = ("8a82db2", "7910c55", "ec68ecf", "53b7a49")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
