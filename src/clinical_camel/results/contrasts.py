@@ -103,7 +103,9 @@ def _format_contrast(contrast: Contrast) -> list[str]:
     return [names, *scores, here, p, contrast.meaning, everywhere, contrast.readings]
 
 
-def _read_contrast(row: dict[str, Any], table: pd.DataFrame, result: Result, count: int):
+def _read_contrast(
+    row: dict[str, Any], table: pd.DataFrame, result: Result, count: int
+) -> Contrast:
     arms = name_arms(row)
     names = tuple(ARMS.get(arm, arm) for arm in arms)
     quantity = " minus ".join(names)
