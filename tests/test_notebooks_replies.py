@@ -17,6 +17,7 @@ STEPS = {
     "07_reward_and_rl": {
         "adapter": ADAPTER,
         "prompts": {"mini_triples": 0.02},
+        "held_out_by": "subject",
         "max_new_tokens": 48,
         "replies_per_prompt": 4,
         "rankers": ["rule", "judge"],
