@@ -179,6 +179,21 @@ def test_the_minutes_of_make_study_are_those_of_its_run_records():
 # ------------------------------------------------------------------------- numbers in docs
 
 
+def test_the_questions_that_resemble_a_training_text_are_those_of_the_tables():
+    shown = read("docs/exams.md").split("| study | texts |")[1].split("\n\n")[0]
+    counts = [row.split("|")[-2].strip() for row in shown.splitlines()[2:]]
+    overlaps = pd.read_csv(OUTPUTS / "dbke_effect/06_controlled_comparison/overlaps.csv")
+    studies = ("mini_camel", "mini_camel_llm")
+    files = [OUTPUTS / study / "09_score_checks/run.json" for study in studies]
+    ours, both = (
+        re.search(r"(\d+) of them resemble", json.loads(file.read_text())["headline"])[1]
+        for file in files
+    )
+    file = OUTPUTS / "mini_camel_llm/01_dbke/exam_questions.csv"
+    light = one_row(file, benchmark="mini_exam", kind="light edit")
+    assert counts == [ours, str(overlaps["id"].nunique()), str(light["questions"]), both]
+
+
 def test_the_table_of_controls_is_the_committed_one():
     table = OUTPUTS / "mini_camel_controls/03_eval_fewshot/scores.csv"
     for variant in ("as_given", "shuffled", "options_only", "none_of_the_above"):
@@ -236,13 +251,14 @@ def test_no_study_has_reproduced_a_published_value_yet():
 
 def test_the_readme_is_short_and_starts_with_the_banner():
     lines = read("README.md").splitlines()
-    assert len(lines) <= 146
+    assert len(lines) <= 130
     assert "Research only: not for use in care." in lines[2]
     assert lines.index("<!-- studies:begin -->") < lines.index("<!-- studies:end -->")
 
 
 def test_the_map_names_every_folder_and_nothing_else():
-    tree = section("README.md", "Map").split("```")[1]
+    places = [("README.md", "Map"), ("docs/running.md", "Changing the code")]
+    tree = "\n".join(section(*place).split("```")[1] for place in places)
     top, named = "", set()
     for indent, names in re.findall(r"^( *)(\S+(?: \S+/(?= ))*)", tree, re.MULTILINE):
         top = top if indent else names

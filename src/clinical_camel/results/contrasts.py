@@ -47,18 +47,17 @@ LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 
 
 def list_contrasts(result: Result) -> list[Contrast]:
-    """Return the planned contrasts that have a verdict, dialogues minus raw articles first."""
-    table = result.read("contrasts")
-    primary = table[table["is_primary"] & table["verdict"].ne(PRELIMINARY) & table["n"].gt(0)]
-    rows = sorted(primary.to_dict("records"), key=lambda row: name_arms(row) != ("dialogue", "raw"))
-    return [_read_contrast(row, table, result, len(rows)) for row in rows]
+    """Return the planned contrasts that have a verdict; the adjustment counts all planned ones."""
+    table, primary = result.read("contrasts"), read_primary(result)
+    shown = [row for row in primary if row["verdict"] != PRELIMINARY and row["n"]]
+    return [_read_contrast(row, table, result, len(primary)) for row in shown]
 
 
-def find_main(result: Result) -> dict[str, Any]:
-    """Return the row of contrasts.csv that compares dialogues with raw articles."""
+def read_primary(result: Result) -> list[dict[str, Any]]:
+    """Return the rows of contrasts.csv that were planned, dialogues minus raw articles first."""
     table = result.read("contrasts")
-    primary = table[table["is_primary"]].to_dict("records")
-    return next((row for row in primary if name_arms(row) == ("dialogue", "raw")), primary[0])
+    rows = table[table["is_primary"]].to_dict("records")
+    return sorted(rows, key=lambda row: name_arms(row) != ("dialogue", "raw"))
 
 
 def name_arms(row: dict[str, Any]) -> tuple[str, str]:
@@ -69,7 +68,7 @@ def name_arms(row: dict[str, Any]) -> tuple[str, str]:
 def name_pairs_table(settings: Results) -> str:
     """Return the name of the table of single trainings: Table 1, unless contrasts are shown."""
     result = find_result(settings.comparison, COMPARISON)
-    is_shown = result and find_main(result)["verdict"] != PRELIMINARY
+    is_shown = result and read_primary(result)[0]["verdict"] != PRELIMINARY
     return "Table 2" if is_shown else "Table 1"
 
 
@@ -87,9 +86,9 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
         f"**Table 1.** Correct answers in % to {join_counts(differences)} questions that resemble "
         f"no training text, asked in {form} without examples; {show_chance(scores)}. "
         f"{differences[0].seeds} pairs of seeds. These contrasts and the rules of their verdicts "
-        f"were written before the runs; p is adjusted for {len(contrasts)} comparisons. The "
-        "differences on all questions are secondary and not adjusted. *A has*: amounts in which "
-        "the trainings differ by more than a tenth."
+        "were written before the runs; p is adjusted for "
+        f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
+        "and not adjusted. *A has*: amounts in which the trainings differ by more than a tenth."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 

@@ -21,9 +21,9 @@ from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.contrasts import (
     ARMS,
     add_size,
-    find_main,
     list_contrasts,
     name_arms,
+    read_primary,
 )
 from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_form
 from clinical_camel.results.settings import Results
@@ -57,7 +57,7 @@ WITHIN = (
 
 def assess_controlled(settings: Results, result: Result) -> Finding:
     """Return the verdict on dialogues and raw articles, the other contrasts and conclusions."""
-    main = find_main(result)
+    main, *others = read_primary(result)
     if main["verdict"] == PRELIMINARY:
         return Finding("effect", VERDICTS[PRELIMINARY])
     smallest = result.record["params"]["smallest_effect"]
@@ -72,7 +72,11 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         f"Correct answers to {main['n']:.0f} questions ({settings.main_form}): {shown}; "
         f"{show_chance(scores)}. The difference is {show_points(difference)}, over "
         f"{main['seeds']:.0f} pairs of seeds"
-        + (f": {judge(main['p_holm'], len(contrasts))}." if pd.notna(main["p_holm"]) else "."),
+        + (
+            f": {judge(main['p_holm'], contrasts[0].comparisons)}."
+            if pd.notna(main["p_holm"])
+            else "."
+        ),
         *_describe_limits(main, smallest),
     ]
     by_length = list(_read_by_length(settings, result))
@@ -81,7 +85,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
             "If the likelihood of each option is divided by its length, it is "
             f"{show_points(by_length[0])} (not planned before the runs, not adjusted)."
         )
-    verdicts = {" - ".join(arms): verdict for arms, verdict in _list_verdicts(result)}
+    verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in (main, *others)}
     lead += [
         f"{describe_conclusions(verdicts)} Table 1 has the contrasts.",
         *_describe_single_questions(contrasts),
@@ -90,12 +94,6 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     further = [number for c in contrasts for number in (*c.scores, c.difference, c.everything)]
     numbers = dict.fromkeys([*scores, *by_length, *filter(None, further)])
     return Finding("effect", headline, " ".join(lead), [], [*numbers], contrasts=contrasts)
-
-
-def _list_verdicts(result: Result) -> list[tuple[tuple[str, str], str]]:
-    table = result.read("contrasts")
-    rows = table[table["is_primary"]].to_dict("records")
-    return [(name_arms(row), row["verdict"]) for row in rows]
 
 
 def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:

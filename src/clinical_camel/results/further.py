@@ -91,7 +91,7 @@ def _describe_repeats(result: Result) -> str:
         if adapter and len(own) == 1 and (folder / MIXTURE).is_file():
             rows = pd.read_csv(folder / MIXTURE).set_index("source")["rows"]
             counts[name] = round(rows[own[0]] / max(1.0, shares[own[0]])), shares[own[0]]
-    if counts.keys() < {"llm", "dialogues"} or max(share for _, share in counts.values()) <= 1:
+    if not counts.keys() >= {"llm", "dialogues"} or counts["llm"][1] <= 1:
         return ""
     (ours, repeats), (rules, _) = counts["llm"], counts["dialogues"]
     return (

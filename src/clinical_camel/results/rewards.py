@@ -39,7 +39,7 @@ def assess_rewards(settings: Results) -> Finding:
         "should maximise the *gold* reward.",
         *_describe_accuracy(accuracy),
         f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
-        f"significant: p below 0.05, adjusted for both rewards of all methods).",
+        "significant: p below 0.05, adjusted for both rewards of all methods).",
         *_describe_start(result),
         *_describe_others(hacking),
     ]
