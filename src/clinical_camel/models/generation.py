@@ -22,8 +22,9 @@ from transformers.cache_utils import DynamicLayer
 from clinical_camel.models import compute
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM
-from clinical_camel.models.scoring import can_branch, halve_batch_on_oom
+from clinical_camel.models.scoring import can_branch
 from clinical_camel.models.tokenization import tokenize_text
+from clinical_camel.models.workers import compute_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ def generate(
 ) -> Iterator[tuple[int, str, bool]]:
     """Yield (index of the prompt, generated text, whether it ended with EOS), longest prompt first.
 
-    `token_budget` limits rows x tokens of a batch, new tokens
-    included; a batch that runs out of memory is halved. Each prompt has its own random generator,
-    so resumed runs and halved batches sample the same text. `skip`: indices that are already done;
+    `token_budget` limits rows x tokens of a batch, new tokens included; on a CPU, threads compute
+    several batches at once (`workers`). Each prompt has its own random generator, so resumed runs
+    and halved batches sample the same text. `skip`: indices that are already done;
     batches stay the same, and a batch of only such indices is not computed. A model's own
     generation settings have no influence. Raises ModelError for a prompt without room for
     `decoding.max_new_tokens` in the context, and for NaN.
@@ -119,8 +120,9 @@ def generate_tokens(
         return [(i, row, end in row) for i, row in zip(chosen, texts, strict=True)]
 
     rows = [[i] * len(ids[i]) for i in order]
-    for texts in halve_batch_on_oom(
-        rows, decoding.max_new_tokens, token_budget, write_batch, lambda row: row[0] in skip
+    new = decoding.max_new_tokens
+    for texts in compute_batches(
+        rows, new, token_budget, write_batch, lambda row: row[0] in skip, model.device
     ):
         yield from (text for text in texts if text[0] not in skip)
 

@@ -8,8 +8,7 @@ several layers if the vocabulary is large, runs only at the positions that predi
 import collections
 import contextlib
 import functools
-import gc
-import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
@@ -21,9 +20,10 @@ from clinical_camel.models.batches import Row, plan_batches
 from clinical_camel.models.gate import ModelError
 from clinical_camel.models.loading import LLM, accepts_position_ids
 from clinical_camel.models.tokenization import Pair
+from clinical_camel.models.workers import compute_batches
 
 HEAD_ROWS = 512  # positions whose log-probabilities over the vocabulary are in memory at a time
-log = logging.getLogger(__name__)
+_Limit = Callable[[Sequence[tuple[int, int]]], contextlib.AbstractContextManager[None]]
 
 
 @torch.inference_mode()
@@ -32,9 +32,9 @@ def score_pairs(
 ) -> Iterator[tuple[int, float]]:
     """Yield (index of the pair, log-likelihood of its continuation in nats), batch by batch.
 
-    `token_budget` limits rows x tokens of a batch, the prefix included; if a batch runs out of
-    memory, it and all later ones are halved. `skip`: indices that are already done. Batches stay
-    the same, and a batch of only such indices is not computed, so a resumed run gives exactly the
+    `token_budget` limits rows x tokens of a batch, the prefix included; on a CPU, threads compute
+    several batches at once (`workers`). `skip`: indices that are already done. Batches stay the
+    same, and a batch of only such indices is not computed, so a resumed run gives exactly the
     numbers of an uninterrupted one. `llm.counts` adds up what is computed: prefix_tokens,
     row_tokens, padding_tokens, head_rows. Raises ModelError for a pair longer than
     `llm.max_length`, or NaN.
@@ -50,60 +50,17 @@ def score_pairs(
     shared, rows = plan_batches(pairs, branch, can_share)
     prefix = _compute_prefix(model, pairs[0].context[:shared]) if shared else None
     llm.counts["prefix_tokens"] += shared
-    score = functools.partial(_score_batch, llm, model, prefix, shared)
 
     def is_done(row: Row) -> bool:
         return all(index in skip for index, _ in row.targets)
 
-    for scores in halve_batch_on_oom(rows, shared, token_budget, score, is_done):
-        yield from (pair for pair in scores if pair[0] not in skip)
-
-
-def halve_batch_on_oom(
-    rows: Sequence[Sequence[int] | Row],
-    shared: int,
-    token_budget: int,
-    compute: Callable[[list], list],
-    is_done: Callable[[Any], bool],
-) -> Iterator[list]:
-    """Yield `compute(batch)` for batches of as many rows as `token_budget` allows, at least one.
-
-    The rows come longest first, each with `shared` more tokens. Running out of memory halves this
-    batch and all later ones; a single row that does not fit is an error. Batches whose rows are all
-    done are skipped.
-    """
-    start = 0
-    while start < len(rows):
-        cost = max(1, shared + len(rows[start]))
-        batch = list(rows[start : start + max(1, token_budget // cost)])
-        if all(map(is_done, batch)):
-            start += len(batch)
-            continue
-        results = None
-        try:
-            results = compute(batch)
-        except (RuntimeError, MemoryError) as error:  # a CUDA one is a RuntimeError too
-            if len(batch) == 1 or not is_out_of_memory(error):
-                raise
-        if results is None:  # outside the handler: the traceback keeps the batch's tensors alive
-            token_budget = cost * (len(batch) // 2)
-            log.warning(
-                "out of memory with %d rows: continuing with token_budget %d",
-                len(batch),
-                token_budget,
-            )
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            continue
-        yield results
-        start += len(batch)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; on a CPU torch raises a plain RuntimeError."""
-    raised = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return raised or "can't allocate memory" in str(error)
+    with _limit_head(model) as limit:
+        score = functools.partial(_score_batch, llm, limit, prefix, shared)
+        for scores, computed in compute_batches(
+            rows, shared, token_budget, score, is_done, model.device
+        ):
+            llm.counts.update(computed)
+            yield from (pair for pair in scores if pair[0] not in skip)
 
 
 def _can_share_prefix(model, longest: int) -> bool:
@@ -153,10 +110,12 @@ def _compute_prefix(model, tokens: Sequence[int]) -> DynamicCache:
     return cache
 
 
+@torch.inference_mode()  # each thread has its own mode
 def _score_batch(
-    llm: LLM, model, prefix, shared: int, batch: Sequence[Row]
-) -> list[tuple[int, float]]:
-    """Return (index of the pair, log-likelihood) for every pair in this batch."""
+    llm: LLM, limit: _Limit, prefix, shared: int, batch: Sequence[Row]
+) -> tuple[list[tuple[int, float]], dict[str, int]]:
+    """Return (index of the pair, log-likelihood) for every pair in this batch, and `llm.counts`."""
+    model = llm.model
     width = max(map(len, batch))
     pad = llm.tokenizer.pad_token_id or 0
     ids = [[*row.tokens, *[pad] * (width - len(row))] for row in batch]
@@ -171,16 +130,16 @@ def _score_batch(
     places = sorted({(r, position) for r, (_, steps) in targets for position, _ in steps})
     tokens = sum(map(len, batch))
     computed = {"row_tokens": tokens, "padding_tokens": width * len(batch) - tokens}
-    with _limit_head(model, places):
+    with limit(places):
         logits = model(**inputs, past_key_values=prefix, use_cache=prefix is not None).logits[0]
-    llm.counts.update(computed | {"head_rows": len(logits)})
+    computed["head_rows"] = len(logits)
     at = {place: i for i, place in enumerate(places)}
     steps = [(at[r, position], token) for r, (_, steps) in targets for position, token in steps]
     values = iter(_log_probabilities(logits, steps))
     scores = [(index, sum(next(values) for _ in steps)) for _, (index, steps) in targets]
     if any(value != value for _, value in scores):
         raise ModelError("the model gave NaN logits")
-    return scores
+    return scores, computed
 
 
 def _mask_branches(batch: Sequence[Row], width: int, shared: int, model) -> dict[str, torch.Tensor]:
@@ -206,17 +165,31 @@ def _mask_branches(batch: Sequence[Row], width: int, shared: int, model) -> dict
 
 
 @contextlib.contextmanager
-def _limit_head(model, places: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Within this context, the LM head runs only at these (row, position).
+def _limit_head(model) -> Iterator[_Limit]:
+    """Within this context, the LM head runs only at the places of a batch that a thread computes.
 
-    The logits have the shape [1, places, vocabulary]. A hook rather than a direct call of the head
-    keeps what a model does with its logits afterwards (scaling, capping).
+    Yield a context for one batch; its argument are (row, position). The logits have the shape [1,
+    places, vocabulary]. A hook rather than a direct call of the head keeps what a model does with
+    its logits afterwards (scaling, capping).
     """
-    rows, positions = (torch.tensor(x, device=model.device) for x in zip(*places, strict=True))
-    head = model.get_output_embeddings()
-    hook = head.register_forward_pre_hook(lambda _, args: (args[0][rows, positions][None],))
+    here = threading.local()
+
+    def choose(_: Any, args: tuple) -> tuple | None:
+        index = getattr(here, "index", None)
+        return None if index is None else (args[0][index][None],)
+
+    @contextlib.contextmanager
+    def limit(places: Sequence[tuple[int, int]]) -> Iterator[None]:
+        columns = zip(*places, strict=True)
+        here.index = tuple(torch.tensor(column, device=model.device) for column in columns)
+        try:
+            yield
+        finally:
+            here.index = None
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(choose)
     try:
-        yield
+        yield limit
     finally:
         hook.remove()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from clinical_camel.models.scoring import is_out_of_memory
+from clinical_camel.models.workers import is_out_of_memory
 from clinical_camel.rehearse.process import measure_peak, reset_peak
 from clinical_camel.rehearse.record import Trial
 from clinical_camel.sft_qlora.settings import Recipe

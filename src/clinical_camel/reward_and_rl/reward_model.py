@@ -22,7 +22,7 @@ from clinical_camel import models
 from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.paths import root
 from clinical_camel.data import Message
-from clinical_camel.models import ModelError, adapter_gate, adapters, fused_lora, scoring, weights
+from clinical_camel.models import ModelError, adapter_gate, adapters, fused_lora, weights, workers
 from clinical_camel.models.folders import explain
 from clinical_camel.reward_and_rl.shapes import Reply, RewardFunction
 
@@ -344,7 +344,7 @@ def score_tokens(
     rewards = torch.zeros(len(rows), dtype=torch.float32)
     batches = [_Row(i, rows[i]) for i in order]
     with models.freeze_quantization(model):
-        for scores in scoring.halve_batch_on_oom(
+        for scores in workers.compute_batches(
             batches, 0, token_budget, score_batch, lambda row: False
         ):
             for index, score in scores:

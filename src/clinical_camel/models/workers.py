@@ -1,0 +1,125 @@
+"""Batches one after another, or several at once on the cores of a CPU.
+
+A batch of a small model cannot keep several cores busy: SmolLM2-135M scores 1.3 times as fast if
+each of two cores computes a batch of its own, and gives the same numbers.
+"""
+
+import concurrent.futures
+import contextlib
+import functools
+import gc
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+MOST = 8  # batches at once; each has its own activations in memory
+log = logging.getLogger(__name__)
+
+
+def compute_batches(
+    rows: Sequence[Any],
+    shared: int,
+    token_budget: int,
+    compute: Callable[[list], Any],
+    is_done: Callable[[Any], bool],
+    device: torch.device | None = None,
+) -> Iterator[Any]:
+    """Yield `compute(batch)` for batches of as many rows as `token_budget` allows, at least one.
+
+    The rows come longest first, each with `shared` more tokens. Batches whose rows are all done are
+    skipped. On a CPU as `device`, threads compute several batches at once (`count_at_once`).
+
+    If memory runs out, batches are computed one at a time; if it still runs out, this batch and all
+    later ones are halved. A single row that does not fit is an error.
+    """
+    at_once = count_at_once(len([*_list_batches(rows, 0, shared, token_budget)]), device)
+    start, limit = 0, 1  # the first batch alone: a model may prepare weights at its first pass
+    with _open_workers(at_once) as run:
+        while True:
+            listed = _list_batches(rows, start, shared, token_budget)
+            pending = (pair for pair in listed if not all(map(is_done, pair[1])))
+            batches = [*itertools.islice(pending, limit)]
+            if not batches:
+                return
+            limit = at_once
+            attempt = functools.partial(_attempt, compute, is_alone=at_once == 1)
+            results = run(attempt, [batch for _, batch in batches])
+            for (start, batch), result in zip(batches, results, strict=True):
+                if result is None:
+                    at_once, token_budget = _reduce(at_once, token_budget, shared, batch)
+                    limit = at_once
+                    break
+                yield result
+                start += len(batch)
+
+
+def count_at_once(batches: int, device: torch.device | None) -> int:
+    """Return how many batches are computed at once: 1 on a GPU, or with few batches.
+
+    It depends on no batch that is done already, so a resumed run computes the same numbers.
+    """
+    threads = torch.get_num_threads() if device and device.type == "cpu" else 1
+    return min(threads, MOST) if batches >= 2 * threads else 1
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; on a CPU torch raises a plain RuntimeError."""
+    raised = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return raised or "can't allocate memory" in str(error)
+
+
+def _list_batches(
+    rows: Sequence[Any], start: int, shared: int, token_budget: int
+) -> Iterator[tuple[int, list]]:
+    """Yield the index of the first row of each batch, and its rows."""
+    while start < len(rows):
+        size = max(1, token_budget // max(1, shared + len(rows[start])))
+        yield start, list(rows[start : start + size])
+        start += size
+
+
+def _attempt(compute: Callable[[list], Any], batch: list, *, is_alone: bool) -> Any:
+    """Return the result of a batch, or None if it ran out of memory and may be smaller."""
+    try:
+        return compute(batch)
+    except (RuntimeError, MemoryError) as error:  # a CUDA one is a RuntimeError too
+        if (is_alone and len(batch) == 1) or not is_out_of_memory(error):
+            raise
+    return None  # outside the handler: the traceback keeps the batch's tensors alive
+
+
+def _reduce(at_once: int, token_budget: int, shared: int, batch: list) -> tuple[int, int]:
+    """Return how many batches at once, and which token budget, need less memory."""
+    if at_once > 1:
+        log.warning("out of memory with %d batches at once: continuing with one", at_once)
+    else:
+        token_budget = max(1, shared + len(batch[0])) * (len(batch) // 2)
+        log.warning(
+            "out of memory with %d rows: continuing with token_budget %d", len(batch), token_budget
+        )
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return 1, token_budget
+
+
+@contextlib.contextmanager
+def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list], list]]:
+    """Yield a function that applies a function to each batch, `count` batches at a time.
+
+    Workers share the threads of this process: with two workers on two cores, each has one.
+    """
+    if count == 1:
+        yield lambda function, batches: [*map(function, batches)]
+        return
+    threads = torch.get_num_threads()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(
+            count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),)
+        ) as pool:
+            yield lambda function, batches: [*pool.map(function, batches)]
+    finally:
+        torch.set_num_threads(threads)  # parts of torch have one number for all threads
