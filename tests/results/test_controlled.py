@@ -14,7 +14,7 @@ NO_EFFECT = "no effect larger than 5 points"
     [
         (
             "helps",
-            f"{START}dialogues teach more than raw articles",
+            f"{START}dialogues teach more than raw articles; nothing shows that several turns help",
             "ahead by more than 5 points, the smallest effect of interest.",
         ),
         (
@@ -52,13 +52,33 @@ def test_the_verdict_of_the_controlled_comparison_counts(
     assert finding.sentences == []  # README shows everything
     assert (
         "Single questions with answers scored 4.0 points higher than dialogues, not significant "
-        "(p = 0.30, adjusted for 3 comparisons): nothing shows that several turns help."
+        "(p = 0.30, adjusted for 3 comparisons)."
     ) in finding.lead
     assert len(finding.contrasts) == 3
     conclusion = "order and repetition of the sentences are enough"
     assert (conclusion in finding.lead) == (verdict == "helps")
     assert ("DBKE is not worth its cost" in finding.lead) == (verdict in ("hurts", NO_EFFECT))
     assert ("none of the conclusions" in finding.lead) == (verdict == "cannot tell")
+
+
+def test_the_brief_has_the_range_of_single_pairs(project, settings):
+    pair = {"treatment": "dialogue", "control": "raw"}
+    seeds = [pair | {"seeds": f"{i}, {i}", "difference": 0.01 + i / 10} for i in range(3)]
+    toy_results.save_comparison(project, seeds=[*seeds, seeds[0] | {"control": "qa"}])
+    brief = effect.assess_effect(settings).brief
+    assert "over 10 pairs of seeds. A single pair gives between 1.0 and 21.0 points." in brief
+
+
+def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, settings):
+    rows = [
+        toy_results.contrast("dialogue", "raw", 0.12, "helps"),
+        toy_results.contrast("dialogue", "raw", 0.05, "", outcome="conversation"),
+        toy_results.contrast("dialogue", "raw", -0.1, "", outcome="free answer"),
+    ]
+    toy_results.save_comparison(project, contrasts=rows)
+    finding = effect.assess_forms(settings)
+    assert finding.headline.startswith("Asked in 2 other ways, dialogues are ahead in 1 and behind")
+    assert "and free replies -10.0 points [-13.0, -7.0] (n = 260)." in finding.brief
 
 
 def test_an_effect_that_may_be_small_is_named(project, settings):
@@ -85,11 +105,11 @@ def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, set
     toy_results.save_comparison(project)
     finding = effect.assess_forms(settings)
     assert finding.headline == (
-        "The same difference in the other question forms, over 10 pairs of seeds"
+        "Asked in 1 other way, dialogues are ahead in 1 and behind in 0 (10 pairs of seeds)"
     )
     assert finding.lead == (
-        "Dialogues minus raw articles (260 questions): conversation 5.0 points [2.0, 8.0]. These "
-        "are secondary outcomes: their intervals are not adjusted, and there is no verdict."
+        "Dialogues minus raw articles: conversation 5.0 points [2.0, 8.0] (n = 260). These are "
+        "secondary outcomes: their intervals are not adjusted, and there is no verdict."
     )
     assert {number.table for number in finding.numbers} == {
         "outputs/dbke_effect/06_controlled_comparison/contrasts.csv"
@@ -107,8 +127,9 @@ def test_causes_that_remain_are_named(project, settings):
     assert "0.004 for raw articles and the same sentences" in text
     assert "For dialogues, this is the highest rate that was tried, so another one may be" in text
     toy_results.save_comparison(project, "cannot tell")
-    missing, first, *_ = controlled.describe_causes(settings)
+    missing, partial, first, *_ = controlled.describe_causes(settings)
     assert missing == "Planned, but not run yet: `placebo`."
+    assert partial == "Not complete: `raw` (1 of 3 runs)."
     assert first == (
         "Open after the controlled comparison: whether dialogues differ from raw articles; whether "
         "dialogues differ from single questions with answers."

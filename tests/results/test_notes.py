@@ -33,9 +33,9 @@ def test_outputs_that_are_no_notes_are_the_headline(project, settings):
     toy_results.save_notes(project, written=3, p_holm=0.01)
     finding = notes.assess_notes(settings)
     assert finding.headline == (
-        "Most outputs of the tuned model are no complete clinical notes (one training)"
+        "Of 28 outputs of the tuned model, 3 are finished notes (one training)"
     )
-    assert "Complete notes: tuned model 3 of 28" in finding.lead
+    assert "Finished notes with at least one section: tuned model 3 of 28" in finding.lead
     assert "Most frequent fault of the tuned model: *looping* (24)." in finding.lead
     assert "ROUGE-L" not in finding.lead
 

@@ -22,6 +22,13 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
     assert "cannot be the only cause" not in finding.lead
+    assert finding.brief.endswith("fell with 1 of 1 methods in 12 steps of 32 replies.")
+
+
+def test_a_step_without_methods_counts_as_missing(project, settings):
+    empty = toy_results.pd.DataFrame(columns=["method", "verdict"])
+    toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", hacking=empty)
+    assert not rewards.assess_rewards(settings).is_run
 
 
 @pytest.mark.parametrize(("accuracy", "is_coin"), [(0.7, False), (0.55, True)])

@@ -37,7 +37,6 @@ from clinical_camel.results.sources import (
 )
 from clinical_camel.results.wording import (
     join,
-    join_counts,
     judge,
     show_chance,
     show_points,
@@ -49,6 +48,10 @@ VERDICTS = {  # headlines, by the verdict of step 06
     HURTS: "On the exam, asked in {form}, dialogues teach less than raw articles",
     CANNOT_TELL: "We cannot tell whether dialogues teach more than raw articles, asked in {form}",
     PRELIMINARY: "No verdict yet on dialogues and raw articles: runs are missing",
+}
+FURTHER = {  # further ways to ask: what follows the name of the exam, and the protocol
+    "sentences with a gap": ("_cloze", "cloze"),
+    "free replies": ("", "plain_reply"),
 }
 WITHIN = (
     "On the exam, asked in {form}, dialogues and raw articles differ by less than {limit} points"
@@ -65,6 +68,9 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         form=settings.main_form, limit=f"{100 * smallest:g}"
     )
     contrasts = list_contrasts(result)
+    single_questions = [*_describe_single_questions(contrasts)]
+    if single_questions and main["verdict"] == HELPS:
+        headline += "; nothing shows that several turns help"
     difference = contrasts[0].difference
     scores = read_form(settings, settings.main_form)
     shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
@@ -77,6 +83,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
             if pd.notna(main["p_holm"])
             else "."
         ),
+        *_describe_range(result),
         *_describe_limits(main, smallest),
     ]
     by_length = list(_read_by_length(settings, result))
@@ -88,12 +95,24 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in (main, *others)}
     lead += [
         f"{describe_conclusions(verdicts)} Table 1 has the contrasts.",
-        *_describe_single_questions(contrasts),
+        *single_questions,
         *_describe_diverged(result),
     ]
     further = [number for c in contrasts for number in (*c.scores, c.difference, c.everything)]
     numbers = dict.fromkeys([*scores, *by_length, *filter(None, further)])
-    return Finding("effect", headline, " ".join(lead), [], [*numbers], contrasts=contrasts)
+    brief = [
+        f"The difference is {show_points(difference)}, over {main['seeds']:.0f} pairs of seeds.",
+        *_describe_range(result),
+        *single_questions,
+    ]
+    return Finding(
+        "effect",
+        headline,
+        " ".join(brief),
+        " ".join(lead),
+        numbers=[*numbers],
+        contrasts=contrasts,
+    )
 
 
 def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:
@@ -102,9 +121,18 @@ def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:
         if contrast.names == (ARMS["dialogue"], ARMS["qa"]) and contrast.difference.value < 0:
             yield (
                 f"Single questions with answers scored {-100 * contrast.difference.value:.1f} "
-                f"points higher than dialogues, {judge(contrast.p, contrast.comparisons)}: nothing "
-                "shows that several turns help."
+                f"points higher than dialogues, {judge(contrast.p, contrast.comparisons)}."
             )
+
+
+def _describe_range(result: Result) -> Iterator[str]:
+    """Yield the smallest and the largest difference of a pair of seeds: what one training shows."""
+    if "seeds.csv" not in result.record["artefacts"]:
+        return
+    table = result.read("seeds")
+    pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
+    points = 100 * table.loc[pair, "difference"]
+    yield f"A single pair gives between {points.min():.1f} and {points.max():.1f} points."
 
 
 def _read_by_length(settings: Results, result: Result) -> Iterator[Number]:
@@ -154,26 +182,29 @@ def assess_other_forms(settings: Results, result: Result) -> Finding:
     numbers = list(_read_contrasts(settings, result))
     if not numbers:
         return Finding("forms", "the other question forms over several seeds", is_run=False)
-    shown = join([f"{number.quantity} {show_points(number)}" for number in numbers])
+    shown = join([f"{n.quantity} {show_points(n)} (n = {n.n})" for n in numbers])
+    ahead, behind = sum(n.low > 0 for n in numbers), sum(n.high < 0 for n in numbers)
     headline = (
-        "The same difference in the other question forms, over "
-        f"{max(number.seeds for number in numbers)} pairs of seeds"
+        f"Asked in {len(numbers)} other way{'s' * (len(numbers) > 1)}, dialogues are ahead in "
+        f"{ahead} and behind in {behind} ({max(n.seeds for n in numbers)} pairs of seeds)"
     )
+    brief = f"Dialogues minus raw articles: {shown}."
     lead = (
-        f"Dialogues minus raw articles ({join_counts(numbers)} questions): {shown}. These are "
-        "secondary outcomes: their intervals are not adjusted, and there is no verdict."
+        f"{brief} These are secondary outcomes: their intervals are not adjusted, and there is no "
+        "verdict."
     )
-    return Finding("forms", headline, lead, [], numbers)
+    return Finding("forms", headline, brief, lead, numbers=numbers)
 
 
 def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
-    """Yield dialogues minus raw articles in every question form but the main one."""
+    """Yield dialogues minus raw articles in the other question forms, and in FURTHER ones."""
     table = result.read("contrasts")
     pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
-    for form, protocol in settings.question_forms.items():
-        name = find_outcome(result, settings.exam, protocol)
-        if form == settings.main_form:
-            continue
+    forms = {form: (settings.exam, own) for form, own in settings.question_forms.items()}
+    forms |= {form: (settings.exam + exam, own) for form, (exam, own) in FURTHER.items()}
+    del forms[settings.main_form]
+    for form, place in forms.items():
+        name = find_outcome(result, *place)
         for row in table[pair & table["outcome"].eq(name) & (table["n"] > 0)].to_dict("records"):
             yield read_difference(row, form, result, "contrasts")
 
@@ -189,8 +220,11 @@ def describe_causes(settings: Results) -> Iterator[str]:
             "controlled comparison separates them."
         )
         return
-    if missing := _list_missing_arms(settings, result):
-        yield (f"Planned, but not run yet: {join([f'`{name}`' for name in missing])}.")
+    missing, partial = _list_incomplete_arms(settings, result)
+    if missing:
+        yield f"Planned, but not run yet: {join(missing)}."
+    if partial:
+        yield f"Not complete: {join(partial)}."
     pairs = [
         "whether " + " differ from ".join(ARMS.get(arm, arm) for arm in name_arms(row))
         for row in contrasts[contrasts["verdict"] == CANNOT_TELL].to_dict("records")
@@ -203,14 +237,23 @@ def describe_causes(settings: Results) -> Iterator[str]:
         "chats."
     )
     yield from _describe_rates(result)
+    yield "All other settings were chosen for dialogues, which favours them, if anything."
 
 
-def _list_missing_arms(settings: Results, result: Result) -> list[str]:
-    """Return the arms of params/<comparison>/sweep.yaml of which step 06 has no complete run."""
+def _list_incomplete_arms(settings: Results, result: Result) -> tuple[list[str], list[str]]:
+    """Return the arms of the sweep without a run that step 06 has read, and those with a part."""
     text = (root() / "params" / settings.comparison / "sweep.yaml").read_text(encoding="utf-8")
+    sweep = yaml.safe_load(text)
     runs = result.read("runs")
-    complete = set(runs.loc[runs["status"] == "complete", "arm"])
-    return [name for name in yaml.safe_load(text)["arms"] if name not in complete]
+    counts = runs.loc[runs["status"] != "missing", "arm"].value_counts()
+    missing, partial = [], []
+    for name in sweep["arms"]:
+        planned = sweep.get("pairs", {}).get(name, len(sweep["seeds"]))
+        if (count := counts.get(name, 0)) == 0:
+            missing.append(f"`{name}`")
+        elif count < planned:
+            partial.append(f"`{name}` ({count} of {planned} runs)")
+    return missing, partial
 
 
 def _describe_rates(result: Result) -> Iterator[str]:

@@ -102,11 +102,12 @@ def compare_control(result: Result, settings: Results, exam: str, name: str) -> 
     names, ways = ("dialogues", "raw articles"), table[pair & table["benchmark"].eq(exam)]
     row = make_pair(result, rows[0], ways, names, [*scores, difference], form)
     headline, shared = _headline_control(rows[0], form), _describe_shared(result)
+    brief = describe_pair(row, name_pairs_table(settings))
     lead = (
-        f"{describe_pair(row, name_pairs_table(settings))} The two texts also differ in form, and "
-        "the trainings in steps, which this comparison cannot separate."
+        f"{brief} The two texts also differ in form, and the trainings in steps, which this "
+        "comparison cannot separate."
     )
-    return Finding(name, headline, lead, shared, [*scores, difference], pair=row)
+    return Finding(name, headline, brief, lead, shared, [*scores, difference], pair=row)
 
 
 def make_pair(

@@ -40,7 +40,7 @@ def assess_forgetting(settings: Results) -> Finding:
         return Finding("forgetting", "forgetting", is_run=False)
     before = base[0]
     shown = join([f"after {number.quantity} {show_share(number)}" for number in tuned])
-    lead = (
+    lead = brief = (
         f"Correct answers to {before.n} questions: before tuning {show_share(before)}, {shown}; "
         f"{show_chance(numbers)}."
     )
@@ -62,7 +62,7 @@ def assess_forgetting(settings: Results) -> Finding:
         )
     headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
     numbers = [*numbers, *(number for number, _ in changes), *by_length]
-    return Finding("forgetting", headline, lead, [], numbers)
+    return Finding("forgetting", headline, brief, lead, numbers=numbers)
 
 
 def _read_scores(settings: Results, protocol: str) -> list[Number]:

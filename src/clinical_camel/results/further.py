@@ -57,7 +57,9 @@ def assess_writer(settings: Results) -> Finding:
     pair = table["model"].eq("llm") & table["reference"].eq("dialogues")
     here = table[pair & table["benchmark"].eq(settings.exam)]
     form, protocol = next(iter(settings.question_forms.items()))
-    row = select(here, settings.exam, protocol, settings.num_shots)[0]
+    if not (shown := select(here, settings.exam, protocol, settings.num_shots)):
+        return Finding("writer", f"dialogues that a language model wrote, in {form}", is_run=False)
+    row = shown[0]
     rows = select(result.read("scores"), settings.exam, protocol, settings.num_shots)
     models = {score["model"]: score for score in rows}
     scores = [read_score(models[name], label, result) for name, label in WRITERS.items()]
@@ -65,7 +67,7 @@ def assess_writer(settings: Results) -> Finding:
     numbers = [*scores, difference]
     in_table = make_pair(result, row, here, (ON_MODEL, ON_RULES), numbers, form)
     repeats = _describe_repeats(result)
-    lead = f"{describe_pair(in_table, name_pairs_table(settings))}{repeats}"
+    lead = brief = f"{describe_pair(in_table, name_pairs_table(settings))}{repeats}"
     sentences = [
         "One possible reason: correct answers are phrases of the articles, which the rules copy "
         "and a language model rewords."
@@ -77,7 +79,8 @@ def assess_writer(settings: Results) -> Finding:
             " The checks rejected the language model's dialogues on some articles. On the diseases "
             f"with both ({covered[0].n} questions), the differences are {shown}, not adjusted."
         )
-    return Finding("writer", _headline_writer(row, form), lead, sentences, numbers, pair=in_table)
+    headline = _headline_writer(row, form)
+    return Finding("writer", headline, brief, lead, sentences, numbers, pair=in_table)
 
 
 def _describe_repeats(result: Result) -> str:
@@ -146,7 +149,8 @@ def assess_real_model(settings: Results) -> list[Finding]:
         finding = compare_control(control, settings, settings.exam, "real_control")
         findings.append(_name_model(control, finding))
         if exams and (sentence := _describe_same_model(settings, exams, control)):
-            findings[0] = replace(findings[0], lead=f"{findings[0].lead} {sentence}")
+            brief, lead = (f"{text} {sentence}" for text in (findings[0].brief, findings[0].lead))
+            findings[0] = replace(findings[0], brief=brief, lead=lead)
     if notes:
         findings.append(_name_model(notes, describe_notes(notes, "real_notes")))
     return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
@@ -185,6 +189,7 @@ def _describe_exams(result: Result) -> Finding:
     rows = _match(table, keys | {"model": tuned}).to_dict("records")
     texts, numbers, changed, low = [], [], 0, 0
     significant = table[table["p_holm"] < LEVEL]["difference"]
+    one_answer = sum(map(bool, _list_significant(table, scores).values()))
     for row in rows:
         exam = row["benchmark"]
         models = _match(scores, keys | {"benchmark": exam}).set_index("model")
@@ -208,28 +213,34 @@ def _describe_exams(result: Result) -> Finding:
     )
     lead = (
         f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
-        f"{(significant > 0).sum()} up, {(significant < 0).sum()} down. In {low} of {len(rows)} "
+        f"{(significant > 0).sum()} up, {(significant < 0).sum()} down"
+        f"{f'; in {one_answer}, both models give nearly one answer' * bool(one_answer)}. In {low} "
+        f"of {len(rows)} "
         "exams, both models do no better than guessing or always giving one answer."
     )
     sentences = [
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",
         *_describe_significant(table, scores),
     ]
-    return _name_model(result, Finding("real", headline, lead, sentences, numbers))
+    return _name_model(result, Finding("real", headline, lead, lead, sentences, numbers))
 
 
-def _describe_significant(table: pd.DataFrame, scores: pd.DataFrame) -> Iterator[str]:
-    """Yield the significant comparisons, and which of them compare two models of one answer."""
+def _list_significant(table: pd.DataFrame, scores: pd.DataFrame) -> dict[str, str]:
+    """Return the significant comparisons; those of two models of one answer with a remark."""
     names = ["benchmark", "variant", "protocol", "num_shots"]
-    texts = []
+    remarks = {}
     for row in table[table["p_holm"] < LEVEL].to_dict("records"):
         models = _match(scores, {name: row[name] for name in names}).set_index("model")
         pair = models.loc[[row["model"], row["reference"]]]
+        is_one = "most_chosen" in pair and (pair["most_chosen"] >= ONE_ANSWER).all()
+        remark = ", where both models give nearly one answer to all questions" * bool(is_one)
         points = f"{100 * row['difference']:+.1f} points"
-        if "most_chosen" in pair and (pair["most_chosen"] >= ONE_ANSWER).all():
-            points += ", where both models give nearly one answer to all questions"
-        texts.append(f"`{row['benchmark']}`, {name_protocol(row)} ({points})")
-    if texts:
+        remarks[f"`{row['benchmark']}`, {name_protocol(row)} ({points}{remark})"] = remark
+    return remarks
+
+
+def _describe_significant(table: pd.DataFrame, scores: pd.DataFrame) -> Iterator[str]:
+    if texts := _list_significant(table, scores):
         yield f"Significant: {'; '.join(texts)}."
 
 
@@ -267,4 +278,5 @@ def assess_published(settings: Results) -> Finding:
     headline = (
         f"We reproduced {counts.get('reproduced', 0)} of {len(verdicts)} published accuracies"
     )
-    return Finding("published", headline, f"Verdicts: {shown}.", [], [number])
+    lead = f"Verdicts: {shown}."
+    return Finding("published", headline, lead, lead, numbers=[number])

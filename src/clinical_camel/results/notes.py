@@ -25,7 +25,7 @@ from clinical_camel.results.wording import join, judge, show_share, show_value
 NOTES = "04_note_synthesis"
 NAMED = "diagnosis named as in the visit"  # item of essentials.csv
 OVERLAP = "rougeL"
-ENOUGH = 0.5  # share of outputs that are complete notes
+ENOUGH = 0.5  # share of outputs that are finished notes
 COMPLETE, UNFINISHED = "ok", "unfinished"  # statuses of outputs that are notes
 # other columns of statuses.csv that count no fault of an output
 NO_FAULTS = [COMPLETE, UNFINISHED, "notes", "truncated", "windowed", "sections_present"]
@@ -65,9 +65,13 @@ def describe_notes(result: Result, name: str) -> Finding:
         for row in overlap.to_dict("records")
     ]
     are_notes = written[0].value >= ENOUGH
+    unfinished = _describe_unfinished(result, (tuned, "base"))
+    finished = f"Finished notes with at least one section: {_list_counts(written)}{unfinished}."
+    diagnosis = "Diagnosis named, where the visit has one:"
+    best = max(named[2:], key=lambda number: number.value, default=None)
+    brief = f"{finished} {diagnosis} {_list_counts([*named[:2], *filter(None, [best])])}."
     lead = (
-        f"Complete notes: {_list_counts(written)}{_describe_unfinished(result, (tuned, 'base'))}. "
-        f"Diagnosis named, where the visit has one: {_list_counts(named)}. "
+        f"{finished} {diagnosis} {_list_counts(named)}. "
         f"{_describe_faults(result, tuned)}"
         f"{_describe_overlap(overlap, changes, len(comparison), are_notes)} No person has judged "
         "the notes."
@@ -82,12 +86,12 @@ def describe_notes(result: Result, name: str) -> Finding:
             "training, a small change would be missed."
         )
     numbers = [
-        *name_numbers("complete notes", written),
+        *name_numbers("finished notes", written),
         *name_numbers("diagnosis named", named),
         *changes,
         *name_numbers("supported sentences", support),
     ]
-    return Finding(name, _headline(written, overlap), lead, sentences, numbers)
+    return Finding(name, _headline(written, overlap), brief, lead, sentences, numbers)
 
 
 def _name_corpus(row: dict[Hashable, Any]) -> str:
@@ -96,7 +100,8 @@ def _name_corpus(row: dict[Hashable, Any]) -> str:
 
 def _headline(written: Sequence[Number], overlap: pd.DataFrame) -> str:
     if written[0].value < ENOUGH:
-        return "Most outputs of the tuned model are no complete clinical notes (one training)"
+        count, n = round(written[0].value * written[0].n), written[0].n
+        return f"Of {n} outputs of the tuned model, {count} are finished notes (one training)"
     significant = overlap[overlap["p_holm"] < LEVEL]
     if significant.empty:
         return "We found no significant improvement of clinical notes (one training)"

@@ -1,7 +1,7 @@
 """The findings as Markdown: for the notebook in full, for README.md in a few lines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import PurePath
 
 import pandas as pd
@@ -20,7 +20,7 @@ from clinical_camel.results.further import (
 from clinical_camel.results.notes import assess_notes
 from clinical_camel.results.rewards import assess_rewards
 from clinical_camel.results.settings import Results
-from clinical_camel.results.sources import Finding, Pair, find_result
+from clinical_camel.results.sources import Finding, Number, Pair, find_result
 from clinical_camel.results.transfer import assess_transfer
 from clinical_camel.results.wording import (
     join,
@@ -76,8 +76,8 @@ def format_page(
     """Return how to read the numbers, the tables, and the findings with their sources, numbered.
 
     Last comes what has not run yet. `form`: the main question form, in words. `base`: what leads
-    from the page to the project folder, such as "../../". A short page has the lead of each finding
-    only.
+    from the page to the project folder, such as "../../". A short page has the headline and the
+    brief of each finding only.
     """
     contrasts = [contrast for finding in findings for contrast in finding.contrasts]
     tables = [format_contrasts(contrasts, form), format_pairs(findings, 1 + bool(contrasts))]
@@ -87,16 +87,11 @@ def format_page(
 
 def _list_findings(findings: Sequence[Finding], base: str, is_short: bool) -> str:
     done = [finding for finding in findings if finding.is_run]
-    lines = [
-        " ".join(
-            [
-                f"{i}. **{finding.headline}.** {finding.lead}",
-                *([] if is_short else finding.sentences),
-                _link(finding, base),
-            ]
-        )
-        for i, finding in enumerate(done, start=1)
-    ]
+    lines = []
+    for i, finding in enumerate(done, start=1):
+        details = [finding.lead, *finding.sentences, _link(finding, base)]
+        parts = [f"{i}. **{finding.headline}.**", *([finding.brief] if is_short else details)]
+        lines.append(" ".join(filter(None, parts)))
     missing = [finding.headline for finding in findings if not finding.is_run]
     if missing:
         lines.append(f"{len(lines) + 1}. **Not run yet:** {join(missing)}.")
@@ -148,12 +143,7 @@ def _link(finding: Finding, base: str) -> str:
 def list_numbers(findings: Sequence[Finding]) -> pd.DataFrame:
     """Return every number of the page: a row each, with n, interval, chance and source."""
     rows = [{"finding": f.name} | asdict(number) for f in findings for number in f.numbers]
-    return pd.DataFrame(rows or [], columns=["finding", *_list_columns()])
-
-
-def _list_columns() -> list[str]:
-    columns = "quantity value low high n items unit chance seeds table params"
-    return columns.split()
+    return pd.DataFrame(rows, columns=["finding", *(field.name for field in fields(Number))])
 
 
 def format_numbers(findings: Sequence[Finding], base: str = "") -> str:
@@ -198,9 +188,12 @@ def describe_meaning(findings: Sequence[Finding]) -> list[str]:
 
 def describe_limits(settings: Results) -> list[str]:
     """Return what the results do not show, in sentences."""
-    lines = list(describe_causes(settings))
+    return [*describe_causes(settings), *_describe_scope(settings)]
+
+
+def _describe_scope(settings: Results) -> list[str]:
+    """Return what the dialogues, the models and the articles are, as limits of all findings."""
     return [
-        *lines,
         "Rules wrote the dialogues, by copying sentences, except where a language model is named "
         f"as their writer. Where no base model is named, it has {_count_parameters(settings)}; "
         "larger models may behave differently.",
@@ -226,9 +219,9 @@ def format_headline(findings: Sequence[Finding]) -> str:
 
 
 def format_readme(settings: Results) -> str:
-    """Return the results in README.md: findings, figure, what they mean and do not show."""
+    """Return the results in README.md: findings in brief, figure, meaning, the main limits."""
     findings = collect_findings(settings)
-    means, limits = " ".join(describe_meaning(findings)), " ".join(describe_limits(settings))
+    means, limits = " ".join(describe_meaning(findings)), " ".join(_describe_scope(settings))
     parts = [
         format_page(findings, settings.main_form, is_short=True),
         *_show_figure(settings),
@@ -242,7 +235,7 @@ def _link_notebook(settings: Results) -> str:
     """Return a link to the executed notebook, or to the one without outputs."""
     executed = f"outputs/{settings.study}/00_results.ipynb"
     place = executed if (root() / executed).is_file() else "notebooks/00_results.ipynb"
-    return f"All numbers with their sources: [notebook 00]({place})."
+    return f"More limits, and all numbers with intervals and sources: [notebook 00]({place})."
 
 
 def _show_figure(settings: Results) -> Iterator[str]:

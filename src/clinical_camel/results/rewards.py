@@ -20,6 +20,8 @@ def assess_rewards(settings: Results) -> Finding:
     if not result:
         return Finding("rewards", "training with rewards", is_run=False)
     hacking = result.read("hacking")
+    if hacking.empty:
+        return Finding("rewards", "training with rewards", is_run=False)
     changes = {row.method: _read_changes(result, row.method) for row in hacking.itertuples()}
     on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
     rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
@@ -30,14 +32,18 @@ def assess_rewards(settings: Results) -> Finding:
         "maximise it"
     )
     accuracy = _read_accuracy(result)
+    brief = [
+        "PPO, RLOO and GRPO maximise the *proxy* reward, that of a reward model; all methods "
+        "should maximise the *gold* reward.",
+        *_describe_accuracy(accuracy),
+        *_describe_objective(result),
+    ]
     shown = join(
         [f"`{name}` {' and '.join(map(show_value, pair))}" for name, pair in changes.items()]
     )
     first = next(iter(changes.values()))[0]
     lead = [
-        "PPO, RLOO and GRPO maximise the *proxy* reward, that of a reward model; all methods "
-        "should maximise the *gold* reward.",
-        *_describe_accuracy(accuracy),
+        *brief,
         f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
         "significant: p below 0.05, adjusted for both rewards of all methods).",
         *_describe_start(result),
@@ -48,7 +54,8 @@ def assess_rewards(settings: Results) -> Finding:
         for row in hacking.itertuples()
     ]
     numbers = [*accuracy, *(number for pair in changes.values() for number in pair)]
-    return Finding("rewards", headline, " ".join(lead), [f"{'; '.join(verdicts)}."], numbers)
+    texts = " ".join(brief), " ".join(lead)
+    return Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
 
 
 def _read_changes(result: Result, method: str) -> list[Number]:
@@ -93,6 +100,19 @@ def _describe_accuracy(accuracy: list[Number]) -> Iterator[str]:
         )
         is_coin = number.is_at_chance
         yield f"{text}, so a higher proxy reward means little there." if is_coin else f"{text}."
+
+
+def _describe_objective(result: Result) -> Iterator[str]:
+    """Yield how many methods lowered what the trainings should raise, and how short they were."""
+    table, params = result.read("comparison"), result.record["params"]
+    rows = table[table["measure"].eq("objective") & table["method"].isin(ON_PROXY)]
+    if len(rows) and {"rl_steps", "prompts_per_step", "num_generations"} <= params.keys():
+        replies = params["prompts_per_step"] * params["num_generations"]
+        yield (
+            "The objective, proxy reward minus the price of the distance from the SFT model, fell "
+            f"with {(rows['change'] < 0).sum()} of {len(rows)} methods in {params['rl_steps']} "
+            f"steps of {replies} replies."
+        )
 
 
 def _describe_start(result: Result) -> Iterator[str]:

@@ -115,7 +115,9 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A headline, a lead for README.md, more sentences for the notebook, and the numbers in them.
+    """A headline, what it rests on, and the numbers.
+
+    `brief`: the main numbers, for README.md. `lead` and `sentences`: all, for the notebook.
 
     `is_run` is false if nothing has run yet; the headline then names what is missing. `pair`: its
     row of the table of single trainings. `contrasts`: rows of the table of planned contrasts.
@@ -123,6 +125,7 @@ class Finding:
 
     name: str
     headline: str
+    brief: str = ""
     lead: str = ""
     sentences: list[str] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)

@@ -46,9 +46,14 @@ def assess_transfer(settings: Results) -> Finding:
         *_describe_free(free),
         "These are secondary outcomes: the intervals are not adjusted.",
     ]
+    latter = [
+        f"{words} {show_share(numbers[-1])} (n = {numbers[-1].n})"
+        for words, numbers in scores.items()
+    ]
+    brief = f"Correct answers after {every[-1].quantity}: {join(latter)}; {show_chance(every)}."
     numbers = [n for words, own in scores.items() for n in name_numbers(words, own)]
     numbers += name_numbers("free reply", free)
-    return Finding("transfer", headline, " ".join(lead), [], numbers)
+    return Finding("transfer", headline, brief, " ".join(lead), numbers=numbers)
 
 
 def _read_free(settings: Results) -> list[Number]:
