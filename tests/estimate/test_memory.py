@@ -1,5 +1,7 @@
 """Memory by part, compared with loaded models and real optimizers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import Trainer, TrainingArguments
@@ -69,3 +71,15 @@ def test_checkpointing_needs_less_memory_and_a_longer_row_more():
 
     assert activations(4096) < activations(4096, gradient_checkpointing_layers=0) / 5
     assert activations(2048) < activations(4096) == activations(0)
+
+
+def test_batches_at_once_share_the_weights_and_nothing_else():
+    one = replace(MACHINES["cpu_large"], batches_at_once=1)
+    work = Work(longest_row=2048, shared_prefix=1500, logit_share=0.1)
+    settings = load_job("smollm2_135m", "03_eval_fewshot").settings
+    base = find_base("smollm2_135m")
+    single = memory.estimate_scoring(base, settings, work, one)
+    double = memory.estimate_scoring(base, settings, work, replace(one, batches_at_once=2))
+    grown = {part for part in single if double[part] == 2 * single[part] > 0}
+    assert grown == {"one layer's activations", "attention mask", "logits"}
+    assert all(double[part] == single[part] for part in single.keys() - grown)

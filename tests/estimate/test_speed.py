@@ -6,7 +6,7 @@ from clinical_camel import models
 from clinical_camel.estimate import speed
 from clinical_camel.estimate.shapes import find_base
 from clinical_camel.estimate.work import Work
-from clinical_camel.models import compute
+from clinical_camel.models import compute, workers
 
 
 def test_the_estimate_equals_the_published_speed_that_it_comes_from():
@@ -31,6 +31,7 @@ def test_attention_over_exemplars_and_the_head_count_in_scoring():
 
 def test_a_large_model_is_one_that_computes_as_such_and_bfloat16_is_found_without_torch():
     assert speed.LARGE == compute.LARGE
+    assert speed.MOST_AT_ONCE == workers.MOST
     assert speed.multiplies_bfloat16() == models.multiplies_bfloat16()
 
 

@@ -159,19 +159,20 @@ def _largest_matrix(base: Base, quantize: str, machine: Machine) -> int:
 def estimate_scoring(
     base: Base, design: eval_fewshot.Design, work: Work, machine: Machine, adapter_weights: int = 0
 ) -> Parts:
-    """Return the bytes for a batch of `token_budget` tokens after the shared prefix, or of replies.
+    """Return the bytes for batches of `token_budget` tokens after a shared prefix, or of replies.
 
     `adapter_weights`: LoRA weights of all loaded adapters.
     """
+    at_once = machine.batches_at_once
     size, budget = machine.number_size, max(design.token_budget, work.longest_row)
-    cached = work.shared_prefix + (budget if work.decode_steps else 0)
+    cached = work.shared_prefix + (at_once * budget if work.decode_steps else 0)
     logits = work.logit_share * budget * size + 2 * 4 * min(HEAD_ROWS, budget)
     return {
         **_estimate_loaded(base, design.quantize, machine, adapter_weights),
         "key-value cache": cached * base.cache_values * size,
-        "one layer's activations": _estimate_layer(base, budget, size),
-        "attention mask": budget * work.longest_row * size,
-        "logits": round(logits * base.vocabulary),
+        "one layer's activations": at_once * _estimate_layer(base, budget, size),
+        "attention mask": at_once * budget * work.longest_row * size,
+        "logits": at_once * round(logits * base.vocabulary),
     }
 
 
@@ -182,10 +183,11 @@ def estimate_generation(
     machine: Machine,
     adapter_weights: int = 0,
 ) -> Parts:
-    """Return the bytes for as many prompts with their new tokens as `token_budget` allows."""
+    """Return the bytes for batches of as many prompts with new tokens as `token_budget` allows."""
+    batch = estimate_replies(base, settings.token_budget, work.longest_row, machine.number_size)
     return {
         **_estimate_loaded(base, settings.quantize, machine, adapter_weights),
-        **estimate_replies(base, settings.token_budget, work.longest_row, machine.number_size),
+        **{part: machine.batches_at_once * size for part, size in batch.items()},
     }
 
 

@@ -14,7 +14,7 @@ from clinical_camel.estimate.work import Work
 
 GB = 10**9
 LARGE = 20_000_000  # parameters, as `models.compute.LARGE`, whose module imports torch
-
+MOST_AT_ONCE = 8  # as `models.workers.MOST`
 
 _GPU_SOURCES = (
     "training: 33 % of the bfloat16 peak (calculated: 786 tokens/s for a 70B QLoRA on an H100, "
@@ -44,6 +44,7 @@ class Machine:
     unpacks_in_training: bool = True  # False: `flops` include the unpacking of NF4 weights
     layer_seconds: float = 0.7e-3
     number_size: int = 2  # bytes of an unquantized number
+    batches_at_once: int = 1  # of scoring and generation, as `models.workers`
     logit_tiles: int = 2  # copies of a tile of logits in a training step
     # bytes before a model is loaded, by kind of work; on a GPU context and workspaces: assumed
     libraries: dict[str, int] = field(default_factory=lambda: {"training": GB, "inference": GB})
@@ -72,6 +73,7 @@ def describe_large_cpu() -> Machine:
         weights_per_second=5e9,
         layer_seconds=2e-3,
         number_size=2 if is_fast else 4,
+        batches_at_once=min(cores, MOST_AT_ONCE),
         libraries={
             "training": (2400 if is_fast else 900) * 2**20,
             "inference": 800 * 2**20,
