@@ -10,6 +10,7 @@ from clinical_camel import data, dbke, grounding, teachers
 from clinical_camel.data import Article, Section
 from clinical_camel.dbke import paraphrase, prompt
 from clinical_camel.teachers.completions import build_completion, read_completion
+from clinical_camel.teachers.rate_limits import MAX_IN_A_ROW, UnreadableReplies
 
 TEXT = (
     "Gout is treated with naproxen 500 mg twice daily. Allopurinol prevents further attacks of"
@@ -118,6 +119,25 @@ def test_the_example_of_the_prompt_passes_the_check():
     teacher = ScriptedTeacher(json.dumps(paraphrase.EXAMPLE))
     accepted, rejected = synthesise([request], teacher, support="linked")
     assert len(accepted) == 1, rejected["reason"][0]
+
+
+def test_a_good_paraphrase_is_not_counted_as_an_unreadable_reply():
+    """Else 20 of them stop a paid run; for an exam question the same run writes a dialogue."""
+    settings = dbke.Synthesis(
+        **{"task": "paraphrase", "form": "headings", "support": "linked"},
+        teacher={"kind": "local", "model": "mini", "terms": "own"},
+    )
+    synthesizer = dbke.Synthesizer(None, None, settings)
+    unreadable, (other,) = UnreadableReplies(synthesizer), plan_requests(dialogues=1)
+    good = build_completion(write_reply(*GOOD), complete=True)
+    dialogue = build_completion(write_json("Hm?", TEXT), complete=True)
+    for _ in range(MAX_IN_A_ROW):
+        unreadable.count(good, make_request())
+        unreadable.count(dialogue, other)
+    for _ in range(MAX_IN_A_ROW - 1):
+        unreadable.count(dialogue, make_request())
+    with pytest.raises(teachers.TeacherStop, match="no paraphrase: reply is not a JSON paraphrase"):
+        unreadable.count(dialogue, make_request())
 
 
 def test_a_paraphrase_after_reasoning_or_a_draft_is_read():

@@ -55,14 +55,16 @@ def stream(*texts: str) -> str:
 def test_a_dialogue_is_read_in_every_form(raw):
     text, reason = read_completion(raw, replies.START)
     assert reason == ""
-    assert replies.read_messages(text) == (TURNS, "")
+    assert replies.read_messages(text, "dialogue") == (TURNS, "")
     assert is_completion(raw)
 
 
 def test_a_tag_inside_a_turn_cuts_nothing():
     turns = json.dumps({"messages": [{"role": "user", "content": "What is </think>?"}]})
     text, reason = read_completion(complete(turns))
-    assert (replies.read_messages(text)[0][0]["content"], reason) == ("What is </think>?", "")
+    assert (replies.read_messages(text, "dialogue")[0][0]["content"], reason) == (
+        *("What is </think>?", ""),
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_tag_inside_a_turn_cuts_nothing():
     ],
 )
 def test_a_text_without_a_dialogue_is_rejected_and_raises_nothing(text):
-    messages, reason = replies.read_messages(text)
+    messages, reason = replies.read_messages(text, "dialogue")
     assert messages == []
     assert reason.startswith("reply is not a JSON dialogue (")
 
@@ -97,6 +99,6 @@ def test_a_text_without_a_dialogue_is_rejected_and_raises_nothing(text):
 )
 def test_hidden_characters_of_json_escapes_are_removed_and_others_stay(content, clean):
     raw = complete(json.dumps({"messages": [{"role": "user", "content": content}]}))
-    messages, _ = replies.read_messages(read_completion(raw, replies.START)[0])
+    messages, _ = replies.read_messages(read_completion(raw, replies.START)[0], "dialogue")
     assert messages[0]["content"] == clean
     assert clean.encode()

@@ -168,6 +168,15 @@ def test_an_endpoint_that_never_gives_a_usable_reply_stops_the_run(
     assert message in stopped
 
 
+def test_no_reply_stops_the_run_if_any_share_of_accepted_dialogues_is_wanted(file):
+    settings = {"dialogue_attempts": 1, "backoff": 0.0}
+    with Server("prose in place of JSON") as server:
+        settings = make_settings(server.base_url, **settings)
+        settings = settings.model_copy(update={"min_acceptance_rate": 0.0})
+        _, reasons, stopped = run(file, 40, settings)
+    assert (len(reasons), stopped) == (40, "")
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -14,7 +14,7 @@ from clinical_camel.teachers.injection import clean
 START = re.compile(r'\{\s*"(?:messages|sections)"\s*:')  # of a dialogue or a paraphrase
 
 
-def read_messages(text: str, task: str = "dialogue") -> tuple[list[Message], str]:
+def read_messages(text: str, task: str) -> tuple[list[Message], str]:
     """Return the turns in an answer and "", or [] and the rejection reason.
 
     If the answer contains several dialogues, the last counts: the others are drafts. The turns of a
@@ -56,11 +56,11 @@ def parse_reply(text: str, request: Request) -> tuple[Dialogue | None, str]:
     return Dialogue(id=request.id, source=request.source, messages=messages), ""
 
 
-def read_dialogue_text(raw: str) -> tuple[str, str]:
-    """Return the answer in a body, and why it contains no dialogue or paraphrase; "" if it does."""
+def read_dialogue_text(raw: str, task: str) -> tuple[str, str]:
+    """Return the answer in a body, and why it contains no `task`; "" if it does."""
     text, reason = read_completion(raw, START)
     if not reason:
-        messages, reason = read_messages(text)
+        messages, reason = read_messages(text, task)
         if not reason and {m["role"] for m in messages} != {"user", "assistant"}:
             reason = "its turns are not of user and assistant"
     return text, reason

@@ -45,8 +45,6 @@ class Synthesizer(RequestRunner):
     of attempts in a round is `dialogue_attempts`.
     """
 
-    noun = "dialogue"
-
     teacher: Teacher
     ledger: Any  # `Ledger` or `runs.Journal`: `done` (key -> reply) and `append(key, reply)`
     settings: Synthesis
@@ -69,6 +67,10 @@ class Synthesizer(RequestRunner):
                     outcome = Outcome(outcome.request, None, IDENTICAL)
                 seen.add(digest)
             yield outcome
+
+    @property
+    def noun(self) -> str:
+        return self.settings.task
 
     @property
     def reply_attempts(self) -> int:
@@ -96,8 +98,8 @@ class Synthesizer(RequestRunner):
     def hash_request(self, request: Request) -> tuple[str, str]:
         return hash_texts(request.source_text), hash_requests([request])
 
-    def read_reply(self, raw: str) -> tuple[str, str]:
-        return replies.read_dialogue_text(raw)
+    def read_reply(self, raw: str, request: Request) -> tuple[str, str]:
+        return replies.read_dialogue_text(raw, request.task)
 
     def record_rejected(
         self, request: Request, result: Dialogue | None, reason: str, raw: str

@@ -20,4 +20,5 @@ ARTICLE = Article(  # invented: the example of the prompt
 def build_trial() -> Trial:
     """Return the trial: a dialogue on the invented article, with about 1,000 tokens in all."""
     request = Request(id="example", exchanges=2, seed=0, article=ARTICLE)
-    return Trial("dialogue", prompt.build_messages(request), replies.read_dialogue_text)
+    messages = prompt.build_messages(request)
+    return Trial("dialogue", messages, lambda raw: replies.read_dialogue_text(raw, request.task))

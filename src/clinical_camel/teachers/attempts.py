@@ -59,7 +59,7 @@ class RequestRunner(abc.ABC):
         """Return hashes of the source text, and of the request for a teacher without a prompt."""
 
     @abc.abstractmethod
-    def read_reply(self, raw: str) -> tuple[str, str]:
+    def read_reply(self, raw: str, request: Any) -> tuple[str, str]:
         """Return the text of a completion, and why it contains no `noun`; "" if it does."""
 
     @abc.abstractmethod

@@ -306,5 +306,6 @@ def build_trial() -> Trial:
         reference="Rest and 20 mg of ostrine daily are the treatment of choice.",
     )
     runner = StructuredRunner(Writer("trial"), None, FORM)
-    messages = runner.build_messages(build_requests(example)[0], [])
-    return Trial("verdict", messages, runner.read_reply)
+    request = build_requests(example)[0]
+    messages = runner.build_messages(request, [])
+    return Trial("verdict", messages, lambda raw: runner.read_reply(raw, request))

@@ -40,9 +40,7 @@ class LocalTeacher(Teacher):
         return {**self.settings.sampling(self.seed), "weights": self.llm.source}
 
     def run_attempts(self, requests: Iterable[Any], runner: RequestRunner) -> Iterator[Outcome]:
-        self._unreadable = None
-        if runner.stops_if_unreadable:
-            self._unreadable = UnreadableReplies(runner.noun, runner.read_reply)
+        self._unreadable = UnreadableReplies(runner)
         remaining = iter(requests)
         while chunk := list(itertools.islice(remaining, CHUNK)):
             attempts = [runner.attempt(request) for request in chunk]
@@ -81,5 +79,4 @@ class LocalTeacher(Teacher):
             query = queries[fitting[k]]
             raw = build_completion(text, complete)
             ledger.append(query.key, {"raw": raw, **query.provenance})
-            if self._unreadable:
-                self._unreadable.count(raw)
+            self._unreadable.count(raw, query.request)

@@ -128,7 +128,7 @@ class OpenAITeacher(Teacher):
         settings, ledger = self.settings, runner.ledger
         self._stop: TeacherStop | None = None
         self._without_reply = self._open_requests = 0
-        self._unreadable = UnreadableReplies(runner.noun, runner.read_reply)
+        self._unreadable = UnreadableReplies(runner)
         self._has_reply = False  # in this run
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._advancing, self._slice_end = asyncio.Lock(), 0.0
@@ -172,7 +172,7 @@ class OpenAITeacher(Teacher):
         while number < attempts:
             answer, dialect = await self._send(query)
             if not answer.cause and answer.status == 200:
-                return self._accept(answer.body.decode(errors="replace"))
+                return self._accept(answer.body.decode(errors="replace"), query)
             error = self._read_error(answer)
             cause = answer.cause or f"HTTP {answer.status}: {error}"
             if await self._adapt(dialect, error, answer):
@@ -194,11 +194,11 @@ class OpenAITeacher(Teacher):
         error = errors.read_error(answer.body) if answer.status else ApiError(answer.cause)
         return ApiError(*map(self._mask.hide, dataclasses.astuple(error)))
 
-    def _accept(self, raw: str) -> Reply:
+    def _accept(self, raw: str, query: Query) -> Reply:
         """Return a reply; stop the run if many in a row are unusable."""
         self._has_reply, self._without_reply = True, 0
         try:
-            self._unreadable.count(raw)
+            self._unreadable.count(raw, query.request)
         except TeacherStop as stop:
             self._stop_run(str(stop))
         return {"raw": raw}

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from typing import Any
 
+from clinical_camel.teachers.attempts import RequestRunner
 from clinical_camel.teachers.cache import Ledger
 from clinical_camel.teachers.errors import shorten
 from clinical_camel.teachers.teacher import TeacherStop
@@ -92,21 +93,23 @@ class Budget:
 
 
 class UnreadableReplies:
-    """Counts new replies in a row that contain no `noun`: such a teacher is paid in vain.
+    """Counts new replies in a row that contain no `runner.noun`: such a teacher is paid in vain.
 
-    `read` returns the text of a raw reply, and why it contains no `noun` (or "").
+    Counts nothing if the runner does not stop for them (`stops_if_unreadable`).
     """
 
-    def __init__(self, noun: str, read: Callable[[str], tuple[str, str]]) -> None:
-        self._noun, self._read, self._count = noun, read, 0
+    def __init__(self, runner: RequestRunner) -> None:
+        self._runner, self._count = runner, 0
 
-    def count(self, raw: str) -> None:
-        """Count a new reply. Raises TeacherStop after MAX_IN_A_ROW that cannot be used."""
-        text, reason = self._read(raw)
+    def count(self, raw: str, request: Any) -> None:
+        """Count the reply to a request. Raises TeacherStop after MAX_IN_A_ROW without use."""
+        if not self._runner.stops_if_unreadable:
+            return
+        text, reason = self._runner.read_reply(raw, request)
         self._count = self._count + 1 if reason else 0
         if self._count >= MAX_IN_A_ROW:
             start = shorten(text) or "no text"
             raise TeacherStop(
-                f"{self._count} replies in a row contain no {self._noun}: {reason}; the last "
-                f"begins: {start}"
+                f"{self._count} replies in a row contain no {self._runner.noun}: {reason}; "
+                f"the last begins: {start}"
             )

@@ -97,7 +97,7 @@ class StructuredRunner(RequestRunner):
         digest = hash_texts(*(m[name] for m in request.messages for name in ("role", "content")))
         return digest, digest
 
-    def read_reply(self, raw: str) -> tuple[str, str]:
+    def read_reply(self, raw: str, request: StructuredRequest) -> tuple[str, str]:
         text, reason = read_completion(raw, self.form.start)
         return text, reason or self._read_object(text)[1]
 
