@@ -1,13 +1,17 @@
 """Rate limits and caps, over all runs of a ledger."""
 
 import asyncio
+import heapq
+import itertools
 import time
+from types import SimpleNamespace
 
 import pytest
 from tests.support.teacher_runs import REQUEST_ATTEMPTS, audit, make_settings, run
 from tests.support.toy_teacher import Server
 
 from clinical_camel import teachers
+from clinical_camel.teachers import rate_limits
 from clinical_camel.teachers.rate_limits import Budget, RateLimiter, TeacherStop
 
 
@@ -57,6 +61,67 @@ def test_tokens_per_minute_and_pauses_delay_the_next_request():
     after_tokens, after_pause = asyncio.run(measure())
     assert after_tokens >= 0.2
     assert after_pause >= 0.7
+
+
+class Clock:
+    """A clock for `rate_limits` that jumps to the end of the shortest sleep once all tasks wait."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.sleeps, self.numbers = 0.0, [], itertools.count()
+        monkeypatch.setattr(rate_limits, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(rate_limits, "asyncio", SimpleNamespace(sleep=self.sleep))
+
+    async def sleep(self, seconds):
+        event = asyncio.Event()
+        heapq.heappush(self.sleeps, (self.now + seconds, next(self.numbers), event))
+        await event.wait()
+
+    async def run_until(self, end):
+        while True:
+            for _ in range(9):
+                await asyncio.sleep(0)
+            if not self.sleeps or self.sleeps[0][0] > end:
+                self.now = end
+                return
+            self.now, _, event = heapq.heappop(self.sleeps)
+            event.set()
+
+
+def test_waiting_requests_do_not_all_leave_at_the_end_of_a_pause(monkeypatch):
+    clock, starts = Clock(monkeypatch), []
+
+    async def send(limiter):
+        await limiter.acquire(1)
+        starts.append(clock.now)
+
+    async def measure():
+        limiter = RateLimiter(60, 0)
+        tasks = [asyncio.ensure_future(send(limiter)) for _ in range(20)]
+        await clock.run_until(2.5)
+        limiter.pause(10)
+        await clock.run_until(5)
+        limiter.pause(9)  # until 14
+        await clock.run_until(100)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(measure())
+    assert starts == [0, 1, 2, *range(14, 31)]
+
+
+def test_a_short_pause_shortens_no_share_of_the_minute(monkeypatch):
+    clock = Clock(monkeypatch)
+
+    async def measure():
+        limiter = RateLimiter(0, 60)
+        await limiter.acquire(5)
+        limiter.pause(1)
+        task = asyncio.ensure_future(limiter.acquire(1))
+        await clock.run_until(4.9)
+        assert not task.done()
+        await clock.run_until(5)
+        assert task.done()
+
+    asyncio.run(measure())
 
 
 def test_an_open_request_counts_with_its_maximum_until_it_is_closed(file):

@@ -25,10 +25,17 @@ class RateLimiter:
 
     async def acquire(self, tokens: int) -> None:
         """Wait until a request of so many tokens may leave."""
+        start = self._claim(tokens)
+        while (wait := start - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+            if start < self._resume:  # a pause began; else all would leave at its end
+                start = self._claim(tokens)
+
+    def _claim(self, tokens: int) -> float:
+        """Return the start of the next free share of the minute, which this request takes."""
         start = max(self._next, time.monotonic())
         self._next = start + max(self._seconds_per_request, self._seconds_per_token * tokens)
-        while (wait := max(start, self._resume) - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
+        return start
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so long, as the endpoint requests."""
