@@ -29,9 +29,10 @@ class Machine:
 
 @pytest.fixture
 def explore(monkeypatch):
-    def trials(machine: Machine, recipe) -> list[Trial]:
+    def trials(machine: Machine, recipe, on_gpu: bool = False) -> list[Trial]:
         monkeypatch.setattr(variants, "measure_peak", lambda: machine.used)
-        monkeypatch.setattr(variants.torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(variants, "reset_peak", lambda: None)
+        monkeypatch.setattr(variants.torch.cuda, "is_available", lambda: on_gpu)
         need = machine.find_need(recipe)
         return list(variants.explore(machine.run, recipe, machine.layers, need, machine.memory))
 
@@ -56,6 +57,13 @@ def test_the_product_of_batch_and_accumulation_stays(explore):
 
 def test_nothing_is_tried_on_a_cpu_that_may_need_more_than_there_is(explore):
     assert explore(Machine(memory=400), recipe_of(1, 8, 0)) == []
+
+
+def test_no_larger_batch_is_tried_after_one_that_does_not_fit(explore):
+    machine, recipe = Machine(memory=400), recipe_of(1, 8, 0)
+    assert [trial.fits for trial in explore(machine, recipe, on_gpu=True)] == [False]
+    machine = Machine(memory=600)
+    assert [trial.fits for trial in explore(machine, recipe, on_gpu=True)] == [True, False]
 
 
 def test_out_of_memory_is_a_trial_that_does_not_fit_and_other_errors_are_raised():

@@ -75,16 +75,15 @@ def explore(run: Try, recipe: Recipe, layers: int, peak: int, available: int) ->
     """
     yield from _explore_layers(run, recipe, layers, peak, available)
     batch, batches, memory = recipe.batch_size, recipe.gradient_accumulation_steps, peak
-    best = 0.0  # rows per second
+    best = 0.0  # optimizer steps per second
     while batches > 1 and (torch.cuda.is_available() or 2 * memory < USABLE * available):
         factor = next(n for n in range(2, batches + 1) if batches % n == 0)
         batch, batches = batch * factor, batches // factor
         trial, _ = try_recipe(run, recipe.model_copy(update={BATCH: batch, BATCHES: batches}))
         yield trial
-        speed = 1 / trial.seconds if trial.fits else 0.0
-        if speed < GAIN * best:
+        if not trial.fits or 1 / trial.seconds < GAIN * best:
             return
-        best, memory = speed, trial.memory
+        best, memory = 1 / trial.seconds, trial.memory
 
 
 def _explore_layers(
