@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from clinical_camel.estimate.measured import replace_speeds
+from clinical_camel.estimate.speed import MACHINES, estimate_seconds
 from clinical_camel.estimate.work import Work
 from clinical_camel.rehearse import forecast
 from clinical_camel.rehearse.record import Measured, Part, Trial
 
-BASE = SimpleNamespace(linear_weights=900, head=100)
+BASE = SimpleNamespace(linear_weights=900, head=100, layers=4)
 
 
 def make_cost(step: str = "02_sft_qlora", **changes):
@@ -100,6 +102,23 @@ def test_speeds_are_those_that_give_plan_the_measured_times(forecast_of):
     speeds = forecast.find_speeds([make_cost()], [step], threads=2)
     assert speeds == {"training": pytest.approx(operations / 3600)}
     assert forecast.find_speeds([make_cost()], [forecast_of(failed="x")], 1) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "work"),
+    [
+        ("03_eval_fewshot", "scoring", Work(forward_tokens=6000, logit_share=0.5)),
+        ("04_note_synthesis", "generation", Work(0, 6000, generated_tokens=900, decode_steps=30)),
+    ],
+)
+def test_speeds_of_a_part_of_the_sets_give_plan_the_time_of_all(name, kind, work):
+    """A third of the work is on this machine and takes 100 seconds, besides the fixed part."""
+    cost = make_cost(name, work=work)
+    step = forecast.forecast_step(cost, make_measured(weights="own"), RECORD, 0, ratio=3.0)
+    speeds = forecast.find_speeds([cost], [step], threads=1)
+    profile = replace_speeds(MACHINES["cpu"], speeds)
+    assert list(speeds) == [kind]
+    assert estimate_seconds(BASE, 0, 0.0, work, profile) == pytest.approx(3 * 100)
 
 
 def test_a_step_that_was_not_rehearsed_has_the_plan_and_a_wide_interval():

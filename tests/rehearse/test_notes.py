@@ -30,7 +30,6 @@ def test_every_batch_is_in_the_forecast(rehearsed):
     assert (part.done, part.unit) == (1, "batches")
     assert part.total >= 2
     assert part.high == pytest.approx(1.5 * part.seconds)  # of one batch only
-    assert rehearsed[0].measured.facts["generated_tokens"] == 6 * 24
 
 
 def test_every_consultation_has_a_note(rehearsed):

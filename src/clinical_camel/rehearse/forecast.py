@@ -6,6 +6,7 @@ from typing import Any
 
 from clinical_camel.core.paths import root
 from clinical_camel.estimate.costs import Cost
+from clinical_camel.estimate.speed import count_training_flops
 from clinical_camel.rehearse.intervals import add_up
 from clinical_camel.rehearse.record import Measured, StepForecast, Trial
 from clinical_camel.rehearse.variants import LAYERS, USABLE
@@ -43,7 +44,7 @@ def forecast_step(
     """Return the forecast of a step whose notebook ran to its end, or to the end of its parts.
 
     `record`: the run.json of the rehearsed notebook; its seconds without those of the replaced
-    functions are the fixed part. `ratio`: work of the whole step over that of the sets here.
+    functions are the fixed part. `ratio`: see `StepForecast`.
     """
     seconds, low, high = add_up(measured.parts)
     fixed = max(0.0, record.get("seconds", 0.0) - measured.replaced)
@@ -71,6 +72,7 @@ def forecast_step(
         device="gpu" if on_gpu else "cpu",
         tokens_per_second=tokens / (ratio * seconds) if seconds and tokens else 0.0,
         processor_share=share,
+        ratio=ratio,
         money=cost.money,
         change=measured.facts.get("faster", ""),
         remarks=list(measured.remarks),
@@ -113,28 +115,28 @@ def find_speeds(
 ) -> dict[str, float]:
     """Return operations per second by kind of work: of a GPU, or of one thread of a CPU.
 
-    Counted as `plan` counts: a frozen weight takes four operations per training token, two more if
-    its layer is recomputed; a LoRA weight six and two. The seconds are those in which the step had
-    a processor: with these speeds `plan` gives the times of a machine that does nothing else.
+    Counted as `plan` counts, so work and seconds are those of the complete step, sets included that
+    are not on this machine. The seconds are those in which the step had a processor: with these
+    speeds `plan` gives the times of a machine that does nothing else.
     """
     speeds: dict[str, float] = {}
     for cost, step in zip(costs, steps, strict=True):
-        seconds = step.processor_share * sum(part.seconds for part in step.parts)
+        seconds = step.processor_share * step.ratio * sum(part.seconds for part in step.parts)
         if not step.rehearsed or step.failed or cost.base is None or not seconds:
             continue
-        frozen = cost.base.linear_weights + cost.base.head
         lora, recomputed = step.facts.get("lora_weights", 0), step.facts.get("recomputed", 0.0)
         match step.step:
             case "02_sft_qlora":
-                per_token = (4 + 2 * recomputed) * frozen + (6 + 2 * recomputed) * lora
+                per_token = count_training_flops(cost.base, lora, recomputed)
                 speeds["training"] = cost.work.training_tokens * per_token / seconds
             case "03_eval_fewshot":
                 share = cost.work.logit_share
                 per_token = 2 * (cost.base.linear_weights + share * cost.base.head)
                 speeds["scoring"] = cost.work.forward_tokens * per_token / seconds
             case "04_note_synthesis":
-                tokens = step.facts.get("generated_tokens", 0) + cost.work.forward_tokens
-                speeds["generation"] = tokens * 2 * frozen / seconds
+                tokens = cost.work.generated_tokens + cost.work.forward_tokens
+                per_token = 2 * (cost.base.linear_weights + cost.base.head)
+                speeds["generation"] = tokens * per_token / seconds
     return {name: value / threads for name, value in speeds.items() if value}
 
 

@@ -61,11 +61,8 @@ def replace_notes(task: Task, write_notes: Callable[..., Tables]) -> Callable[..
                     for row in rows
                     for prompt in plan_prompts(llm, corpus, row, notes, exemplars)
                 ]
-                measurement = _Measurement(llm, notes)
-                part, texts = measurement.run(prompts, name, seconds)
+                part, texts = _Measurement(llm, notes).run(prompts, name, seconds)
                 task.measured.parts += part
-                facts = task.measured.facts
-                facts["generated_tokens"] = facts.get("generated_tokens", 0) + measurement.tokens
                 task.save()
                 for prompt, text in zip(prompts, itertools.cycle(texts or [("", True)])):
                     written.done[f"{name}/{prompt.id}"] = {"text": text[0], "ended": text[1]}
@@ -95,7 +92,6 @@ class _Measurement:
 
     llm: LLM
     notes: NoteTask
-    tokens: int = 0  # new tokens of all notes, at most
 
     def run(
         self, prompts: Sequence[NotePrompt], name: str, seconds: float
@@ -122,7 +118,6 @@ class _Measurement:
             last, more = self.generate(batches[-1], new)
             last *= 1 if new == whole else first / max(1e-9, first - (whole - new) * per_token)
             texts += more
-        self.tokens = whole * sum(len(batch.prompts) for batch in batches)
         part = _forecast(f"notes by {name}", batches, whole, first, last)
         part.measured = time.monotonic() - begin
         if new < whole:

@@ -85,7 +85,8 @@ class StepForecast:
 
     `device`: gpu or cpu, whose memory `memory` and `memory_available` are; 0: unknown. `failed`:
     why the rehearsal of the step failed, or "". `processor_share`: of the time that its threads had
-    a processor, on a CPU; below 1 if others run. `change`: the setting to change, or "".
+    a processor, on a CPU; below 1 if others run. `change`: the setting to change, or "". `ratio`:
+    work of the step over that of the sets on this machine, of which the parts are.
     """
 
     step: str
@@ -100,6 +101,7 @@ class StepForecast:
     rehearsed: bool = True
     tokens_per_second: float = 0.0
     processor_share: float = 1.0
+    ratio: float = 1.0
     money: float = 0.0
     failed: str = ""
     change: str = ""
