@@ -3,6 +3,7 @@
 import pytest
 from tests.support.toy_training import toy_recipe
 
+from clinical_camel.estimate.memory import count_checkpointed
 from clinical_camel.rehearse import variants
 from clinical_camel.rehearse.record import Trial
 
@@ -16,14 +17,14 @@ class Machine:
         self.memory, self.layers, self.used = memory, layers, 0
 
     def find_need(self, recipe) -> int:
-        full = self.layers - variants.count_recomputed(recipe, self.layers)
+        full = self.layers - count_checkpointed(recipe, self.layers)
         return 100 + 10 * full * recipe.batch_size
 
     def run(self, recipe) -> tuple[float, str]:
         self.used = self.find_need(recipe)
         if self.used > self.memory:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        recomputed = variants.count_recomputed(recipe, self.layers) / self.layers
+        recomputed = count_checkpointed(recipe, self.layers) / self.layers
         return recipe.batch_size**0.9 * (2 + recomputed), "model"
 
 

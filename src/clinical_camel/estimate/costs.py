@@ -83,7 +83,7 @@ def _estimate_training(
     disk = _estimate_download(base)
     disk |= {"checkpoints": 3 * state if done.optimizer_steps >= recipe.save_steps else state}
     disk |= {"adapter": 4 * lora_weights}
-    checkpointed = memory.count_checkpointed(base, recipe)
+    checkpointed = memory.count_checkpointed(recipe, base.layers)
     fewest = memory.find_fewest_checkpointed(base, recipe, done, profile)
     advice = ""
     if fewest is not None and fewest != checkpointed:

@@ -88,7 +88,7 @@ def _list_moments(
 ) -> list[Parts]:
     """Return what a training step stores beside the model, at each moment that may have most."""
     size, row = machine.number_size, work.longest_row or recipe.max_length
-    tokens, checkpointed = recipe.batch_size * row, count_checkpointed(base, recipe)
+    tokens, checkpointed = recipe.batch_size * row, count_checkpointed(recipe, base.layers)
     is_fused, mask_length = "fused_lora" in recipe.speedups, row if has_mask(recipe) else 0
     targets = tuple(recipe.lora_targets)
     layer = count_activation_bytes(base, recipe.lora_rank, targets, size, is_fused, mask_length)
@@ -131,10 +131,10 @@ def has_mask(recipe: sft_qlora.Recipe) -> bool:
     return recipe.packing or "causal_mask" not in recipe.speedups
 
 
-def count_checkpointed(base: Base, recipe: sft_qlora.Recipe) -> int:
-    """Return how many layers the backward pass recomputes."""
-    layers = recipe.gradient_checkpointing_layers
-    return base.layers if layers < 0 else min(layers, base.layers)
+def count_checkpointed(recipe: sft_qlora.Recipe, layers: int) -> int:
+    """Return how many of the base's layers the backward pass recomputes."""
+    count = recipe.gradient_checkpointing_layers
+    return layers if count < 0 else min(count, layers)
 
 
 def find_fewest_checkpointed(

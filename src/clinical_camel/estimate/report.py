@@ -64,8 +64,8 @@ def format_step(cost: Cost) -> list[str]:
     lines += _format_entry("memory", text + warning * exceeds_memory(cost))
     text = f"{_format_size(sum(cost.disk.values()))}: {_format_parts(cost.disk)}"
     lines += _format_entry("disk", text)
-    times = ", ".join(f"{part} {_format_time(s)}" for part, s in cost.seconds.items() if s >= 0.5)
-    lines += _format_entry("time", f"{_format_time(sum(cost.seconds.values()))}: {times}")
+    times = ", ".join(f"{part} {format_time(s)}" for part, s in cost.seconds.items() if s >= 0.5)
+    lines += _format_entry("time", f"{format_time(sum(cost.seconds.values()))}: {times}")
     if cost.money:
         cap = f"; money_cap stops it at {cost.money_cap:,.2f}"
         text = f"{cost.money:,.2f} at price_in and price_out{cap * (cost.money > cost.money_cap)}"
@@ -163,7 +163,14 @@ def _format_size(size: float) -> str:
     return f"{_format_gb(size)} GB" if size >= GB / 10 else f"{size / 10**6:,.1f} MB"
 
 
-def _format_time(seconds: float) -> str:
+def format_time(seconds: float) -> str:
+    """Return seconds as a short text.
+
+    >>> [format_time(seconds) for seconds in (4.2, 75, 600, 36000)]
+    ['4.2 s', '75 s', '10 min', '10.0 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

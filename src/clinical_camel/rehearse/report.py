@@ -1,8 +1,9 @@
 """What `rehearse` prints: a table of the steps, what was measured of each, and go or no-go."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from clinical_camel.estimate.report import format_table, format_time
 from clinical_camel.rehearse.forecast import count_fitting
 from clinical_camel.rehearse.record import Rehearsal, StepForecast
 
@@ -25,7 +26,7 @@ def format_rehearsal(rehearsal: Rehearsal) -> list[str]:
     interval = f"{format_time(low)} to {format_time(high)}"
     rows.append(
         (
-            *("whole study", "", f"{memory / 1e9:.2f}", "", "", format_time(seconds), interval),
+            *("total", "", f"{memory / 1e9:.2f}", "", "", format_time(seconds), interval),
             *(format_time(planned), f"{seconds / planned:.2f}", f"{money:,.2f}" if money else ""),
         )
     )
@@ -101,26 +102,3 @@ def _describe_decision(rehearsal: Rehearsal, low: float, high: float) -> Iterato
     yield f"GO: {format_time(low)} to {format_time(high)}{cost}"
     if unseen := [step.step for step in rehearsal.steps if not step.rehearsed]:
         yield f"not rehearsed: {', '.join(unseen)}"
-
-
-def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table whose first row has the names of its columns."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
-    return lines
-
-
-def format_time(seconds: float) -> str:
-    """Return seconds as a short text.
-
-    >>> [format_time(seconds) for seconds in (4.2, 75, 600, 36000)]
-    ['4.2 s', '75 s', '10 min', '10.0 h']
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from clinical_camel import sft_qlora
+from clinical_camel.estimate.memory import count_checkpointed
 from clinical_camel.rehearse import variants
 from clinical_camel.rehearse.intervals import forecast_part
 from clinical_camel.rehearse.process import measure_available, measure_peak, reset_peak
@@ -72,7 +73,7 @@ class _Rehearsed:
             "resumed": is_stopped,
             "checkpoint_bytes": self.measure_checkpoint(),
             "lora_weights": sum(p.numel() for p in last.model.parameters() if p.requires_grad),
-            "recomputed": variants.count_recomputed(self.recipe, self.layers) / self.layers,
+            "recomputed": count_checkpointed(self.recipe, self.layers) / self.layers,
         }
         self.task.measured.peak = current.memory = max(current.memory, measure_peak())
         self.task.save()

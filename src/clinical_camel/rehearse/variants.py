@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from clinical_camel.estimate.memory import count_checkpointed
 from clinical_camel.models.workers import is_out_of_memory
 from clinical_camel.rehearse.process import measure_peak, reset_peak
 from clinical_camel.rehearse.record import Trial
@@ -33,12 +34,6 @@ GAIN = 1.03  # times as fast; less is no reason to change a setting
 Try = Callable[[Recipe], tuple[float, Any]]  # returns seconds of a batch, and the tuned model
 
 
-def count_recomputed(recipe: Recipe, layers: int) -> int:
-    """Return how many of the base's layers a recipe recomputes."""
-    count = recipe.gradient_checkpointing_layers
-    return layers if count < 0 else min(count, layers)
-
-
 def try_recipe(run: Try, recipe: Recipe) -> tuple[Trial, Any]:
     """Try two batches; return the trial, and the tuned model or None if memory ran out."""
     settings = {name: getattr(recipe, name) for name in (BATCH, BATCHES, LAYERS)}
@@ -55,7 +50,7 @@ def try_recipe(run: Try, recipe: Recipe) -> tuple[Trial, Any]:
 
 def list_smaller(recipe: Recipe, layers: int) -> Iterator[Recipe]:
     """Yield recipes that need less and less memory: more recomputed layers, smaller batches."""
-    count = count_recomputed(recipe, layers)
+    count = count_checkpointed(recipe, layers)
     steps = {count + math.ceil((layers - count) * share) for share in (0.25, 0.5, 0.75, 1)}
     for more in sorted(steps - {count}):
         yield recipe.model_copy(update={LAYERS: -1 if more == layers else more})
@@ -89,7 +84,7 @@ def explore(run: Try, recipe: Recipe, layers: int, peak: int, available: int) ->
 def _explore_layers(
     run: Try, recipe: Recipe, layers: int, peak: int, available: int
 ) -> Iterator[Trial]:
-    count = count_recomputed(recipe, layers)
+    count = count_checkpointed(recipe, layers)
     if not count or not available:
         return
     fewer = count - max(1, count // 8)
