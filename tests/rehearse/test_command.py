@@ -36,8 +36,8 @@ def test_steps_share_the_seconds_that_remain(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
     clock = command._Clock(600.0, 0.0, ["02_sft_qlora", "03_eval_fewshot"])
-    whole = (1 - command.FIXED) * 600
-    assert clock.allot("02_sft_qlora") == pytest.approx(whole * 0.5 / 0.75)
+    measured = (1 - command.FIXED) * 600
+    assert clock.allot("02_sft_qlora") == pytest.approx(measured * 0.5 / 0.75)
     now[0] = 500.0
     assert clock.allot("03_eval_fewshot") == pytest.approx((1 - command.FIXED) * 100)
     late = command._Clock(60.0, -1000.0, ["02_sft_qlora"])
@@ -55,7 +55,7 @@ def test_a_step_that_would_exhaust_the_memory_is_not_tried(needed, on_gpu, is_tr
     assert is_tried or f"needs about {needed}.0 GB (plan), 10.0 are free here" in problem
 
 
-def test_a_step_that_cannot_be_prepared_fails_and_the_others_go_on(monkeypatch, capsys):
+def test_a_step_that_cannot_be_prepared_fails_and_the_others_run(monkeypatch, capsys):
     def fail(_):
         raise FileNotFoundError("model: nobody/nothing: no config.json")
 

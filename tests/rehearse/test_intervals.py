@@ -21,8 +21,8 @@ def test_one_time_gives_a_wide_interval_unless_all_was_measured():
     one = intervals.forecast_part("questions", "questions", [8.0], 100, done=8)
     assert one.seconds == pytest.approx(100.0)
     assert one.high > 150
-    whole = intervals.forecast_part("questions", "questions", [8.0], 8, done=8)
-    assert whole.high == pytest.approx(8.8)
+    complete = intervals.forecast_part("questions", "questions", [8.0], 8, done=8)
+    assert complete.high == pytest.approx(8.8)
 
 
 def test_the_sum_of_parts_is_never_more_certain_than_the_machine():

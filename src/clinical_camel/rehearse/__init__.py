@@ -30,6 +30,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "command": ["rehearse_study"],
         "kernel": ["take_part"],
-        "record": ["FILE", "read_rehearsal"],
     },
 )

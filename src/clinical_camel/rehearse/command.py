@@ -128,7 +128,7 @@ class _Step:
     signals: SignalForwarder
 
     def rehearse(self) -> StepForecast:
-        """Return the forecast; a step that cannot be prepared has failed, and the others go on."""
+        """Return the forecast; a step that cannot be prepared has failed, and the others run."""
         try:
             return self.run()
         except (ValueError, OSError) as error:
@@ -159,7 +159,7 @@ class _Step:
             result = self.stage.begin_step(job)
             failed = self.execute(job, notebook)
             measured = Measured.read(results)
-            record = self.read_record(result, failed)
+            record = self.read_record(result)
         self.stage.end_step(job)
         remarks = self.stage.remarks[remarks_before:]
         echo(
@@ -188,13 +188,13 @@ class _Step:
             return f"{failure.status}: {text}" if failure.status != "failed" else text
         return ""
 
-    def read_record(self, result: Path, failed: str) -> dict[str, Any]:
+    def read_record(self, result: Path) -> dict[str, Any]:
         """Return run.json of the rehearsed step; of an unfinished one, what it has so far."""
         partial = result.with_name(f".{result.name}.partial")
         return read_json(result / "run.json") or read_json(partial / "run.json")
 
     def list_facts(self) -> dict[str, Any]:
-        """Return counts of the whole step for its kernel, from `plan`."""
+        """Return counts of the complete step for its kernel, from `plan`."""
         work, settings = self.cost.work, self.job.settings
         facts: dict[str, Any] = {"rows": work.rows}
         if model := getattr(settings, "model", ""):
@@ -218,5 +218,5 @@ class _Step:
         ):
             return 1.0
         here = estimate.estimate_step(Job(job.study, job.step, job.params, job.inputs))
-        whole, part = (cost.seconds.get("work", 0.0) for cost in (self.cost, here))
-        return whole / part if part else 1.0
+        total, part = (cost.seconds.get("work", 0.0) for cost in (self.cost, here))
+        return total / part if part else 1.0

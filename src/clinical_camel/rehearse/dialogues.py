@@ -44,19 +44,19 @@ def replace_synthesise(task: Task, synthesise: Callable[..., Any]) -> Callable[.
         with task.replace():
             start = time.monotonic()
             result = synthesise(requests, teacher, ledger, settings)
-            took, whole = time.monotonic() - start, task.facts["requests"]
-            task.measured.parts.append(_forecast(took, len(requests), whole, settings.teacher))
+            took, total = time.monotonic() - start, task.facts["requests"]
+            task.measured.parts.append(_forecast(took, len(requests), total, settings.teacher))
         return result
 
     return replaced
 
 
-def _forecast(took: float, done: int, whole: int, teacher: Any) -> Part:
+def _forecast(took: float, done: int, total: int, teacher: Any) -> Part:
     """Return the time of all requests; an endpoint gets `concurrency` of them at a time."""
     if not isinstance(teacher, dbke.OpenAI):
-        return forecast_part("dialogues", "requests", [took], whole, done)
-    at_once = min(teacher.concurrency, whole) or 1
-    seconds = took * whole / at_once
+        return forecast_part("dialogues", "requests", [took], total, done)
+    at_once = min(teacher.concurrency, total) or 1
+    seconds = took * total / at_once
     if teacher.requests_per_minute:
-        seconds = max(seconds, 60 * whole / teacher.requests_per_minute)
-    return Part("dialogues", "requests", done, whole, took, seconds, seconds / 2, 2 * seconds)
+        seconds = max(seconds, 60 * total / teacher.requests_per_minute)
+    return Part("dialogues", "requests", done, total, took, seconds, seconds / 2, 2 * seconds)

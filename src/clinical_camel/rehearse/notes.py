@@ -20,7 +20,7 @@ FEW = 8  # new tokens of the first trial
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
-class Memory:
+class MemoryJournal:
     """A journal that is not a file: `done` and `append`, as `runs.Journal` has them."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ def replace_notes(task: Task, write_notes: Callable[..., Tables]) -> Callable[..
         with task.replace():
             parts = 1 + len(notes.other_decodings)
             seconds = task.seconds / (len(llms) * parts)
-            written = Memory()
+            written = MemoryJournal()
             for name, llm in llms.items():
                 prompts = [
                     prompt
@@ -100,28 +100,28 @@ class _Measurement:
         batches = plan_batches(self.llm, prompts, self.notes)
         if not batches:
             return [], []
-        begin, whole = time.monotonic(), self.notes.max_new_tokens
+        begin, longest = time.monotonic(), self.notes.max_new_tokens
         deadline = begin + seconds
-        few = min(FEW, whole)
+        few = min(FEW, longest)
         start, _ = self.generate(batches[0], 1)
         brief, texts = self.generate(batches[0], few)
         per_token = max(0.0, brief - start) / max(1, few - 1)
         count = len(batches)
         rest = (deadline - time.monotonic()) / min(2, count)
-        new = min(whole, max(few, int((rest - start) / max(per_token, 1e-9))))
+        new = min(longest, max(few, int((rest - start) / max(per_token, 1e-9))))
         first, last = brief, None
         if new > few:
             first, texts = self.generate(batches[0], new)
             per_token = max(0.0, first - start) / max(1, new - 1)
-        first += (whole - new) * per_token
+        first += (longest - new) * per_token
         if count > 1 and time.monotonic() < deadline:
             last, more = self.generate(batches[-1], new)
-            last *= 1 if new == whole else first / max(1e-9, first - (whole - new) * per_token)
+            last *= 1 if new == longest else first / max(1e-9, first - (longest - new) * per_token)
             texts += more
-        part = _forecast(f"notes by {name}", batches, whole, first, last)
+        part = _forecast(f"notes by {name}", batches, longest, first, last)
         part.measured = time.monotonic() - begin
-        if new < whole:
-            part.name += f", {new} of {whole} tokens measured"
+        if new < longest:
+            part.name += f", {new} of {longest} tokens measured"
         return [part], texts
 
     def generate(self, batch: Batch, new_tokens: int) -> tuple[float, list[tuple[str, bool]]]:

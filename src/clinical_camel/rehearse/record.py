@@ -10,9 +10,7 @@ from typing import Any, Self
 
 from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.paths import root
-
-FILE = "rehearsal.json"
-KINDS = ("training", "scoring", "attention", "generation")  # of `speeds`; some may be missing
+from clinical_camel.estimate.measured import FILE
 
 
 @dataclass(slots=True)
@@ -51,8 +49,8 @@ class Measured:
     """What the kernel of a step measured; written after each part, so that a kill loses little.
 
     `replaced`: seconds inside the functions that the rehearsal replaced. `processor`: the processor
-    seconds among them, of all threads. `peak`: bytes of memory
-    before variants were tried, 0 if that is the peak of the whole step. `weights`: own or random.
+    seconds among them, of all threads. `peak`: bytes of memory before variants were tried, 0 if
+    that is the peak of the complete step. `weights`: own or random.
     """
 
     step: str
@@ -132,8 +130,3 @@ class Rehearsal:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, asdict(self))
         return file
-
-
-def read_rehearsal(study: str) -> dict[str, Any]:
-    """Return the last rehearsal of a study as plain values; {} if there is none."""
-    return read_json(root() / "outputs" / study / FILE)

@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 
+from clinical_camel import data
 from clinical_camel.core.base_models import find_folder
 from clinical_camel.core.files import write_json
 from clinical_camel.core.paths import root
@@ -134,7 +135,7 @@ class Stage:
         exemplars = {n: spec for n, spec in params["exemplars"].items() if is_here(spec)}
         if not benchmarks:
             benchmarks, exemplars = ["mini_exam"], {"mini_exam": "mini_exam_train"}
-        labels = {label(spec) for spec in benchmarks}
+        labels = {data.label(spec) for spec in benchmarks}
         others = {n: f for n, f in params["compare_with"].items() if (root() / f).is_file()}
         return params | {
             "benchmarks": benchmarks,
@@ -189,13 +190,6 @@ def is_here(spec: str) -> bool:
     if "/" in place or place.endswith((".jsonl", ".jsonl.gz", ".json", ".parquet")):
         return (root() / place).is_file()
     return bool(registry.find_source(place).shipped)
-
-
-def label(spec: str) -> str:
-    """Return the name of a dataset in tables."""
-    from clinical_camel import data
-
-    return data.label(spec)
 
 
 def link_entries(source: Path, place: Path, skip: frozenset[str] = frozenset()) -> None:

@@ -16,7 +16,7 @@ from clinical_camel.rehearse.record import Measured
 class Task:
     """What the kernel of a step is to do.
 
-    `seconds`: for the measured part. `facts`: counts of the whole step, from `plan`. `results`:
+    `seconds`: for the measured part. `facts`: counts of the complete step, from `plan`. `results`:
     the file that gets what was measured.
     """
 
