@@ -1,5 +1,6 @@
 """The run of a step: one writer, a result that is complete or absent, a record of both."""
 
+import itertools
 import json
 import math
 import os
@@ -102,6 +103,52 @@ def test_a_kill_between_the_two_renames_loses_no_result(step):
     final.replace(step.root / "outputs/toy/.01_first.previous")
     start()
     assert (final / "run.json").exists()
+
+
+class Killed(BaseException):
+    """Ends a run where it is, as a signal does."""
+
+
+def kill_at(call: int, patch: pytest.MonkeyPatch) -> None:
+    """End the run before change number `call` of a folder, counted from 0."""
+    calls = itertools.count()
+
+    def wrap(change):
+        def changed(*arguments, **options):
+            if next(calls) == call:
+                raise Killed
+            return change(*arguments, **options)
+
+        return changed
+
+    for name in ("replace", "mkdir"):
+        patch.setattr(Path, name, wrap(getattr(Path, name)))
+    patch.setattr(record.shutil, "rmtree", wrap(record.shutil.rmtree))
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_a_kill_while_a_folder_is_renamed_loses_no_journal(depth, step):
+    for call in itertools.count():
+        run = start(depth=1)
+        for name in ("answers", "notes"):
+            run.journal(name, 1).append(f"q{call}", "a")
+        (run.dir / "checkpoint-4").mkdir(exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(call, patch)
+            try:
+                start(depth=2)
+            except Killed:
+                is_killed = True
+            else:
+                is_killed = False
+        run._lock.release(force=True)
+        resumed = start(depth=depth)
+        for name in ("answers", "notes"):
+            assert f"q{call}" in resumed.journal(name, 1).done
+        assert not (resumed.dir / "checkpoint-4").exists()
+        if not is_killed:
+            break
+    assert call > 5
 
 
 @pytest.mark.parametrize(

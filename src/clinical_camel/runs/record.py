@@ -176,6 +176,7 @@ class Run:
         previous = previous_path(self.final)
         if previous.exists() and not self.final.exists():  # killed between the two renames
             previous.replace(self.final)
+        self._restore_journals()
         before = read_run_record(self.dir)
         attempts = [a for a in before.get("attempts", []) if set(a) >= _ATTEMPT_KEYS]
         _record_seconds(attempts, self.dir)
@@ -192,14 +193,23 @@ class Run:
         return attempts
 
     def _rename_folder(self, before: dict[str, Any], params: dict[str, Any]) -> None:
-        old = self.dir.with_name(f"{self.dir.name}_old")
-        shutil.rmtree(old, ignore_errors=True)
-        self.dir.replace(old)
-        self.dir.mkdir()
-        for journal in old.glob("journal_*.jsonl"):
-            journal.replace(self.dir / journal.name)
+        shutil.rmtree(self._old_dir, ignore_errors=True)
+        self.dir.replace(self._old_dir)
+        self._restore_journals()
         changed = sorted(k for k in before | params if before.get(k) != params.get(k))
         print(f"starting afresh: the interrupted run had other values of {', '.join(changed)}")
+
+    @property
+    def _old_dir(self) -> Path:
+        """The folder of an interrupted run of other parameters; no journal stays in it."""
+        return self.dir.with_name(f"{self.dir.name}_old")
+
+    def _restore_journals(self) -> None:
+        """Move the journals out of the renamed folder: at once, or at the start after a kill."""
+        for journal in self._old_dir.glob("journal_*.jsonl"):
+            self.dir.mkdir(exist_ok=True)
+            if not (self.dir / journal.name).exists():
+                journal.replace(self.dir / journal.name)
 
     def settings(self, cls: type[SettingsT]) -> SettingsT:
         """Return the validated settings of this run, with the defaults of nested mappings.
