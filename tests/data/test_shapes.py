@@ -14,6 +14,14 @@ def test_a_row_survives_a_round_trip_through_json(shape, values):
     assert data.from_dict(shape, json.loads(json.dumps(data.to_dict(row)))) == row
 
 
+def test_an_article_among_rows_that_must_be_dialogues_is_named():
+    dialogue = data.from_dict(data.Dialogue, DIALOGUE)
+    article = data.from_dict(data.Article, ARTICLE)
+    assert data.require_dialogues([dialogue], "prompts: x") == [dialogue]
+    with pytest.raises(data.DataError, match=f"prompts: x: {article.id} is an article"):
+        data.require_dialogues([dialogue, article], "prompts: x")
+
+
 @pytest.mark.parametrize(("shape", "values"), SHAPES.values(), ids=SHAPES)
 def test_missing_and_extra_fields_are_both_reported(shape, values):
     changed = {name: value for name, value in values.items() if name != "id"} | {"idd": "x"}

@@ -3,6 +3,7 @@
 import pytest
 
 from clinical_camel import models
+from clinical_camel.data import DataError
 from clinical_camel.estimate import costs, memory, policies
 from clinical_camel.estimate.shapes import find_base
 from clinical_camel.estimate.speed import MACHINES
@@ -51,6 +52,12 @@ def test_a_batch_above_the_token_budget_is_computed_in_parts():
 def test_prompts_of_unknown_size_are_named_and_not_counted(tokenizer):
     work = count(tokenizer, prompts={"mini_triples": 0.05, "outputs/other/x.jsonl": 1.0})
     assert work.unknown == ("x: not on this machine, size unknown, not counted",)
+
+
+def test_articles_are_no_prompts_and_the_plan_names_them(tokenizer):
+    for prompts in ({"mini_articles": 1.0}, {"mini_triples": 0.05, "mini_articles": 1.0}):
+        with pytest.raises(DataError, match="prompts: mini_articles: .* is an article; a prompt"):
+            count(tokenizer, prompts=prompts)
 
 
 def test_memory_has_a_base_for_the_policy_and_one_for_the_reward_model(tokenizer):

@@ -92,6 +92,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "format_question",
             "format_row",
             "from_dict",
+            "require_dialogues",
             "to_dict",
         ],
     },

@@ -7,6 +7,7 @@ so a step can use every row that was loaded.
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from clinical_camel.core.hashing import key_hash
@@ -153,6 +154,15 @@ def format_question(question: Question, options: bool = True) -> str:
     if options:
         lines += [f"({chr(65 + i)}) {option}" for i, option in enumerate(question.options)]
     return "\n".join(lines)
+
+
+def require_dialogues(rows: Iterable[TrainingText], where: str) -> list[Dialogue]:
+    """Return rows that are all dialogues. Raises DataError, which begins with `where`, if not."""
+    dialogues = list(rows)
+    for row in dialogues:
+        if not isinstance(row, Dialogue):
+            raise DataError(f"{where}: {row.id} is an article; a prompt is a dialogue")
+    return dialogues
 
 
 def format_article(article: Article) -> str:

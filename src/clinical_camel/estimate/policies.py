@@ -25,6 +25,7 @@ from clinical_camel.estimate.work import (
     count_generation,
     is_local,
     sample_evenly,
+    stretch,
 )
 from clinical_camel.eval_replies.cases import to_messages
 from clinical_camel.eval_replies.settings import CONSULTATION, QUESTION, EvalReplies
@@ -90,17 +91,19 @@ def count_policies(settings: RewardAndRl, tokenizer: Any) -> Work:
 def _count_prompts(
     specs: Mapping[str, float], seed: int, tokenizer: Any
 ) -> tuple[list[int], list[str], list[str]]:
-    """Return the tokens of each prompt, what is estimated, and what is not counted."""
+    """Return the tokens of each prompt, what is estimated, and what is not counted.
+
+    Raises DataError for an article, as the step does.
+    """
     lengths: list[int] = []
     estimates = [] if tokenizer else [NO_TOKENIZER]
     unknown = []
     for spec, share in specs.items():
         if is_local(spec):
             rows = data.load_training_rows(spec, share, seed)
-            dialogues = [row for row in rows if isinstance(row, Dialogue)]
-            read = sample_evenly(dialogues, ROWS)
+            read = sample_evenly(data.require_dialogues(rows, f"prompts: {spec}"), ROWS)
             tokens = [_count_tokens(row.messages[:-1], tokenizer) for row in read]
-            lengths += [tokens[i * len(tokens) // len(rows)] for i in range(len(rows))]
+            lengths += stretch(tokens, len(rows))
             if len(read) < len(rows):
                 text = f"estimated from {len(read)} of {len(rows):,} rows"
                 estimates.append(f"{data.label(spec)}: {text}")

@@ -89,7 +89,7 @@ def sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
     return rows[:: max(1, math.ceil(len(rows) / count))] if count else rows
 
 
-def _stretch(values: Sequence[int], count: int) -> list[int]:
+def stretch(values: Sequence[int], count: int) -> list[int]:
     """Return `count` values with the distribution of a sample; [] for an empty sample."""
     return [values[i * len(values) // count] for i in range(count)] if values else []
 
@@ -134,7 +134,7 @@ def count_dialogues(settings: dbke.Synthesis, sample: int = ROWS) -> Work:
     sampled = sample_evenly(requests, sample)
     messages = (dbke.build_messages(request, support=settings.support) for request in sampled)
     lengths = [sum(len(m["content"]) for m in dialogue) // CHARACTERS for dialogue in messages]
-    prompts = _stretch(lengths, len(requests))
+    prompts = stretch(lengths, len(requests))
     if len(prompts) < count:
         unknown.append(f"{count - len(prompts):,} prompts: their texts are not on this machine")
     estimates += [
@@ -269,7 +269,7 @@ def _count_source(
     if len(read) < len(rows):
         messages.append(f"{data.label(spec)}: estimated from {len(read)} of {len(rows):,} rows")
     count = round(len(lengths) * len(rows) / max(1, len(read)))
-    return _stretch(lengths, count), target_share, messages
+    return stretch(lengths, count), target_share, messages
 
 
 def _count_characters(item: Any) -> int:

@@ -52,10 +52,8 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     """
     dialogues: list[Dialogue] = []
     for spec, share in settings.prompts.items():
-        for row in data.load_training_rows(spec, share, settings.seed):
-            if not isinstance(row, Dialogue):
-                raise DataError(f"prompts: {spec}: {row.id} is an article; a prompt is a dialogue")
-            dialogues.append(row)
+        rows = data.load_training_rows(spec, share, settings.seed)
+        dialogues += data.require_dialogues(rows, f"prompts: {spec}")
     prompts = make_prompts(dialogues)
     ids = [prompt.id for prompt in prompts]
     if len(set(ids)) < len(ids):
