@@ -92,3 +92,18 @@ def test_a_missing_or_unknown_mark_is_named(mark, problem, tmp_path):
     file = write_filled(tmp_path, [MARKS[0], mark, *MARKS[2:]])
     with pytest.raises(ValueError, match=problem):
         dbke.load_readings(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "my_readings.csv: no rows"),
+        ("dialogue,sentence,text,reading,comment\n", "my_readings.csv: no rows"),
+        ("dialogue,sentence\ngout/0,1\n", "my_readings.csv: no column text, reading, comment"),
+    ],
+)
+def test_a_table_without_rows_or_columns_is_named(text, problem, tmp_path):
+    file = tmp_path / "my_readings.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=problem):
+        dbke.load_readings(file)

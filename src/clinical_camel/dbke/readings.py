@@ -83,9 +83,10 @@ def load_readings(file: Path | None) -> pd.DataFrame:
         return pd.DataFrame(columns=[*SHEET, "reader"])
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    missing = [name for name in SHEET if rows and name not in rows[0]]
-    if missing or not rows:
-        raise ValueError(f"{file.name}: no column {', '.join(missing)}" if rows else "no rows")
+    if not rows:
+        raise ValueError(f"{file.name}: no rows; write a filled readings.csv of `write_sheet`")
+    if missing := [name for name in SHEET if name not in rows[0]]:
+        raise ValueError(f"{file.name}: no column {', '.join(missing)}")
     for line, row in enumerate(rows, 2):
         reading = row["reading"]
         if reading not in READINGS:
