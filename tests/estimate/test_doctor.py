@@ -9,6 +9,8 @@ from clinical_camel import dbke, models, teachers
 from clinical_camel.estimate import Cost, doctor, find_base
 from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
+from clinical_camel.eval_replies.settings import EvalReplies
+from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import load_job
 from clinical_camel.teachers.secrets import KEY_VARIABLE
 
@@ -193,6 +195,21 @@ def test_a_hosted_teacher_needs_its_key_and_gets_no_request_offline(monkeypatch)
 def test_a_judge_is_checked_like_a_teacher(settings, line, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, "a-word-1")
     assert str(next(iter(doctor.check_judge(settings, offline=True)))).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        ({"rankers": ["rule"]}, 0),
+        ({"rankers": ["rule", "judge"]}, 1),
+        ({"rankers": ["rule"], "gold": "judge"}, 1),
+    ],
+)
+def test_a_judge_that_no_setting_names_gets_no_request(names, count):
+    endpoint = make_endpoint("https://h.invalid/v1")
+    listed = doctor.list_judges([RewardAndRl(judge=endpoint, **names), dbke.Synthesis()])
+    assert listed == [endpoint] * count
+    assert doctor.list_judges([EvalReplies(judge=endpoint)]) == [endpoint]
 
 
 def test_the_caps_are_told_and_prices_of_zero_are_not_hidden():

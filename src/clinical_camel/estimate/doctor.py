@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,10 @@ from huggingface_hub import get_token
 from clinical_camel import dbke, estimate, eval_fewshot, models, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import REGISTERED, check_fetched
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Settings
 from clinical_camel.dbke import trial
 from clinical_camel.dbke.settings import TeacherSettings
+from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job
 from clinical_camel.teachers import judge
 from clinical_camel.teachers.client import Client
@@ -89,7 +91,7 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
     teachers = [s.teacher for s in settings if isinstance(s, dbke.Synthesis)]
     for teacher in teachers:
         yield from check_teacher(teacher, offline)
-    judges = [s.judge for s in settings if hasattr(s, "judge")]
+    judges = list_judges(settings)
     for settings_of_judge in judges:
         yield from check_judge(settings_of_judge, offline)
     local = {s.model for s in [*teachers, *judges] if isinstance(s, Local)}
@@ -278,6 +280,12 @@ def check_teacher(settings: TeacherSettings, offline: bool = False) -> Findings:
         yield Finding("problem", "teacher", str(error))
         return
     yield from _check_language_model("teacher", settings, teacher, trial.build_trial, offline)
+
+
+def list_judges(settings: Iterable[Settings]) -> list[JudgeSettings]:
+    """Return the judges that the steps open: step 07 only one that `rankers` or `gold` names."""
+    with_judge = [s for s in settings if hasattr(s, "judge")]
+    return [s.judge for s in with_judge if not isinstance(s, RewardAndRl) or s.uses_judge]
 
 
 def check_judge(settings: JudgeSettings, offline: bool = False) -> Findings:

@@ -190,6 +190,11 @@ class RewardAndRl(StepSettings):
         yield from self._check_rankers()
         yield from self._check_methods()
 
+    @property
+    def uses_judge(self) -> bool:
+        """Whether the judge ranks replies or gives the gold reward."""
+        return JUDGE in (*self.rankers, self.gold)
+
     def _check_adapter(self) -> Iterator[str]:
         if self.adapter.endswith(".safetensors"):
             yield f"adapter: {self.adapter} is a file; name its folder"
@@ -212,7 +217,7 @@ class RewardAndRl(StepSettings):
                 )
             elif not name.startswith("outputs/") and not (root() / name).is_file():
                 yield f"rankers: {show(name)}: no such file; write a path from the project root"
-        if JUDGE in (*self.rankers, self.gold) and self.judge.kind == "local":
+        if self.uses_judge and self.judge.kind == "local":
             yield from check_model(self.judge.model, "any", "judge.model")
 
     def _check_methods(self) -> Iterator[str]:
