@@ -17,7 +17,7 @@ from tests.support.toy_sweep import RUNS, SWEEP, find_status, read_ledger, run
 
 from clinical_camel import cli
 from clinical_camel.core.hashing import hash_file
-from clinical_camel.runner import jobs, state, study, sweep
+from clinical_camel.runner import jobs, state, study, sweep, tasks
 from clinical_camel.runner.jobs import PlanError
 from clinical_camel.runs import sweeps
 
@@ -231,6 +231,33 @@ def test_runs_by_other_code_are_counted_in_one_line(complete, monkeypatch, capsy
     assert run("--only", "raw", "qa") == 0
     assert len(re.findall(pattern, capsys.readouterr().out)) == 1
     assert read_ledger(complete) == []
+
+
+def test_the_states_of_a_sweep_need_one_hash_of_the_code_and_one_reading_of_its_runs(
+    complete, monkeypatch
+):
+    for name in ("slow_d0_t1", "raw_d0_t1"):
+        leave_tables(complete, name)
+    loaded, calls = jobs.load_sweep_jobs("many"), []
+
+    def count(module, name: str) -> None:
+        original = getattr(module, name)
+
+        def counted(*arguments):
+            calls.append(name)
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, counted)
+
+    for name in ("hash_source", "load_sweep_jobs"):
+        count(state, name)
+    states = state.find_states(loaded)
+    assert {step.status for step in states.values()} == {"complete"}
+    assert sorted(calls) == ["hash_source", "load_sweep_jobs"]
+    count(tasks, "find_states")
+    queue = tasks.Queue([tasks.Task(job.study, [job], ("", "")) for job in loaded], [], 1, print)
+    assert {task.state.status for task in queue.tasks} == {"complete"}
+    assert calls.count("find_states") == 1
 
 
 def test_the_steps_of_all_runs_come_from_one_reading_of_the_files(toy, monkeypatch):

@@ -7,7 +7,8 @@ machines: of them, the tables are enough (`find_states`).
 """
 
 import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,8 @@ def record_path(job: Job) -> Path:
 def read_record(job: Job) -> dict[str, Any]:
     """Return the local record of a step; {} if it is missing, damaged or lacks a key."""
     record = read_json(record_path(job))
-    is_whole = all(isinstance(record.get(key), kind) for key, kind in RECORD_KEYS.items())
-    return record if is_whole else {}
+    is_complete = all(isinstance(record.get(key), kind) for key, kind in RECORD_KEYS.items())
+    return record if is_complete else {}
 
 
 def open_record(job: Job, attempt: str) -> dict[str, Any]:
@@ -140,8 +141,11 @@ def close_record(
     write_json(record_path(job), record)
 
 
-def find_state(job: Job) -> State:
-    """Return whether a step is complete and unchanged, and if not, why not."""
+def find_state(job: Job, find_source: Callable[[], str] | None = None) -> State:
+    """Return whether a step is complete and unchanged, and if not, why not.
+
+    `find_source`: `hash_source` for many steps, which hashes once.
+    """
     record = read_record(job)
     if not record and record_path(job).exists():
         return State("not run", f"its record is damaged: {relative(record_path(job))}")
@@ -162,8 +166,8 @@ def find_state(job: Job) -> State:
         return State(status, reason, **facts)
     if change := _find_change(job, record):
         return State("stale", change, **facts)
-    commit = "" if record["source_hash"] == hash_source() else _describe_commit(job)
-    return State(COMPLETE, commit=commit, **facts)
+    is_current = record["source_hash"] == (find_source or hash_source)()
+    return State(COMPLETE, commit="" if is_current else _describe_commit(job), **facts)
 
 
 def find_states(jobs: Iterable[Job]) -> dict[tuple[str, str], State]:
@@ -177,36 +181,48 @@ def find_states(jobs: Iterable[Job]) -> dict[tuple[str, str], State]:
     for job in jobs:
         by_study.setdefault(job.study, []).append(job)
     states = {}
+    find_source = functools.cache(hash_source)  # both take 10 ms, a sweep has hundreds of steps
+    list_texts = functools.cache(_list_read_texts)
     for study, steps in by_study.items():
-        own = [find_state(job) for job in steps]
+        own = [find_state(job, find_source) for job in steps]
         is_copy = "/" in study and all(state.status == "not run" for state in own)
-        if is_copy and all(map(_has_tables, steps)):
-            own = [_describe_copy(job) for job in steps]
+        if is_copy:
+            texts = list_texts(study.partition("/")[0])
+            if all(_has_tables(job, texts.get((study, job.step), set())) for job in steps):
+                own = [_describe_copy(job, find_source) for job in steps]
         states |= {(study, job.step): state for job, state in zip(steps, own, strict=True)}
     return states
 
 
-def _has_tables(job: Job) -> bool:
+def _list_read_texts(sweep: str) -> dict[tuple[str, str], set[str]]:
+    """Return by study and step which of its files other runs of a sweep read."""
+    read: dict[tuple[str, str], set[str]] = {}
+    for job in load_sweep_jobs(sweep):
+        for text in job.inputs:
+            producer = find_producer(text)
+            if producer and producer[0] != job.study:
+                read.setdefault(producer, set()).add(text)
+    return read
+
+
+def _has_tables(job: Job, texts: Collection[str]) -> bool:
     """Return whether a copied result folder has run.json and every table, all unchanged.
 
-    And the files that other runs read: the texts of a first step are not optional.
+    And `texts`, the files that other runs read: those of a first step are not optional.
     """
     folder = root() / "outputs" / job.study / job.step
     record = read_run_record(folder)
     tables = [name for name in record.get("artefacts", {}) if name.endswith(".csv")]
-    others = [other for other in load_sweep_jobs(job.study.partition("/")[0]) if other != job]
-    read = {text for other in others if other.study != job.study for text in other.inputs}
-    texts = [text for text in read if find_producer(text) == (job.study, job.step)]
     if not tables or not are_committed(job, [*(relative(folder / t) for t in tables), *texts]):
         return False
-    texts = record["notes"].get("sources", ())  # what step 02 was trained on
-    files = {root() / text["path"]: text["sha256"] for text in texts if text["path"] in job.inputs}
+    sources = record["notes"].get("sources", ())  # what step 02 was trained on
+    files = {root() / s["path"]: s["sha256"] for s in sources if s["path"] in job.inputs}
     return all(hash_file(file) == sha256 for file, sha256 in files.items() if file.is_file())
 
 
-def _describe_copy(job: Job) -> State:
+def _describe_copy(job: Job, find_source: Callable[[], str]) -> State:
     record = read_run_record(root() / "outputs" / job.study / job.step)
-    commit = "" if record.get("source_hash") == hash_source() else _describe_commit(job)
+    commit = "" if record.get("source_hash") == find_source() else _describe_commit(job)
     return State(COMPLETE, "", record["headline"], record["seconds"], commit)
 
 
