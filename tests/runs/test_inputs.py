@@ -16,7 +16,7 @@ def test_a_missing_input_names_the_command_that_makes_it_and_its_time(project):
         "sources": ["outputs/big/01_first/rows.jsonl", "outputs/other/01_first/rows.jsonl"],
         "rows": "outputs/many/raw_d0/01_first/rows.jsonl",
     }
-    assert list(inputs.check_inputs(params)) == [
+    assert list(inputs.check_missing_inputs(params)) == [
         "adapters.tuned: outputs/big/02_second/adapter is not on this machine; run "
         "python -m clinical_camel run big 02 (about 4 minutes), then this again",
         "sources[1]: outputs/other/01_first/rows.jsonl is not on this machine; run "

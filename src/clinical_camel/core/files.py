@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ NOT_RESULTS = ("journal_", "checkpoint-")  # for resuming; neither hashed nor co
 
 def now() -> str:
     """Return the time in UTC, to the microsecond, so that no two runs share it."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")  # noqa: UP017 (3.10)
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def write_bytes(file: Path, content: bytes) -> None:

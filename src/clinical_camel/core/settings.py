@@ -33,8 +33,8 @@ from clinical_camel.core.values import (
     show,
 )
 
-# 1: a further round for each rejected dialogue of step 01; set by `run --retry-failed`
 AT_ONCE_VARIABLE = "CLINICAL_CAMEL_AT_ONCE"  # how many runs of a sweep share this machine
+# 1: a further round for each rejected dialogue of step 01; set by `run --retry-failed`
 RETRY_VARIABLE = "CLINICAL_CAMEL_RETRY_FAILED"
 MAX_KEY = 200  # characters; the longest are paths
 MAX_KEYS, MAX_ITEMS = 100, 200  # a step has about 25 settings; each is compared with all names

@@ -8,7 +8,7 @@ from clinical_camel.core.values import iter_texts
 from clinical_camel.runs.run_json import read_run_record
 
 
-def check_inputs(params: dict[str, Any]) -> Iterator[str]:
+def check_missing_inputs(params: dict[str, Any]) -> Iterator[str]:
     """Yield the files and folders under outputs/ that are missing, with the command for each.
 
     For a notebook without the runner, which checks this before it starts a kernel. A fresh clone

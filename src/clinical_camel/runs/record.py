@@ -38,7 +38,7 @@ from clinical_camel.core.paths import relative, root
 from clinical_camel.core.settings import Incomplete, Settings
 from clinical_camel.runs import launch
 from clinical_camel.runs.energy import EnergyMeter
-from clinical_camel.runs.inputs import check_inputs
+from clinical_camel.runs.inputs import check_missing_inputs
 from clinical_camel.runs.journal import Journal
 from clinical_camel.runs.machine import (
     describe_device,
@@ -105,7 +105,7 @@ def _read_variables(study: str, step: str) -> dict[str, Any]:
     unknown = re.findall(r"^(\w+) = ", injected[-1], re.MULTILINE) if injected else []
     params |= {name: variables.get(name, "") for name in unknown}
     problems = check_params(step, params)
-    require_valid(problems or list(check_inputs(params)), "parameters")
+    require_valid(problems or list(check_missing_inputs(params)), "parameters")
     return params
 
 

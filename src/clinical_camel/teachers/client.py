@@ -4,7 +4,6 @@ HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are used as by other programs; t
 is never reached through a proxy. Redirects are not followed, so the key reaches no other host.
 """
 
-import asyncio
 import urllib.parse
 import urllib.request
 import zlib
@@ -21,8 +20,7 @@ CONNECT_SECONDS = 30.0  # longest wait for a connection
 BODY_BYTES = 2**20  # largest body beside the bytes that a reply may need
 CHUNK = 2**16
 Headers = Mapping[str, str]
-# asyncio's is another class than TimeoutError in Python 3.10
-_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, zlib.error)
+_FAILURES = (aiohttp.ClientError, OSError, ValueError, zlib.error)  # TimeoutError is an OSError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,8 @@ class _Decoder:
         if encoding.lower() in ("gzip", "x-gzip", "deflate"):
             self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         elif encoding not in ("", "identity"):
-            raise ValueError(f"the reply is compressed as {shorten(encoding)}, which was not asked")
+            name = shorten(encoding)
+            raise ValueError(f"the reply is compressed as {name}, which was not requested")
 
     def __call__(self, chunk: bytes) -> Iterator[bytes]:
         piece = self._inflate.decompress(chunk, self.remaining) if self._inflate else chunk
@@ -152,7 +151,7 @@ def explain_failure(error: Exception, url: str, proxy: str, seconds: float) -> s
             return f"{way} closed the connection without a reply"
         case aiohttp.ClientPayloadError():
             return f"the reply of {host} was cut"
-        case asyncio.TimeoutError():
+        case TimeoutError():
             return f"no complete reply from {host} in {seconds:g} s"
         case aiohttp.ClientResponseError():
             return f"{way} does not answer in HTTP ({shorten(error.message)})"
