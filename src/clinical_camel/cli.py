@@ -286,7 +286,7 @@ def _fetch(options: argparse.Namespace) -> int:
         echo(f"fetch {options.model}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        echo(f"fetch {options.model}: stopped; the same command goes on", file=sys.stderr)
+        echo(f"fetch {options.model}: stopped; the same command resumes it", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
 

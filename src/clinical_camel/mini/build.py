@@ -386,7 +386,7 @@ def main() -> None:
     except BuildError as error:
         raise SystemExit(f"--size {size.name}: {error}") from error
     except KeyboardInterrupt as error:
-        raise SystemExit(f"--size {size.name}: stopped; the same command goes on") from error
+        raise SystemExit(f"--size {size.name}: stopped; the same command resumes it") from error
     write_material()
     if not arguments.material:
         build_base()

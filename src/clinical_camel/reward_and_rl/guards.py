@@ -25,7 +25,7 @@ class StoppedTraining(TrainingError):
 
 
 def check_steps(steps: Sequence[Step], settings: RewardAndRl) -> str:
-    """Return why a training must stop after its last step, with a remedy; "" if it may go on.
+    """Return why a training must stop after its last step, with a remedy; "" if it may continue.
 
     `steps`: the figures of all steps so far. A figure that a method does not have is not checked.
     """
