@@ -66,6 +66,55 @@ def test_a_margin_of_the_base_model_needs_its_answers(sweep, monkeypatch):
         reading.read_answers(sweep, make_design(base_margin=1.0))
 
 
+@pytest.fixture
+def change_answers(sweep):
+    """A function that changes the answers of all runs; they are restored after the test."""
+    files = [run.folders[reading.EXAM] / "answers.csv" for run in sweep]
+    before = {file: file.read_text(encoding="utf-8") for file in files}
+
+    def change(function):
+        for file in files:
+            function(pd.read_csv(file)).to_csv(file, index=False)
+
+    yield change
+    for file, text in before.items():
+        file.write_text(text, encoding="utf-8")
+
+
+def test_the_margin_of_the_base_model_is_that_with_the_fewest_examples(sweep, change_answers):
+    """With five examples, the base model knows everything."""
+    design = make_design(base_margin=1.9)
+    zero_shot = reading.list_answered_by_base(sweep, design)
+
+    def add_five_shot(table):
+        logprobs = [
+            " ".join("-1" if i == answer else "-9" for i in range(4)) for answer in table["answer"]
+        ]
+        return pd.concat([table, table.assign(num_shots=5, logprobs=logprobs)])
+
+    change_answers(add_five_shot)
+    assert reading.list_answered_by_base(sweep, design) == zero_shot
+
+
+def test_a_question_beyond_the_context_has_no_margin(sweep, change_answers):
+    design, question = make_design(base_margin=1.9), list_questions()[3].id
+    rest = reading.list_answered_by_base(sweep, design) - {question}
+
+    def remove_logprobs(table):
+        is_long = table["id"] == question
+        return table.assign(fits=~is_long, logprobs=table["logprobs"].mask(is_long))
+
+    change_answers(remove_logprobs)
+    assert reading.list_answered_by_base(sweep, design) == rest
+
+
+def test_an_arm_without_a_score_has_no_chosen_rate(sweep, change_answers):
+    change_answers(lambda table: table.assign(fits=table["model"] == "base"))
+    rates = reading.read_rates(sweep, ["dialogue", "raw", "qa"], make_design())
+    assert rates["accuracy"].isna().all()
+    assert not rates["is_chosen"].any()
+
+
 def test_an_outcome_may_measure_the_probability_or_the_format_of_an_answer(answers):
     scores = answers.groupby("outcome")["score"].unique()
     assert sorted(scores["probability"]) == pytest.approx([0.25, 0.75])

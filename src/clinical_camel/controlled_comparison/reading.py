@@ -208,20 +208,27 @@ def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[s
     """Return the ids of the questions of the primary outcome that the base model knows.
 
     It gives the correct option a log-probability more than `base_margin` nats above that of every
-    other option. Raises Incomplete if no run has answers of the base model.
+    other option; with the fewest examples, as `read_answers`. Questions without log-probabilities,
+    because they exceed the context, are none of them. Raises Incomplete if no run has
+    log-probabilities of the base model.
     """
     if not design.base_margin:
         return set()
     outcome = list(split_outcome(design.outcomes[design.primary])[:3])
     for run in runs:
         models = [model for model, arm in _name_arms(run).items() if arm == BASE]
-        columns = [*KEY, "model", "id", "answer", "logprobs"]
+        columns = [*KEY, "num_shots", "model", "id", "fits", "answer", "logprobs"]
         table = pd.read_csv(run.folders[EXAM] / "answers.csv", usecols=columns, dtype={"id": str})
+        table = table[table["num_shots"] == table["num_shots"].min()]
         table = table[table["model"].isin(models) & (table[KEY] == outcome).all(axis=1)]
+        table = table[table["fits"]].dropna(subset="logprobs")
         if len(table):
             margins = map(_find_margin, table["logprobs"], table["answer"])
             return {i for i, m in zip(table["id"], margins, strict=True) if m > design.base_margin}
-    raise Incomplete("base_margin: no complete run has answers of the base model; add an arm base")
+    raise Incomplete(
+        "base_margin: no complete run has answers of the base model with log-probabilities; add an "
+        "arm base, or write 0.0"
+    )
 
 
 def _find_margin(logprobs: str, answer: int) -> float:
@@ -247,8 +254,8 @@ def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison
     Each run is one of `arms` with one rate, scored on the development half; `raw_2e3` belongs to
     the arm `raw`. The accuracy is that of the first exam in the protocol of the primary outcome,
     averaged over seeds, without the questions that overlap with texts of the arm `overlap_arm`. The
-    highest is chosen; of equals, the lowest rate. A rate with a training that diverged cannot be
-    chosen. While a run of an arm is `missing`, no rate of this arm is chosen.
+    highest is chosen; of equals, the lowest rate. A rate with a training that diverged, or without
+    a score, cannot be chosen. While a run of an arm is `missing`, no rate of this arm is chosen.
     """
     complete = [run for run in runs if not check_run(run)]
     exam = data.label(read_record(complete[0], EXAM)["params"]["benchmarks"][0])
@@ -269,7 +276,7 @@ def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison
     table = table.groupby(["arm", "learning_rate"], as_index=False).mean()
     table = table.assign(diverged=table["diverged"] > 0, missing=table["arm"].map(missing))
     table = table.fillna({"missing": 0}).astype({"missing": int})
-    usable = table[~table["diverged"] & (table["missing"] == 0)]
+    usable = table[~table["diverged"] & (table["missing"] == 0)].dropna(subset="accuracy")
     best = usable.loc[usable.groupby("arm")["accuracy"].idxmax()].index
     return table.assign(is_chosen=table.index.isin(best))[RATE_COLUMNS]
 
