@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from clinical_camel import stats
 from clinical_camel.data import Question
-from clinical_camel.exam_results.answers import KEY_COLUMNS, Benchmarks
+from clinical_camel.exam_results.answers import (
+    KEY_COLUMNS,
+    Benchmarks,
+    compute_interval,
+    list_clusters,
+)
 
 LENGTHS = ("short", "middle", "long")
 SUBGROUP_COLUMNS = [*KEY_COLUMNS, "grouping", "subgroup", "n", "accuracy", "low", "high"]
@@ -16,18 +20,21 @@ def compute_subgroup_scores(answers: pd.DataFrame, questions: Benchmarks) -> pd.
     """Return the accuracy in subgroups of a benchmark: by subject, length and suspected image.
 
     Lengths are thirds of the benchmark by characters of context, question and options. A grouping
-    with a single subgroup is left out. Of several variants only the first is used. With many
+    with a single subgroup is left out. Of several variants only the first is used. The intervals
+    count questions on one passage or condition as dependent (`compute_interval`). With many
     subgroups there are many comparisons: two intervals that just do not overlap mean little.
     """
     rows = []
     first = answers[answers["fits"] & answers["variant"].eq(answers["variant"].iloc[0])]
     for key, group in first.groupby(KEY_COLUMNS, sort=False):
         row = dict(zip(KEY_COLUMNS, key, strict=True))
+        by_id = {question.id: question for question in questions[row["benchmark"]]}
         for grouping, subgroups in _group_questions(questions[row["benchmark"]]).items():
             names = group["id"].map(subgroups)
             for name in sorted(set(subgroups.values())):
-                correct = group.loc[names == name, "correct"]
-                low, high = stats.wilson_interval(int(correct.sum()), len(correct))
+                here = group[names == name]
+                correct, clusters = here["correct"], list_clusters(here["id"], by_id)
+                low, high = compute_interval(correct, clusters)
                 score = {"n": len(correct), "accuracy": correct.mean(), "low": low, "high": high}
                 rows.append(row | {"grouping": grouping, "subgroup": name} | score)
     return pd.DataFrame(rows, columns=SUBGROUP_COLUMNS)
