@@ -67,6 +67,23 @@ def test_a_coin_has_no_length_bias_whatever_the_ranker_prefers(longer_chosen):
     assert np.isnan(longer["bias"])
 
 
+def test_the_interval_of_the_length_bias_is_as_wide_as_t_is_for_few_groups(monkeypatch):
+    drawn = {}
+
+    def find_limits(values, count):
+        drawn["limits"] = np.nanquantile(values, (0.025, 0.975))
+        drawn["count"] = count
+        return find(values, count)
+
+    find = reward_checks.stats.find_limits
+    monkeypatch.setattr(reward_checks.stats, "find_limits", find_limits)
+    margins = [1, -1, 1, -1, 1, 1, -1, -1]
+    bias = reward_checks.measure_length_bias(make_scores(margins, [1, -1] * 4))
+    assert drawn["count"] == 4
+    assert bias["low"] <= drawn["limits"][0] < drawn["limits"][1] <= bias["high"]
+    assert bias["high"] - bias["low"] > np.ptp(drawn["limits"])
+
+
 def test_calibration_compares_confidence_with_accuracy():
     sure = make_scores([9, 9, 9, 9, -9, -9, -9, -9], [0] * 8)
     table = reward_checks.tabulate_calibration(sure)

@@ -120,8 +120,8 @@ def _compare_accuracies(
     sums = np.vstack([cells.sum(0), weights @ cells])
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one of the kinds
         bias, *drawn = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
-    low, high = np.nanquantile(drawn, (0.025, 0.975)) if count > 1 else (np.nan, np.nan)
-    return float(bias), float(low), float(high)
+    low, high = stats.find_limits(np.array(drawn), count) if count > 1 else (np.nan, np.nan)
+    return float(bias), low, high
 
 
 def tabulate_calibration(scores: PairScores, bins: int = 10) -> pd.DataFrame:
