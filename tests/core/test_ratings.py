@@ -2,7 +2,7 @@
 
 import pytest
 
-from clinical_camel.core.ratings import escape_cell, read_ratings, unescape_cell
+from clinical_camel.core.ratings import escape_cell, read_column, read_ratings, unescape_cell
 
 
 def read(tmp_path, text, encoding="utf-8"):
@@ -13,6 +13,14 @@ def read(tmp_path, text, encoding="utf-8"):
 
 def test_ratings_are_read_by_item_whatever_their_case(tmp_path):
     assert read(tmp_path, "item;text;choice\nx;1,5;A \ny;;b\n") == {"x": "a", "y": "b"}
+
+
+def test_another_column_is_read_by_item(tmp_path):
+    file = tmp_path / "anna.csv"
+    file.write_text("item,text,choice\nx,one,a\ny,two,\n", encoding="utf-8")
+    assert read_column(file, "text") == {"x": "one", "y": "two"}
+    with pytest.raises(ValueError, match="anna.csv: no column visit; use a copy of sheet.csv"):
+        read_column(file, "visit", "sheet.csv")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from clinical_camel import note_synthesis
+from clinical_camel import note_synthesis, stats
 from clinical_camel.data import Consultation, Turn
 from clinical_camel.note_synthesis import essentials
 
@@ -65,6 +65,23 @@ def test_a_visit_without_the_item_does_not_count_and_intervals_are_wilson():
     assert (row["correct"], round(row["low"], 3), row["high"]) == (2, 0.342, 1.0)
     cells = note_synthesis.format_essentials(table.reset_index()).iloc[0]
     assert cells[essentials.MEDICATIONS] == "2 of 2 (100 % [34, 100])"
+
+
+def test_two_notes_on_one_transcript_do_not_count_as_independent():
+    """Three transcripts with two references each; all medications are in all of them."""
+    visits = [
+        dataclasses.replace(
+            VISIT, id=f"{i}{j}", turns=[*VISIT.turns, Turn(speaker="doctor", text=f"Until {i}.")]
+        )
+        for i in range(3)
+        for j in range(2)
+    ]
+    notes = pd.DataFrame(columns=["corpus", "model", "id", "status", "note"])
+    facts = note_synthesis.measure_faithfulness(notes, {"toy": visits})[1]
+    table = note_synthesis.count_essentials(notes, facts, {"toy": visits}).set_index("item")
+    row = table.loc[essentials.MEDICATIONS]
+    assert (row["correct"], row["n"]) == (6, 6)
+    assert (row["low"], row["high"]) == stats.wilson_interval(3, 3)
 
 
 @pytest.mark.parametrize(

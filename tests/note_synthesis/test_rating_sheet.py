@@ -84,6 +84,23 @@ def test_kappa_agrees_with_the_published_example(tmp_path):
     assert len(differ) == 11
 
 
+def test_notes_on_one_visit_do_not_count_as_independent(tmp_path):
+    """Each visit has four notes with the same two ratings, so it counts once."""
+    pairs = [("safe", "safe"), ("safe", "minor error"), ("minor error", "minor error")] * 4
+    widths = []
+    for notes in (1, 4):
+        ratings = [[pair[rater] for pair in pairs for _ in range(notes)] for rater in (0, 1)]
+        files = fill_both(tmp_path, *ratings)
+        for file in files:
+            text = file.read_text(encoding="utf-8-sig")
+            for number in range(notes * len(pairs)):
+                text = text.replace(f"one, {number};\n", f"one, visit {number // notes};\n")
+            file.write_text(text, encoding="utf-8")
+        result, _ = measure_agreement(*files)
+        widths.append((result["low"], result["high"]))
+    assert widths[0] == pytest.approx(widths[1])
+
+
 def test_raters_with_one_rating_for_all_items_have_no_kappa(tmp_path):
     result, _ = measure_agreement(*fill_both(tmp_path, ["safe"] * 5, ["safe"] * 5))
     assert result["observed_agreement"] == 1

@@ -1,5 +1,6 @@
 """What we saw: sentences computed from the tables of step 04."""
 
+import dataclasses
 from pathlib import Path
 
 import nbformat
@@ -9,30 +10,31 @@ from tests.support.consultations import KNEE, KNEE_AGAIN, SECTIONS
 
 from clinical_camel import note_synthesis
 from clinical_camel.note_synthesis import NoteTask, structure, summary
+from clinical_camel.note_synthesis.corpora import Corpora
 
 CORPORA = {"toy": [KNEE, KNEE_AGAIN]}
 LOOP = "Plan:\n" + "Morphine. " * 56
 TASK = NoteTask(sections=SECTIONS)
 
 
-def make_tables(**texts: list[str]) -> tuple[dict, pd.DataFrame]:
+def make_tables(corpora: Corpora = CORPORA, **texts: list[str]) -> tuple[dict, pd.DataFrame]:
     """The tables and the checked sentences of models that wrote these notes of the two visits."""
-    baselines = note_synthesis.write_baselines(CORPORA, TASK)
+    baselines = note_synthesis.write_baselines(corpora, TASK)
     frames = []
     for model, notes in texts.items():
         frame = baselines.head(2).assign(model=model, note=notes)
         frame["status"] = [structure.classify_output(t, True, ["Plan"]) for t in notes]
         frames.append(frame)
     notes = pd.concat([*frames, baselines], ignore_index=True)
-    sentences, facts = note_synthesis.measure_faithfulness(notes, CORPORA)
-    scored = note_synthesis.score_notes(notes, CORPORA)
+    sentences, facts = note_synthesis.measure_faithfulness(notes, corpora)
+    scored = note_synthesis.score_notes(notes, corpora)
     first, *others = texts
     pairs = [note_synthesis.compare_models(scored, first, m, 0).assign(model=m) for m in others]
     columns = ["corpus", "part", "metric", "model"]
     tables = {
         "statuses": note_synthesis.count_statuses(notes),
         "faithfulness_summary": note_synthesis.summarise_faithfulness(sentences, facts, 0),
-        "essentials": note_synthesis.count_essentials(notes, facts, CORPORA),
+        "essentials": note_synthesis.count_essentials(notes, facts, corpora),
         "summary": note_synthesis.summarise_scores(scored, 0),
         "comparison": pd.concat(pairs) if pairs else pd.DataFrame(columns=columns),
     }
@@ -80,6 +82,16 @@ def test_the_headline_has_what_is_true_before_what_is_similar(notes, truth):
     text = note_synthesis.format_headline(tables | {"essentials": items}, list(notes))
     assert text.startswith("right diagnosis: base 1 of 2")
     assert "nan" not in text
+
+
+def test_visits_without_a_reference_and_without_a_note_have_a_headline():
+    corpora = {"toy": [dataclasses.replace(row, note="") for row in CORPORA["toy"]]}
+    tables, _ = make_tables(corpora, base=[LOOP, LOOP])
+    truth = tables["faithfulness_summary"]
+    assert "notes" not in set(truth["notes"])
+    assert note_synthesis.format_headline(tables, ["base"]) == "no note could be judged"
+    text = "\n".join(note_synthesis.describe_results(tables, ["base"], {}))
+    assert "No model wrote anything that is a note" in text
 
 
 def test_a_single_model_is_compared_with_nothing():

@@ -29,6 +29,11 @@ def unescape_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and escape_cell(text[1:]) == text else text
 
 
+def read_column(file: Path, column: str, sheet: str = "rating_sheet.csv") -> dict[str, str]:
+    """Read one column of a sheet by item. Raises ValueError if it or all items are missing."""
+    return {row["item"]: row[column] for row in _read_rows(file, ("item", column), sheet)}
+
+
 def read_ratings(
     file: Path, column: str, choices: Sequence[str], sheet: str = "rating_sheet.csv"
 ) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from clinical_camel import stats
 from clinical_camel.data import Consultation
-from clinical_camel.note_synthesis.corpora import Corpora, normalise_transcript
+from clinical_camel.exam_results.answers import compute_interval
+from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter, normalise_transcript
 from clinical_camel.note_synthesis.faithfulness import REFERENCE
 from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import parse_note
@@ -41,10 +41,11 @@ _NO_SUBSTANCE = re.compile(
 
 
 def count_essentials(notes: pd.DataFrame, facts: pd.DataFrame, corpora: Corpora) -> pd.DataFrame:
-    """Return for each writer how many notes have each of ESSENTIALS, with Wilson intervals.
+    """Return for each writer how many notes have each of ESSENTIALS, with intervals.
 
     Columns: corpus, model, item, n (visits to which it applies), correct, share, low, high.
     `facts` is the table of `measure_faithfulness`. The reference is listed as the first model.
+    The intervals are Wilson's; if several notes are on one transcript, they count as dependent.
 
     - The diagnosis is the opening phrase of a line of the reference's assessment, the first that
       the transcript has word for word. The note has it in its assessment, or anywhere if it has no
@@ -61,13 +62,14 @@ def count_essentials(notes: pd.DataFrame, facts: pd.DataFrame, corpora: Corpora)
         answers = dict(_check_note(text, visits[corpus, id_]))
         if (corpus, REFERENCE, id_) in medications:
             answers[MEDICATIONS] = medications.get((corpus, model, id_), False)
-        rows += [(corpus, model, item, answer) for item, answer in answers.items()]
-    table = pd.DataFrame(rows, columns=["corpus", "model", "item", "correct"])
+        encounter = hash_encounter(visits[corpus, id_])
+        rows += [(corpus, model, item, encounter, answer) for item, answer in answers.items()]
+    table = pd.DataFrame(rows, columns=["corpus", "model", "item", "encounter", "correct"])
     table["item"] = pd.Categorical(table["item"], ESSENTIALS)
-    groups = table.groupby(["corpus", "model", "item"], sort=False, observed=True)["correct"]
-    counts = groups.agg(n="size", correct="sum").reset_index()
+    groups = table.groupby(["corpus", "model", "item"], sort=False, observed=True)
+    counts = groups["correct"].agg(n="size", correct="sum").reset_index()
     counts["share"] = counts["correct"] / counts["n"]
-    intervals = map(stats.wilson_interval, counts["correct"], counts["n"])
+    intervals = [compute_interval(rows["correct"], rows["encounter"]) for _, rows in groups]
     counts[["low", "high"]] = pd.DataFrame(intervals, columns=["low", "high"], dtype=float)
     return counts.astype({"item": str, "correct": int})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from clinical_camel import stats
-from clinical_camel.core.ratings import escape_cell, read_ratings
+from clinical_camel.core.ratings import escape_cell, read_column, read_ratings
 from clinical_camel.note_synthesis.corpora import Corpora
 from clinical_camel.note_synthesis.prompts import format_transcript
 
@@ -53,9 +53,10 @@ def make_rating_sheet(
 def measure_agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFrame]:
     """Compare two raters: `rating_1` of the first sheet with `rating_2` of the second.
 
-    Returns n, observed_agreement (a share), kappa with low and high (Cohen 1960; the asymptotic
-    95 % interval of Fleiss, Cohen and Everitt 1969, by statsmodels), and the items with different
-    ratings. Kappa is NaN if both gave every item the same rating: chance alone would agree as well.
+    Returns n, observed_agreement (a share), kappa with low and high (`stats.measure_kappa`), and
+    the items with different ratings. The 95 % interval resamples visits: notes on one transcript
+    are not independent. Kappa is NaN if both gave every item the same rating: chance alone would
+    agree as well.
 
     Raises ValueError as `core.ratings.read_ratings`, or if the two sheets have different items.
     """
@@ -66,6 +67,8 @@ def measure_agreement(first: Path, second: Path) -> tuple[pd.Series, pd.DataFram
             f"{first.name}, {second.name}: different items: {', '.join(different[:20])}; "
             "use two copies of one sheet"
         )
-    result = stats.measure_kappa(list(one.values()), [two[item] for item in one], RATINGS)
+    transcripts = read_column(first, "transcript")
+    ratings = list(one.values()), [two[item] for item in one]
+    result = stats.measure_kappa(*ratings, RATINGS, [transcripts[item] for item in one])
     differ = [{"item": i, "rating_1": one[i], "rating_2": two[i]} for i in one if one[i] != two[i]]
     return pd.Series(result), pd.DataFrame(differ, columns=["item", *RATERS])

@@ -47,8 +47,9 @@ def format_headline(tables: Tables, models: Sequence[str]) -> str:
     whole = tables["summary"][tables["summary"]["part"] == "whole"]
     truth, items = _select_supported(tables["faithfulness_summary"]), tables["essentials"]
     named = items[items["item"] == DIAGNOSIS].groupby("model")[["correct", "n"]].sum()
+    sums = truth.assign(share=truth["share"] * truth["n"]).groupby("model")[["share", "n"]].sum()
     means = {
-        "sentences supported": truth.groupby("model").apply(_average_share),
+        "sentences supported": sums["share"] / sums["n"],
         "ROUGE-L": whole.groupby("model")["rougeL"].mean(),
     }
     parts = {"right diagnosis": {m: f"{r.correct} of {r.n}" for m, r in named.iterrows()}}
@@ -60,10 +61,6 @@ def format_headline(tables: Tables, models: Sequence[str]) -> str:
         if set(values) & set(models)
     ]
     return "; ".join(texts) or "no note could be judged"
-
-
-def _average_share(rows: pd.DataFrame) -> float:
-    return float((rows["share"] * rows["n"]).sum() / rows["n"].sum())
 
 
 def _select_supported(summary: pd.DataFrame) -> pd.DataFrame:
