@@ -251,6 +251,8 @@ def _resample_kappa(cells: np.ndarray, resamples: int = 10_000) -> tuple[float, 
 
 def find_limits(values: np.ndarray, count: int) -> tuple[float, float]:
     """Return percentile limits of resampled values, as wide as t is for `count` clusters."""
+    if np.isnan(values).all():
+        return np.nan, np.nan
     tail = norm.cdf(t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)

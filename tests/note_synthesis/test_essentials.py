@@ -18,7 +18,12 @@ VISIT = Consultation(
     note="Subjective:\nTakes ramipril. Allergies: nuts.\n\n"
     "Assessment:\nGiant cell arteritis, from inflamed arteries.",
 )
-OTHER = dataclasses.replace(VISIT, id="v2", note="Subjective:\nTakes ramipril.")
+OTHER = dataclasses.replace(
+    VISIT,
+    id="v2",
+    turns=[*VISIT.turns, Turn(speaker="patient", text="Thank you.")],
+    note="Subjective:\nTakes ramipril.",
+)
 NOTES = {
     "right": VISIT.note,
     "another disease": VISIT.note.replace("Giant cell arteritis", "Cellt arteritia"),

@@ -77,9 +77,13 @@ def test_the_interval_of_the_length_bias_is_as_wide_as_t_is_for_few_groups(monke
 
     find = reward_checks.stats.find_limits
     monkeypatch.setattr(reward_checks.stats, "find_limits", find_limits)
-    margins = [1, -1, 1, -1, 1, 1, -1, -1]
-    bias = reward_checks.measure_length_bias(make_scores(margins, [1, -1] * 4))
-    assert drawn["count"] == 4
+    margins, count = np.random.default_rng(0).choice([-1.0, 1.0], 80), 10
+    differences, zeros = np.tile([3, -3], 40), np.zeros(80)
+    scores = reward_checks.PairScores(
+        margins, zeros, differences + 20, zeros + 20, [str(i % count) for i in range(80)]
+    )
+    bias = reward_checks.measure_length_bias(scores)
+    assert drawn["count"] == count
     assert bias["low"] <= drawn["limits"][0] < drawn["limits"][1] <= bias["high"]
     assert bias["high"] - bias["low"] > np.ptp(drawn["limits"])
 
