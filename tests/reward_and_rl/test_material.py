@@ -1,6 +1,7 @@
 """Prompts, batches, the exam's key and the truncation penalty."""
 
 import json
+import random
 
 import pytest
 import torch
@@ -91,6 +92,22 @@ def test_articles_and_ids_of_two_datasets_are_no_prompts(project):
         project.file(name, json.dumps(row) + "\n")
     with pytest.raises(DataError, match="the id gout/cause-1 is in two datasets; rename it in one"):
         material.load_prompts(RewardAndRl(prompts=dict.fromkeys(names, 1.0)))
+
+
+def test_the_prompts_are_shuffled_once_per_pass(monkeypatch):
+    seeds = []
+
+    class Recorder(random.Random):
+        def __init__(self, seed):
+            seeds.append(seed)
+            super().__init__(seed)
+
+    monkeypatch.setattr(material.random, "Random", Recorder)
+    prompts = list("abcdefg")
+    batch = material.choose_batch(prompts, 3, step=2, seed=1)
+    assert seeds == ["1/0", "1/1"]
+    assert batch == ["f", "c", "g"]
+    assert material.choose_batch(["a", "b"], 5, step=0, seed=1) == ["a", "b", "a", "b", "b"]
 
 
 def test_every_prompt_occurs_once_per_pass_and_a_later_step_needs_no_earlier_one():

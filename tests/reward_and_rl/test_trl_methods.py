@@ -16,8 +16,8 @@ from tests.support.toy_training import BASES
 
 from clinical_camel import models
 from clinical_camel.reward_and_rl import trl_methods
-from clinical_camel.reward_and_rl.material import tokenize_prompt
 from clinical_camel.reward_and_rl.rollouts import open_policy
+from clinical_camel.reward_and_rl.sampling import tokenize_prompt
 from clinical_camel.reward_and_rl.training import History, Monitor
 
 

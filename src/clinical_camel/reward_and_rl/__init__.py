@@ -86,7 +86,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reward_model": [
             "RewardModel",
             "build_reward_model",
-            "load_reward_model",
             "make_reward_function",
             "save_reward_model",
             "score_replies",

@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from clinical_camel import data, models
+from clinical_camel import data
 from clinical_camel.data import DataError, Dialogue, Question
 from clinical_camel.data.grouping import hash_question, name_group, normalise_question
 from clinical_camel.data.sampling import select_lowest_hashes
 from clinical_camel.data.triples import make_slug
-from clinical_camel.models import LLM
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.preferences import choose_held_out
 from clinical_camel.reward_and_rl.settings import SUBJECT, RewardAndRl
@@ -119,14 +118,14 @@ def choose_batch(prompts: Sequence[Any], count: int, step: int, seed: int) -> li
 
     It depends only on its arguments, so a resumed training sees the same batches.
     """
-    chosen: list[Any] = []
-    start = step * count
-    for position in range(start, start + count):
-        turn, place = divmod(position, len(prompts))
-        order = list(range(len(prompts)))
-        random.Random(f"{seed}/{turn}").shuffle(order)
-        chosen.append(prompts[order[place]])
-    return chosen
+    first, last = step * count, (step + 1) * count - 1
+    turns = range(first // len(prompts), last // len(prompts) + 1)
+    orders = {}
+    for turn in turns:
+        orders[turn] = list(prompts)
+        random.Random(f"{seed}/{turn}").shuffle(orders[turn])
+    places = (divmod(position, len(prompts)) for position in range(first, last + 1))
+    return [orders[turn][place] for turn, place in places]
 
 
 # ------------------------------------------------------------------------------ the exam's key
@@ -242,6 +241,6 @@ def compute_rewards(
     return scores - truncation_penalty * torch.tensor([not r.complete for r in replies]).float()
 
 
-def tokenize_prompt(llm: LLM, prompt: Prompt) -> list[int]:
-    """Return the tokens of a prompt, as rendered for generation."""
-    return models.tokenize_text(llm.tokenizer, models.render_chat(llm.tokenizer, prompt.messages))
+def compute_group_std(scores: torch.Tensor, num_generations: int) -> float:
+    """Return the mean over prompts of the standard deviation among the replies to a prompt."""
+    return scores.view(-1, num_generations).std(1, correction=0).mean().item()

@@ -20,7 +20,12 @@ from safetensors.torch import load_file, save_file
 
 from clinical_camel.models import Decoding
 from clinical_camel.reward_and_rl.guards import StoppedTraining
-from clinical_camel.reward_and_rl.material import Material, choose_batch, compute_rewards
+from clinical_camel.reward_and_rl.material import (
+    Material,
+    choose_batch,
+    compute_group_std,
+    compute_rewards,
+)
 from clinical_camel.reward_and_rl.rollouts import Policy, Rollouts, predict, sample_rollouts
 from clinical_camel.reward_and_rl.settings import PPO, RewardAndRl
 
@@ -205,7 +210,7 @@ def prepare_targets(
     advantages, returns = estimate_advantages(rewards, values, mask, settings.gae_lambda)
     figures = {
         "reward": scores.mean().item(),
-        "reward_std": group_std(scores, settings.num_generations),
+        "reward_std": compute_group_std(scores, settings.num_generations),
         "kl": ((log_probs - reference) * mask).sum(1).mean().item(),
         "length": rollouts.count_tokens().mean().item(),
         "truncated": sum(not r.complete for r in rollouts.replies) / len(rollouts),
@@ -214,11 +219,6 @@ def prepare_targets(
     }
     advantages = normalise_advantages(advantages, mask)
     return Targets(log_probs, advantages, returns), figures
-
-
-def group_std(scores: torch.Tensor, num_generations: int) -> float:
-    """Return the mean over prompts of the standard deviation among the replies to a prompt."""
-    return scores.view(-1, num_generations).std(1, correction=0).mean().item()
 
 
 def update(

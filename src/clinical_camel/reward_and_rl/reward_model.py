@@ -19,7 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from clinical_camel import models
-from clinical_camel.core.files import read_json, write_json
+from clinical_camel.core.files import write_json
 from clinical_camel.core.paths import root
 from clinical_camel.data import Message
 from clinical_camel.models import ModelError, adapter_gate, adapters, fused_lora, weights, workers
@@ -42,15 +42,13 @@ class Float32Head(torch.nn.Linear):
 class RewardModel:
     """A reward model that can score; `max_length` is the context of its base, in tokens.
 
-    `source` has everything that decides its scores, for the key of a journal. `scale`: mean and
-    std, of `reward_checks.describe_scale`; {} before it was saved.
+    `source` has everything that decides its scores, for the key of a journal.
     """
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     source: dict[str, str] = field(default_factory=dict)
-    scale: dict[str, float] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------ building
@@ -97,33 +95,6 @@ def build_reward_model(
     fused_lora.fuse_lora(peft_model)
     limit = models.find_context_length(base.config)
     return RewardModel(peft_model, tokenizer, limit, source)
-
-
-def load_reward_model(
-    model: str,
-    folder: str,
-    *,
-    quantize: str = "",
-    compute_dtype: str = "auto",
-) -> RewardModel:
-    """Load a reward model that `save_reward_model` saved: LoRA, head, tokenizer, template, scale.
-
-    Raises ModelError for a folder that is incomplete, of another base, or without a head.
-    """
-    place = root() / folder
-    _require_reward_folder(place, folder)
-    scale = read_json(place / RECORD).get("scale")
-    if not scale:
-        raise ModelError(f"{folder}: {RECORD} is missing or damaged; train the reward model again")
-    tokenizer, base, source = _load_base(model, folder, quantize, compute_dtype, reward=True)
-    classifier = make_classifier(base, tokenizer)
-    with explain(folder, "loading the reward model"):
-        config = LoraConfig.from_pretrained(str(place))
-        config.inference_mode = True
-        peft_model = PeftModel.from_pretrained(classifier, str(place), config=config)
-    fused_lora.fuse_lora(peft_model)
-    limit = models.find_context_length(base.config)
-    return RewardModel(peft_model.eval(), tokenizer, limit, source, scale)
 
 
 def save_reward_model(
@@ -184,9 +155,8 @@ def _load_base(
     compute_dtype: str,
     *,
     chat_template: str = "",
-    reward: bool = False,
 ) -> tuple[PreTrainedTokenizerBase, Any, dict[str, str]]:
-    """Return tokenizer, base and what identifies them; `reward`: the adapter is a reward model."""
+    """Return tokenizer, base and what identifies them."""
     folder = models.require_model(model)
     identity = models.identify_weights(folder)
     source = {"model": model, "quantize": quantize, **identity}
@@ -198,7 +168,7 @@ def _load_base(
         source |= {"adapter": adapter, "adapter_sha256": weights.hash_weights(root() / adapter)}
     tokenizer = models.load_tokenizer(adapter if has_tokenizer else model, chat_template)
     skeleton = models.build_skeleton(model)
-    if adapter and not reward:
+    if adapter:
         adapters.require_matching_adapter(root() / adapter, skeleton, adapter)
     models.require_matching_tokenizer(tokenizer, skeleton, model)
     base = models.load_base(model, quantize, compute_dtype=compute_dtype)
@@ -278,22 +248,6 @@ def _require_saved(model: PeftModel, file: Path) -> None:
             raise ModelError(f"{file.name}: lacks {key}, which was trained; save it again")
         if not torch.equal(saved[key], parameter.detach().cpu()):
             raise ModelError(f"{file.name}: {key} differs from what was trained; save it again")
-
-
-def _require_reward_folder(place: Path, folder: str) -> None:
-    for name in (adapter_gate.ADAPTER_CONFIG, adapter_gate.ADAPTER_WEIGHTS):
-        if not (place / name).is_file():
-            raise ModelError(f"{folder}: has no {name}; train the reward model first")
-    with explain(folder, "reading the weights"):
-        _, tensors = weights.read_header(place / adapter_gate.ADAPTER_WEIGHTS)
-        problem = weights.scan(place / adapter_gate.ADAPTER_WEIGHTS)[1]
-    if f"base_model.model.{HEAD}.weight" not in tensors:
-        raise ModelError(
-            f"{folder}: its file has no {HEAD}: it is an adapter of a language model, or its head "
-            "was not saved; name the folder of a reward model"
-        )
-    if problem:
-        raise ModelError(f"{folder}: {problem}; train the reward model again")
 
 
 # ------------------------------------------------------------------------------------- scoring

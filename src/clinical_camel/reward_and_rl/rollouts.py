@@ -16,7 +16,7 @@ from peft import PeftModel
 
 from clinical_camel import models
 from clinical_camel.models import LLM, Decoding, ModelError
-from clinical_camel.reward_and_rl.material import tokenize_prompt
+from clinical_camel.reward_and_rl.sampling import tokenize_prompt
 from clinical_camel.reward_and_rl.shapes import Prompt, Reply
 
 POLICY = "default"  # PEFT's name of the adapter that is trained; TRL expects this one

@@ -97,11 +97,15 @@ def require_fitting_prompts(llm: LLM, prompts: Sequence[Prompt], settings: Rewar
             )
 
 
+def tokenize_prompt(llm: LLM, prompt: Prompt) -> list[int]:
+    """Return the tokens of a prompt, as rendered for generation."""
+    return models.tokenize_text(llm.tokenizer, models.render_chat(llm.tokenizer, prompt.messages))
+
+
 def iter_lengths(llm: LLM, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, int]]:
     """Yield each prompt with its length in tokens, as rendered for generation."""
     for prompt in prompts:
-        text = models.render_chat(llm.tokenizer, prompt.messages)
-        yield prompt, len(models.tokenize_text(llm.tokenizer, text))
+        yield prompt, len(tokenize_prompt(llm, prompt))
 
 
 def group_replies(replies: Sequence[Reply]) -> Mapping[str, list[Reply]]:

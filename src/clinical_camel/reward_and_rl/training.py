@@ -33,6 +33,7 @@ from clinical_camel.reward_and_rl import (
     ppo,
     rollouts,
     rule,
+    sampling,
     shapes,
     trl_methods,
 )
@@ -52,7 +53,8 @@ DECISIVE = (
     "token_budget",
 )
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, rule, shapes, trl_methods)
+CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, rule, sampling)
+CODE += (shapes, trl_methods)
 
 
 @dataclasses.dataclass(slots=True)

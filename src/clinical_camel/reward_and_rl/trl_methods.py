@@ -34,6 +34,7 @@ from clinical_camel import models
 from clinical_camel.models import split_control_tokens
 from clinical_camel.reward_and_rl.material import (
     Material,
+    compute_group_std,
     compute_rewards,
     make_exam_prompts,
     make_key_reward,
@@ -80,7 +81,7 @@ def make_trainer(method: str, monitor: "Monitor") -> Any:
     shared = {
         "model": policy.llm.model,
         "processing_class": copy.deepcopy(policy.llm.tokenizer),
-        "callbacks": [Follow(monitor)],
+        "callbacks": [StepReporter(monitor)],
     }
     if method == DPO:
         rows = make_pair_rows(material, policy.llm.tokenizer)
@@ -220,8 +221,7 @@ def make_trl_reward(
             for i, ids in zip(index, completion_ids, strict=True)
         ]
         scores = compute_rewards(reward, replies, settings.truncation_penalty)
-        groups = scores.view(-1, settings.num_generations)
-        log_metric("group_std", groups.std(1, correction=0).mean().item())
+        log_metric("group_std", compute_group_std(scores, settings.num_generations))
         return scores.tolist()
 
     compute.__name__ = "reward"
@@ -231,7 +231,7 @@ def make_trl_reward(
 # ------------------------------------------------------------------------------ following TRL
 
 
-class Follow(TrainerCallback):
+class StepReporter(TrainerCallback):
     """Gives every step of a trainer to the monitor, and completes every checkpoint but the last."""
 
     def __init__(self, monitor: "Monitor") -> None:
