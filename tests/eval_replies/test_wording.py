@@ -7,27 +7,12 @@ import pytest
 from clinical_camel.eval_replies.wording import (
     Contrast,
     format_interval,
-    format_p,
     is_clear,
     name_unit,
     orient_contrast,
 )
 
 ROW = {"model": "base", "difference": 0.1, "low": 0.05, "high": 0.2}
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [
-        (0.0008, "< 0.001"),
-        (0.00099999, "< 0.001"),
-        (0.001, "0.001"),
-        (0.0476, "0.048"),
-        (1, "1.000"),
-    ],
-)
-def test_a_small_p_is_no_rounded_number(p, text):
-    assert format_p(p) == text
 
 
 def test_zero_has_no_sign_and_an_unknown_interval_no_brackets():

@@ -19,7 +19,7 @@ from clinical_camel.controlled_comparison.settings import (
     Comparison,
     split_contrast,
 )
-from clinical_camel.controlled_comparison.tables import format_p, format_percent, name_contrast
+from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
     PRELIMINARY,
@@ -28,6 +28,7 @@ from clinical_camel.core.verdicts import (
     describe_size,
     name_no_effect,
 )
+from clinical_camel.core.wording import format_p, format_percent, format_points
 
 TEXTS = {
     "dialogues": "an article dialogue",
@@ -79,7 +80,7 @@ def _list_verdicts(rows: list[dict], design: Comparison) -> str:
 def _describe_verdict(row: dict, design: Comparison) -> str:
     """Return the verdict, the difference and whether the interval is beyond the smallest effect."""
     parts = [] if row["verdict"] == PRELIMINARY else [row["verdict"]]
-    parts += [_points(row) if row["n"] else "no common pair of seeds"]
+    parts += [format_points(row) if row["n"] else "no common pair of seeds"]
     size = describe_size(row["verdict"], row["low"], row["high"], design.smallest_effect)
     parts += [size] if size else []
     return ", ".join(parts)
@@ -136,7 +137,7 @@ def _describe_secondary(contrasts: pd.DataFrame, design: Comparison) -> Iterator
     treatment, control = split_contrast(design.contrasts[0])
     pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
     rows = contrasts[pair & ~contrasts["is_primary"]].to_dict("records")
-    cells = "; ".join(f"{row['outcome']} {_points(row)}" for row in rows)
+    cells = "; ".join(f"{row['outcome']} {format_points(row)}" for row in rows)
     if rows:
         yield f"Secondary outcomes of {name_contrast(rows[0])}, not adjusted: {cells}."
 
@@ -211,8 +212,3 @@ def format_headline(contrasts: pd.DataFrame, runs: pd.DataFrame, design: Compari
     rows = contrasts[contrasts["is_primary"]].to_dict("records")
     count = f"{(runs['status'] == COMPLETE).sum()} of {len(runs)} runs"
     return f"{warn_missing(runs, design)}{_list_verdicts(rows, design)} ({count})"
-
-
-def _points(row: dict) -> str:
-    text = format_percent(row["difference"], row["low"], row["high"])
-    return text.replace(" [", " points [", 1) if "[" in text else f"{text} points"

@@ -1,28 +1,8 @@
 """Tables for the page: few columns, in percent and points; the saved tables have everything."""
 
-import numpy as np
 import pandas as pd
 
-
-def format_percent(share: float, low: float = np.nan, high: float = np.nan) -> str:
-    """Return a share in percent, with its interval if there is one.
-
-    >>> format_percent(0.1276, 0.0897, 0.1667), format_percent(-0.0001)
-    ('12.8 [9.0, 16.7]', '0.0')
-    """
-    if np.isnan(share):
-        return ""
-    interval = "" if np.isnan(low) else f" [{100 * low:z.1f}, {100 * high:z.1f}]"
-    return f"{100 * share:z.1f}{interval}"
-
-
-def format_p(p: float) -> str:
-    """Return a p-value as text.
-
-    >>> format_p(0.00002), format_p(0.0312)
-    ('< 0.0001', '0.0312')
-    """
-    return "" if np.isnan(p) else "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+from clinical_camel.core.wording import format_p, format_percent
 
 
 def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from clinical_camel import data, stats
+from clinical_camel.core.wording import format_percent
 from clinical_camel.eval_fewshot.answering import drop_alike
 from clinical_camel.exam_results.answers import LEVEL, ONE_ANSWER
-from clinical_camel.exam_results.pages import format_percent, name_protocol
+from clinical_camel.exam_results.pages import name_protocol
 
 _HALF = re.compile(r"_shared\.[a-z.]+$")  # half of a public test set, as data/public names it
 

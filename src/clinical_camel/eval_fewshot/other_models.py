@@ -11,7 +11,8 @@ import pandas as pd
 from clinical_camel import data
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
-from clinical_camel.exam_results.pages import format_percent, hide_index, name_protocol
+from clinical_camel.core.wording import format_percent
+from clinical_camel.exam_results.pages import hide_index, name_protocol
 
 SETUP = ["benchmark", "protocol", "num_shots"]
 COLUMNS = ["study", "parameters", *data.SCORE_COLUMNS, "same_questions"]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.eval_fewshot.answering import FREE_COLUMNS
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.eval_fewshot.replies import UNREAD
@@ -18,7 +19,7 @@ from clinical_camel.exam_results.answers import (
     compute_interval,
     list_clusters,
 )
-from clinical_camel.exam_results.pages import format_percent, hide_index, name_protocol
+from clinical_camel.exam_results.pages import hide_index, name_protocol
 
 MEASURES = {  # what counts as the requested form
     "option": "reply names one option",

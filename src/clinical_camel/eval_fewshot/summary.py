@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.eval_fewshot.above_chance import (
     describe_above_chance,
     describe_halves,
@@ -24,7 +25,7 @@ from clinical_camel.eval_fewshot.missing_answers import describe_losses
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.eval_fewshot.trainings import compare_trainings
 from clinical_camel.exam_results.answers import EVALUATION, LEVEL, ONE_TRAINING
-from clinical_camel.exam_results.pages import format_percent, name_protocol, select_main
+from clinical_camel.exam_results.pages import name_protocol, select_main
 
 
 def describe_results(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.exam_results.answers import EVALUATION, Benchmarks
 from clinical_camel.exam_results.pages import (
     format_difference,
-    format_percent,
     hide_index,
     make_page,
     name_pair,

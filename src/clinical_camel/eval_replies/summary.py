@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from clinical_camel.core.values import show
+from clinical_camel.core.wording import format_p
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, OUTCOMES
 from clinical_camel.eval_replies.overlap import METRICS, PRIMARY_METRIC, SECONDARY
 from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
@@ -14,7 +15,6 @@ from clinical_camel.eval_replies.win_rate import count_positions
 from clinical_camel.eval_replies.wording import (
     UNIT,
     format_interval,
-    format_p,
     is_clear,
     name_unit,
     orient_contrast,
@@ -225,7 +225,7 @@ def _describe_agreement(agreement: pd.DataFrame) -> Iterator[str]:
 
 
 def _describe_p(row: Mapping) -> str:
-    text = format_p(row["p_holm"])
+    text = format_p(row["p_holm"], digits=3)
     return f"adjusted p {text if text.startswith('<') else f'= {text}'}"
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_p
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, OUTCOMES, select_large_groups
 from clinical_camel.eval_replies.overlap import METRICS, PRIMARY_METRIC, SECONDARY
 from clinical_camel.eval_replies.wording import (
     UNIT,
     format_interval,
-    format_p,
     is_clear,
     name_unit,
     orient_contrast,
@@ -75,7 +75,10 @@ def format_comparison(
         row = group[group["metric"] == PRIMARY_METRIC].iloc[0]
         contrast = orient_contrast(row, baseline, models)
         shown = {"dataset": _name_dataset(key, row["n"]), "comparison": contrast.name}
-        shown |= {METRICS[PRIMARY_METRIC]: contrast.format(), "p (Holm)": format_p(row["p_holm"])}
+        shown |= {
+            METRICS[PRIMARY_METRIC]: contrast.format(),
+            "p (Holm)": format_p(row["p_holm"], digits=3),
+        }
         shown |= {"clearly higher": ", ".join(higher), "clearly lower": ", ".join(lower)}
         rows.append(shown)
     return pd.DataFrame(rows)
@@ -124,7 +127,7 @@ def format_diagnosis_comparison(
         contrast = orient_contrast(row, baseline, models)
         shown = {"dataset": _name_dataset([row[name] for name in UNIT], row["n"])}
         shown |= {"comparison": contrast.name, "correct, points": contrast.format(100, ".0f")}
-        rows.append(shown | {"p (Holm)": format_p(row["p_holm"])})
+        rows.append(shown | {"p (Holm)": format_p(row["p_holm"], digits=3)})
     return pd.DataFrame(rows)
 
 
@@ -137,7 +140,7 @@ def format_wins(summary: pd.DataFrame) -> pd.DataFrame:
         counts = (str(row[name]) for name in ("wins", "ties", "losses"))
         shown |= {"wins / ties / losses": " / ".join(counts)}
         shown["win rate, %"] = format_interval(*values, form=".0f")
-        rows.append(shown | {"p (Holm)": format_p(row["p_holm"])})
+        rows.append(shown | {"p (Holm)": format_p(row["p_holm"], digits=3)})
     return pd.DataFrame(rows)
 
 

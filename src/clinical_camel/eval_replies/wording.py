@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clinical_camel.exam_results.answers import LEVEL
+
 UNIT = ["task", "corpus", "part"]  # results are separate for each
-LEVEL = 0.05  # of an adjusted p: below it, a difference is clear
 
 
 def format_interval(value: float, low: float, high: float, form: str = ".3f") -> str:
@@ -15,15 +16,6 @@ def format_interval(value: float, low: float, high: float, form: str = ".3f") ->
     """
     text = f"{value:z{form}}"
     return f"{text} [{low:z{form}}, {high:z{form}}]" if low == low and high == high else text
-
-
-def format_p(p: float) -> str:
-    """Return a p-value with three decimals; a smaller one as "< 0.001".
-
-    >>> format_p(0.0008), format_p(0.001), format_p(1.0)
-    ('< 0.001', '0.001', '1.000')
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def is_clear(row: Mapping) -> bool:

@@ -15,7 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "pages": [
             "format_comparison",
             "format_difference",
-            "format_percent",
             "format_table",
             "hide_index",
             "make_page",

@@ -2,25 +2,13 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.exam_results.answers import LEVEL
 
 PERCENT = ("accuracy", "share", "chance")
 ALWAYS_SHOWN = ("benchmark", "n", "chance")  # even if the same in all rows
-
-
-def format_percent(accuracy: float, low: float = np.nan, high: float = np.nan) -> str:
-    """Return a share from 0 to 1 in percent, with its interval if there is one.
-
-    >>> format_percent(0.654, 0.599, 0.704), format_percent(0.25)
-    ('65.4 [59.9, 70.4]', '25.0')
-    """
-    if np.isnan(accuracy):
-        return ""
-    interval = "" if np.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * accuracy:.1f}{interval}".replace("-0.0", "0.0")
 
 
 def name_protocol(row: Mapping) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from clinical_camel import grounding
+from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.note_synthesis.baselines import BASELINES
 from clinical_camel.note_synthesis.essentials import DIAGNOSIS, ESSENTIALS
 from clinical_camel.note_synthesis.faithfulness import REFERENCE, WHOLE
 from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import ASSESSMENT_AND_PLAN, STATUSES, WRITTEN
 
-LEVEL = 0.05
 Tables = Mapping[str, pd.DataFrame]
 
 

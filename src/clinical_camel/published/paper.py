@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from clinical_camel.exam_results.pages import format_percent, hide_index
+from clinical_camel.core.wording import format_percent
+from clinical_camel.exam_results.pages import hide_index
 from clinical_camel.published.item_sets import name_system
 
 PAPER = {  # the columns of the paper's table: system:size in published.csv

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from clinical_camel.core.paths import root
+from clinical_camel.core.wording import format_percent
 from clinical_camel.eval_fewshot.other_models import SETUP, format_parameters
-from clinical_camel.exam_results.pages import format_percent, name_protocol
+from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.release.records import EXAM, format_table, load_table
 from clinical_camel.runs.run_json import read_run_record
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel import stats, two_way
+from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.reward_and_rl.measures import VALUES, Rows
 from clinical_camel.reward_and_rl.settings import METHODS, ON_PROXY, PPO
 
-LEVEL = 0.05  # of p_holm: below it, a change is clear
 REWARDS = ("proxy", "gold")
 COUNTS = ("method", "measure", "n", "groups", "seeds")
 CHANGES = (*COUNTS, "start", "end", "change", "low", "high", "p", "chance")

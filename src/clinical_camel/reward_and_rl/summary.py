@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, VERDICTS
-from clinical_camel.reward_and_rl.changes import LEVEL, REWARDS
+from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.reward_and_rl.changes import REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
 from clinical_camel.teachers.comparisons import VerdictCounts

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.data.contamination import KINDS
 from clinical_camel.data.shapes import Row
 from clinical_camel.exam_results.answers import (
@@ -12,7 +13,7 @@ from clinical_camel.exam_results.answers import (
     compute_interval,
     list_clusters,
 )
-from clinical_camel.exam_results.pages import format_percent, make_page
+from clinical_camel.exam_results.pages import make_page
 from clinical_camel.score_checks.exam import Exam
 
 

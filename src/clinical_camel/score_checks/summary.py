@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_p, format_percent
 from clinical_camel.exam_results.answers import EVALUATION, LEVEL, ONE_TRAINING
 from clinical_camel.exam_results.comparison import compare_models
-from clinical_camel.exam_results.pages import format_difference, format_percent, name_protocol
+from clinical_camel.exam_results.pages import format_difference, name_protocol
 from clinical_camel.score_checks.exam import Exam
 from clinical_camel.score_checks.subgroups import describe_images
 from clinical_camel.score_checks.variants import describe_variants, format_score
@@ -102,12 +103,8 @@ def _compare_clean(exam: Exam, overlaps: pd.DataFrame, main: Mapping, seed: int)
         yield (
             f"On these, the difference of `{exam.model}` to `{reference}` is "
             f"{format_difference(row).removesuffix(' *')} points, {verdict} "
-            f"(p {_format_p(row['p_holm'])})."
+            f"(p {format_p(row['p_holm'], sign='= ')})."
         )
-
-
-def _format_p(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
 
 
 def _describe_calibration(exam: Exam, main: Mapping) -> Iterator[str]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent, format_points
 from clinical_camel.exam_results.answers import LEVEL
-from clinical_camel.exam_results.pages import format_percent, name_protocol
+from clinical_camel.exam_results.pages import name_protocol
 
 
 def describe_variants(scores: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _describe_shuffled(row: Mapping) -> str:
         )
     is_equal = row["p_holm"] >= LEVEL
     return (
-        f"{place}, shuffled options change the score of `{row['model']}` by {_format_points(row)}: "
+        f"{place}, shuffled options change the score of `{row['model']}` by {format_points(row)}: "
         f"{'no sign that' if is_equal else 'so'} the position of the correct option matters."
     )
 
@@ -114,8 +115,3 @@ def describe_ceiling(scores: pd.DataFrame) -> Iterator[str]:
 def format_score(row: Mapping) -> str:
     """Return an accuracy with its interval, in percent."""
     return format_percent(row["accuracy"], row["low"], row["high"])
-
-
-def _format_points(row: Mapping) -> str:
-    numbers = format_percent(row["difference"], row["low"], row["high"])
-    return numbers.replace(" [", " points [", 1) if " [" in numbers else f"{numbers} points"
