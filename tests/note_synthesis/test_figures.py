@@ -60,6 +60,24 @@ def test_parts_show_n_and_a_hollow_marker_where_some_are_missing(notes):
     assert axes.get_ylim()[0] == 0
 
 
+def test_each_panel_has_the_n_of_its_own_corpus(notes):
+    scores = note_synthesis.score_notes(notes, CORPORA)
+    both = pd.concat([scores, scores.assign(corpus="half").groupby(["part", "model"]).head(1)])
+    figure = note_synthesis.plot_parts(note_synthesis.summarise_scores(both, 0))
+    ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in figure.axes]
+    assert [labels[0] for labels in ticks] == ["whole\nn = 2", "whole\nn = 1"]
+    figure.canvas.draw()
+    assert all(label.get_visible() for label in figure.axes[0].get_xticklabels())
+
+
+def test_the_form_of_a_baseline_is_not_judged(notes):
+    counts = note_synthesis.count_statuses(notes)
+    (axes,) = note_synthesis.plot_statuses(counts).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "toy, m", "toy, lead copy (form not judged)", "toy, majority section (form not judged)",
+    ]  # fmt: skip
+
+
 def test_the_axis_of_the_scores_by_decoding_starts_at_zero(notes):
     table = note_synthesis.score_decodings({"as set": notes, "warm": notes}, CORPORA, 0)
     scores, shares = note_synthesis.plot_decodings(table).axes

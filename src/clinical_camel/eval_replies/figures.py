@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from clinical_camel.core.figures import measure_errors, plot_intervals, tidy_figure
 from clinical_camel.core.values import escape_label
 from clinical_camel.eval_replies.diagnoses import (
     ALL_GROUPS,
@@ -45,7 +46,7 @@ def plot_outcomes(summary: pd.DataFrame) -> Figure:
     axes.set(xlabel="share of the records", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(fontsize=8, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0))
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def _label_row(row: Mapping) -> str:
@@ -64,14 +65,15 @@ def plot_overlap(summary: pd.DataFrame) -> Figure:
             x = np.arange(len(METRICS)) + 0.16 * (k - (len(rows) - 1) / 2)
             columns = ([row[f"{name}{end}"] for name in METRICS] for end in ("", "_low", "_high"))
             value, low, high = (np.array(column, float) for column in columns)
-            _plot_intervals(axes, (x, value), (low, high), k, row["model"])
+            style = {"fmt": MARKERS[k % 8], "capsize": 2, "color": f"C{k}"}
+            plot_intervals(axes, (x, value), (low, high), row["model"], **style)
         title = f"{name_unit(rows.iloc[0])}, n = {rows['n'].max()}"
         top = max(axes.get_ylim()[1], 0.05)
         axes.set(ylabel="mean, 0 to 1", title=escape_label(title))
         axes.set_ylim(-MARGIN * top, top)  # below 0, so that a marker at 0 is complete
     panels[-1, 0].set_xticks(range(len(METRICS)), METRICS.values())
     _add_legend(figure, panels[0, 0])
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
@@ -109,7 +111,7 @@ def plot_diagnoses(summary: pd.DataFrame, models: Sequence[str]) -> Figure:
         for k, (model, own) in enumerate(models):
             y = own["icd_group"].map(places) + 0.16 * (k - (len(models) - 1) / 2)
             value = own["accuracy"].to_numpy(float)
-            lengths = _error_lengths(value, own["low"], own["high"])
+            lengths = measure_errors(value, own["low"], own["high"])
             style = {"fmt": MARKERS[k % 8], "capsize": 2, "markersize": 5, "color": f"C{k}"}
             axes.errorbar(value, y, xerr=lengths, label=escape_label(model), **style)
         axes.set_yticks(range(len(labels)), labels, fontsize=8)
@@ -121,7 +123,7 @@ def plot_diagnoses(summary: pd.DataFrame, models: Sequence[str]) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
     panels[-1, 0].set_xlabel("correct diagnoses, with 95 % interval")
     _add_legend(figure, panels[0, 0])
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def plot_wins(summary: pd.DataFrame) -> Figure:
@@ -135,7 +137,7 @@ def plot_wins(summary: pd.DataFrame) -> Figure:
         first = row["judge"] not in labels
         name = escape_label(row["judge"]) if first else None
         labels.append(row["judge"])
-        lengths = _error_lengths(value, [row["low"]], [row["high"]])
+        lengths = measure_errors(value, [row["low"]], [row["high"]])
         style = {"fmt": MARKERS[k % 8], "capsize": 3, "color": f"C{k}", "label": name}
         axes.errorbar(value, [i], xerr=lengths, **style)
     names = list(map(_label_row, summary.to_dict("records")))
@@ -145,23 +147,4 @@ def plot_wins(summary: pd.DataFrame) -> Figure:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(fontsize=8, ncols=LEGEND_ENTRIES, loc="lower left", bbox_to_anchor=(0, 1.0))
-    return _tidy(figure)
-
-
-def _plot_intervals(axes: Axes, places, limits, k: int, label: str) -> None:
-    x, value = places
-    style = {"fmt": MARKERS[k % 8], "capsize": 2, "markersize": 5, "color": f"C{k}"}
-    lengths = _error_lengths(value, *limits)
-    axes.errorbar(x, value, yerr=lengths, label=escape_label(label), **style)
-
-
-def _error_lengths(value, low, high) -> np.ndarray:
-    """Return the two lengths of each error bar for matplotlib; 0 where the interval is unknown."""
-    value, low, high = (np.asarray(part, float) for part in (value, low, high))
-    return np.nan_to_num(np.abs(np.array([value - low, high - value])))
-
-
-def _tidy(figure: Figure) -> Figure:
-    sns.despine(figure)
-    figure.tight_layout()
-    return figure
+    return tidy_figure(figure)

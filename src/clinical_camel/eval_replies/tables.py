@@ -42,14 +42,14 @@ def format_statuses(statuses: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def format_overlap(summary: pd.DataFrame, metrics: Mapping[str, str] = METRICS) -> pd.DataFrame:
+def format_overlap(summary: pd.DataFrame) -> pd.DataFrame:
     """Return means with intervals: a row per dataset and metric, a column per writer.
 
     `n` in the name of the dataset is the number of replies.
     """
     rows = []
     for key, group in summary.groupby(UNIT, sort=False):
-        for metric, name in metrics.items():
+        for metric, name in METRICS.items():
             row = {"dataset": _name_dataset(key, group["n"].max()), "score": name}
             for record in group.to_dict("records"):
                 row[record["model"]] = format_interval(

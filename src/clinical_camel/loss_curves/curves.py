@@ -1,7 +1,7 @@
 """Training curves: stacked logs, a table and a figure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,19 +45,20 @@ def average_ends(log: pd.DataFrame) -> tuple[float, float]:
     return float(losses.head(window).mean()), float(losses.tail(window).mean())
 
 
-def tabulate_losses(stacked: pd.DataFrame, fractions: Sequence[float] = FRACTIONS) -> pd.DataFrame:
-    """Return the smoothed loss at each fraction of the samples; 0 is the first step.
+def tabulate_losses(stacked: pd.DataFrame) -> pd.DataFrame:
+    """Return the smoothed loss at each of FRACTIONS of the samples; 0 is the first step.
 
     If the loss of a study is not always a number, the column `problem` says where.
 
     >>> log = pd.DataFrame({"study": "a", "fraction": [0.5, 1.0], "smoothed": [2.0, 1.0]})
-    >>> tabulate_losses(log.assign(step=[1, 2], loss=[2.0, 1.0]), (0.0, 1.0)).to_dict("records")
-    [{'study': 'a', '0 %': 2.0, '100 %': 1.0}]
+    >>> table = tabulate_losses(log.assign(step=[1, 2], loss=[2.0, 1.0]))
+    >>> table[["study", "0 %", "50 %", "100 %"]].to_dict("records")
+    [{'study': 'a', '0 %': 2.0, '50 %': 2.0, '100 %': 1.0}]
     """
     rows = []
     for study, log in stacked.groupby("study", sort=False):
         row = {"study": study}
-        for fraction in fractions:
+        for fraction in FRACTIONS:
             reached = log[log["fraction"] <= fraction + 1e-9]
             value = (reached if len(reached) else log.head(1))["smoothed"].iloc[-1]
             row[f"{fraction:.0%}".replace("%", " %")] = value

@@ -28,6 +28,7 @@ FACTS = (
 )
 _KIND_NAMES = {"symptom": "finding or disease"}  # `grounding` has one kind for both
 HARMFUL = ("medication", "dose", "frequency", "side")  # an error here can harm directly
+SHOWN = 3  # examples of hallucinations, and of omissions
 
 
 def measure_faithfulness(
@@ -292,10 +293,8 @@ def _annotate_turn(facts: Mapping[bool, list[str]]) -> tuple[str, str]:
     return ("partly covered" if facts[True] else "omitted"), f"omitted: {omitted}"
 
 
-def rank_hallucinations(
-    sentences: pd.DataFrame, models: Sequence[str], count: int = 3
-) -> pd.DataFrame:
-    """Return the worst flagged sentences of these models, one per consultation and each once.
+def rank_hallucinations(sentences: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Return the SHOWN worst flagged sentences of these models, one per consultation and each once.
 
     Ranked by the number of HARMFUL reasons, then of all reasons, then contradicted before
     unsupported; ties keep the order of the table. A sentence that the reference of the same
@@ -311,11 +310,11 @@ def rank_hallucinations(
         count=[len(texts) for texts in reasons],
         is_contradicted=rows["verdict"] == "contradicted",
     )
-    return _take_worst(ranked, ["harmful", "count", "is_contradicted"], "sentence", count)
+    return _take_worst(ranked, ["harmful", "count", "is_contradicted"], "sentence")
 
 
-def rank_omissions(facts: pd.DataFrame, models: Sequence[str], count: int = 3) -> pd.DataFrame:
-    """Return the notes of these models that omit most facts covered by the reference note.
+def rank_omissions(facts: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Return the SHOWN notes of these models that omit most facts covered by the reference note.
 
     Columns: corpus, model, id, omitted (the facts), turns (that state them). Ranked by the number
     of HARMFUL facts, then of all facts; ties keep the order of the table; one per consultation. A
@@ -336,7 +335,7 @@ def rank_omissions(facts: pd.DataFrame, models: Sequence[str], count: int = 3) -
     ]
     columns = ["corpus", "model", "id", "harmful", "count", "omitted", "turns"]
     ranked = pd.DataFrame(notes, columns=columns)
-    return _take_worst(ranked, ["harmful", "count"], "omitted", count)
+    return _take_worst(ranked, ["harmful", "count"], "omitted")
 
 
 def _merge_turns(turns: Sequence[str]) -> str:
@@ -348,8 +347,8 @@ def _merge_turns(turns: Sequence[str]) -> str:
     return ", ".join(sorted({turn for text in turns for turn in text.split(", ")}, key=int))
 
 
-def _take_worst(ranked: pd.DataFrame, by: list[str], unique: str, count: int) -> pd.DataFrame:
+def _take_worst(ranked: pd.DataFrame, by: list[str], unique: str) -> pd.DataFrame:
     ordered = ranked.sort_values(by, ascending=False, kind="stable")
     for keys in (["corpus", "id"], [unique]):
         ordered = ordered.drop_duplicates(keys)
-    return ordered.head(count).drop(columns=by).reset_index(drop=True)
+    return ordered.head(SHOWN).drop(columns=by).reset_index(drop=True)

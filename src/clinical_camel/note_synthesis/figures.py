@@ -9,86 +9,83 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from clinical_camel import grounding
+from clinical_camel.core.colours import MODEL_MARKERS
+from clinical_camel.core.figures import measure_errors, plot_intervals, tidy_figure
 from clinical_camel.core.values import escape_label
+from clinical_camel.note_synthesis.baselines import BASELINES
 from clinical_camel.note_synthesis.faithfulness import WHOLE
 from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.scores import METRICS
 from clinical_camel.note_synthesis.structure import STATUSES
 
-MARKERS = "os^DvP*X"
+MAIN = "rougeL"  # the metric of a figure that has one
 
 
-def plot_scores(summary: pd.DataFrame, part: str = "whole") -> Figure:
-    """Plot each metric of each model with its interval, one panel per corpus."""
-    summary = summary[summary["part"] == part]
+def plot_scores(summary: pd.DataFrame) -> Figure:
+    """Plot each metric of the note of each model with its interval, one panel per corpus."""
+    summary = summary[summary["part"] == "whole"]
     figure, panels = _make_panels(summary)
     for corpus, axes in panels.items():
         rows = summary[summary["corpus"] == corpus]
         for k, (_, row) in enumerate(rows.iterrows()):
             x = np.arange(len(METRICS)) + 0.15 * (k - (len(rows) - 1) / 2)
             _plot_intervals(axes, x, [row], METRICS, k, row["model"])
-        axes.set(ylabel="mean, 0 to 1", ylim=(0, None), title=escape_label(f"{corpus}, {part}"))
-    return _finish(figure, panels, METRICS.values())
+        axes.set(ylabel="mean, 0 to 1", ylim=(0, None), title=escape_label(f"{corpus}, whole"))
+    axes.set_xticks(range(len(METRICS)), METRICS.values())
+    return _finish(figure, panels)
 
 
-def plot_parts(summary: pd.DataFrame, metric: str = "rougeL") -> Figure:
-    """Plot one metric by division of the note, one panel per corpus.
+def plot_parts(summary: pd.DataFrame) -> Figure:
+    """Plot ROUGE-L by division of the note, one panel per corpus, with n of each division.
 
     A filled marker with an interval is the mean with 0 for each missing part. If parts are missing,
     a hollow marker is the mean of the written parts.
     """
     parts = list(dict.fromkeys(summary["part"]))
-    figure, panels = _make_panels(summary)
+    figure, panels = _make_panels(summary, sharex=False, height=2.9)
     for corpus, axes in panels.items():
-        models = summary[summary["corpus"] == corpus].groupby("model", sort=False)
+        own = summary[summary["corpus"] == corpus]
+        models = own.groupby("model", sort=False)
         for k, (name, rows) in enumerate(models):
             x = np.arange(len(parts)) + 0.13 * (k - (len(models) - 1) / 2)
             rows = [row for _, row in rows.set_index("part").reindex(parts).iterrows()]
-            _plot_intervals(axes, x, rows, [metric], k, name)
-            present = [row[f"{metric}_if_present"] if row["missing"] else np.nan for row in rows]
-            axes.plot(x, present, MARKERS[k % 5], markerfacecolor="white", color=f"C{k}")
-        axes.set(ylabel=METRICS[metric], ylim=(0, None), title=escape_label(corpus))
-    counts = summary.groupby("part", sort=False)["n"].max()
-    return _finish(figure, panels, [f"{part}\nn = {counts[part]}" for part in parts])
+            _plot_intervals(axes, x, rows, [MAIN], k, name)
+            present = [row[f"{MAIN}_if_present"] if row["missing"] else np.nan for row in rows]
+            marker = MODEL_MARKERS[k % len(MODEL_MARKERS)]
+            axes.plot(x, present, marker, markerfacecolor="white", color=f"C{k}")
+        axes.set(ylabel=METRICS[MAIN], ylim=(0, None), title=escape_label(corpus))
+        counts = own.groupby("part")["n"].max().reindex(parts, fill_value=0)
+        axes.set_xticks(range(len(parts)), [f"{part}\nn = {counts[part]}" for part in parts])
+    return _finish(figure, panels)
 
 
-def _make_panels(summary: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
+def _make_panels(
+    summary: pd.DataFrame, sharex: bool = True, height: float = 2.6
+) -> tuple[Figure, dict[str, Axes]]:
     corpora = list(dict.fromkeys(summary["corpus"]))
-    size = (7.5, 2.6 * len(corpora) + 0.4)
-    figure, panels = plt.subplots(len(corpora), figsize=size, squeeze=False, sharex=True)
+    size = (7.5, height * len(corpora) + 0.4)
+    figure, panels = plt.subplots(len(corpora), figsize=size, squeeze=False, sharex=sharex)
     return figure, dict(zip(corpora, panels[:, 0], strict=True))
 
 
-def _finish(figure: Figure, panels: dict[str, Axes], ticks) -> Figure:
-    axes = list(panels.values())
-    axes[-1].set_xticks(range(len(ticks)), ticks)
-    axes[0].legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.45))
-    return _tidy(figure)
-
-
-def _tidy(figure: Figure) -> Figure:
-    sns.despine(figure)
-    figure.tight_layout()
-    return figure
+def _finish(figure: Figure, panels: dict[str, Axes]) -> Figure:
+    first = next(iter(panels.values()))
+    first.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.45))
+    return tidy_figure(figure)
 
 
 def _plot_intervals(axes: Axes, x, rows, metrics, k: int, label: str) -> None:
-    value, low, high = (
+    value, *limits = (
         np.array([row[f"{name}{end}"] for row in rows for name in metrics], dtype=float)
         for end in ("", "_low", "_high")
     )
-    style = {"fmt": MARKERS[k % 5], "capsize": 3, "markersize": 5, "label": escape_label(label)}
-    style |= {"color": f"C{k}", "clip_on": False}  # a marker at 0 is complete
-    axes.errorbar(x, value, yerr=_error_lengths(value, low, high), **style)
+    style = {"fmt": MODEL_MARKERS[k % len(MODEL_MARKERS)], "capsize": 3, "color": f"C{k}"}
+    style |= {"clip_on": False}  # a marker at 0 is complete
+    plot_intervals(axes, (x, value), limits, label, **style)
 
 
-def _error_lengths(value, low, high) -> np.ndarray:
-    """Return the two lengths of each error bar for matplotlib; 0 where the interval is unknown."""
-    return np.nan_to_num(np.abs(np.array([value - low, high - value], dtype=float)))
-
-
-def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
-    """Plot one metric and the share of notes with status ok, by model and decoding.
+def plot_decodings(table: pd.DataFrame) -> Figure:
+    """Plot ROUGE-L and the share of notes with status ok, by model and decoding.
 
     `table`: the result of `score_decodings`.
     """
@@ -99,29 +96,37 @@ def plot_decodings(table: pd.DataFrame, metric: str = "rougeL") -> Figure:
     places = pd.Series([lines.index(name) for name in names], table.index)
     for k, (decoding, rows) in enumerate(table.groupby("decoding", sort=False)):
         y = places[rows.index] + 0.18 * k
-        lengths = _error_lengths(rows[metric], rows[f"{metric}_low"], rows[f"{metric}_high"])
-        style = {"fmt": MARKERS[k % 5], "capsize": 3, "label": escape_label(decoding)}
-        scores.errorbar(rows[metric], y, xerr=lengths, **style)
-        shares.plot(rows["ok"] / rows["notes"], y, MARKERS[k % 5])
+        lengths = measure_errors(rows[MAIN], rows[f"{MAIN}_low"], rows[f"{MAIN}_high"])
+        marker = MODEL_MARKERS[k % len(MODEL_MARKERS)]
+        style = {"fmt": marker, "capsize": 3, "label": escape_label(decoding)}
+        scores.errorbar(rows[MAIN], y, xerr=lengths, **style)
+        shares.plot(rows["ok"] / rows["notes"], y, marker)
     scores.set_yticks(range(len(lines)), lines)
-    scores.set(xlabel=f"{METRICS[metric]} with 95 % interval", xlim=(0, None))
+    scores.set(xlabel=f"{METRICS[MAIN]} with 95 % interval", xlim=(0, None))
     scores.set(ylim=(len(lines) - 0.5, -0.3))
     shares.set(xlabel="notes with status ok", xlim=(-0.03, 1.03))
     shares.xaxis.set_major_formatter(PercentFormatter(1))
     scores.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def plot_statuses(counts: pd.DataFrame) -> Figure:
-    """Plot the share of notes with each status, one bar per corpus and model."""
+    """Plot the share of outputs with each status, one bar per corpus and writer.
+
+    The form of a baseline is not judged (`write_baselines`), and its label says so.
+    """
     figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(counts) + 1.3))
-    names = [escape_label(f"{row.corpus}, {row.model}") for row in counts.itertuples()]
+    remarks = {name: " (form not judged)" for name in BASELINES}
+    names = [
+        escape_label(f"{row.corpus}, {row.model}{remarks.get(row.model, '')}")
+        for row in counts.itertuples()
+    ]
     shares = counts[list(STATUSES)].div(counts["notes"], axis=0)
     colours = sns.color_palette("colorblind", len(STATUSES))
     _stack_bars(axes, names, shares, colours, ("", "//", "xx", "..", "\\\\", "++", "oo"))
     axes.set(xlabel="share of the outputs", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def _stack_bars(axes: Axes, names: list[str], shares: pd.DataFrame, colours, hatches) -> None:
@@ -159,7 +164,7 @@ def plot_faithfulness(summary: pd.DataFrame) -> Figure:
         _plot_verdicts(bars, rows[rows["measure"] == "sentences"])
         bars.set_title(escape_label(corpus), loc="left", pad=26)
         _plot_coverage(table, rows[rows["measure"] == "facts covered"])
-    return _tidy(figure)
+    return tidy_figure(figure)
 
 
 def _name_writer(row) -> str:
@@ -172,7 +177,7 @@ def _plot_verdicts(axes: Axes, rows: pd.DataFrame) -> None:
     colours = [sns.color_palette("colorblind", 4)[i] for i in (0, 3, 1)]
     _stack_bars(axes, names, shares[list(grounding.VERDICTS)], colours, ("", "xx", "//"))
     rows = rows[rows["kind"] == "supported"]
-    lengths = _error_lengths(rows["share"], rows["low"], rows["high"])
+    lengths = measure_errors(rows["share"], rows["low"], rows["high"])
     axes.errorbar(rows["share"], names, xerr=lengths, fmt="none", ecolor="black", capsize=3)
     axes.set(xlabel="share of the sentences of a note, mean over notes", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))

@@ -150,12 +150,13 @@ def summarise_scores(scored: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def format_scores(summary: pd.DataFrame, metric: str = "rougeL") -> pd.DataFrame:
-    """Return one metric for reading: a row per corpus, part and writer.
+def format_scores(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return ROUGE-L for reading: a row per corpus, part and writer.
 
-    Columns: corpus, part, writer, n, missing, the metric with its interval (a missing part is 0),
-    and the mean of the parts that were written. Above MAX_ROWS rows: the complete notes alone.
+    Columns: corpus, part, writer, n, missing, ROUGE-L with its interval (a missing part is 0), and
+    the mean of the parts that were written. Above MAX_ROWS rows: the notes without their divisions.
     """
+    metric = "rougeL"
     name = METRICS[metric]
     if len(summary) > MAX_ROWS:
         summary = summary[summary["part"] == "whole"]
@@ -235,15 +236,15 @@ def count_statuses(notes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def require_notes(notes: pd.DataFrame, share: float = 0.5) -> None:
-    """Raise Incomplete if a model wrote a note of fewer than this share of a corpus.
+def require_notes(notes: pd.DataFrame) -> None:
+    """Raise Incomplete if a model wrote a note of less than half of a corpus.
 
     Call it after the notes are saved: what was generated stays, and the step is not complete.
     """
     problems = []
     for (corpus, model), group in notes.groupby(["corpus", "model"], sort=False):
         counts = {name: int((group["status"] == name).sum()) for name in WORDLESS}
-        if len(group) - sum(counts.values()) < share * len(group):
+        if len(group) - sum(counts.values()) < len(group) / 2:
             reasons = [f"{count} {WORDLESS[name]}" for name, count in counts.items() if count]
             problems.append(f"{model} on {corpus}: of {len(group)} notes, {' and '.join(reasons)}")
     if problems:

@@ -12,7 +12,7 @@ from clinical_camel import grounding
 from clinical_camel.note_synthesis.word_lists import read_groups
 
 OPENING = "History"  # heading of the text before the first one: terse notes start with the history
-SUBJECTIVE, OBJECTIVE, ASSESSMENT_AND_PLAN = "subjective", "objective", "assessment and plan"
+SUBJECTIVE, ASSESSMENT_AND_PLAN = "subjective", "assessment and plan"
 # The headings of ACI-Bench, MTS-Dialog, PriMock57 and SOAP. Many notes do not separate assessment
 # and plan: one division, as in MEDIQA-Chat 2023.
 DIVISIONS = read_groups("headings.csv")

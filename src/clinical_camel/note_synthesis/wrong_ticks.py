@@ -15,6 +15,7 @@ from clinical_camel.note_synthesis.planted import TICKS, read_visits
 from clinical_camel.note_synthesis.word_lists import read_rows
 
 PAIRS = read_rows("wrong_ticks.csv")  # a sentence of the note, a false one, why it is false
+COUNT = 3  # false sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,14 @@ class WrongTicks:
     annotations: Mapping[str, tuple[str, str]]  # for `render_side_by_side`
 
 
-def show_wrong_ticks(count: int = 3) -> WrongTicks:
-    """Return a note whose every sentence has a tick; `count` of them are false.
+def show_wrong_ticks() -> WrongTicks:
+    """Return a note whose every sentence has a tick; COUNT of them are false.
 
     Sentences of the reference note that the check flags are left out. There are fewer false ones if
     the check finds more of PAIRS.
     """
     visit = next(row for row in read_visits() if row.id == TICKS)
-    missed = [pair for pair in PAIRS if _is_supported(pair[1], visit)][:count]
+    missed = [pair for pair in PAIRS if _is_supported(pair[1], visit)][:COUNT]
     note = visit.note
     for original, false, _ in missed:
         note = note.replace(original, false)

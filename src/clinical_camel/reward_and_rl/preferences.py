@@ -24,7 +24,7 @@ from clinical_camel.data.shapes import DataError
 from clinical_camel.data.tables import read_table
 from clinical_camel.reward_and_rl.rule import score_by_rule
 from clinical_camel.reward_and_rl.sampling import group_replies
-from clinical_camel.reward_and_rl.settings import SUBJECT
+from clinical_camel.reward_and_rl.settings import RULE, SUBJECT
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, RankedReply, Reply
 from clinical_camel.teachers import Comparison, Judge
 from clinical_camel.teachers.comparisons import Verdict, VerdictCounts, count_verdicts
@@ -59,7 +59,7 @@ class PairCounts:
 # ---------------------------------------------------------------------------------- the rankers
 
 
-def rank_by_rule(replies: Sequence[Reply], ranker: str = "rule") -> list[RankedReply]:
+def rank_by_rule(replies: Sequence[Reply]) -> list[RankedReply]:
     """Rank the replies to each prompt by `score_by_rule`; equal scores are ties.
 
     Raises ValueError for a prompt without a reference.
@@ -67,7 +67,7 @@ def rank_by_rule(replies: Sequence[Reply], ranker: str = "rule") -> list[RankedR
     return [
         row
         for group in group_replies(replies).values()
-        for row in _rank(group, [score_by_rule(reply) for reply in group], ranker)
+        for row in _rank(group, [score_by_rule(reply) for reply in group], RULE)
     ]
 
 

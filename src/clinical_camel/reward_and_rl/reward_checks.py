@@ -124,19 +124,19 @@ def _compare_accuracies(
     return float(bias), low, high
 
 
-def tabulate_calibration(scores: PairScores, bins: int = 10) -> pd.DataFrame:
+def tabulate_calibration(scores: PairScores) -> pd.DataFrame:
     """Return how often the preferred reply is the chosen one, by confidence.
 
     The loss makes sigmoid(|r_1 - r_2|) the probability that the reply with the higher reward is
     preferred: from 0.5. Columns as `stats.calibration_table`, empty bins left out.
     """
-    table = stats.calibration_table(_get_confidence(scores), scores.is_correct, bins)
+    table = stats.calibration_table(_get_confidence(scores), scores.is_correct)
     return table[table["n"] > 0].reset_index(drop=True)
 
 
-def measure_calibration_error(scores: PairScores, bins: int = 10) -> float:
+def measure_calibration_error(scores: PairScores) -> float:
     """Return the expected calibration error of the confidences of `tabulate_calibration`."""
-    return stats.expected_calibration_error(_get_confidence(scores), scores.is_correct, bins)
+    return stats.expected_calibration_error(_get_confidence(scores), scores.is_correct)
 
 
 def _get_confidence(scores: PairScores) -> np.ndarray:

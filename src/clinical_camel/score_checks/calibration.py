@@ -6,7 +6,7 @@ from clinical_camel import stats
 from clinical_camel.exam_results.answers import KEY_COLUMNS
 
 
-def compute_calibration(answers: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+def compute_calibration(answers: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracy per bin of confidence for each evaluation.
 
     Columns: KEY_COLUMNS, low and high (of the bin), n, confidence, accuracy. The confidence is the
@@ -14,7 +14,7 @@ def compute_calibration(answers: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
     """
     tables = []
     for key, group in answers[answers["confidence"].notna()].groupby(KEY_COLUMNS, sort=False):
-        table = stats.calibration_table(group["confidence"].astype(float), group["correct"], bins)
+        table = stats.calibration_table(group["confidence"].astype(float), group["correct"])
         for name, value in reversed(list(zip(KEY_COLUMNS, key, strict=True))):
             table.insert(0, name, value)
         tables.append(table[table["n"] > 0])
