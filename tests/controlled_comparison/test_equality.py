@@ -12,11 +12,11 @@ from clinical_camel.eval_fewshot import PROTOCOLS
 def table():
     rows = [
         {"arm": arm, "format": text, "rows": 90, "steps": 800, "target_tokens": t, "tokens": 2000}
-        | {"batch_size": 4, "exposures_mean": 10.0}
-        for arm, text, t in [
-            ("raw", "plain text with title", 1000),
-            ("raw", "plain text with title", 1200),
-            ("qa", "chat", 2200),
+        | {"batch_size": 4, "exposures_mean": 10.0, "exposures_min": least, "exposures_max": 41}
+        for arm, text, t, least in [
+            ("raw", "plain text with title", 1000, 3),
+            ("raw", "plain text with title", 1200, 2),
+            ("qa", "chat", 2200, 4),
         ]
     ]
     return equality.tabulate_equality(pd.DataFrame(rows))
@@ -25,6 +25,17 @@ def table():
 def test_readings_are_means_over_runs(table):
     assert table["arm"].tolist() == ["raw", "qa"]
     assert table["target_tokens"].tolist() == [1100, 2200]
+
+
+def test_the_fewest_and_most_exposures_are_those_of_any_fact_in_any_run(table):
+    assert table["exposures_min"].tolist() == [2, 4]
+    assert table["exposures_max"].tolist() == [41, 41]
+    page = equality.format_equality(table)
+    assert page["exposures per fact (fewest to most)"].tolist() == [
+        "10.0 (2 to 41)", "10.0 (4 to 41)",
+    ]  # fmt: skip
+    unknown = table.assign(exposures_mean=float("nan"))
+    assert set(equality.format_equality(unknown).iloc[:, -1]) == {""}
 
 
 def test_the_sentence_gives_each_reading_its_difference(table):
@@ -38,9 +49,9 @@ def test_an_arm_without_a_run_has_no_sentence(table):
     assert equality.describe_equality(table, "qa", "dialogue") == ""
 
 
-def test_the_page_has_at_most_seven_columns_in_readable_units(table):
+def test_the_page_has_eight_columns_in_readable_units(table):
     page = equality.format_equality(table)
-    assert len(page.columns) == 7
+    assert len(page.columns) == 8
     assert page["tokens with loss (thousands)"].tolist() == [1.1, 2.2]
 
 

@@ -27,7 +27,17 @@ def test_every_arm_and_outcome_has_its_place(answers, design):
     figure = figures.plot_scores(contrasts.score_arms(answers, design))
     assert [axis.get_title() for axis in figure.axes] == ["plain question", "primer exam"]
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels == ["base", "dialogue", "raw"]
+    assert labels == ["base, 1 run", "dialogue, 2 runs", "raw, 2 runs"]
+    assert {axis.get_xlabel() for axis in figure.axes} == {"accuracy, %"}
+
+
+def test_a_panel_of_another_measure_is_no_accuracy_and_has_no_chance(answers, design):
+    others = [answers.assign(outcome=name, chance=np.nan) for name in ("format", "probability")]
+    figure = figures.plot_scores(contrasts.score_arms(pd.concat([answers, *others]), design))
+    axes = {axis.get_title(): axis for axis in figure.axes if axis.axison}
+    assert axes["plain question"].get_xlabel() == "accuracy, %"
+    assert axes["format"].get_xlabel() == "complete answers, % (no chance level)"
+    assert axes["probability"].get_xlabel() == "probability, % (no chance level)"
 
 
 def test_the_contrast_is_drawn_with_its_verdict(answers, design):

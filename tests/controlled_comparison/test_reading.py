@@ -202,6 +202,8 @@ def test_trainings_have_tokens_over_all_epochs_and_exposures(sweep):
     assert (first["format"], first["rows"], first["batch_size"]) == ("chat", CONDITIONS, 4)
     means = trainings.groupby("arm")["exposures_mean"].mean()
     assert means["dialogue"] > means["qa"] > 0  # twice per dialogue
+    assert (trainings["exposures_min"] < trainings["exposures_mean"]).all()
+    assert (trainings["exposures_mean"] < trainings["exposures_max"]).all()
 
 
 def test_the_format_of_the_texts_on_the_conditions_is_read_from_them(project):

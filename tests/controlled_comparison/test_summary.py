@@ -87,13 +87,50 @@ def test_a_contrast_that_cannot_tell_says_what_it_would_miss():
     row = ROW | {"verdict": "cannot tell", "p_holm": 0.2, "low": -0.01}
     sentences = describe(row)
     assert any("below 7.0 points would often be missed" in text for text in sentences)
-    assert not any("disagree" in text for text in sentences)
+    assert not any("The interval just" in text for text in sentences)
 
 
-def test_an_interval_that_disagrees_with_the_test_is_explained():
-    row = ROW | {"verdict": "cannot tell", "p_holm": 0.2}
-    assert "Interval and test disagree about zero" in describe(row)[2]
-    assert "disagree" not in describe(ROW)[2]
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"p": 0.03, "p_holm": 0.06}, "The interval just excludes zero. After correction for 2 "
+         "comparisons, the test is not significant, and the test counts."),
+        ({"p": 0.06, "p_holm": 0.06}, "The interval just excludes zero. The test is not "),
+        ({"low": -0.01}, "The interval just includes zero, but the test is significant, and the "),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_an_interval_that_disagrees_with_the_test_is_explained(changed, text):
+    sentence = describe(ROW | {"verdict": "cannot tell"} | changed)[2]
+    assert text in sentence
+    assert ("The interval just" in sentence) == bool(text)
+
+
+def test_the_scores_with_the_article_in_the_prompt_are_stated():
+    outcomes = {"plain question": "mini_exam/option_text", "reversed": "mini_exam/conversation"}
+    outcomes |= {"open book": "mini_exam/option_text/open_book"}
+    rows = [
+        {"outcome": "open book", "arm": "base", "accuracy": 0.409, "low": 0.342, "high": 0.478},
+        {"outcome": "open book", "arm": "dialogue", "accuracy": 0.798, "low": np.nan},
+        {"outcome": "plain question", "arm": "dialogue", "accuracy": 0.497, "low": np.nan},
+    ]
+    texts = describe(ROW, scores=pd.DataFrame(rows), outcomes=outcomes, forgetting="")
+    assert (
+        "With the article in the prompt (open book): `base` 40.9 [34.2, 47.8] %, `dialogue` 79.8 % "
+        "(without 49.7 %)."
+    ) in texts
+    assert not any("article in the prompt" in text for text in describe(ROW))
+
+
+def test_arms_with_few_runs_are_named():
+    runs = pd.concat([RUNS] * 3)
+    extra = pd.DataFrame({"arm": ["open_book", "base"], "status": "complete", "reason": ""})
+    texts = describe(ROW, runs=pd.concat([runs, extra]))
+    assert (
+        "Arms with fewer than 2 runs: `open_book` (1); the others have 3. Scores of so few runs "
+        "say little about other seeds."
+    ) in texts
+    assert not any("fewer than" in text for text in describe(ROW, runs=runs))
 
 
 def test_a_contrast_with_too_few_seeds_has_no_test():

@@ -15,7 +15,12 @@ from scipy.special import nctdtrinc
 from scipy.stats import t
 
 from clinical_camel import stats
-from clinical_camel.controlled_comparison.settings import Comparison, split_contrast
+from clinical_camel.controlled_comparison.settings import (
+    ALL,
+    Comparison,
+    split_contrast,
+    split_outcome,
+)
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
     HELPS,
@@ -77,8 +82,9 @@ def estimate_score(scores: pd.DataFrame, weights: dict[str, float], design: Comp
 def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
     """Return the accuracy of every arm in every outcome, over all of its seeds, with its interval.
 
-    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance. The limits
-    are NaN for several seeds below `min_seeds`, which say little about others.
+    Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance (NaN for a
+    measure without a chance level), measure. The limits are NaN for several seeds below
+    `min_seeds`, which say little about others.
     """
     rows = []
     for (outcome, arm), group in answers.groupby(["outcome", "arm"], sort=False):
@@ -88,7 +94,8 @@ def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
         row = {"outcome": outcome, "arm": arm, **count_pairs(scores), "accuracy": estimate.mean}
         if 1 < row["seeds"] < design.min_seeds:
             limits = dict.fromkeys(limits, np.nan)
-        rows.append(row | limits | {"chance": group["chance"].mean()})
+        measure = split_outcome(design.outcomes[outcome.removesuffix(ALL)]).measure
+        rows.append(row | limits | {"chance": group["chance"].mean(), "measure": measure})
     return pd.DataFrame(rows)
 
 

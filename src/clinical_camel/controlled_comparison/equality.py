@@ -21,10 +21,12 @@ READINGS = {
 def tabulate_equality(trainings: pd.DataFrame) -> pd.DataFrame:
     """Return one row per arm: its format, and the means over its runs.
 
-    Columns: arm, format, rows, target_tokens, tokens, steps, batch_size, exposures_mean.
+    Columns: arm, format, rows, target_tokens, tokens, steps, batch_size; exposures_mean of a fact;
+    exposures_min and exposures_max, those of the fact with the fewest or most in any run.
     """
-    columns = ["rows", "target_tokens", "tokens", "steps", "batch_size", "exposures_mean"]
-    return trainings.groupby(["arm", "format"], sort=False)[columns].mean().reset_index()
+    means = ["rows", "target_tokens", "tokens", "steps", "batch_size", "exposures_mean"]
+    how = dict.fromkeys(means, "mean") | {"exposures_min": "min", "exposures_max": "max"}
+    return trainings.groupby(["arm", "format"], sort=False).agg(how).reset_index()
 
 
 def format_equality(equality: pd.DataFrame) -> pd.DataFrame:
@@ -35,6 +37,11 @@ def format_equality(equality: pd.DataFrame) -> pd.DataFrame:
         page[f"{READINGS[column]} (thousands)"] = (equality[column] / 1000).round(1)
     page |= {"steps": equality["steps"].round().astype(int)}
     page |= {"batch size": equality["batch_size"].round().astype(int)}
+    exposures = equality[["exposures_mean", "exposures_min", "exposures_max"]]
+    page["exposures per fact (fewest to most)"] = [
+        "" if mean != mean else f"{mean:.1f} ({least:.0f} to {most:.0f})"
+        for mean, least, most in exposures.itertuples(index=False)
+    ]
     return hide_index(pd.DataFrame(page))
 
 

@@ -16,22 +16,33 @@ from clinical_camel.core.values import escape_label
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "os^Dv<>P"
 PANELS_PER_ROW = 3
+UNITS = {"complete": "complete answers, %", "probability": "probability, %"}  # of no accuracy
 BANDS = 6  # groups of facts with similar exposures, for the mean in the scatter
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
-    """Plot the accuracy of every arm with its interval: a panel per outcome, with chance.
+    """Plot the score of every arm with its interval and its number of runs: a panel per outcome.
 
-    `scores` is the table of `score_arms`.
+    `scores` is the table of `score_arms`. The dashed line is chance, if the measure has one.
     """
     outcomes = list(scores["outcome"].unique())
     arms = _order_arms(scores["arm"])
-    figure, axes = _make_panels(outcomes, 0.9 + 0.22 * len(arms), "accuracy, %")
+    runs = scores.groupby("arm")["seeds"].max()
+    figure, axes = _make_panels(outcomes, 1.0 + 0.22 * len(arms), "")
     for axis, outcome in zip(axes.flat, outcomes, strict=False):
-        _plot_outcome(axis, scores[scores["outcome"] == outcome], arms)
-    axes[0, 0].set_yticks(range(len(arms)), [escape_label(arm) for arm in arms])
+        rows = scores[scores["outcome"] == outcome]
+        _plot_outcome(axis, rows, arms)
+        label = UNITS.get(rows["measure"].iloc[0], "accuracy, %")
+        label += " (no chance level)" if rows["chance"].isna().all() else ""
+        axis.set_xlabel(label, fontsize=9)
+    labels = [f"{escape_label(arm)}, {_count_runs(runs[arm])}" for arm in arms]
+    axes[0, 0].set_yticks(range(len(arms)), labels)
     axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
     return figure
+
+
+def _count_runs(count: int) -> str:
+    return f"{count} runs" if count > 1 else "1 run"
 
 
 def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:

@@ -325,9 +325,13 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
 
     `format` is that of the texts on the conditions (`describe_format`). `rows` are those of one
     epoch. `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen.
-    `exposures_mean` is over the facts of `exposures`, the table of `count_exposures`.
+    `exposures_mean`, `_min` and `_max` are over the facts of `exposures`, the table of
+    `count_exposures`.
     """
-    means = exposures.groupby(["arm", "seed"])["exposures"].mean()
+    statistics = ["mean", "min", "max"]
+    per_run = exposures.groupby(["arm", "seed"])["exposures"].agg(statistics)
+    per_run = per_run.add_prefix("exposures_").to_dict("index")
+    unknown = {f"exposures_{name}": np.nan for name in statistics}
     rows = []
     for run in runs:
         params, folder = read_record(run, TRAINING)["params"], run.folders[TRAINING]
@@ -343,7 +347,7 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
                 "tokens": round(mixture["tokens"].sum() * params["num_epochs"]),
                 "steps": log["step"].max(),
                 "batch_size": params["batch_size"] * params["gradient_accumulation_steps"],
-                "exposures_mean": means.get((run.arm, name_seeds(run)), np.nan),
+                **per_run.get((run.arm, name_seeds(run)), unknown),
                 "learning_rate": params["learning_rate"],
                 "parameters": read_record(run, EXAM).get("notes", {}).get("parameters"),
             }

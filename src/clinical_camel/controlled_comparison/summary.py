@@ -18,6 +18,7 @@ from clinical_camel.controlled_comparison.settings import (
     ISOLATES,
     Comparison,
     split_contrast,
+    split_outcome,
 )
 from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.verdicts import (
@@ -30,6 +31,7 @@ from clinical_camel.core.verdicts import (
 )
 from clinical_camel.core.wording import format_p, format_percent, format_points
 
+OPEN_BOOK = "open_book"  # the variant of step 03 with the article in the prompt
 TEXTS = {
     "dialogues": "an article dialogue",
     "exam_dialogues": "an exam dialogue",
@@ -64,13 +66,14 @@ def describe_results(
     if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
         sentences.append(f"No run has answers for the outcomes: {', '.join(missing)}.")
     sentences += _describe_secondary(contrasts, design)
+    sentences += _describe_open_book(scores, design)
     sentences += _describe_forgetting(scores, design)
     sentences += [
         f"{fit.curve}: each doubling of {fit.quantity} changes the accuracy by "
         f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points ({fit.seeds} seeds)."
         for fit in fits.itertuples()
     ]
-    return [*sentences, describe_runs(runs)]
+    return [*sentences, *_describe_few_runs(runs, design), describe_runs(runs)]
 
 
 def _list_verdicts(rows: list[dict], design: Comparison) -> str:
@@ -126,10 +129,19 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
     ):
         yield text
     if (row["low"] > 0 or row["high"] < 0) != is_significant:
-        yield (
-            "Interval and test disagree about zero: only the test is adjusted for the number of "
-            "contrasts, and only the interval is resampled. The test decides."
-        )
+        yield _describe_disagreement(is_significant, row["p"] < design.alpha, design)
+
+
+def _describe_disagreement(is_significant: bool, was_significant: bool, design: Comparison) -> str:
+    """Return what counts if the interval and the test disagree about zero.
+
+    `was_significant`: before the correction for the number of contrasts.
+    """
+    count = len(design.contrasts)
+    if is_significant:
+        return "The interval just includes zero, but the test is significant, and the test counts."
+    after = f"After correction for {count} comparisons, the" if was_significant else "The"
+    return f"The interval just excludes zero. {after} test is not significant, and the test counts."
 
 
 def _describe_secondary(contrasts: pd.DataFrame, design: Comparison) -> Iterator[str]:
@@ -140,6 +152,39 @@ def _describe_secondary(contrasts: pd.DataFrame, design: Comparison) -> Iterator
     cells = "; ".join(f"{row['outcome']} {format_points(row)}" for row in rows)
     if rows:
         yield f"Secondary outcomes of {name_contrast(rows[0])}, not adjusted: {cells}."
+
+
+def _describe_open_book(scores: pd.DataFrame, design: Comparison) -> Iterator[str]:
+    """Yield the scores of each outcome with the article in the prompt, and those without it."""
+    for name, text in design.outcomes.items():
+        outcome = split_outcome(text)
+        rows = scores[scores["outcome"] == name]
+        if outcome.variant != OPEN_BOOK or rows.empty:
+            continue
+        without = outcome._replace(variant="as_given")
+        same = [other for other, t in design.outcomes.items() if split_outcome(t) == without]
+        closed = scores[scores["outcome"].isin(same[:1])].set_index("arm")["accuracy"]
+        cells = [
+            f"`{row.arm}` {format_percent(row.accuracy, row.low, row.high)} %"
+            + (f" (without {format_percent(closed[row.arm])} %)" if row.arm in closed else "")
+            for row in rows.itertuples()
+        ]
+        yield f"With the article in the prompt ({name}): {', '.join(cells)}."
+
+
+def _describe_few_runs(runs: pd.DataFrame, design: Comparison) -> Iterator[str]:
+    """Yield which arms have too few complete runs to say something about other seeds."""
+    complete = runs[(runs["status"] == COMPLETE) & (runs["arm"] != BASE)]
+    counts = complete.groupby("arm", sort=False).size()
+    few, many = counts[counts < design.min_seeds], counts[counts >= design.min_seeds]
+    if few.empty:
+        return
+    names = ", ".join(f"`{arm}` ({count})" for arm, count in few.items())
+    text = f"Arms with fewer than {design.min_seeds} runs: {names}"
+    if len(many):
+        least, most = many.min(), many.max()
+        text += f"; the others have {least if least == most else f'{least} to {most}'}"
+    yield f"{text}. Scores of so few runs say little about other seeds."
 
 
 def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[str]:
