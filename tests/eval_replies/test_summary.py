@@ -229,6 +229,20 @@ def test_a_win_rate_that_hides_a_loss_is_stated(make_changed):
             assert line.endswith(end), line
 
 
+def test_a_further_baseline_that_beats_a_model_is_named(make_changed):
+    tables = make_changed()
+    copied = tables["overlap"].iloc[:1].assign(model="copied question")
+    values = {"rougeL": 0.3, "rougeL_low": 0.25, "rougeL_high": 0.35}
+    rows = tables["overlap"].assign(rougeL_high=[0.2, 0.26, 0.5])  # base, sft, typical reply
+    tables["overlap"] = pd.concat([rows, copied.assign(**values)])
+    assert (
+        "On toy, the baseline `copied question` has a higher ROUGE-L than base: the intervals do "
+        "not overlap."
+    ) in describe(tables)
+    tables["overlap"] = pd.concat([rows, copied.assign(**values | {"rougeL_low": 0.1})])
+    assert not any("has a higher ROUGE-L" in line for line in describe(tables))
+
+
 def test_models_that_beat_the_typical_reply_are_named(make_changed):
     tables = make_changed()
     clear = {"p_holm": 0.01}

@@ -52,7 +52,13 @@ def test_a_lower_loss_with_a_better_score_is_said_too():
 def test_scores_with_overlapping_intervals_have_no_order():
     text = describe(TWO, low=(0.48, 0.48), high=(0.5, 0.5))
     assert "Lower loss" not in text
-    assert "as `option_text` and `chat`, the intervals of the models overlap" in text
+    assert "On exam, with questions as `option_text` and `chat`, the intervals of the mod" in text
+
+
+def test_a_score_without_a_question_that_fits_has_no_order():
+    text = describe(TWO, low=(0.65, 0.65), high=(math.nan, 0.48))
+    assert "Lower loss, better exam with questions as `chat`" in text
+    assert "option_text" not in text
 
 
 def test_one_training_cannot_answer_the_question():

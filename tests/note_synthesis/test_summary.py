@@ -131,8 +131,9 @@ def test_a_score_counts_as_better_only_after_the_holm_adjustment(p_holm, words):
 
 @pytest.mark.parametrize(
     ("missing", "mean", "end"),
-    [(1, 0.5, "1 of 3 notes: ROUGE-L 0.40 with 0 for these, 0.50 without."),
-     (3, float("nan"), "3 of 3 notes.")],
+    [(1, 0.5, "1 of 3 outputs of tuned lack assessment and plan: ROUGE-L 0.40 with 0 for these, "
+      "0.50 without."),
+     (3, float("nan"), "3 of 3 outputs of tuned lack assessment and plan.")],
 )  # fmt: skip
 def test_a_division_that_no_note_has_gets_no_mean(missing, mean, end):
     row = {"part": summary.ASSESSMENT_AND_PLAN, "model": "tuned", "n": 3, "missing": missing}

@@ -104,6 +104,41 @@ def test_without_a_measured_policy_the_headline_says_so():
     assert "length of replies" not in text
 
 
+def describe_changed(changed, methods=("ppo",)):
+    """The sentences if the change of each measure is replaced: by measure, columns and values."""
+    replies = make_replies((0.0, -0.2, 4), methods=methods)
+    comparison = changes.compare_with_start(replies, make_exams(12, methods))
+    for measure, values in changed.items():
+        place = comparison["measure"] == measure
+        comparison.loc[place, list(values)] = list(values.values())
+    hacking = changes.find_reward_hacking(comparison)
+    trainings = pd.DataFrame({"method": methods, "seed": 0, "steps": 1, "stop_reason": ""})
+    lines = summary.describe_policies(comparison, hacking, NO_METHODS, trainings)
+    return "\n".join(lines)
+
+
+def test_a_fall_that_only_the_interval_shows_is_no_missing_rise():
+    fall = {"change": -0.147, "low": -0.263, "high": -0.032, "p_holm": 0.11}
+    words = "the proxy reward fell, but not significantly after adjustment, and the gold reward f"
+    assert words in describe_changed({"proxy": fall})
+    clear = describe_changed({"proxy": fall | {"p_holm": 0.001}})
+    assert "PPO: the proxy reward fell, and the gold reward fell." in clear
+    rise = {"change": 0.1, "low": 0.01, "high": 0.2, "p_holm": 0.11}
+    assert "the proxy reward rose, but not significantly" in describe_changed({"proxy": rise})
+    gold = {"proxy": rise | {"p_holm": 0.001}, "gold": fall}
+    assert "the gold reward fell, but not significantly" in describe_changed(gold)
+
+
+def test_a_training_that_did_not_optimise_its_objective_is_named():
+    fall = {"change": -0.3, "low": -0.4, "high": -0.2}
+    text = describe_changed({"objective": fall}, ("ppo", "rloo", "grpo", "dpo"))
+    assert "It fell with PPO, RLOO and GRPO, where the KL costs more than the proxy ga" in text
+    assert "These trainings did not optimise it; a lower learning rate may help." in text
+    assert "kl_coefficient" not in text
+    assert "This training did not optimise it" in describe_changed({"objective": fall})
+    assert "did not optimise" not in describe_changed({"objective": fall | {"high": 0.1}})
+
+
 def test_one_subject_has_no_interval():
     replies = make_replies((0.3, -0.2, 4)).assign(group="a")
     exams = make_exams(12)

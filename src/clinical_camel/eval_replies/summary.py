@@ -1,5 +1,6 @@
 """What step 08 showed, in sentences computed from its tables."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -112,6 +113,22 @@ def _describe_overlap(
         if own:
             worse_text = f" The typical reply clearly beats {_join(worse)}." if worse else ""
             yield f"{text}, which reads no question.{worse_text}"
+        yield from _describe_baselines(rows.set_index("model"), unit, models)
+
+
+def _describe_baselines(rows: pd.DataFrame, unit: str, models: Sequence[str]) -> Iterator[str]:
+    """Yield which models are below a further baseline, by intervals that do not overlap.
+
+    `rows`: of `summarise_overlap`, of one unit, by writer. `overlap_typical` has only the first
+    baseline.
+    """
+    low, high = rows[f"{PRIMARY_METRIC}_low"], rows[f"{PRIMARY_METRIC}_high"]
+    for name in [name for name in BASELINES[1:] if name in rows.index]:
+        if worse := [model for model in models if high.get(model, math.inf) < low[name]]:
+            yield (
+                f"On {unit}, the baseline `{name}` has a higher {PRIMARY_NAME} than "
+                f"{_join(worse)}: the intervals do not overlap."
+            )
 
 
 def _describe_changes(

@@ -95,7 +95,9 @@ def _describe_order(pairs: pd.DataFrame) -> Iterator[str]:
     """
     shown = select_scores(pairs)
     trained = shown[(shown["training"] != "") & np.isfinite(shown["last_loss"].astype(float))]
-    trained = trained[trained["benchmark"] == pairs["benchmark"].iloc[0]] if len(pairs) else trained
+    trained = trained.dropna(subset="accuracy")  # without a question that fits, there is none
+    exam = pairs["benchmark"].iloc[0] if len(pairs) else ""
+    trained = trained[trained["benchmark"] == exam]
     if len(trained["training"].unique()) < 2:
         return
     lowest = trained.loc[trained["last_loss"].idxmin(), "training"]
@@ -112,8 +114,8 @@ def _describe_order(pairs: pd.DataFrame) -> Iterator[str]:
             yield _compare(low, best)
     if unclear:
         yield (
-            f"With questions as {' and '.join(unclear)}, the intervals of the models overlap, so "
-            "their order is not clear."
+            f"On {exam}, with questions as {' and '.join(unclear)}, the intervals of the models "
+            "overlap, so their order is not clear."
         )
     yield (
         "Losses of trainings on different texts cannot be compared: a lower one may only mean that "

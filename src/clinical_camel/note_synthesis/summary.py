@@ -146,7 +146,7 @@ def _describe_overlap(
         return
     names = [name for name in (*models, *BASELINES) if name in whole.index]
     yield (
-        f"ROUGE-L of the complete note (n = {whole['n'].max()}): "
+        f"ROUGE-L of the note (n = {whole['n'].max()}): "
         + ", ".join(f"{name} {whole.loc[name, 'rougeL']:.2f}" for name in names) + "."
     )  # fmt: skip
     rows = comparison[(comparison["part"] == "whole") & (comparison["metric"] == "rougeL")]
@@ -158,7 +158,7 @@ def _describe_overlap(
         )
     for row in summary[summary["part"] == ASSESSMENT_AND_PLAN].itertuples():
         if row.model in models and row.missing:
-            line = f"{row.model} left out {ASSESSMENT_AND_PLAN} in {row.missing} of {row.n} notes"
+            line = f"{row.missing} of {row.n} outputs of {row.model} lack {ASSESSMENT_AND_PLAN}"
             scores = f"{row.rougeL:.2f} with 0 for these, {row.rougeL_if_present:.2f} without"
             yield f"{line}: ROUGE-L {scores}." if row.missing < row.n else f"{line}."
 

@@ -1,6 +1,6 @@
 """What the trainings of the policies showed, in sentences computed from their tables."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -168,12 +168,28 @@ def _describe_method(row, comparison: pd.DataFrame) -> str:
     part = comparison[comparison["method"] == row.method].set_index("measure")
     seeds = int(part.loc["proxy", "seeds"])
     proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
+    verdict = _refine_verdict(VERDICTS[row.verdict], part)
     return (
-        f"{NAMES[row.method]}: {VERDICTS[row.verdict]}. Proxy {proxy}, gold {gold}, at a "
+        f"{NAMES[row.method]}: {verdict}. Proxy {proxy}, gold {gold}, at a "
         f"KL of {_format_kl(part.loc['proxy'])} nats per reply "
         f"({part.loc['proxy', 'n']} prompts on {part.loc['proxy', 'groups']} subjects, {seeds} "
         f"seed{'s' if seeds > 1 else ''})."
     )
+
+
+def _refine_verdict(verdict: str, part: pd.DataFrame) -> str:
+    """Return a verdict with the direction of a reward that only its interval shows.
+
+    `part`: the rows of a method, by measure.
+    """
+    for name, words in (("proxy", "did not rise clearly"), ("gold", "did not change clearly")):
+        row = part.loc[name]
+        if row["p_holm"] < LEVEL and row["change"] < 0:
+            verdict = verdict.replace(words, "fell")
+        elif row["low"] > 0 or row["high"] < 0:
+            word = "rose" if row["low"] > 0 else "fell"
+            verdict = verdict.replace(words, f"{word}, but not significantly after adjustment")
+    return verdict
 
 
 def _describe_control(hacking: pd.DataFrame) -> Iterator[str]:
@@ -182,7 +198,7 @@ def _describe_control(hacking: pd.DataFrame) -> Iterator[str]:
     others = [NAMES[name] for name in fell["method"] if name not in ON_PROXY]
     if others:
         yield (
-            f"The gold also fell clearly with {' and '.join(others)}, which never see the reward "
+            f"The gold also fell clearly with {_join(others)}, which never see the reward "
             "model, so its faults are not the only cause."
         )
 
@@ -195,12 +211,19 @@ def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
         f"{NAMES[row['method']]} {_format_interval(row)}{'*' * (row['p_holm'] < LEVEL)}"
         for row in rows
     ]
-    if parts:
-        yield (
-            "What these methods maximise is the objective, the proxy minus KL and truncation "
-            f"penalty. Its change: {'; '.join(parts)}. Below zero, the KL costs more than the "
-            "proxy gains: a lower learning rate or a smaller `kl_coefficient` may help."
+    if not parts:
+        return
+    text = (
+        "What these methods maximise is the objective, the proxy minus KL and truncation penalty. "
+        f"Its change: {'; '.join(parts)}."
+    )
+    if fell := [NAMES[row["method"]] for row in rows if row["high"] < 0]:
+        trainings = "This training" if len(fell) == 1 else "These trainings"
+        text += (
+            f" It fell with {_join(fell)}, where the KL costs more than the proxy gains. "
+            f"{trainings} did not optimise it; a lower learning rate may help."
         )
+    yield text
 
 
 def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
@@ -279,6 +302,10 @@ def _format_kl(row: pd.Series) -> str:
         "" if row["kl_low"] != row["kl_low"] else f" [{row['kl_low']:.1f}, {row['kl_high']:.1f}]"
     )
     return f"{row['kl']:.1f}{interval}"
+
+
+def _join(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def join_counts(counts: Iterable[int]) -> str:
