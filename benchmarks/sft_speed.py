@@ -17,7 +17,8 @@ bfloat16, or nearer, to 0.001 of the cosine. The memory of HF's Trainer includes
 recomputed layers, and the head for every token) divided by what this machine multiplies in the same
 time.
 
-Unsloth is a subject if it is installed (it needs a GPU, and weights in a folder).
+"TRL, Liger" (Liger's layer kernels; TRL rejects its fused loss) and Unsloth are subjects if they
+are installed. Both need a GPU; Unsloth reads its weights from a folder.
 
 With real weights in NF4, their tokenizer and the dialogues of the embedded study, on a CPU:
 
@@ -31,6 +32,7 @@ On a GPU: --size 7b, 13b or 70b, with weights made on the GPU layer by layer, in
 """
 
 import argparse
+import gc
 import importlib.util
 import itertools
 import json
@@ -60,6 +62,7 @@ from transformers import (
 )
 from transformers import Trainer as HFTrainer
 from transformers.integrations.bitsandbytes import dequantize_and_replace
+from transformers.integrations.liger import apply_liger_kernel
 from trl import SFTConfig, SFTTrainer
 
 from clinical_camel import data, models, sft_qlora
@@ -92,8 +95,10 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
     "ours, layers again": (speedups.Trainer, LENGTH, SPEEDUPS),
     "ours, packed": (speedups.Trainer, PACKED, SPEEDUPS),
     "ours, packed and compiled": (speedups.Trainer, PACKED, (*SPEEDUPS, COMPILE)),
+    "TRL, Liger": (SFTTrainer, {**PACKED, "use_liger_kernel": True}, ()),
     "Unsloth": (SFTTrainer, PACKED, ()),
 }
+OPTIONAL = {"TRL, Liger": "liger_kernel", "Unsloth": "unsloth"}  # packages beyond the project's
 MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 3
 DIALOGUES = "outputs/mini_camel/01_dbke/dialogues.jsonl"
@@ -190,6 +195,8 @@ def make_trainer(name: str, options: argparse.Namespace, rows: list, folder: str
         inputs |= {"args": SFTConfig(**arguments)}
     trainer = kind(model=model, **inputs)
     trainer.remove_callback(PrinterCallback)
+    if trainer.args.use_liger_kernel:  # at the start of a training, too late for the parity
+        apply_liger_kernel(model, trainer.args.liger_kernel_config)
     torch.manual_seed(0)
     for weight in model.parameters():
         if weight.requires_grad:
@@ -294,6 +301,7 @@ def measure_subject(options: argparse.Namespace) -> dict[str, float]:
         cosine = torch.cosine_similarity(
             gradient.double(), reference["gradient"].double(), dim=0
         ).item()
+        gc.collect()  # the model of the parity
         trainer, clock = make_trainer(name, options, rows, folder), Clock()
         trainer.add_callback(clock)
         batches = count_tokens(trainer)
@@ -302,6 +310,11 @@ def measure_subject(options: argparse.Namespace) -> dict[str, float]:
         used = speedups.apply_speedups(trainer, SUBJECTS[name][2])
         with used, models.freeze_quantization(trainer.model):
             trainer.train()
+    if len(clock.ticks) <= WARM_UP:
+        raise ValueError(
+            f"--rows: {options.rows} rows give {len(clock.ticks)} steps, and the first {WARM_UP} "
+            "are not counted; write a larger number"
+        )
     seconds = clock.ticks[-1] - clock.ticks[WARM_UP - 1]
     tokens, targets = (
         sum(counts[WARM_UP : len(clock.ticks)]) for counts in zip(*batches, strict=True)
@@ -366,8 +379,8 @@ def measure_all(options: argparse.Namespace, vocabulary: int) -> Iterator[dict[s
     subjects = [REFERENCE, *(name for name in options.subjects if name != REFERENCE)]
     with tempfile.TemporaryDirectory() as parity:
         for number, name in itertools.product(range(options.rounds), subjects):
-            if name == "Unsloth" and not importlib.util.find_spec("unsloth"):
-                print("Unsloth: not installed here", flush=True)
+            if name in OPTIONAL and not importlib.util.find_spec(OPTIONAL[name]):
+                print(f"{name}: {OPTIONAL[name]} is not installed here", flush=True)
                 continue
             values = vars(options) | {"subjects": name, "vocabulary": vocabulary, "parity": parity}
             words = [
@@ -453,15 +466,17 @@ def main() -> None:
         options.vocabularies = [find_shape(options)["vocab_size"]]
     rows = []
     for vocabulary in [32_000] if options.size else options.vocabularies:
-        rows += measure_all(options, vocabulary)
+        for row in measure_all(options, vocabulary):
+            rows.append(row)
+            table = summarize(rows, options.compute_dtype)
+            write_table(table, options)  # after each row: an interrupted series keeps its rows
     if not rows:
         raise SystemExit("no subject was measured; the reasons are above")
-    write_table(summarize(rows, options.compute_dtype), options)
+    print(table.to_string(index=False))
 
 
 def write_table(table: pd.DataFrame, options: argparse.Namespace) -> None:
     """Write a table of results; the one of real models keeps the rows of other models and types."""
-    print(table.to_string(index=False))
     file = RESULTS / f"sft_speed{'_gpu' if options.size else '_model' if options.model else ''}.csv"
     if options.model:
         described = {"model": options.model, "compute_dtype": options.compute_dtype}

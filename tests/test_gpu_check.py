@@ -1,0 +1,114 @@
+"""Tests of benchmarks/gpu_check.sh: its limits, the commands that it runs, one part on a CPU."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "benchmarks/gpu_check.sh"
+LONGEST, COMMAND = 720, 600  # seconds: all defaults, and one command of a lent machine
+TORCH = """__version__ = "2.13.0"
+class version: cuda = {cuda!r}
+class cuda: is_available = lambda: {has_gpu}
+"""
+COUNT_STEPS = """
+import json, sys
+from benchmarks import sft_speed
+rows = sft_speed.make_dialogues(int(sys.argv[1]), 32_000, int(sys.argv[2]))
+tokens = sum(len(row["input_ids"]) for row in rows)
+print(json.dumps([list(sft_speed.SUBJECTS), sft_speed.WARM_UP, tokens // int(sys.argv[2])]))
+"""
+
+
+def run_script(**settings: str) -> subprocess.CompletedProcess:
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PARTS", "OUT", "WHEELS")}
+    environment = inherited | {"PYTHON": sys.executable} | settings
+    return subprocess.run(["bash", SCRIPT], env=environment, capture_output=True, text=True)
+
+
+def run_python(*words: str, place: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run Python from the project root, with modules of `place` first."""
+    environment = os.environ | {"PYTHONPATH": f"{place}:{ROOT / 'src'}:{ROOT}"}
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def read_limits(parts: str) -> int:
+    """Return the seconds that these parts may take."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    limits = {name: int(limit) for name, limit in re.findall(r"\[(\w+)\]=(\d+)", text)}
+    kill_after = int(re.search(r"^KILL_AFTER=(\d+)", text, re.MULTILINE)[1])
+    return sum(limits[part] + kill_after for part in parts.split())
+
+
+def read_defaults() -> str:
+    return re.search(r'^DEFAULTS="(.+)"', SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
+def list_commands(**settings: str) -> dict[str, list[str]]:
+    """Return the words of the last command of each part."""
+    parts = re.split(r"^== (\w+) .*\n", run_script(PRINT="1", **settings).stdout, flags=re.M)[1:]
+    texts = dict(zip(parts[::2], parts[1::2], strict=True))
+    return {part: shlex.split(text.splitlines()[-1]) for part, text in texts.items()}
+
+
+def test_the_limits_of_the_parts_keep_the_promise():
+    assert read_limits(read_defaults()) <= LONGEST
+    documented = re.findall(r'#     PARTS="([^"]+)" bash', SCRIPT.read_text(encoding="utf-8"))
+    assert [parts for parts in documented if read_limits(parts) > COMMAND] == []
+    assert " ".join(documented[:2]) == read_defaults()
+
+
+def test_it_compares_training_with_the_defaults_of_trl():
+    commands = list_commands()
+    assert list(commands) == read_defaults().split()
+    words = commands["sft_speed"]
+    options = dict(zip(words[3::2], words[4::2], strict=False))
+    subjects = words[words.index("--subjects") + 1 :]
+    result = run_python("-c", COUNT_STEPS, options["--rows"], options["--max-length"])
+    known, warm_up, steps = json.loads(result.stdout.splitlines()[-1])
+    assert {"TRL, defaults", "TRL, packed", "TRL, Liger", "Unsloth"} < set(subjects) <= set(known)
+    assert steps >= 2 * warm_up  # of packed rows; the first are not counted
+
+
+def test_an_unknown_part_and_a_missing_interpreter_end_it_at_once():
+    result = run_script(PARTS="mini nosuch")
+    assert (result.returncode, result.stderr[:15]) == (2, "no part nosuch;")
+    assert run_script(PARTS="mini", PYTHON="false").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("cuda", "has_gpu", "problem"),
+    [
+        (None, False, "is built for CPUs, and this script installs no other"),
+        ("13.0", False, "sees no GPU: compare its CUDA 13.0 with the driver"),
+        ("13.0", True, ""),
+    ],
+)
+def test_a_torch_without_a_gpu_is_named(cuda, has_gpu, problem, tmp_path):
+    (tmp_path / "torch.py").write_text(TORCH.format(cuda=cuda, has_gpu=has_gpu))
+    result = run_python("-m", "benchmarks.gpu_machine", place=tmp_path)
+    assert result.returncode == (2 if problem else 0), result.stderr
+    assert problem in result.stderr
+    assert run_python("-m", "benchmarks.gpu_machine", "--cpu", place=tmp_path).returncode == 0
+
+
+def test_a_bare_machine_is_named():
+    result = run_python("-S", "-m", "benchmarks.gpu_machine", "--cpu")  # without site-packages
+    assert result.returncode == 2
+    assert "transformers==" in result.stderr
+    assert "No module named 'torch'; name another interpreter in PYTHON" in result.stderr
+
+
+@pytest.mark.notebook
+def test_a_part_runs_on_a_cpu(tmp_path):
+    result = run_script(DRY_RUN="1", PARTS="mini", OUT=str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "parts.csv").read_text().startswith("mini,0,")
+    assert "01_dbke  complete" in (tmp_path / "mini.log").read_text()
