@@ -2,7 +2,15 @@
 
 import pytest
 
-from clinical_camel.models.choices import check_adapters, check_model
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from clinical_camel.core.base_models import ATTENTION_PACKAGES
+from clinical_camel.models.choices import ATTENTION, check_adapters, check_model
+
+
+def test_transformers_has_every_attention_code():
+    assert set(ATTENTION) - {""} <= {"eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()}
+    assert {name for name in ATTENTION if name.startswith("flash")} == set(ATTENTION_PACKAGES)
 
 
 @pytest.mark.parametrize(

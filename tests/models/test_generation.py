@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.support.project import make_messages
 from tests.support.toy_models import KINDS, random_model
-from transformers import GenerationConfig
+from transformers import CompileConfig, GenerationConfig
 
 from clinical_camel import models
 from clinical_camel.models import compute, generation
@@ -51,6 +51,37 @@ def test_a_cache_of_fixed_size_gives_the_texts_of_one_that_grows(kind, monkeypat
     assert texts[0] == texts[1]
     fits = generation._make_cache(llm.model, 8) is not None
     assert fits == (kind in ("llama", "qwen"))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.2])
+def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
+    graphs = []
+
+    def trace(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    on_cpu = CompileConfig(backend=trace, mode=None)
+    on_cpu._compile_all_devices = True
+    monkeypatch.setattr(generation, "COMPILE", on_cpu)
+    monkeypatch.setattr(compute, "LARGE", 0)
+    llm, decoding = random_model("llama"), models.Decoding(9, temperature=temperature)
+    plain, compiled = (
+        sorted(
+            models.generate(llm, TEXTS, decoding, token_budget=500, seed=0, compiled=is_compiled)
+        )
+        for is_compiled in (False, True)
+    )
+    assert plain == compiled
+    assert graphs  # the step of a token, not the prompt
+
+
+def test_a_gpu_gets_a_cache_of_fixed_size_for_a_compiled_step_only(monkeypatch):
+    llm = random_model("llama")
+    monkeypatch.setattr(compute, "LARGE", 0)
+    monkeypatch.setattr(type(llm.model), "device", torch.device("cuda"))
+    assert generation._make_cache(llm.model, 300) is None
+    assert generation._make_cache(llm.model, 300, compiled=True).layers[0].max_cache_len == 512
 
 
 def test_a_text_truncated_at_the_limit_has_not_ended(llm, prompts):

@@ -53,6 +53,18 @@ def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
     assert check(model="no-such/model") == []  # it may be downloaded
 
 
+@pytest.mark.parametrize(
+    ("attention", "package"),
+    [("flash_attention_2", "flash-attn"), ("flash_attention_3", "flash-attn-3")],
+)
+def test_attention_of_a_missing_package_is_named(attention, package, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (problem,) = check(attn_implementation=attention)
+    assert f"attn_implementation: {attention} needs the package {package}, which is" in problem
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "kernels")
+    assert check(attn_implementation=attention) == []
+
+
 def test_compile_needs_a_compiler(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("CXX", "no-such-compiler")

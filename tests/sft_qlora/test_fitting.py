@@ -35,7 +35,8 @@ def base():
         ({"gradient_checkpointing_layers": 5}, "5 is more than the 4 layers of mini; write -1"),
         ({"lora_rank": 385}, "lora_rank: 385 is more than the rank 128 of the largest target"),
         ({"lora_rank": 1, "lora_alpha": 101}, "scale the update by 101, .*; write at most 100"),
-        ({"attn_implementation": "flash_attention_2"}, "flash_attention_2 needs an NVIDIA GPU"),
+        ({"attn_implementation": "flash_attention_2"}, "_2 needs an NVIDIA GPU .* flash-attn;"),
+        ({"attn_implementation": "flash_attention_3"}, "_3 needs an NVIDIA GPU .* flash-attn-3;"),
     ],
 )
 def test_a_recipe_that_contradicts_its_base_is_named(changes, problem, base):

@@ -99,6 +99,17 @@ def test_loss_and_gradients_are_equal_in_4_bits_with_dropout_and_in_a_packed_row
         assert_parity(packed, SPEEDUPS, batch_of(packed, rows=1))
 
 
+@pytest.mark.filterwarnings("ignore:.use_liger_kernel=True. is deprecated:FutureWarning")
+def test_trl_rejects_the_fused_loss_of_liger(tokenizer, tokenized, tmp_path):
+    """It has a head of its own that computes logits in parts; docs/recipes.md says so."""
+    base = AutoModelForCausalLM.from_config(BASES["llama"])
+    fused = {"use_liger_kernel": True, "liger_kernel_config": {"fused_linear_cross_entropy": True}}
+    with pytest.raises(ValueError, match="fused_linear_cross_entropy.* is not supported"):
+        make_trainer(base, tokenizer, tokenized, tmp_path, **fused)
+    trainer = make_trainer(base, tokenizer, tokenized, tmp_path, use_liger_kernel=True)
+    assert trainer.args.liger_kernel_config == {"fused_linear_cross_entropy": False}
+
+
 @pytest.mark.parametrize(("packing", "recomputed"), [(False, 0), (True, 2)])
 def test_compiled_layers_give_the_same_loss_and_gradients(
     packing, recomputed, tokenizer, tokenized, tmp_path, monkeypatch

@@ -4,6 +4,7 @@ A packaged model comes out of a Python package (base_models.json); `models.packa
 other sizes of `mini` are built by the script that built the shipped one, `mini.build`.
 """
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ MODELS = "data/models"  # fetched and built models, below the project folder; no
 FETCH = "python -m clinical_camel fetch"
 BUILD = "python -m clinical_camel.mini.build --size"
 BUILT = {"mini_0.3m": "0.3m", "mini_4m": "4m"}  # a name, and the size that BUILD takes
+# attention code of a package: its name, and the modules of which transformers needs one
+ATTENTION_PACKAGES = {
+    "flash_attention_2": ("flash-attn", ("flash_attn", "kernels")),
+    "flash_attention_3": ("flash-attn-3", ("flash_attn_interface", "kernels")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,12 @@ def find_folder(model: str) -> Path:
     if model == SHIPPED:
         return Path(__file__).parents[1] / "mini" / "base"
     return root() / (f"{MODELS}/{model}" if model in PACKAGED or model in BUILT else model)
+
+
+def find_missing_package(attn_implementation: str) -> str:
+    """Return the package that an attention code needs and that is not installed; "" if none."""
+    package, modules = ATTENTION_PACKAGES.get(attn_implementation, ("", ()))
+    return "" if any(map(importlib.util.find_spec, modules)) else package
 
 
 def check_fetched(model: str) -> str:

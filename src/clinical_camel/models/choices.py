@@ -12,7 +12,7 @@ from clinical_camel.models.templates import TEMPLATES
 
 QUANTIZE = ("", "nf4", "nf4_dequantized", "int8")
 COMPUTE_DTYPES = ("auto", "bfloat16", "float32")
-ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2")
+ATTENTION = ("", "sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3")
 Quantize = Literal[QUANTIZE]
 ComputeDtype = Literal[COMPUTE_DTYPES]
 Attention = Literal[ATTENTION]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from transformers import (
+    CompileConfig,
     DynamicCache,
     GenerationConfig,
     LogitsProcessor,
@@ -25,6 +26,9 @@ from clinical_camel.models.loading import LLM
 from clinical_camel.models.scoring import can_branch
 from clinical_camel.models.tokenization import tokenize_text
 from clinical_camel.models.workers import compute_batches
+
+COMPILE = CompileConfig()  # its defaults: generated kernels, replayed as CUDA graphs
+COMPILED_LENGTHS = 256  # a compiled cache is a multiple of this long: fewer shapes to compile
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,15 @@ def generate(
     token_budget: int,
     seed: int,
     skip: Set[int] = frozenset(),
+    compiled: bool = False,
 ) -> Iterator[tuple[int, str, bool]]:
     """Yield (index of the prompt, generated text, whether it ended with EOS), longest prompt first.
 
     `token_budget` limits rows x tokens of a batch, new tokens included; on a CPU, threads compute
     several batches at once (`workers`). Each prompt has its own random generator, so resumed runs
-    and halved batches sample the same text. `skip`: indices that are already done;
-    batches stay the same, and a batch of only such indices is not computed. A model's own
+    and halved batches sample the same text. `skip`: indices that are already done; batches stay the
+    same, and a batch of only such indices is not computed. `compiled`: on a GPU, compile the step
+    of a token and replay it as a CUDA graph, which takes minutes at the start. A model's own
     generation settings have no influence. Raises ModelError for a prompt without room for
     `decoding.max_new_tokens` in the context, and for NaN.
     """
@@ -61,7 +67,7 @@ def generate(
     ids = [tokenize_text(llm.tokenizer, prompt) for prompt in prompts]
     seeds = [seed + zlib.crc32(prompt.encode()) for prompt in prompts]
     for i, tokens, ended in generate_tokens(
-        llm, ids, decoding, token_budget=token_budget, seeds=seeds, skip=skip
+        llm, ids, decoding, token_budget=token_budget, seeds=seeds, skip=skip, compiled=compiled
     ):
         yield i, llm.tokenizer.decode(tokens, skip_special_tokens=True).strip(), ended
 
@@ -75,6 +81,7 @@ def generate_tokens(
     token_budget: int,
     seeds: Sequence[int],
     skip: Set[int] = frozenset(),
+    compiled: bool = False,
 ) -> Iterator[tuple[int, list[int], bool]]:
     """Yield (index, new token ids with the EOS token, whether it ended with EOS), as `generate`.
 
@@ -98,7 +105,7 @@ def generate_tokens(
         mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen])
         guard = _NanGuard()
         output = model.generate(
-            past_key_values=_make_cache(base, width + decoding.max_new_tokens),
+            past_key_values=_make_cache(base, width + decoding.max_new_tokens, compiled),
             input_ids=padded.to(model.device),
             attention_mask=mask.to(model.device),
             generation_config=GenerationConfig(
@@ -107,7 +114,8 @@ def generate_tokens(
                 eos_token_id=end,
                 repetition_penalty=decoding.repetition_penalty,
                 do_sample=False,
-                disable_compile=True,
+                disable_compile=not compiled,
+                compile_config=COMPILE if compiled else None,
             ),
             logits_processor=LogitsProcessorList(
                 [guard, *_make_sampler([seeds[i] for i in chosen], decoding)]
@@ -127,15 +135,19 @@ def generate_tokens(
         yield from (text for text in texts if text[0] not in skip)
 
 
-def _make_cache(model: Any, length: int) -> StaticCache | None:
+def _make_cache(model: Any, length: int, compiled: bool = False) -> StaticCache | None:
     """Return a key-value cache of this length, or None for one that grows.
 
     A growing cache is copied at every step: a batch of 8 rows of SmolLM2 after 900 tokens takes 2.3
-    times as long on a CPU. It was measured only there, and fits plain attention only.
+    times as long on a CPU. It was measured only there, so a GPU gets a fixed one only for a
+    compiled step, which needs it. It fits plain attention only.
     """
-    is_large = model.num_parameters() >= compute.LARGE and model.device.type == "cpu"
-    if not (is_large and model._can_compile_fullgraph and can_branch(model, length)):
+    is_large = model.num_parameters() >= compute.LARGE
+    is_used = is_large and (compiled or model.device.type == "cpu")
+    if not (is_used and model._can_compile_fullgraph and can_branch(model, length)):
         return None
+    if compiled:
+        length = -(-length // COMPILED_LENGTHS) * COMPILED_LENGTHS
     is_plain = {type(layer) for layer in DynamicCache(config=model.config).layers} == {DynamicLayer}
     return StaticCache(config=model.config, max_cache_len=length) if is_plain else None
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from clinical_camel.core.base_models import check_fetched
+from clinical_camel.core.base_models import check_fetched, find_missing_package
 from clinical_camel.core.paths import relative, root
 from clinical_camel.runner.jobs import Job
 
@@ -55,10 +55,10 @@ def check_machine(job: Job) -> Iterator[str]:
     """Yield settings of a step that need a GPU or a package that this machine lacks."""
     if job.params.get("quantize") == "int8" and not has_gpu():
         yield f"{job.source}: quantize: int8 needs a GPU, and none is here; write nf4, or use one"
-    attention = job.params.get("attn_implementation")
-    if attention == "flash_attention_2" and not importlib.util.find_spec("flash_attn"):
+    attention = job.params.get("attn_implementation", "")
+    if package := find_missing_package(attention):
         yield (
-            f"{job.source}: attn_implementation: flash_attention_2 needs the package flash-attn, "
+            f"{job.source}: attn_implementation: {attention} needs the package {package}, "
             'which is not installed; write "" for the default'
         )
     if "compile" in job.params.get("speedups", ()) and (missing := find_missing_compiler()):

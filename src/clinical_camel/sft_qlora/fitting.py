@@ -1,17 +1,16 @@
 """Whether a recipe fits its base and its data, before anything expensive is computed."""
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clinical_camel import models
+from clinical_camel.core.base_models import ATTENTION_PACKAGES, find_missing_package
 from clinical_camel.models import limits
 from clinical_camel.models.adapter_gate import LARGEST_SCALE
 from clinical_camel.sft_qlora.settings import Recipe
 
 MOST_STEPS = 10_000_000
-ATTENTION_PACKAGES = {"flash_attention_2": ("flash_attn", "kernels")}
 
 
 def require_fitting_recipe(recipe: Recipe) -> None:
@@ -39,13 +38,14 @@ def check_recipe(recipe: Recipe, base: Any) -> Iterator[str]:
         )
     import torch
 
-    packages = ATTENTION_PACKAGES.get(recipe.attn_implementation, ())
-    if packages and not (
-        torch.cuda.is_available() and any(map(importlib.util.find_spec, packages))
+    attention = recipe.attn_implementation
+    if attention in ATTENTION_PACKAGES and (
+        not torch.cuda.is_available() or find_missing_package(attention)
     ):
+        package, _ = ATTENTION_PACKAGES[attention]
         yield (
-            f"attn_implementation: {recipe.attn_implementation} needs an NVIDIA GPU and the "
-            f"package {packages[0]}; write sdpa"
+            f"attn_implementation: {attention} needs an NVIDIA GPU and the package {package}; "
+            "write sdpa"
         )
 
 
