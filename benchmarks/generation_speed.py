@@ -26,8 +26,8 @@ from benchmarks.tables import append
 from transformers import GenerationConfig
 
 from clinical_camel import data, models
-from clinical_camel.note_synthesis.fitting import render_prompt
 from clinical_camel.models.templates import TEMPLATES
+from clinical_camel.note_synthesis.fitting import render_prompt
 from clinical_camel.note_synthesis.prompts import SECTIONS
 
 CONSULTATIONS = "aci_bench@data/public/aci_bench/aci_bench_valid.jsonl"

@@ -1,7 +1,6 @@
 """Tests of models.choices: problems of models and adapters found without opening a weight."""
 
 import pytest
-
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from clinical_camel.core.base_models import ATTENTION_PACKAGES
