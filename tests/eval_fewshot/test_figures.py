@@ -25,6 +25,14 @@ def test_scores_have_a_panel_per_benchmark_and_a_tick_per_evaluation():
     assert figure.axes[0].get_ylim() == (0, 70)  # the highest interval ends at 63 %
 
 
+def test_many_evaluations_of_a_benchmark_have_several_panels():
+    rows = [{"protocol": f"protocol_{k}", "model": "base"} for k in range(8)]
+    figure = eval_fewshot.plot_scores(scores(*rows, variant="as_given"))
+    assert [axis.get_title() for axis in figure.axes] == ["medqa_us", "medqa_us, continued"]
+    assert [len(axis.get_xticks()) for axis in figure.axes] == [4, 4]
+    assert figure.get_figwidth() < 800 / 110
+
+
 def find_chance(axis):
     lines = [line for line in axis.get_lines() if line.get_linestyle() == "--"]
     return [(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in lines]

@@ -11,7 +11,7 @@ def test_the_counts_of_published_values_do_not_leave_their_panel():
     figure = published.plot_published(published.assess_published(rows))
     figure.draw_without_rendering()
     first, second = (axis.get_tightbbox() for axis in figure.axes)
-    assert first.x1 < second.x0
+    assert second.y1 < first.y0
     ticks = [axis.get_yticklabels()[0].get_text() for axis in figure.axes]
     assert ticks == ["camel:70b, n = 1,273", "camel:70b, n = 1,000"]
     assert figure.axes[0].containers[0].lines[0].get_ydata()[0] == 0  # at its label

@@ -17,6 +17,7 @@ from tests.support.project import Project
 from clinical_camel import runs
 from clinical_camel.core.settings import Incomplete, SettingsError, StepSettings
 from clinical_camel.runs import record
+from clinical_camel.runs.figures import UnreadableFigure
 
 
 @pytest.fixture
@@ -220,6 +221,17 @@ def test_the_same_figure_gives_the_same_bytes(step):
         run.save_figure(axes, name, alt="a rising line")
     assert (run.dir / "one.png").read_bytes() == (run.dir / "two.png").read_bytes()
     assert plt.get_fignums() == open_before
+
+
+def test_a_figure_that_cannot_be_read_is_saved_with_a_warning(step):
+    from matplotlib import pyplot as plt
+
+    _, axes = plt.subplots()
+    axes.set_title("small", fontsize=5)
+    run = start()
+    with pytest.warns(UnreadableFigure, match="figure f: its smallest text 'small' is 7.6 px"):
+        run.save_figure(axes, "f", alt="nothing")
+    assert (run.dir / "f.png").exists()
 
 
 def test_rows_may_be_dataclasses_and_are_counted(step):

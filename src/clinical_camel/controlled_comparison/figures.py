@@ -15,7 +15,7 @@ from clinical_camel.core.values import escape_label
 # Okabe and Ito
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "os^Dv<>P"
-PANELS_PER_ROW = 3
+PANELS_PER_ROW = 2
 UNITS = {"complete": "complete answers, %", "probability": "probability, %"}  # of no accuracy
 BANDS = 6  # groups of facts with similar exposures, for the mean in the scatter
 
@@ -62,7 +62,7 @@ def _make_panels(titles: Sequence[str], height: float, label: str) -> tuple[Figu
     """
     rows, columns = -(-len(titles) // PANELS_PER_ROW), min(PANELS_PER_ROW, len(titles))
     figure, axes = plt.subplots(
-        rows, columns, figsize=(2.9 * columns + 0.8, height * rows), squeeze=False, sharex=True,
+        rows, columns, figsize=(3.2 * columns + 0.8, height * rows), squeeze=False, sharex=True,
         sharey=True, layout="constrained",
     )  # fmt: skip
     for axis, title in zip(axes.flat, titles, strict=False):
@@ -140,9 +140,8 @@ def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
     """
     quantities = list(dict.fromkeys(points["quantity"]))
     figure, axes = plt.subplots(
-        1, len(quantities), figsize=(1 + 4 * len(quantities), 3.4), squeeze=False, sharey=True,
-        layout="constrained",
-    )  # fmt: skip
+        len(quantities), figsize=(7, 3.4 * len(quantities)), squeeze=False, layout="constrained"
+    )
     curves = list(dict.fromkeys(points["curve"]))
     for axis, quantity in zip(axes.flat, quantities, strict=True):
         for curve, group in points[points["quantity"] == quantity].groupby("curve", sort=False):
@@ -157,11 +156,10 @@ def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
                 line = fit.accuracy_at_1 + fit.gain_per_doubling * np.log2(group["x"].astype(float))
                 axis.plot(group["x"], 100 * line, color=COLOURS[k % len(COLOURS)], linewidth=1)
         places = sorted(set(points.loc[points["quantity"] == quantity, "x"]))
-        axis.set(xscale="log", xlabel=quantity)
+        axis.set(xscale="log", xlabel=quantity, ylabel="accuracy, %")
         axis.set_xticks(places, [_format_count(place) for place in places])
         axis.minorticks_off()
-        axis.legend(fontsize=8)
-    axes[0, 0].set_ylabel("accuracy, %")
+        axis.legend(fontsize=9)
     return figure
 
 
@@ -192,5 +190,5 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
         line(100 * chance, linestyle="--", color="grey", linewidth=1)
     axis.set_xlabel(f"{escape_label(forgetting)}: accuracy, %")
     axis.set_ylabel(f"{escape_label(primary)}: accuracy, %")
-    axis.legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
+    axis.legend(fontsize=9, bbox_to_anchor=(1.02, 1), loc="upper left")
     return figure

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from clinical_camel.core.colours import MODEL_COLOURS, MODEL_MARKERS
 from clinical_camel.core.values import escape_label
 
+MOST_EVALUATIONS = 6  # in a panel; a tick label is about 1 inch
 PROTOCOL_MARKERS = "osD^vP*X<>hpd"
 # Tol's muted colours, the least similar to those of the first models first.
 PROTOCOL_COLOURS = ["#882255", "#999933", "#000000", "#332288", "#88CCEE", "#CC6677", "#8C8C8C"]
@@ -21,25 +22,37 @@ PROTOCOL_COLOURS += ["#44AA99", "#DDCC77", "#117733", "#661100", "#6699CC", "#AA
 def plot_scores(scores: pd.DataFrame) -> Figure:
     """Plot accuracy with its interval: a panel per benchmark, one below the other.
 
-    Dashed: chance. Dotted: always choosing the most frequent answer, where this is better.
+    A benchmark with more than MOST_EVALUATIONS evaluations has several panels. Dashed: chance.
+    Dotted: always choosing the most frequent answer, where this is better.
     """
-    benchmarks = list(scores["benchmark"].unique())
     names = ["variant", "protocol", "num_shots"]
-    counts = scores.groupby("benchmark")[names].apply(lambda rows: len(rows.drop_duplicates()))
-    width = min(12, max(6, 1.2 * counts.max()))  # a tick label is about 1 inch
+    panels = list(_split_panels(scores, names))
+    width = max(6, 1.2 * max(len(rows[names].drop_duplicates()) for _, rows in panels))
     figure, axes = plt.subplots(
-        len(benchmarks), figsize=(width, 2.9 * len(benchmarks)), squeeze=False, layout="constrained"
+        len(panels), figsize=(width, 2.9 * len(panels)), squeeze=False, layout="constrained"
     )
     highest = 100 * scores[["high", "majority"]].max().max()  # missing if nothing was answered
     top = 100 if math.isnan(highest) else min(100, 10 * math.ceil(highest / 10 + 0.5))
-    for axis, benchmark in zip(axes[:, 0], benchmarks, strict=True):
-        _plot_scores_panel(axis, scores[scores["benchmark"] == benchmark], names)
-        axis.set_title(escape_label(benchmark))
+    for axis, (title, rows) in zip(axes[:, 0], panels, strict=True):
+        _plot_scores_panel(axis, rows, names)
+        axis.set_title(escape_label(title))
         axis.set(ylabel="accuracy, %", ylim=(0, top))
     pairs = [zip(*axis.get_legend_handles_labels(), strict=True) for axis in axes[:, 0]]
     handles = {label: handle for panel in pairs for handle, label in panel}
     figure.legend(handles.values(), handles, loc="outside upper center", ncols=5, fontsize=10)
     return figure
+
+
+def _split_panels(scores: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the title and the scores of each panel; those of one benchmark are nearly equal."""
+    for benchmark, rows in scores.groupby("benchmark", sort=False):
+        keys = list(rows[names].itertuples(index=False, name=None))
+        evaluations = list(dict.fromkeys(keys))
+        size = math.ceil(len(evaluations) / math.ceil(len(evaluations) / MOST_EVALUATIONS))
+        for start in range(0, len(evaluations), size):
+            shown = evaluations[start : start + size]
+            title = f"{benchmark}, continued" if start else benchmark
+            yield title, rows[[key in shown for key in keys]]
 
 
 def _plot_scores_panel(axis: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:
@@ -118,7 +131,7 @@ def plot_protocols(scores: pd.DataFrame) -> Figure:
     protocols = list(dict.fromkeys(scores["protocol"]))
     groups = list(scores.groupby(["benchmark", "num_shots"], sort=False))[::-1]  # first on top
     height = 0.3 + 0.11 * len(protocols)
-    figure, axis = plt.subplots(figsize=(9, 1.3 + height * len(groups)), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8, 1.3 + height * len(groups)), layout="constrained")
     for y, (_, rows) in enumerate(groups):
         _plot_protocols_row(axis, y, rows, protocols)
     labels = [

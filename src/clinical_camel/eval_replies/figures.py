@@ -45,7 +45,7 @@ def plot_outcomes(summary: pd.DataFrame) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="share of the records", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(fontsize=8, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0))
+    axes.legend(fontsize=9, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0))
     return tidy_figure(figure)
 
 
@@ -79,7 +79,7 @@ def plot_overlap(summary: pd.DataFrame) -> Figure:
 def _add_legend(figure: Figure, axes: Axes) -> None:
     """Add the legend of an axes above all panels and titles."""
     handles, labels = axes.get_legend_handles_labels()
-    style = {"fontsize": 8, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    style = {"fontsize": 9, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
     figure.legend(handles, labels, ncols=_count_columns(len(labels)), **style)
 
 
@@ -114,7 +114,7 @@ def plot_diagnoses(summary: pd.DataFrame, models: Sequence[str]) -> Figure:
             lengths = measure_errors(value, own["low"], own["high"])
             style = {"fmt": MARKERS[k % 8], "capsize": 2, "markersize": 5, "color": f"C{k}"}
             axes.errorbar(value, y, xerr=lengths, label=escape_label(model), **style)
-        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+        axes.set_yticks(range(len(labels)), labels, fontsize=9)
         title = escape_label(name_unit(rows.iloc[0]))
         if hidden := small.get(key):
             title += f"\nnot shown: {hidden} ICD groups with n < {MIN_RECORDS}"
@@ -146,5 +146,5 @@ def plot_wins(summary: pd.DataFrame) -> Figure:
     axes.set(xlabel="win rate against the baseline, with 95 % interval", xlim=(-0.02, 1.02))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(fontsize=8, ncols=LEGEND_ENTRIES, loc="lower left", bbox_to_anchor=(0, 1.0))
+    axes.legend(fontsize=9, ncols=LEGEND_ENTRIES, loc="lower left", bbox_to_anchor=(0, 1.0))
     return tidy_figure(figure)

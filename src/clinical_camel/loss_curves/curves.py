@@ -116,6 +116,6 @@ def plot_curves(stacked: pd.DataFrame, epochs: Mapping[str, float] | None = None
     points = [100 * fraction for fraction in FRACTIONS[: len(PUBLISHED_LOSSES)]]
     top.plot(points, PUBLISHED_LOSSES, "D--", color="grey", markersize=4, label=PUBLISHED_STUDY)
     top.set(ylabel="loss, nats per target token", ylim=(0, None))
-    top.legend(fontsize=8)
+    top.legend(fontsize=9)
     bottom.set(xlabel="samples seen, %", ylabel="learning rate", ylim=(0, None))
     return figure

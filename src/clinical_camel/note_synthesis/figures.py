@@ -70,7 +70,7 @@ def _make_panels(
 
 def _finish(figure: Figure, panels: dict[str, Axes]) -> Figure:
     first = next(iter(panels.values()))
-    first.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.45))
+    first.legend(fontsize=9, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.45))
     return tidy_figure(figure)
 
 
@@ -106,7 +106,7 @@ def plot_decodings(table: pd.DataFrame) -> Figure:
     scores.set(ylim=(len(lines) - 0.5, -0.3))
     shares.set(xlabel="notes with status ok", xlim=(-0.03, 1.03))
     shares.xaxis.set_major_formatter(PercentFormatter(1))
-    scores.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    scores.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     return tidy_figure(figure)
 
 
@@ -139,7 +139,7 @@ def _stack_bars(axes: Axes, names: list[str], shares: pd.DataFrame, colours, hat
             axes.barh(names, share, left=start, **style)
         start += share
     axes.invert_yaxis()
-    axes.legend(fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
+    axes.legend(fontsize=9, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
 
 
 def plot_faithfulness(summary: pd.DataFrame) -> Figure:
@@ -196,9 +196,9 @@ def _plot_coverage(axes: Axes, rows: pd.DataFrame) -> None:
     counts = rows.groupby("kind", sort=False)[["items", "n"]].max()
     labels = [f"{kind}\n({facts} facts, {n} visits)" for kind, facts, n in counts.itertuples()]
     style = {"vmin": 0, "vmax": 1, "cmap": "Blues", "cbar": False, "fmt": "", "linewidths": 1}
-    style |= {"annot_kws": {"fontsize": 8}, "yticklabels": labels}
+    style |= {"annot_kws": {"fontsize": 9}, "yticklabels": labels}
     sns.heatmap(shares, annot=cells.fillna(""), ax=axes, **style)
     axes.set(xlabel="", ylabel="", title="% of the facts covered, with 95 % interval")
     axes.tick_params(axis="x", rotation=20)
     plt.setp(axes.get_xticklabels(), ha="right")
-    axes.tick_params(axis="y", rotation=0, labelsize=8)
+    axes.tick_params(axis="y", rotation=0, labelsize=9)

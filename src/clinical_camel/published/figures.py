@@ -12,29 +12,28 @@ NO_SHOTS = ("shots not stated", "^", "#000000", 0.0)
 
 
 def plot_published(table: pd.DataFrame) -> Figure:
-    """Plot published accuracies: a panel per benchmark, a row per system.
+    """Plot published accuracies: a panel per benchmark, one below the other, a row per system.
 
     `table` holds rows of `assess_published`. The interval is Wilson's, where the number of items is
     known; the dashed line is chance. A hollow marker is a recalled value without a source. n is
     beside the name; a question mark means that it was inferred from the value.
     """
     names = list(dict.fromkeys(table["benchmark"]))
-    most = max(len(_list_systems(rows)) for _, rows in table.groupby("benchmark"))
-    columns = min(3, len(names))
-    lines = -(-len(names) // columns)
-    size = (1.2 + 4.4 * columns, 0.8 + lines * (0.9 + 0.34 * most))
-    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for axis, name in zip(axes.flat, names, strict=False):
-        _plot_published_panel(axis, table[table["benchmark"] == name])
-        axis.set_title(name, fontsize=10)
-    for axis in axes.flat[len(names) :]:
-        axis.set_visible(False)
+    panels = [table[table["benchmark"] == name] for name in names]
+    counts = [len(_list_systems(rows)) for rows in panels]
+    size = (7.5, 0.8 + 0.9 * len(names) + 0.34 * sum(counts))
+    figure, axes = plt.subplots(
+        len(names), figsize=size, height_ratios=counts, squeeze=False, layout="constrained"
+    )
+    for axis, name, rows in zip(axes.flat, names, panels, strict=True):
+        _plot_published_panel(axis, rows)
+        axis.set_title(name, fontsize=11)
     handles = {}
     for axis in axes.flat:
         handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     order = sorted(handles)  # 0-shot, 5-shot, chance, shots not stated
     figure.legend(
-        [handles[name] for name in order], order, loc="outside lower center", ncols=6, fontsize=9
+        [handles[name] for name in order], order, loc="outside lower center", ncols=4, fontsize=9
     )
     return figure
 
@@ -55,10 +54,10 @@ def _plot_published_panel(axis: Axes, rows: pd.DataFrame) -> None:
     labels = [f"{name}, n = {', '.join(dict.fromkeys(counts[name]))}" for name in systems]
     if rows["chance"].notna().any():
         axis.axvline(rows["chance"].max(), linestyle="--", color="grey", label="chance")
-    axis.set_yticks(range(len(systems)), labels, fontsize=8)
+    axis.set_yticks(range(len(systems)), labels, fontsize=9)
     axis.set_ylim(-0.6, len(systems) - 0.4)
     axis.set_xlim(0, 100)
-    axis.set_xlabel("accuracy, %", fontsize=9)
+    axis.set_xlabel("accuracy, %", fontsize=10)
     axis.grid(visible=True, axis="x", alpha=0.3)
 
 

@@ -48,7 +48,7 @@ def plot_measures(curves: pd.DataFrame) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("step")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(labels), fontsize=8, loc="upper center")
+    figure.legend(handles, labels, ncols=len(labels), fontsize=9, loc="upper center")
     figure.tight_layout(rect=(0, 0, 1, 0.97))
     return figure
 
@@ -70,7 +70,7 @@ def plot_rewards_against_kl(curves: pd.DataFrame) -> Figure:
         axes.set(xlabel=LABELS["kl"], ylabel=f"change of the {LABELS[name]}")
         axes.grid(alpha=0.3)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(labels), fontsize=8, loc="upper center")
+    figure.legend(handles, labels, ncols=len(labels), fontsize=9, loc="upper center")
     figure.tight_layout(rect=(0, 0, 1, 0.93))
     return figure
 
@@ -110,7 +110,7 @@ def plot_training_rewards(steps: pd.DataFrame) -> Figure:
         axes.set_title(label, fontsize=9)
         axes.grid(alpha=0.3)
         if axes.lines:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=9)
     figure.tight_layout()
     return figure
 

@@ -5,6 +5,7 @@
     notebooks      the cells of a notebook, and the parameters that it declares
     schema         the settings class of each step, and the check against it
     record         the folder of a run, its tables and figures, run.json
+    figures        whether a figure is readable where it is shown
     inputs         what another step must have made, with the command that makes it
     run_json       the record of a run, as others read it
     journal        finished pieces of work, each on disk at once

@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from clinical_camel.core.paths import relative, root
 from clinical_camel.core.settings import Incomplete, Settings
 from clinical_camel.runs import launch
 from clinical_camel.runs.energy import EnergyMeter
+from clinical_camel.runs.figures import DPI, UnreadableFigure, check_readable
 from clinical_camel.runs.inputs import check_missing_inputs
 from clinical_camel.runs.journal import Journal
 from clinical_camel.runs.machine import (
@@ -261,14 +263,17 @@ class Run:
         """Write a figure (or the figure of an axes) as <name>.png and display it with `alt`.
 
         `alt` describes the figure for readers who cannot see it. The same figure gives the same
-        bytes: the file contains no date and no software version.
+        bytes: the file contains no date and no software version. Warns of a text that is too small
+        to read, and of tick labels that overlap (see `figures`).
         """
         self._require_open(name)
         if not alt.strip():
             raise ValueError(f"figure {name} needs a description of what it shows: alt=...")
         figure = getattr(figure, "figure", figure)
+        for problem in check_readable(figure):
+            warnings.warn(f"figure {name}: {problem}", UnreadableFigure, stacklevel=2)
         png = io.BytesIO()
-        figure.savefig(png, dpi=110, bbox_inches="tight", metadata={"Software": None})
+        figure.savefig(png, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
         write_bytes(self.dir / f"{name}.png", png.getvalue())
         importlib.import_module("matplotlib.pyplot").close(figure)  # else it is displayed twice
         _display(png.getvalue(), alt)

@@ -10,7 +10,7 @@ from clinical_camel import stats
 from clinical_camel.core.colours import MODEL_COLOURS, MODEL_MARKERS
 from clinical_camel.core.values import escape_label
 
-COLUMNS = 3  # panels side by side
+COLUMNS = 2  # panels side by side
 SHIFT = 0.8  # points between models, so that their intervals do not hide each other
 MIN_ANSWERS = 10  # a group with fewer answers has no point
 
