@@ -414,6 +414,26 @@ def test_the_set_up_cell_is_written_once_and_leaves_a_result_in_step(toy):
             assert list(check(toy.root)) == []
 
 
+def test_a_badge_opens_the_notebook_on_colab_if_the_repository_has_an_address(toy):
+    toy.file(f"{SOURCE}/release/colab.py", "")
+    setup_cells.write_setup_cells(toy.root)
+    notebook, project = (toy.root / n for n in ("notebooks/01_first.ipynb", "pyproject.toml"))
+    before, text = notebook.read_text(), project.read_text()
+    address = '\n[project.urls]\nRepository = "https://github.com/owner/name"\n'
+    project.write_text(text + address)
+    problems = "\n".join(setup_cells.check_notebooks_have_the_setup_cell(toy.root))
+    assert "01_first.ipynb: the badge of Colab is missing or another" in problems
+    for _ in range(2):
+        setup_cells.write_setup_cells(toy.root)
+        assert list(setup_cells.check_notebooks_have_the_setup_cell(toy.root)) == []
+        title, _, badge, *_ = json.loads(notebook.read_text())["cells"][0]["source"]
+        assert title.startswith("# ")
+        assert badge.endswith("/github/owner/name/blob/main/notebooks/01_first.ipynb)\n")
+    project.write_text(text)
+    setup_cells.write_setup_cells(toy.root)
+    assert notebook.read_text() == before
+
+
 def test_a_stale_result_is_legal_once_it_is_listed(toy):
     cells("print(seed + 1)")(toy)
     results.write_stale_list(toy.root)

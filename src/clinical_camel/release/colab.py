@@ -1,4 +1,4 @@
-"""Google Colab: the set-up cell of every notebook, and what it runs there.
+"""Google Colab: the badge and the set-up cell of every notebook, and what the cell runs there.
 
 Colab opens a single notebook, in an environment with other versions of our packages. The set-up
 cell clones the project and runs this file as a script, which installs the pinned versions. It does
@@ -31,6 +31,9 @@ if "google.colab" in sys.modules:
     if subprocess.run([sys.executable, folder / "src/clinical_camel/release/colab.py"]).returncode:
         raise SystemExit("see the message above")
     os.chdir(folder)"""
+COLAB = "https://colab.research.google.com"
+BRANCH = "main"  # of which Colab opens the notebooks
+GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
 def read_address(root: Path) -> str:
@@ -42,6 +45,20 @@ def read_address(root: Path) -> str:
 def setup_cell(address: str) -> str:
     """Return the source of the cell tagged `setup`; `address` of the repository may be ""."""
     return CELL.format(address=address)
+
+
+def make_badge(address: str, notebook: str) -> str:
+    """Return the line that opens a notebook on Colab; "" if the repository is not on GitHub.
+
+    >>> badge = make_badge("https://github.com/owner/name.git", "notebooks/01_dbke.ipynb")
+    >>> badge.rpartition("(")[2]
+    'https://colab.research.google.com/github/owner/name/blob/main/notebooks/01_dbke.ipynb)'
+    """
+    match = GITHUB.fullmatch(address)
+    if not match:
+        return ""
+    link = f"{COLAB}/github/{match[1]}/blob/{BRANCH}/{notebook}"
+    return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({link})"
 
 
 def list_requirements(root: Path) -> list[str]:
