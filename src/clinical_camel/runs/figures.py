@@ -39,8 +39,8 @@ def _draw(figure: Any) -> tuple[list[Any], float]:
     texts = []
 
     class Recorder(renderer_class):
-        def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None) -> None:
-            if s.strip() and mtext is not None:
+        def draw_text(self, *arguments: Any, mtext: Any = None, **options: Any) -> None:
+            if mtext is not None and mtext.get_text().strip():
                 texts.append(mtext)
 
     width, height = (figure.dpi * inches for inches in figure.get_size_inches())
