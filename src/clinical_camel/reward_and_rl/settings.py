@@ -36,7 +36,7 @@ class RewardAndRl(StepSettings):
     )
     model: Text = Field("mini", description="base model: mini (shipped), a folder, or a hub id")
     quantize: Quantize = Field(
-        "nf4",
+        "nf4_dequantized",
         description="nf4 (4 bits), nf4_dequantized (nf4 values as floats), int8, or empty",
     )
     compute_dtype: ComputeDtype = Field(
@@ -114,8 +114,8 @@ class RewardAndRl(StepSettings):
     seeds: list[Seed] = Field(
         [0, 1, 2, 3, 4], min_length=1, description="trainings of each method, one per seed"
     )
-    rl_steps: Count = Field(12, description="batches of replies (pairs for dpo) per training")
-    prompts_per_step: Count = Field(8, description="prompts in a batch")
+    rl_steps: Count = Field(40, description="batches of replies (pairs for dpo) per training")
+    prompts_per_step: Count = Field(16, description="prompts in a batch")
     num_generations: int = Field(4, ge=2, le=1024, description="replies to each prompt of a batch")
     kl_coefficient: Float = Field(
         0.05, ge=0, le=100, description="beta: the weight of the KL to the SFT model"
@@ -135,16 +135,16 @@ class RewardAndRl(StepSettings):
     gae_lambda: Share = Field(0.95, description="lambda of PPO's advantages; 1.0: no bootstrapping")
     ppo_epochs: int = Field(2, ge=1, le=100, description="PPO's optimizer steps on each batch")
     learning_rates: dict[Literal[METHODS], Rate] = Field(
-        {PPO: 1.0e-3, "rloo": 1.0e-3, "grpo": 1.0e-3, DPO: 5.0e-4, EXAM_KEY: 1.0e-3},
+        {PPO: 2.0e-4, "rloo": 3.0e-4, "grpo": 3.0e-4, DPO: 1.0e-4, EXAM_KEY: 3.0e-4},
         description="constant learning rate of each method",
     )
     value_learning_rate: Rate = Field(1.0e-2, description="learning rate of PPO's value head")
     truncation_penalty: Float = Field(
         0.5, ge=0, le=1e6, description="subtracted from the reward of a truncated reply"
     )
-    eval_steps: Count = Field(4, description="steps between measurements on held-out prompts")
+    eval_steps: Count = Field(20, description="steps between measurements on held-out prompts")
     eval_limit: Limit = Field(
-        110, description="held-out prompts, and questions of each exam, measured; 0 means all"
+        248, description="held-out prompts, and questions of each exam, measured; 0 means all"
     )
     exam: OptionalEvaluationSpec = Field(
         "mini_exam", description="exam that is scored at every measurement; empty means none"

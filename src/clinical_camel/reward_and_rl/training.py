@@ -31,6 +31,7 @@ from clinical_camel.reward_and_rl import (
     material,
     measures,
     ppo,
+    processes,
     rollouts,
     rule,
     sampling,
@@ -95,12 +96,22 @@ def train_policies(llm: LLM, material: Material, settings: RewardAndRl, folder: 
     histories: dict[tuple[str, int], History] = {}
     starts: dict[int, tuple[Rows, Rows]] = {}  # the SFT model is measured once per seed
     jobs = [(method, seed) for seed in settings.seeds for method in settings.methods]
-    for number, (method, seed) in enumerate(jobs, start=1):
+
+    def train(number: int, method: str, seed: int) -> None:
         print(f"training {number} of {len(jobs)}: {method}, seed {seed}", flush=True)
         place = folder / f"{method}_{seed}"
         histories[method, seed] = train_policy(
             llm, method, seed, material=material, settings=settings, place=place, starts=starts
         )
+
+    numbered = [(number, *job) for number, job in enumerate(jobs, start=1)]
+    count = processes.count_processes(settings, len(jobs))
+    if count > 1:
+        print(f"{count} processes train; the progress of one is shown", flush=True)
+    processes.share_jobs(numbered, train, count)
+    for job in numbered:  # those of the other processes are read, or trained if one has failed
+        if job[1:] not in histories:
+            train(*job)
     ordered = {(m, s): histories[m, s] for m in settings.methods for s in settings.seeds}
     return _tabulate(ordered, folder)
 
@@ -134,7 +145,7 @@ def train_policy(
     fingerprint = make_fingerprint(llm, method, seed, material, settings)
     record = read_json(place / RECORD)
     if record.get("key") == key_hash(fingerprint):
-        print(f"{place.name}: finished before, not trained again", flush=True)
+        print(f"{place.name}: trained before", flush=True)
         return History(**record["history"])
     (place / RECORD).unlink(missing_ok=True)
     saves = place / checkpoints.name_folder(fingerprint)

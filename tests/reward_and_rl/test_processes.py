@@ -1,0 +1,102 @@
+"""Trainings in several processes: every job once, also if one process fails or ends."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tests.support.toy_policies import toy_material, toy_settings
+
+from clinical_camel.reward_and_rl import processes, training
+from clinical_camel.reward_and_rl.settings import RewardAndRl
+
+COUNT = processes.count_processes  # before the fixture of this folder
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_job_is_done_once_by_two_processes(tmp_path):
+    def train(number):
+        with (tmp_path / str(number)).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    processes.share_jobs([(i,) for i in range(5)], train, 2)
+    lines = [(tmp_path / str(i)).read_text().splitlines() for i in range(5)]
+    assert [len(own) for own in lines] == [1] * 5
+    assert len({own[0] for own in lines}) == 2
+    assert [own[0] == str(os.getpid()) for own in lines] == [True, False, True, False, True]
+
+
+def test_a_process_that_fails_leaves_its_jobs_undone(tmp_path, capfd):
+    parent = os.getpid()
+
+    def train(number):
+        if os.getpid() != parent:
+            raise MemoryError("planted")
+        (tmp_path / str(number)).touch()
+
+    processes.share_jobs([(i,) for i in range(4)], train, 2)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "2"]
+    assert "planted" in capfd.readouterr().err
+
+
+def test_an_interrupted_study_ends_the_other_processes(tmp_path):
+    parent = os.getpid()
+
+    def train(number):
+        if os.getpid() == parent:
+            while not (tmp_path / "pid").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        (tmp_path / "new").write_text(str(os.getpid()))
+        (tmp_path / "new").rename(tmp_path / "pid")
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        processes.share_jobs([(0,), (1,)], train, 2)
+    status = Path(f"/proc/{(tmp_path / 'pid').read_text()}/status")
+    deadline = time.monotonic() + 10
+    while status.exists() and "(zombie)" not in status.read_text():
+        assert time.monotonic() < deadline, "the other process is still there"
+        time.sleep(0.05)
+
+
+def test_policies_of_two_processes_are_those_of_one(
+    one_thread, sft, sft_folder, tmp_path, monkeypatch
+):
+    methods, seeds = ["ppo", "rloo"], [0, 1]
+    settings = toy_settings(sft_folder, methods=methods, seeds=seeds, rl_steps=2, eval_steps=2)
+    tables = []
+    for count in (1, 2):
+        monkeypatch.setattr(processes, "count_processes", lambda *_, count=count: count)
+        folder = tmp_path / str(count)
+        tables.append(training.train_policies(sft, toy_material(), settings, folder))
+    one, two = tables
+    assert one.replies.equals(two.replies)
+    assert one.steps.equals(two.steps)
+    assert one.exams.equals(two.exams)
+
+
+def test_one_process_per_core_unless_copies_are_impossible(one_thread, monkeypatch):
+    settings = RewardAndRl(study="x")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert COUNT(settings, 25) == 4
+    assert COUNT(settings, 3) == 3
+    monkeypatch.setenv(processes.AT_ONCE_VARIABLE, "2")
+    assert COUNT(settings, 25) == 2
+    assert COUNT(settings.model_copy(update={"gold": "judge"}), 25) == 1
+    torch.set_num_threads(2)
+    assert COUNT(settings, 25) == 1
+
+
+def test_a_process_that_hangs_is_ended_and_leaves_its_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "SPARE_SECONDS", 0.2)
+    parent = os.getpid()
+    processes.share_jobs([(0,), (1,)], lambda _: os.getpid() == parent or time.sleep(60), 2)
