@@ -1,7 +1,7 @@
 """Batches one after another, or several at once on the cores of a CPU.
 
-A batch of a small model cannot keep several cores busy: SmolLM2-135M scores 1.3 times as fast if
-each of two cores computes a batch of its own, and gives the same numbers.
+Threads that share one batch wait for each other: if each of two cores computes a batch of its own,
+SmolLM2-135M scores with 17 to 28 % less processor time, and gives the same numbers.
 """
 
 import concurrent.futures
