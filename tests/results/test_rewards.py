@@ -11,8 +11,8 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     toy_results.save_rewards(project)
     finding = rewards.assess_rewards(settings)
     assert finding.headline == (
-        "Training with rewards: the gold reward falls significantly with 1 of 2 methods; the proxy "
-        "reward rises significantly with 1 of the 1 that maximise it"
+        "Training with rewards: the proxy reward rises significantly with 1 of the 1 methods that "
+        "maximise it; the gold reward falls significantly with 1 of 2"
     )
     assert (
         "`ppo`: the proxy reward rose and the gold reward fell, as in reward hacking (n = 60 p"

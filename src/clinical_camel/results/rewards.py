@@ -27,9 +27,9 @@ def assess_rewards(settings: Results) -> Finding:
     rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
     fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
     headline = (
-        f"Training with rewards: the gold reward falls significantly with {fell} of {len(hacking)} "
-        f"methods; the proxy reward rises significantly with {rose} of the {len(on_proxy)} that "
-        "maximise it"
+        f"Training with rewards: the proxy reward rises significantly with {rose} of the "
+        f"{len(on_proxy)} methods that maximise it; the gold reward falls significantly with "
+        f"{fell} of {len(hacking)}"
     )
     accuracy = _read_accuracy(result)
     brief = [
@@ -103,15 +103,16 @@ def _describe_accuracy(accuracy: list[Number]) -> Iterator[str]:
 
 
 def _describe_objective(result: Result) -> Iterator[str]:
-    """Yield how many methods lowered what the trainings should raise, and how short they were."""
+    """Yield how many methods raised what the trainings should raise, and how short they were."""
     table, params = result.read("comparison"), result.record["params"]
     rows = table[table["measure"].eq("objective") & table["method"].isin(ON_PROXY)]
     if len(rows) and {"rl_steps", "prompts_per_step", "num_generations"} <= params.keys():
         replies = params["prompts_per_step"] * params["num_generations"]
+        rises = (rows["change"] > 0).sum()
+        what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
         yield (
-            "The objective, proxy reward minus the price of the distance from the SFT model, fell "
-            f"with {(rows['change'] < 0).sum()} of {len(rows)} methods in {params['rl_steps']} "
-            f"steps of {replies} replies."
+            "The objective, proxy reward minus the price of the distance from the SFT model, "
+            f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies."
         )
 
 
