@@ -54,7 +54,7 @@ STEPS = (
     results.Results,
     score_checks.ScoreChecks,
 )
-FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchrun, Ray, vLLM, clouds
+FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchrun, Ray, vLLM, GPUs
     *("--index-url", "--no-deps", "--no-build-isolation", "--ip", "--allow-root"),
     *("--num_processes", "--nproc_per_node", "--head"),
     *("--rm", "--dist", "--check"),
