@@ -24,7 +24,7 @@ def read(content, folder, name="x.jsonl"):
     ("line", "problem"),
     [
         (b'{"a": 1', "broken JSON at column 8"),
-        (b'{"a": 1,}', "broken JSON at column 9"),
+        (b'{"a": 1,}', "broken JSON at column [89]"),  # Python 3.13 names the comma
         (b"{'a': 1}", "broken JSON at column 2"),
         ('{"a": "caf\u00e9"}'.encode("latin-1"), r"not UTF-8 at byte 11 \(0xE9, 'é'.*UTF-8"),
         (b'{"a": 1} {"b": 2}', "more than one value"),
