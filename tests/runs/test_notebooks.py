@@ -73,6 +73,12 @@ def test_prose_layout_and_defaults_do_not_change_the_hash_of_the_code(project):
     assert hash_cell(0, "print(seed)") != hash_cell(0, "print(-seed)")
 
 
+def test_the_hash_is_the_same_in_every_version_of_python():
+    code = "def f(a, *b):\n    return [a, {}, lambda: []]\n\nprint(f'{f(1)!r:>5}', f())"
+    cell = {"cell_type": "code", "metadata": {}, "source": code}
+    assert hash_code([cell]) == "fb3eb0735b1c4e55721b6dfe4d865239b8e70a5fd4f84054711e8076c4355059"
+
+
 def test_the_set_up_cell_does_not_change_the_hash(project):
     notebook = project.notebook("01_first", "seed: int = 0", "install()", "print(seed)")
     cells = read_cells(notebook)

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,9 @@ def hash_code(cells: list[dict[str, Any]]) -> str:
 
 
 def _dump_tree(code: str) -> str:
+    """Return a syntax tree as text, the same in every version of Python."""
+    options = {"show_empty": True} if sys.version_info >= (3, 13) else {}
     try:
-        return ast.dump(ast.parse(code))
+        return ast.dump(ast.parse(code), **options).replace(", type_params=[]", "")  # of 3.12
     except SyntaxError:  # a % or ! line
         return code
