@@ -3,8 +3,8 @@
 # a time limit and writes its own table and log; a part that fails does not stop the next.
 #
 #     bash benchmarks/gpu_check.sh                             # tables to benchmarks/results/gpu
-#     PARTS="mini rehearse_70b" bash benchmarks/gpu_check.sh   # in two commands: 370 seconds,
-#     PARTS="sft_speed rehearse_13b eval_speed" bash benchmarks/gpu_check.sh       # and 330
+#     PARTS="mini rehearse_70b" bash benchmarks/gpu_check.sh   # in two commands: 370 seconds
+#     PARTS="sft_speed rehearse_13b eval_speed" bash benchmarks/gpu_check.sh       # and 345
 #     PARTS="rehearse_mini mini" bash benchmarks/gpu_check.sh  # is the forecast right?
 #     PARTS=rehearse_8b bash benchmarks/gpu_check.sh           # not among the defaults either
 #     OUT=/some/folder bash benchmarks/gpu_check.sh            # to another folder
