@@ -42,7 +42,6 @@ def share_jobs(jobs: Sequence[tuple], train: Callable[..., object], count: int) 
     A process that fails, or needs more than twice the time of this one, leaves jobs undone; one
     whose parent ends is ended.
     """
-    context = multiprocessing.get_context("fork") if count > 1 else None
     context = multiprocessing.get_context("fork" if count > 1 else None)
     others = [
         context.Process(target=_train_share, args=(jobs[i::count], train, os.getpid()), daemon=True)
