@@ -22,7 +22,9 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
     assert "cannot be the only cause" not in finding.lead
-    assert finding.brief.endswith("fell with 1 of 1 methods in 12 steps of 32 replies.")
+    assert finding.brief.endswith(
+        "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1."
+    )
 
 
 def test_a_step_without_methods_counts_as_missing(project, settings):

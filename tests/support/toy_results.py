@@ -172,7 +172,7 @@ def save_rewards(project, accuracy=0.7):
     hacking = [{"method": name, "verdict": verdict} for name, verdict in verdicts.items()]
     pairs = {"part": "held out", "subset": "all", "n": 90}
     accuracy = [pairs | {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}]
-    rows.append(rows[0] | {"measure": "objective", "change": -0.5})
+    rows.append(rows[0] | {"measure": "objective", "change": -0.5, "p_holm": 0.01})
     tables = {"hacking": hacking, "comparison": rows, "reward_accuracy": accuracy}
     params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
     save(project, "clinicalgpt_mini", "07_reward_and_rl", params, **tables)

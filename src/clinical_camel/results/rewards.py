@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, PROXY_ROSE, VERDICTS
+from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, Result, find_result
 from clinical_camel.results.wording import count_trainings, join, show_share, show_value
@@ -110,9 +111,11 @@ def _describe_objective(result: Result) -> Iterator[str]:
         replies = params["prompts_per_step"] * params["num_generations"]
         rises = (rows["change"] > 0).sum()
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
+        clear = (rows["p_holm"] < LEVEL).sum()
         yield (
             "The objective, proxy reward minus the price of the distance from the SFT model, "
-            f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies."
+            f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies, "
+            f"significantly with {clear}."
         )
 
 
