@@ -9,7 +9,7 @@ from tests.support.toy_comparison import make_answers, make_design
 from clinical_camel import two_way
 from clinical_camel.controlled_comparison import contrasts
 from clinical_camel.controlled_comparison.contrasts import pair_scores
-from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, PRELIMINARY
+from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, PRELIMINARY, SECONDARY
 
 NO_EFFECT = "no effect larger than 5 points"
 
@@ -117,6 +117,14 @@ def test_while_runs_are_missing_there_is_no_verdict_and_no_adjusted_test():
     row = contrasts.compare_all(make_pair(0.3), "Preliminary: ...", design).iloc[0]
     assert row["verdict"] == PRELIMINARY
     assert np.isnan(row["p_holm"])
+
+
+def test_contrasts_without_a_planned_verdict_have_an_interval_and_no_test():
+    design = make_design(contrasts=["dialogue - raw"], has_verdict=False)
+    row = contrasts.compare_all(make_pair(0.3), "", design).iloc[0]
+    assert row["verdict"] == SECONDARY
+    assert row["low"] < row["difference"] < row["high"]
+    assert row[["p", "p_holm", "p_equivalence"]].isna().all()
 
 
 def test_only_the_primary_outcome_has_a_verdict():

@@ -64,10 +64,14 @@ def test_each_arm_has_a_panel_of_facts_with_the_mean_of_each_band():
 
 def test_a_curve_is_drawn_with_its_fitted_line():
     points = pd.DataFrame({"curve": "c", "quantity": "exposures per fact", "x": [1.0, 4.0]})
-    points = points.assign(accuracy=[0.3, 0.5], low=[0.2, 0.4], high=[0.4, 0.6])
+    points = points.assign(outcome="plain question").assign(
+        accuracy=[0.3, 0.5], low=[0.2, 0.4], high=[0.4, 0.6]
+    )
     fits = pd.DataFrame({"curve": ["c"], "accuracy_at_1": [0.3], "gain_per_doubling": [0.1]})
     axis = figures.plot_scaling(points, fits).axes[0]
-    assert axis.lines[-1].get_ydata() == pytest.approx([30, 50])
+    assert axis.lines[-2].get_ydata() == pytest.approx([30, 50])
+    published = np.diff(axis.lines[-1].get_ydata()) / 2  # points per doubling
+    assert published == pytest.approx(100 * figures.calculate_published_gain())
     assert [text.get_text() for text in axis.get_xticklabels()] == ["1", "4"]
 
 

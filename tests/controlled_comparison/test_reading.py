@@ -9,7 +9,6 @@ from tests.support import toy_comparison
 from tests.support.toy_comparison import CONDITIONS, find_copied, list_questions, make_design
 
 from clinical_camel.controlled_comparison import overlaps, reading, summary
-from clinical_camel.controlled_comparison.exposures import count_exposures
 from clinical_camel.controlled_comparison.settings import ALL
 from clinical_camel.core.settings import Incomplete
 
@@ -55,9 +54,9 @@ def test_questions_that_the_base_model_answers_clearly_are_excluded_in_all_arms(
     assert set(plain["arm"]) == {"base", "dialogue", "qa", "raw"}
     assert len(reading.read_answers(sweep, make_design(base_margin=2.1))) == len(every)
     text = summary.describe_exclusions(
-        rest, overlaps.find_overlaps(sweep, make_design()), {}, make_design()
+        rest, overlaps.find_overlaps(sweep, make_design()), {}, make_design(base_margin=1.9)
     )
-    assert f"The base model answers {len(right)} more." in text
+    assert f"The base model knows {len(right)} more: it gives the correct option a log" in text
 
 
 def test_a_margin_of_the_base_model_needs_its_answers(sweep, monkeypatch):
@@ -193,39 +192,6 @@ def test_a_question_that_one_run_could_not_read_is_excluded_for_all(sweep):
 def test_a_sweep_without_a_complete_run_is_refused():
     with pytest.raises(Incomplete, match="run toy_sweep"):
         reading.require_runs([], "toy_sweep")
-
-
-def test_trainings_have_tokens_over_all_epochs_and_exposures(sweep):
-    trainings = reading.read_trainings(sweep, count_exposures(sweep, make_design()))
-    first = trainings.iloc[0]
-    assert (first["steps"], first["target_tokens"], first["tokens"]) == (2, 3600, 6000)
-    assert (first["format"], first["rows"], first["batch_size"]) == ("chat", CONDITIONS, 4)
-    means = trainings.groupby("arm")["exposures_mean"].mean()
-    assert means["dialogue"] > means["qa"] > 0  # twice per dialogue
-    assert (trainings["exposures_min"] < trainings["exposures_mean"]).all()
-    assert (trainings["exposures_mean"] < trainings["exposures_max"]).all()
-
-
-def test_the_format_of_the_texts_on_the_conditions_is_read_from_them(project):
-    section = {"heading": "", "text": "It hurts."}
-    row = {"id": "a", "title": "gout", "sections": [section]}
-    file = "outputs/x/01_dbke/dialogues.jsonl"
-    project.file(file, json.dumps(row) + "\n")
-    assert reading.describe_format({file: 1.0, "mini_chat": 1.0}) == "plain text with title"
-    section["heading"] = "Signs"
-    project.file(file, json.dumps(row) + "\n")
-    assert reading.describe_format({file: 1.0}) == "plain text with title and headings"
-
-
-def test_the_arm_base_has_no_training(sweep):
-    base = dataclasses.replace(sweep[0], arm="base")
-    assert reading.select_trained([*sweep, base]) == list(sweep)
-
-
-def test_settings_that_differ_between_arms_are_listed(sweep):
-    table = reading.list_recipe_differences(sweep).set_index("arm")
-    assert list(table.columns) == ["learning_rate"]
-    assert table.loc["raw", "learning_rate"] == "0.002"
 
 
 def test_the_rate_with_the_highest_accuracy_is_chosen(sweep):

@@ -15,6 +15,11 @@ from clinical_camel.core.settings import SettingsError
         ({"outcomes": {"x": "a/b/c/d"}, "forgetting": ""}, "outcomes.x: d is not one of correct"),
         ({"forgetting": "primer exams"}, "forgetting: no such outcome.*primer exam"),
         ({"scaling": {"x": ["raw"]}}, "scaling.x: a curve needs two arms"),
+        ({"other_points": {"x": "raw"}}, 'other_points.x: "raw" is no arm; write sweep/arm'),
+        (
+            {"scaling": {"x": ["raw", "dialogue"]}, "other_points": {"x": "a/raw"}},
+            "other_points.x: scaling has a curve of this name",
+        ),
         ({"alpha": 0.9}, "alpha"),
     ],
 )

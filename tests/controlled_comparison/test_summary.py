@@ -47,6 +47,33 @@ def test_the_conclusions_of_the_preregistration_follow_the_verdicts():
     assert not any("conclude" in text for text in describe(*rows, runs=runs))
 
 
+def test_contrasts_without_a_planned_verdict_have_none():
+    row = ROW | {"verdict": "secondary"} | dict.fromkeys(["p", "p_holm", "p_equivalence"], np.nan)
+    texts = describe(row, has_verdict=False)
+    assert texts[0] == f"**dialogue {MINUS} raw: 13.0 points [8.0, 18.0].**"
+    assert not any("conclu" in text or "Verdict" in text or "No test" in text for text in texts)
+
+
+def test_what_could_mislead_depends_on_rates_and_data_seeds():
+    text = summary.describe_threats(make_design(rate_sweep="toy_rates"), RUNS)
+    assert "Each primary arm has its own learning rate" in text
+    assert "All pairs have the same texts" in text
+    several = RUNS.assign(data_seed=[0, 1, 2])
+    text = summary.describe_threats(make_design(), several)
+    assert "No learning rate was chosen for each arm" in text
+    assert "Each pair of seeds has other texts and trainings" in text
+
+
+def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
+    trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008]})
+    rules = summary.describe_scope(make_design(), trainings, {"extractive"})
+    assert rules[0].startswith("Rules wrote the dialogues.")
+    assert "1.1 and 134.5 million parameters" in rules[1]
+    written = summary.describe_scope(make_design(has_verdict=False), trainings, {"replay"})
+    assert written[0].startswith("A language model wrote the texts once")
+    assert written[-1].startswith("The contrasts have no verdict")
+
+
 def test_a_comparison_without_the_base_model_says_so():
     texts = describe(ROW, scores=SCORES[SCORES["arm"] != "base"])
     assert any("The arm `base` has not run, so forgetting (primer exam)" in t for t in texts)

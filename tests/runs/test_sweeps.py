@@ -130,6 +130,14 @@ def test_a_step_reads_every_run_of_the_sweeps_that_it_names(toy):
         sweeps.find_sweep_inputs({"rate_sweep": "mny"})
 
 
+def test_a_step_reads_the_final_step_of_the_sweeps_of_its_points(toy):
+    toy.params("many", "03_third", "study: many\n")
+    points = {"other_points": {"large": "many/raw"}}
+    assert sweeps.find_sweep_inputs(points) == ["outputs/many/03_third"]
+    with pytest.raises(runs.ParamsError, match=r"^other_points.large: params/mny: no such study"):
+        sweeps.find_sweep_inputs({"other_points": {"large": "mny/raw"}})
+
+
 # ------------------------------------------------------------------------------------- mistakes
 
 WRONG = {  # replaced text, its replacement, the message

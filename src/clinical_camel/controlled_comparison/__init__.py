@@ -2,12 +2,13 @@
 
 settings     arms, contrasts, outcomes, and what counts as an effect
 reading      the runs of a sweep as tables
+trainings    what the runs were trained on, and how
 overlaps     exam questions that resemble training texts
 exposures    how often each fact occurred in the training
 contrasts    differences of arms, and the verdicts
 mixed_model  the sign of the same contrasts by a logistic mixed model
 equality     what else differs between the trainings of the arms
-scaling      accuracy against exposures or the size of the base model
+scaling      accuracy against the amount of text or the size of the base model
 tables       tables for the page
 figures      figures
 drawing      the design in one drawing
@@ -45,14 +46,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "overlaps": ["find_overlaps"],
         "reading": [
             "SweepRun",
-            "list_recipe_differences",
             "load_specialties",
             "read_answers",
             "read_rates",
-            "read_trainings",
             "require_rates",
             "require_runs",
-            "select_trained",
             "tabulate_runs",
             "warn_missing",
         ],
@@ -62,6 +60,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "describe_exclusions",
             "describe_results",
             "describe_runs",
+            "describe_scope",
+            "describe_threats",
             "format_headline",
         ],
         "tables": [
@@ -71,6 +71,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "format_rates",
             "format_seeds",
             "hide_index",
+        ],
+        "trainings": [
+            "list_recipe_differences",
+            "list_teachers",
+            "read_trainings",
+            "select_trained",
         ],
     },
 )

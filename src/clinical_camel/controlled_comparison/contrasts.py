@@ -26,6 +26,7 @@ from clinical_camel.core.verdicts import (
     HELPS,
     HURTS,
     PRELIMINARY,
+    SECONDARY,
     name_no_effect,
 )
 from clinical_camel.two_way import (
@@ -142,7 +143,7 @@ def compare_all(answers: pd.DataFrame, warning: str, design: Comparison) -> pd.D
     Columns: COLUMNS, then p_holm and verdict. The other outcomes are secondary: they have neither
     tests nor verdicts. In the primary one, a contrast without common seeds has a row without
     numbers. With the `warning` that planned runs are missing (`reading.warn_missing`), verdicts are
-    PRELIMINARY, and there is no test.
+    PRELIMINARY; without `has_verdict`, SECONDARY. Then there is no test.
     """
     rows = []
     for outcome in dict.fromkeys([design.primary, *answers["outcome"]]):
@@ -151,7 +152,7 @@ def compare_all(answers: pd.DataFrame, warning: str, design: Comparison) -> pd.D
             row = {"treatment": treatment, "control": control, "outcome": outcome}
             row |= {"is_primary": outcome == design.primary}
             row |= compare_arms(here, treatment, control, design)
-            if warning or not row["is_primary"]:
+            if warning or not row["is_primary"] or not design.has_verdict:
                 row |= dict.fromkeys(TESTS, np.nan)
             rows += [row] if row["n"] or row["is_primary"] else []
     return judge_contrasts(pd.DataFrame(rows, columns=COLUMNS), warning, design)
@@ -161,13 +162,14 @@ def judge_contrasts(table: pd.DataFrame, warning: str, design: Comparison) -> pd
     """Add Holm's p (`p_holm`) and the verdict to the primary rows.
 
     The rows are all planned contrasts. Holm's adjustment counts one without a test as if its p
-    were 1, so it makes the others no easier. With a `warning`, verdicts are PRELIMINARY.
+    were 1, so it makes the others no easier. With a `warning`, verdicts are PRELIMINARY, without
+    `has_verdict` SECONDARY.
     """
     table = table.assign(p_holm=np.nan, verdict="")
     is_primary = table["is_primary"].to_numpy(bool)
     p = table.loc[is_primary, "p"].astype(float)
-    if warning:
-        table.loc[is_primary, "verdict"] = PRELIMINARY
+    if warning or not design.has_verdict:
+        table.loc[is_primary, "verdict"] = PRELIMINARY if warning else SECONDARY
         return table
     table.loc[is_primary, "p_holm"] = np.where(p.isna(), np.nan, stats.adjust_holm(p.fillna(1.0)))
     rows = table[is_primary].to_dict("records")

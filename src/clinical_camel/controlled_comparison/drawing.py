@@ -31,13 +31,13 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     height = max(len(arms), len(pairs)) * STEP
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.75 * height), layout="constrained")
     middle = (len(arms) - 1) / 2
-    _draw_box(axis, 0, middle, "sentences of\nthe same\narticles, as\nmany for all", 1.6, 2.2)
+    _draw_box(axis, 0, middle, "sentences of\nthe same\narticles", 1.6, 2.2)
     for place, arm in enumerate(arms):
         text = f"{arm}: {FORMS[arm]}" if arm in FORMS else arm
         _draw_box(axis, 2.9, place, text, 2.3, BOX_HEIGHT)
         _draw_arrow(axis, (0.8, middle), (1.72, place))
         _draw_arrow(axis, (4.07, place), (4.95, middle))
-    _draw_box(axis, 5.9, middle, "same base\nmodel, LoRA;\nsteps nearly\nequal", 1.8, 2.2)
+    _draw_box(axis, 5.9, middle, "QLoRA of a\nbase model", 1.8, 2.2)
     _draw_arrow(axis, (6.8, middle), (7.55, middle))
     _draw_box(axis, 8.3, middle, "the same\nexam", 1.4, 1.2)
     lines = [

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clinical_camel.controlled_comparison.reading import BASE
+from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
 from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.values import escape_label
 
@@ -136,7 +137,8 @@ def plot_exposures(recall: pd.DataFrame) -> Figure:
 def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
     """Plot accuracy against x on a logarithmic axis, a panel per quantity, with the fitted lines.
 
-    `points` and `fits` are the tables of `list_points` and `fit_curves`.
+    `points` and `fits` are the tables of `list_points` and `fit_curves`. Amounts of text have the
+    slope of EntiGraph beside them, drawn through the middle of all points.
     """
     quantities = list(dict.fromkeys(points["quantity"]))
     figure, axes = plt.subplots(
@@ -155,8 +157,14 @@ def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
             for fit in fits[fits["curve"] == curve].itertuples():
                 line = fit.accuracy_at_1 + fit.gain_per_doubling * np.log2(group["x"].astype(float))
                 axis.plot(group["x"], 100 * line, color=COLOURS[k % len(COLOURS)], linewidth=1)
-        places = sorted(set(points.loc[points["quantity"] == quantity, "x"]))
-        axis.set(xscale="log", xlabel=quantity, ylabel="accuracy, %")
+        here = points[points["quantity"] == quantity]
+        if quantity != SIZE:
+            doublings = np.log2(here["x"].astype(float))
+            gains = calculate_published_gain() * (doublings - doublings.mean())
+            line = sorted(zip(here["x"], 100 * (here["accuracy"].mean() + gains), strict=True))
+            axis.plot(*zip(*line, strict=True), ":", color="grey", label="slope of EntiGraph")
+        places = sorted(set(here["x"]))
+        axis.set(xscale="log", xlabel=quantity, ylabel=f"{here['outcome'].iloc[0]}, % correct")
         axis.set_xticks(places, [_format_count(place) for place in places])
         axis.minorticks_off()
         axis.legend(fontsize=9)

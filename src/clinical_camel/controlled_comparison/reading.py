@@ -218,7 +218,12 @@ def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[s
     for run in runs:
         models = [model for model, arm in _name_arms(run).items() if arm == BASE]
         columns = [*KEY, "num_shots", "model", "id", "fits", "answer", "logprobs"]
-        table = pd.read_csv(run.folders[EXAM] / "answers.csv", usecols=columns, dtype={"id": str})
+        names = dict.fromkeys([*KEY, "model", "id"], str)  # a name such as NA is no missing value
+        table = pd.read_csv(
+            run.folders[EXAM] / "answers.csv",
+            usecols=columns,
+            converters=names,
+        )
         table = table[table["num_shots"] == table["num_shots"].min()]
         table = table[table["model"].isin(models) & (table[KEY] == outcome).all(axis=1)]
         table = table[table["fits"]].dropna(subset="logprobs")
@@ -310,79 +315,3 @@ def require_rates(rates: pd.DataFrame, trainings: pd.DataFrame) -> None:
             f"learning rates: {'; '.join(problems)}; write the chosen rates into sweep.yaml, and "
             "run the sweep of rates and this sweep again"
         )
-
-
-# ------------------------------------------------------------------------------------- trainings
-
-
-def select_trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
-    """Return the runs whose adapter is scored: all but those of the arm `base`."""
-    return [run for run in runs if run.arm != BASE]
-
-
-def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run: what it was trained on and how.
-
-    `format` is that of the texts on the conditions (`describe_format`). `rows` are those of one
-    epoch. `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen.
-    `exposures_mean`, `_min` and `_max` are over the facts of `exposures`, the table of
-    `count_exposures`.
-    """
-    statistics = ["mean", "min", "max"]
-    per_run = exposures.groupby(["arm", "seed"])["exposures"].agg(statistics)
-    per_run = per_run.add_prefix("exposures_").to_dict("index")
-    unknown = {f"exposures_{name}": np.nan for name in statistics}
-    rows = []
-    for run in runs:
-        params, folder = read_record(run, TRAINING)["params"], run.folders[TRAINING]
-        mixture = pd.read_csv(folder / "mixture.csv")
-        log = pd.read_csv(folder / "train_log.csv", usecols=["step"])
-        rows.append(
-            {
-                "arm": run.arm,
-                "seed": name_seeds(run),
-                "format": describe_format(params["mixture"]),
-                "rows": mixture["rows"].sum(),
-                "target_tokens": round(mixture["target_tokens"].sum() * params["num_epochs"]),
-                "tokens": round(mixture["tokens"].sum() * params["num_epochs"]),
-                "steps": log["step"].max(),
-                "batch_size": params["batch_size"] * params["gradient_accumulation_steps"],
-                **per_run.get((run.arm, name_seeds(run)), unknown),
-                "learning_rate": params["learning_rate"],
-                "parameters": read_record(run, EXAM).get("notes", {}).get("parameters"),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def describe_format(mixture: Mapping[str, float]) -> str:
-    """Return the format of the texts on the conditions: those that step 01 made of the articles.
-
-    "chat", "plain text with title", the latter with "and headings", or two of them.
-    """
-    formats = {
-        ("plain text with title" + " and headings" * any(s.heading for s in row.sections))
-        if isinstance(row, data.Article)
-        else "chat"
-        for spec in mixture
-        if spec.endswith(TEXTS)
-        for row in data.load_training_rows(spec)
-    }
-    return "; ".join(sorted(formats))
-
-
-def list_recipe_differences(runs: Sequence[SweepRun]) -> pd.DataFrame:
-    """Return the settings of step 02 that are not equal in all runs: one row per arm.
-
-    The study, the seed and the paths of the texts always differ and are left out; the shares of the
-    mixture count. The batch size is in `tabulate_equality`.
-    """
-    recipes = []
-    for run in runs:
-        params = dict(read_record(run, TRAINING)["params"])
-        params["mixture"] = {Path(spec).stem: share for spec, share in params["mixture"].items()}
-        params["loss_on_all"] = [Path(spec).stem for spec in params["loss_on_all"]]
-        recipes.append({"arm": run.arm} | {k: str(v) for k, v in params.items()})
-    table = pd.DataFrame(recipes).drop(columns=["study", "seed", "batch_size"]).fillna("")
-    differing = [name for name in table if len(set(table[name])) > 1 and name != "arm"]
-    return table[["arm", *differing]].drop_duplicates().reset_index(drop=True)

@@ -5,6 +5,9 @@ tokens. Here the gain per doubling is a weighted sum of the arms' accuracies (le
 interval comes from the same resampling of conditions and seeds.
 """
 
+import math
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -13,31 +16,81 @@ from clinical_camel.controlled_comparison.contrasts import (
     estimate_score,
     pair_scores,
 )
-from clinical_camel.controlled_comparison.settings import Comparison
+from clinical_camel.controlled_comparison.settings import ALL, Comparison
+from clinical_camel.core.paths import root
+from clinical_camel.core.settings import Incomplete
 
-QUANTITIES = {"parameters": "parameters of the base model", "exposures_mean": "exposures per fact"}
-POINT_COLUMNS = ["curve", "quantity", "arm", "x", "accuracy", "low", "high"]
+SIZE = "parameters of the base model"
+QUANTITIES = {  # columns of `read_trainings`: the first that differs between the arms is x
+    "parameters": SIZE,
+    "dialogues_per_article": "dialogues per article",
+    "exposures_mean": "exposures per fact",
+}
+POINT_COLUMNS = ["curve", "quantity", "arm", "outcome", "x", "accuracy", "low", "high"]
 FIT_COLUMNS = ["curve", "quantity", "arms", "seeds", "gain_per_doubling", "low", "high"]
 FIT_COLUMNS += ["accuracy_at_1"]
 
 
-def list_points(scores: pd.DataFrame, trainings: pd.DataFrame, design: Comparison) -> pd.DataFrame:
-    """Return the points of every curve in the primary outcome, POINT_COLUMNS.
+# Llama 3 8B on QuALITY, chance 25 %: tokens of text and accuracy. The first point, tuned on the
+# articles themselves, is recalled; the second was read in a notebook of EntiGraph's repository.
+ENTIGRAPH = ((1.3e6, 0.382), (455e6, 0.564))
 
-    `scores` is the table of `score_arms`. Arms without a complete run are left out. `x` is the size
-    of the base model, if the arms differ in it, or else the exposures per fact.
+
+def calculate_published_gain() -> float:
+    """Return EntiGraph's gain in accuracy per doubling of the text, between these two points.
+
+    >>> round(calculate_published_gain(), 4)
+    0.0215
     """
-    primary = scores[scores["outcome"] == design.primary].set_index("arm")
+    (few, low), (many, high) = ENTIGRAPH
+    return (high - low) / math.log2(many / few)
+
+
+def list_points(scores: pd.DataFrame, trainings: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+    """Return the points of every curve in `design.scaling_outcome`, POINT_COLUMNS.
+
+    `scores` is the table of `score_arms`. Arms without a complete run are left out. `x` is the
+    first of QUANTITIES in which the arms differ. After the curves come the single points of other
+    sweeps, `design.other_points`.
+    """
+    outcome = design.scaling_outcome
+    primary = scores[scores["outcome"] == outcome].set_index("arm")
     rows = []
     for curve, arms in design.scaling.items():
         arms = [arm for arm in arms if arm in primary.index]
         means = trainings[trainings["arm"].isin(arms)].groupby("arm")[list(QUANTITIES)].mean()
-        column = "parameters" if len(set(means["parameters"].dropna())) > 1 else "exposures_mean"
+        differing = [c for c in QUANTITIES if len({*means[c].dropna()}) > 1]
+        column = (differing or [*QUANTITIES])[0]
         places = means[column]
         for arm in sorted(arms, key=places.get):
             accuracy = primary.loc[arm, ["accuracy", "low", "high"]]
-            rows.append([curve, QUANTITIES[column], arm, places[arm], *accuracy])
+            rows.append([curve, QUANTITIES[column], arm, outcome, places[arm], *accuracy])
+    for name, place in design.other_points.items():
+        rows.append([name, SIZE, place, outcome, *_read_point(name, place)])
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
+
+
+def _read_point(name: str, place: str) -> list[float]:
+    """Return the size, accuracy and interval of an arm of another sweep, from its tables.
+
+    Raises Incomplete if that sweep has no result for the arm.
+    """
+    sweep, arm = place.split("/")
+    folder = Path(f"outputs/{sweep}/06_controlled_comparison")
+    files = [folder / "scores.csv", folder / "trainings.csv"]
+    for file in files:
+        if not (root() / file).is_file():
+            raise Incomplete(
+                f"other_points.{name}: {file} is missing; execute python -m clinical_camel run "
+                f"{sweep}, or leave the point out"
+            )
+    scores, trainings = (pd.read_csv(root() / file) for file in files)
+    every = [name for name in scores["outcome"] if name.endswith(ALL)]
+    primary = scores[scores["outcome"].isin(every[:1])]
+    score, sizes = primary[primary["arm"] == arm], trainings[trainings["arm"] == arm]["parameters"]
+    if score.empty or sizes.isna().all():
+        raise Incomplete(f"other_points.{name}: {sweep} has no complete run of the arm {arm}")
+    return [sizes.mean(), *score.iloc[0][["accuracy", "low", "high"]]]
 
 
 def fit_curves(answers: pd.DataFrame, points: pd.DataFrame, design: Comparison) -> pd.DataFrame:
@@ -46,14 +99,16 @@ def fit_curves(answers: pd.DataFrame, points: pd.DataFrame, design: Comparison) 
     `points` is the table of `list_points`. A curve needs two values of x and a common seed.
     `accuracy_at_1` is the fitted accuracy at x = 1, where the line begins.
     """
-    here = answers[answers["outcome"] == design.primary]
+    here = answers[answers["outcome"] == design.scaling_outcome]
     rows = []
     for curve, group in points.groupby("curve", sort=False):
         places = np.log2(group["x"].to_numpy(float))
+        if not np.ptp(places) > 0:
+            continue
         centred = places - places.mean()
         arms = group["arm"].tolist()
         scores = pair_scores(here, arms)
-        if scores.empty or not np.ptp(places) > 0:
+        if scores.empty:
             continue
         weights = dict(zip(arms, centred / np.sum(centred**2), strict=True))
         slope = estimate_score(scores, weights, design)

@@ -13,6 +13,7 @@ from clinical_camel.core.values import nearest, show
 
 CONTRAST = re.compile(r"(\S+) - (\S+)")
 OUTCOME = re.compile(r"[^/\s]+(/[^/\s]+){1,3}")
+POINT = re.compile(r"[^/\s]+/[^/\s]+")
 MEASURES = ("correct", "correct_norm", "contains", "complete", "probability")
 CHAT = ("chat", "conversation")  # how the names of the protocols begin that ask in a chat turn
 ISOLATES = {  # what differs between the arms of a contrast
@@ -102,6 +103,16 @@ class Comparison(StepSettings):
         description="name of a curve: its arms, which differ in dialogues per article "
         "or in the size of the base model",
     )
+    other_points: dict[str, Text] = Field(
+        {},
+        description="name of a single point beside the curves: sweep/arm, whose base model has "
+        "another size",
+    )
+    has_verdict: bool = Field(
+        True,
+        description="whether the contrasts get tests and verdicts; else they are secondary, and "
+        "have intervals only",
+    )
     smallest_effect: Float = Field(
         0.05, gt=0, lt=1, description="the smallest difference of interest, as a share"
     )
@@ -131,6 +142,11 @@ class Comparison(StepSettings):
         for name, arms in self.scaling.items():
             if len(arms) < 2:
                 yield f"scaling.{name}: a curve needs two arms or more"
+        for name, text in self.other_points.items():
+            if not POINT.fullmatch(text):
+                yield f"other_points.{name}: {show(text)} is no arm; write sweep/arm"
+            elif name in self.scaling:
+                yield f"other_points.{name}: scaling has a curve of this name; choose another"
         yield from self._check_arms()
 
     def _check_arms(self) -> Iterator[str]:
@@ -151,6 +167,14 @@ class Comparison(StepSettings):
     def primary(self) -> str:
         """The name of the primary outcome."""
         return next(iter(self.outcomes))
+
+    @property
+    def scaling_outcome(self) -> str:
+        """The outcome of the curves: all questions, if points of other sweeps stand beside them.
+
+        Another sweep may exclude other questions.
+        """
+        return self.primary + ALL * bool(self.other_points)
 
     @property
     def primary_arms(self) -> list[str]:

@@ -1,6 +1,6 @@
 """What the comparison showed, in sentences computed from the tables."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from clinical_camel.controlled_comparison.settings import (
 from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
-    PRELIMINARY,
+    WITHOUT_VERDICT,
     describe_conclusions,
     describe_equivalence,
     describe_size,
@@ -31,6 +31,7 @@ from clinical_camel.core.verdicts import (
 )
 from clinical_camel.core.wording import format_p, format_percent, format_points
 
+RULES = "extractive"  # the teacher that copies sentences of the article
 OPEN_BOOK = "open_book"  # the variant of step 03 with the article in the prompt
 TEXTS = {
     "dialogues": "an article dialogue",
@@ -54,7 +55,7 @@ def describe_results(
     rows = contrasts[contrasts["is_primary"]].to_dict("records")
     warning = warn_missing(runs, design)
     sentences = [f"**{warning}{_list_verdicts(rows, design)}.**"]
-    if not warning:
+    if not warning and design.has_verdict:
         by_name = {f"{row['treatment']} - {row['control']}": row["verdict"] for row in rows}
         sentences.append(describe_conclusions(by_name))
     sentences += [f"{warning}{_describe_contrast(row, design)}" for row in rows]
@@ -82,7 +83,7 @@ def _list_verdicts(rows: list[dict], design: Comparison) -> str:
 
 def _describe_verdict(row: dict, design: Comparison) -> str:
     """Return the verdict, the difference and whether the interval is beyond the smallest effect."""
-    parts = [] if row["verdict"] == PRELIMINARY else [row["verdict"]]
+    parts = [] if row["verdict"] in WITHOUT_VERDICT else [row["verdict"]]
     parts += [format_points(row) if row["n"] else "no common pair of seeds"]
     size = describe_size(row["verdict"], row["low"], row["high"], design.smallest_effect)
     parts += [size] if size else []
@@ -103,7 +104,7 @@ def _describe_contrast(row: dict, design: Comparison) -> str:
         else f"{name}: not comparable."
     )
     result = f"{_describe_verdict(row, design)}."
-    if row["verdict"] == PRELIMINARY:
+    if row["verdict"] in WITHOUT_VERDICT:
         return f"{text} Difference: {result}"
     return " ".join([text, f"Verdict: {result}", *_describe_limits(row, design)])
 
@@ -207,6 +208,45 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
         yield f"At chance, so forgetting cannot be compared: {', '.join(lost)}."
 
 
+def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
+    """Return what could mislead and depends on the sweep, as a Markdown list.
+
+    `runs`: `tabulate_runs`.
+    """
+    rates = (
+        "Each primary arm has its own learning rate, chosen on other diseases."
+        if design.rate_sweep
+        else "No learning rate was chosen for each arm, so one arm may have a better one."
+    )
+    texts = (
+        "Each pair of seeds has other texts and trainings (their effects are not separated)."
+        if len({*runs["data_seed"]}) > 1
+        else "All pairs have the same texts, so the intervals say nothing about other texts."
+    )
+    return f"- *Settings.* {rates}\n- *Chance.* {texts} Runs are compared only within a pair."
+
+
+def describe_scope(
+    design: Comparison, trainings: pd.DataFrame, teachers: Collection[str]
+) -> list[str]:
+    """Return what the comparison does not show and depends on the sweep, as sentences.
+
+    `trainings`: `read_trainings`; `teachers`: the kinds of teacher of step 01 (`list_teachers`).
+    """
+    sizes = sorted({size / 1e6 for size in trainings["parameters"].dropna()})
+    names = " and ".join(f"{size:.1f}" for size in sizes) or "an unknown number of"
+    sentences = [
+        "Rules wrote the dialogues. A language model would add wording and reasoning."
+        if set(teachers) == {RULES}
+        else "A language model wrote the texts once; another may write others. An exposure counts "
+        "the words of the article, so facts in other words are missing from the exposures.",
+        f"The base model has {names} million parameters. Larger models may differ.",
+    ]
+    if not design.has_verdict:
+        sentences.append("The contrasts have no verdict: none was planned before the runs.")
+    return sentences
+
+
 def describe_runs(runs: pd.DataFrame) -> str:
     """Return on how many runs the analysis rests, which diverged, and which are missing."""
     text = f"The analysis rests on {(runs['status'] == COMPLETE).sum()} of {len(runs)} runs."
@@ -242,7 +282,13 @@ def describe_exclusions(
     sources = excluded["trained_on"].replace(TEXTS).groupby(excluded["id"]).agg(" and ".join)
     counts = [f"{count} {name}" for name, count in sources.value_counts().items()]
     answered = len(every) - len(rest) - len(sources)
-    by_base = f" The base model answers {answered} more." if answered else ""
+    by_base = (
+        f" The base model knows {answered} more: it gives the correct option a log-probability "
+        f"more than {design.base_margin:g} nats above the others. So its own score on the rest is "
+        "too low. On other exams nothing is excluded."
+        if answered
+        else ""
+    )
     untested = specialties.keys() - set(every["condition"].str.casefold())
     return (
         f"{len(rest)} of {len(every)} questions, on {rest['condition'].nunique()} of "

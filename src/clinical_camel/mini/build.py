@@ -79,7 +79,7 @@ not reason. {scores}
 SCORES = """Its exam scores before and after tuning, with intervals and chance level, are in
 `outputs/mini_camel/03_eval_fewshot`."""
 OTHER_SCORES = """It differs from the shipped model `mini` in its width and learning rates only.
-How exam scores depend on the size is a question of the study `dbke_effect`."""
+How exam scores depend on the size is a question of the study `dbke_sizes`."""
 COMMAND = "python -m clinical_camel.mini.build"
 
 

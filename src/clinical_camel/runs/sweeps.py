@@ -145,10 +145,17 @@ def list_run_steps(study: str) -> list[str]:
 def find_sweep_inputs(params: dict[str, Any]) -> list[str]:
     """Return the result folders, root-relative, of all runs of the sweeps that a step reads.
 
-    Such a step names them in settings called `sweep` or `..._sweep`; "" means none. Raises
-    ParamsError for a sweep that cannot be read.
+    Such a step names them in settings called `sweep` or `..._sweep`; "" means none. Of a sweep in
+    `other_points`, it reads the results of the final step. Raises ParamsError for a sweep that
+    cannot be read.
     """
     places: list[str] = []
+    for name, point in (params.get("other_points") or {}).items():
+        other = str(point).partition("/")[0]
+        try:
+            places += (f"outputs/{other}/{file.stem}" for file in list_params_files(other))
+        except ParamsError as error:
+            raise ParamsError(f"other_points.{name}: {error}") from None
     for name, sweep in params.items():
         if f"_{name}".endswith("_sweep") and isinstance(sweep, str) and sweep:
             try:
