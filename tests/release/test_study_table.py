@@ -52,16 +52,19 @@ def test_the_table_of_the_readme_is_current():
     assert table.strip() == release.format_study_table(), message
 
 
-def test_a_row_has_state_machine_time_memory_and_headline(study):
-    assert read_cells(release.format_study_table(), 0) == [
+def test_a_row_has_state_time_and_memory_and_a_fold_the_headline(study):
+    table, _, fold = release.format_study_table().partition("\n\n")
+    header = "| study | what it is | state | minutes, A chip (CPU) | peak memory (GB) |"
+    assert table.startswith(header)
+    assert read_cells(table, 0) == [
         "[a](params/a)",
         "What a is, in one sentence.",
         "[tables](outputs/a)",
-        "A chip (CPU)",
         "2",
         "2.1",
-        "ROUGE-L 0.5",
     ]
+    assert fold.startswith("<details><summary>Headlines of these studies; more studies: 1 not run")
+    assert "</summary>\n\n[a](params/a): ROUGE-L 0.5<br><br>[b](params/b): What b is." in fold
     for step in ("01_dbke", "04_note_synthesis"):
         study.file(f"outputs/a/{step}.ipynb", "{}")
     assert read_cells(release.format_study_table(), 0)[2] == "[results](outputs/a)"
@@ -81,31 +84,33 @@ def test_an_incomplete_study_has_the_number_of_its_steps(study):
     study.file("outputs/a/04_note_synthesis/run.json", json.dumps(record))
     cells = read_cells(release.format_study_table(), 0)
     assert cells[2] == "[tables](outputs/a), 1 of 2 steps"
-    assert cells[-1] == "9 dialogues"
+    assert "[a](params/a): 9 dialogues" in release.format_study_table()
+
+
+def test_studies_of_two_machines_have_a_column_for_them_and_a_headline_is_escaped(study):
+    other = RECORD | {"device": {"cpu": "B chip", "threads": 1}, "headline": "p < 0.05"}
+    study.file("outputs/b/02_sft_qlora/run.json", json.dumps(other))
+    text = release.format_study_table()
+    assert [read_cells(text, row)[3] for row in (0, 1)] == ["A chip (CPU)", "B chip (CPU)"]
+    assert "[b](params/b): p &lt; 0.05" in text
 
 
 def test_a_study_without_a_run_is_last_and_has_no_numbers(study):
     study.params("0", "02_sft_qlora", "# First by name.\nstudy: 0\n")
     lines = release.format_study_table().splitlines()
     assert read_cells("\n".join(lines[:3]), 0)[0] == "[a](params/a)"
-    assert lines[3:] == [
-        "",
-        "<details><summary>More studies: 2 not run yet</summary>",
-        "",
-        "[0](params/0): First by name.<br>[b](params/b): What b is.",
-        "</details>",
-    ]
+    assert "params/0" not in "\n".join(lines[:3])
+    assert lines[4].endswith("; more studies: 2 not run yet</summary>")
+    assert lines[6].endswith("<br><br>[0](params/0): First by name.<br>[b](params/b): What b is.")
 
 
 def test_a_study_that_trains_no_model_is_in_the_fold_with_its_headline(study):
     study.params("c", "01_dbke", "# Step 01 alone.\nstudy: c\n")
     record = RECORD | {"headline": "9 dialogues"}
     study.file("outputs/c/01_dbke/run.json", json.dumps(record))
-    table, _, fold = release.format_study_table().partition("\n\n")
+    table, _, fold = release.format_study_table().partition("; more studies: ")
     assert "params/c" not in table
-    assert fold.startswith(
-        "<details><summary>More studies: 1 that train no model, 1 not run yet</summary>"
-    )
+    assert fold.startswith("1 that train no model, 1 not run yet</summary>")
     assert "[c](params/c): Step 01 alone. [tables](outputs/c): 9 dialogues.<br>[b]" in fold
 
 
@@ -128,9 +133,9 @@ def test_the_runs_of_a_sweep_are_counted_before_its_final_step_has_run(sweep):
     sweep.file(place, json.dumps(RECORD))
     fold = release.format_study_table()
     assert "one of them with two rates. [tables](outputs/many), 1 of 6 runs." in fold
-    assert "More studies: 1 with runs only, 1 not run yet" in fold
+    assert "More studies: 1 whose final step has not run, 1 not run yet" in fold
     sweep.file(place, json.dumps(RECORD | {"status": "incomplete"}))
-    assert "with runs only" not in release.format_study_table()
+    assert "final step" not in release.format_study_table()
 
 
 def test_the_minutes_of_a_sweep_are_those_of_its_runs_too(sweep):
@@ -139,7 +144,7 @@ def test_the_minutes_of_a_sweep_are_those_of_its_runs_too(sweep):
     sweep.file("outputs/many/qa_d0_t1/02_second/run.json", json.dumps(long))
     sweep.params("many", "03_third", "# The third step.\nstudy: many\n")
     sweep.file("outputs/many/03_third/run.json", json.dumps(RECORD | {"seconds": 30}))
-    (row,) = (line for line in release.format_study_table().splitlines() if "params/many" in line)
+    row = release.format_study_table().splitlines()[2]
     cells = [cell.strip() for cell in row.split("|")]
     assert "[tables](outputs/many), 1 of 6 runs" in cells
     assert {"over 10", "4.2"} <= set(cells)

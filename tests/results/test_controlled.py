@@ -14,7 +14,7 @@ NO_EFFECT = "no effect larger than 5 points"
     [
         (
             "helps",
-            f"{START}dialogues teach more than raw articles; nothing shows that several turns help",
+            f"{START}dialogues teach more than raw articles; we see no gain from several turns",
             "ahead by more than 5 points, the smallest effect of interest.",
         ),
         (

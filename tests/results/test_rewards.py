@@ -1,5 +1,8 @@
 """Training with rewards on the page: no reward without the accuracy of its model."""
 
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 from tests.support import toy_results
 
@@ -50,3 +53,13 @@ def test_a_method_without_the_reward_model_that_loses_gold_is_the_control(projec
     toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
     lead = rewards.assess_rewards(settings).lead
     assert "falls with `dpo`, which never see the reward model, so the reward model cannot" in lead
+
+
+def test_a_significant_fall_is_no_significant_rise():
+    rows = [("ppo", 0.02, 0.5), ("rloo", -0.1, 0.001), ("grpo", -0.1, 0.001)]
+    table = pd.DataFrame(rows, columns=["method", "change", "p_holm"]).assign(measure="objective")
+    params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
+    result = SimpleNamespace(read=lambda _: table, record={"params": params})
+    (sentence,) = rewards._describe_objective(result)
+    assert "rose with 1 of 3 methods" in sentence
+    assert sentence.endswith("significantly with none.")

@@ -15,8 +15,8 @@ COLUMNS = ("study", "machine", "hours", "is_minimum", "training_tokens", "teache
 class Plan:
     """The estimate of a study. `is_minimum`: the size of a dataset is unknown, so it takes more.
 
-    `hours` on `machine`, of all its steps; `training_tokens` of all epochs; `teacher_dollars`: the
-    price of the teacher's replies.
+    `hours` on `machine`, of its steps up to the exam; `training_tokens` of all epochs;
+    `teacher_dollars`: the price of the teacher's replies.
     """
 
     study: str

@@ -1,5 +1,6 @@
 """README.md: what we found, and its tables, from params/ and the committed results."""
 
+import html
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -38,10 +39,10 @@ FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone tra
 
 
 def format_study_table() -> str:
-    """Return one row per study with results as a Markdown table, then the others in a fold.
+    """Return one row per study with results as a Markdown table, then a fold.
 
-    In the fold are studies that train and test no model (FOLDED), sweeps with runs but without a
-    result of a final step, and studies that have not run.
+    In the fold are the headlines of these studies, the studies that train and test no model
+    (FOLDED), sweeps with runs but without a result of a final step, and studies that have not run.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
     notebooks quote texts of others. The headline is that of step 03, else 04, else 07, else the
@@ -49,7 +50,7 @@ def format_study_table() -> str:
     """
     committed = set(_list_committed())
     rows = [_describe_study(study, committed) for study in list_studies()]
-    shown, made, runs, missing = [], [], [], []
+    shown, headlines, made, runs, missing = [], [], [], [], []
     for row in rows:
         text = f"{row['study']}: {row['what it is']}"
         if row["state"] == NOT_RUN:
@@ -59,15 +60,28 @@ def format_study_table() -> str:
         elif row.pop("is_folded"):
             made.append(f"{text} {row['state']}: {row['headline']}.")
         else:
+            headlines.append(f"{row['study']}: {html.escape(row.pop('headline'), quote=False)}")
             shown.append(row)
-    if not made + runs + missing:
-        return format_table(shown)
+    titles = ["Headlines of these studies"] * bool(headlines)
     counts = [f"{len(made)} that train no model"] * bool(made)
-    counts += [f"{len(runs)} with runs only"] * bool(runs)
+    counts += [f"{len(runs)} whose final step has not run"] * bool(runs)
     counts += [f"{len(missing)} not run yet"] * bool(missing)
-    title = f"<details><summary>More studies: {', '.join(counts)}</summary>"
-    texts = "<br>".join(made + runs + missing)
-    return "\n".join([format_table(shown), "", title, "", texts, "</details>"])
+    titles += [f"more studies: {', '.join(counts)}"] * bool(counts)
+    if not titles:
+        return format_table(shown)
+    title = "; ".join(titles)
+    texts = [*headlines, "", *made, *runs, *missing] if headlines else made + runs + missing
+    fold = f"<details><summary>{title[0].upper()}{title[1:]}</summary>"
+    machine = _shorten_machine(shown)
+    return "\n".join([format_table(machine), "", fold, "", "<br>".join(texts), "</details>"])
+
+
+def _shorten_machine(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows with the machine in the header, instead of a column, if there is only one."""
+    if len({row["machine"] for row in rows}) != 1:
+        return rows
+    names = {"minutes": f"minutes, {rows[0]['machine']}"}
+    return [{names.get(k, k): v for k, v in row.items() if k != "machine"} for row in rows]
 
 
 def format_findings() -> str:

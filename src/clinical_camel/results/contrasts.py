@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, PRELIMINARY, describe_size
+from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, WITHOUT_VERDICT, describe_size
 from clinical_camel.results.forms import COMPARISON
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
@@ -49,7 +49,7 @@ LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 def list_contrasts(result: Result) -> list[Contrast]:
     """Return the planned contrasts that have a verdict; the adjustment counts all planned ones."""
     table, primary = result.read("contrasts"), read_primary(result)
-    shown = [row for row in primary if row["verdict"] != PRELIMINARY and row["n"]]
+    shown = [row for row in primary if row["verdict"] not in WITHOUT_VERDICT and row["n"]]
     return [_read_contrast(row, table, result, len(primary)) for row in shown]
 
 
@@ -68,7 +68,7 @@ def name_arms(row: dict[str, Any]) -> tuple[str, str]:
 def name_pairs_table(settings: Results) -> str:
     """Return the name of the table of single trainings: Table 1, unless contrasts are shown."""
     result = find_result(settings.comparison, COMPARISON)
-    is_shown = result and read_primary(result)[0]["verdict"] != PRELIMINARY
+    is_shown = result and read_primary(result)[0]["verdict"] not in WITHOUT_VERDICT
     return "Table 2" if is_shown else "Table 1"
 
 
@@ -88,7 +88,7 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
         f"{differences[0].seeds} pairs of seeds. These contrasts and the rules of their verdicts "
         "were written before the runs; p is adjusted for "
         f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
-        "and not adjusted. *A has*: amounts in which the trainings differ by more than a tenth."
+        "and not adjusted. *A has*: what A got more of in training, if more than a tenth."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 

@@ -70,7 +70,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     contrasts = list_contrasts(result)
     single_questions = [*_describe_single_questions(contrasts)]
     if single_questions and main["verdict"] == HELPS:
-        headline += "; nothing shows that several turns help"
+        headline += "; we see no gain from several turns"
     difference = contrasts[0].difference
     scores = read_form(settings, settings.main_form)
     shown = join([f"{number.quantity} {show_share(number)}" for number in scores])

@@ -211,12 +211,12 @@ def _describe_exams(result: Result) -> Finding:
         f"Asked in the format {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
         "scores significantly (one training)"
     )
+    same = f"; in {one_answer}, both models give nearly the same answer to every question"
     lead = (
         f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
         f"{(significant > 0).sum()} up, {(significant < 0).sum()} down"
-        f"{f'; in {one_answer}, both models give nearly one answer' * bool(one_answer)}. In {low} "
-        f"of {len(rows)} "
-        "exams, both models do no better than guessing or always giving one answer."
+        f"{same * bool(one_answer)}. In {low} of {len(rows)} exams, both models do no better than "
+        "guessing or always giving one answer."
     )
     sentences = [
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",

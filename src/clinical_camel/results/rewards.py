@@ -109,13 +109,14 @@ def _describe_objective(result: Result) -> Iterator[str]:
     rows = table[table["measure"].eq("objective") & table["method"].isin(ON_PROXY)]
     if len(rows) and {"rl_steps", "prompts_per_step", "num_generations"} <= params.keys():
         replies = params["prompts_per_step"] * params["num_generations"]
-        rises = (rows["change"] > 0).sum()
+        is_rise, is_clear = rows["change"] > 0, rows["p_holm"] < LEVEL
+        rises = is_rise.sum()
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
-        clear = (rows["p_holm"] < LEVEL).sum()
+        clear = (is_clear & (is_rise if rises else True)).sum()
         yield (
-            "The objective, proxy reward minus the price of the distance from the SFT model, "
-            f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies, "
-            f"significantly with {clear}."
+            "The methods maximise the proxy reward minus the price of the distance from the SFT "
+            f"model. This objective {what} of {len(rows)} methods in {params['rl_steps']} steps "
+            f"of {replies} replies, significantly with {clear or 'none'}."
         )
 
 
