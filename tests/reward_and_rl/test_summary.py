@@ -35,6 +35,8 @@ def test_the_summary_says_what_happened_with_numbers():
     assert "PPO from 10.0 to 14.0 tokens" in text
     assert "The accuracy on the exam changed: PPO +50.0 points" in text
     assert "DPO with seed 0 was stopped at step 4: loss is nan; use a lower learning rate." in text
+    assert "what PPO, RLOO and GRPO maximise; DPO is only measured by it." in text
+    assert "other trainings" not in text
     headline = summary.format_headline(hacking)
     assert headline.startswith("change of proxy / gold reward on held-out prompts: PPO +0.3")
     table = summary.format_comparison(comparison)
@@ -115,6 +117,17 @@ def describe_changed(changed, methods=("ppo",)):
     trainings = pd.DataFrame({"method": methods, "seed": 0, "steps": 1, "stop_reason": ""})
     lines = summary.describe_policies(comparison, hacking, NO_METHODS, trainings)
     return "\n".join(lines)
+
+
+def test_with_one_seed_the_intervals_cover_no_other_trainings():
+    text = describe_changed({"proxy": {"seeds": 1}} | {"gold": {"seeds": 1}})
+    assert "only measured by it" not in text
+    replies = make_replies((0.3, -0.2, 4))
+    one = changes.compare_with_start(replies, make_exams(12)).assign(seeds=1)
+    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": ""})
+    hacking = changes.find_reward_hacking(one)
+    text = "\n".join(summary.describe_policies(one, hacking, NO_METHODS, trainings))
+    assert "The intervals do not cover other trainings." in text
 
 
 def test_a_fall_that_only_the_interval_shows_is_no_missing_rise():

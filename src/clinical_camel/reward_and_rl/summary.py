@@ -13,6 +13,7 @@ from clinical_camel.reward_and_rl.measures import LABELS
 from clinical_camel.teachers.comparisons import VerdictCounts
 
 EXAMS = ("exam", "primer_exam")
+OTHER_TRAININGS = "The intervals do not cover other trainings. "
 
 
 def describe_judge(counts: VerdictCounts | None) -> list[str]:
@@ -104,6 +105,10 @@ def describe_policies(
     `comparison`, `methods`, `hacking`: of `changes.compare_with_start`, `compare_methods` and
     `find_reward_hacking`. `trainings`: the table of `training.train_policies`.
     """
+    others = [NAMES[name] for name in hacking["method"] if name not in ON_PROXY]
+    verb = "is" if len(others) == 1 else "are"
+    measured = f"; {_join(others)} {verb} only measured by it" if others else ""
+    scope = OTHER_TRAININGS if comparison["seeds"].max() == 1 else ""
     return [
         *(_describe_method(row, comparison) for row in hacking.itertuples()),
         *_describe_control(hacking),
@@ -114,9 +119,9 @@ def describe_policies(
         *_describe_stops(trainings),
         "Changes of rewards, length and entropy are on held-out prompts, paired with the replies "
         "of the SFT model, and so is the KL; the exams also ask about training subjects. The SFT "
-        "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise; "
-        "DPO and the exam key are only measured by it. The gold reward is what all should "
-        f"maximise. A change is clear if its p is below {LEVEL}, adjusted (Holm) for the rewards "
+        "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise"
+        f"{measured}. The gold reward is what all should maximise. "
+        f"{scope}A change is clear if its p is below {LEVEL}, adjusted (Holm) for the rewards "
         "of all methods; other measures are adjusted among themselves. Intervals are not adjusted, "
         "so one may exclude 0 although the change is not clear. The verdicts follow p: methods "
         "with different verdicts need not differ.",
