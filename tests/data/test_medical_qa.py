@@ -48,6 +48,13 @@ def test_an_answer_without_question_is_an_error_with_its_line(cmedqa2):
         data.load_dialogues("cmedqa2@answer.csv")
 
 
+def test_changed_questions_are_read_again(cmedqa2):
+    data.load_dialogues("cmedqa2@answer.csv")
+    file = cmedqa2 / "question.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace("头痛", "牙痛"), encoding="utf-8")
+    assert data.load_dialogues("cmedqa2@answer.csv")[0].messages[0]["content"] == "牙痛怎么办？"
+
+
 def test_the_copy_on_the_hub_spells_answer_another_way(hub):
     hub["", "train"] = [{"question": "Q?", "anwser": "A.", "question_id": 1, "answer_id": 10}]
     (row,) = data.load_dialogues("cmedqa2_instructions")

@@ -79,3 +79,24 @@ def test_a_file_without_the_columns_is_an_error_before_the_step_starts(root):
     (root / "kg.csv").write_text("head,relation,tail\na,b,c\n")
     (problem,) = data.loading.check_spec("triples@kg.csv", ("TrainingText",), True)
     assert "kg.csv: line 1: column subject is missing" in problem
+
+
+def test_templates_are_read_again_after_a_change(root):
+    """Other templates are other rows: they count as an input and in the record of a run."""
+    (root / "kg.csv").write_text(f"{HEAD}gout,treatment,colchicine\n")
+
+    def read():
+        (row,) = data.load_dialogues("triples@kg.csv")
+        return row.messages[0]["content"], data.describe("triples@kg.csv")["companions"]
+
+    own = "relation,question,reply\ntreatment,{} of {{subject}}?,{{object}}.\n"
+    facts = []
+    for word in ("Therapy", "Treatment"):
+        (root / "kg.templates.csv").write_text(own.format(word))
+        question, companions = read()
+        assert question == f"{word} of gout?"
+        facts.append(companions["kg.templates.csv"])
+    assert facts[0] != facts[1]
+    (root / "kg.templates.csv").unlink()
+    assert len(data.load_dialogues("triples@kg.csv")) > 1
+    assert "companions" not in data.describe("triples@kg.csv")

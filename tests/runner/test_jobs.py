@@ -71,3 +71,15 @@ def test_the_study_of_the_fault_drill_is_valid(tmp_path, monkeypatch):
     toy.build()
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(toy.root))
     assert [job.step for job in jobs.load_jobs("toy")] == list(toy_study.NOTEBOOKS)
+
+
+def test_a_file_that_is_read_with_an_input_is_an_input(project):
+    for name in ("kg.csv", "kg.templates.csv", "kg_readings.csv", "r.sqlite", "r_readings.csv"):
+        project.file(f"data/{name}", "")
+    order_steps(project, s01="{a: triples@data/kg.csv}", s02="{ledger: data/r.sqlite}")
+    inputs = [job.inputs for job in jobs.load_jobs("toy")]
+    assert inputs == [
+        ["data/kg.csv", "data/kg.templates.csv"],
+        ["data/r.sqlite", "data/r_readings.csv"],
+        [],
+    ]

@@ -16,6 +16,7 @@ from tests.support.two_steps import (
 )
 
 from clinical_camel import cli, data
+from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.settings import DIVERGED
 from clinical_camel.runner import jobs, recovery, state
 
@@ -119,3 +120,18 @@ def test_a_damaged_file_of_a_step_is_stale_and_locks_nothing(text, done):
     done.file("outputs/toy/01_first/rows.jsonl", text)
     assert find_states()["01_first"][0] == "stale"
     assert data.check_spec("outputs/toy/01_first/rows.jsonl", ["Dialogue"], True) == []
+
+
+def test_the_training_texts_of_a_copied_run_are_compared_with_those_here(project, monkeypatch):
+    monkeypatch.setattr(state, "are_committed", lambda *_: True)
+    names = ["data/kg.csv", "data/kg.templates.csv"]
+    hashes = [hash_file(project.file(name, name)) for name in names]
+    source = {"path": names[0], "sha256": hashes[0], "companions": {names[1]: hashes[1]}}
+    record = {"study": "s", "step": "t", "status": "complete", "headline": "", "seconds": 1}
+    record |= {"attempts": [], "peak_memory_mb": 0, "params": {}, "device": {}}
+    record |= {"notes": {"sources": [{"rows_from": "hub"}, source]}, "artefacts": {"t.csv": "x"}}
+    project.file("outputs/s/t/run.json", json.dumps(record))
+    job = jobs.Job("s", "t", {}, names)
+    assert state._has_tables(job, set())
+    project.file(names[1], "other")
+    assert not state._has_tables(job, set())

@@ -2,6 +2,7 @@
 
 paths        the project folder, and paths inside it
 hashing      sha256 of files and of values
+companions   files that are read with the file that a setting names
 files        files written completely or not at all, folders swapped by renames
 colours      one colour and marker per model, in every figure
 tables       tables that went through a spreadsheet

@@ -117,13 +117,19 @@ def require_size(path: Path) -> int:
     """
     with _reporting(path):
         _read_start(path)
-        stat = path.stat()
-    return _require_bytes(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        version = read_version(path)
+    return _require_bytes(path, version)
+
+
+def read_version(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file: its size and the times of its last changes."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=64)
 def _require_bytes(path: Path, version: tuple[int, ...]) -> int:
-    """Return the size of a file in bytes, unpacked, in this `version`: size, times of change."""
+    """Return the size of a file in bytes, unpacked, in this `version` (`read_version`)."""
     with _reporting(path), _open(path) as stream:
         size = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
         while size <= MAX_BYTES and isinstance(stream, gzip.GzipFile):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.companions import list_companions
 from clinical_camel.core.hashing import hash_file
-from clinical_camel.core.paths import root
+from clinical_camel.core.paths import relative, root
 from clinical_camel.data import files, registry
 from clinical_camel.data.answers import check_index_base
 from clinical_camel.data.converting import choose_reader
@@ -185,14 +186,17 @@ def describe(spec: str) -> dict[str, Any]:
 
     `rows_from` is shipped, hub or file. `revision` is the requested revision and `commit` its
     current commit on the hub, "" if the hub is unreachable. `pinned`: the revision is a commit.
+    `companions`: sha256 by path of files that are read with the named one, if there are any.
     """
     parsed = _parse(spec)
     source = parsed.source
     facts = {"spec": spec, "label": label(spec), "licence": source.licence if source else ""}
     if parsed.path or source.shipped:
         facts["rows_from"] = "file" if parsed.path else "shipped"
-        sha256 = hash_file(_local_file(parsed))
-        return facts | {"path": parsed.path or source.shipped, "sha256": sha256}
+        file, *others = _list_files(parsed)
+        hashes = {relative(other): hash_file(other) for other in others}
+        facts |= {"companions": hashes} if others else {}
+        return facts | {"path": parsed.path or source.shipped, "sha256": hash_file(file)}
     source = registry.require_on_hub(parsed.name)
     return facts | {
         "rows_from": "hub",
@@ -214,10 +218,11 @@ def _parse(spec: str) -> _Spec:
     return _Spec(spec, registry.find_source(spec), "")
 
 
-def _local_file(parsed: _Spec) -> Path:
-    if parsed.path:
-        return files.locate_file(parsed.path)
-    return registry.locate_shipped_file(parsed.source)
+def _list_files(parsed: _Spec) -> list[Path]:
+    """Return the file of a spec, then those that are read with it."""
+    file = parsed.path and files.locate_file(parsed.path)
+    file = file or registry.locate_shipped_file(parsed.source)
+    return [file, *list_companions(file, parsed.name)]
 
 
 def _load(spec: str, shape: type[RowT], for_training: bool) -> list[RowT]:
@@ -239,9 +244,9 @@ def _read(
     A file up to CACHED_BYTES is read once while it is unchanged: several steps name it.
     """
     if parsed.path or parsed.source.shipped:
-        state = (path := _local_file(parsed)).stat()
-        if state.st_size <= CACHED_BYTES:
-            version = (str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        paths = _list_files(parsed)
+        if paths[0].stat().st_size <= CACHED_BYTES:
+            version = tuple((str(path), *files.read_version(path)) for path in paths)
             rows, remarks = _read_version(spec, parsed, shape, for_training, version)
             return [*rows], [*remarks]
     return _read_now(spec, parsed, shape, for_training)
@@ -251,7 +256,7 @@ def _read(
 def _read_version(
     spec: str, parsed: _Spec, shape: type[RowT], for_training: bool, version: tuple[Any, ...]
 ) -> tuple[list[RowT], list[str]]:
-    """Return `_read_now` of a file in this `version`: path, size and times of change."""
+    """Return `_read_now` of files in this `version`: path, size and times of change of each."""
     return _read_now(spec, parsed, shape, for_training)
 
 
@@ -262,8 +267,9 @@ def _read_now(
     if from_hub:
         raw = files.number_rows(registry.download_rows(parsed.name))
     else:
-        path = _local_file(parsed)
-        raw = _open(parsed, path)
+        path = _list_files(parsed)[0]
+        read = (parsed.source and parsed.source.open_file) or files.read_rows
+        raw = read(path)
         if for_training:
             _require_no_shipped_exam(spec, path)
     if for_training:
@@ -275,11 +281,6 @@ def _read_now(
     valid, more = _require_valid_rows(spec, rows, problems, may_drop, raw.unit)
     is_verbatim = parsed.source and parsed.source.verbatim
     return valid, [*remarks, *more, *(_describe_oddities(valid) if is_verbatim else ())]
-
-
-def _open(parsed: _Spec, path: Path) -> files.RawRows:
-    is_table = parsed.source and parsed.source.open_file
-    return parsed.source.open_file(path) if is_table else files.read_rows(path)
 
 
 def _convert(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.companions import QUESTION_FILES
 from clinical_camel.core.paths import relative
 from clinical_camel.data import containers, files
 from clinical_camel.data.fields import (
@@ -23,8 +24,6 @@ from clinical_camel.data.json_lines import parse_value
 from clinical_camel.data.shapes import DataError, Dialogue, Message
 from clinical_camel.data.tables import read_table
 
-# Both spellings of the file names occur: the README has the plural, the archives the singular.
-QUESTION_FILES = ("question.csv", "questions.csv")
 PATIENTS, DOCTORS = ("patient", "病人", "患者"), ("doctor", "医生")
 _SPEAKER = re.compile(rf"\s*({'|'.join((*PATIENTS, *DOCTORS))})\s*[:：]\s*", re.IGNORECASE)
 _HEADING = re.compile(r"^(?:id=\d+|Description|Dialogue|Diagnosis and suggestions)\s*$")

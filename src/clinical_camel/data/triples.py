@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from clinical_camel.core.companions import list_companions
 from clinical_camel.core.paths import relative
 from clinical_camel.data.fields import Raw, get_filled_text, reads_fields
-from clinical_camel.data.files import RawRows, require_no_problems
+from clinical_camel.data.files import RawRows, read_version, require_no_problems
 from clinical_camel.data.shapes import Dialogue
 from clinical_camel.data.tables import Record, read_table
 
@@ -40,7 +41,7 @@ def read_triples(path: Path) -> RawRows:
     be a wrong answer to the question. The id is `<subject>/<relation>-<number of the template>`, so
     the rows of a subject form a group. Problems: an empty cell, a triple that occurs twice.
     """
-    templates = read_templates(_find_templates(path))
+    templates = read_templates(next(iter(list_companions(path, "triples")), TEMPLATES))
     rows, problems = read_table(path, COLUMNS)
     objects: dict[tuple[str, str], list[str]] = {}
     numbers: dict[tuple[str, str], int] = {}
@@ -80,12 +81,16 @@ def read_triple_row(row: Raw, source: str) -> Dialogue:
     )
 
 
-@functools.lru_cache(maxsize=8)
 def read_templates(path: Path = TEMPLATES) -> dict[str, list[Template]]:
     """Return the templates of each relation, in file order.
 
     Raises DataError, with the line, for a placeholder that is unknown or missing.
     """
+    return _read_templates(path, read_version(path))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_templates(path: Path, version: tuple[int, ...]) -> dict[str, list[Template]]:
     rows, problems = read_table(path, ("relation", "question", "reply"))
     problems += [(number, text) for number, row in rows if (text := _check_template(row))]
     require_no_problems(relative(path), sorted(problems))
@@ -104,11 +109,6 @@ def _check_template(row: Record) -> str:
         if (needed := allowed[-1] if name == "reply" else "subject") not in names:
             return f"{name}: lacks {{{needed}}}"
     return ""
-
-
-def _find_templates(path: Path) -> Path:
-    own = path.with_name(f"{path.name.split('.')[0]}.templates.csv")
-    return own if own.is_file() else TEMPLATES
 
 
 def _choose_templates(

@@ -9,7 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Any
 
-from clinical_camel.core.paths import find_producer, root
+from clinical_camel.core.companions import list_companions
+from clinical_camel.core.paths import find_producer, relative, root
 from clinical_camel.core.values import iter_texts, nearest
 from clinical_camel.runs.notebooks import ParamsError, list_steps
 from clinical_camel.runs.params_files import list_params_files, list_studies, load_params
@@ -123,13 +124,15 @@ def has_params(study: str, step: str) -> bool:
 
 def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
     for name, value in params.items():
-        for _, _, text in iter_texts(value, name):
-            file = text.rpartition("@")[2].rstrip("/")  # medqa_us@data/public/... names a reader
+        for _, key, text in iter_texts(value, name):
+            reader, _, file = text.rpartition("@")  # medqa_us@data/public/... names a reader
+            file = file.rstrip("/")
             looks_like_file = "/" in file or file.endswith((".jsonl", ".jsonl.gz", ".csv"))
             if file.startswith(("outputs/", "data/")) or (
                 looks_like_file and (root() / file).exists()
             ):
                 yield file
+                yield from map(relative, list_companions(root() / file, reader or key))
 
 
 def sort_jobs(jobs: list[Job]) -> list[Job]:

@@ -216,8 +216,10 @@ def _has_tables(job: Job, texts: Collection[str]) -> bool:
     if not tables or not are_committed(job, [*(relative(folder / t) for t in tables), *texts]):
         return False
     sources = record["notes"].get("sources", ())  # what step 02 was trained on
-    files = {root() / s["path"]: s["sha256"] for s in sources if s["path"] in job.inputs}
-    return all(hash_file(file) == sha256 for file, sha256 in files.items() if file.is_file())
+    files = {s["path"]: s["sha256"] for s in sources if "path" in s}
+    files |= {path: sha256 for s in sources for path, sha256 in s.get("companions", {}).items()}
+    hashes = {root() / path: sha256 for path, sha256 in files.items() if path in job.inputs}
+    return all(hash_file(file) == sha256 for file, sha256 in hashes.items() if file.is_file())
 
 
 def _describe_copy(job: Job, find_source: Callable[[], str]) -> State:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from clinical_camel.core.companions import list_companions
 from clinical_camel.core.paths import root
 from clinical_camel.teachers.cache import REPEATED, require_intact
 from clinical_camel.teachers.settings import Replay
@@ -53,9 +54,7 @@ class ReplayTeacher(Teacher):
     @property
     def readings(self) -> Path | None:
         """The table beside the ledger, <ledger>_readings.csv, if it exists."""
-        ledger = root() / self.settings.ledger
-        file = ledger.with_name(f"{ledger.stem}_readings.csv")
-        return file if file.is_file() else None
+        return next(iter(list_companions(root() / self.settings.ledger, "ledger")), None)
 
     def describe(self) -> dict[str, Any]:
         """Add what the ledger states: see `describe_replies`."""
