@@ -46,3 +46,8 @@ def test_a_cell_is_no_formula(start):
 def test_an_escaped_cell_is_read_back(text):
     assert unescape_cell(escape_cell(text)) == text
     assert unescape_cell("'quoted") == "'quoted"
+
+
+def test_a_cell_has_nothing_that_would_end_its_row_or_its_file():
+    assert escape_cell("a\r\nb\rc\x00d") == "a\nb\nc d"
+    assert escape_cell("\r=1") == "'\n=1"

@@ -25,6 +25,7 @@ def read(tmp_path, text, encoding="utf-8"):
         PLAIN.replace(",", "\t"),
         PLAIN.replace(",", "|"),
         PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
         "sep=;\n" + PLAIN.replace(",", ";"),
         PLAIN.replace("\n", ",,\n"),  # empty columns at the right
         PLAIN + "\n,\n\n",
@@ -87,3 +88,11 @@ def test_a_text_that_may_be_another_number_is_refused(text, comma):
 )
 def test_commas_are_decimal_only_if_a_number_has_one(tmp_path, text, decimal_comma):
     assert read(tmp_path, text).decimal_comma == decimal_comma
+
+
+@pytest.mark.parametrize("cell", ['"x\r\ny"', '"x\ny"', '"x\ry"', "x\ry"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_ends_in_a_cell_are_those_of_python(tmp_path, cell, end):
+    """pandas writes a single carriage return, which language models do, without quotes."""
+    table = read(tmp_path, end.join(["a,b", f"1,{cell}", "2,z", ""]))
+    assert [row["b"] for row in table.rows] == ["x\ny", "z"]

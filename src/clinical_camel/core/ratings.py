@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from clinical_camel.core.tables import read_table
+from clinical_camel.core.tables import read_table, unify_line_ends
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -12,11 +12,13 @@ def escape_cell(text: str) -> str:
     """Return the text with an apostrophe before it if a spreadsheet would run or change it.
 
     Excel, Calc and Sheets treat a cell that begins with one of FORMULA_STARTS as a formula (OWASP,
-    CSV Injection), also after white space.
+    CSV Injection), also after white space. Line ends become "\\n", because "\\r" would end the row,
+    and NUL, with which no table can be read, a space.
 
     >>> escape_cell('=HYPERLINK("http://x")'), escape_cell("- fever"), escape_cell("Plan: -5 kg")
     ('\\'=HYPERLINK("http://x")', "'- fever", 'Plan: -5 kg')
     """
+    text = unify_line_ends(text).replace("\x00", " ")
     return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 
 

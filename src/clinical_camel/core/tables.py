@@ -8,6 +8,7 @@ from pathlib import Path
 
 MAX_BYTES = 200 << 20
 SEPARATORS = (",", ";", "\t", "|")
+CELL_BREAK = "\x00"  # for a single "\r" in a cell, which would end the row; no table has NUL
 _OTHER_FILES = {
     b"PK\x03\x04": "a spreadsheet (XLSX), not a table; save it as CSV UTF-8",
     b"\x1f\x8b": "packed with gzip; unpack it",
@@ -33,8 +34,9 @@ def read_table(file: Path) -> Table:
     """Read a CSV or TSV file: commas, semicolons, tabs or |, in UTF-8 with or without BOM.
 
     Empty lines, and a first line `sep=;` as Excel writes it, are left out. Cells lose outer white
-    space. Raises ValueError with the file and line: not UTF-8, empty, a column without a name or
-    with the name of another, a row with more or fewer cells than the first line.
+    space, and their line ends become "\\n". Raises ValueError with the file and line: not UTF-8,
+    empty, a column without a name or with the name of another, a row with more or fewer cells than
+    the first line.
     """
     text = _read_text(file)
     first = text.partition("\n")[0].strip()
@@ -63,7 +65,8 @@ def read_table(file: Path) -> Table:
             raise ValueError(
                 f"{file.name}: line {line}: {len(row)} cells, but {len(columns)} columns"
             )
-    rows = [dict(zip(columns, map(str.strip, row), strict=False)) for _, row in cells[1:]]
+    stripped = ([cell.replace(CELL_BREAK, "\n").strip() for cell in row] for _, row in cells[1:])
+    rows = [dict(zip(columns, row, strict=False)) for row in stripped]
     texts = [cell for row in rows for cell in row.values()]
     decimal_comma = separator == ";" and any(map(re.compile(r"[+-]?\d+,\d").match, texts))
     return Table(columns, rows, [line for line, _ in cells[1:]], decimal_comma)
@@ -84,7 +87,18 @@ def _read_text(file: Path) -> str:
         ) from None
     if "\x00" in text:
         raise ValueError(f"{file.name}: NUL characters; save it as CSV UTF-8")
-    return text
+    if re.search(r"[\r\n]\n?", text + "\n")[0] == "\r":  # each row ends with it: an old Macintosh
+        return unify_line_ends(text)
+    return text.replace("\r\n", "\n").replace("\r", CELL_BREAK)
+
+
+def unify_line_ends(text: str) -> str:
+    """Return a text whose lines end with "\\n", whatever ended them.
+
+    >>> unify_line_ends("a\\r\\nb\\rc\\nd")
+    'a\\nb\\nc\\nd'
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_number(text: str, decimal_comma: bool = False) -> float:
