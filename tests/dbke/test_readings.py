@@ -97,7 +97,7 @@ def test_a_missing_or_unknown_mark_is_named(mark, problem, tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "my_readings.csv: no rows"),
+        ("", "my_readings.csv: empty"),
         ("dialogue,sentence,text,reading,comment\n", "my_readings.csv: no rows"),
         ("dialogue,sentence\ngout/0,1\n", "my_readings.csv: no column text, reading, comment"),
     ],
@@ -107,3 +107,35 @@ def test_a_table_without_rows_or_columns_is_named(text, problem, tmp_path):
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=problem):
         dbke.load_readings(file)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_that_excel_saved_is_read(separator, tmp_path):
+    file = write_filled(tmp_path)
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table.to_csv(file, sep=separator, index=False, encoding="utf-8-sig", lineterminator="\r\n")
+    marks = dbke.load_readings(file)
+    assert marks["reading"].tolist() == MARKS
+    assert marks["sentence"].tolist() == [1, 2, 3, 4]
+    assert len(dbke.tabulate_readings(marks, [CHAT], {REQUEST.id: REQUEST})) == len(MARKS)
+
+
+@pytest.mark.parametrize("number", ["", "one", "1.5"])
+def test_a_sentence_without_its_number_is_named(number, tmp_path):
+    file = write_filled(tmp_path)
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table.loc[1, "sentence"] = number
+    table.to_csv(file, index=False)
+    problem = f"readings.csv: line 3: sentence: '{number}' is no number"
+    with pytest.raises(ValueError, match=problem):
+        dbke.load_readings(file)
+
+
+def test_a_sentence_that_a_spreadsheet_would_run_is_read_back(tmp_path):
+    text = "-5 kg is a loss of weight."
+    chat = dataclasses.replace(CHAT, messages=make_messages("Hm?", text))
+    dbke.write_sheet([chat], {REQUEST.id: REQUEST}, tmp_path)
+    table = pd.read_csv(tmp_path / "readings.csv", dtype=str, keep_default_na=False)
+    assert table["text"].tolist() == [f"'{text}"]
+    table.assign(reading="stated").to_csv(tmp_path / "readings.csv", index=False)
+    assert dbke.load_readings(tmp_path / "readings.csv")["text"].tolist() == [text]

@@ -4,13 +4,14 @@
 check, and a CSV file to fill in. `load_readings` reads the filled file.
 """
 
-import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from clinical_camel import data, grounding, stats
+from clinical_camel.core.ratings import escape_cell, unescape_cell
+from clinical_camel.core.tables import read_table
 from clinical_camel.core.values import nearest
 from clinical_camel.data import Dialogue
 from clinical_camel.dbke import checks
@@ -52,7 +53,8 @@ def write_sheet(
     for n, dialogue in enumerate(dialogues, 1):
         text = _format_page(dialogue, requests[dialogue.id])
         (folder / f"dialogue_{n:02}.txt").write_text(text, encoding="utf-8")
-        rows += [(dialogue.id, k, s, "", "") for k, s in enumerate(list_sentences(dialogue), 1)]
+        sentences = map(escape_cell, list_sentences(dialogue))
+        rows += [(dialogue.id, k, text, "", "") for k, text in enumerate(sentences, 1)]
     table = pd.DataFrame(rows, columns=SHEET)
     table.to_csv(folder / "readings.csv", index=False, lineterminator="\n")
 
@@ -77,23 +79,29 @@ def _format_page(dialogue: Dialogue, request: Request) -> str:
 def load_readings(file: Path | None) -> pd.DataFrame:
     """Return a filled table of a second reader: the columns SHEET, and `reader`; empty for None.
 
-    Raises ValueError, which names file and line, for an unknown or missing reading.
+    Raises ValueError, which names file and line, for an unknown or missing reading, for a sentence
+    that is no number, and as `core.tables.read_table`.
     """
     if file is None:
         return pd.DataFrame(columns=[*SHEET, "reader"])
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows:
-        raise ValueError(f"{file.name}: no rows; write a filled readings.csv of `write_sheet`")
-    if missing := [name for name in SHEET if name not in rows[0]]:
+    content = read_table(file)
+    if missing := [name for name in SHEET if name not in content.columns]:
         raise ValueError(f"{file.name}: no column {', '.join(missing)}")
-    for line, row in enumerate(rows, 2):
-        reading = row["reading"]
+    if not content.rows:
+        raise ValueError(f"{file.name}: no rows; write a filled readings.csv of `write_sheet`")
+    for line, row in zip(content.lines, content.rows, strict=True):
+        reading, number = row["reading"], row["sentence"]
+        if not number.isdecimal():
+            raise ValueError(
+                f"{file.name}: line {line}: sentence: {number!r} is no number; write that of the "
+                "sentence in the conversation, such as 1"
+            )
         if reading not in READINGS:
             hint = nearest(reading, [*READINGS]) or f"; write one of: {', '.join(READINGS)}"
             raise ValueError(f"{file.name}: line {line}: reading: {reading!r} is unknown{hint}")
-    table = pd.DataFrame(rows)
-    return table.assign(sentence=table["sentence"].astype(int), reader=table.get("reader", ""))
+    table = pd.DataFrame(content.rows)
+    texts, numbers = table["text"].map(unescape_cell), table["sentence"].astype(int)
+    return table.assign(text=texts, sentence=numbers, reader=table.get("reader", ""))
 
 
 def tabulate_readings(
