@@ -221,3 +221,17 @@ def test_rankers_of_different_replies_share_no_pair():
     row = preferences.tabulate_agreement(rankings, PROMPTS).iloc[0]
     assert row["pairs"] == 0
     assert row[["agreement", "low", "kappa"]].isna().all()
+
+
+def test_line_ends_of_a_spreadsheet_are_those_of_the_reply(tmp_path):
+    sheet = preferences.make_ranking_sheet(replies("Rest.\nDrink.", "No."), seed=0)
+    text = sheet.assign(rank=[1, 2]).to_csv(index=False, lineterminator="\n")
+    (tmp_path / "anna.csv").write_bytes(text.replace("\n", "\r\n").encode())
+    assert set(ranks_of(preferences.read_rankings(tmp_path / "anna.csv", PROMPTS))) == {
+        "Rest.\nDrink.",
+        "No.",
+    }
+    line = json.dumps({"prompt_id": PROMPTS[0].id, "reply": "Rest.\r\nDrink.", "rank": 1})
+    (tmp_path / "anna.jsonl").write_text(f"{line}\n{line.replace('Rest', 'No')}\n")
+    rows = preferences.read_rankings(tmp_path / "anna.jsonl", PROMPTS)
+    assert [row.reply for row in rows] == ["Rest.\nDrink.", "No.\nDrink."]

@@ -105,3 +105,18 @@ def test_the_defaults_are_valid_and_the_toy_settings_too():
 def test_rloo_may_be_trained_without_a_kl_and_a_file_of_another_step_may_rank():
     rankers = ["rule", "outputs/other/07_reward_and_rl/rankings.csv"]
     assert RewardAndRl.check({"methods": ["rloo"], "kl_coefficient": 0.0, "rankers": rankers}) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (["anna/ranks.csv", "ben/ranks.csv"], "ranks"),
+        (["ranks.anna.csv", "ranks.ben.jsonl"], "ranks"),
+        (["rule", "people/rule.csv"], "rule"),
+    ],
+)
+def test_two_rankers_of_one_name_are_rejected(files, name, project):
+    for file in files:
+        project.file(file, "")
+    (problem,) = RewardAndRl.check({"rankers": files})
+    assert problem.startswith(f"rankers: two of them are called {name} in the tables; give a file")

@@ -18,13 +18,14 @@ from clinical_camel import stats
 from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.paths import relative
 from clinical_camel.core.ratings import escape_cell, unescape_cell
+from clinical_camel.core.tables import unify_line_ends
 from clinical_camel.data import files
 from clinical_camel.data.grouping import hash_question
 from clinical_camel.data.shapes import DataError
 from clinical_camel.data.tables import read_table
 from clinical_camel.reward_and_rl.rule import score_by_rule
 from clinical_camel.reward_and_rl.sampling import group_replies
-from clinical_camel.reward_and_rl.settings import RULE, SUBJECT
+from clinical_camel.reward_and_rl.settings import RULE, SUBJECT, name_ranker
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, RankedReply, Reply
 from clinical_camel.teachers import Comparison, Judge
 from clinical_camel.teachers.comparisons import Verdict, VerdictCounts, count_verdicts
@@ -126,18 +127,18 @@ def read_rankings(path: Path, prompts: Sequence[Prompt], ranker: str = "") -> li
 
     The columns question, ranker and comment may be there and are not read; a CSV file may
     have no other column.
-    `ranker` is the name in tables, by default the stem of the file. A row of the sheet with an
-    empty rank is left out, if its prompt has two ranks. Raises DataError with every problem by
-    line: an unknown prompt, a rank that is no whole number from 1, a reply that is ranked twice, a
-    prompt with one ranked reply.
+    `ranker` is the name in tables, by default that of the file. Line ends of a reply become "\\n".
+    A row of the sheet with an empty rank is left out, if its prompt has two ranks. Raises DataError
+    with every problem by line: an unknown prompt, a rank that is no whole number from 1, a reply
+    that is ranked twice, a prompt with one ranked reply.
     """
-    name = ranker or path.stem.split(".")[0]
+    name = ranker or name_ranker(path.name)
     prompt_ids = {prompt.id for prompt in prompts}
     rows, problems, unit = _read_rows(path)
     ranked: list[tuple[int, RankedReply]] = []
     lines: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        text = unescape_cell(row["reply"])
+        text = unescape_cell(unify_line_ends(row["reply"]))
         key = (row["prompt_id"], text)
         if not str(row["rank"]).strip():
             continue

@@ -1,6 +1,7 @@
 """The settings of step 07."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -26,6 +27,15 @@ PPO, DPO, EXAM_KEY = "ppo", "dpo", "grpo_exam_key"
 METHODS = (*ON_PROXY, DPO, EXAM_KEY)
 Rate = Annotated[Float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+def name_ranker(path: str) -> str:
+    """Return the name of a file of rankings in the tables: that of the file, up to its first dot.
+
+    >>> name_ranker("people/anna.ranks.csv")
+    'anna'
+    """
+    return PurePosixPath(path).name.split(".")[0]
 
 
 class RewardAndRl(StepSettings):
@@ -204,6 +214,9 @@ class RewardAndRl(StepSettings):
             yield f"adapter: no adapter_model.safetensors in {self.adapter}; name a folder"
 
     def _check_rankers(self) -> Iterator[str]:
+        names = [name_ranker(name) for name in self.rankers if name != JUDGE]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"rankers: two of them are called {name} in the tables; give a file another name"
         for name in self.rankers:
             if name in (RULE, JUDGE):
                 continue
