@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.support.toy_policies import give_nan, make_prompt, share_of_e, toy_settings
 
-from clinical_camel.data import DataError, Question
+from clinical_camel.data import DataError, Question, loading
 from clinical_camel.reward_and_rl import material
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.settings import RewardAndRl
@@ -209,3 +209,27 @@ def test_the_limit_holds_for_exams():
     exams = material.load_exams(toy_settings(eval_limit=5, primer_exam=""))
     assert [len(rows) for rows in exams.values()] == [5]
     assert material.load_exam_key(toy_settings(exam_key=""), []) == []
+
+
+def test_rankings_and_exams_are_read_with_the_prompts(project, monkeypatch):
+    values = write_prompts(project, {f"row-{i}": f"Question {i}?" for i in range(5)})
+    project.file("ranks.csv", "prompt_id,reply,rank\nrow-0,a,1\nrow-9,b,2\n")
+    with pytest.raises(DataError, match="(?s)ranks.csv: .*line 3: prompt_id 'row-9' is no prompt"):
+        material.load_prompts(RewardAndRl(**values, rankers=["ranks.csv"]))
+    row = {"id": "q", "question": "Sign?", "options": ["a", "b"], "answer": 0}
+    project.file("exam.jsonl", f"{json.dumps(row)}\n{json.dumps(row | {'answer': 9})}\n")
+    monkeypatch.setattr(loading, "QUICK_BYTES", 10)  # the settings check the first row only
+    with pytest.raises(DataError, match="(?s)exam.jsonl: .*line 2: answer 9 is not an index"):
+        material.load_prompts(RewardAndRl(**values, exam="exam.jsonl"))
+
+
+def test_a_key_that_is_held_out_completely_is_an_error_if_a_method_needs_it(project):
+    values = write_prompts(project, {f"{name}/1": f"{name}?" for name in ("gout", "flu", "mumps")})
+    values |= {"held_out_by": "subject", "exam_key": "key.jsonl"}
+    row = {"id": "q", "question": "Sign?", "options": ["a", "b"], "answer": 0, "group": "gout"}
+    project.file("key.jsonl", f"{json.dumps(row)}\n")
+    held_out = [p for part in material.load_prompts(RewardAndRl(**values)) for p in part]
+    problem = "exam_key: key.jsonl: all 1 questions are on held-out subjects; name other questions"
+    with pytest.raises(DataError, match=problem):
+        material.load_exam_key(RewardAndRl(**values), held_out)
+    assert material.load_exam_key(RewardAndRl(**values, methods=["ppo"]), held_out) == []

@@ -16,7 +16,8 @@ from clinical_camel.data.sampling import select_lowest_hashes
 from clinical_camel.data.triples import make_slug
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.preferences import choose_held_out
-from clinical_camel.reward_and_rl.settings import SUBJECT, RewardAndRl
+from clinical_camel.reward_and_rl.rankers import load_rankings
+from clinical_camel.reward_and_rl.settings import EXAM_KEY, SUBJECT, RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair, Prompt, Reply, RewardFunction, make_prompts
 
 LETTERS = "ABCDEFGHIJ"
@@ -47,7 +48,8 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     """Return training prompts and held-out prompts; no question is in both.
 
     With `held_out_by: subject`, no subject (group) is in both. Raises DataError for an article, and
-    for an id in two datasets.
+    for an id in two datasets. Also reads the rankings and exams that later cells need: a wrong file
+    is an error before replies are sampled (see `load_rankings`, `load_exams`).
     """
     dialogues: list[Dialogue] = []
     for spec, share in settings.prompts.items():
@@ -61,10 +63,11 @@ def load_prompts(settings: RewardAndRl) -> tuple[list[Prompt], list[Prompt]]:
     names = choose_held_out(
         prompts, settings.held_out_fraction, settings.held_out_by, settings.seed
     )
-    return (
-        [prompt for prompt in prompts if prompt.id not in names],
-        [prompt for prompt in prompts if prompt.id in names],
-    )
+    training = [prompt for prompt in prompts if prompt.id not in names]
+    held_out = [prompt for prompt in prompts if prompt.id in names]
+    load_rankings(settings, prompts, held_out)
+    load_exams(settings)
+    return training, held_out
 
 
 def tabulate_prompts(training: Sequence[Prompt], held_out: Sequence[Prompt]) -> pd.DataFrame:
@@ -93,19 +96,25 @@ def load_exam_key(settings: RewardAndRl, held_out: Sequence[Prompt]) -> list[Que
 
     A question that a held-out prompt asks, too, is left out; with `held_out_by: subject`, all on a
     held-out subject. The group of a question is the name of its subject; that of a prompt is its
-    `make_slug`.
+    `make_slug`. Raises DataError if `grpo_exam_key` is a method and no question is left.
     """
     questions = data.load_training_questions(settings.exam_key) if settings.exam_key else []
     groups = set()
     if settings.held_out_by == SUBJECT:
         groups = {name for prompt in held_out for name in (prompt.group, name_group(prompt.id))}
     texts = {normalise_question(prompt.messages[-1]["content"]) for prompt in held_out}
-    return [
+    key = [
         row
         for row in questions
         if not {row.group, make_slug(row.group)} & groups
         and normalise_question(_write_question(row, False)) not in texts
     ]
+    if EXAM_KEY in settings.methods and not key:
+        raise DataError(
+            f"exam_key: {settings.exam_key}: all {len(questions)} questions are on held-out "
+            f"{settings.held_out_by}s; name other questions, or remove {EXAM_KEY} from methods"
+        )
+    return key
 
 
 def select_measured(prompts: Sequence[Prompt], limit: int) -> list[Prompt]:
