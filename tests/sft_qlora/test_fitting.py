@@ -1,14 +1,16 @@
 """A recipe that contradicts its base or its data is refused before anything is computed."""
 
+import json
 import re
 
 import pytest
 import torch
+from tests.support.project import make_dialogue
 from tests.support.toy_training import BASES, toy_recipe
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-from clinical_camel import models, sft_qlora
-from clinical_camel.sft_qlora import fitting
+from clinical_camel import data, models, sft_qlora
+from clinical_camel.sft_qlora import fitting, interruption
 
 
 def change_recipe(**changes):
@@ -110,3 +112,51 @@ def test_a_warm_up_without_end_is_refused(changes, message):
 def test_a_training_of_years_is_refused():
     with pytest.raises(ValueError, match="num_epochs: 250000000 steps would take years"):
         sft_qlora.require_schedule(toy_recipe(num_epochs=1000.0), 500_000)
+
+
+ARTICLE = {
+    "id": "a",
+    "title": "T",
+    "sections": [{"heading": "", "text": "Words."}],
+    "group": "gout",
+}
+
+
+@pytest.mark.parametrize(
+    ("ids", "articles", "problem"),
+    [
+        (["gout/0", "gout/1"], 0, "all rows are of one article"),
+        (["gout/0", "gout/1", "flu/0"], 0, "2 of 3 rows share their articles"),
+        (["gout/0", "gout/1", "flu/0", "mumps/0"], 0, ""),
+        (["gout/0", "gout/1", "flu/0"], 1, ""),  # how many rows an article gives is not known yet
+        (["gout/0"], 1, "all rows are of one article"),
+    ],
+)
+def test_rows_that_cannot_be_divided_are_refused_before_the_base_is_loaded(
+    ids, articles, problem, project
+):
+    rows = [data.to_dict(make_dialogue(name)) | {"source": "article"} for name in ids]
+    rows += [ARTICLE] * articles
+    project.file("rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    recipe = toy_recipe(mixture={"rows.jsonl": 1.0}, validation_fraction=0.1)
+    if not problem:
+        sft_qlora.require_fitting_recipe(recipe)
+        return
+    with pytest.raises(ValueError, match=f"validation_fraction: {problem}"):
+        sft_qlora.require_fitting_recipe(recipe)
+
+
+def test_what_a_base_does_not_allow_is_refused_before_it_is_loaded(monkeypatch):
+    monkeypatch.setenv(interruption.NOTICE, "soon")
+    with pytest.raises(ValueError, match=f"{interruption.NOTICE}: 'soon' is no number"):
+        sft_qlora.require_fitting_recipe(toy_recipe())
+    monkeypatch.delenv(interruption.NOTICE)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    with pytest.raises(ValueError, match="mixed precision fp16, but the base computes in bfloat16"):
+        sft_qlora.require_fitting_recipe(toy_recipe(compute_dtype="bfloat16"))
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
+    with torch.device("meta"):
+        bloom = AutoModelForCausalLM.from_config(BASES["bloom"])
+    monkeypatch.setattr(models, "build_skeleton", lambda _: bloom)
+    with pytest.raises(ValueError, match="packing: bloom derives positions from the row"):
+        sft_qlora.require_fitting_recipe(toy_recipe(packing=True))

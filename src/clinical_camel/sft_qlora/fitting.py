@@ -4,23 +4,48 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from clinical_camel import models
+from clinical_camel import data, models
 from clinical_camel.core.base_models import ATTENTION_PACKAGES, find_missing_package
+from clinical_camel.data import Article
 from clinical_camel.models import limits
 from clinical_camel.models.adapter_gate import LARGEST_SCALE
 from clinical_camel.sft_qlora.settings import Recipe
+from clinical_camel.sft_qlora.tokenization import find_group, require_divisible
 
 MOST_STEPS = 10_000_000
 
 
 def require_fitting_recipe(recipe: Recipe) -> None:
-    """Raise ValueError, with every problem, if the recipe does not fit its base.
+    """Raise ValueError if the recipe does not fit its base, its rows or this launch.
 
-    Of the base, only config.json is read. Raises ModelError if that is damaged.
+    Of the base, only config.json and the tokenizer are read: the base is loaded later, and may have
+    140 GB. Raises ModelError if they are damaged or do not fit each other.
     """
-    problems = list(check_recipe(recipe, models.build_skeleton(recipe.model)))
-    if problems:
+    from clinical_camel.sft_qlora import interruption, training  # import torch
+
+    base = models.build_skeleton(recipe.model)
+    if problems := list(check_recipe(recipe, base)):
         raise ValueError("\n".join(problems))
+    interruption.read_notice()
+    # the type in which it will be loaded: a launcher may set another one
+    base.config.dtype = models.choose_dtype(recipe.compute_dtype, base.num_parameters())
+    tokenizer = models.load_tokenizer(recipe.model, recipe.chat_template)
+    training.require_trainable(base, tokenizer, recipe)
+    if recipe.validation_fraction > 0:
+        require_divisible(list_groups(recipe), recipe.validation_fraction)
+
+
+def list_groups(recipe: Recipe) -> list[str]:
+    """Return the group of each row of the mixture; with articles, each group once.
+
+    An article is several rows once it is tokenized, so the rows of its group are not known before.
+    """
+    groups, has_articles = [], False
+    for spec, share in recipe.mixture.items():
+        rows = data.load_training_rows(spec, share, recipe.seed)
+        groups += map(find_group, rows)
+        has_articles = has_articles or any(isinstance(row, Article) for row in rows)
+    return list(dict.fromkeys(groups)) if has_articles else groups
 
 
 def check_recipe(recipe: Recipe, base: Any) -> Iterator[str]:

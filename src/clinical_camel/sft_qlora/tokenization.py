@@ -122,8 +122,21 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
     """Return the indices of the validation rows: the rows of a `fraction` of all articles.
 
     Rows drawn one by one would share articles with training rows, and their loss would measure
-    memorization. Raises ValueError for fewer than two articles, if none is left to train on, or if
-    most rows are of one group, as those of the form `qa_shuffled` of step 01 are.
+    memorization. Raises ValueError as `require_divisible`.
+    """
+    require_divisible(groups, fraction)
+    from sklearn.model_selection import GroupShuffleSplit  # a second to import
+
+    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    _, validation = next(splitter.split(groups, groups=groups))
+    return validation.tolist()
+
+
+def require_divisible(groups: Sequence[str], fraction: float) -> None:
+    """Raise ValueError if rows of these groups cannot give validation rows.
+
+    There are fewer than two articles, none is left to train on, or most rows are of one group, as
+    those of the form `qa_shuffled` of step 01 are.
     """
     articles = len(set(groups))
     if articles < 2:
@@ -136,11 +149,6 @@ def choose_validation_rows(groups: Sequence[str], fraction: float, seed: int) ->
         )
     if math.ceil(fraction * articles) >= articles:
         raise ValueError(f"validation_fraction: {fraction} of {articles} articles leaves none")
-    from sklearn.model_selection import GroupShuffleSplit  # a second to import
-
-    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-    _, validation = next(splitter.split(groups, groups=groups))
-    return validation.tolist()
 
 
 def _require_no_unknown_tokens(
