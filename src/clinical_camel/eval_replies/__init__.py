@@ -2,6 +2,7 @@
 
     settings          the settings of the step
     cases             conversations up to a user turn, with their reference replies
+    inputs            the cases and all files of a user, read before a model is loaded
     parts             did a model train on a case, or on its subject?
     writing           replies of models, baselines, status of a reply
     statuses          complete replies, equal replies to different prompts
@@ -39,7 +40,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "settings": ["EvalReplies"],
-        "cases": ["Case", "load_cases"],
+        "cases": ["Case"],
         "corpus_overlap": ["score_corpora"],
         "diagnoses": [
             "compare_diagnoses",
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_wins",
         ],
         "icd": ["find_code", "find_group", "read_diagnoses"],
+        "inputs": ["load_cases"],
         "judging": ["judge_pairs", "require_verdicts"],
         "overlap": [
             "compare_overlap",

@@ -39,8 +39,8 @@ class Case:
         return self.messages[-1]["content"]
 
 
-def load_cases(settings: EvalReplies) -> list[Case]:
-    """Load the cases of all three tasks, `case_limit` conversations of each dataset.
+def make_cases(settings: EvalReplies) -> list[Case]:
+    """Return the cases of all three tasks, `case_limit` conversations of each dataset.
 
     Raises DataError for a dataset that cannot be read, ValueError for a table of prompts that
     cannot be read, and if two cases have one id.

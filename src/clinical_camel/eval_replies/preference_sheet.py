@@ -66,14 +66,11 @@ def read_preferences(files: Sequence[Path], key: pd.DataFrame) -> pd.DataFrame:
 
     A sheet may lack rows (a person chose among some pairs only), but every row needs a choice.
 
-    Raises ValueError with the file and the items: as `core.ratings.read_ratings`, two files of one
-    name, or items that are not in the key because the replies changed.
+    Raises ValueError with the file and the items: as `read_choices`, or for items that are not in
+    the key because the replies changed.
     """
     verdicts = []
-    for file in files:
-        if not file.is_file():
-            raise ValueError(f"human_sheets: {file}: no such file")
-        choices = read_ratings(file, "choice", CHOICES, SHEET)
+    for file, choices in read_choices(files).items():
         rows = key.set_index("item").reindex(list(choices))
         if unknown := rows.index[rows["model"].isna()].tolist():
             raise ValueError(
@@ -86,10 +83,23 @@ def read_preferences(files: Sequence[Path], key: pd.DataFrame) -> pd.DataFrame:
             verdict |= {"decided_by": "person", "orders_disagree": False}
             verdict |= {"preferred_position": "", "reason": ""}
             verdicts.append(verdict)
-    table = pd.DataFrame(verdicts, columns=COLUMNS)
-    if len(set(table["judge"])) < len(files):
-        raise ValueError("human_sheets: two files have one name; give each person's its own")
-    return table
+    return pd.DataFrame(verdicts, columns=COLUMNS)
+
+
+def read_choices(files: Sequence[Path]) -> dict[Path, dict[str, str]]:
+    """Return the choices on filled sheets, by file and by item; no reply is needed.
+
+    Raises ValueError with the file: no such file, two files of one name, and as
+    `core.ratings.read_ratings`.
+    """
+    choices: dict[Path, dict[str, str]] = {}
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"human_sheets: {file}: no such file")
+        if file.stem in {other.stem for other in choices}:
+            raise ValueError("human_sheets: two files have one name; give each person's its own")
+        choices[file] = read_ratings(file, "choice", CHOICES, SHEET)
+    return choices
 
 
 def _read_side(choice: str, reply_a: str) -> str:
