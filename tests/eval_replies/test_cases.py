@@ -8,7 +8,7 @@ import pytest
 from clinical_camel import eval_replies
 from clinical_camel.data import Consultation, Dialogue, Turn, from_dict
 from clinical_camel.eval_replies import EvalReplies
-from clinical_camel.eval_replies.cases import to_messages
+from clinical_camel.eval_replies.cases import is_doctor, to_messages
 from clinical_camel.eval_replies.parts import HELD_OUT, IN_TRAINING, NEW
 from clinical_camel.eval_replies.settings import CONSULTATION, DIAGNOSIS, QUESTION
 from clinical_camel.reward_and_rl.material import tabulate_prompts
@@ -134,3 +134,46 @@ def test_two_datasets_of_one_label_cannot_have_one_id(make_case, monkeypatch):
 
     with pytest.raises(ValueError, match=r"question: two conversations of toy have the id 'gout"):
         _require_distinct([make_case(), make_case()])
+
+
+@pytest.mark.parametrize(
+    ("speaker", "expected"),
+    [
+        *(
+            (name, True)
+            for name in ("doctor", "DOCTOR", "Doctor_2", "Dr.Smith", "Dr. van der Berg")
+        ),
+        *((name, True) for name in ("Clinician", "Holt, Anna (GP)", "Mr Lane (surgeon)", "医生")),
+        *((name, False) for name in ("patient", "other", "Nurse", "Anna Holt", "Daughter", "Drew")),
+        *((name, False) for name in ("Mother (of the doctor)", "Patient (GP referral)")),
+    ],
+)
+def test_a_doctor_is_known_by_the_first_word_or_that_in_brackets(speaker, expected):
+    assert is_doctor(speaker) == expected
+
+
+def load_visits(project, *transcripts, **values):
+    rows = [{"id": f"v{i}", "transcript": text} for i, text in enumerate(transcripts, 1)]
+    project.file("data/visits.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    line = make_line("a", "Hi.", "Hello.")
+    return load(project, [line], consultations=["transcripts@data/visits.jsonl"], **values)
+
+
+@pytest.mark.parametrize("name", ["Dr. Smith", "GP", "Doctor (Anna)", "Anna (doctor)", "D"])
+def test_the_doctor_of_a_user_s_own_visit_may_have_a_name(name, project):
+    (case,) = load_visits(project, f"{name}: Hello.\nPatient: My toe hurts.\n{name}: It is gout.")
+    assert (case.question, case.reference) == ("My toe hurts.", "It is gout.")
+
+
+def test_a_visit_without_a_doctor_is_an_error_and_one_without_a_reply_is_counted(project):
+    visit = "Doctor: Any fever?\nPatient: No.\nDoctor: Rest."
+    problem = (
+        "transcripts@data/visits.jsonl: v2: none of the speakers is a doctor: Anna, Ben; write"
+    )
+    with pytest.raises(ValueError, match=problem):
+        load_visits(project, visit, "Anna: Any fever?\nBen: No.")
+    short = "Doctor: Any fever?\nPatient: No."
+    with pytest.warns(UserWarning, match="1 of 2 consultations have no reply .* first v2"):
+        assert [case.id for case in load_visits(project, visit, short)] == ["v1"]
+    with pytest.raises(ValueError, match="1 of 1 consultations have no reply of a doctor"):
+        load_visits(project, short)

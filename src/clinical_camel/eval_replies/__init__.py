@@ -30,6 +30,8 @@ Unusual inputs and their handling, each with a test:
     Chinese                             split by jieba or into characters, as a setting says
     another script                      words between white space
     a reference without a diagnosis     an error with the dataset, the id and the remedy
+    a visit in which no doctor speaks   an error with the dataset, the id and the speakers
+    a visit without a doctor's reply    a warning with the count
     equal or empty answers              decided without the judge, and counted
     formulas in a reply                 an apostrophe in the sheet for people
 """

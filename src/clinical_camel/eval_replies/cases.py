@@ -1,12 +1,16 @@
 """The cases of each task: a conversation up to a user turn, and the reference reply."""
 
 import dataclasses
+import itertools
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clinical_camel import data
 from clinical_camel.data import Consultation, Dialogue, Message
 from clinical_camel.data.grouping import hash_question, name_group, unite_groups
+from clinical_camel.data.transcripts import PEOPLE
 from clinical_camel.eval_replies.parts import (
     ALL,
     choose_part,
@@ -15,7 +19,14 @@ from clinical_camel.eval_replies.parts import (
 )
 from clinical_camel.eval_replies.settings import CONSULTATION, EvalReplies
 
-ROLES = {"doctor": "assistant"}  # every other speaker of a consultation is the user
+# first words of the name of a doctor, who is the assistant; every other speaker is the user
+_DOCTORS = """
+    d dr doc doctor docteur arzt ärztin gp physician clinician consultant surgeon registrar
+    resident 医生
+"""
+DOCTORS = frozenset(_DOCTORS.split())
+TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "prof", "professor"})  # of a doctor, too
+PUBLISHED = frozenset({"doctor", "patient", "other"})  # speakers of a published set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +54,7 @@ def make_cases(settings: EvalReplies) -> list[Case]:
     """Return the cases of all three tasks, `case_limit` conversations of each dataset.
 
     Raises DataError for a dataset that cannot be read, ValueError for a table of prompts that
-    cannot be read, and if two cases have one id.
+    cannot be read, for consultations without a doctor, and if two cases have one id.
     """
     questions = load_training_questions(settings.trained_on)
     prompts = load_rl_prompts(settings.rl_prompts)
@@ -52,8 +63,11 @@ def make_cases(settings: EvalReplies) -> list[Case]:
         for spec in specs:
             rows = data.load_conversations(spec, settings.case_limit)
             turns = settings.reply_turns if task == CONSULTATION else "last"
-            for row in rows:
-                cases += _make_cases(task, data.label(spec.rpartition("@")[2]), row, turns)
+            label = data.label(spec.rpartition("@")[2])
+            made = [list(_make_cases(task, label, row, turns)) for row in rows]
+            silent = [row for row, of_row in zip(rows, made, strict=True) if not of_row]
+            _require_doctors(spec, silent, len(rows))
+            cases += itertools.chain.from_iterable(made)
     _require_distinct(cases)
     parts = [choose_part(case.messages, case.group, questions, prompts) for case in cases]
     return _unite_groups(
@@ -87,7 +101,7 @@ def to_messages(consultation: Consultation) -> list[Message]:
     """Return a consultation as a dialogue: the doctor is the assistant, everybody else the user.
 
     Turns before the first of the patient, such as a greeting, are left out; consecutive turns of
-    one side are joined. A speaker other than doctor and patient is named: "Nurse: ...".
+    one side are joined. A user other than "patient" is named: "Nurse: ...".
 
     >>> from clinical_camel.data import Turn
     >>> turns = [("doctor", "Hello."), ("patient", "My toe hurts."), ("doctor", "It is gout.")]
@@ -97,15 +111,50 @@ def to_messages(consultation: Consultation) -> list[Message]:
     """
     messages: list[Message] = []
     for turn in consultation.turns:
-        speaker = turn.speaker.casefold()
-        role = ROLES.get(speaker, "user")
-        is_named = speaker not in ("doctor", "patient")
+        role = "assistant" if is_doctor(turn.speaker) else "user"
+        is_named = role == "user" and turn.speaker.casefold() != "patient"
         text = f"{turn.speaker.capitalize()}: {turn.text}" if is_named else turn.text
         if messages and messages[-1]["role"] == role:
             messages[-1] = {"role": role, "content": f"{messages[-1]['content']}\n{text}"}
         elif messages or role == "user":
             messages.append({"role": role, "content": text})
     return messages
+
+
+def is_doctor(speaker: str) -> bool:
+    """Return whether a speaker is a doctor, by the first word of the name or in its brackets.
+
+    >>> [is_doctor(name) for name in ("Dr. Smith", "GP", "Doctor (Anna)", "Anna Holt (GP)")]
+    [True, True, True, True]
+    >>> [is_doctor(name) for name in ("Dr. Lane (patient)", "Doctor's wife", "Nurse (GP)")]
+    [False, False, False]
+    """
+    name, *notes = re.split(r"[(\[]", speaker.casefold())
+    parts = (name.strip(), "".join(notes).strip())
+    first, note = (re.split(r"[^\w'\u2019]|[\d_]", part)[0] for part in parts)
+    if first in DOCTORS:
+        return note not in PEOPLE - DOCTORS
+    return note in DOCTORS and first not in PEOPLE - TITLES
+
+
+def _require_doctors(spec: str, silent: Sequence[Consultation], count: int) -> None:
+    """Raise ValueError if no speaker of a consultation is a doctor, or none of all has a reply.
+
+    `silent`: the consultations of a dataset of `count` that make no case. Warn of the other ones.
+    """
+    if not silent:
+        return
+    for row in silent:
+        speakers = dict.fromkeys(turn.speaker for turn in row.turns)
+        if not speakers.keys() <= PUBLISHED and not any(map(is_doctor, speakers)):
+            raise ValueError(
+                f"{spec}: {row.id}: none of the speakers is a doctor: {', '.join(speakers)}; write "
+                'the doctor as "Doctor: ..." or "Anna (doctor): ..."'
+            )
+    problem = f"{len(silent)} of {count} consultations have no reply of a doctor to a patient"
+    if len(silent) == count:
+        raise ValueError(f"{spec}: {problem}, first {silent[0].id}; name another dataset")
+    warnings.warn(f"{spec}: {problem} and make no case, first {silent[0].id}", stacklevel=3)
 
 
 def _unite_groups(cases: Sequence[Case]) -> list[Case]:
