@@ -145,3 +145,7 @@ def test_a_setting_that_no_result_depends_on_is_no_change():
     before = {"seed": 0, "report_to": "none"}
     assert changed_settings(before, {"seed": 0, "report_to": "wandb", "save_minutes": 20.0}) == []
     assert changed_settings(before, {"seed": 1, "rate": 2}) == ["rate", "seed"]
+    teacher = {"kind": "openai", "money_cap": 1.0}
+    raised = {"teacher": teacher | {"money_cap": 5.0}}
+    assert changed_settings({"teacher": teacher}, raised) == []
+    assert changed_settings({"teacher": teacher}, {"teacher": {"kind": "local"}}) == ["teacher"]

@@ -76,6 +76,43 @@ def test_only_a_run_of_the_same_parameters_resumes_from_the_checkpoints(depth, s
     assert ("depth" in capsys.readouterr().out) == (depth == 2)
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"save_minutes": 0.0}, {"save_minutes": 10.0}),
+        ({"judge": {"kind": "openai", "money_cap": 1.0}}, {"judge": {"kind": "openai"}}),
+    ],
+)
+def test_a_setting_without_effect_starts_nothing_afresh(before, now, step):
+    (start(**before).dir / "checkpoint-4").mkdir()
+    assert (start(**now).dir / "checkpoint-4").exists()
+
+
+def test_an_interrupted_run_resumes_when_its_values_return(step, capsys):
+    policy = start(depth=1).dir / "policies/ppo_0"
+    policy.mkdir(parents=True)
+    (policy / "training.json").write_text("{}")
+    other = start(depth=2)
+    assert "; it is in outputs/toy/.01_first.partial_" in capsys.readouterr().out
+    assert not policy.exists()
+    other.journal("answers", 1).append("q1", "a")
+    (other.dir / "checkpoint-4").mkdir()
+    back = start(depth=1)
+    assert "resuming an earlier run of these values" in capsys.readouterr().out
+    assert (policy / "training.json").exists()
+    assert back.journal("answers", 1).done == {"q1": "a"}
+    assert len(back._record["attempts"]) == 2
+    assert (start(depth=2).dir / "checkpoint-4").exists()
+    start(depth=3)
+    assert (start(depth=2).dir / "checkpoint-4").exists()
+
+
+def test_an_interrupted_run_of_other_values_without_folders_is_deleted(step):
+    start(depth=1)
+    start(depth=2)
+    assert not list((step.root / "outputs/toy").glob(".01_first.partial_*"))
+
+
 def test_the_time_of_an_interrupted_attempt_is_that_of_its_last_file(step):
     run = start(depth=1)
     run.journal("answers", 1).append("q1", "a")
@@ -147,6 +184,7 @@ def test_a_kill_while_a_folder_is_renamed_loses_no_journal(depth, step):
         for name in ("answers", "notes"):
             assert f"q{call}" in resumed.journal(name, 1).done
         assert not (resumed.dir / "checkpoint-4").exists()
+        assert (start(depth=1).dir / "checkpoint-4").exists()
         if not is_killed:
             break
     assert call > 5

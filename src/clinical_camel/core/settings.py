@@ -40,6 +40,7 @@ MAX_KEY = 200  # characters; the longest are paths
 MAX_KEYS, MAX_ITEMS = 100, 200  # a step has about 25 settings; each is compared with all names
 # settings that no result depends on: a result stays valid if they change
 WITHOUT_EFFECT = frozenset({"report_to", "save_minutes"})
+CAPS = frozenset({"money_cap", "token_cap"})  # of a language model: no reply depends on them
 
 
 class SettingsError(ValueError):
@@ -59,9 +60,19 @@ class Incomplete(RuntimeError):
 
 
 def changed_settings(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return the names whose values differ, sorted, apart from WITHOUT_EFFECT."""
-    names = (before.keys() | after.keys()) - WITHOUT_EFFECT
-    return sorted(name for name in names if before.get(name) != after.get(name))
+    """Return the names whose values differ, sorted, apart from what has no effect on a result."""
+    before, after = drop_without_effect(before), drop_without_effect(after)
+    return sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
+
+
+def drop_without_effect(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without WITHOUT_EFFECT, and their mappings without CAPS."""
+
+    def drop_caps(value: Any) -> Any:
+        is_mapping = isinstance(value, dict)
+        return {k: v for k, v in value.items() if k not in CAPS} if is_mapping else value
+
+    return {name: drop_caps(v) for name, v in values.items() if name not in WITHOUT_EFFECT}
 
 
 def valid_by(check: Callable[[Any], str]) -> BeforeValidator:

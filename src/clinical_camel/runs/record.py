@@ -34,9 +34,14 @@ from clinical_camel.core.files import (
     write_bytes,
     write_json,
 )
-from clinical_camel.core.hashing import to_jsonable
+from clinical_camel.core.hashing import key_hash, to_jsonable
 from clinical_camel.core.paths import relative, root
-from clinical_camel.core.settings import Incomplete, Settings
+from clinical_camel.core.settings import (
+    Incomplete,
+    Settings,
+    changed_settings,
+    drop_without_effect,
+)
 from clinical_camel.runs import launch
 from clinical_camel.runs.energy import EnergyMeter
 from clinical_camel.runs.figures import DPI, UnreadableFigure, check_readable
@@ -169,8 +174,8 @@ class Run:
         }
         self._save_record()
 
-    def _prepare_folder(self, params: dict[str, Any]) -> list[dict[str, str]]:
-        """Resume an interrupted run of the same parameters; rename a run of other parameters.
+    def _prepare_folder(self, params: dict[str, Any]) -> list[dict[str, Any]]:
+        """Resume an interrupted run of these settings; rename one of others until they return.
 
         Journals stay in both cases: their keys decide whether they are used. Returns the attempts
         that this run resumes.
@@ -178,14 +183,16 @@ class Run:
         previous = previous_path(self.final)
         if previous.exists() and not self.final.exists():  # killed between the two renames
             previous.replace(self.final)
-        self._restore_journals()
-        before = read_run_record(self.dir)
-        attempts = [a for a in before.get("attempts", []) if set(a) >= _ATTEMPT_KEYS]
-        _record_seconds(attempts, self.dir)
-        if before.get("params", params) != json.loads(json.dumps(params, default=to_jsonable)):
-            self._rename_folder(before["params"], params)
-            attempts = []
+        params = json.loads(json.dumps(params, default=to_jsonable))
+        record, inactive = read_run_record(self.dir), self._inactive_folder(params)
+        changed = changed_settings(record["params"], params) if record else []
+        if changed or (inactive.exists() and not record and not _has_folders(self.dir)):
+            self._swap_folders(record, inactive, changed)
+            record = read_run_record(self.dir)
         self.dir.mkdir(exist_ok=True)
+        for folder in self.dir.parent.glob(f"{self.dir.name}_*"):  # killed before a rename
+            _move_journals(folder, self.dir)
+        attempts = _list_attempts(record, self.dir)
         for file in self.dir.iterdir():  # each table of the interrupted run is written anew
             if file.suffix in (".csv", ".png", ".jsonl") and not file.name.startswith("journal_"):
                 file.unlink()
@@ -194,24 +201,33 @@ class Run:
             print(f"the code changed since the interrupted run; to start afresh delete {folder}")
         return attempts
 
-    def _rename_folder(self, before: dict[str, Any], params: dict[str, Any]) -> None:
-        shutil.rmtree(self._old_dir, ignore_errors=True)
-        self.dir.replace(self._old_dir)
-        self._restore_journals()
-        changed = sorted(k for k in before | params if before.get(k) != params.get(k))
-        print(f"starting afresh: the interrupted run had other values of {', '.join(changed)}")
+    def _inactive_folder(self, params: dict[str, Any]) -> Path:
+        """The folder of an interrupted run of these settings while a run of others is current."""
+        return self.dir.with_name(f"{self.dir.name}_{key_hash(drop_without_effect(params))[:8]}")
 
-    @property
-    def _old_dir(self) -> Path:
-        """The folder of an interrupted run of other parameters; no journal stays in it."""
-        return self.dir.with_name(f"{self.dir.name}_old")
+    def _swap_folders(self, record: dict[str, Any], inactive: Path, changed: list[str]) -> None:
+        """Rename the current folder to that of its settings, and `inactive` to the current one.
 
-    def _restore_journals(self) -> None:
-        """Move the journals out of the renamed folder: at once, or at the start after a kill."""
-        for journal in self._old_dir.glob("journal_*.jsonl"):
-            self.dir.mkdir(exist_ok=True)
-            if not (self.dir / journal.name).exists():
-                journal.replace(self.dir / journal.name)
+        Without folders in it, such as checkpoints, the current one is deleted. Its journals move
+        first, so that a kill at any moment loses none.
+        """
+        is_back = _has_folders(inactive)
+        message = "resuming an earlier run of these values" if is_back else "starting afresh"
+        attempts, place = _list_attempts(record, self.dir), ""
+        inactive.mkdir(exist_ok=True)
+        _move_journals(self.dir, inactive)
+        if _has_folders(self.dir):
+            other = self._inactive_folder(record["params"])
+            write_json(self.dir / "run.json", record | {"attempts": attempts})
+            shutil.rmtree(other, ignore_errors=True)
+            self.dir.replace(other)
+            place = f"; it is in {relative(other)} and resumes when they return"
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        inactive.replace(self.dir)
+        if changed:
+            names = ", ".join(changed)
+            print(f"{message}: the interrupted run had other values of {names}{place}")
 
     def settings(self, cls: type[SettingsT]) -> SettingsT:
         """Return the validated settings of this run, with the defaults of nested mappings.
@@ -353,12 +369,25 @@ def _check_headline(headline: str) -> Iterator[str]:
         yield f"the main result is no number: {headline}"
 
 
-def _record_seconds(attempts: list[dict[str, Any]], folder: Path) -> None:
-    """Add to an interrupted attempt how long it ran: until it last wrote a file."""
+def _list_attempts(record: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Return the attempts of an interrupted run; the last one ran until it last wrote a file."""
+    attempts = [a for a in record.get("attempts", []) if set(a) >= _ATTEMPT_KEYS]
     if attempts and "seconds" not in attempts[-1]:
         last = max((f.stat().st_mtime for f in folder.rglob("*") if f.is_file()), default=0.0)
         started = datetime.fromisoformat(attempts[-1]["started"]).timestamp()
         attempts[-1]["seconds"] = round(max(0.0, last - started), 1)
+    return attempts
+
+
+def _has_folders(folder: Path) -> bool:
+    """Return whether a folder has folders: what is large and takes long is in one of its own."""
+    return any(path.is_dir() for path in folder.glob("*"))
+
+
+def _move_journals(source: Path, target: Path) -> None:
+    for journal in source.glob("journal_*.jsonl"):
+        if not (target / journal.name).exists():
+            journal.replace(target / journal.name)
 
 
 def _display(png: bytes, alt: str) -> None:
