@@ -1,6 +1,7 @@
 """The gold reward: by the rule, or by wins against the SFT model."""
 
 import pytest
+from tests.support.toy_judge import make_settings
 from tests.support.toy_policies import toy_settings
 from tests.support.toy_rewards import ToyJudge, make_prompt, make_reply
 
@@ -31,6 +32,17 @@ def test_a_judge_compares_with_the_first_reply_of_the_sft_model(tmp_path):
     with gold.open_gold(settings, sft[::-1], tmp_path / "judge") as other:
         assert other["gold"](replies("Rest.")).tolist() == [0.0]
     assert other["gold_key"] != parts["gold_key"]
+
+
+def test_a_higher_cap_on_the_money_of_the_judge_repeats_no_training(tmp_path):
+    prompts = {"mini_triples": 0.1}
+    keys = []
+    for cap in (1.0, 5.0):
+        judge = make_settings("http://127.0.0.1:9/v1", money_cap=cap)
+        settings = toy_settings(gold="judge", prompts=prompts, judge=judge)
+        with gold.open_gold(settings, replies("Rest."), tmp_path / "judge") as parts:
+            keys.append(parts["gold_key"])
+    assert keys[0] == keys[1]
 
 
 def test_a_reply_that_did_not_end_loses_without_the_judge():

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from clinical_camel.core.settings import drop_without_effect
 from clinical_camel.reward_and_rl.preferences import WINS, require_verdicts
 from clinical_camel.reward_and_rl.rankers import open_step_judge
 from clinical_camel.reward_and_rl.rule import rule_reward
@@ -36,16 +37,17 @@ def open_gold(
         yield {"gold": rule_reward, "gold_key": settings.gold}
         return
     baseline = {name: group[0] for name, group in group_replies(replies).items()}
-    key = [JUDGE, settings.judge, [[name, reply.text] for name, reply in baseline.items()]]
+    texts = [[name, reply.text] for name, reply in baseline.items()]
+    judged_by = drop_without_effect({JUDGE: settings.judge.model_dump()})[JUDGE]
     with open_step_judge(settings, ledger) as judge:
-        yield {"gold": make_judge_reward(judge, baseline), "gold_key": key}
+        yield {"gold": make_judge_reward(judge, baseline), "gold_key": [JUDGE, judged_by, texts]}
 
 
 def make_judge_reward(judge: Judge, baseline: Mapping[str, Reply]) -> RewardFunction:
     """Return a reward: 1, 0.5 or 0 for a win, a tie or a loss against `baseline` (by prompt id).
 
     If one of two replies did not end, the other wins. A comparison without a verdict is a tie. The
-    reward raises DataError if most comparisons have no verdict.
+    reward raises DataError if most comparisons have no verdict, TeacherStop as `Judge.compare`.
     """
 
     def compute(replies: Sequence[Reply]) -> torch.Tensor:
