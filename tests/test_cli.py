@@ -101,6 +101,16 @@ def test_a_number_of_jobs_that_is_none_is_rejected(one_step, capsys):
     assert "'0' is not a number from 1 to 1000" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "number"),
+    [("--tasks", "-5"), ("--tasks", "0"), ("--workers", "-3"), ("--workers", "many")],
+)
+def test_a_number_of_tasks_or_workers_that_is_none_is_rejected(option, number, one_step, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["synthesise", "toy", f"{option}={number}"])
+    assert f"'{number}' is not a number from 1 to 1000" in capsys.readouterr().err
+
+
 def test_a_relative_root_is_made_absolute_for_kernels(one_step, monkeypatch):
     monkeypatch.chdir(one_step.root.parent)
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", one_step.root.name)

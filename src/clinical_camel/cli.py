@@ -180,8 +180,10 @@ def _add_synthesise(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("synthesise", _synthesise, "generate the dialogues of step 01 with many workers")
     command.add_argument("study", help="a study with a language model as the teacher of step 01")
     command.add_argument("--executor", choices=("local", "slurm", "ray"), default="local")
-    command.add_argument("--tasks", type=int, default=8, help="shards, each with its own ledger")
-    command.add_argument("--workers", type=int, default=0, help="tasks at a time; 0 means all")
+    command.add_argument("--tasks", type=_count, default=8, help="shards, each with its own ledger")
+    command.add_argument(
+        "--workers", type=_count_or_all, default=0, help="tasks at a time; 0 means all"
+    )
     command.add_argument("--time", default="24:00:00", help="slurm: time limit of a task")
     command.add_argument("--partition", default="", help="slurm: partition")
     command.add_argument(
@@ -208,6 +210,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
     return int(text)
+
+
+def _count_or_all(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _name_and_value(text: str) -> tuple[str, str]:
@@ -292,20 +298,21 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _synthesise(options: argparse.Namespace) -> int:
-    settings = load_job(options.study, "01_dbke").settings
+    job = load_job(options.study, "01_dbke")  # of a run of a sweep, that which several runs share
+    settings = job.settings
     try:
         from clinical_camel.dbke import pipeline
     except ModuleNotFoundError as error:
         print(f"synthesise needs {error.name}: pip install -e '.[scale]'", file=sys.stderr)
         return 2
     resources = pipeline.Resources(
-        tasks=max(1, options.tasks),
-        workers=max(0, options.workers),
+        tasks=options.tasks,
+        workers=options.workers,
         time=options.time,
         partition=options.partition,
         sbatch=dict(options.sbatch),
     )
-    ledger = persistent_path(options.study, "01_dbke", "ledger")
+    ledger = persistent_path(job.study, "01_dbke", "ledger")
     return pipeline.run_workers(settings, ledger, options.executor, resources)
 
 

@@ -214,6 +214,15 @@ def test_the_command_fills_the_ledger_that_the_notebook_opens(tmp_path, monkeypa
         assert server.requests == 5
 
 
+def test_the_ledger_of_a_run_of_a_sweep_is_that_of_its_first_step(monkeypatch):
+    ledgers = []
+    monkeypatch.setattr(pipeline, "run_workers", lambda _, ledger, *rest: ledgers.append(ledger))
+    cli.main(["synthesise", "dbke_effect/raw_d0_t0"])
+    (ledger,) = ledgers
+    folder = ROOT / "outputs/dbke_effect/raw_d0"
+    assert ledger == folder / ".01_dbke.persistent/ledger.sqlite"
+
+
 def test_without_datatrove_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "clinical_camel.dbke.pipeline")
     monkeypatch.delattr(dbke, "pipeline")
