@@ -9,6 +9,13 @@ from tests.support.project import Project
 from clinical_camel import data
 from clinical_camel.runner import places
 from clinical_camel.runner.jobs import Job
+from clinical_camel.runner.state import State
+from clinical_camel.runs.params_files import load_params
+
+KEY = "TEACHER_API_KEY"
+STEPS = [("mini_camel", "01_dbke")]
+STEPS += [("clinicalgpt_mini", step) for step in ("07_reward_and_rl", "08_eval_replies")]
+PARAMS = {place: load_params(*place) for place in STEPS}
 
 
 def test_places_that_can_be_written_in_give_no_problem(project):
@@ -40,6 +47,12 @@ def test_a_folder_is_tried(error, problem, tmp_path, monkeypatch):
 
 def check(**params) -> list[str]:
     return list(places.check_machine(Job("toy", "02_sft_qlora", params)))
+
+
+def check_writer(step: str, **params) -> list[str]:
+    """The problems of a step with the embedded parameters and these."""
+    study = "mini_camel" if step == "01_dbke" else "clinicalgpt_mini"
+    return list(places.check_machine(Job("toy", step, PARAMS[study, step] | params)))
 
 
 def test_settings_that_need_what_is_not_here_are_named(monkeypatch):
@@ -84,15 +97,22 @@ def test_a_packaged_model_that_is_not_fetched_is_named_with_the_command(project)
     (built,) = check(model="mini_4m")
     command_of_size = "python -m clinical_camel.mini.build --size 4m"
     assert built.endswith(f"yaml: model: mini_4m is not built yet: {command_of_size}")
-    (teacher,) = check(teacher={"kind": "local", "model": "smollm2_135m"})
+    local = {"kind": "local", "model": "smollm2_135m", "terms": "own"}
+    (teacher,) = check_writer("01_dbke", teacher=local)
     assert f"teacher.model: smollm2_135m is not fetched yet: {command}" in teacher
     project.file("data/models/smollm2_135m/config.json", "{}")
     assert check(model="smollm2_135m") == []
 
 
-def test_a_teacher_that_is_not_here_is_named_before_a_kernel(tmp_path, monkeypatch):
-    (local,) = check(teacher={"kind": "local", "model": "no-such/model"})
-    assert "teacher.model: no-such/model is not on this machine" in local
+WRITERS = {"01_dbke": "teacher", "07_reward_and_rl": "judge", "08_eval_replies": "judge"}
+
+
+@pytest.mark.parametrize("step", WRITERS)
+def test_a_teacher_or_judge_that_is_not_here_is_named_before_a_kernel(step, tmp_path, monkeypatch):
+    name = WRITERS[step]
+    local = {"kind": "local", "model": "no-such/model", "terms": "own"}
+    (problem,) = check_writer(step, **{name: local})
+    assert f"{name}.model: no-such/model is not on this machine" in problem
     monkeypatch.setenv("CLINICAL_CAMEL_ROOT", str(tmp_path))
     recorded = Path(data.__file__).parents[3] / "data" / "recorded" / "llm_replies.sqlite"
     whole = recorded.read_bytes()
@@ -108,7 +128,31 @@ def test_a_teacher_that_is_not_here_is_named_before_a_kernel(tmp_path, monkeypat
         "text": "is no ledger (file is not a database)",
         "torn": "is damaged (",
     }
-    for name, reason in reasons.items():
-        (problem,) = check(teacher={"kind": "replay", "ledger": f"{name}.sqlite"})
-        assert f"teacher.ledger: {name}.sqlite {reason}" in problem
-    assert check(teacher={"kind": "replay", "ledger": "good.sqlite"}) == []
+    replay = {"kind": "replay", "terms": "own"}
+    for ledger, reason in reasons.items():
+        file = f"{ledger}.sqlite"
+        (problem,) = check_writer(step, **{name: replay | {"ledger": file}})
+        assert f"{name}.ledger: {file} {reason}" in problem
+    good = replay | {"ledger": "good.sqlite"}
+    assert check_writer(step, **{name: good}) == []
+
+
+def test_a_judge_that_is_not_used_need_not_be_here():
+    local = {"kind": "local", "model": "no-such/model", "terms": "own"}
+    assert check_writer("07_reward_and_rl", judge=local, rankers=["rule"], gold="rule") == []
+
+
+@pytest.mark.parametrize("step", WRITERS)
+def test_a_missing_key_is_named_before_a_kernel(step, monkeypatch):
+    monkeypatch.delenv(KEY, raising=False)
+    writer = {"kind": "openai", "model": "m", "terms": "own", "money_cap": 1.0, "price_in": 1.0}
+    far = {WRITERS[step]: writer | {"base_url": "https://api.example.org/v1"}}
+    (problem,) = check_writer(step, **far)
+    needs = f"base_url: https://api.example.org/v1 needs a key in the environment as {KEY}"
+    assert f"{step}.yaml: {WRITERS[step]}: {needs}" in problem
+    near = {WRITERS[step]: writer | {"base_url": "http://127.0.0.1:9/v1"}}
+    assert check_writer(step, **near) == []
+    monkeypatch.setenv(KEY, "two words")
+    assert "contains white space" in check_writer(step, **far)[0]
+    monkeypatch.setattr(places, "find_state", lambda job: State("complete"))
+    assert check_writer(step, **far) == []

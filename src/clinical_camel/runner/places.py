@@ -13,6 +13,7 @@ from pathlib import Path
 from clinical_camel.core.base_models import check_fetched, find_missing_package
 from clinical_camel.core.paths import relative, root
 from clinical_camel.runner.jobs import Job
+from clinical_camel.runner.state import COMPLETE, find_state
 
 
 def check_places(study: str) -> Iterator[str]:
@@ -63,15 +64,31 @@ def check_machine(job: Job) -> Iterator[str]:
         )
     if "compile" in job.params.get("speedups", ()) and (missing := find_missing_compiler()):
         yield f"{job.source}: speedups: compile needs {missing}; install it, or remove compile"
-    teacher = job.params.get("teacher", {})
     yield from _check_model(job, "model", job.params.get("model", ""))
-    if teacher.get("kind") == "local":
-        yield from _check_model(job, "teacher.model", teacher["model"])
-    if teacher.get("kind") == "replay":
-        yield from _check_recorded(job, teacher["ledger"])
+    for name in ("teacher", "judge"):
+        if name in job.params:
+            yield from _check_writer(job, name)
 
 
-def _check_recorded(job: Job, ledger: str) -> Iterator[str]:
+def _check_writer(job: Job, name: str) -> Iterator[str]:
+    """Yield that the language model of a setting is not here, or that it has no key.
+
+    A complete step needs no key, and step 07 may not use its judge.
+    """
+    writer = job.params[name]
+    kind = writer.get("kind")
+    if kind not in ("local", "replay", "openai") or not getattr(job.settings, "uses_judge", True):
+        return
+    if kind == "local":
+        yield from _check_model(job, f"{name}.model", writer["model"])
+    elif kind == "replay":
+        yield from _check_recorded(job, f"{name}.ledger", writer["ledger"])
+    elif find_state(job).status != COMPLETE:
+        settings = getattr(job.settings, name)
+        yield from (f"{job.source}: {name}: {problem}" for problem in settings.check_key())
+
+
+def _check_recorded(job: Job, key: str, ledger: str) -> Iterator[str]:
     """Yield that a recorded ledger cannot be replayed: missing, another file, or a damaged one."""
     file, problem = root() / ledger, ""
     if not file.is_file():
@@ -85,7 +102,7 @@ def _check_recorded(job: Job, ledger: str) -> Iterator[str]:
             except sqlite3.DatabaseError as error:
                 problem = f"is no ledger ({error}); name a ledger, or restore it"
     if problem:
-        yield f"{job.source}: teacher.ledger: {ledger} {problem}"
+        yield f"{job.source}: {key}: {ledger} {problem}"
 
 
 def _check_model(job: Job, key: str, model: str) -> Iterator[str]:

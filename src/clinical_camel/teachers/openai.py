@@ -28,7 +28,7 @@ from clinical_camel.teachers.rate_limits import (
     RateLimiter,
     UnreadableReplies,
 )
-from clinical_camel.teachers.secrets import KEY_VARIABLE, Mask, read_key
+from clinical_camel.teachers.secrets import Mask, read_key
 from clinical_camel.teachers.settings import OpenAI, is_loopback
 from clinical_camel.teachers.teacher import (
     Attempt,
@@ -73,11 +73,8 @@ class OpenAITeacher(Teacher):
         self.dialect = Dialect()
         self._key = read_key()
         self._mask = Mask(self._key)
-        if self.remote and not self._key:
-            raise ValueError(
-                f"{setting}.base_url: {settings.base_url} needs a key in the environment as "
-                f"{KEY_VARIABLE}"
-            )
+        for problem in settings.check_key():
+            raise ValueError(f"{setting}.{problem}")
 
     @property
     def sampling(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from clinical_camel.core.settings import Count, Float, Limit, Settings, Share, Text, valid_by
 from clinical_camel.models.choices import Quantize
+from clinical_camel.teachers.secrets import KEY_VARIABLE, read_key
 
 # What a teacher's terms say about training other models.
 TERMS = {
@@ -157,6 +158,16 @@ class OpenAI(LanguageModel):
                 f"money_cap ({self.money_cap}) limits nothing; write its prices, or a token_cap "
                 "above 0"
             )
+
+    def check_key(self) -> Iterator[str]:
+        """Yield that the environment has no key, or an unusable one, for this endpoint."""
+        try:
+            key = read_key()
+        except ValueError as error:
+            yield str(error)
+            return
+        if not key and not is_loopback(self.base_url):
+            yield f"base_url: {self.base_url} needs a key in the environment as {KEY_VARIABLE}"
 
 
 class Replay(_Prompted):
