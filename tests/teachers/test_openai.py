@@ -1,8 +1,10 @@
 """An endpoint as the teacher: every reply recorded before it is parsed, retries, stops."""
 
+import itertools
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -325,6 +327,41 @@ def test_the_order_of_dialogues_does_not_depend_on_the_order_of_replies(tmp_path
         mixed = run(tmp_path / "b.sqlite", 12, settings)
     assert mixed == expected
     assert len(expected[0]) == 12
+
+
+def is_interrupt(ledger):
+    return KeyboardInterrupt
+
+
+def fill_disk(ledger):
+    """The fifth reply cannot be recorded."""
+    record, numbers = ledger.record_reply, itertools.count(1)
+
+    def fail(*row):
+        if next(numbers) == 5:
+            raise sqlite3.OperationalError("database or disk is full")
+        return record(*row)
+
+    ledger.record_reply = fail
+    return sqlite3.OperationalError
+
+
+@pytest.mark.parametrize(("stop", "lost"), [(is_interrupt, 0), (fill_disk, 1)])
+def test_a_run_that_is_stopped_waits_for_the_replies_that_are_open(stop, lost, file):
+    with Server(delay=0.3) as server:
+        settings = make_settings(server.base_url, timeout_seconds=9)
+        ledger, teacher = teachers.Ledger(file), dbke.load_teacher(settings.teacher)
+        synthesizer = dbke.Synthesizer(teacher, ledger, settings)
+        outcomes = teacher.run_attempts(plan_requests(40), synthesizer)
+        error = stop(ledger)
+        next(outcomes)
+        while server.requests < 6:
+            time.sleep(0.01)
+        with pytest.raises(error):
+            outcomes.throw(error) if error is KeyboardInterrupt else list(outcomes)
+        ledger.close()
+        assert server.requests < 20
+        assert read_spending(file).replies == server.requests - lost
 
 
 def test_an_endpoint_needs_a_ledger():

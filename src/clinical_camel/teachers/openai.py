@@ -7,6 +7,7 @@ has recorded it, and only within the caps on attempts, tokens and money.
 import asyncio
 import dataclasses
 import itertools
+import math
 import random
 import threading
 import time
@@ -43,6 +44,7 @@ from clinical_camel.teachers.teacher import (
 LOOKAHEAD = 4  # attempts per concurrent request: outcomes are in order, replies are not
 BATCHES = 8  # per number of concurrent requests: fewer, larger hand-overs to the event loop
 MAX_PAUSE = 600.0  # seconds; an endpoint that asks for a longer pause stops the run
+STOP_SECONDS = 12.0  # for open requests after an interrupt; the runner kills a kernel after 20
 SLICE = 0.002  # seconds of prompts and checks before the event loop handles the network again
 TEMPLATE_TOKENS = 64  # upper bound for what a chat template adds to two turns
 REPLY_BYTES_PER_TOKEN = 32  # a body may be so long for each token, beside BODY_BYTES
@@ -58,7 +60,7 @@ class OpenAITeacher(Teacher):
 
     A refused key, an unknown model, a wrong address, a cap, an endpoint that cannot be reached and
     MAX_IN_A_ROW requests in a row without a usable reply stop the run (TeacherStop) after the open
-    requests have returned.
+    requests have returned. After an interrupt or a full disk, they have STOP_SECONDS.
     """
 
     name = "openai"
@@ -102,13 +104,17 @@ class OpenAITeacher(Teacher):
             while window:
                 yield from window.popleft().result()
         except TeacherStop as stop:
-            self._run(loop, self._wait_for_open_requests()).result()
+            self._wait_for_open_requests()
             total = ledger.spending()
             raise TeacherStop(
                 f"{stop}. {ledger.file.name} contains {total.replies} replies of {total.attempts} "
                 f"attempts, {total.tokens} tokens, {total.money:.4f} in money; "
                 "none is requested again"
             ) from None
+        except BaseException:  # an interrupt, a full disk: no new request leaves
+            self._stop = self._stop or TeacherStop("the run was interrupted")
+            self._wait_for_open_requests(STOP_SECONDS)
+            raise
         finally:
             for future in window:
                 future.cancel()
@@ -158,10 +164,17 @@ class OpenAITeacher(Teacher):
                 self._slice_end = time.monotonic() + SLICE
         return step
 
-    async def _wait_for_open_requests(self) -> None:
-        """Wait until all open requests have returned: they are paid for."""
-        while self._open_requests:
-            await asyncio.sleep(0.02)
+    def _wait_for_open_requests(self, seconds: float = math.inf) -> None:
+        """Wait until all open requests have returned: they are paid for.
+
+        At most so long, and STOP_SECONDS after an interrupt, which the runner sends several times.
+        """
+        deadline = time.monotonic() + seconds
+        while self._open_requests and time.monotonic() < deadline:
+            try:
+                time.sleep(0.02)
+            except KeyboardInterrupt:
+                deadline = min(deadline, time.monotonic() + STOP_SECONDS)
 
     async def _request_with_retries(self, query: Query, ledger: Ledger) -> Reply:
         """Return the reply to a query, or why there is none after all attempts of this run."""
