@@ -1,6 +1,7 @@
 """Errors of servers, in recorded shapes (*recalled*: from documentation and issues, by memory)."""
 
 import email.utils
+import json
 
 import pytest
 from tests.support.teacher_runs import make_settings, read_rows
@@ -132,6 +133,7 @@ def in_an_hour(seconds: float = 3600) -> str:
         ({"Retry-After": "9", "retry-after-ms": "1500"}, "", 1.5),
         ({"Retry-After": in_an_hour(), "Date": in_an_hour(0)}, "", 3600.0),
         ({}, "Please try again in 7.66s. Visit us.", 7.66),
+        ({}, f"{'Rate limit reached for gpt. ' * 9}Please try again in 300ms.", 0.3),
         ({"Retry-After": "120 seconds"}, "", 120.0),
         ({}, "Please retry after 26 seconds.", 26.0),
         ({}, "Try again in 6 minutes", 360.0),
@@ -149,7 +151,8 @@ def in_an_hour(seconds: float = 3600) -> str:
     ],
 )
 def test_every_form_of_retry_after_is_read_and_an_absurd_one_ignored(headers, message, seconds):
-    assert read_retry_after(headers, ApiError(message)) == pytest.approx(seconds)
+    error = read_error(json.dumps({"error": {"message": message}}).encode())
+    assert read_retry_after(headers, error) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,14 @@ class ApiError:
     """The error in a body: its message on one line, its code, and the field that it names.
 
     `interface` names the interface of which the body is a reply, if it is no chat completion.
+    `wait`: for how long to wait, as the message says at any place, such as "7.5s".
     """
 
     message: str
     code: str = ""
     param: str = ""
     interface: str = ""
+    wait: str = ""
 
     def __str__(self) -> str:
         code = self.code if self.code and self.code not in self.message else ""
@@ -102,7 +104,16 @@ def read_error(body: bytes) -> ApiError:
     if not message and _HTML.search(text[:2000]):
         title = re.search(r"<title[^>]*>(.*?)</title>", text[:20_000], re.IGNORECASE | re.DOTALL)
         message = f"an HTML page{': ' + html.unescape(title[1]) if title else ''}"
-    return ApiError(shorten(message or text), shorten(code), shorten(param), interface)
+    message = message or text
+    return ApiError(shorten(message), shorten(code), shorten(param), interface, _find_wait(message))
+
+
+def _find_wait(message: str) -> str:
+    """Return the time after which a message asks to try again, with short units; "" for none."""
+    text = " ".join(message[: 20 * CHARACTERS].split())
+    text = _UNIT.sub(lambda unit: unit[1][0], text)
+    wait = re.search(r"(?:try again|retry) (?:in|after) ([\d.hms]+)", text, re.IGNORECASE)
+    return wait[1].rstrip(".") if wait else ""
 
 
 def _load(text: str) -> Any:
@@ -237,11 +248,9 @@ def read_retry_after(headers: Mapping[str, str], error: ApiError | None = None) 
     value counts as none.
     """
     text = _UNIT.sub(lambda unit: unit[1][0], headers.get("Retry-After", "").strip())
-    message = _UNIT.sub(lambda unit: unit[1][0], error.message if error else "")
-    in_text = re.search(r"(?:try again|retry) (?:in|after) ([\d.hms]+)", message, re.IGNORECASE)
     if milliseconds := headers.get("retry-after-ms", "").strip():
         text = f"{milliseconds}ms"
-    for candidate in (text, in_text[1].rstrip(".") if in_text else ""):
+    for candidate in (text, error.wait if error else ""):
         try:
             seconds = _read_duration(candidate, headers)
         except (ValueError, OverflowError, TypeError):
