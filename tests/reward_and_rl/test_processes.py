@@ -97,6 +97,32 @@ def test_one_process_per_core_unless_copies_are_impossible(one_thread, monkeypat
 
 
 def test_a_process_that_hangs_is_ended_and_leaves_its_jobs(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "SPARE_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 0.2)
     parent = os.getpid()
     processes.share_jobs([(0,), (1,)], lambda _: os.getpid() == parent or time.sleep(60), 2)
+
+
+def test_a_process_that_takes_much_longer_than_this_one_is_not_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 1.0)
+    parent = os.getpid()
+
+    def train(number):
+        while os.getpid() != parent and time.process_time() < 3:
+            pass
+        (tmp_path / str(number)).touch()
+
+    processes.share_jobs([(0,), (1,)], train, 2)
+    assert (tmp_path / "1").exists()
+
+
+def test_finished_trainings_are_not_shared_among_the_processes(
+    sft, sft_folder, tmp_path, monkeypatch
+):
+    settings = toy_settings(sft_folder, methods=["ppo"], seeds=[0, 1], rl_steps=1, eval_steps=1)
+    training.train_policies(sft, toy_material(), settings, tmp_path)
+    (tmp_path / "ppo_1/training.json").unlink()
+    shared = []
+    monkeypatch.setattr(processes, "share_jobs", lambda jobs, *_: shared.extend(jobs))
+    tables = training.train_policies(sft, toy_material(), settings, tmp_path)
+    assert shared == [(2, "ppo", 1)]
+    assert list(tables.trainings["seed"]) == [0, 1]

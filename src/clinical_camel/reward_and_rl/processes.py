@@ -10,16 +10,17 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import torch
 
 from clinical_camel.core.settings import AT_ONCE_VARIABLE
 from clinical_camel.reward_and_rl.settings import RULE, RewardAndRl
 
-SPARE_SECONDS = 60.0  # for a process with one job more
+IDLE_SECONDS = 60.0  # without processor time: a process that hangs
+CHECKS = 60  # of a process in that time
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
 
 
@@ -39,8 +40,8 @@ def count_processes(settings: RewardAndRl, jobs: int) -> int:
 def share_jobs(jobs: Sequence[tuple], train: Callable[..., object], count: int) -> None:
     """Call `train(*job)` for every job, in `count` processes; return when all have ended.
 
-    A process that fails, or needs more than twice the time of this one, leaves jobs undone; one
-    whose parent ends is ended.
+    A process that fails, or hangs after this one is ready, leaves jobs undone; one whose parent
+    ends is ended.
     """
     context = multiprocessing.get_context("fork" if count > 1 else None)
     others = [
@@ -50,16 +51,28 @@ def share_jobs(jobs: Sequence[tuple], train: Callable[..., object], count: int) 
     try:
         for process in others:
             process.start()
-        started = time.monotonic()
         for job in jobs[::count]:
             train(*job)
-        latest = SPARE_SECONDS + 2 * (time.monotonic() - started)  # more means that it hangs
         for process in others:
-            process.join(max(0.0, latest - (time.monotonic() - started)))
+            _wait(process)
     finally:
         for process in others:
             if process.is_alive():
                 process.terminate()
+
+
+def _wait(process: multiprocessing.Process) -> None:
+    """Return when a process has ended, or has used no processor time for IDLE_SECONDS.
+
+    How long a training takes says nothing: one method takes many times as long as another.
+    """
+    used, idle = -1.0, 0
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+        while process.is_alive() and idle < CHECKS:
+            process.join(IDLE_SECONDS / CHECKS)
+            times = psutil.Process(process.pid).cpu_times()
+            idle = idle + 1 if times.user + times.system == used else 0
+            used = times.user + times.system
 
 
 def _train_share(jobs: Sequence[tuple], train: Callable[..., object], parent: int) -> None:

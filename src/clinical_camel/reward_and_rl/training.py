@@ -104,12 +104,17 @@ def train_policies(llm: LLM, material: Material, settings: RewardAndRl, folder: 
             llm, method, seed, material=material, settings=settings, place=place, starts=starts
         )
 
+    def is_finished(method: str, seed: int) -> bool:
+        fingerprint = make_fingerprint(llm, method, seed, material, settings)
+        return read_history(folder / f"{method}_{seed}", fingerprint) is not None
+
     numbered = [(number, *job) for number, job in enumerate(jobs, start=1)]
-    count = processes.count_processes(settings, len(jobs))
+    unfinished = [job for job in numbered if not is_finished(*job[1:])]
+    count = processes.count_processes(settings, len(unfinished))
     if count > 1:
         print(f"{count} processes train; the progress of one is shown", flush=True)
-    processes.share_jobs(numbered, train, count)
-    for job in numbered:  # those of the other processes are read, or trained if one has failed
+    processes.share_jobs(unfinished, train, count)
+    for job in numbered:  # finished ones are read; the others are trained if a process has failed
         if job[1:] not in histories:
             train(*job)
     ordered = {(m, s): histories[m, s] for m in settings.methods for s in settings.seeds}
@@ -125,6 +130,12 @@ def require_material(material: Material, settings: RewardAndRl) -> None:
         raise ValueError(f"methods: {DPO} needs preference pairs; make them, or remove {DPO}")
     if EXAM_KEY in settings.methods and not material.exam_key:
         raise ValueError(f"exam_key: {EXAM_KEY} needs training questions; name a set of them")
+
+
+def read_history(place: Path, fingerprint: Fingerprint) -> History | None:
+    """Return the history of a training in this folder; None unless it is finished."""
+    record = read_json(place / RECORD)
+    return History(**record["history"]) if record.get("key") == key_hash(fingerprint) else None
 
 
 def train_policy(
@@ -143,10 +154,9 @@ def train_policy(
     measurements of the SFT model by seed, filled here.
     """
     fingerprint = make_fingerprint(llm, method, seed, material, settings)
-    record = read_json(place / RECORD)
-    if record.get("key") == key_hash(fingerprint):
+    if finished := read_history(place, fingerprint):
         print(f"{place.name}: trained before", flush=True)
-        return History(**record["history"])
+        return finished
     (place / RECORD).unlink(missing_ok=True)
     saves = place / checkpoints.name_folder(fingerprint)
     saves.mkdir(parents=True, exist_ok=True)
