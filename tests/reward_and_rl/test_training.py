@@ -20,11 +20,13 @@ from tests.support.toy_policies import (
 )
 
 from clinical_camel import models
+from clinical_camel.data import DataError
 from clinical_camel.models import ModelError, TrainingError
 from clinical_camel.reward_and_rl import ppo, rule, shapes, training, trl_methods
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.rollouts import open_policy
 from clinical_camel.reward_and_rl.settings import METHODS
+from clinical_camel.teachers import TeacherStop
 
 KILLED = """
 import os, signal, sys
@@ -295,6 +297,50 @@ def test_nan_of_the_reward_model_stops_one_training_and_the_next_one_runs(
     stopped, complete = tables.trainings["stop_reason"]
     assert stopped == "the reward model gave NaN or infinity; train it again"
     assert complete == ""
+
+
+def fail_at(calls: set[int], error: Exception):
+    """A gold reward that raises an error at these calls, counted from 1; the first is the start."""
+    made = []
+
+    def gold(replies):
+        made.append(len(replies))
+        if len(made) in calls:
+            raise error
+        return -share_of_e(replies)
+
+    return gold
+
+
+def test_a_judge_without_verdicts_stops_one_training_and_the_next_one_runs(
+    sft, sft_folder, tmp_path
+):
+    settings = toy_settings(sft_folder, methods=["ppo", "rloo"], rl_steps=1, eval_steps=1)
+    gold = fail_at({2, 3}, DataError("gold: judge toy gave no verdict"))
+    tables = training.train_policies(sft, toy_material(gold=gold), settings, tmp_path)
+    assert list(tables.trainings["stop_reason"]) == ["gold: judge toy gave no verdict", ""]
+    gold = fail_at({1}, DataError("gold: judge toy gave no verdict"))
+    with pytest.raises(DataError, match="gave no verdict"):  # on the SFT model
+        training.train_policies(sft, toy_material(gold=gold), settings, tmp_path / "start")
+
+
+@pytest.mark.parametrize(("method", "call"), [("ppo", 2), ("ppo", 3), ("rloo", 2), ("rloo", 3)])
+def test_a_judge_that_cannot_continue_loses_no_step(
+    method, call, sft, sft_folder, tmp_path, capsys
+):
+    """It stops at the measurement of step 2, or at that of the last step, 4."""
+    settings = toy_settings(sft_folder, methods=[method], rl_steps=4, save_steps=9)
+    gold = fail_at({call}, TeacherStop("money_cap"))
+    with pytest.raises(TeacherStop, match="money_cap"):
+        training.train_policies(sft, toy_material(gold=gold), settings, tmp_path / "stopped")
+    resumed = training.train_policies(sft, toy_material(), settings, tmp_path / "stopped")
+    assert f"resuming from checkpoint-{2 * call - 2}" in capsys.readouterr().out
+    complete = training.train_policies(sft, toy_material(), settings, tmp_path / "complete")
+    assert resumed.steps.equals(complete.steps)
+    assert resumed.replies.equals(complete.replies)
+    expected = read_weights(tmp_path / "complete", method)
+    for name, weight in read_weights(tmp_path / "stopped", method).items():
+        assert torch.equal(weight, expected[name]), name
 
 
 @pytest.mark.parametrize("method", ["ppo", "rloo"])

@@ -157,15 +157,18 @@ def train_ppo(
     *,
     checkpoint: Path | None,
     on_step: Callable[[int, dict[str, float], Callable[[Path], None]], None],
+    on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Train a policy for `rl_steps` batches, from a checkpoint if there is one.
 
     After each step, `on_step` gets its number (from 1), its figures, and a function that writes a
     checkpoint into a folder. A step depends only on the weights, its number and `seed`, so a
-    resumed training computes the same numbers. `on_step` may raise to stop.
+    resumed training computes the same numbers. `on_step` may raise to stop. `on_start` is called
+    with the weights of the checkpoint in place.
     """
     learner = make_learner(policy, settings)
     start = _load(learner, checkpoint) if checkpoint else 0
+    on_start()
     for step in range(start + 1, settings.rl_steps + 1):
         rollouts = sample_step(policy, material, settings, seed, step)
         scores = compute_rewards(material.proxy, rollouts.replies, settings.truncation_penalty)

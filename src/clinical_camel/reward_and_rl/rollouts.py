@@ -7,15 +7,19 @@ its log-probability was predicted one position before.
 
 import contextlib
 import copy
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
 
 from clinical_camel import models
 from clinical_camel.models import LLM, Decoding, ModelError
+from clinical_camel.models.adapter_gate import ADAPTER_WEIGHTS
 from clinical_camel.reward_and_rl.sampling import tokenize_prompt
 from clinical_camel.reward_and_rl.shapes import Prompt, Reply
 
@@ -87,6 +91,25 @@ def open_policy(llm: LLM) -> Iterator[Policy]:
         for name in sorted(set(model.peft_config) & {POLICY, "ref"}):
             model.delete_adapter(name)
         llm.activate()
+
+
+def has_finite_weights(policy: Policy) -> bool:
+    """Return whether no weight of the policy is NaN or infinite."""
+    return all(weight.isfinite().all() for weight in policy.list_weights().values())
+
+
+def save_policy(policy: Policy, sft: Path, folder: Path) -> None:
+    """Save a policy as an adapter that `models.load` reads; its other files are those of the SFT
+    adapter. One with NaN is not saved."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not has_finite_weights(policy):
+        return
+    shutil.copytree(sft, folder, ignore=shutil.ignore_patterns(ADAPTER_WEIGHTS))
+    state = get_peft_model_state_dict(
+        policy.llm.model, adapter_name=POLICY, save_embedding_layers=False
+    )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from peft import get_peft_model_state_dict
-from safetensors.torch import save_file
 from transformers.trainer_utils import rotate_checkpoints
 
 from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.hashing import key_hash
 from clinical_camel.core.paths import root
+from clinical_camel.data import DataError
 from clinical_camel.models import LLM, ModelError, checkpoints
-from clinical_camel.models.adapter_gate import ADAPTER_WEIGHTS
 from clinical_camel.models.checkpoints import Fingerprint, TrainingError
 from clinical_camel.reward_and_rl import (
     guards,
@@ -41,8 +39,14 @@ from clinical_camel.reward_and_rl import (
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.material import Material
 from clinical_camel.reward_and_rl.measures import Rows, measure_policy
-from clinical_camel.reward_and_rl.rollouts import POLICY, Policy, open_policy
+from clinical_camel.reward_and_rl.rollouts import (
+    Policy,
+    has_finite_weights,
+    open_policy,
+    save_policy,
+)
 from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, PPO, RewardAndRl
+from clinical_camel.teachers import TeacherStop
 
 RECORD, HISTORY = "training.json", "history.json"
 EXAM_COLUMNS = ("method", "seed", "step", "exam", "question_id", "group", "correct", "chance")
@@ -195,6 +199,7 @@ def _run(method: str, monitor: "Monitor", newest: str | None) -> None:
                 monitor.seed,
                 checkpoint=Path(newest) if newest else None,
                 on_step=monitor.finish_step,
+                on_start=monitor.measure_pending,
             )
         else:
             trl_methods.train_with_trl(method, monitor, newest)
@@ -250,21 +255,31 @@ class Monitor:
     def finish_step(
         self, step: int, figures: Mapping[str, float], save: Callable[[Path], None] | None = None
     ) -> None:
-        """Record a step; measure and save if it is time. Raises StoppedTraining."""
+        """Record a step; measure and save if it is time. Raises StoppedTraining; TeacherStop, once
+        the step is saved, if the judge cannot continue."""
         if step != self.step + 1:
             raise RuntimeError(f"step {step} follows step {self.step}")
         self.history.steps.append({"step": step, **figures})
         self._print(step, figures)
         if reason := guards.check_steps(self.history.steps, self.settings):
             raise StoppedTraining(reason)
-        if step % self.settings.eval_steps == 0 or step == self.settings.rl_steps:
-            self.measure(step)
+        if self.is_measurement_due():
+            try:
+                self.measure(step)
+            except TeacherStop:
+                if save:
+                    self.save(step, save)
+                raise
         if save and step % self.settings.save_steps == 0 and step < self.settings.rl_steps:
             self.save(step, save)
 
     def measure(self, step: int) -> None:
-        """Measure the policy. Raises StoppedTraining for a KL above the cap, and for a collapse."""
-        replies, exams = measure_policy(self.policy, self.material, self.settings, self.seed)
+        """Measure the policy. Raises StoppedTraining for a KL above the cap, a collapse, and
+        replies on which the judge gives no verdicts."""
+        try:
+            replies, exams = measure_policy(self.policy, self.material, self.settings, self.seed)
+        except DataError as error:
+            raise StoppedTraining(str(error)) from error
         self._add_measurement(step, replies, exams)
         kl = _average(replies, "kl")
         if not kl <= self.settings.kl_cap:
@@ -273,6 +288,15 @@ class Monitor:
         lengths = _average(start, "tokens"), _average(replies, "tokens")
         if reason := guards.check_collapse(*lengths):
             raise StoppedTraining(reason)
+
+    def is_measurement_due(self) -> bool:
+        """Return whether the policy is measured at this step."""
+        return self.step % self.settings.eval_steps == 0 or self.step == self.settings.rl_steps
+
+    def measure_pending(self) -> None:
+        """Measure a policy from a checkpoint that the judge could not measure."""
+        if self.step and self.is_measurement_due() and not self.is_measured():
+            self.measure(self.step)
 
     def measure_after_stop(self) -> None:
         """Measure a stopped policy once more, unless it has NaN."""
@@ -321,25 +345,6 @@ class Monitor:
 
 def _average(rows: Rows, name: str) -> float:
     return sum(row[name] for row in rows) / len(rows)
-
-
-def has_finite_weights(policy: Policy) -> bool:
-    """Return whether no weight of the policy is NaN or infinite."""
-    return all(weight.isfinite().all() for weight in policy.list_weights().values())
-
-
-def save_policy(policy: Policy, sft: Path, folder: Path) -> None:
-    """Save a policy as an adapter that `models.load` reads; its other files are those of the SFT
-    adapter. One with NaN is not saved."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if not has_finite_weights(policy):
-        return
-    shutil.copytree(sft, folder, ignore=shutil.ignore_patterns(ADAPTER_WEIGHTS))
-    state = get_peft_model_state_dict(
-        policy.llm.model, adapter_name=POLICY, save_embedding_layers=False
-    )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 
 def make_fingerprint(

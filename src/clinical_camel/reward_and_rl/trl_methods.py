@@ -27,11 +27,13 @@ from datasets import (
     disable_progress_bars,
     enable_progress_bars,
 )
+from safetensors.torch import load_file
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from clinical_camel import models
 from clinical_camel.models import split_control_tokens
+from clinical_camel.models.adapter_gate import ADAPTER_WEIGHTS
 from clinical_camel.reward_and_rl.material import (
     Material,
     compute_group_std,
@@ -41,6 +43,7 @@ from clinical_camel.reward_and_rl.material import (
 )
 from clinical_camel.reward_and_rl.settings import DPO, EXAM_KEY, RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Prompt, Reply, RewardFunction
+from clinical_camel.teachers import TeacherStop
 
 if TYPE_CHECKING:
     from clinical_camel.reward_and_rl.training import Monitor
@@ -66,6 +69,12 @@ def train_with_trl(method: str, monitor: "Monitor", newest: str | None) -> None:
     uninterrupted one.
     """
     weights = monitor.policy.list_weights()
+    if newest and monitor.step >= monitor.settings.rl_steps:  # the trainer would take one more step
+        saved = load_file(Path(newest) / ADAPTER_WEIGHTS)
+        for name, weight in weights.items():
+            weight.data.copy_(saved[name])
+        monitor.measure_pending()
+        return
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     with _quiet():
         trainer = make_trainer(method, monitor)
@@ -232,10 +241,18 @@ def make_trl_reward(
 
 
 class StepReporter(TrainerCallback):
-    """Gives every step of a trainer to the monitor, and completes every checkpoint but the last."""
+    """Gives every step of a trainer to the monitor, and completes every checkpoint but the last.
+
+    If the judge cannot measure a step, the trainer saves the step and then stops.
+    """
 
     def __init__(self, monitor: "Monitor") -> None:
         self.monitor = monitor
+        self.stop: TeacherStop | None = None
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs) -> None:
+        self.monitor.measure_pending()
+        model.train()
 
     def on_log(self, args, state, control, logs=None, model=None, **kwargs) -> None:
         if "loss" not in (logs or {}):
@@ -245,13 +262,16 @@ class StepReporter(TrainerCallback):
             if "length" not in figures:  # DPO: its entropy is not that of its own replies
                 figures.pop("entropy", None)
             self.monitor.finish_step(state.global_step, figures)
+        except TeacherStop as error:
+            self.stop, control.should_save = error, True
         finally:
             model.train()
 
     def on_save(self, args, state, control, **kwargs) -> None:
-        if state.global_step >= state.max_steps:  # resumed there, the trainer would take one more
-            return
-        self.monitor.publish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if state.global_step < state.max_steps or self.stop:
+            self.monitor.publish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if self.stop:
+            raise self.stop
 
 
 def read_figures(logs: dict[str, Any]) -> dict[str, float]:
