@@ -63,6 +63,50 @@ def test_the_first_batch_is_alone():
     assert max(count for _, count in most) == 2
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_a_result_is_yielded_while_the_next_batch_is_computed():
+    received = threading.Event()
+
+    def compute(batch):
+        return firsts(batch), batch[0][0] != 2 or received.wait(5)
+
+    for batch, is_in_time in workers.compute_batches(ROWS, 0, 1, compute, lambda row: False, CPU):
+        assert is_in_time
+        if batch == [1]:  # computed together with 2
+            received.set()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_results_before_a_batch_that_fails_are_yielded():
+    def compute(batch):
+        if batch[0][0] == 2:
+            raise RuntimeError("NaN")
+        return firsts(batch)
+
+    results = []
+    with pytest.raises(RuntimeError, match="NaN"):
+        results.extend(workers.compute_batches(ROWS, 0, 1, compute, lambda row: False, CPU))
+    assert results == [[0], [1]]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_after_out_of_memory_no_other_batch_is_still_computed():
+    failed, active, together = [], [], []
+
+    def compute(batch):
+        if batch[0][0] == 1 and not failed:
+            failed.append(batch)
+            raise MemoryError
+        active.append(batch)
+        time.sleep(0.05)
+        together.append(len(active))
+        active.remove(batch)
+        return firsts(batch)
+
+    assert [number for batch in run(compute, budget=1) for number in batch] == [*range(20)]
+    assert max(together) == 1
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_batch_of_done_rows_is_not_computed(two_threads, threads):
     torch.set_num_threads(threads)
