@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from clinical_camel import models, release
+from clinical_camel import cli, models, release
 from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
@@ -68,6 +70,39 @@ def test_a_merge_that_changes_the_logits_writes_nothing(study, monkeypatch):
     with pytest.raises(PlanError, match="of the largest logit, more than 0.001; nothing was"):
         release.merge_adapter("mini_camel", study / "merged")
     assert not (study / "merged").exists()
+
+
+def test_a_full_disk_leaves_no_folder_and_the_next_merge_succeeds(study, monkeypatch):
+    def fail(self, folder, *_):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    folder = study / "merged"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedModel, "save_pretrained", fail)
+        with pytest.raises(PlanError, match="writing failed .*No space left on device.; free some"):
+            release.merge_adapter("mini_camel", folder)
+    assert not [*study.glob(".merged*"), *folder.iterdir()]
+    release.merge_adapter("mini_camel", folder)
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_a_disk_without_space_is_named_before_a_model_is_loaded(study, monkeypatch):
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with pytest.raises(PlanError, match="0.00 GB free on this disk, the merged model needs 0.05"):
+        release.merge_adapter("mini_camel", study / "new/merged")
+
+
+def test_a_base_that_cannot_be_loaded_is_one_sentence(study, monkeypatch, capsys):
+    def fail(*_):
+        raise models.ModelError("adapters: tuned: was trained on another base")
+
+    monkeypatch.setattr(models, "load", fail)
+    assert cli.main(["merge", "mini_camel", str(study / "merged")]) == 2
+    assert "mini_camel: adapters: tuned: was trained on another" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_empty_and_a_missing_adapter_are_rejected(study):

@@ -6,13 +6,15 @@ needs memory for the base model in full precision; set CUDA_VISIBLE_DEVICES="" t
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from huggingface_hub import HfApi, get_token
 from peft import PeftModel
+from safetensors import SafetensorError
 
 from clinical_camel import models
 from clinical_camel.core.files import list_results
@@ -22,6 +24,7 @@ from clinical_camel.release.records import TRAINING, WEIGHTS, require_artefact, 
 from clinical_camel.runner.jobs import PlanError
 
 MAX_DIFFERENCE = 1e-3  # of merged logits, as a share of the largest logit; float32 reaches 1e-6
+SPARE = 50 * 10**6  # bytes: tokenizer, card, file system
 QUESTIONS = (
     "What treats gout?",
     "A child has a barking cough at night. What is it?",
@@ -36,15 +39,55 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
     Returns one row per question of QUESTIONS: `difference` of the logits between merged model and
     base model with adapter, `same_token` if both predict the same next token, and
     `same_token_as_trained` if the quantized base model with adapter predicts it too. Raises
-    PlanError for a folder that is not empty, an incomplete step, or a difference above
-    MAX_DIFFERENCE; nothing is written then.
+    PlanError for a folder that is not empty, a disk without space, an incomplete step, a model that
+    cannot be loaded, or a difference above MAX_DIFFERENCE. The folder gets its name when it is
+    complete.
     """
     card, params = format_model_card(study, FIGURE), require_record(study, TRAINING)["params"]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PlanError(f"{folder}: is not empty; name another folder")
     if folder.resolve().is_relative_to((root() / "outputs").resolve()):
         raise PlanError(f"{folder}: is in outputs/, where only runs write; name another folder")
-    adapter = require_adapter(study)
+    adapter, partial = require_adapter(study), folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        require_space(params["model"], folder)
+        merged, tokenizer, rows = _merge(params, adapter)
+        difference = rows["difference"].max()
+        if not difference <= MAX_DIFFERENCE:
+            raise PlanError(
+                f"{study}: merged logits differ by {difference:.1e} of the largest logit, more "
+                f"than {MAX_DIFFERENCE}; nothing was written"
+            )
+        merged.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        shutil.copy(adapter.parent / FIGURE, partial)
+    except models.ModelError as error:
+        raise PlanError(f"{study}: {error}") from error
+    except SafetensorError as error:  # a full disk is no OSError there
+        shutil.rmtree(partial, ignore_errors=True)
+        raise PlanError(f"{partial}: writing failed ({error}); free some space") from error
+    if folder.exists():
+        folder.rmdir()
+    partial.replace(folder)
+    return rows
+
+
+def require_space(model: str, folder: Path) -> None:
+    """Raise PlanError if the disk of a folder lacks the space for a merged model."""
+    parameters = models.build_skeleton(model).num_parameters()
+    need = parameters * models.choose_dtype("auto", parameters).itemsize + SPARE
+    place = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    if (free := shutil.disk_usage(place).free) < need:
+        raise PlanError(
+            f"{folder}: {free / 1e9:.2f} GB free on this disk, the merged model needs "
+            f"{need / 1e9:.2f}; free some, or name a folder on another disk"
+        )
+
+
+def _merge(params: Mapping[str, Any], adapter: Path) -> tuple[Any, Any, pd.DataFrame]:
+    """Return the merged model, its tokenizer, and the rows of `merge_adapter`."""
     tokenizer = models.load_tokenizer(str(adapter.relative_to(root())))
     dialogues = [[{"role": "user", "content": question}] for question in QUESTIONS]
     texts = [models.render_chat(tokenizer, messages) for messages in dialogues]
@@ -67,17 +110,7 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
             QUESTIONS, tuned_logits, merged_logits, quantized_logits, strict=True
         )
     )
-    difference = rows["difference"].max()
-    if not difference <= MAX_DIFFERENCE:
-        raise PlanError(
-            f"{study}: merged logits differ by {difference:.1e} of the largest logit, more than "
-            f"{MAX_DIFFERENCE}; nothing was written"
-        )
-    merged.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    shutil.copy(adapter.parent / FIGURE, folder)
-    return rows
+    return merged, tokenizer, rows
 
 
 def require_adapter(study: str) -> Path:
