@@ -62,7 +62,17 @@ def test_a_study_that_has_not_run_says_what_it_would_take(study):
     assert "run `python -m clinical_camel plans`" in lines[2]
 
 
-def test_a_run_that_is_not_complete_does_not_count(study):
-    record = {"status": "incomplete", "params": {"adapters": {"tuned": ""}}}
+def test_a_subject_may_have_a_name_that_pandas_takes_for_missing(study):
+    file = study.root / EXAM / "answers.csv"
+    file.write_text(file.read_text().replace(",x,", ",NA,"))
+    table = published.read_runs({"s:1": "a"})["s:1"].set_index("benchmark")
+    assert table.loc["mmlu_NA", "n"] == 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"status": "incomplete", "params": {"adapters": {"tuned": ""}}}, {"status": "complete"}],
+)
+def test_a_run_that_is_not_complete_does_not_count(record, study):
     study.file(f"{EXAM}/run.json", json.dumps(record))
     assert published.read_runs({"s:1": "a"})["s:1"].empty

@@ -1,5 +1,6 @@
 """What step 03 wrote is read with its questions, and only if these are still the same."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -13,11 +14,13 @@ PARAMS = {"benchmarks": ["mini_exam"], "question_limit": 0, "image_questions": "
 PARAMS |= {"adapters": {"base": "", "tuned": "x"}, "protocols": ["option_text"], "num_shots": [0]}
 
 
-def write(project, answers: pd.DataFrame, questions) -> score_checks.ScoreChecks:
-    scores = eval_fewshot.compute_scores(answers, {"mini_exam": questions})
+def write(
+    project, answers: pd.DataFrame, questions, spec: str = "mini_exam"
+) -> score_checks.ScoreChecks:
+    scores = eval_fewshot.compute_scores(answers, {data.label(spec): questions})
     project.file(f"{FOLDER}/answers.csv", answers.to_csv(index=False))
     project.file(f"{FOLDER}/scores.csv", scores.to_csv(index=False))
-    project.file(f"{FOLDER}/run.json", json.dumps({"params": PARAMS}))
+    project.file(f"{FOLDER}/run.json", json.dumps({"params": PARAMS | {"benchmarks": [spec]}}))
     files = {"answers": f"{FOLDER}/answers.csv", "exam_scores": f"{FOLDER}/scores.csv"}
     return score_checks.ScoreChecks(**files, training_sources=[])
 
@@ -40,6 +43,19 @@ def test_only_the_questions_that_were_asked_are_read(project, exam_parts):
     assert exam.answers[columns].equals(answers[columns].astype({"id": "str"}))
     assert (exam.model, len(exam.scores)) == ("tuned", 2)
     assert len(exam.answers.query(exam.first)) == 8
+
+
+def test_an_id_may_be_one_that_pandas_takes_for_missing(project, exam_parts):
+    answers, questions = exam_parts
+    names = ["NA", "null", "None", "nan"]
+    questions = [dataclasses.replace(q, id=name) for q, name in zip(questions, names, strict=True)]
+    rows = [json.dumps(data.to_dict(question)) for question in questions]
+    project.file("my_exam.jsonl", "\n".join(rows))
+    answers = answers.assign(id=names * 2, benchmark="my_exam")
+    answers["content_hash"] = [data.content_hash(question) for question in questions] * 2
+    exam = score_checks.read_exam(write(project, answers, questions, "my_exam.jsonl"))
+    assert exam.questions == {"my_exam": questions}
+    assert list(exam.answers["id"]) == names * 2
 
 
 @pytest.mark.parametrize("change", [("content_hash", "0"), ("id", "none")])

@@ -9,6 +9,8 @@ from pathlib import Path
 MAX_BYTES = 200 << 20
 SEPARATORS = (",", ";", "\t", "|")
 CELL_BREAK = "\x00"  # for a single "\r" in a cell, which would end the row; no table has NUL
+# options of `pandas.read_csv` for our own tables: an id or a name may be "NA" or "null"
+EMPTY_IS_MISSING = {"keep_default_na": False, "na_values": [""]}
 _OTHER_FILES = {
     b"PK\x03\x04": "a spreadsheet (XLSX), not a table; save it as CSV UTF-8",
     b"\x1f\x8b": "packed with gzip; unpack it",

@@ -7,6 +7,7 @@ import pandas as pd
 from clinical_camel import stats
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
+from clinical_camel.core.tables import EMPTY_IS_MISSING
 from clinical_camel.published.plans import Plan
 
 EXAM = "03_eval_fewshot"
@@ -28,14 +29,17 @@ def read_scores_of(study: str) -> pd.DataFrame:
     """Return the scores of a study, as in `read_runs`; the subjects need its answers.csv."""
     folder = root() / "outputs" / study / EXAM
     record = read_json(folder / "run.json")
-    if record.get("status") != "complete" or not (folder / "scores.csv").is_file():
+    params = record.get("params")
+    adapters = params.get("adapters") if isinstance(params, dict) else None
+    is_complete = record.get("status") == "complete" and (folder / "scores.csv").is_file()
+    if not is_complete or not adapters:  # a record without them is damaged
         return pd.DataFrame(columns=COLUMNS)
-    model = [*record["params"]["adapters"]][-1]
+    model = [*adapters][-1]
     scores = pd.read_csv(folder / "scores.csv")
     scores = scores[(scores["model"] == model) & (scores["variant"] == "as_given")]
     tables = [scores[COLUMNS]]
     if (folder / "answers.csv").is_file():
-        answers = pd.read_csv(folder / "answers.csv", dtype={"id": str})
+        answers = pd.read_csv(folder / "answers.csv", dtype={"id": str}, **EMPTY_IS_MISSING)
         answers = answers[(answers["model"] == model) & (answers["variant"] == "as_given")]
         tables.append(score_subjects(answers, scores))
     return pd.concat(tables, ignore_index=True)

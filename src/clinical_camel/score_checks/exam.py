@@ -11,6 +11,7 @@ import pandas as pd
 from clinical_camel import data
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import path
+from clinical_camel.core.tables import EMPTY_IS_MISSING
 from clinical_camel.data import Question
 from clinical_camel.score_checks.settings import ScoreChecks
 
@@ -47,9 +48,9 @@ def read_exam(settings: ScoreChecks) -> Exam:
     params = read_json(file.with_name("run.json")).get("params", {})
     if "benchmarks" not in params:
         raise ValueError(f"answers: no run.json of step 03 beside {settings.answers}")
-    answers = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str), keep_default_na=True)
+    answers = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str), **EMPTY_IS_MISSING)
     answers = answers.fillna(dict.fromkeys(TEXTS, ""))
-    scores = pd.read_csv(path(settings.exam_scores))
+    scores = pd.read_csv(path(settings.exam_scores), **EMPTY_IS_MISSING)
     questions = {}
     for spec in params["benchmarks"]:
         name = data.label(spec)
