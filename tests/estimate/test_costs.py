@@ -106,8 +106,9 @@ def test_a_run_is_compared_only_with_the_estimate_of_its_settings_and_machine(pr
     job, cost = Job("old", "05_loss_curves", {"seed": 0}), Cost("old", "05", "cpu", Work())
 
     def measure(**changed):
-        record = {"status": "complete", "params": job.params, "device": {}, "seconds": 2.0}
-        record |= {"peak_memory_mb": 3} | changed
+        record = {"study": "old", "step": "05_loss_curves", "status": "complete", "headline": ""}
+        record |= {"params": job.params, "device": {}, "seconds": 2.0, "peak_memory_mb": 3}
+        record |= {"attempts": [], "notes": {}, "artefacts": {}} | changed
         project.file("outputs/old/05_loss_curves/run.json", json.dumps(record))
         return costs.read_measured(job, cost)
 
@@ -116,6 +117,7 @@ def test_a_run_is_compared_only_with_the_estimate_of_its_settings_and_machine(pr
     assert measure(params={"seed": 1}) is None
     assert measure(device={"gpu": ["NVIDIA H100"]}) is None
     assert measure(status="failed") is None
+    assert measure(params=None) is None  # a damaged record
 
 
 def test_the_estimate_of_training_is_close_to_the_committed_run():

@@ -57,7 +57,11 @@ def test_a_gpu_is_found_by_its_name(fresh_project):
     assert measured.read_speeds("mini_camel", "h200") == ({}, "")
 
 
-def test_a_speed_that_is_none_is_named(job, fresh_project):
-    write(fresh_project, {"training": 0})
-    with pytest.raises(PlanError, match="outputs/mini_camel/rehearsal.json: speeds.training: 0 is"):
+@pytest.mark.parametrize(
+    ("speeds", "problem"),
+    [({"training": 0}, "speeds.training: 0 is"), ([1], r"speeds: \[1\] has no kinds of work")],
+)
+def test_a_speed_that_is_none_is_named(speeds, problem, job, fresh_project):
+    write(fresh_project, speeds)
+    with pytest.raises(PlanError, match=f"outputs/mini_camel/rehearsal.json: {problem}"):
         estimate_step(job)

@@ -11,9 +11,13 @@ from clinical_camel.results import Finding, Number, find_result
 
 def test_a_step_that_has_not_run_or_not_ended_has_no_result(project):
     assert find_result("a", "03_eval_fewshot") is None
-    record = json.dumps({"status": "incomplete", "artefacts": {}})
-    project.file("outputs/a/03_eval_fewshot/run.json", record)
-    assert find_result("a", "03_eval_fewshot") is None
+    toy_results.save(project, "a", "03_eval_fewshot")
+    assert find_result("a", "03_eval_fewshot")
+    file = project.root / "outputs/a/03_eval_fewshot/run.json"
+    record = json.loads(file.read_text())
+    for damaged in (record | {"status": "incomplete"}, {"status": "complete"}):
+        file.write_text(json.dumps(damaged))
+        assert find_result("a", "03_eval_fewshot") is None
 
 
 def test_a_table_is_read_only_as_its_run_wrote_it(project):

@@ -6,7 +6,6 @@ from typing import Any
 
 from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import BUILT, PACKAGED, find_folder
-from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.settings import changed_settings
 from clinical_camel.estimate import exams, measured, memory, policies, speed, work
@@ -17,7 +16,7 @@ from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job, PlanError, has_params, load_job
-from clinical_camel.runs.run_json import is_resumed
+from clinical_camel.runs.run_json import is_resumed, read_run_record
 
 WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
 TOKEN_SIZE, ANSWER_SIZE = 4, 400  # bytes per token of a dialogue, per answer in a table
@@ -252,7 +251,7 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
     None unless it had these settings, on such a machine. A resumed run that found all its answers
     in the journal measured only its end: None, too.
     """
-    record = read_json(root() / "outputs" / job.study / job.step / "run.json")
+    record = read_run_record(root() / "outputs" / job.study / job.step)
     if record.get("status") != "complete" or changed_settings(record["params"], job.params):
         return None
     machine = (record["device"].get("gpu") or ["cpu"])[0].lower()

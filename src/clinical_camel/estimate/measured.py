@@ -29,6 +29,11 @@ def read_speeds(study: str, name: str) -> tuple[dict[str, float], str]:
     device, speeds = content.get("machine", {}), content.get("speeds", {})
     if not speeds or not isinstance(device, Mapping) or not _is_profile(device, name):
         return {}, ""
+    if not isinstance(speeds, Mapping):
+        raise PlanError(
+            f"outputs/{study}/{FILE}: speeds: {speeds!r} has no kinds of work; delete the file, or "
+            "run `rehearse` again"
+        )
     for kind, value in speeds.items():
         if not isinstance(value, int | float) or not 0 < value < math.inf:
             raise PlanError(

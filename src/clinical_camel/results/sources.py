@@ -43,9 +43,11 @@ class Result:
 
 
 def find_result(study: str, step: str) -> Result | None:
-    """Return the result of a step, or None if the step has not run to its end."""
+    """Return the result of a step, or None if it has not run to its end, or has no whole record."""
     record = read_json(root() / "outputs" / study / step / "run.json")
-    return Result(study, step, record) if record.get("status") == "complete" else None
+    parts = [record.get(name) for name in ("params", "notes", "artefacts")]
+    is_complete = record.get("status") == "complete" and all(isinstance(p, dict) for p in parts)
+    return Result(study, step, record) if is_complete else None
 
 
 @dataclass(frozen=True, slots=True)
