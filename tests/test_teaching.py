@@ -40,14 +40,10 @@ def make_times_table() -> str:
         wall, memory = rows["seconds"].sum(), rows["peak_mb"].max() / 1024
         lines.append(f"| {sheet} | {' | '.join(texts)} | {wall:.0f} | {memory:.1f} |")
     machine = f"{table['machine'][0]}, {table['cores'][0]} cores"
-    load = f"{table['load_average'].min():.0f} to {table['load_average'].max():.0f}"
-    lines += [
-        "",
-        f"Machine: {machine}, shared with other work (load average {load}). The columns of",
-    ]
-    return "\n".join(
-        [*lines, "the exercises are processor time; the clock also counts the waiting."]
-    )
+    least, most = table["load_average"].min(), table["load_average"].max()
+    beside = f"shared with other work (load average {least:.0f} to {most:.0f})"
+    lines += ["", f"Machine: {machine}, {'without other work' if most <= 1 else beside}."]
+    return "\n".join([*lines, "The columns of the exercises are processor time."])
 
 
 def plan(study: str, capsys) -> tuple[str, str]:
