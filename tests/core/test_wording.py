@@ -1,10 +1,25 @@
-"""Shares, differences and p-values as text."""
+"""Intervals, shares, differences and p-values as text."""
 
 import math
 
 import pytest
 
-from clinical_camel.core.wording import format_p, format_percent, format_points
+from clinical_camel.core.wording import (
+    format_bounds,
+    format_interval,
+    format_p,
+    format_percent,
+    format_points,
+)
+
+
+def test_zero_has_no_sign_and_an_unknown_interval_no_brackets():
+    assert format_interval(-0.0001, -0.0002, 0.1) == "0.000 [0.000, 0.100]"
+    assert format_interval(-0.4, math.nan, math.nan, ".0f") == "0"
+
+
+def test_bounds_show_on_which_side_of_zero_they_are():
+    assert format_bounds(-0.05, -0.002, ".2f") == " [-0.05, -0.00]"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +34,11 @@ from clinical_camel.core.wording import format_p, format_percent, format_points
 )
 def test_a_share_is_in_percent_and_zero_has_no_sign(values, text):
     assert format_percent(*values) == text
+
+
+def test_a_unit_is_between_the_share_and_its_interval():
+    assert format_percent(0.57, 0.48, 0.66, 0, " %") == "57 % [48, 66]"
+    assert format_percent(0.57, math.nan, math.nan, unit=" points") == "57.0 points"
 
 
 def test_a_difference_is_in_points_with_or_without_an_interval():

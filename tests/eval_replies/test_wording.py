@@ -4,20 +4,9 @@ import math
 
 import pytest
 
-from clinical_camel.eval_replies.wording import (
-    Contrast,
-    format_interval,
-    is_clear,
-    name_unit,
-    orient_contrast,
-)
+from clinical_camel.eval_replies.wording import Contrast, is_clear, name_unit, orient_contrast
 
 ROW = {"model": "base", "difference": 0.1, "low": 0.05, "high": 0.2}
-
-
-def test_zero_has_no_sign_and_an_unknown_interval_no_brackets():
-    assert format_interval(-0.0001, -0.0002, 0.1) == "0.000 [0.000, 0.100]"
-    assert format_interval(-0.4, math.nan, math.nan, ".0f") == "0"
 
 
 @pytest.mark.parametrize(("p", "clear"), [(0.049, True), (0.05, False), (math.nan, False)])

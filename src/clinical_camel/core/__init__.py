@@ -9,6 +9,7 @@ tables       tables that went through a spreadsheet
 base_models  base models with a name of their own: shipped, or fetched from a package
 values       checks of single values: types, paths, secrets, invisible characters
 settings     typed settings of a step: validation, messages, the parameters cell
+wording      numbers with intervals, percent and p-values, as tables and sentences write them
 rewards      what step 07 concludes of a method, in words
 verdicts     what step 06 concludes of its contrasts, in words
 """

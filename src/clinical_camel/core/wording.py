@@ -4,16 +4,42 @@ import math
 from collections.abc import Mapping
 
 
-def format_percent(share: float, low: float = math.nan, high: float = math.nan) -> str:
+def format_bounds(low: float, high: float, form: str) -> str:
+    """Return an interval in brackets after a space; "" if it is unknown.
+
+    A bound just below zero is written as -0.00, unless `form` begins with z.
+
+    >>> format_bounds(-0.25, 0.75, ".2f"), format_bounds(float("nan"), float("nan"), ".2f")
+    (' [-0.25, 0.75]', '')
+    """
+    return f" [{low:{form}}, {high:{form}}]" if low == low and high == high else ""
+
+
+def format_interval(
+    value: float, low: float, high: float, form: str = ".3f", unit: str = ""
+) -> str:
+    """Return a value with its interval; without brackets if the interval is unknown.
+
+    >>> format_interval(0.5, 0.25, 0.75), format_interval(-0.0, float("nan"), float("nan"))
+    ('0.500 [0.250, 0.750]', '0.000')
+    """
+    form = f"z{form}"  # no minus sign before a zero
+    return f"{value:{form}}{unit}{format_bounds(low, high, form)}"
+
+
+def format_percent(
+    share: float, low: float = math.nan, high: float = math.nan, digits: int = 1, unit: str = ""
+) -> str:
     """Return a share from 0 to 1 in percent, with its interval if there is one; "" for NaN.
 
     >>> format_percent(0.654, 0.599, 0.704), format_percent(-0.0001)
     ('65.4 [59.9, 70.4]', '0.0')
+    >>> format_percent(0.57, 0.48, 0.66, digits=0, unit=" %")
+    '57 % [48, 66]'
     """
     if math.isnan(share):
         return ""
-    interval = "" if math.isnan(low) else f" [{100 * low:z.1f}, {100 * high:z.1f}]"
-    return f"{100 * share:z.1f}{interval}"
+    return format_interval(100 * share, 100 * low, 100 * high, f".{digits}f", unit)
 
 
 def format_points(row: Mapping[str, float]) -> str:
@@ -22,8 +48,7 @@ def format_points(row: Mapping[str, float]) -> str:
     >>> format_points({"difference": 0.1, "low": 0.05, "high": 0.15})
     '10.0 points [5.0, 15.0]'
     """
-    text = format_percent(row["difference"], row["low"], row["high"])
-    return text.replace(" [", " points [", 1) if "[" in text else f"{text} points"
+    return format_percent(row["difference"], row["low"], row["high"], unit=" points")
 
 
 def format_p(p: float, digits: int = 4, sign: str = "") -> str:

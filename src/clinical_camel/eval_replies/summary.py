@@ -6,20 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from clinical_camel.core.values import show
-from clinical_camel.core.wording import format_p
+from clinical_camel.core.wording import format_interval, format_p
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, OUTCOMES
 from clinical_camel.eval_replies.overlap import METRICS, PRIMARY_METRIC, SECONDARY
 from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
 from clinical_camel.eval_replies.statuses import is_collapsed
 from clinical_camel.eval_replies.tables import list_clear_changes, list_faults
 from clinical_camel.eval_replies.win_rate import count_positions
-from clinical_camel.eval_replies.wording import (
-    UNIT,
-    format_interval,
-    is_clear,
-    name_unit,
-    orient_contrast,
-)
+from clinical_camel.eval_replies.wording import UNIT, is_clear, name_unit, orient_contrast
 
 Tables = Mapping[str, pd.DataFrame]  # by name; a task without data has an empty table
 PRIMARY_NAME = METRICS[PRIMARY_METRIC]

@@ -4,16 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_p
+from clinical_camel.core.wording import format_interval, format_p
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, OUTCOMES, select_large_groups
 from clinical_camel.eval_replies.overlap import METRICS, PRIMARY_METRIC, SECONDARY
-from clinical_camel.eval_replies.wording import (
-    UNIT,
-    format_interval,
-    is_clear,
-    name_unit,
-    orient_contrast,
-)
+from clinical_camel.eval_replies.wording import UNIT, is_clear, name_unit, orient_contrast
 from clinical_camel.eval_replies.writing import STATUSES
 
 FAULTS = STATUSES[1:]

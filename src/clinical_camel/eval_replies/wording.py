@@ -1,21 +1,12 @@
-"""How tables, figures and sentences of step 08 write numbers, datasets and differences."""
+"""How tables, figures and sentences of step 08 write datasets and differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clinical_camel.core.wording import format_interval
 from clinical_camel.exam_results.answers import LEVEL
 
 UNIT = ["task", "corpus", "part"]  # results are separate for each
-
-
-def format_interval(value: float, low: float, high: float, form: str = ".3f") -> str:
-    """Return a value with its interval; without brackets if the interval is unknown.
-
-    >>> format_interval(0.5, 0.25, 0.75), format_interval(-0.0, float("nan"), float("nan"))
-    ('0.500 [0.250, 0.750]', '0.000')
-    """
-    text = f"{value:z{form}}"
-    return f"{text} [{low:z{form}}, {high:z{form}}]" if low == low and high == high else text
 
 
 def is_clear(row: Mapping) -> bool:

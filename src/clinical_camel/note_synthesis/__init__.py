@@ -19,7 +19,6 @@
     planted       exercise: find the error in a reference note
     wrong_ticks   exercise: find the false sentences that the check supports
     exercise_answers  which sentence of a note an answer is
-    percent       a share with its interval
     word_lists    read the lists of words of this package
     rating_sheet  two people rate the notes; their agreement
     phi           find identifiers of persons in texts

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from clinical_camel.note_synthesis.percent import format_percent
+from clinical_camel.core.wording import format_percent
 from clinical_camel.note_synthesis.word_lists import FOLDER, read_rows
 
 EMBEDDED, PUBLIC = "embedded", "three corpora"
@@ -47,7 +47,7 @@ def format_check_quality(quality: pd.DataFrame) -> pd.DataFrame:
             "planted error": rows["kind"],
             "example": rows["kind"].map(examples),
             "n": rows["n"],
-            "% flagged": list(map(format_percent, rows["share"], rows["low"], rows["high"])),
+            "% flagged": [format_percent(r.share, r.low, r.high, 0) for r in rows.itertuples()],
         }
     )
 
@@ -70,8 +70,8 @@ def describe_check(quality: pd.DataFrame) -> list[str]:
     alarms = quality[(quality["measure"] == "alarms") & (quality["kind"] == "any")]
     for corpus, notes in ((PUBLIC, "real reference notes"), (EMBEDDED, "embedded reference notes")):
         lines += [
-            f"**False alarms:** it flags {format_percent(row.share, row.low, row.high)} % of the "
-            f"unchanged sentences of {notes} (n = {row.n})."
+            f"**False alarms:** it flags {format_percent(row.share, row.low, row.high, 0)} % of "
+            f"the unchanged sentences of {notes} (n = {row.n})."
             for row in alarms[alarms["corpus"] == corpus].itertuples()
         ]
     return lines
@@ -86,7 +86,7 @@ def _describe_pairs(quality: pd.DataFrame) -> Iterator[str]:
     flags = wrong_flags + false.share * false.n
     ticks = true.n + false.n - flags
     cells = [
-        f"{format_percent(row.share, row.low, row.high)} % of {row.n} {row.kind} sentences"
+        f"{format_percent(row.share, row.low, row.high, 0)} % of {row.n} {row.kind} sentences"
         for row in (false, true)
     ]
     yield (

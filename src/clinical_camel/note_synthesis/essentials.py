@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from clinical_camel.core.wording import format_percent
 from clinical_camel.data import Consultation
 from clinical_camel.exam_results.answers import compute_interval
 from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter, normalise_transcript
 from clinical_camel.note_synthesis.faithfulness import REFERENCE
-from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import parse_note
 
 DIAGNOSIS = "diagnosis named as in the visit"
@@ -149,6 +149,6 @@ def format_essentials(counts: pd.DataFrame) -> pd.DataFrame:
     for row in counts.itertuples():
         cells = rows.setdefault((row.corpus, row.model), {})
         cells["corpus"], cells["writer"] = row.corpus, row.model
-        share = format_percent(row.share, row.low, row.high, sign=" %")
+        share = format_percent(row.share, row.low, row.high, 0, " %")
         cells[row.item] = f"{row.correct} of {row.n} ({share})"
     return pd.DataFrame(rows.values()).fillna("")

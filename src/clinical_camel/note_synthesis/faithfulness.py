@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from clinical_camel import grounding, stats
+from clinical_camel.core.wording import format_percent
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.corpora import Corpora, hash_encounter
-from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import WRITTEN
 
 REFERENCE = "reference"
@@ -243,7 +243,7 @@ def format_faithfulness(summary: pd.DataFrame) -> pd.DataFrame:
         row |= {"n": shares.loc[verdicts[0], "n"], "sentences": shares.loc[verdicts[0], "items"]}
         for key in [key for key in (*verdicts, ("facts covered", "all")) if key in shares.index]:
             name = "facts covered" if key[1] == "all" else key[1]
-            row[f"% {name}"] = format_percent(*shares.loc[key, ["share", "low", "high"]])
+            row[f"% {name}"] = format_percent(*shares.loc[key, ["share", "low", "high"]], 0)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -12,9 +12,9 @@ from clinical_camel import grounding
 from clinical_camel.core.colours import MODEL_MARKERS
 from clinical_camel.core.figures import measure_errors, plot_intervals, tidy_figure
 from clinical_camel.core.values import escape_label
+from clinical_camel.core.wording import format_percent
 from clinical_camel.note_synthesis.baselines import BASELINES
 from clinical_camel.note_synthesis.faithfulness import WHOLE
-from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.scores import METRICS
 from clinical_camel.note_synthesis.structure import STATUSES
 
@@ -187,7 +187,7 @@ def _plot_coverage(axes: Axes, rows: pd.DataFrame) -> None:
     if rows.empty:
         axes.set_axis_off()
         return
-    texts = map(format_percent, rows["share"], rows["low"], rows["high"])
+    texts = [format_percent(r.share, r.low, r.high, 0) for r in rows.itertuples()]
     rows = rows.assign(cell=[text.replace(" [", "\n[") for text in texts])
     shares, cells = (
         rows.pivot_table(index="kind", columns="writer", values=v, sort=False, aggfunc="first")

@@ -24,6 +24,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from clinical_camel import grounding, stats
 from clinical_camel.core.settings import Incomplete
+from clinical_camel.core.wording import format_interval
 from clinical_camel.note_synthesis.corpora import Corpora
 from clinical_camel.note_synthesis.structure import (
     DIVISIONS,
@@ -161,11 +162,8 @@ def format_scores(summary: pd.DataFrame) -> pd.DataFrame:
     if len(summary) > MAX_ROWS:
         summary = summary[summary["part"] == "whole"]
     table = summary[["corpus", "part", "model", "n", "missing"]].rename(columns={"model": "writer"})
-    columns = zip(*(summary[metric + end] for end in ("", "_low", "_high")), strict=True)
-    table[f"{name}, missing = 0"] = [
-        f"{value:.3f} [{low:.3f}, {high:.3f}]" if low == low else f"{value:.3f}"
-        for value, low, high in columns
-    ]
+    columns = (summary[metric + end] for end in ("", "_low", "_high"))
+    table[f"{name}, missing = 0"] = list(map(format_interval, *columns))
     present = [
         f"{mean:.3f}" if mean == mean else "never written"
         for mean in summary[f"{metric}_if_present"]

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from clinical_camel import grounding
+from clinical_camel.core.wording import format_bounds, format_percent
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.note_synthesis.baselines import BASELINES
 from clinical_camel.note_synthesis.essentials import DIAGNOSIS, ESSENTIALS
 from clinical_camel.note_synthesis.faithfulness import REFERENCE, WHOLE
-from clinical_camel.note_synthesis.percent import format_percent
 from clinical_camel.note_synthesis.structure import ASSESSMENT_AND_PLAN, STATUSES, WRITTEN
 
 Tables = Mapping[str, pd.DataFrame]
@@ -123,7 +123,7 @@ def _describe_truth(
         points, low, high = (100 * difference[name] for name in ("difference", "low", "high"))
         yield (
             f"Where both wrote a note (n = {difference['n']}), the supported share of {models[-1]} "
-            f"minus that of {models[0]} is {points:+.0f} points{_interval(low, high, '.0f')}: "
+            f"minus that of {models[0]} is {points:+.0f} points{format_bounds(low, high, '.0f')}: "
             f"{_judge(low, high)}."
         )
 
@@ -153,8 +153,8 @@ def _describe_overlap(
     for row in rows.itertuples():
         yield (
             f"ROUGE-L of {row.model} minus {models[0]} (n = {row.n}): {row.difference:+.2f}"
-            f"{_interval(row.low, row.high, '.2f')}, p = {row.p:.2g}, after the Holm adjustment "
-            f"{row.p_holm:.2g}: {_judge(row.low, row.high, row.p_holm)}."
+            f"{format_bounds(row.low, row.high, '.2f')}, p = {row.p:.2g}, after the Holm "
+            f"adjustment {row.p_holm:.2g}: {_judge(row.low, row.high, row.p_holm)}."
         )
     for row in summary[summary["part"] == ASSESSMENT_AND_PLAN].itertuples():
         if row.model in models and row.missing:
@@ -164,12 +164,7 @@ def _describe_overlap(
 
 
 def _percent(row: Mapping[str, float]) -> str:
-    return format_percent(row["share"], row["low"], row["high"], sign=" %")
-
-
-def _interval(low: float, high: float, form: str) -> str:
-    """Return the interval in brackets, or "" if it is unknown."""
-    return f" [{low:{form}}, {high:{form}}]" if low == low else ""
+    return format_percent(row["share"], row["low"], row["high"], 0, " %")
 
 
 def _judge(low: float, high: float, p: float = 0.0) -> str:

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from clinical_camel.core.wording import format_interval, format_percent
 from clinical_camel.exam_results.answers import LEVEL
-from clinical_camel.exam_results.pages import format_percent
 from clinical_camel.results.sources import Number
 
 MODELS = {  # name of the page: names in step 03 and in step 06
@@ -23,8 +21,7 @@ def show_share(number: Number) -> str:
     >>> show_share(Number("x", 0.471, 0.409, 0.534, 312))
     '47.1 % [40.9, 53.4]'
     """
-    value, _, interval = format_percent(number.value, number.low, number.high).partition(" ")
-    return f"{value} %{' ' if interval else ''}{interval}"
+    return format_percent(number.value, number.low, number.high, unit=" %")
 
 
 def show_points(number: Number) -> str:
@@ -33,7 +30,7 @@ def show_points(number: Number) -> str:
     >>> show_points(Number("x", 0.125, 0.058, 0.192, 312, unit="difference"))
     '12.5 points [5.8, 19.2]'
     """
-    return show_share(number).replace(" %", " points")
+    return format_percent(number.value, number.low, number.high, unit=" points")
 
 
 def show_value(number: Number) -> str:
@@ -42,8 +39,7 @@ def show_value(number: Number) -> str:
         return show_share(number)
     if number.unit == "difference":
         return show_points(number)
-    interval = "" if np.isnan(number.low) else f" [{number.low:z.2f}, {number.high:z.2f}]"
-    return f"{number.value:z.2f}{interval}"
+    return format_interval(number.value, number.low, number.high, ".2f")
 
 
 def show_chance(numbers: Sequence[Number]) -> str:

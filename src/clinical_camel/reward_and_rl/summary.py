@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, VERDICTS
+from clinical_camel.core.wording import format_bounds, format_interval
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.reward_and_rl.changes import REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
@@ -293,9 +294,8 @@ def _describe_stops(trainings: pd.DataFrame) -> Iterator[str]:
 
 def _format_interval(row: Mapping[str, Any] | pd.Series, name: str = "change") -> str:
     """Return a change with its interval; a single subject gives none."""
-    if row["low"] != row["low"]:
-        return f"{row[name]:+.3f} (no interval: one subject)"
-    return f"{row[name]:+.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    interval = format_bounds(row["low"], row["high"], ".3f") or " (no interval: one subject)"
+    return f"{row[name]:+.3f}{interval}"
 
 
 def _format_change(row: Any) -> str:
@@ -303,10 +303,7 @@ def _format_change(row: Any) -> str:
 
 
 def _format_kl(row: pd.Series) -> str:
-    interval = (
-        "" if row["kl_low"] != row["kl_low"] else f" [{row['kl_low']:.1f}, {row['kl_high']:.1f}]"
-    )
-    return f"{row['kl']:.1f}{interval}"
+    return format_interval(row["kl"], row["kl_low"], row["kl_high"], ".1f")
 
 
 def _join(names: Sequence[str]) -> str:
