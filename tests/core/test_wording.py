@@ -10,6 +10,7 @@ from clinical_camel.core.wording import (
     format_p,
     format_percent,
     format_points,
+    join,
 )
 
 
@@ -66,3 +67,7 @@ def test_a_sign_comes_before_a_p_that_is_a_number():
     assert format_p(0.0312, sign="= ") == "= 0.0312"
     assert format_p(0.0001, sign="= ") == "= 0.0001"
     assert format_p(0.00009, sign="= ") == "< 0.0001"
+
+
+def test_the_last_of_several_parts_follows_and():
+    assert [join(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from clinical_camel.results import Number
-from clinical_camel.results.wording import join, judge, show_chance, show_value
+from clinical_camel.results.wording import judge, show_chance, show_value
 
 
 def test_a_number_is_shown_in_its_unit():
@@ -24,4 +24,3 @@ def test_significance_is_by_the_adjusted_p():
     assert judge(0.0499, 24).startswith("significant (p = 0.05, adjusted for 24")
     assert judge(0.05, 24).startswith("not significant")
     assert judge(0.00001, 3) == "significant (p < 0.001, adjusted for 3 comparisons)"
-    assert join(["a", "b"]) == "a and b"

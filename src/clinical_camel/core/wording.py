@@ -1,7 +1,7 @@
-"""How tables and sentences write shares, differences and p-values."""
+"""How tables and sentences write shares, differences, p-values and lists."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def format_bounds(low: float, high: float, form: str) -> str:
@@ -61,3 +61,12 @@ def format_p(p: float, digits: int = 4, sign: str = "") -> str:
         return ""
     least = 10**-digits
     return f"< {least:.{digits}f}" if p < least else f"{sign}{p:.{digits}f}"
+
+
+def join(parts: Sequence[str]) -> str:
+    """Return parts as a list in words.
+
+    >>> join(["a", "b", "c"]), join(["a"]), join([])
+    ('a, b and c', 'a', '')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

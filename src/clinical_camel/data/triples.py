@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from clinical_camel.core.companions import list_companions
 from clinical_camel.core.paths import relative
+from clinical_camel.core.wording import join
 from clinical_camel.data.fields import Raw, get_filled_text, reads_fields
 from clinical_camel.data.files import RawRows, read_version, require_no_problems
 from clinical_camel.data.shapes import Dialogue
@@ -129,8 +130,7 @@ def join_objects(values: Sequence[str]) -> str:
     """
     if _CHINESE.search("".join(values)):
         return "、".join(values)
-    *most, last = values
-    return f"{', '.join(most)} and {last}" if most else last
+    return join(values)
 
 
 def _fill(template: str, words: Mapping[str, str]) -> str:

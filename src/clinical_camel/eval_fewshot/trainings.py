@@ -12,6 +12,7 @@ import pandas as pd
 from clinical_camel import data
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
+from clinical_camel.core.wording import join
 
 COLUMNS = ["model", "source", "rows", "target_tokens", "epochs", "steps", "validation"]
 
@@ -92,5 +93,4 @@ def _name_text(spec: str) -> str:
 
 
 def _list_texts(rows: pd.DataFrame) -> str:
-    texts = [f"{_name_text(row.source)} ({row.rows:,} rows)" for row in rows.itertuples()]
-    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+    return join([f"{_name_text(row.source)} ({row.rows:,} rows)" for row in rows.itertuples()])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from clinical_camel.core.values import show
-from clinical_camel.core.wording import format_interval, format_p
+from clinical_camel.core.wording import format_interval, format_p, join
 from clinical_camel.eval_replies.diagnoses import ALL_GROUPS, OUTCOMES
 from clinical_camel.eval_replies.overlap import METRICS, PRIMARY_METRIC, SECONDARY
 from clinical_camel.eval_replies.settings import BASELINES, CONSULTATION
@@ -101,11 +101,11 @@ def _describe_overlap(
         worse = [row["model"] for row in own if is_clear(row) and row["difference"] < 0]
         if better:
             verb = "beats" if len(better) == 1 else "beat"
-            text = f"On {unit}, {_join(better)} clearly {verb} the typical reply"
+            text = f"On {unit}, {join(better)} clearly {verb} the typical reply"
         else:
             text = f"On {unit}, no model clearly beats the typical reply"
         if own:
-            worse_text = f" The typical reply clearly beats {_join(worse)}." if worse else ""
+            worse_text = f" The typical reply clearly beats {join(worse)}." if worse else ""
             yield f"{text}, which reads no question.{worse_text}"
         yield from _describe_baselines(rows.set_index("model"), unit, models)
 
@@ -121,7 +121,7 @@ def _describe_baselines(rows: pd.DataFrame, unit: str, models: Sequence[str]) ->
         if worse := [model for model in models if high.get(model, math.inf) < low[name]]:
             yield (
                 f"On {unit}, the baseline `{name}` has a higher {PRIMARY_NAME} than "
-                f"{_join(worse)}: the intervals do not overlap."
+                f"{join(worse)}: the intervals do not overlap."
             )
 
 
@@ -242,8 +242,3 @@ def _describe_p(row: Mapping) -> str:
 
 def _percent(row: Mapping, name: str = "win_rate") -> str:
     return format_interval(*(100 * row[key] for key in (name, "low", "high")), form=".0f") + " %"
-
-
-def _join(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

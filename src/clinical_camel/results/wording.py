@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clinical_camel.core.wording import format_interval, format_percent
+from clinical_camel.core.wording import format_interval, format_percent, join
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.sources import Number
 
@@ -70,15 +70,6 @@ def show_p(p: float) -> str:
     ('0.018', '0.30', 'below 0.001')
     """
     return "below 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
-
-
-def join(parts: Sequence[str]) -> str:
-    """Return parts as a list in words.
-
-    >>> join(["a", "b", "c"]), join(["a"])
-    ('a, b and c', 'a')
-    """
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def count_trainings(seeds: int) -> str:

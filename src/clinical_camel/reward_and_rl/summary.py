@@ -1,12 +1,12 @@
 """What the trainings of the policies showed, in sentences computed from their tables."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, VERDICTS
-from clinical_camel.core.wording import format_bounds, format_interval
+from clinical_camel.core.wording import format_bounds, format_interval, join
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.reward_and_rl.changes import REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
@@ -108,7 +108,7 @@ def describe_policies(
     """
     others = [NAMES[name] for name in hacking["method"] if name not in ON_PROXY]
     verb = "is" if len(others) == 1 else "are"
-    measured = f"; {_join(others)} {verb} only measured by it" if others else ""
+    measured = f"; {join(others)} {verb} only measured by it" if others else ""
     scope = OTHER_TRAININGS if comparison["seeds"].max() == 1 else ""
     return [
         *(_describe_method(row, comparison) for row in hacking.itertuples()),
@@ -204,7 +204,7 @@ def _describe_control(hacking: pd.DataFrame) -> Iterator[str]:
     others = [NAMES[name] for name in fell["method"] if name not in ON_PROXY]
     if others:
         yield (
-            f"The gold also fell clearly with {_join(others)}, which never see the reward "
+            f"The gold also fell clearly with {join(others)}, which never see the reward "
             "model, so its faults are not the only cause."
         )
 
@@ -226,7 +226,7 @@ def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
     if fell := [NAMES[row["method"]] for row in rows if row["high"] < 0]:
         trainings = "This training" if len(fell) == 1 else "These trainings"
         text += (
-            f" It fell with {_join(fell)}, where the KL costs more than the proxy gains. "
+            f" It fell with {join(fell)}, where the KL costs more than the proxy gains. "
             f"{trainings} did not optimise it; a lower learning rate may help."
         )
     yield text
@@ -304,10 +304,6 @@ def _format_change(row: Any) -> str:
 
 def _format_kl(row: pd.Series) -> str:
     return format_interval(row["kl"], row["kl_low"], row["kl_high"], ".1f")
-
-
-def _join(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def join_counts(counts: Iterable[int]) -> str:
