@@ -10,6 +10,7 @@ from tests.support.project import Memory
 from clinical_camel import eval_replies, models
 from clinical_camel.eval_replies import EvalReplies, writing
 from clinical_camel.eval_replies.settings import BASELINES
+from clinical_camel.models import generation
 
 SETTINGS = EvalReplies(adapters={"base": ""}, baseline="base", max_new_tokens=8)
 
@@ -18,7 +19,7 @@ def test_a_reply_in_the_journal_is_not_written_twice(llm, cases, monkeypatch):
     journal = Memory()
     first = eval_replies.write_replies({"base": llm}, cases, SETTINGS, journal=journal)
     assert len(journal.done) == len(first) == 6
-    monkeypatch.setattr(models, "generate", lambda *_, **__: iter(()))
+    monkeypatch.setattr(generation, "generate", lambda *_, **__: iter(()))
     second = eval_replies.write_replies({"base": llm}, cases, SETTINGS, journal=journal)
     pd.testing.assert_frame_equal(first, second)
 
@@ -31,7 +32,7 @@ def test_a_resumed_run_writes_only_what_is_missing(llm, cases, monkeypatch):
         sent.append(len(prompts) - len(skip))
         return generate(llm, prompts, *args, skip=skip, **options)
 
-    monkeypatch.setattr(models, "generate", spy)
+    monkeypatch.setattr(generation, "generate", spy)
     journal = Memory()
     whole = eval_replies.write_replies({"base": llm}, cases, SETTINGS, journal=journal)
     for key in list(journal.done)[:2]:

@@ -1,8 +1,11 @@
 """Tests of models.generation: batches, end tokens, sampling."""
 
+from dataclasses import asdict
+from types import SimpleNamespace
+
 import pytest
 import torch
-from tests.support.project import make_messages
+from tests.support.project import Memory, make_messages
 from tests.support.toy_models import KINDS, random_model
 from transformers import CompileConfig, GenerationConfig
 
@@ -128,3 +131,15 @@ def test_new_tokens_beyond_the_context_are_an_error(llm, prompts):
     with pytest.raises(models.ModelError, match="max_new_tokens: 4096 new tokens leave no room"):
         models.require_room(llm, llm.max_length)
     models.require_room(llm, llm.max_length - 1)
+
+
+def test_a_text_in_the_journal_is_not_generated_again(llm, prompts):
+    journal = Memory()
+    journal.append("a", {"text": "Seven.", "ended": True})
+    settings = SimpleNamespace(**asdict(models.Decoding(4)), token_budget=1000, seed=0)
+    by_id = dict(zip("ab", prompts, strict=True))
+    models.generate_to_journal(llm, by_id, settings, journal, description="texts", unit="text")
+    text, ended = generate_first(llm, prompts[1:], models.Decoding(4))[1:]
+    assert list(journal.done) == ["a", "b"]
+    assert journal.done["a"]["text"] == "Seven."
+    assert journal.done["b"] == {"text": text, "ended": ended}

@@ -8,6 +8,7 @@ from tests.support.consultations import COUGH, GOUT, SECTIONS, patch_outputs, re
 from tests.support.project import Memory
 
 from clinical_camel import models, note_synthesis
+from clinical_camel.models import generation
 from clinical_camel.note_synthesis import NoteTask, fitting, writing
 
 
@@ -23,7 +24,7 @@ def test_a_note_in_the_journal_is_not_written_twice(llm, monkeypatch):
     first, outputs = write(llm, journal=journal)
     assert first["note"][0]
     assert outputs["text"][0] == first["note"][0]
-    monkeypatch.setattr(models, "generate", lambda *_, **__: iter(()))
+    monkeypatch.setattr(generation, "generate", lambda *_, **__: iter(()))
     second, _ = write(llm, journal=journal)
     pd.testing.assert_frame_equal(first, second)
 

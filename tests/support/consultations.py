@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from clinical_camel import models
 from clinical_camel.data import Consultation, Turn
+from clinical_camel.models import generation
 
 GOUT = Consultation(
     id="v1",
@@ -49,5 +49,5 @@ def patch_outputs(monkeypatch, *texts: str) -> list[str]:
         sent.extend(prompts)
         return ((i, texts[i % len(texts)], True) for i in range(len(prompts)))
 
-    monkeypatch.setattr(models, "generate", generate)
+    monkeypatch.setattr(generation, "generate", generate)
     return sent

@@ -1,11 +1,9 @@
 """Write the replies: models in batches, baselines without a model, replies of other systems."""
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from tqdm import tqdm
 
 from clinical_camel import grounding, models
 from clinical_camel.core.paths import root
@@ -39,7 +37,13 @@ def write_replies(
     rows = []
     for name, llm in llms.items():
         prompts = [fit_prompt(llm, case.messages, settings.max_new_tokens) for case in cases]
-        _generate(name, llm, cases, [prompt for prompt, _ in prompts], settings, journal)
+        sent = {
+            make_key(name, case): prompt
+            for case, (prompt, _) in zip(cases, prompts, strict=True)
+            if prompt
+        }
+        bar = {"description": f"replies of {name}", "unit": "reply"}
+        models.generate_to_journal(llm, sent, settings, journal, **bar)
         for case, (prompt, dropped) in zip(cases, prompts, strict=True):
             output = journal.done[make_key(name, case)] if prompt else None
             text = output["text"] if output else ""
@@ -89,36 +93,6 @@ def classify_reply(text: str, ended: bool) -> str:
     if grounding.is_looping(text):
         return "looping"
     return "ok" if ended else "unfinished"
-
-
-def _generate(
-    name: str,
-    llm: LLM,
-    cases: Sequence[Case],
-    prompts: Sequence[str],
-    settings: EvalReplies,
-    journal,
-) -> None:
-    chosen = [i for i, prompt in enumerate(prompts) if prompt]
-    keys = [make_key(name, cases[i]) for i in chosen]
-    done = {j for j, key in enumerate(keys) if key in journal.done}
-    generated = models.generate(
-        llm,
-        [prompts[i] for i in chosen],
-        models.Decoding(
-            settings.max_new_tokens,
-            settings.temperature,
-            settings.top_p,
-            settings.top_k,
-            settings.repetition_penalty,
-        ),
-        token_budget=settings.token_budget,
-        seed=settings.seed,
-        skip=done,
-    )
-    bar = {"total": len(chosen), "initial": len(done), "desc": f"replies of {name}"}
-    for j, text, ended in tqdm(generated, file=sys.stdout, unit="reply", **bar):
-        journal.append(keys[j], {"text": text, "ended": ended})
 
 
 def _make_row(case: Case, model: str, status: str, reply: str, dropped: int = 0) -> dict:

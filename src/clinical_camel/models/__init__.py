@@ -29,7 +29,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "generation": ["Decoding", "generate", "generate_tokens"],
+        "generation": ["Decoding", "generate", "generate_to_journal", "generate_tokens"],
         "folders": [
             "identify_model",
             "identify_weights",

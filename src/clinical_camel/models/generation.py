@@ -1,12 +1,14 @@
 """Generate text in batches; the sample for a prompt does not depend on its batch."""
 
+import sys
 import zlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from peft import PeftModel
+from tqdm import tqdm
 from transformers import (
     CompileConfig,
     DynamicCache,
@@ -70,6 +72,37 @@ def generate(
         llm, ids, decoding, token_budget=token_budget, seeds=seeds, skip=skip, compiled=compiled
     ):
         yield i, llm.tokenizer.decode(tokens, skip_special_tokens=True).strip(), ended
+
+
+def generate_to_journal(
+    llm: LLM,
+    prompts: Mapping[str, str],
+    settings: Any,
+    journal: Any,
+    *,
+    description: str,
+    unit: str,
+) -> None:
+    """Generate the text after each prompt and append it to `journal` at once: text, ended.
+
+    `prompts`: by the id of the text in the journal; those in the journal are not generated again.
+    `settings` has the fields of `Decoding`, `token_budget` and `seed`. The progress bar counts
+    texts as `unit`. Raises ModelError as `generate` does.
+    """
+    keys = list(prompts)
+    skip = {i for i, key in enumerate(keys) if key in journal.done}
+    decoding = Decoding(
+        settings.max_new_tokens,
+        settings.temperature,
+        settings.top_p,
+        settings.top_k,
+        settings.repetition_penalty,
+    )
+    options = {"token_budget": settings.token_budget, "seed": settings.seed, "skip": skip}
+    generated = generate(llm, list(prompts.values()), decoding, **options)
+    bar = {"total": len(keys), "initial": len(skip), "desc": description, "unit": unit}
+    for i, text, ended in tqdm(generated, file=sys.stdout, **bar):
+        journal.append(keys[i], {"text": text, "ended": ended})
 
 
 @torch.inference_mode()

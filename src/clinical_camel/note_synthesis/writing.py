@@ -1,11 +1,9 @@
 """Write notes: every raw output is saved, then merged into one note per consultation."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from tqdm import tqdm
 
 from clinical_camel import data, grounding, models
 from clinical_camel.data import Consultation
@@ -66,8 +64,9 @@ def write_notes(
             for corpus, rows in corpora.items()
             for row in rows
         ]
-        every_prompt = [prompt for _, _, prompts in plans for prompt in prompts]
-        _generate(name, llm, every_prompt, task, journal)
+        texts = {f"{name}/{p.id}": p.text for _, _, prompts in plans for p in prompts}
+        bar = {"description": f"notes by {name}", "unit": "note"}
+        models.generate_to_journal(llm, texts, task, journal, **bar)
         for corpus, row, prompts in plans:
             done = [(prompt, journal.done[f"{name}/{prompt.id}"]) for prompt in prompts]
             shared = {"corpus": corpus, "model": name, **describe_consultation(row, task)}
@@ -127,23 +126,6 @@ def describe_consultation(consultation: Consultation, task: NoteTask) -> dict:
         "headings": "; ".join(task.list_headings(consultation)),
         "turns": len(consultation.turns),
     }
-
-
-def _generate(name: str, llm: LLM, prompts: Sequence[NotePrompt], task: NoteTask, journal) -> None:
-    skip = {i for i, prompt in enumerate(prompts) if f"{name}/{prompt.id}" in journal.done}
-    generated = models.generate(
-        llm,
-        [prompt.text for prompt in prompts],
-        models.Decoding(
-            task.max_new_tokens, task.temperature, task.top_p, task.top_k, task.repetition_penalty
-        ),
-        token_budget=task.token_budget,
-        seed=task.seed,
-        skip=skip,
-    )
-    bar = {"total": len(prompts), "initial": len(skip), "desc": f"notes by {name}", "unit": "note"}
-    for index, text, ended in tqdm(generated, file=sys.stdout, **bar):
-        journal.append(f"{name}/{prompts[index].id}", {"text": text, "ended": ended})
 
 
 def _merge_note(
