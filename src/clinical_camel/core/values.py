@@ -1,6 +1,7 @@
 """Checks of single values, and the pieces of messages about them."""
 
 import difflib
+import html
 import json
 import math
 import re
@@ -121,6 +122,16 @@ def escape_label(text: Any) -> str:
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return textwrap.fill(" " * line.startswith("_") + line, 40).replace("$", r"\$")
+
+
+def escape_html(text: str) -> str:
+    """Return text for HTML; dollars and backslashes are wrapped, so that no formula begins.
+
+    >>> escape_html("<b onclick='x'>$5</b>")
+    '&lt;b onclick=&#x27;x&#x27;&gt;<span>$</span>5&lt;/b&gt;'
+    """
+    lines = html.escape(text, quote=True).replace("\n", "<br>")
+    return re.sub(r"[$\\]", lambda match: f"<span>{match[0]}</span>", lines)
 
 
 def show(value: Any) -> str:

@@ -1,11 +1,11 @@
 """A source and its dialogue side by side, each sentence with the sentences that support it."""
 
 import html
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from clinical_camel import grounding
+from clinical_camel.core.values import escape_html
 from clinical_camel.data import Dialogue
 from clinical_camel.dbke import checks
 from clinical_camel.dbke.requests import Request
@@ -54,14 +54,14 @@ def render_side_by_side(dialogue: Dialogue, request: Request, rejection: str = "
     turns = "".join(
         _render_turn(m["role"], m["content"], links, rejection) for m in dialogue.messages
     )
-    above = f"<p><b>Rejected:</b> {_escape(rejection)}</p>" if rejection else ""
+    above = f"<p><b>Rejected:</b> {escape_html(rejection)}</p>" if rejection else ""
     half = '<div style="flex:1;min-width:0">'
     title = request.question.id if request.question else request.article.title
     return (
         '<div class="tex2jax_ignore mathjax_ignore" '
         'style="display:flex;gap:1.5em;align-items:flex-start;color:#111;background:#fff">'
-        f"{half}<p><b>{_escape(title)}</b></p>{sources}</div>"
-        f"{half}<p><b>{_escape(dialogue.id)}</b></p>{above}{turns}</div></div>"
+        f"{half}<p><b>{escape_html(title)}</b></p>{sources}</div>"
+        f"{half}<p><b>{escape_html(dialogue.id)}</b></p>{above}{turns}</div></div>"
     )
 
 
@@ -72,7 +72,7 @@ def _render_source(source: Sequence[str], used: set[int]) -> Iterator[str]:
         if k > last + 1:
             yield "<div>...</div>"
         colour = f' style="background:{COLOURS["supported"]}"' if k in used else ""
-        yield f"<div{colour}>[{k + 1}] {_escape(source[k])}</div>"
+        yield f"<div{colour}>[{k + 1}] {escape_html(source[k])}</div>"
         last = k
     if last + 1 < len(source):
         yield "<div>...</div>"
@@ -81,7 +81,8 @@ def _render_source(source: Sequence[str], used: set[int]) -> Iterator[str]:
 def _render_turn(role: str, text: str, links: Mapping[str, grounding.Link], rejection: str) -> str:
     sentences = grounding.split_sentences(text) if role == "assistant" else [text]
     marked = [
-        _frame(_mark(s, links[s]) if s in links else _escape(s), s, rejection) for s in sentences
+        _frame(_mark(s, links[s]) if s in links else escape_html(s), s, rejection)
+        for s in sentences
     ]
     return f"<p><b>{role}</b> {' '.join(marked)}</p>"
 
@@ -97,14 +98,4 @@ def _mark(sentence: str, link: grounding.Link) -> str:
     numbers = ", ".join(str(k + 1) for k in sorted(link.sources))
     note = f"[{numbers}]" if link.verdict == "supported" else f"({'; '.join(link.reasons)})"
     style = f"background:{COLOURS[link.verdict]}"
-    return f'<span style="{style}">{_escape(sentence)} <b>{_escape(note)}</b></span>'
-
-
-def _escape(text: str) -> str:
-    """Escape text for HTML; dollars and backslashes are separated, so that no formula starts.
-
-    >>> _escape("<b>$5</b>")
-    '&lt;b&gt;<span>$</span>5&lt;/b&gt;'
-    """
-    lines = html.escape(text, quote=True).replace("\n", "<br>")
-    return re.sub(r"[$\\]", lambda match: f"<span>{match[0]}</span>", lines)
+    return f'<span style="{style}">{escape_html(sentence)} <b>{escape_html(note)}</b></span>'

@@ -3,13 +3,12 @@
 Transcripts and outputs are untrusted text: everything is escaped and hidden from MathJax.
 """
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from clinical_camel import grounding
+from clinical_camel.core.values import escape_html
 from clinical_camel.data import Consultation
 from clinical_camel.note_synthesis.corpora import Corpora
 from clinical_camel.note_synthesis.prompts import flatten_text, format_turns
@@ -139,10 +138,5 @@ def _annotate(text: str, label: str, remark: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return text for HTML on one line; $ and backslash are wrapped, so that no formula begins.
-
-    >>> _escape("<b onclick='x'>$5</b>")
-    '&lt;b onclick=&#x27;x&#x27;&gt;<span>$</span>5&lt;/b&gt;'
-    """
-    plain = html.escape(flatten_text(text), quote=True)
-    return re.sub(r"[$\\]", lambda match: f"<span>{match[0]}</span>", plain)
+    """Return text for HTML on one line."""
+    return escape_html(flatten_text(text))
