@@ -42,6 +42,15 @@ def format_percent(
     return format_interval(100 * share, 100 * low, 100 * high, f".{digits}f", unit)
 
 
+def format_accuracy(row: Mapping[str, float]) -> str:
+    """Return the `accuracy` of a row, with `low` and `high`, in percent.
+
+    >>> format_accuracy({"accuracy": 0.654, "low": 0.599, "high": 0.704})
+    '65.4 [59.9, 70.4]'
+    """
+    return format_percent(row["accuracy"], row["low"], row["high"])
+
+
 def format_points(row: Mapping[str, float]) -> str:
     """Return the `difference` of a row, with `low` and `high`, in percentage points.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from clinical_camel import data, stats
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy, format_percent
 from clinical_camel.eval_fewshot.answering import drop_alike
 from clinical_camel.exam_results.answers import LEVEL, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
@@ -52,7 +52,7 @@ def _describe_model(rows: pd.DataFrame) -> str:
     if above.empty:
         return f"`{rows['model'].iloc[0]}` in none of {ways}"
     best = above.loc[above["accuracy"].idxmax()]
-    score = format_percent(best["accuracy"], best["low"], best["high"])
+    score = format_accuracy(best)
     adjusted = int((rows["p_adjusted"] < LEVEL).sum())
     return (
         f"`{best['model']}` in {len(above)} of {ways} ({adjusted} after adjustment for all "

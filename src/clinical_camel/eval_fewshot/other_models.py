@@ -11,7 +11,7 @@ import pandas as pd
 from clinical_camel import data
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy, format_percent
 from clinical_camel.exam_results.pages import hide_index, name_protocol
 
 SETUP = ["benchmark", "protocol", "num_shots"]
@@ -82,7 +82,7 @@ def format_score(score: Mapping) -> str:
     """Return a row of `compare_studies` in percent; "not compared" for other questions."""
     if not score["same_questions"]:
         return "not compared"
-    return format_percent(score["accuracy"], score["low"], score["high"])
+    return format_accuracy(score)
 
 
 def format_parameters(parameters: int) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy, format_percent
 from clinical_camel.eval_fewshot.above_chance import (
     describe_above_chance,
     describe_halves,
@@ -159,7 +159,7 @@ def _select(scores: pd.DataFrame, row: pd.Series, model: str) -> pd.Series:
 
 
 def _score(scores: pd.DataFrame, row: pd.Series, model: str) -> str:
-    return _format_row(_select(scores, row, model))
+    return format_accuracy(_select(scores, row, model))
 
 
 def _clusters(row: pd.Series) -> str:
@@ -223,7 +223,7 @@ def _describe_forgetting(
             shown = " and ".join(f"`{name}` {_score(scores, base, name)} %" for name in losses)
             yield (
                 f"Forgetting: on `{base['benchmark']}`, {name_protocol(base)}, "
-                f"`{base['model']}` answers {_format_row(base)} % correctly, {shown} "
+                f"`{base['model']}` answers {format_accuracy(base)} % correctly, {shown} "
                 f"(n = {base['n']:,})."
             )
 
@@ -236,10 +236,6 @@ def _is_worse(base: pd.Series, model: str, scores: pd.DataFrame, comparison: pd.
         if {row["model"], row["reference"]} == pair:
             return row["p_holm"] < LEVEL and score["accuracy"] < base["accuracy"]
     return bool(score["high"] < base["low"])
-
-
-def _format_row(row: dict | pd.Series) -> str:
-    return format_percent(row["accuracy"], row["low"], row["high"])
 
 
 # ------------------------------------------------------------------------------ one model alone

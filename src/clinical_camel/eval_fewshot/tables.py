@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy, format_percent
 from clinical_camel.eval_fewshot.protocols import PROTOCOLS
 from clinical_camel.exam_results.answers import EVALUATION, Benchmarks
 from clinical_camel.exam_results.pages import (
@@ -42,8 +42,7 @@ def format_scores(scores: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFram
 def _format_score(score: Mapping) -> str:
     if not score["n"]:
         return "all too long"
-    cell = format_percent(score["accuracy"], score["low"], score["high"])
-    return cell + (f", {score['unparsed']} unread" if score["unparsed"] else "")
+    return format_accuracy(score) + (f", {score['unparsed']} unread" if score["unparsed"] else "")
 
 
 def _format_n(group: pd.DataFrame) -> str:

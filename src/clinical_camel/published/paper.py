@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy
 from clinical_camel.exam_results.pages import hide_index
 from clinical_camel.published.item_sets import name_system
 
@@ -64,9 +64,5 @@ def _format_ours(audit: pd.DataFrame, benchmark: str, shots: int, systems: Seque
     """Return our scores of these systems with their verdicts, or that there are none."""
     same = audit["benchmark"].eq(benchmark) & audit["shots"].eq(shots) & audit["accuracy"].notna()
     rows = audit[same.fillna(False) & audit["system"].isin(systems)].to_dict("records")
-    scores = [
-        f"{row['system']} {format_percent(row['accuracy'], row['low'], row['high'])}, "
-        f"{row['verdict']}"
-        for row in rows
-    ]
+    scores = [f"{row['system']} {format_accuracy(row)}, {row['verdict']}" for row in rows]
     return "; ".join(scores) or NOT_RUN

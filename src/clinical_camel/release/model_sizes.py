@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from clinical_camel.core.paths import root
-from clinical_camel.core.wording import format_percent
+from clinical_camel.core.wording import format_accuracy, format_percent
 from clinical_camel.eval_fewshot.other_models import SETUP, format_parameters
 from clinical_camel.exam_results.pages import name_protocol
 from clinical_camel.release.records import EXAM, format_table, load_table
@@ -73,7 +73,7 @@ def _load_scores() -> Iterator[pd.DataFrame]:
 def _format_cell(score: dict, n: int) -> str:
     if score["n"] != n:
         return f"n = {score['n']:,}"
-    return format_percent(score["accuracy"], score["low"], score["high"])
+    return format_accuracy(score)
 
 
 def _align(rows: list[dict[str, str]]) -> list[dict[str, str]]:

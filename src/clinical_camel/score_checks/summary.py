@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_p, format_percent
+from clinical_camel.core.wording import format_accuracy, format_p, format_percent
 from clinical_camel.exam_results.answers import EVALUATION, LEVEL, ONE_TRAINING
 from clinical_camel.exam_results.comparison import compare_models
 from clinical_camel.exam_results.pages import format_difference, name_protocol
 from clinical_camel.score_checks.exam import Exam
 from clinical_camel.score_checks.subgroups import describe_images
-from clinical_camel.score_checks.variants import describe_variants, format_score
+from clinical_camel.score_checks.variants import describe_variants
 
 
 def describe_checks(exam: Exam, tables: Mapping[str, pd.DataFrame], seed: int) -> list[str]:
@@ -24,7 +24,7 @@ def describe_checks(exam: Exam, tables: Mapping[str, pd.DataFrame], seed: int) -
     if main is None:
         return [f"`{exam.model}` answered no question, so there is no score to check."]
     score = (
-        f"The score: `{exam.model}` answers {format_score(main)} % of `{main['benchmark']}` "
+        f"The score: `{exam.model}` answers {format_accuracy(main)} % of `{main['benchmark']}` "
         f"correctly, asked as {name_protocol(main)} (n = {main['n']:,}, chance "
         f"{format_percent(main['chance'])} %)."
     )
@@ -125,7 +125,7 @@ def _describe_calibration(exam: Exam, main: Mapping) -> Iterator[str]:
             verdict = "underconfident"
         yield (
             f"`{row['model']}` is {verdict}: mean confidence {format_percent(confidence)} %, "
-            f"accuracy {format_score(row)} %, calibration error "
+            f"accuracy {format_accuracy(row)} %, calibration error "
             f"{format_percent(row['calibration_error'])} points."
         )
 
@@ -142,8 +142,8 @@ def _describe_subgroups(exam: Exam, subgroups: pd.DataFrame) -> Iterator[str]:
         lowest, highest = (group.loc[group["accuracy"].agg(f)] for f in ("idxmin", "idxmax"))
         if lowest["high"] < highest["low"]:
             apart.append(
-                f"`{benchmark}` by {grouping}: {lowest['subgroup']} {format_score(lowest)} %, "
-                f"{highest['subgroup']} {format_score(highest)} %"
+                f"`{benchmark}` by {grouping}: {lowest['subgroup']} {format_accuracy(lowest)} %, "
+                f"{highest['subgroup']} {format_accuracy(highest)} %"
             )
     yield (
         f"In {len(apart)} of {len(groupings)} groupings (of all exams), the intervals of the "

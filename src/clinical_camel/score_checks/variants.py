@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from clinical_camel.core.wording import format_percent, format_points
+from clinical_camel.core.wording import format_accuracy, format_percent, format_points
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.exam_results.pages import name_protocol
 
@@ -43,12 +43,12 @@ def _answer_variants(model: str, by_variant: dict[str, dict]) -> str:
     unchanged, hidden = by_variant["as_given"], by_variant.get("options_only")
     text = (
         f"On `{unchanged['benchmark']}`, asked as {name_protocol(unchanged)}, `{model}` answers "
-        f"{format_score(unchanged)} % correctly (n = {unchanged['n']:,}, chance "
+        f"{format_accuracy(unchanged)} % correctly (n = {unchanged['n']:,}, chance "
         f"{format_percent(unchanged['chance'])} %)"
     )
     if hidden is None:
         return f"{text}."
-    text += f", and without the question {format_score(hidden)} %."
+    text += f", and without the question {format_accuracy(hidden)} %."
     if hidden["low"] > hidden["chance"]:
         return f"**The options alone give part of the answer away.** {text}"
     if unchanged["low"] <= unchanged["chance"]:
@@ -74,7 +74,7 @@ def _describe_shuffled(row: Mapping) -> str:
 def _describe_none(shown: pd.DataFrame) -> Iterator[str]:
     """Yield who chooses "None of the above" where it is correct, and why that may mean little."""
     rows = shown[shown["variant"] == "none_of_the_above"].to_dict("records")
-    scores = " and ".join(f"`{row['model']}` in {format_score(row)} %" for row in rows)
+    scores = " and ".join(f"`{row['model']}` in {format_accuracy(row)} %" for row in rows)
     yield f'Where "None of the above" is correct, it is chosen by {scores} of the questions.'
     for row in rows:
         if row["shortest"] > 0.5 > row["accuracy_norm"]:
@@ -101,7 +101,7 @@ def describe_ceiling(scores: pd.DataFrame) -> Iterator[str]:
         first = rows.iloc[0]
         same = (rows[["protocol", "num_shots"]] == first[["protocol", "num_shots"]]).all(axis=1)
         shown = "; ".join(
-            f"`{row['model']}` {format_percent(row['accuracy'], row['low'], row['high'])} %"
+            f"`{row['model']}` {format_accuracy(row)} %"
             for row in rows[same & (rows["n"] > 0)].to_dict("records")
         )
         if shown:
@@ -110,8 +110,3 @@ def describe_ceiling(scores: pd.DataFrame) -> Iterator[str]:
                 f"{first['protocol']}, {first['num_shots']}-shot: {shown} (n = {first['n']:,}, "
                 f"chance {format_percent(first['chance'])} %)."
             )
-
-
-def format_score(row: Mapping) -> str:
-    """Return an accuracy with its interval, in percent."""
-    return format_percent(row["accuracy"], row["low"], row["high"])
