@@ -39,11 +39,11 @@ def compute_batches(
     If memory runs out, batches are computed one at a time; if it still runs out, this batch and all
     later ones are halved. A single row that does not fit is an error.
     """
-    at_once = count_at_once(len([*_list_batches(rows, 0, shared, token_budget)]), device)
+    at_once = count_at_once(len([*list_batches(rows, 0, shared, token_budget)]), device)
     start, limit = 0, 1  # the first batch alone: a model may prepare weights at its first pass
     with _open_workers(at_once) as run:
         while True:
-            listed = _list_batches(rows, start, shared, token_budget)
+            listed = list_batches(rows, start, shared, token_budget)
             pending = (pair for pair in listed if not all(map(is_done, pair[1])))
             batches = [*itertools.islice(pending, limit)]
             if not batches:
@@ -76,7 +76,7 @@ def is_out_of_memory(error: Exception) -> bool:
     return raised or "can't allocate memory" in str(error)
 
 
-def _list_batches(
+def list_batches(
     rows: Sequence[Any], start: int, shared: int, token_budget: int
 ) -> Iterator[tuple[int, list]]:
     """Yield the index of the first row of each batch, and its rows."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from clinical_camel import models
 from clinical_camel.models import LLM
+from clinical_camel.models.workers import list_batches
 from clinical_camel.note_synthesis.settings import NoteTask
 from clinical_camel.note_synthesis.writing import NotePrompt, plan_prompts
 from clinical_camel.rehearse.intervals import DRIFT
@@ -73,17 +74,10 @@ def replace_notes(task: Task, write_notes: Callable[..., Tables]) -> Callable[..
 
 def plan_batches(llm: LLM, prompts: Sequence[NotePrompt], notes: NoteTask) -> list[Batch]:
     """Return the batches of `models.generate`: longest prompts first, within the token budget."""
-    sizes = {
-        id(prompt): len(models.tokenize_text(llm.tokenizer, prompt.text)) for prompt in prompts
-    }
-    ordered = sorted(prompts, key=lambda prompt: sizes[id(prompt)], reverse=True)
-    batches, start = [], 0
-    while start < len(ordered):
-        width = sizes[id(ordered[start])]
-        rows = max(1, notes.token_budget // (width + notes.max_new_tokens))
-        batches.append(Batch(tuple(ordered[start : start + rows]), width))
-        start += rows
-    return batches
+    rows = [[p] * len(models.tokenize_text(llm.tokenizer, p.text)) for p in prompts]
+    rows.sort(key=len, reverse=True)
+    batches = list_batches(rows, 0, notes.max_new_tokens, notes.token_budget)
+    return [Batch(tuple(row[0] for row in batch), len(batch[0])) for _, batch in batches]
 
 
 @dataclass(slots=True)
