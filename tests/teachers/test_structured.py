@@ -1,9 +1,9 @@
-"""Requests whose reply has a schema: the last valid object counts, and a check may reject it."""
+"""Requests whose reply has a schema: the last valid object counts."""
 
 import json
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
 from tests.support.project import Memory
 
 from clinical_camel.core.settings import RETRY_VARIABLE
@@ -16,16 +16,13 @@ class Dose(BaseModel):
     """How much of a drug."""
 
     drug: str
-    mg: int
+    mg: int = Field(le=1000)
 
 
-def check_dose(dose, request):
-    return "the dose is above 1,000 mg" if dose.mg > 1000 else ""
-
-
-FORM = ReplyForm("dose", Dose, check_dose)
+FORM = ReplyForm("dose", Dose)
 GOOD = '{"drug": "naproxen", "mg": 500}'
 HIGH = '{"drug": "naproxen", "mg": 5000}'
+TOO_HIGH = "mg: Input should be less than or equal to 1000"
 
 
 class ScriptedModel(Teacher):
@@ -59,7 +56,7 @@ def test_the_prompt_states_the_schema_without_names_of_our_classes():
     run(teacher)
     text, _, schema = teacher.prompts[0].partition("schema:\n")
     assert text.startswith("How much naproxen?\n\nReply with one JSON object")
-    properties = {"drug": {"type": "string"}, "mg": {"type": "integer"}}
+    properties = {"drug": {"type": "string"}, "mg": {"maximum": 1000, "type": "integer"}}
     assert json.loads(schema) == {
         "type": "object",
         "properties": properties,
@@ -74,7 +71,7 @@ def test_the_prompt_states_the_schema_without_names_of_our_classes():
         (f"First {HIGH}, no: {GOOD} is right.", ""),
         (f"{HIGH} is high, {{so}}: ```json\n{GOOD}\n```", ""),
         (json.dumps(GOOD), ""),
-        (HIGH, "the dose is above 1,000 mg"),
+        (HIGH, f"reply is not a JSON dose ({TOO_HIGH})"),
         (
             '{"drug": "naproxen", "mg": "many"}',
             "reply is not a JSON dose (mg: Input should be a valid integer, unable to parse string"
@@ -97,18 +94,21 @@ def test_the_next_prompt_states_the_reasons_so_no_prompt_is_sent_twice():
     teacher = ScriptedModel(HIGH, "None.", HIGH, GOOD)
     (outcome,) = run(teacher, attempts=4)
     assert outcome.result == Dose(drug="naproxen", mg=500)
-    one, two = "the dose is above 1,000 mg", "reply is not a JSON dose (JSONDecodeError)"
+    one, two = (f"reply is not a JSON dose ({why})" for why in (TOO_HIGH, "JSONDecodeError"))
     stated = [
         prompt.partition("Reasons: ")[2].partition(". Avoid")[0] for prompt in teacher.prompts
     ]
     assert stated == ["", one, f"{one}; {two}", f"{one}; {two}; {one}"]
 
 
-def test_a_check_that_fails_on_a_reply_rejects_it_and_stops_nothing():
-    def check(dose, request):
-        raise KeyError
+def test_a_schema_that_fails_on_a_reply_rejects_it_and_stops_nothing():
+    class Broken(Dose):
+        @field_validator("mg")
+        @classmethod
+        def fail(cls, value):
+            raise KeyError
 
-    runner = StructuredRunner(ScriptedModel(GOOD), Memory(), ReplyForm("dose", Dose, check))
+    runner = StructuredRunner(ScriptedModel(GOOD), Memory(), ReplyForm("dose", Broken))
     query = runner.build_query(make_request(), [])
     raw = build_completion(GOOD, complete=True)
     assert runner.check_reply(raw, query) == (None, "reply cannot be checked (KeyError)")

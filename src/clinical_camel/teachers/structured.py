@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,17 +34,12 @@ class StructuredRequest:
     messages: list[Message]
 
 
-def _accept(result: Any, request: StructuredRequest) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class ReplyForm:
-    """What a reply must be: a `noun` in `schema` for which `check` returns no rejection reason."""
+    """What a reply must be: a `noun` in `schema`."""
 
     noun: str
     schema: type[BaseModel]
-    check: Callable[[Any, StructuredRequest], str] = _accept
 
     @property
     def start(self) -> re.Pattern:
@@ -104,8 +99,7 @@ class StructuredRunner(RequestRunner):
     def check_reply(self, raw: str, query: Query) -> tuple[Any, str]:
         try:
             text, reason = read_completion(raw, self.form.start)
-            result, reason = (None, reason) if reason else self._read_object(text)
-            return result, reason or self.form.check(result, query.request)
+            return (None, reason) if reason else self._read_object(text)
         except Exception as error:  # of any kind: a reply is foreign input
             return None, f"reply cannot be checked ({type(error).__name__})"
 
