@@ -55,18 +55,10 @@ def unite_groups(groups: Sequence[str], keys: Sequence[Hashable]) -> list[str]:
     >>> unite_groups(["gout", "gout", "podagra", "scabies"], ["a", "b", "b", "c"])
     ['gout', 'gout', 'gout', 'scabies']
     """
-    order = {group: i for i, group in enumerate(dict.fromkeys(groups))}
-    parents = {group: group for group in order}
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import; `plan` needs no groups
 
-    def follow(group: str) -> str:
-        while parents[group] != group:
-            parents[group] = parents[parents[group]]
-            group = parents[group]
-        return group
-
-    first: dict[Hashable, str] = {}
+    united, first = DisjointSet(groups), {}
     for group, key in zip(groups, keys, strict=True):
-        pair = follow(group), follow(first.setdefault(key, group))
-        root, other = sorted(pair, key=order.__getitem__)
-        parents[other] = root
-    return [follow(group) for group in groups]
+        united.merge(group, first.setdefault(key, group))
+    names: dict[str, str] = {}
+    return [names.setdefault(united[group], group) for group in groups]
