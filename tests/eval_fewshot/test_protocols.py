@@ -10,7 +10,8 @@ from tests.support import stock_tasks
 from clinical_camel import eval_fewshot
 from clinical_camel.core.paths import root
 from clinical_camel.data import Question, readers
-from clinical_camel.eval_fewshot import PARSER_SOURCES, PROTOCOLS
+from clinical_camel.eval_fewshot import PROTOCOLS
+from clinical_camel.eval_fewshot.parsers import PARSERS
 
 QUESTION = Question(id="q1", question="Which?", options=["x", "yy"], answer=1, subset="s")
 EXEMPLAR = Question(id="e1", question="What?", options=["a", "b"], answer=0)
@@ -276,13 +277,9 @@ def test_the_docs_state_the_source_of_every_prompt():
     assert stated == expected
 
 
-def test_a_parser_names_its_source_and_a_protocol_of_others_has_their_parser():
-    replying = {name: p for name, p in PROTOCOLS.items() if p.answer_type == "reply"}
-    assert {p.parser for p in replying.values()} == set(PARSER_SOURCES)
-    assert PARSER_SOURCES[PROTOCOLS["medalpaca"].parser] == PROTOCOLS["medalpaca"].source
-    for protocol in replying.values():
-        is_ours = PARSER_SOURCES[protocol.parser] == "ours"
-        assert is_ours == (protocol.source == "ours")
+def test_every_parser_is_used_and_every_source_is_stated():
+    parsers = {p.parser for p in PROTOCOLS.values() if p.answer_type == "reply"}
+    assert parsers == set(PARSERS)
     assert all(re.search(r"ours|\d|copies", p.source) for p in PROTOCOLS.values())
 
 

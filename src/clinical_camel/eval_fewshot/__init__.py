@@ -43,7 +43,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "exact_match": ["contains_answer", "normalize_answer", "parse_exact"],
         "open_book": ["read_book"],
-        "parsers": ["PARSERS", "PARSER_SOURCES"],
+        "parsers": ["PARSERS"],
         "protocols": [
             "PROTOCOLS",
             "Protocol",

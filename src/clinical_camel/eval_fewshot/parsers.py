@@ -10,8 +10,3 @@ PARSERS: dict[str, Callable[[str, Sequence[str]], int]] = {
     "medalpaca": parse_medalpaca,
     "exact": parse_exact,
 }
-PARSER_SOURCES = {  # whose rule each parser follows
-    "letter": "ours",
-    "medalpaca": "kbressem/medAlpaca: eval/eval_usmle.py (commit 63448c5)",
-    "exact": "ours",
-}
