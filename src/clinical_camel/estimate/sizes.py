@@ -11,8 +11,6 @@ from pathlib import Path
 
 from clinical_camel import data
 
-STATUSES = ("published", "measured", "recalled", "estimated")
-
 
 @dataclass(frozen=True, slots=True)
 class Size:

@@ -38,7 +38,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "clauses": ["Fact"],
         "duplicates": ["find_near_duplicates"],
-        "facts": ["KINDS", "extract_facts"],
+        "facts": ["extract_facts"],
         "language": ["detect_language"],
         "linking": ["Link", "VERDICTS", "find_covered", "link_sentences"],
         "loops": ["is_looping"],

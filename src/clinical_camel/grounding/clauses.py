@@ -98,10 +98,11 @@ TIME_STEMS = frozenset(stem_words(_TIMES))
 class Fact:
     """One fact of a text.
 
-    `kind` is one of KINDS. `value` is canonical ("20 mg", "2/day", "left", "naproxen"); for a
-    symptom or its negation it is the finding. `unit` is the index of the sentence or turn. `about`
-    is the context of kinds that need one: stems of nearby words, the drug of a dose, and "patient"
-    for a sex that is certainly the patient's.
+    `kind` is one of QUANTITIES, "side", "sex", "name", "medication", "symptom" or "negation".
+    `value` is canonical ("20 mg", "2/day", "left", "naproxen"); for a symptom or its negation it is
+    the finding. `unit` is the index of the sentence or turn. `about` is the context of kinds that
+    need one: stems of nearby words, the drug of a dose, and "patient" for a sex that is certainly
+    the patient's.
     """
 
     kind: str

@@ -8,7 +8,6 @@ from typing import Protocol
 from clinical_camel.grounding.answers import answer_questions
 from clinical_camel.grounding.clauses import RELATIVES, Clause, Fact, split_clauses
 from clinical_camel.grounding.context import SELF
-from clinical_camel.grounding.quantities import QUANTITIES
 
 _KIN = re.compile(
     r"\b(?:family|father|mother|dad|mom|mum|brother|sister|parents?|siblings?|grand\w+"
@@ -17,7 +16,6 @@ _KIN = re.compile(
 _ASKS = re.compile(rf"\b(?:any|does|do|did|what|how|tell)\b|\b(?:is|has|have)\b.*{_KIN.pattern}")
 _SHE = re.compile(r"\W*(?:and |but |so |yeah )?(?:she|he|they)(?:'s| |'ve)")
 _SELF = re.compile(rf"\b(?:{SELF}|i'm|i've|me|my|myself|you|your)\b")
-KINDS = (*QUANTITIES, "side", "sex", "name", "medication", "symptom", "negation")
 
 
 class SpokenTurn(Protocol):

@@ -12,7 +12,6 @@ MODELS = {  # name of the page: names in step 03 and in step 06
     "dialogues": ("dialogues", "dialogue"),
 }
 BASES = {"mini": "", "smollm2_135m": "SmolLM2-135M"}  # setting `model`: name; "": the shipped one
-NOT_RUN = "not run yet"
 
 
 def show_share(number: Number) -> str:
