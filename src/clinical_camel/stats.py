@@ -19,6 +19,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 LEVEL = 0.95  # of every interval
+RESAMPLES = 10_000  # of a bootstrap, unless a caller says otherwise
 CHUNK = 1_000  # bootstrap resamples at a time, which bounds the memory
 
 
@@ -90,7 +91,7 @@ def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,
     seed: int,
-    resamples: int = 10_000,
+    resamples: int = RESAMPLES,
     clusters: ArrayLike | None = None,
 ) -> tuple[float, float, float]:
     """Return the mean of a - b over the same items and its 95 % percentile bootstrap interval.
@@ -233,13 +234,13 @@ def measure_kappa(
     return result | {"low": low, "high": high}
 
 
-def _resample_kappa(cells: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
+def _resample_kappa(cells: np.ndarray) -> tuple[float, float]:
     """Return the bootstrap limits of kappa over clusters; `cells`: their counts, [n, k, k]."""
     count = len(cells)
     if count == 1:
         return np.nan, np.nan
     generator, kappas = np.random.default_rng(0), []
-    for size in _chunks(resamples):
+    for size in _chunks(RESAMPLES):
         drawn = generator.multinomial(count, np.full(count, 1 / count), size=size)
         shares = np.tensordot(drawn, cells, 1)
         shares /= shares.sum((1, 2), keepdims=True)

@@ -105,6 +105,7 @@ RETRY = (
     " problems."
 )
 ECHO_WORDS = 8  # a reply that repeats so many consecutive words of the prompt is rejected
+WIDTH, MAX_LINES = 110, 78  # of a prompt on the page: characters a line, lines
 
 
 def build_messages(
@@ -184,15 +185,15 @@ def list_denials(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*denials, *(text[:1].upper() + text[1:] for text in denials)]))
 
 
-def format_prompt(messages: Sequence[Message], width: int = 110, max_lines: int = 78) -> str:
+def format_prompt(messages: Sequence[Message]) -> str:
     """Return a prompt as plain text: the role above each turn, long lines wrapped.
 
-    Of a prompt with more than `max_lines` lines, the middle is left out: that is the article.
+    Of a prompt with more than MAX_LINES lines, the middle is left out: that is the article.
     """
     lines = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in messages).splitlines()
-    lines = "\n".join(textwrap.fill(line, width) for line in lines).split("\n")
-    if (surplus := len(lines) - max_lines) > 0:
-        start = max_lines * 3 // 5
+    lines = "\n".join(textwrap.fill(line, WIDTH) for line in lines).split("\n")
+    if (surplus := len(lines) - MAX_LINES) > 0:
+        start = MAX_LINES * 3 // 5
         mark = f"... ({surplus + 1} lines of the article are not shown)"
         lines[start : start + surplus + 1] = [mark]
     return "\n".join(lines)

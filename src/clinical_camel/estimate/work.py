@@ -196,15 +196,13 @@ def _count_remote(spec: str, limit: int, skip: int = 0) -> int:
 # -------------------------------------------------------------------------------- 02: training
 
 
-def count_training(recipe: sft_qlora.Recipe, tokenizer: Any, sample: int = ROWS) -> Work:
+def count_training(recipe: sft_qlora.Recipe, tokenizer: Any) -> Work:
     """Count rows, tokens and steps as the trainer does."""
     lengths: list[int] = []
     estimates, unknown, targets = [], [], 0.0
     for spec, share in recipe.mixture.items():
         if is_local(spec):
-            row_tokens, target_share, messages = _count_source(
-                spec, share, recipe, tokenizer, sample
-            )
+            row_tokens, target_share, messages = _count_source(spec, share, recipe, tokenizer)
         else:
             row_tokens, messages = _predict_source(spec, share, recipe.max_length)
             target_share = 1.0
@@ -251,11 +249,11 @@ def count_packed_rows(lengths: Sequence[int], max_length: int) -> int:
 
 
 def _count_source(
-    spec: str, share: float, recipe: sft_qlora.Recipe, tokenizer: Any, sample: int
+    spec: str, share: float, recipe: sft_qlora.Recipe, tokenizer: Any
 ) -> tuple[list[int], float, list[str]]:
     """Return the tokens of every row of a local source, its share of target tokens, estimates."""
     rows = data.load_training_rows(spec, share, recipe.seed)
-    read, limit = sample_evenly(rows, sample), recipe.max_length
+    read, limit = sample_evenly(rows, ROWS), recipe.max_length
     target_share = 1.0
     if tokenizer is None:
         lengths = [min(limit, _count_characters(row) // CHARACTERS) for row in read]

@@ -105,7 +105,7 @@ def measure_length_bias(scores: PairScores) -> dict[str, float]:
 
 
 def _compare_accuracies(
-    correct: np.ndarray, longer: np.ndarray, groups: np.ndarray, resamples: int = 10_000
+    correct: np.ndarray, longer: np.ndarray, groups: np.ndarray
 ) -> tuple[float, float, float]:
     """Return the accuracy where `longer` minus that elsewhere, with its interval by bootstrap."""
     codes = np.unique(groups, return_inverse=True)[1]
@@ -116,7 +116,8 @@ def _compare_accuracies(
     if not (longer.any() and (~longer).any()):
         return float("nan"), float("nan"), float("nan")
     count = len(cells)
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
+    generator = np.random.default_rng(0)
+    weights = generator.multinomial(count, np.full(count, 1 / count), stats.RESAMPLES)
     sums = np.vstack([cells.sum(0), weights @ cells])
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one of the kinds
         bias, *drawn = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
