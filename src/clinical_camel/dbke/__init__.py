@@ -38,7 +38,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "forms": ["count_unmoved", "describe_form", "lay_out", "tabulate_forms"],
         "outcome": ["check_yield", "describe_dialogues", "describe_lost", "describe_similar"],
         "plan": ["Plan", "prepare"],
-        "planted": ["plant_errors", "tabulate_planted"],
+        "planted": ["tabulate_planted"],
         "prompt": ["build_messages", "format_prompt"],
         "readings": [
             "describe_readings",

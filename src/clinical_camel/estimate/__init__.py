@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "costs": ["Cost", "estimate_step", "estimate_study"],
         "plans": ["list_planned_studies", "write_plans"],
         "report": ["print_report"],
-        "shapes": ["Base", "find_base"],
+        "shapes": ["find_base"],
         "speed": ["MACHINES"],
         "sweeps": ["print_sweep_report"],
     },

@@ -28,22 +28,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "answering": [
             "answer_all",
             "answers_key",
-            "drop_alike",
             "find_alike",
             "group_by_prefix",
             "tokenize_options",
         ],
         "figures": ["plot_protocols", "plot_scores"],
         "harness": ["export_results", "export_tasks"],
-        "other_models": [
-            "compare_studies",
-            "describe_other_models",
-            "format_other_models",
-            "format_parameters",
-        ],
-        "exact_match": ["contains_answer", "normalize_answer", "parse_exact"],
+        "other_models": ["compare_studies", "describe_other_models", "format_other_models"],
         "open_book": ["read_book"],
-        "parsers": ["PARSERS"],
         "protocols": [
             "PROTOCOLS",
             "Protocol",

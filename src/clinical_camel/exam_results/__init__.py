@@ -10,17 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "answers": ["EVALUATION", "KEY_COLUMNS", "compute_interval", "list_clusters"],
         "comparison": ["compare_models", "compare_variants"],
-        "pages": [
-            "format_comparison",
-            "format_difference",
-            "format_table",
-            "hide_index",
-            "make_page",
-            "name_pair",
-            "name_protocol",
-            "select_main",
-        ],
+        "pages": ["format_comparison", "format_table", "hide_index"],
     },
 )

@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "stack_logs",
             "tabulate_losses",
         ],
-        "logs": ["Log", "read_log"],
+        "logs": ["read_log"],
         "pairing": [
             "pair_scores",
             "read_adapters",

@@ -33,6 +33,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "list_numbers",
         ],
         "settings": ["Results"],
-        "sources": ["Finding", "Number", "Result", "find_result"],
+        "sources": ["Finding", "Number", "find_result"],
     },
 )

@@ -30,7 +30,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "settings": ["OPTIMIZERS", "Recipe"],
         "summary": ["describe_training", "format_headline"],
         "tokenization": [
-            "TokenizedMixture",
             "count_target_turns",
             "find_shown",
             "show_loss_mask",

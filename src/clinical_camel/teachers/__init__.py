@@ -34,16 +34,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "attempts": ["RequestRunner"],
         "cache": ["Ledger", "Spending"],
-        "comparisons": [
-            "Comparison",
-            "Judge",
-            "Verdict",
-            "VerdictCounts",
-            "combine_orders",
-            "count_verdicts",
-        ],
+        "comparisons": ["Comparison", "Judge", "Verdict", "count_verdicts"],
         "judge": [
-            "ModelJudge",
             "OverlapJudge",
             "build_requests",
             "list_queries",
@@ -51,11 +43,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "open_judge",
             "token_f1",
         ],
-        "licences": ["check_remote", "check_terms"],
-        "recording": ["Writer", "export_requests", "import_replies", "merge_queries"],
-        "registry": ["load_language_model"],
-        "settings": ["JudgeSettings", "LanguageModel", "Local", "OpenAI", "Overlap", "Replay"],
-        "structured": ["StructuredRequest", "StructuredRunner", "run_requests"],
-        "teacher": ["Outcome", "Query", "Teacher", "TeacherStop"],
+        "recording": ["export_requests", "import_replies", "merge_queries"],
+        "settings": ["JudgeSettings", "Local", "OpenAI", "Overlap", "Replay"],
+        "structured": ["StructuredRequest", "run_requests"],
+        "teacher": ["Teacher", "TeacherStop"],
     },
 )
