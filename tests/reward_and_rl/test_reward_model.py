@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from peft import PeftModel
+from tests.support.hostile_models import tensors
 from tests.support.project import make_dialogue
 from tests.support.toy_models import KINDS
 from tests.support.toy_rewards import FACTS, make_prompt, make_reply
@@ -14,7 +15,7 @@ from tests.support.toy_training import toy_recipe, train
 from clinical_camel import models, sft_qlora
 from clinical_camel.core.base_models import find_folder
 from clinical_camel.core.paths import root
-from clinical_camel.models import ModelError
+from clinical_camel.models import ModelError, adapters
 from clinical_camel.reward_and_rl import reward_model
 
 SCALE = {"mean": 2.5, "std": 0.5}
@@ -93,6 +94,15 @@ def test_head_and_lora_are_float32_on_a_base_in_4_bits(tmp_path):
     reward_model.save_reward_model(toy, tmp_path / "reward", "mini", SCALE)
     after = score(reload("mini", "reward", quantize="nf4"))
     assert (after - before).abs().max() <= 1e-6
+
+
+def test_a_reward_model_saved_without_its_head_is_rejected(tmp_path):
+    toy = reward_model.build_reward_model("mini", rank=4)
+    reward_model.save_reward_model(toy, tmp_path, "mini", SCALE)
+    file = tmp_path / "adapter_model.safetensors"
+    tensors(file.name, lambda saved: {k: v for k, v in saved.items() if "score" not in k})(tmp_path)
+    with pytest.raises(models.TrainingError, match=r"lacks 1 of .*score\.weight"):
+        adapters.require_saved(toy.model, file)
 
 
 def test_the_head_computes_in_float32_after_a_base_in_bfloat16():

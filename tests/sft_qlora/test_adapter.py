@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from tests.support.hostile_models import tensors
 
 from clinical_camel import models, sft_qlora
+from clinical_camel.models import adapters
 from clinical_camel.sft_qlora import adapter
 
 
@@ -66,3 +68,30 @@ def test_a_base_without_a_record_is_known_by_the_name_in_the_configuration(tmp_p
     text = json.dumps({"base_model_name_or_path": "meta-llama/Llama-2-7b-hf"})
     (tmp_path / "adapter_config.json").write_text(text)
     assert models.adapter_base(tmp_path) == {"model": "meta-llama/Llama-2-7b-hf"}
+
+
+def change_one(matrices):
+    name = max(matrices)
+    return matrices | {name: matrices[name] + 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _: {}, r"\(\d+ bytes\) lacks (\d+) of \1 trained matrices, first base_model"),
+        (lambda matrices: dict(sorted(matrices.items())[1:]), "lacks 1 of"),
+        (change_one, "lora_B.weight differs from the trained matrix"),
+    ],
+)
+def test_an_adapter_file_that_differs_from_the_trained_adapter_is_rejected(
+    change, message, tuned, tmp_path
+):
+    tuned.save_pretrained(tmp_path, save_embedding_layers=False)
+    file = tmp_path / "adapter_model.safetensors"
+    adapters.require_saved(tuned, file)
+    tensors(file.name, change)(tmp_path)
+    with pytest.raises(sft_qlora.TrainingError, match=message):
+        adapters.require_saved(tuned, file)
+    file.write_bytes(file.read_bytes()[:10])
+    with pytest.raises(sft_qlora.TrainingError, match="cannot be read"):
+        adapters.require_saved(tuned, file)

@@ -31,6 +31,7 @@ from clinical_camel import models, sft_qlora
 from clinical_camel.estimate import skeletons
 from clinical_camel.estimate.memory import BLOCK, NESTED_BLOCK
 from clinical_camel.estimate.shapes import Base
+from clinical_camel.models import compute
 from clinical_camel.sft_qlora import speedups, training
 
 ALIGNMENT = 512  # bytes: an allocation of torch on a GPU is a multiple of this
@@ -117,7 +118,7 @@ def build_tuned(config: Mapping[str, Any], recipe: sft_qlora.Recipe) -> Any:
         if isinstance(module, bnb.nn.Linear4bit):
             _quantize(module)
         _fill(module)
-    training.keep_adapter_in_float32(tuned)
+    compute.train_in_float32(tuned)
     speedups.enable_gradient_checkpointing(base, recipe.gradient_checkpointing_layers)
     return tuned.train()
 

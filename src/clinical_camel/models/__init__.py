@@ -11,7 +11,7 @@
     template_probe an untrusted template, rendered with limits in a child process
     tokenizer      the tokenizer of a model, with its template
     fused_lora     LoRA in one pass
-    adapters       whether an adapter belongs to a base
+    adapters       whether an adapter belongs to a base; an adapter loaded, and saved
     compute        device, type of the numbers, threads
     loading        models with their adapters, quantization
     checkpoints    what an interrupted training resumes from

@@ -1,4 +1,4 @@
-"""An adapter and its base: whether they belong together, and the adapter loaded into it.
+"""An adapter and its base: whether they belong together; the adapter loaded, and saved.
 
 PEFT accepts nearly every folder: matrices without a layer are dropped, layers without a matrix get
 a new one that changes nothing, and the base is then scored under the name of the tuned model.
@@ -11,16 +11,22 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedTokenizerBase
 
+from clinical_camel.core.files import write_json
 from clinical_camel.models.adapter_gate import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    BASE_RECORD,
     MATRIX,
     adapter_base,
     check_adapter_folder,
 )
-from clinical_camel.models.folders import explain, locate
+from clinical_camel.models.checkpoints import TrainingError
+from clinical_camel.models.folders import explain, identify_weights, locate
 from clinical_camel.models.gate import ModelError, require_no_problem
+from clinical_camel.models.tokenizer import identify_tokenizer
 from clinical_camel.models.weights import Tensor, read_header
 
 
@@ -124,3 +130,55 @@ def load_adapter(base: Any, folder: Path, peft_name: str, name: str) -> PeftMode
         base.add_adapter(peft_name, config)
         base.load_adapter(str(folder), adapter_name=peft_name)
         return base
+
+
+def save_adapter(
+    model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path, base: str
+) -> None:
+    """Save what was trained, tokenizer, chat template, and a record of the base; verify the file.
+
+    `base` is recorded as the base model's name in place of a local path; base_model.json also has
+    the hashes of base, tokenizer and template (`adapter_base` reads it). Raises TrainingError if
+    the file differs from the trained parameters.
+    """
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
+        config.target_modules = sorted(config.target_modules)  # a set has another order each run
+    # Embeddings are not trained; without this, PEFT would query the hub to find that out.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
+    require_saved(model, folder / ADAPTER_WEIGHTS)
+    tokenizer.save_pretrained(folder)
+    place = Path(model.get_base_model().config._name_or_path)
+    identity = identify_weights(place) | identify_tokenizer(tokenizer)
+    write_json(folder / BASE_RECORD, {"model": base} | identity)
+
+
+def require_saved(model: PeftModel, file: Path) -> None:
+    """Raise TrainingError unless a safetensors file has every trained parameter, bit by bit.
+
+    An adapter file of 443 bytes without any matrix was once saved and loaded without an error
+    (tloen/alpaca-lora 526), and so was a reward model without its head (OpenRLHF 1342, trl 368).
+    """
+    trained = {
+        name.replace(".modules_to_save.default", "").replace(".default.", "."): p.detach().cpu()
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
+    try:
+        with safe_open(file, "pt") as saved:
+            if missing := sorted(trained.keys() - set(saved.keys())):
+                raise TrainingError(
+                    f"{file.name} ({file.stat().st_size} bytes) lacks {len(missing)} of "
+                    f"{len(trained)} trained matrices, first {missing[0]}; save it again"
+                )
+            for name, parameter in trained.items():
+                bits = (
+                    t.contiguous().view(torch.uint8) for t in (parameter, saved.get_tensor(name))
+                )
+                if not torch.equal(*bits):
+                    raise TrainingError(
+                        f"{file.name}: {name} differs from the trained matrix; save it again"
+                    )
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{file.name} cannot be read ({error}); save it again") from error

@@ -1,6 +1,7 @@
 """Where and how a model computes: device, type of the numbers, threads."""
 
 import os
+from typing import Any
 
 import torch
 
@@ -46,3 +47,13 @@ def use_threads(parameters: int) -> None:
     if is_ours and device() == "cpu" and parameters >= LARGE:
         cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
         torch.set_num_threads(max(1, cores // int(os.environ.get(AT_ONCE_VARIABLE, 1))))
+
+
+def train_in_float32(model: Any) -> None:
+    """Make trained parameters float32: TRL casts those on a quantized base to bfloat16.
+
+    A training that resumes from float32 checkpoints would then differ from one that was not killed.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()

@@ -22,7 +22,7 @@ from clinical_camel import models
 from clinical_camel.core.files import write_json
 from clinical_camel.core.paths import root
 from clinical_camel.data import Message
-from clinical_camel.models import ModelError, adapter_gate, adapters, fused_lora, weights, workers
+from clinical_camel.models import ModelError, adapters, compute, fused_lora, weights, workers
 from clinical_camel.models.folders import explain
 from clinical_camel.reward_and_rl.shapes import Reply, RewardFunction
 
@@ -102,21 +102,10 @@ def save_reward_model(
 ) -> None:
     """Save LoRA, head, tokenizer, template, scale, and a record of the base; verify the files.
 
-    Raises ModelError if a trained matrix is not in the file bit by bit, as happens to a head that
-    PEFT does not know about (OpenRLHF 1342, trl 368).
+    Raises TrainingError if a trained matrix is not in the file bit by bit.
     """
-    model = reward_model.model
-    for config in model.peft_config.values():
-        config.base_model_name_or_path = base
-        config.target_modules = sorted(config.target_modules)
-    model.save_pretrained(folder, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)
-    _require_saved(model, folder / adapter_gate.ADAPTER_WEIGHTS)
-    reward_model.tokenizer.save_pretrained(folder)
-    place = Path(model.get_base_model().config._name_or_path)
-    identity = models.identify_weights(place) | models.identify_tokenizer(reward_model.tokenizer)
+    adapters.save_adapter(reward_model.model, reward_model.tokenizer, folder, base)
     write_json(folder / RECORD, {"scale": dict(scale)})
-    write_json(folder / adapter_gate.BASE_RECORD, {"model": base} | identity)
 
 
 def make_classifier(base: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -228,26 +217,9 @@ def _list_linear_layers(classifier: Any) -> list[str]:
 
 def _train_in_float32(model: PeftModel) -> None:
     """Make LoRA and head float32, and hide a quantized base, for which TRL casts to bfloat16."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    compute.train_in_float32(model)
     model.get_base_model().is_loaded_in_4bit = False
     model.get_base_model().is_loaded_in_8bit = False
-
-
-def _require_saved(model: PeftModel, file: Path) -> None:
-    """Raise ModelError unless a file has every trained parameter, bit by bit."""
-    from safetensors.torch import load_file
-
-    saved = load_file(file)
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        key = name.replace(".modules_to_save.default", "").replace(".default.", ".")
-        if key not in saved:
-            raise ModelError(f"{file.name}: lacks {key}, which was trained; save it again")
-        if not torch.equal(saved[key], parameter.detach().cpu()):
-            raise ModelError(f"{file.name}: {key} differs from what was trained; save it again")
 
 
 # ------------------------------------------------------------------------------------- scoring

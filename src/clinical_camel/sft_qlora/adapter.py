@@ -9,9 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from clinical_camel import models
-from clinical_camel.core.files import write_json
-from clinical_camel.models import adapter_gate
-from clinical_camel.sft_qlora import guards
+from clinical_camel.models import adapters
 
 QUANTIZED = "quantised layers of the base"
 
@@ -21,22 +19,11 @@ def save_adapter(
 ) -> pd.DataFrame:
     """Save adapter (safetensors), tokenizer and chat template; delete the checkpoints next to them.
 
-    Returns the sizes (`tabulate_sizes`). `base` is recorded as the base model's name
-    in place of a local path; base_model.json also has the hashes of base, tokenizer and template
-    (`models.adapter_base` reads it). Raises TrainingError, and deletes nothing, if the file differs
-    from the trained adapter; ModelError if `models.load` would refuse the folder.
+    Returns the sizes (`tabulate_sizes`). `base`: the name of the base, as `adapters.save_adapter`
+    records it. Raises TrainingError, and deletes nothing, if the file differs from the trained
+    adapter; ModelError if `models.load` would refuse the folder.
     """
-    for config in model.peft_config.values():
-        config.base_model_name_or_path = base
-        config.target_modules = sorted(config.target_modules)  # a set has another order each run
-    # Embeddings are not trained; without this, PEFT would query the hub to find that out.
-    model.save_pretrained(folder, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
-    guards.require_saved(model, folder / "adapter_model.safetensors")
-    tokenizer.save_pretrained(folder)
-    place = Path(model.get_base_model().config._name_or_path)
-    identity = models.identify_weights(place) | models.identify_tokenizer(tokenizer)
-    write_json(folder / adapter_gate.BASE_RECORD, {"model": base} | identity)
+    adapters.save_adapter(model, tokenizer, folder, base)
     models.require_no_problem(models.check_adapter_folder(folder), folder.name)
     for checkpoints in folder.parent.glob("checkpoints-*"):
         shutil.rmtree(checkpoints)

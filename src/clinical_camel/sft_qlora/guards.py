@@ -6,11 +6,7 @@ normally when it was stopped before its last step.
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback, TrainerState
 
 from clinical_camel.models.checkpoints import TrainingError
@@ -52,33 +48,3 @@ def require_finished(state: TrainerState) -> None:
             f"training ended at step {state.global_step} of {state.max_steps}; "
             "run it again to resume from its newest checkpoint"
         )
-
-
-def require_saved(model: Any, file: Path) -> None:
-    """Raise TrainingError unless a safetensors file has every trained parameter, bit by bit.
-
-    An adapter file of 443 bytes without any matrix was once saved and loaded without an error
-    (tloen/alpaca-lora 526).
-    """
-    trained = {
-        name.replace(".default.", "."): parameter.detach().cpu()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-    try:
-        with safe_open(file, "pt") as saved:
-            if missing := sorted(trained.keys() - set(saved.keys())):
-                raise TrainingError(
-                    f"{file.name} ({file.stat().st_size} bytes) lacks {len(missing)} of "
-                    f"{len(trained)} trained matrices, first {missing[0]}; save it again"
-                )
-            for name, parameter in trained.items():
-                bits = (
-                    t.contiguous().view(torch.uint8) for t in (parameter, saved.get_tensor(name))
-                )
-                if not torch.equal(*bits):
-                    raise TrainingError(
-                        f"{file.name}: {name} differs from the trained matrix; save it again"
-                    )
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{file.name} cannot be read ({error}); save it again") from error

@@ -94,7 +94,7 @@ def train(
         prompt_weight=recipe.prompt_weight,
     )
     trainer.remove_callback(PrinterCallback)
-    keep_adapter_in_float32(trainer.model)
+    compute.train_in_float32(trainer.model)
     speedups.enable_gradient_checkpointing(model, recipe.gradient_checkpointing_layers)
 
     data_parallel.run_on_main(lambda: checkpoints.report_unused(place, fingerprint))
@@ -200,13 +200,6 @@ def target_modules(lora_targets: Sequence[str]) -> str | list[str]:
     """Return the layers as PEFT expects them: the keyword "all-linear", or a list of names."""
     names = list(lora_targets)
     return "all-linear" if names == ["all-linear"] else names
-
-
-def keep_adapter_in_float32(model: Any) -> None:
-    """Undo SFTTrainer's cast to bfloat16 on a quantized base: a resumed run would differ."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
 
 
 def require_usable(trainer: Any) -> None:
