@@ -46,7 +46,8 @@ def test_another_number_of_questions_is_not_compared_and_the_page_says_so(other)
     page = eval_fewshot.format_other_models(table)
     assert page["base"].tolist() == ["not compared", "25.1 [22.8, 27.6]"]
     text = eval_fewshot.describe_other_models("large", own, table, setting)
-    assert "`medqa_us` is not compared with `mini`: n is 100 there and 1,273 here." in text
+    ways = "harness_2023, 5-shot"
+    assert f"`medqa_us` ({ways}) is not compared with `mini`: n is 100 there, 1,273 here." in text
 
 
 def test_an_evaluation_of_one_study_alone_is_named_and_not_shown(other):

@@ -12,7 +12,7 @@ def test_the_table_has_scores_verdicts_and_what_differs(project):
     toy_results.save_comparison(project)
     listed = contrasts.list_contrasts(find_result("dbke_effect", STEP))
     lines = contrasts.format_contrasts(listed, "plain text").splitlines()
-    assert lines[0].endswith("| verdict | all 312 questions, in points | A has |")
+    assert lines[0].endswith("| verdict | A minus B on all 312 questions | training of A had |")
     assert lines[2] == (
         "| dialogues minus raw articles | 49.0 [45.0, 53.0] | 37.0 [33.0, 41.0] | 12.0 [9.0, 15.0] "
         "| 0.004 | more correct answers by more than 5 points |  |  |"
@@ -23,7 +23,7 @@ def test_the_table_has_scores_verdicts_and_what_differs(project):
         "31 % more tokens with loss |"
     )
     assert "| 0.30 | we cannot tell | -8.0 [-11.0, -5.0] |  |" in lines[4]
-    assert lines[6].startswith("**Table 1.** Correct answers in % to 260 questions that resemble")
+    assert lines[6].startswith("**Table 1.** Correct answers in % to 260 questions worded")
     assert "10 pairs of seeds." in lines[6]
     assert "p is adjusted for 3 comparisons" in lines[6]
     assert contrasts.format_contrasts([], "plain text") == ""

@@ -14,7 +14,8 @@ NO_EFFECT = "no effect larger than 5 points"
     [
         (
             "helps",
-            f"{START}dialogues teach more than raw articles; we see no gain from several turns",
+            f"{START}dialogues teach more than raw articles; "
+            "we cannot tell that several turns help",
             "ahead by more than 5 points, the smallest effect of interest.",
         ),
         (
@@ -77,7 +78,9 @@ def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, setting
     ]
     toy_results.save_comparison(project, contrasts=rows)
     finding = effect.assess_forms(settings)
-    assert finding.headline.startswith("Asked in 2 other ways, dialogues are ahead in 1 and behind")
+    assert finding.headline.startswith(
+        "In 2 other tests of the facts, dialogues are ahead in 1 and behind"
+    )
     assert "and free replies -10.0 points [-13.0, -7.0] (n = 260)." in finding.brief
 
 
@@ -105,7 +108,7 @@ def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, set
     toy_results.save_comparison(project)
     finding = effect.assess_forms(settings)
     assert finding.headline == (
-        "Asked in 1 other way, dialogues are ahead in 1 and behind in 0 (10 pairs of seeds)"
+        "In 1 other test of the facts, dialogues are ahead in 1 and behind in 0 (10 pairs of seeds)"
     )
     assert finding.lead == (
         "Dialogues minus raw articles: conversation 5.0 points [2.0, 8.0] (n = 260). These are "

@@ -15,7 +15,7 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     finding = rewards.assess_rewards(settings)
     assert finding.headline == (
         "Training with rewards: the proxy reward rises significantly with 1 of the 1 methods that "
-        "maximise it; the gold reward falls significantly with 1 of 2"
+        "are trained on it; the gold reward falls significantly with 1 of all 2 methods"
     )
     assert (
         "`ppo`: the proxy reward rose and the gold reward fell, as in reward hacking (n = 60 p"

@@ -128,7 +128,9 @@ def _list_reasons(
         ]
         yield f"In no other study: {'; '.join(exams)}."
     others = table[~table["same_questions"].astype(bool)]
-    for (exam, other), rows in others.groupby(["benchmark", "study"], sort=False):
-        n = rows["n"].iloc[0]
-        here = table.loc[(table["benchmark"] == exam) & (table["study"] == study), "n"].iloc[0]
-        yield f"`{exam}` is not compared with `{other}`: n is {n:,} there and {here:,} here."
+    own = table[table["study"] == study].set_index(SETUP)["n"]
+    for (exam, other, n), rows in others.groupby(["benchmark", "study", "n"], sort=False):
+        setups = list(rows[SETUP].itertuples(index=False, name=None))
+        ways = " and ".join(dict.fromkeys(f"{name}, {shots}-shot" for _, name, shots in setups))
+        here = own.loc[setups].iloc[0]
+        yield f"`{exam}` ({ways}) is not compared with `{other}`: n is {n:,} there, {here:,} here."

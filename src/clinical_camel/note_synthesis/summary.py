@@ -74,9 +74,12 @@ def _describe_statuses(statuses: pd.DataFrame, models: Sequence[str]) -> str:
     for row in statuses.to_dict("records"):
         if row["model"] in models:
             written = sum(row[name] for name in WRITTEN)
+            cut = row["unfinished"]
             others = [f"{row[s]} {s}" for s in STATUSES if s not in WRITTEN and row[s]]
             rest = f" (the others: {', '.join(others)})" if others else ""
-            parts.append(f"{row['model']} wrote a note of {written} of {row['notes']} visits{rest}")
+            end = f", {cut} of them cut off" * bool(cut)
+            text = f"{row['model']} wrote a note of {written} of {row['notes']} visits{end}{rest}"
+            parts.append(text)
     return "; ".join(parts) + "."
 
 

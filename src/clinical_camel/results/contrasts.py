@@ -77,18 +77,20 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
     if not contrasts:
         return ""
     everything = [c.everything for c in contrasts if c.everything]
-    title = f"all {join_counts(everything)} questions, in points" if everything else "all questions"
-    header = ["A minus B", "A", "B", "A minus B, in points", "p", "verdict", title, "A has"]
+    every = f"all {join_counts(everything)}" if everything else "all"
+    title = f"A minus B on {every} questions"
+    header = ["A minus B", "A", "B", "A minus B, in points", "p", "verdict", title]
+    header += ["training of A had"]
     rows = [header, ["---"] * len(header), *map(_format_contrast, contrasts)]
     scores = [number for contrast in contrasts for number in contrast.scores]
     differences = [contrast.difference for contrast in contrasts]
     caption = (
-        f"**Table 1.** Correct answers in % to {join_counts(differences)} questions that resemble "
-        f"no training text, asked in {form} without examples; {show_chance(scores)}. "
+        f"**Table 1.** Correct answers in % to {join_counts(differences)} questions worded "
+        f"unlike any training text, asked in {form} without examples; {show_chance(scores)}. "
         f"{differences[0].seeds} pairs of seeds. These contrasts and the rules of their verdicts "
         "were written before the runs; p is adjusted for "
         f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
-        "and not adjusted. *A has*: what A got more of in training, if more than a tenth."
+        "and not adjusted. Last column: what differs by more than a tenth."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 

@@ -70,7 +70,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     contrasts = list_contrasts(result)
     single_questions = [*_describe_single_questions(contrasts)]
     if single_questions and main["verdict"] == HELPS:
-        headline += "; we see no gain from several turns"
+        headline += "; we cannot tell that several turns help"
     difference = contrasts[0].difference
     scores = read_form(settings, settings.main_form)
     shown = join([f"{number.quantity} {show_share(number)}" for number in scores])
@@ -185,8 +185,8 @@ def assess_other_forms(settings: Results, result: Result) -> Finding:
     shown = join([f"{n.quantity} {show_points(n)} (n = {n.n})" for n in numbers])
     ahead, behind = sum(n.low > 0 for n in numbers), sum(n.high < 0 for n in numbers)
     headline = (
-        f"Asked in {len(numbers)} other way{'s' * (len(numbers) > 1)}, dialogues are ahead in "
-        f"{ahead} and behind in {behind} ({max(n.seeds for n in numbers)} pairs of seeds)"
+        f"In {len(numbers)} other test{'s' * (len(numbers) > 1)} of the facts, dialogues are ahead "
+        f"in {ahead} and behind in {behind} ({max(n.seeds for n in numbers)} pairs of seeds)"
     )
     brief = f"Dialogues minus raw articles: {shown}."
     lead = (

@@ -29,13 +29,13 @@ def assess_rewards(settings: Results) -> Finding:
     fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
     headline = (
         f"Training with rewards: the proxy reward rises significantly with {rose} of the "
-        f"{len(on_proxy)} methods that maximise it; the gold reward falls significantly with "
-        f"{fell} of {len(hacking)}"
+        f"{len(on_proxy)} methods that are trained on it; the gold reward falls significantly with "
+        f"{fell} of all {len(hacking)} methods"
     )
     accuracy = _read_accuracy(result)
     brief = [
-        "PPO, RLOO and GRPO maximise the *proxy* reward, that of a reward model; all methods "
-        "should maximise the *gold* reward.",
+        "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
+        "should raise the *gold* reward.",
         *_describe_accuracy(accuracy),
         *_describe_objective(result),
     ]
@@ -114,8 +114,8 @@ def _describe_objective(result: Result) -> Iterator[str]:
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
         clear = (is_clear & (is_rise if rises else True)).sum()
         yield (
-            "The methods maximise the proxy reward minus the price of the distance from the SFT "
-            f"model. This objective {what} of {len(rows)} methods in {params['rl_steps']} steps "
+            "In training, a reply also pays for its distance from the model before. Proxy reward "
+            f"minus this price {what} of {len(rows)} methods in {params['rl_steps']} steps "
             f"of {replies} replies, significantly with {clear or 'none'}."
         )
 
