@@ -178,7 +178,7 @@ class Visit:
         return self.page
 
 
-@pytest.mark.parametrize("width", [360, 1300])
+@pytest.mark.parametrize("width", [360, 768, 1024, 1100, 1300])
 def test_pages_are_quiet_load_nothing_and_fit_their_width(browser, site, width):
     visit = Visit(browser, site, viewport={"width": width, "height": 800})
     for name in PAGES:
