@@ -11,3 +11,10 @@ def test_every_arm_is_drawn_once_and_every_contrast_is_explained():
     contrasts = next(text for text in texts if text.startswith("Contrasts"))
     assert "1. dialogue \N{MINUS SIGN} raw: the paper's question" in contrasts
     assert "3. mine \N{MINUS SIGN} raw: a further contrast" in contrasts
+
+
+def test_no_box_is_cut_off_with_two_arms():
+    axis = plot_design(["dialogue - raw"]).axes[0]
+    bottom, top = axis.get_ylim()
+    for box in axis.patches:
+        assert top <= box.get_y() and box.get_y() + box.get_height() <= bottom

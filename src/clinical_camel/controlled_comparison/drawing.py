@@ -21,6 +21,7 @@ FORMS = {  # arm: the form of its training texts
     "placebo": "dialogues, answers\nto other questions",
 }
 BOX_HEIGHT, STEP = 0.78, 1.0
+TALL = 2.2  # the boxes for the texts and the training
 
 
 def plot_design(contrasts: Sequence[str]) -> Figure:
@@ -31,13 +32,13 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     height = max(len(arms), len(pairs)) * STEP
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.75 * height), layout="constrained")
     middle = (len(arms) - 1) / 2
-    _draw_box(axis, 0, middle, "sentences of\nthe same\narticles", 1.6, 2.2)
+    _draw_box(axis, 0, middle, "sentences of\nthe same\narticles", 1.6, TALL)
     for place, arm in enumerate(arms):
         text = f"{arm}: {FORMS[arm]}" if arm in FORMS else arm
         _draw_box(axis, 2.9, place, text, 2.3, BOX_HEIGHT)
         _draw_arrow(axis, (0.8, middle), (1.72, place))
         _draw_arrow(axis, (4.07, place), (4.95, middle))
-    _draw_box(axis, 5.9, middle, "QLoRA of a\nbase model", 1.8, 2.2)
+    _draw_box(axis, 5.9, middle, "QLoRA of a\nbase model", 1.8, TALL)
     _draw_arrow(axis, (6.8, middle), (7.55, middle))
     _draw_box(axis, 8.3, middle, "the same\nexam", 1.4, 1.2)
     lines = [
@@ -49,7 +50,8 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
         fontsize=10,
     )  # fmt: skip
     axis.set_xlim(-0.9, 9.1)
-    axis.set_ylim(len(arms) - 0.3 + 0.3 * (len(pairs) + 1), -0.6)
+    top = min(-0.6, middle - TALL / 2 - 0.1)  # two arms are lower than the boxes beside them
+    axis.set_ylim(len(arms) - 0.3 + 0.3 * (len(pairs) + 1), top)
     axis.set_axis_off()
     return figure
 

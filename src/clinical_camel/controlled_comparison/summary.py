@@ -216,7 +216,7 @@ def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
     rates = (
         "Each primary arm has its own learning rate, chosen on other diseases."
         if design.rate_sweep
-        else "No learning rate was chosen for each arm, so one arm may have a better one."
+        else "No learning rates were compared here, so one arm may have a better one."
     )
     texts = (
         "Each pair of seeds has other texts and trainings (their effects are not separated)."
