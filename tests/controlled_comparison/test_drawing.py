@@ -17,4 +17,5 @@ def test_no_box_is_cut_off_with_two_arms():
     axis = plot_design(["dialogue - raw"]).axes[0]
     bottom, top = axis.get_ylim()
     for box in axis.patches:
-        assert top <= box.get_y() and box.get_y() + box.get_height() <= bottom
+        assert top <= box.get_y()
+        assert box.get_y() + box.get_height() <= bottom
