@@ -83,6 +83,7 @@ def make_scaling() -> list[pd.DataFrame]:
     """Return points and fits of two curves over each quantity."""
     rows = [
         {"curve": curve, "quantity": quantity, "arm": curve, "x": x, "accuracy": 0.4, "low": 0.3}
+        | {"outcome": "plain question, all questions"}
         for curve in ("dialogue, plain question", "raw, plain question")
         for quantity, places in (
             ("exposures per run", (4, 8, 16)),

@@ -45,8 +45,8 @@ def make_times_table() -> str:
         lines.append(f"| {sheet} | {' | '.join(texts)} | {wall:.0f} | {memory:.1f} |")
     machine = f"{table['machine'][0]}, {table['cores'][0]} cores"
     least, most = table["load_average"].min(), table["load_average"].max()
-    beside = f"shared with other work (load average {least:.0f} to {most:.0f})"
-    lines += ["", f"Machine: {machine}, {'without other work' if most <= 1 else beside}."]
+    shared = f"shared with other work (load average {least:.0f} to {most:.0f})"
+    lines += ["", f"Machine: {machine}, {'without other work' if most <= 1 else shared}."]
     return "\n".join([*lines, "The columns of the exercises are processor time."])
 
 
