@@ -6,6 +6,7 @@ import pytest
 from tests.support.toy_comparison import make_answers, make_design
 
 from clinical_camel.controlled_comparison import contrasts, scaling, tables
+from clinical_camel.core.files import write_json
 from clinical_camel.core.settings import Incomplete
 
 EXPOSURES = {"d1": 6.0, "d2": 12.0, "d5": 30.0, "d10": 60.0}
@@ -74,6 +75,7 @@ def other_sweep(tmp_path, monkeypatch):
     scores.assign(low=0.4, high=0.6).to_csv(folder / "scores.csv", index=False)
     sizes = pd.DataFrame({"arm": ["raw"], "parameters": [135_000_000]})
     sizes.to_csv(folder / "trainings.csv", index=False)
+    write_json(folder / "run.json", {"params": {"outcomes": {"plain": "mini_exam/option_text"}}})
     return folder
 
 
@@ -104,6 +106,14 @@ def test_a_point_without_a_result_is_named(answers, trainings, other_sweep, poin
         scaling.list_points(contrasts.score_arms(answers, design), trainings, design)
 
 
+def test_a_point_in_another_outcome_is_refused(answers, trainings, other_sweep):
+    outcomes = {"outcomes": {"chat": "mini_exam/conversation"}}
+    write_json(other_sweep / "run.json", {"params": outcomes})
+    design = make_design(other_points={"x": "large/raw"}, resamples=500)
+    with pytest.raises(Incomplete, match=r"primary outcome of large is mini_exam/conversation, th"):
+        scaling.list_points(contrasts.score_arms(answers, design), trainings, design)
+
+
 def test_the_page_has_the_published_gain_below_the_fits():
     row = ["c", "exposures per fact", 3, 2, 0.08, 0.05, 0.1, 0.2]
     fits = pd.DataFrame([row], columns=scaling.FIT_COLUMNS)
@@ -113,4 +123,4 @@ def test_the_page_has_the_published_gain_below_the_fits():
     assert sizes["curve"].tolist() == ["c"]
     (few, low), (many, high) = scaling.ENTIGRAPH
     assert low + scaling.calculate_published_gain() * np.log2(many / few) == pytest.approx(high)
-    assert "2.2" in page["gain per doubling"].iloc[1]
+    assert page["gain per doubling"].iloc[1] == "about 2.2 (calculated, see above)"

@@ -60,7 +60,7 @@ def test_what_could_mislead_depends_on_rates_and_data_seeds():
     assert "All pairs have the same texts" in text
     several = RUNS.assign(data_seed=[0, 1, 2])
     text = summary.describe_threats(make_design(), several)
-    assert "No learning rates were compared here" in text
+    assert "This sweep compares no learning rates" in text
     assert "Each pair of seeds has other texts and trainings" in text
 
 
@@ -68,7 +68,7 @@ def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
     trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008]})
     rules = summary.describe_scope(make_design(), trainings, {"extractive"})
     assert rules[0].startswith("Rules wrote the dialogues.")
-    assert "1.1 and 134.5 million parameters" in rules[1]
+    assert "The base models have 1.1 and 134.5 million parameters" in rules[1]
     written = summary.describe_scope(make_design(has_verdict=False), trainings, {"replay"})
     assert written[0].startswith("A language model wrote the texts once")
     assert written[-1].startswith("The contrasts have no verdict")

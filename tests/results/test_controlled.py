@@ -90,10 +90,17 @@ def test_an_effect_that_may_be_small_is_named(project, settings):
     assert "Dialogues are ahead, but the effect may be smaller than 5 points, the smallest" in lead
 
 
-def test_a_preliminary_result_shows_no_number(project, settings):
-    toy_results.save_comparison(project, "preliminary")
+@pytest.mark.parametrize(
+    ("verdict", "headline"),
+    [
+        ("preliminary", "No verdict yet on dialogues and raw articles: runs are missing"),
+        ("secondary", "No verdict on dialogues and raw articles was planned in this comparison"),
+    ],
+)
+def test_a_result_without_a_verdict_shows_no_number(project, settings, verdict, headline):
+    toy_results.save_comparison(project, verdict)
     finding = effect.assess_effect(settings)
-    assert finding.headline == "No verdict yet on dialogues and raw articles: runs are missing"
+    assert finding.headline == headline
     assert (finding.lead, finding.numbers) == ("", [])
 
 

@@ -98,8 +98,9 @@ def test_one_process_per_core_unless_copies_are_impossible(one_thread, monkeypat
 
 def test_a_process_that_hangs_is_ended_and_leaves_its_jobs(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "IDLE_SECONDS", 0.2)
-    parent = os.getpid()
+    parent, started = os.getpid(), time.monotonic()
     processes.share_jobs([(0,), (1,)], lambda _: os.getpid() == parent or time.sleep(60), 2)
+    assert time.monotonic() - started < 30
 
 
 def test_a_process_that_takes_much_longer_than_this_one_is_not_ended(tmp_path, monkeypatch):

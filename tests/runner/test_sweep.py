@@ -428,6 +428,13 @@ def test_a_sweep_that_is_killed_at_its_start_leaves_no_process(complete):
     assert "stopped by SIGTERM" in log.read_text()
 
 
+def test_the_final_step_of_another_sweep_may_still_be_to_run(toy):
+    """Its result is missing now, but it is planned: the runs of this sweep may start."""
+    toy_sweep.add_third(toy)
+    job = jobs.Job("other", "03_third", {}, ["outputs/many/03_third"])
+    assert [(job.study, job.step) for job in sweep._load_inputs([job])] == [("many", "03_third")]
+
+
 # ------------------------------------------------------------------ what is refused at the start
 
 CYCLES = {

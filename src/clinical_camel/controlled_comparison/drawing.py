@@ -32,7 +32,7 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     height = max(len(arms), len(pairs)) * STEP
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.75 * height), layout="constrained")
     middle = (len(arms) - 1) / 2
-    _draw_box(axis, 0, middle, "sentences of\nthe same\narticles", 1.6, TALL)
+    _draw_box(axis, 0, middle, "the same\narticles", 1.6, TALL)
     for place, arm in enumerate(arms):
         text = f"{arm}: {FORMS[arm]}" if arm in FORMS else arm
         _draw_box(axis, 2.9, place, text, 2.3, BOX_HEIGHT)

@@ -17,6 +17,7 @@ from clinical_camel.controlled_comparison.contrasts import (
     pair_scores,
 )
 from clinical_camel.controlled_comparison.settings import ALL, Comparison
+from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
@@ -65,15 +66,16 @@ def list_points(scores: pd.DataFrame, trainings: pd.DataFrame, design: Compariso
         for arm in sorted(arms, key=places.get):
             accuracy = primary.loc[arm, ["accuracy", "low", "high"]]
             rows.append([curve, QUANTITIES[column], arm, outcome, places[arm], *accuracy])
+    same = design.outcomes[design.primary]
     for name, place in design.other_points.items():
-        rows.append([name, SIZE, place, outcome, *_read_point(name, place)])
+        rows.append([name, SIZE, place, outcome, *_read_point(name, place, same)])
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
-def _read_point(name: str, place: str) -> list[float]:
+def _read_point(name: str, place: str, outcome: str) -> list[float]:
     """Return the size, accuracy and interval of an arm of another sweep, from its tables.
 
-    Raises Incomplete if that sweep has no result for the arm.
+    Raises Incomplete if that sweep has no result for the arm, or another primary outcome.
     """
     sweep, arm = place.split("/")
     folder = Path(f"outputs/{sweep}/06_controlled_comparison")
@@ -84,6 +86,13 @@ def _read_point(name: str, place: str) -> list[float]:
                 f"other_points.{name}: {file} is missing; execute python -m clinical_camel run "
                 f"{sweep}, or leave the point out"
             )
+    params = read_json(root() / folder / "run.json").get("params", {})
+    theirs = next(iter(params.get("outcomes", {}).values()), "")
+    if theirs != outcome:
+        raise Incomplete(
+            f"other_points.{name}: the primary outcome of {sweep} is {theirs or 'unknown'}, that "
+            f"of this sweep {outcome}; leave the point out"
+        )
     scores, trainings = (pd.read_csv(root() / file) for file in files)
     every = [name for name in scores["outcome"] if name.endswith(ALL)]
     primary = scores[scores["outcome"].isin(every[:1])]

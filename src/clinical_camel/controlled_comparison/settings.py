@@ -170,7 +170,7 @@ class Comparison(StepSettings):
 
     @property
     def scaling_outcome(self) -> str:
-        """The outcome of the curves: all questions, if points of other sweeps stand beside them.
+        """The outcome of the curves: all questions, if points of other sweeps are drawn with them.
 
         Another sweep may exclude other questions.
         """

@@ -29,7 +29,7 @@ from clinical_camel.core.verdicts import (
     describe_size,
     name_no_effect,
 )
-from clinical_camel.core.wording import format_p, format_percent, format_points
+from clinical_camel.core.wording import format_p, format_percent, format_points, join
 
 RULES = "extractive"  # the teacher that copies sentences of the article
 OPEN_BOOK = "open_book"  # the variant of step 03 with the article in the prompt
@@ -216,7 +216,7 @@ def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
     rates = (
         "Each primary arm has its own learning rate, chosen on other diseases."
         if design.rate_sweep
-        else "No learning rates were compared here, so one arm may have a better one."
+        else "This sweep compares no learning rates, so one arm may have a better one."
     )
     texts = (
         "Each pair of seeds has other texts and trainings (their effects are not separated)."
@@ -233,14 +233,15 @@ def describe_scope(
 
     `trainings`: `read_trainings`; `teachers`: the kinds of teacher of step 01 (`list_teachers`).
     """
-    sizes = sorted({size / 1e6 for size in trainings["parameters"].dropna()})
-    names = " and ".join(f"{size:.1f}" for size in sizes) or "an unknown number of"
+    sizes = [f"{size / 1e6:.1f}" for size in sorted({*trainings["parameters"].dropna()})]
+    names = join(sizes) if sizes else "an unknown number of"
+    models = "base models have" if len(sizes) > 1 else "base model has"
     sentences = [
         "Rules wrote the dialogues. A language model would add wording and reasoning."
         if set(teachers) == {RULES}
         else "A language model wrote the texts once; another may write others. An exposure counts "
         "the words of the article, so facts in other words are missing from the exposures.",
-        f"The base model has {names} million parameters. Larger models may differ.",
+        f"The {models} {names} million parameters. Larger models may differ.",
     ]
     if not design.has_verdict:
         sentences.append("The contrasts have no verdict: none was planned before the runs.")

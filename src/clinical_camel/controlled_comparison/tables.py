@@ -56,7 +56,7 @@ def format_fits(fits: pd.DataFrame) -> pd.DataFrame:
     columns |= {"seeds": fits["seeds"], "gain per doubling": gains}
     page = pd.DataFrame(columns).astype(object)
     if (fits["quantity"] != SIZE).any():
-        gain = f"about {format_percent(calculate_published_gain())} (calculated; see below)"
+        gain = f"about {format_percent(calculate_published_gain())} (calculated, see above)"
         page.loc[len(page)] = ["EntiGraph, 8B, published", "tokens of text", "", "", gain]
     return hide_index(page)
 

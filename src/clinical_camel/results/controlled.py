@@ -13,6 +13,8 @@ from clinical_camel.core.verdicts import (
     HURTS,
     NO_EFFECT,
     PRELIMINARY,
+    SECONDARY,
+    WITHOUT_VERDICT,
     describe_conclusions,
     describe_equivalence,
     describe_size,
@@ -48,6 +50,7 @@ VERDICTS = {  # headlines, by the verdict of step 06
     HURTS: "On the exam, asked in {form}, dialogues teach less than raw articles",
     CANNOT_TELL: "We cannot tell whether dialogues teach more than raw articles, asked in {form}",
     PRELIMINARY: "No verdict yet on dialogues and raw articles: runs are missing",
+    SECONDARY: "No verdict on dialogues and raw articles was planned in this comparison",
 }
 FURTHER = {  # further ways to ask: what follows the name of the exam, and the protocol
     "sentences with a gap": ("_cloze", "cloze"),
@@ -61,8 +64,8 @@ WITHIN = (
 def assess_controlled(settings: Results, result: Result) -> Finding:
     """Return the verdict on dialogues and raw articles, the other contrasts and conclusions."""
     main, *others = read_primary(result)
-    if main["verdict"] == PRELIMINARY:
-        return Finding("effect", VERDICTS[PRELIMINARY])
+    if main["verdict"] in WITHOUT_VERDICT:
+        return Finding("effect", VERDICTS[main["verdict"]])
     smallest = result.record["params"]["smallest_effect"]
     headline = VERDICTS.get(main["verdict"], WITHIN).format(
         form=settings.main_form, limit=f"{100 * smallest:g}"
@@ -213,7 +216,7 @@ def describe_causes(settings: Results) -> Iterator[str]:
     """Yield which causes of the difference the comparison does not exclude."""
     result = find_result(settings.comparison, COMPARISON)
     contrasts = result.read("contrasts") if result else pd.DataFrame({"verdict": []})
-    if not result or PRELIMINARY in set(contrasts["verdict"]):
+    if not result or set(contrasts["verdict"]) & {*WITHOUT_VERDICT}:
         yield (
             "The cause of a difference is unknown: questions, repetition, the order of sentences "
             "and numbers of steps differ, too, and the recipe was chosen for dialogues. The "

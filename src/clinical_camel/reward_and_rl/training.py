@@ -299,12 +299,12 @@ class Monitor:
             self.measure(self.step)
 
     def measure_after_stop(self) -> None:
-        """Measure a stopped policy once more, unless it has NaN."""
+        """Measure a stopped policy once more, unless it has NaN or the judge stops, too."""
         if self.is_measured() or not has_finite_weights(self.policy):
             return
         try:
             self.measure(self.step)
-        except (StoppedTraining, ModelError) as error:
+        except (StoppedTraining, ModelError, TeacherStop) as error:
             if not self.is_measured():
                 print(f"not measured after the stop: {error}", flush=True)
 

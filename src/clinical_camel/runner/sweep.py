@@ -191,11 +191,11 @@ def _shorten(lines: Sequence[str]) -> list[str]:
 
 
 def _load_inputs(jobs: Iterable[Job]) -> list[Job]:
-    """Return the steps of runs, also of other sweeps, that these steps read."""
-    pairs = {pair for job in jobs for pair in job.find_dependencies() if "/" in pair[0]}
+    """Return the steps of runs, also of other sweeps, and their final steps that these read."""
+    pairs = {pair for job in jobs for pair in job.find_dependencies()}
     sweeps = sorted({study.partition("/")[0] for study, _ in pairs})
-    steps = [job for sweep in sweeps for job in load_sweep_jobs(sweep)]
-    return [job for job in steps if (job.study, job.step) in pairs]
+    read = [[*load_sweep_jobs(sweep), *load_jobs(sweep)] for sweep in sweeps if is_sweep(sweep)]
+    return [job for steps in read for job in steps if (job.study, job.step) in pairs]
 
 
 def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
