@@ -4,6 +4,8 @@ import pytest
 from tests.support.visit import visit
 
 from clinical_camel import grounding
+from clinical_camel.data import Turn
+from clinical_camel.grounding.answers import is_clinician
 
 HOSPITAL = visit("D: Have you been in hospital before?", "P: Once, for a broken arm.")
 WORSE = visit("D: Is it getting better or worse?", "P: About the same.")
@@ -61,3 +63,15 @@ ONE_TURN = visit("D: do you have any chest pain no okay", "P: mm-hmm")
 def test_a_question_supports_only_with_its_answer(source, sentence, expected):
     link = grounding.link_sentences([sentence], source)[0]
     assert link.verdict == expected, link.reasons
+
+
+@pytest.mark.parametrize(
+    ("speaker", "expected"),
+    [(name, True) for name in ("Doctor", "D", "dr", "Dr. Devi", "GP", "nurse 2")]
+    + [(name, False) for name in ("Daughter", "Dad", "David", "Patient", "Mr Drew", "")],
+)
+def test_only_a_clinician_asks_in_a_few_words(speaker, expected):
+    turns = [Turn(speaker=speaker, text="And chills."), Turn(speaker="Patient", text="No.")]
+    denial = grounding.link_sentences(["No chills."], turns)[0]
+    assert is_clinician(speaker) is expected
+    assert (denial.verdict == "supported") is expected, denial.reasons

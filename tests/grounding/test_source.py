@@ -4,6 +4,8 @@ import pytest
 from tests.support.visit import visit
 
 from clinical_camel import grounding
+from clinical_camel.data import Turn
+from clinical_camel.grounding.source import Source
 
 EXAM = visit(
     "D: we have you on the norvasc . and so are you taking it ? is it running high ?",
@@ -74,3 +76,9 @@ def test_what_it_does_not_say_is_still_detected(sentence, kind):
     link = grounding.link_sentences([sentence], EXAM)[0]
     assert link.verdict != "supported"
     assert any(reason.startswith(f"{kind}: ") for reason in link.reasons), link.reasons
+
+
+@pytest.mark.parametrize(("speaker", "expected"), [("Dr. Smith", False), ("Mother", True)])
+def test_a_relative_speaks_only_if_one_is_no_clinician(speaker, expected):
+    source = Source([Turn(speaker=speaker, text="A fever."), Turn(speaker="Patient", text="Yes.")])
+    assert source.names("mother") is expected

@@ -108,6 +108,8 @@ def test_a_base_that_cannot_be_loaded_is_one_sentence(study, monkeypatch, capsys
 def test_a_folder_that_is_not_empty_and_a_missing_adapter_are_rejected(study):
     with pytest.raises(PlanError, match="is not empty; name another folder"):
         release.merge_adapter("mini_camel", study / "outputs")
+    with pytest.raises(PlanError, match="^/: is the root of a disk; name a folder on it"):
+        release.merge_adapter("mini_camel", Path("/"))
     inside = study / "outputs/mini_camel/merged"
     with pytest.raises(PlanError, match="is in outputs/, where only runs write"):
         release.merge_adapter("mini_camel", inside)

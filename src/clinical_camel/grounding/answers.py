@@ -15,6 +15,13 @@ from clinical_camel.grounding.quantities import normalize_text
 LATER = 4  # turns after a question in which its answer may come
 RUN = 3  # questions in a row that one "no" answers
 
+# first words of a speaker's name, in lower case
+_CLINICIANS = """
+    d dr doc doctor docteur arzt ärztin gp physician clinician consultant surgeon registrar
+    resident nurse midwife pharmacist therapist physiotherapist psychologist paramedic
+"""
+CLINICIANS = frozenset(_CLINICIANS.split())
+PATIENTS = frozenset({"p", "pt", "patient"})
 BRIEF = 6  # words of a question without a verb
 _STATES = re.compile(
     r"\b(?:i|it|you|he|she|that|your|is|are|was|have|has|had|no|not|see|sorry)\b|'"
@@ -75,6 +82,24 @@ def parse_reply(text: str) -> bool | None:
     return False if _NO.match(text) else True if _YES.match(text) else None
 
 
+def is_clinician(speaker: str) -> bool:
+    """Whether the first word of a speaker's name is a clinician's title.
+
+    >>> is_clinician("Dr. Smith"), is_clinician("D"), is_clinician("Daughter")
+    (True, True, False)
+    """
+    return _get_title(speaker) in CLINICIANS
+
+
+def is_patient(speaker: str) -> bool:
+    """Whether the first word of a speaker's name says patient."""
+    return _get_title(speaker) in PATIENTS
+
+
+def _get_title(speaker: str) -> str:
+    return re.split(r"[\W_\d]+", speaker.strip().lower(), maxsplit=1)[0]
+
+
 def answer_questions(turns: Sequence[tuple[str, str, list[Clause]]]) -> list[Clause]:
     """Return the clauses of all turns (speaker, text, clauses), each question with its answer."""
     result: list[Clause] = []
@@ -89,7 +114,7 @@ def answer_questions(turns: Sequence[tuple[str, str, list[Clause]]]) -> list[Cla
 def _asks_briefly(turns: Sequence, i: int) -> bool:
     """Whether a doctor's turn of a few words, "and chills", asks: the next is yes or no."""
     speaker, text, clauses = turns[i]
-    brief = speaker.lower().startswith("d") and len(text.split()) <= BRIEF and i + 1 < len(turns)
+    brief = is_clinician(speaker) and len(text.split()) <= BRIEF and i + 1 < len(turns)
     brief = brief and not any(clause.is_open for clause in clauses)
     named = brief and any(f.kind == "symptom" for clause in clauses for f in clause.facts)
     return named and not _STATES.search(text.lower()) and parse_reply(turns[i + 1][1]) is not None

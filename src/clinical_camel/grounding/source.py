@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from clinical_camel.grounding.answers import is_clinician, is_patient
 from clinical_camel.grounding.clauses import Clause, Fact
 from clinical_camel.grounding.facts import SpokenTurn, extract_clauses
 from clinical_camel.grounding.quantities import QUANTITIES
@@ -79,7 +80,7 @@ class Source:
         """Whether the source names a relative, or one speaks in it."""
         wider = WIDER.get(relative, ())
         named = any(stem in self.clauses_by_stem for stem in (relative, *wider))
-        return named or bool(self.speakers - {"doctor", "patient", "d", "p"})
+        return named or not all(is_clinician(s) or is_patient(s) for s in self.speakers)
 
     def neighbours(self, sources: Sequence[int]) -> set[int]:
         """Return the sources and the units next to them, in speech up to REACH turns away."""

@@ -39,14 +39,17 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
     Returns one row per question of QUESTIONS: `difference` of the logits between merged model and
     base model with adapter, `same_token` if both predict the same next token, and
     `same_token_as_trained` if the quantized base model with adapter predicts it too. Raises
-    PlanError for a folder that is not empty, a disk without space, an incomplete step, a model that
-    cannot be loaded, or a difference above MAX_DIFFERENCE. The folder gets its name when it is
-    complete.
+    PlanError for a folder that is not empty or the root of a disk, a disk without space, an
+    incomplete step, a model that cannot be loaded, or a difference above MAX_DIFFERENCE. The folder
+    gets its name when it is complete.
     """
     card, params = format_model_card(study, FIGURE), require_record(study, TRAINING)["params"]
+    folder = folder.resolve()  # a link is not replaced, its folder is
+    if folder.is_mount():
+        raise PlanError(f"{folder}: is the root of a disk; name a folder on it")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PlanError(f"{folder}: is not empty; name another folder")
-    if folder.resolve().is_relative_to((root() / "outputs").resolve()):
+    if folder.is_relative_to((root() / "outputs").resolve()):
         raise PlanError(f"{folder}: is in outputs/, where only runs write; name another folder")
     adapter, partial = require_adapter(study), folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
