@@ -44,3 +44,10 @@ def test_a_small_model_on_a_gpu_waits_for_its_kernels():
     work = Work(training_tokens=40_960, batches=10)
     seconds = speed.estimate_seconds(large, 0, 1.0, work, machine)
     assert seconds > 40_960 * speed.count_training_flops(large, 0, 1.0) / machine.flops
+
+
+def test_long_articles_take_longer_to_rewrite_by_rules():
+    short, long = Work(rows=100, searched_tokens=10**4), Work(rows=100, searched_tokens=10**6)
+    seconds = [speed.estimate_synthesis(work) for work in (short, long)]
+    assert seconds[0] == pytest.approx(speed.SYNTHESIS_SECONDS, rel=0.1)
+    assert seconds[1] - seconds[0] == pytest.approx(990_000 * speed.SEARCH_SECONDS)

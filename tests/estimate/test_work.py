@@ -52,6 +52,17 @@ def test_articles_on_the_hub_are_counted_from_their_limit():
     assert "5,486 rows (measured)" in unlimited.estimates[0]
 
 
+def test_rules_search_the_article_of_every_dialogue():
+    settings = load_settings("01_dbke", questions=[])
+    requests = dbke.prepare(settings).requests
+    done = work.count_dialogues(settings)
+    assert done.rows == len(requests)
+    assert done.searched_tokens == sum(len(request.source_text) // 4 for request in requests)
+    assert (done.forward_tokens, done.unknown) == (0, ())
+    hub = settings.model_copy(update={"articles": ["medquad"], "article_limits": {"medquad": 10}})
+    assert work.count_dialogues(hub).searched_tokens == 5 * 10 * 1200  # tokens of sizes.csv
+
+
 # -------------------------------------------------------------------------------- 02: training
 
 
@@ -124,24 +135,3 @@ def test_packed_rows_are_as_many_as_those_of_trl(longest):
 def test_replies_are_generated_in_batches_of_the_token_budget():
     done = work.count_generation([10, 30, 20], new_tokens=10, token_budget=60)
     assert (done.decode_steps, done.forward_tokens, done.longest_row) == (20, 60, 40)
-
-
-# ----------------------------------------------------------------------------------- 04: notes
-
-
-def test_windows_sections_and_other_decodings_add_prompts():
-    tokenizer = models.load_tokenizer("mini")
-
-    def count(context=4096, **changed):
-        task = load_settings("04_note_synthesis", **{"other_decodings": []} | changed)
-        return work.count_notes(task, tokenizer, context)
-
-    plain = count()
-    assert plain.decode_steps % 256 == 0
-    assert not plain.unknown
-    assert count(other_decodings=["greedy"]).forward_tokens == 2 * plain.forward_tokens
-    sections = count(unit="section")
-    assert sections.forward_tokens == 4 * plain.forward_tokens
-    assert sections.rows == plain.rows == 28
-    assert count(256 + 100).forward_tokens == 0
-    assert count(256 + 100, too_long="windows").forward_tokens > plain.forward_tokens

@@ -6,6 +6,7 @@
     tokenizer  the tokenizer of a base model without transformers
     work     rows, tokens and steps, from the settings and the files on disk
     exams    the same for step 03
+    notes    the same for step 04
     memory   bytes by part, for training, scoring and generation
     speed    throughput of each machine, every number with its source
     measured  the throughput that a rehearsal measured

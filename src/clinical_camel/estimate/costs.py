@@ -8,7 +8,7 @@ from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import BUILT, PACKAGED, find_folder
 from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.settings import changed_settings
-from clinical_camel.estimate import exams, measured, memory, policies, speed, work
+from clinical_camel.estimate import exams, measured, memory, notes, policies, speed, work
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.tokenizer import load_local_tokenizer
@@ -120,7 +120,7 @@ def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
         done = work.count_dialogues(settings)
         tables = _estimate_dialogue_tables(settings, done)
     else:
-        count, evaluations = work.count_notes, 1
+        count, evaluations = notes.count_notes, 1
         if isinstance(settings, eval_fewshot.Design):
             count, estimate_memory = exams.count_scoring, memory.estimate_scoring
             evaluations = len(settings.num_shots) * len(settings.protocols)
@@ -170,7 +170,7 @@ def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cos
         done,
         memory={"libraries": MACHINES["cpu"].libraries["tables"]},
         disk={"tables": _estimate_dialogue_tables(settings, done)},
-        seconds={"work": speed.STEP_SECONDS + done.rows * speed.DIALOGUE_SECONDS},
+        seconds={"work": speed.estimate_synthesis(done)},
     )
     if not isinstance(teacher, dbke.OpenAI):
         return cost

@@ -120,13 +120,19 @@ MACHINES = {
 }
 DOWNLOAD, READ = 0.1 * GB, GB  # bytes per second, from the hub and from the disk: assumed
 STEP_SECONDS = 2.0  # of a step without a model, and the start of any step: measured, mini_camel
-DIALOGUE_SECONDS = 0.002  # per dialogue of the rule-based teacher: measured, mini_camel 01
+SYNTHESIS_SECONDS = 5.0  # of step 01 with little text: measured, mini_camel_llm and openstax_llm
+SEARCH_SECONDS = 33e-6  # per dialogue by rules and token of its article: measured, smollm2_135m 01
 
 
 def choose_machine(base: Base, name: str = "") -> str:
     """Return the named machine, else a CPU for a base model below half a billion parameters."""
     name = name or ("cpu" if base.parameters < 0.5 * GB else "h100")
     return "cpu_large" if name == "cpu" and base.parameters >= LARGE else name
+
+
+def estimate_synthesis(work: Work) -> float:
+    """Return the time of step 01 without that of a language model."""
+    return SYNTHESIS_SECONDS + work.searched_tokens * SEARCH_SECONDS
 
 
 def count_training_flops(base: Base, lora_weights: int, recomputed: float) -> float:

@@ -1,0 +1,24 @@
+"""Prompts and tokens of notes before a run are those of the run."""
+
+from clinical_camel import models
+from clinical_camel.estimate.notes import count_notes
+from clinical_camel.runner.jobs import load_job
+
+
+def test_windows_sections_and_other_decodings_add_prompts():
+    tokenizer = models.load_tokenizer("mini")
+    settings = load_job("mini_camel", "04_note_synthesis").settings
+
+    def count(context=4096, **changed):
+        task = settings.model_copy(update={"other_decodings": []} | changed)
+        return count_notes(task, tokenizer, context)
+
+    plain = count()
+    assert plain.decode_steps % 256 == 0
+    assert not plain.unknown
+    assert count(other_decodings=["greedy"]).forward_tokens == 2 * plain.forward_tokens
+    sections = count(unit="section")
+    assert sections.forward_tokens == 4 * plain.forward_tokens
+    assert sections.rows == plain.rows == 28
+    assert count(256 + 100).forward_tokens == 0
+    assert count(256 + 100, too_long="windows").forward_tokens > plain.forward_tokens
