@@ -129,40 +129,9 @@ def test_nothing_is_typed_by_hand_between_heading_and_findings():
     assert not re.search(r"\d", before)
 
 
-CONTROL = OUTPUTS / "mini_camel_raw/03_eval_fewshot"
-PLAIN = {"protocol": "option_text", "num_shots": 0}
-
-
-def share(row: pd.Series) -> str:
-    return f"{percent(row['accuracy'])} % {interval(row)}"
-
-
-def test_the_findings_have_the_numbers_of_the_tables():
+def test_notes_have_the_numbers_of_the_tables():
     """Read from the tables by other code than that which writes the findings."""
     skip_if_rerun()
-    if (OUTPUTS / "dbke_effect/06_controlled_comparison/contrasts.csv").is_file():
-        pytest.skip("the controlled comparison has been run: its own tests check its numbers")
-    exam = {"benchmark": "mini_exam", **PLAIN}
-    names = ("base", "dialogues", "raw")
-    scores = [one_row(CONTROL / "scores.csv", model=name, **exam) for name in names]
-    row = one_row(CONTROL / "comparison.csv", model="dialogues", **exam)
-    cells = [f"{percent(score['accuracy'])} {interval(score)}" for score in scores]
-    cells.append(f"{percent(row['difference'])} {interval(row)}")
-    count = len(pd.read_csv(CONTROL / "comparison.csv"))
-    cells.append(f"{rounded(row['p_holm'], 3)} ({count})")
-    assert " | ".join(cells) in read_findings()
-    assert f"to {row['n']} questions" in read_findings()
-
-
-def test_forgetting_and_notes_have_the_numbers_of_the_tables():
-    skip_if_rerun()
-    primer = {"benchmark": "mini_exam_primer", **PLAIN}
-    if not (OUTPUTS / "dbke_effect/06_controlled_comparison/contrasts.csv").is_file():
-        before, after = (
-            one_row(CONTROL / "scores.csv", model=model, **primer) for model in ("base", "raw")
-        )
-        text = f"{before['n']} questions: before tuning {share(before)}, after raw articles"
-        assert f"{text} {share(after)}" in read_findings()
     named = one_row(
         OUTPUTS / "mini_camel/04_note_synthesis/essentials.csv", item=NAMED, model="tuned"
     )

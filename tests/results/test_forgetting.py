@@ -36,14 +36,6 @@ def test_forgetting_is_judged_by_the_intervals(project, settings, primer, headli
     assert "not clearly better than guessing" not in finding.lead
 
 
-def test_forgetting_has_the_test_of_the_embedded_study(project, settings):
-    toy_results.save_control(project)
-    row = toy_results.difference("tuned", "base", -0.35, 0.002, exam="mini_exam_primer")
-    toy_results.save(project, "mini_camel", "03_eval_fewshot", comparison=[row])
-    lead = forgetting.assess_forgetting(settings).lead
-    assert "base model: -35.0 points [-40.0, -30.0], significant (p = 0.002)." in lead
-
-
 def test_a_form_in_which_the_base_model_guesses_shows_no_forgetting(project, settings):
     rows = [
         toy_results.score(model, value, protocol, exam="mini_exam_primer")
@@ -57,9 +49,8 @@ def test_a_form_in_which_the_base_model_guesses_shows_no_forgetting(project, set
 
 def test_forgetting_is_judged_by_both_ways_of_scoring(project, settings):
     """The share of correct options falls to guessing, the share divided by length does not."""
-    toy_results.save_control(project, primer=0.25)
-    toy_results.save_answers(project, "mini_camel", "mini_exam_primer", ("base", "tuned"))
+    toy_results.save_comparison(project, primer=0.25, by_length=0.58)
     finding = forgetting.assess_forgetting(settings)
-    assert "divided by its length, it falls from 100.0 % [" in finding.lead
-    assert "to 87.5 % [" in finding.lead
+    assert "divided by its length, it falls from 60.0 % [" in finding.lead
+    assert "to 58.0 % [" in finding.lead
     assert finding.headline.startswith("We found no clear loss")

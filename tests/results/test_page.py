@@ -18,12 +18,13 @@ def test_without_a_result_the_page_lists_what_is_missing(settings):
 
 def test_the_short_page_has_main_numbers_and_limits(project, settings):
     toy_results.save_control(project)
+    toy_results.save_control(project, "smollm2_135m_raw")
     toy_results.save_writers(project)
     text = results.format_readme(settings)
     lines = text.splitlines()
     assert lines[0].startswith("Brackets are 95 % intervals")
     assert lines[4] == (
-        "| dialogues minus raw articles | 25.0 [20.0, 30.0] | 50.0 [45.0, 55.0] | "
+        "| SmolLM2-135M: dialogues minus raw articles | 25.0 [20.0, 30.0] | 50.0 [45.0, 55.0] | "
         "35.0 [30.0, 40.0] | 15.0 [10.0, 20.0] | 0.01 (2) | 1 of 2 ways |"
     )
     assert lines[7] == (
@@ -32,13 +33,13 @@ def test_the_short_page_has_main_numbers_and_limits(project, settings):
     )
     first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
     assert first.endswith("significant in 1 of 2 ways of asking this exam (Table 1).")
-    assert missing.startswith("4. **Not run yet:** the question forms over several seeds, reversed")
+    assert missing.startswith("4. **Not run yet:** dialogues against raw articles, the question fo")
     assert "One possible reason" not in text
     findings = results.collect_findings(settings)
     page = results.format_page(findings, settings.main_form)
     assert "One possible reason" in page
-    assert "[scores](outputs/mini_camel_raw/03_eval_fewshot/scores.csv)" in page
-    assert "[settings](params/mini_camel_raw/03_eval_fewshot.yaml))" in page
+    assert "[scores](outputs/smollm2_135m_raw/03_eval_fewshot/scores.csv)" in page
+    assert "[settings](params/smollm2_135m_raw/03_eval_fewshot.yaml))" in page
     assert "The cause of a difference is unknown" not in text
     assert "larger models may behave differently" in text
     assert text.endswith("[notebook 00](notebooks/00_results.ipynb).")
@@ -55,10 +56,9 @@ def test_limits_and_meaning_follow_the_results(project, settings):
     assert "has forgotten" not in meaning
 
 
-def test_the_figure_of_the_page_replaces_that_of_the_control(project, settings):
+def test_the_figure_of_the_page_is_shown_once_it_is_drawn(project, settings):
     toy_results.save_control(project)
-    project.file("outputs/mini_camel_raw/03_eval_fewshot/scores.png", "")
-    assert "](outputs/mini_camel_raw/03_eval_fewshot/scores.png)" in results.format_readme(settings)
+    assert "Figure 1" not in results.format_readme(settings)
     project.file("outputs/results/00_results/forms.png", "")
     text = results.format_readme(settings)
     assert f"![{results.ALT}](outputs/results/00_results/forms.png)\n**Figure 1.**" in text

@@ -306,13 +306,6 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def iter_cases() -> Iterator[tuple[str, str, Kind]]:
-    """Yield every case as (kind, step, function)."""
-    for name, kind in KINDS.items():
-        yield from ((name, step, kind) for step in STEPS)
-    yield from iter_step_cases()
-
-
 def copy_project(root: Path) -> None:
     """Copy the notebooks and the embedded studies, and write files that params wrongly name."""
     shutil.copytree(REPOSITORY / "notebooks", root / "notebooks")

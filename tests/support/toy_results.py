@@ -96,10 +96,11 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
 ACCURACIES = {"base": 0.25, "raw": 0.37, "dialogue": 0.49, "monologue": 0.4, "qa": 0.53}
 
 
-def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
+def save_comparison(project, verdict="helps", value=0.12, primer=0.3, by_length=None, **others):
     """A controlled comparison: contrasts in two question forms, scores of five arms.
 
-    `others` replace tables.
+    `primer`: the accuracy in the primer exam after tuning; `by_length`: with likelihoods divided by
+    the length, if not the same. `others` replace tables.
     """
     rows = [
         contrast("dialogue", "raw", value, verdict),
@@ -117,7 +118,8 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, **others):
     ]
     for row in scores:
         if row["outcome"].startswith("primer exam"):
-            value = 0.6 if row["arm"] == "base" else primer
+            tuned = by_length if by_length and row["outcome"].endswith("by length") else primer
+            value = 0.6 if row["arm"] == "base" else tuned
             row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
     params = {"outcomes": OUTCOMES, "smallest_effect": 0.05}
     amounts = {"raw": 100, "dialogue": 105, "monologue": 80}
@@ -176,32 +178,3 @@ def save_rewards(project, accuracy=0.7):
     tables = {"hacking": hacking, "comparison": rows, "reward_accuracy": accuracy}
     params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
     save(project, "clinicalgpt_mini", "07_reward_and_rl", params, **tables)
-
-
-def save_answers(project, study="mini_camel_raw", exam="mini_exam", models=("raw", "dialogues")):
-    """Answers to eight questions on four diseases, beside what the study has; a file of the exam.
-
-    The second model is right in 8 and, by length, 7; the first in 4, and 4 (`raw`) or 8 (`base`).
-    """
-    step = "03_eval_fewshot"
-    questions = [
-        {"id": f"q{i}", "question": f"What is {i}?", "options": ["a", "b"], "answer": 0}
-        | {"group": f"disease {i // 2}"}
-        for i in range(8)
-    ]
-    lines = "".join(f"{json.dumps(question)}\n" for question in questions)
-    project.file(f"data/{exam}.jsonl", lines)
-    rows = [
-        {"benchmark": exam, "variant": "as_given", "protocol": "option_text", "num_shots": 0}
-        | {"model": model, "id": f"q{i}", "correct": i >= 4 or is_second}
-        | {"correct_norm": i < 7 if is_second else i >= 4 or model == "base"}
-        for model, is_second in zip(models, (False, True), strict=True)
-        for i in range(8)
-    ]
-    folder = project.root / f"outputs/{study}/{step}"
-    record = json.loads((folder / "run.json").read_text()) if folder.exists() else {}
-    params = record.get("params", EXAM_PARAMS) | {"benchmarks": [f"data/{exam}.jsonl"]}
-    tables = {file.stem: pd.read_csv(file) for file in folder.glob("*.csv")}
-    if not tables:
-        tables = {"comparison": [difference("tuned", "base", -0.5, 0.001, exam=exam)]}
-    save(project, study, step, params, **tables, answers=rows)

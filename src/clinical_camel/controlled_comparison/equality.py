@@ -8,7 +8,8 @@ makes all three equal.
 import pandas as pd
 
 from clinical_camel.controlled_comparison.settings import CHAT, Comparison, split_outcome
-from clinical_camel.controlled_comparison.tables import hide_index, name_contrast
+from clinical_camel.controlled_comparison.tables import name_contrast
+from clinical_camel.exam_results.pages import hide_index
 
 READINGS = {
     "target_tokens": "tokens with loss",

@@ -4,6 +4,7 @@ import pandas as pd
 
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
 from clinical_camel.core.wording import format_p, format_percent
+from clinical_camel.exam_results.pages import hide_index
 
 
 def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -71,12 +72,6 @@ def format_rates(rates: pd.DataFrame) -> pd.DataFrame:
         cells = rows.setdefault(row.arm, {"arm": row.arm})
         cells[f"{row.learning_rate:g}"] = f"{format_percent(row.accuracy)}{'*' * row.is_chosen}"
     return hide_index(pd.DataFrame(rows.values()).fillna(""))
-
-
-def hide_index(page: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with an empty index, and let pandas show every text in full."""
-    pd.set_option("display.max_colwidth", None)
-    return page.set_axis([""] * len(page))
 
 
 def name_contrast(row: dict) -> str:

@@ -7,7 +7,6 @@ forms      accuracy by question form and training: the table of Figure 1
 effect     do dialogues teach more than raw articles, in which question forms?
 controlled the same by the controlled comparison: verdicts, conclusions, causes that remain
 forgetting what did the tuning erase?
-robustness two objections: the length of options, questions that resemble training texts
 notes      clinical notes
 further    who writes the dialogues, a real language model, rewards, published systems
 page       the findings as Markdown; what they mean and what they do not show

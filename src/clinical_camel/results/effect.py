@@ -1,35 +1,21 @@
 """Do dialogues teach more than raw articles, and in which question forms?
 
-With the controlled comparison (step 06), its verdict by the rules written before the runs counts.
-Without it, the control study does: one training of each model, which every headline says.
+The controlled comparison (step 06) answers, by the rules written before its runs. A control study
+compares one training of each model; every headline says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from clinical_camel import data
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.contrasts import name_pairs_table
 from clinical_camel.results.controlled import assess_controlled, assess_other_forms
-from clinical_camel.results.forms import (
-    COMPARISON,
-    EXAM,
-    name_question,
-    read_control,
-    select,
-)
-from clinical_camel.results.robustness import (
-    NORMALISED,
-    RAW,
-    compare_answers,
-    list_overlapping,
-)
+from clinical_camel.results.forms import COMPARISON, read_control, select
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Finding,
@@ -48,41 +34,7 @@ def assess_effect(settings: Results) -> Finding:
     """Return whether dialogues teach more than raw articles, in the main question form."""
     if result := find_result(settings.comparison, COMPARISON):
         return assess_controlled(settings, result)
-    if result := find_result(settings.control, EXAM):
-        return _assess_control(settings, result)
     return Finding("effect", "dialogues against raw articles", is_run=False)
-
-
-def _assess_control(settings: Results, result: Result) -> Finding:
-    finding = compare_control(result, settings, settings.exam, "effect")
-    seeds = count_planned_pairs(settings.comparison)
-    missing = f"The controlled comparison with {seeds} pairs of seeds has not been run."
-    sentence, numbers = _answer_objections(settings, result)
-    lead = " ".join(filter(None, [finding.lead, sentence, missing]))
-    return replace(finding, lead=lead, numbers=finding.numbers + numbers)
-
-
-def _answer_objections(settings: Results, result: Result) -> tuple[str, list[Number]]:
-    """Return the difference without the effect of lengths, and without look-alike questions."""
-    if "answers.csv" not in result.record["artefacts"]:
-        return "", []
-    question = name_question(settings, settings.exam)
-    pair, overlapping = ("dialogues", "raw"), list_overlapping(settings)
-    by_length = compare_answers(result, question, pair, NORMALISED)
-    text = (
-        "Two objections: if the likelihood of each option is divided by its length, the difference "
-        f"is {show_points(by_length)}"
-    )
-    if not overlapping:
-        return f"{text}, not adjusted.", [replace(by_length, quantity="divided by length")]
-    clean = compare_answers(result, question, pair, RAW, overlapping)
-    text += (
-        f"; on the {clean.n} questions that do not resemble a training text, it is "
-        f"{show_points(clean)}. Neither is adjusted."
-    )
-    names = ("divided by length", "without look-alike questions")
-    pairs = zip((by_length, clean), names, strict=True)
-    return text, [replace(number, quantity=f"difference, {name}") for number, name in pairs]
 
 
 def compare_control(result: Result, settings: Results, exam: str, name: str) -> Finding:
@@ -177,12 +129,6 @@ def _headline_control(row: dict[str, Any], form: str) -> str:
         f"Asked in {form}, the model tuned on dialogues scores {word} than the one tuned on raw "
         "articles (one training each)"
     )
-
-
-def count_planned_pairs(sweep: str) -> int:
-    """Return the number of pairs of seeds in params/<sweep>/sweep.yaml."""
-    text = (root() / "params" / sweep / "sweep.yaml").read_text(encoding="utf-8")
-    return len(yaml.safe_load(text)["seeds"])
 
 
 # ------------------------------------------------------------------------------ question forms

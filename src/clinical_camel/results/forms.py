@@ -84,9 +84,3 @@ def describe_forms(forms: pd.DataFrame) -> str:
         chance = f"chance {100 * rows['chance'].iloc[0]:.3g} %"
         lines.append(f"- *{form}* (n = {rows['n'].max()}, {chance}, {seeds}): {shown}")
     return "\n".join(lines)
-
-
-def name_question(settings: Results, exam: str) -> dict[str, object]:
-    """Return the keys of an exam in the main question form, in a table of step 03."""
-    protocol = settings.question_forms[settings.main_form]
-    return {"benchmark": exam, "protocol": protocol, "num_shots": settings.num_shots}

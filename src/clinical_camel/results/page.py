@@ -239,15 +239,7 @@ def _link_notebook(settings: Results) -> str:
 
 
 def _show_figure(settings: Results) -> Iterator[str]:
-    """Yield Figure 1 and its caption; before this step has run, the figure of the control study."""
+    """Yield Figure 1 and its caption, once this step has run."""
     figure = f"outputs/{settings.study}/00_results/{FIGURE}.png"
-    control = f"outputs/{settings.control}/{EXAM}/scores.png"
     if (root() / figure).is_file():
         yield f"![{ALT}]({figure})\n**Figure 1.** {CAPTION}"
-    elif (root() / control).is_file():
-        yield (
-            f"![{ALT}]({control})\n"
-            "**Figure 1.** Correct answers before tuning (*base*) and after tuning on raw articles "
-            "or dialogues, one training each. *option_text*: plain text; *chat*: options listed; "
-            "*5-shot*: after five examples. Bars: 95 % intervals."
-        )
