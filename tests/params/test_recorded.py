@@ -23,7 +23,7 @@ def list_queries(study, changes):
     ("study", "changes", "count"),
     [
         ("mini_camel_llm", {}, 69),
-        ("mini_camel_llm", {"articles": ["mini_articles_dev"]}, 69),
+        ("development_llm", {}, 69),
         ("openstax_llm", {}, 28),
         ("mini_camel_llm", {"task": "paraphrase"}, 69),
         ("mini_camel_llm", {"task": "paraphrase", "articles": ["mini_articles_dev"]}, 69),
