@@ -33,10 +33,13 @@ def test_auto_takes_bfloat16_for_a_large_model_on_a_cpu_that_multiplies_it(
     assert compute.choose_dtype(setting, parameters) == expected
 
 
-@pytest.mark.parametrize(("supported", "expected"), [(True, "bfloat16"), (False, "float16")])
-def test_auto_on_a_gpu_is_a_type_that_it_has(monkeypatch, supported, expected):
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float16")])
+def test_auto_on_a_gpu_is_a_type_that_it_has(monkeypatch, native, expected):
+    def is_supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation
+
     monkeypatch.setattr(compute, "device", lambda: "cuda")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
     assert compute.choose_dtype("auto", SMALL) == getattr(torch, expected)
 
 

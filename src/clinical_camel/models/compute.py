@@ -27,13 +27,14 @@ def multiplies_bfloat16() -> bool:
 def choose_dtype(compute_dtype: str = "auto", parameters: int = 0) -> torch.dtype:
     """Return the type that a model computes in: `compute_dtype`, or for "auto" the fastest.
 
-    "auto" on a GPU: bfloat16, or float16 where the GPU lacks it. On a CPU: bfloat16 for a model of
-    LARGE or more parameters if the CPU multiplies it in hardware, else float32.
+    "auto" on a GPU: bfloat16, or float16 where the GPU only emulates it. On a CPU: bfloat16 for a
+    model of LARGE or more parameters if the CPU multiplies it in hardware, else float32.
     """
     if compute_dtype != "auto":
         return getattr(torch, compute_dtype)
     if device() == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        is_native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if is_native else torch.float16
     return torch.bfloat16 if parameters >= LARGE and multiplies_bfloat16() else torch.float32
 
 
