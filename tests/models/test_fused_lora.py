@@ -63,3 +63,17 @@ def test_two_active_adapters_are_added_by_peft(model):
     stock = logits(model)
     fuse_lora(model)
     torch.testing.assert_close(logits(model), stock, atol=1e-5, rtol=1e-5)
+
+
+def test_float32_inputs_under_autocast_have_the_gradients_of_float32():
+    torch.manual_seed(0)
+    shapes = ((2, 3, 8), (2, 3, 16), (4, 16), (8, 4))
+    inputs = out, x, a, b = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    grad = torch.randn(2, 3, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        summed = AddLora.apply(out, x, a, b, 0.5)
+    gradients = torch.autograd.grad(summed, inputs, grad.to(summed.dtype))
+    stock = torch.autograd.grad(out + 0.5 * (x @ a.T @ b.T), inputs, grad)
+    for gradient, expected in zip(gradients, stock, strict=True):
+        assert gradient.dtype == expected.dtype
+        torch.testing.assert_close(gradient, expected, atol=0.1, rtol=0.02)

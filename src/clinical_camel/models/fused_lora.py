@@ -52,14 +52,15 @@ class AddLora(torch.autograd.Function):
     """out + scaling * x A^T B^T, [..., out_features], for x, [..., in_features].
 
     `a`: [rank, in_features], `b`: [out_features, rank] (LoRA, arXiv:2106.09685, section 4.1), in
-    float32, multiplied in the precision of `out`.
+    float32, multiplied in the precision of `out`, or of autocast. The backward pass runs outside
+    autocast, so it needs `x` in the type that was multiplied.
     """
 
     @staticmethod
     def forward(ctx, out, x, a, b, scaling):
         flat = x.reshape(-1, x.shape[-1]).to(out.dtype)
         low = flat @ a.to(out.dtype).T
-        ctx.save_for_backward(flat, low, a, b)
+        ctx.save_for_backward(flat.to(low.dtype), low, a, b)
         ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
         summed = torch.addmm(out.reshape(-1, len(b)), low, b.to(out.dtype).T, alpha=scaling)
         return summed.view(out.shape)
