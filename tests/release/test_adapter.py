@@ -15,6 +15,7 @@ from clinical_camel import cli, models, release
 from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.hashing import hash_file
 from clinical_camel.core.paths import root
+from clinical_camel.models import loading
 from clinical_camel.runner.jobs import PlanError
 
 STEP = "outputs/mini_camel/02_sft_qlora"
@@ -65,6 +66,21 @@ def test_a_merged_model_has_the_logits_of_base_model_and_adapter(study):
     assert (study / "merged/loss.png").is_file()
 
 
+def test_a_model_that_computes_in_bfloat16_is_merged_in_float32(study, monkeypatch):
+    original, chosen = loading.choose_dtype, []
+
+    def choose(setting, *_):  # as on a GPU
+        chosen.append(setting)
+        return torch.bfloat16 if setting == "auto" else original(setting)
+
+    monkeypatch.setattr(loading, "choose_dtype", choose)
+    rows = release.merge_adapter("mini_camel", study / "merged")
+    assert rows["difference"].max() < 1e-5
+    assert chosen == ["auto", "float32"]  # as in training, and to merge
+    merged = AutoModelForCausalLM.from_pretrained(study / "merged", dtype="auto")
+    assert merged.dtype == torch.float32
+
+
 def test_a_merge_that_changes_the_logits_writes_nothing(study, monkeypatch):
     monkeypatch.setattr(PeftModel, "merge_and_unload", lambda self: self.unload(), raising=False)
     with pytest.raises(PlanError, match="of the largest logit, more than 0.001; nothing was"):
@@ -97,7 +113,7 @@ def test_a_disk_without_space_is_named_before_a_model_is_loaded(study, monkeypat
 
 
 def test_a_base_that_cannot_be_loaded_is_one_sentence(study, monkeypatch, capsys):
-    def fail(*_):
+    def fail(*_, **options):
         raise models.ModelError("adapters: tuned: was trained on another base")
 
     monkeypatch.setattr(models, "load", fail)

@@ -1,7 +1,8 @@
 """The adapter of a study, merged into its base model or pushed to the hub.
 
-A merged model is saved only if its logits agree with those of base model and adapter. The merge
-needs memory for the base model in full precision; set CUDA_VISIBLE_DEVICES="" to use main memory.
+A merged model is saved only if its logits agree with those of base model and adapter. They are
+computed in float32: in bfloat16, rounding alone is more than MAX_DIFFERENCE. So the merge needs
+memory for the base model in float32; set CUDA_VISIBLE_DEVICES="" to use main memory.
 """
 
 import re
@@ -34,11 +35,11 @@ QUESTIONS = (
 
 
 def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
-    """Merge the adapter into its base model in full precision; save model, tokenizer and card.
+    """Merge the adapter into its base model in float32; save model, tokenizer and card.
 
     Returns one row per question of QUESTIONS: `difference` of the logits between merged model and
     base model with adapter, `same_token` if both predict the same next token, and
-    `same_token_as_trained` if the quantized base model with adapter predicts it too. Raises
+    `same_token_as_trained` if the base model as in training with adapter predicts it too. Raises
     PlanError for a folder that is not empty or the root of a disk, a disk without space, an
     incomplete step, a model that cannot be loaded, or a difference above MAX_DIFFERENCE. The folder
     gets its name when it is complete.
@@ -80,7 +81,7 @@ def merge_adapter(study: str, folder: Path) -> pd.DataFrame:
 def require_space(model: str, folder: Path) -> None:
     """Raise PlanError if the disk of a folder lacks the space for a merged model."""
     parameters = models.build_skeleton(model).num_parameters()
-    need = parameters * models.choose_dtype("auto", parameters).itemsize + SPARE
+    need = parameters * torch.float32.itemsize + SPARE
     place = next(parent for parent in folder.absolute().parents if parent.is_dir())
     if (free := shutil.disk_usage(place).free) < need:
         raise PlanError(
@@ -95,10 +96,10 @@ def _merge(params: Mapping[str, Any], adapter: Path) -> tuple[Any, Any, pd.DataF
     dialogues = [[{"role": "user", "content": question}] for question in QUESTIONS]
     texts = [models.render_chat(tokenizer, messages) for messages in dialogues]
     prompts = [models.tokenize_text(tokenizer, text) for text in texts]
-    quantized = _load_tuned(params["model"], params["quantize"], adapter)
-    quantized_logits = [_predict_next(quantized, prompt) for prompt in prompts]
-    del quantized
-    tuned = _load_tuned(params["model"], "", adapter)
+    trained = _load_tuned(params["model"], adapter, params["quantize"], params["compute_dtype"])
+    trained_logits = [_predict_next(trained, prompt) for prompt in prompts]
+    del trained
+    tuned = _load_tuned(params["model"], adapter, "", "float32")
     tuned_logits = [_predict_next(tuned, prompt) for prompt in prompts]
     merged = tuned.merge_and_unload()
     merged_logits = [_predict_next(merged, prompt) for prompt in prompts]
@@ -110,7 +111,7 @@ def _merge(params: Mapping[str, Any], adapter: Path) -> tuple[Any, Any, pd.DataF
             "same_token_as_trained": bool(two.argmax() == three.argmax()),
         }
         for question, one, two, three in zip(
-            QUESTIONS, tuned_logits, merged_logits, quantized_logits, strict=True
+            QUESTIONS, tuned_logits, merged_logits, trained_logits, strict=True
         )
     )
     return merged, tokenizer, rows
@@ -171,9 +172,10 @@ def push_adapter(
     return f"https://huggingface.co/{repository}"
 
 
-def _load_tuned(model: str, quantize: str, adapter: Path) -> PeftModel:
+def _load_tuned(model: str, adapter: Path, quantize: str, compute_dtype: str) -> PeftModel:
     """Load base and adapter after the checks of step 03; raises ModelError as `models.load`."""
-    return models.load(model, {"tuned": str(adapter)}, quantize)["tuned"].activate()
+    adapters = {"tuned": str(adapter)}
+    return models.load(model, adapters, quantize, compute_dtype=compute_dtype)["tuned"].activate()
 
 
 @torch.inference_mode()
