@@ -79,11 +79,11 @@ def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
     assert graphs  # the step of a token, not the prompt
 
 
-def test_a_gpu_gets_a_cache_of_fixed_size_for_a_compiled_step_only(monkeypatch):
+def test_a_gpu_gets_a_cache_of_fixed_size(monkeypatch):
     llm = random_model("llama")
     monkeypatch.setattr(compute, "LARGE", 0)
     monkeypatch.setattr(type(llm.model), "device", torch.device("cuda"))
-    assert generation._make_cache(llm.model, 300) is None
+    assert generation._make_cache(llm.model, 300).layers[0].max_cache_len == 300
     assert generation._make_cache(llm.model, 300, compiled=True).layers[0].max_cache_len == 512
 
 
@@ -103,6 +103,35 @@ def test_samples_follow_the_probabilities():
     samples = _Gumbel(range(4000))(None, expected.log().repeat(4000, 1)).argmax(-1)
     shares = torch.bincount(samples, minlength=3) / 4000
     assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.03)  # four standard errors
+
+
+def test_noise_is_drawn_by_generators_on_the_device_of_the_scores(monkeypatch):
+    devices, sampler = [], _Gumbel((1, 2))
+
+    class Generator:
+        def __init__(self, device="cpu") -> None:
+            devices.append(torch.device(device))
+
+        def manual_seed(self, seed):
+            return self
+
+    def draw(size, generator, device="cpu"):
+        devices.append(torch.device(device))
+        return torch.empty(size, device=device)
+
+    monkeypatch.setattr(torch, "Generator", Generator)
+    monkeypatch.setattr(torch, "rand", draw)
+    for _ in range(2):
+        assert sampler(None, torch.empty(2, 5, device="meta")).device.type == "meta"
+    assert devices == [torch.device("meta")] * 6  # two generators, and two rows at two tokens
+
+
+def test_each_row_has_the_noise_of_its_own_generator_on_a_cpu():
+    sampler, scores = _Gumbel((1, 2)), torch.zeros(2, 5)
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    for _ in range(2):
+        uniform = torch.stack([torch.rand(5, generator=g) for g in generators])
+        assert torch.equal(sampler(None, scores), -torch.log(-torch.log(uniform)))
 
 
 def test_the_generation_settings_of_a_model_have_no_influence(llm, prompts, monkeypatch):

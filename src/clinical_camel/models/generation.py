@@ -60,8 +60,9 @@ def generate(
     several batches at once (`workers`). Each prompt has its own random generator, so resumed runs
     and halved batches sample the same text. `skip`: indices that are already done; batches stay the
     same, and a batch of only such indices is not computed. `compiled`: on a GPU, compile the step
-    of a token and replay it as a CUDA graph, which takes minutes at the start. A model's own
-    generation settings have no influence. Raises ModelError for a prompt without room for
+    of a token and replay it as a CUDA graph, which takes minutes at the start; transformers warns
+    and does not compile a model that bitsandbytes quantized while loading. A model's own generation
+    settings have no influence. Raises ModelError for a prompt without room for
     `decoding.max_new_tokens` in the context, and for NaN.
     """
     if skip.issuperset(range(len(prompts))):
@@ -172,12 +173,11 @@ def _make_cache(model: Any, length: int, compiled: bool = False) -> StaticCache 
     """Return a key-value cache of this length, or None for one that grows.
 
     A growing cache is copied at every step: a batch of 8 rows of SmolLM2 after 900 tokens takes 2.3
-    times as long on a CPU. It was measured only there, so a GPU gets a fixed one only for a
-    compiled step, which needs it. It fits plain attention only.
+    times as long on a CPU (measured only there). A fixed one has its final size from the start, and
+    fits plain attention only.
     """
     is_large = model.num_parameters() >= compute.LARGE
-    is_used = is_large and (compiled or model.device.type == "cpu")
-    if not (is_used and model._can_compile_fullgraph and can_branch(model, length)):
+    if not (is_large and model._can_compile_fullgraph and can_branch(model, length)):
         return None
     if compiled:
         length = -(-length // COMPILED_LENGTHS) * COMPILED_LENGTHS
@@ -211,13 +211,17 @@ class _Gumbel(LogitsProcessor):
     """Add Gumbel noise to the scores, each row from its own random generator.
 
     The most likely token is then a sample from the softmax (Gumbel-max trick, Gumbel 1954). With
-    one generator for all rows, a sample would depend on the other rows of the batch.
+    one generator for all rows, a sample would depend on the other rows of the batch. Noise is drawn
+    on the device of the scores, so a GPU does not wait for it, and samples otherwise than a CPU.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.seeds, self.generators = seeds, []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        uniform = [torch.rand(scores.shape[-1], generator=g) for g in self.generators]
+        place, size = scores.device, scores.shape[-1]
+        if not self.generators:  # each continues at the next token
+            self.generators = [torch.Generator(place).manual_seed(seed) for seed in self.seeds]
+        uniform = [torch.rand(size, generator=g, device=place) for g in self.generators]
         noise = -torch.log(-torch.log(torch.stack(uniform).clamp(1e-20, 1 - 1e-7)))
-        return scores.float() + noise.to(scores.device)
+        return scores.float() + noise
