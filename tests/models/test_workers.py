@@ -131,6 +131,19 @@ def test_out_of_memory_first_ends_computing_at_once_then_halves(caplog):
     assert "out of memory with 3 rows: continuing with token_budget" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: out of memory\nCUDA kernel errors might be reported later", True),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_errors_of_libraries_without_memory_are_recognized(text, expected):
+    assert workers.is_out_of_memory(RuntimeError(text)) == expected
+
+
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError("one row")])
 def test_other_errors_and_a_single_row_that_does_not_fit_end_the_run(error):

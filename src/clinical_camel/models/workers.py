@@ -17,6 +17,11 @@ from typing import Any
 import torch
 
 MOST = 8  # batches at once; each has its own activations in memory
+OUT_OF_MEMORY = (  # in the text of a plain RuntimeError
+    "can't allocate memory",  # of a CPU
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+)
 log = logging.getLogger(__name__)
 
 
@@ -71,9 +76,9 @@ def count_at_once(batches: int, device: torch.device | None) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; on a CPU torch raises a plain RuntimeError."""
+    """Whether memory ran out; on a CPU and in cuBLAS, torch raises a plain RuntimeError then."""
     raised = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return raised or "can't allocate memory" in str(error)
+    return raised or any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def list_batches(
