@@ -3,6 +3,7 @@
 import contextlib
 import copy
 
+import bitsandbytes as bnb
 import pandas as pd
 import pytest
 import torch
@@ -186,6 +187,25 @@ def test_logits_and_the_last_mlp_are_computed_for_target_tokens_only(trainer):
     loss_and_gradients(trainer, SPEEDUPS, batch)
     assert shapes == {"head": (1, targets), "tail": (targets,)}
     assert targets < batch["labels"].numel() / 2
+
+
+def test_loaded_states_of_a_paged_optimizer_are_not_marked_as_paged(trainer, tmp_path):
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    optimizer = bnb.optim.PagedAdamW8bit([parameter])
+    states = {"state1": torch.tensor([1.0, 2.0, 3.0]), "state2": torch.ones(3)}
+    for state in states.values():
+        state.is_paged = True  # as bitsandbytes marks managed memory of a GPU
+    optimizer.state[parameter] = {"step": 7, **states}
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    torch.save(scheduler.state_dict(), tmp_path / "scheduler.pt")
+    trainer.optimizer, trainer.lr_scheduler = optimizer, scheduler
+    trainer._load_optimizer_and_scheduler(str(tmp_path))
+    loaded = optimizer.state[parameter]
+    assert loaded["step"] == 7
+    for name, state in states.items():
+        assert torch.equal(loaded[name], state)
+        assert not hasattr(loaded[name], "is_paged")
 
 
 def test_a_batch_without_a_target_token_has_loss_zero_and_no_nan(trainer):

@@ -86,6 +86,18 @@ class Trainer(SFTTrainer):
         self.hooks.read = read
         return model(**inputs, use_cache=False).logits[0]
 
+    def _load_optimizer_and_scheduler(self, checkpoint) -> None:
+        """Load both; loaded states of a paged optimizer are ordinary memory, not marked as paged.
+
+        A checkpoint has the mark. With several GPUs, states are loaded with it to ordinary memory
+        of a GPU, and bitsandbytes would prefetch them, which ends the process (its issue 1708).
+        """
+        super()._load_optimizer_and_scheduler(checkpoint)
+        for state in self.optimizer.state.values():
+            for value in state.values():
+                if hasattr(value, "is_paged"):
+                    del value.is_paged
+
     def _get_train_sampler(self, *args):
         sampler = super()._get_train_sampler(*args)
         if isinstance(sampler, LengthGroupedSampler):
