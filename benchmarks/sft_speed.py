@@ -13,6 +13,7 @@ No parity, no speed: on the same four dialogues each subject must give the loss 
 bfloat16 1e-3) and the direction of the adapter's gradients (cosine 0.999 or more) of HF's Trainer
 with PEFT in float32. A gradient in bfloat16 must be as near to that as the one of HF's Trainer in
 bfloat16, or nearer, to 0.001 of the cosine. The memory of HF's Trainer includes that comparison.
+With --size it recomputes all layers, else it would not fit, and no speed would have parity.
 `hfu` is hardware FLOP utilization: the arithmetic of the step (as in `estimate.speed`, with
 recomputed layers, and the head for every token) divided by what this machine multiplies in the same
 time.
@@ -214,8 +215,8 @@ def has_stock_adapter(name: str, options: argparse.Namespace) -> bool:
 
 
 def count_recomputed_layers(name: str, options: argparse.Namespace) -> int:
-    """Return how many layers our trainer recomputes in the backward pass; -1 means all."""
-    if name == "ours, layers again":
+    """Return how many layers a subject recomputes in the backward pass; -1 means all."""
+    if name == "ours, layers again" or (options.size and name == REFERENCE):
         return -1
     is_large_and_ours = options.size and name.startswith("ours")
     return options.gradient_checkpointing_layers if is_large_and_ours else 0

@@ -18,11 +18,15 @@ class version: cuda = {cuda!r}
 class cuda: is_available = lambda: {has_gpu}
 """
 COUNT_STEPS = """
-import json, sys
+import argparse, json, sys
 from benchmarks import sft_speed
 rows = sft_speed.make_dialogues(int(sys.argv[1]), 32_000, int(sys.argv[2]))
 tokens = sum(len(row["input_ids"]) for row in rows)
-print(json.dumps([list(sft_speed.SUBJECTS), sft_speed.WARM_UP, tokens // int(sys.argv[2])]))
+options = argparse.Namespace(size="13b", gradient_checkpointing_layers=0)
+names = (sft_speed.REFERENCE, "ours, packed")
+recomputed = [sft_speed.count_recomputed_layers(name, options) for name in names]
+steps = tokens // int(sys.argv[2])
+print(json.dumps([list(sft_speed.SUBJECTS), sft_speed.WARM_UP, steps, recomputed]))
 """
 
 
@@ -72,10 +76,11 @@ def test_it_compares_training_with_the_defaults_of_trl():
     options = dict(zip(words[3::2], words[4::2], strict=False))
     subjects = words[words.index("--subjects") + 1 :]
     result = run_python("-c", COUNT_STEPS, options["--rows"], options["--max-length"])
-    possible, warm_up, steps = json.loads(result.stdout.splitlines()[-1])
+    possible, warm_up, steps, recomputed = json.loads(result.stdout.splitlines()[-1])
     assert {"TRL, defaults", "TRL, packed", "TRL, Liger", "Unsloth"} < set(subjects)
     assert set(subjects) <= set(possible)
     assert steps >= 2 * warm_up  # of packed rows; the first are not counted
+    assert recomputed == [-1, 0]  # the reference of the parity must fit at 13B
 
 
 def test_an_unknown_part_and_a_missing_interpreter_end_it_at_once():
