@@ -18,7 +18,7 @@ from clinical_camel.core.base_models import PACKAGED
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import RETRY_VARIABLE, SettingsError
 from clinical_camel.runner.display import echo
-from clinical_camel.runner.jobs import PlanError, load_job, load_jobs
+from clinical_camel.runner.jobs import PlanError, load_job, load_jobs, select_jobs
 from clinical_camel.runner.study import (
     BAD_INPUT,
     COMMAND,
@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.formatwarning = _format_remark
     parser = _parser()
     options, extra = parser.parse_known_args(arguments)
-    if extra and options.command == "run" and not any(text.startswith("-") for text in extra):
+    takes_steps = options.command in ("run", "rehearse")
+    if extra and takes_steps and not any(text.startswith("-") for text in extra):
         options.steps += extra  # argparse stops at an option: `run study --force 02`
     elif extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
@@ -152,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     rehearse = add("rehearse", _rehearse, "measure parts of a study here: time, memory, cost, go?")
     rehearse.add_argument("study", help=STUDY)
+    rehearse.add_argument("steps", nargs="*", help="such as 02; default: all")
     rehearse.add_argument("--minutes", type=_price, default=10.0, help="how long; default: 10")
     rehearse.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
     doctor = add("doctor", _doctor, "check whether this machine can run a study")
@@ -262,6 +264,8 @@ def _plans(options: argparse.Namespace) -> int:
 
 def _rehearse(options: argparse.Namespace) -> int:
     jobs = load_jobs(options.study)
+    if not is_sweep(options.study):  # a sweep is refused below, with the remedy
+        jobs = select_jobs(jobs, options.steps)
     from clinical_camel import rehearse
 
     try:

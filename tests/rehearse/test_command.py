@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clinical_camel import cli
+from clinical_camel import cli, rehearse
 from clinical_camel.rehearse import command
 from clinical_camel.runner.jobs import PlanError
 
@@ -16,14 +16,28 @@ def test_minutes_outside_the_range_are_refused_with_the_range(minutes, capsys):
     assert expected in capsys.readouterr().err
 
 
-def test_a_sweep_is_refused_with_the_name_of_a_run(capsys):
-    assert cli.main(["rehearse", "dbke_effect"]) == 2
+@pytest.mark.parametrize("steps", [[], ["02"]])
+def test_a_sweep_is_refused_with_the_name_of_a_run(steps, capsys):
+    assert cli.main(["rehearse", "dbke_effect", *steps]) == 2
     assert "dbke_effect is a sweep; name one of its runs" in capsys.readouterr().err
 
 
 def test_an_unknown_study_is_refused_with_the_nearest_name(capsys):
     assert cli.main(["rehearse", "mini_camle"]) == 2
     assert "mini_camel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["02"], ["02", "--minutes", "1"], ["--minutes", "1", "02"]])
+def test_only_the_named_steps_are_rehearsed(words, monkeypatch):
+    steps = []
+
+    def note(study, jobs, minutes, rate):
+        steps.extend(job.step for job in jobs)
+        return 0
+
+    monkeypatch.setattr(rehearse, "rehearse_study", note)
+    assert cli.main(["rehearse", "mini_camel", *words]) == 0
+    assert steps == ["02_sft_qlora"]
 
 
 def test_several_processes_are_refused(monkeypatch):
