@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.project import Project
 
-from clinical_camel import data
+from clinical_camel import cli, data
 from clinical_camel.runner import places
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runner.state import State
@@ -156,3 +156,67 @@ def test_a_missing_key_is_named_before_a_kernel(step, monkeypatch):
     assert "contains white space" in check_writer(step, **far)[0]
     monkeypatch.setattr(places, "find_state", lambda job: State("complete"))
     assert check_writer(step, **far) == []
+
+
+OLD_DRIVER, CPU_BUILD = ("2.13.0", "13.0", False), ("2.13.0+cpu", None, False)
+GPU_SEEN = ("2.13.0", "13.0", True)
+OLDER = "pip install torch==2.13.0+cu126 --index-url https://download.pytorch.org/whl/cu126"
+
+
+def check_gpu(**params) -> list[str]:
+    return list(places.check_gpu([Job("toy", "02_sft_qlora", params)] * 2))
+
+
+def find_gpu(monkeypatch, torch: tuple[str, str | None, bool] | None) -> None:
+    """Let this machine seem to have a GPU, and torch say this."""
+    monkeypatch.setattr(places, "has_gpu", lambda: True)
+    monkeypatch.setattr(places, "read_torch", lambda: torch)
+
+
+def test_a_gpu_that_torch_cannot_use_is_named_once_with_the_remedies(monkeypatch):
+    find_gpu(monkeypatch, OLD_DRIVER)
+    (problem,) = check_gpu(model="a/large")
+    place = "params/toy/02_sft_qlora.yaml: model: a/large would run on the CPU: a GPU seems to be"
+    assert problem.startswith(place)
+    assert "torch 2.13.0 sees none; it is built for CUDA 13.0, which needs driver 580" in problem
+    assert OLDER in problem
+    assert 'write CUDA_VISIBLE_DEVICES="" before the command' in problem
+    find_gpu(monkeypatch, CPU_BUILD)
+    (problem,) = check_gpu(model="a/large")
+    assert "torch 2.13.0+cpu sees none; it is built for CPUs; install torch for CUDA" in problem
+    assert OLDER in problem
+    params = PARAMS["mini_camel", "01_dbke"]
+    local = {"teacher": {"kind": "local", "model": "a/large", "terms": "own"}}
+    (teacher,) = places.check_gpu([Job("toy", "01_dbke", params | local)])
+    assert "01_dbke.yaml: teacher.model: a/large would run on the CPU" in teacher
+
+
+@pytest.mark.parametrize("torch", [GPU_SEEN, None])
+def test_a_gpu_that_torch_sees_is_no_problem(torch, monkeypatch):
+    find_gpu(monkeypatch, torch)
+    assert check_gpu(model="a/large") == []
+
+
+def test_a_small_model_and_a_hidden_gpu_need_no_look_at_torch(monkeypatch):
+    find_gpu(monkeypatch, OLD_DRIVER)
+    assert check_gpu(model="mini") == check_gpu(model="smollm2_135m") == check_gpu() == []
+    monkeypatch.undo()
+    monkeypatch.setattr(places, "read_torch", lambda: OLD_DRIVER)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert check_gpu(model="a/large") == []
+
+
+def test_another_process_reads_torch(monkeypatch):
+    version, _, sees_gpu = places.read_torch()
+    assert version[0].isdigit()
+    assert isinstance(sees_gpu, bool)
+    monkeypatch.setattr(places, "READ_TORCH", "raise ImportError")
+    assert places.read_torch() is None
+
+
+@pytest.mark.parametrize("command", ["run", "rehearse"])
+def test_a_study_for_a_gpu_does_not_start_on_the_cpu(command, monkeypatch, capsys):
+    find_gpu(monkeypatch, OLD_DRIVER)
+    assert cli.main([command, "clinical_camel_13b", "02"]) == 2
+    message = capsys.readouterr().err
+    assert "13b/02_sft_qlora.yaml: model: meta-llama/Llama-2-13b-hf would run on the" in message

@@ -170,6 +170,12 @@ def test_a_run_is_a_study_of_its_own(complete, capsys):
     assert "many has no run slow_d0_t2; did you mean slow_d0_t" in capsys.readouterr().err
 
 
+def test_a_sweep_does_not_start_if_torch_cannot_use_the_gpu(complete, monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "check_gpu", lambda jobs: [f"no GPU for {len(jobs) > 1}"])
+    assert run() == 2
+    assert "no GPU for True" in capsys.readouterr().err
+
+
 def test_arms_and_runs_are_chosen_by_patterns(complete, capsys):
     complete.file("params/many/sweep.yaml", SWEEP.replace("2.0", "2.5"))  # raw and qa are stale
     assert run("--only", "qa_*t1", "sl*") == 0

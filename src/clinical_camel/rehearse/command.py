@@ -17,6 +17,7 @@ from clinical_camel.rehearse.task import Task
 from clinical_camel.runner.display import echo
 from clinical_camel.runner.execution import SignalForwarder, StepFailed, execute
 from clinical_camel.runner.jobs import Job, PlanError, sort_jobs
+from clinical_camel.runner.places import check_gpu
 from clinical_camel.runs import launch, machine
 from clinical_camel.runs.sweeps import is_sweep
 
@@ -31,10 +32,12 @@ NO_ARTICLES = "none of its articles is on this machine; not rehearsed"
 def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float) -> int:
     """Rehearse a study, print the forecast and write rehearsal.json; return 0 for go, 1 for no-go.
 
-    `rate`: price of the machine per hour. Raises PlanError for a sweep, or for minutes outside
-    LEAST to MOST.
+    `rate`: price of the machine per hour. Raises PlanError for a sweep, for minutes outside LEAST
+    to MOST, or for a GPU that torch cannot use.
     """
     require_options(study, minutes)
+    if problems := list(check_gpu(jobs)):
+        raise PlanError("\n".join(problems))
     start = time.monotonic()
     jobs = sort_jobs(list(jobs))
     echo(f"{study}: what `plan` estimates, then {minutes:g} minutes of rehearsal")

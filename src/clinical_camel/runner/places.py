@@ -2,18 +2,29 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from clinical_camel.core.base_models import check_fetched, find_missing_package
+from clinical_camel.core.base_models import REGISTERED, check_fetched, find_missing_package
 from clinical_camel.core.paths import relative, root
 from clinical_camel.runner.jobs import Job
 from clinical_camel.runner.state import COMPLETE, find_state
+
+DRIVERS = {"11": 450, "12": 525, "13": 580}  # oldest NVIDIA driver for each major version of CUDA
+OLDER = "cu126"  # a build of torch for an older CUDA
+INDEX = "https://download.pytorch.org/whl"
+READ_TORCH = (
+    "import json, torch; "
+    "print(json.dumps([torch.__version__, torch.version.cuda, torch.cuda.is_available()]))"
+)
 
 
 def check_places(study: str) -> Iterator[str]:
@@ -68,6 +79,54 @@ def check_machine(job: Job) -> Iterator[str]:
     for name in ("teacher", "judge"):
         if name in job.params:
             yield from _check_writer(job, name)
+
+
+def check_gpu(jobs: Iterable[Job]) -> Iterator[str]:
+    """Yield, for the first large model of these steps, that torch cannot use the GPU that is here.
+
+    The models of `core.base_models` are made for CPUs.
+    """
+    large = (place for job in jobs for place in _list_models(job) if place[1] not in REGISTERED)
+    if (place := next(large, None)) and (problem := describe_unusable_gpu()):
+        yield f"{place[0]}: {place[1]} would run on the CPU: {problem}"
+
+
+def _list_models(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield the place and the name of each model that a step loads."""
+    if model := job.params.get("model"):
+        yield f"{job.source}: model", model
+    for name in ("teacher", "judge"):
+        writer = job.params.get(name, {})
+        if writer.get("kind") == "local" and getattr(job.settings, "uses_judge", True):
+            yield f"{job.source}: {name}.model", writer["model"]
+
+
+def describe_unusable_gpu() -> str:
+    """Return why torch sees no GPU although one seems to be here, with the remedies; "" if not."""
+    facts = read_torch() if has_gpu() else None
+    if facts is None or facts[2]:
+        return ""
+    version, cuda, _ = facts
+    build, remedy = "CPUs", "install torch for CUDA"
+    if cuda:
+        least = DRIVERS.get(cuda.partition(".")[0], max(DRIVERS.values()))
+        build = f"CUDA {cuda}, which needs driver {least} or newer (nvidia-smi prints yours)"
+        remedy = "update the driver, or install torch for an older CUDA"
+    older = f"torch=={version.partition('+')[0]}+{OLDER} --index-url {INDEX}/{OLDER}"
+    return (
+        f"a GPU seems to be here, and torch {version} sees none; it is built for {build}; {remedy} "
+        f"(for driver {DRIVERS['12']} or newer: pip install {older}); to use the CPU on purpose, "
+        'write CUDA_VISIBLE_DEVICES="" before the command'
+    )
+
+
+def read_torch() -> tuple[str, str | None, bool] | None:
+    """Return the version of torch, that of its CUDA, and whether it sees a GPU; None if it fails.
+
+    Another process imports torch, so that the runner stays small and holds no GPU.
+    """
+    process = subprocess.run([sys.executable, "-c", READ_TORCH], capture_output=True, text=True)
+    return None if process.returncode else tuple(json.loads(process.stdout.splitlines()[-1]))
 
 
 def _check_writer(job: Job, name: str) -> Iterator[str]:

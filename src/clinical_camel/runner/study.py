@@ -40,7 +40,7 @@ from clinical_camel.runner.jobs import (
     select_jobs,
     sort_jobs,
 )
-from clinical_camel.runner.places import check_machine, check_places
+from clinical_camel.runner.places import check_gpu, check_machine, check_places
 from clinical_camel.runner.recovery import clean_up, restore_result
 from clinical_camel.runner.state import (
     State,
@@ -112,6 +112,7 @@ def run_study(study: str, steps: list[str], force: bool = False, rate: float = 0
     problems = list(check_study(jobs))
     for job in jobs:
         problems += [*check_files(job), *check_inputs(job, jobs), *check_machine(job)]
+    problems += check_gpu(jobs)
     if problems := problems or list(check_places(study)):
         raise PlanError("\n".join(problems))
     try:

@@ -27,7 +27,7 @@ from clinical_camel.runner.jobs import (
     select_jobs,
     sort_jobs,
 )
-from clinical_camel.runner.places import check_machine, check_places
+from clinical_camel.runner.places import check_gpu, check_machine, check_places
 from clinical_camel.runner.state import COMPLETE, ENDED, State, find_state, find_states
 from clinical_camel.runner.study import (
     COMMAND,
@@ -175,6 +175,7 @@ def _require_ready(sweep: str, tasks: Sequence[Task], final: Sequence[Job], choi
     problems = list(check_study([*sample, *final]))
     for job in [*sample, *final]:
         problems += [*check_files(job), *check_machine(job)]
+    problems += check_gpu([*sample, *final])
     missing = [problem for job in jobs for problem in check_inputs(job, jobs)]
     for job in final:  # `_run_final` checks the runs that it reads
         missing += check_inputs(job, [*every, *_load_inputs([job])])
