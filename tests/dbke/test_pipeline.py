@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -128,6 +129,64 @@ def test_after_all_workers_were_killed_the_same_command_resumes(file):
         assert run_workers(settings, file) == []  # other tasks, so other shards than before
         open_notebook(settings, file, server)
         assert server.requests <= SENT + 2  # one in flight per worker
+
+
+LOCAL = {"kind": "local", "model": "mini", "terms": "own"}
+
+
+def build_for_local_teacher(file: Path, executor: str, **changes) -> object:
+    settings = dbke.Synthesis.require(make_params() | {"teacher": LOCAL})
+    resources = pipeline.Resources(tasks=4, workers=0, partition="gpu", **changes)
+    return pipeline.build_executor(settings, file, executor, resources)
+
+
+@pytest.mark.parametrize(
+    ("visible", "tasks", "per_task"), [("0", 1, 1), ("0,1", 2, 1), ("", 1, 0), ("-1", 1, 0)]
+)
+def test_each_task_of_a_teacher_on_this_machine_has_its_gpu(
+    visible, tasks, per_task, file, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    here = build_for_local_teacher(file, "local")
+    assert (here.tasks, here.workers) == (tasks, tasks)
+    assert here.devices == tuple(visible.split(",")) if per_task else here.devices == ()
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=lambda **_: None))
+    for executor in ("slurm", "ray"):
+        built = build_for_local_teacher(file, executor)
+        assert (built.tasks, built.gpus_per_task) == (4, per_task)
+
+
+def test_a_teacher_on_a_server_needs_no_gpu(file, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    resources = pipeline.Resources(tasks=4, workers=0, partition="cpu")
+    settings = dbke.Synthesis.require(make_params())
+    assert pipeline.build_executor(settings, file, "slurm", resources).gpus_per_task == 0
+    here = pipeline.build_executor(settings, file, "local", resources)
+    assert (here.tasks, here.workers, here.devices) == (4, 4, ())
+
+
+class WriteDevice(pipeline.PipelineStep):
+    """Writes which GPU a task may use."""
+
+    name, type = "device", "test"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data, rank: int = 0, world_size: int = 1):
+        Path(self.folder, str(rank)).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+        yield from ()
+
+
+def test_tasks_at_the_same_time_use_different_gpus(tmp_path):
+    places = tmp_path / "devices"
+    places.mkdir()
+    processes = pipeline.Processes([WriteDevice(str(places))], 3, 2, str(tmp_path / "logs"))
+    processes.devices = ("4", "7")
+    assert processes.run() == []
+    assert [(places / rank).read_text() for rank in "01"] == ["4", "7"]
+    assert (places / "2").read_text() in ("4", "7")
 
 
 def test_workers_share_money_tokens_and_rate_limits():

@@ -38,7 +38,7 @@ from clinical_camel.dbke.settings import Synthesis
 from clinical_camel.dbke.synthesis import Synthesizer
 from clinical_camel.teachers import shards
 from clinical_camel.teachers.cache import Ledger, Spending
-from clinical_camel.teachers.settings import LanguageModel, OpenAI
+from clinical_camel.teachers.settings import LanguageModel, Local, OpenAI
 
 STARTS = 3  # of a task whose process is killed, in one run
 
@@ -91,7 +91,17 @@ class Processes(LocalPipelineExecutor):
 
     datatrove's pool waits forever for a task whose process was killed, and ends all tasks if one
     fails. Here a killed task is restarted from its ledger, and a failed one does not affect others.
+    `devices`: GPUs, at least as many as workers; a task sees one of them alone. Without any, tasks
+    see what this process sees.
     """
+
+    devices: tuple[str, ...] = ()
+
+    def run_on(self, device: str, rank: int) -> None:
+        """Run a task in its own process, on this GPU."""
+        if device:
+            os.environ["CUDA_VISIBLE_DEVICES"] = device
+        self._run_for_rank(rank, 1)
 
     def run(self) -> list[int]:
         """Run all tasks; return those that failed."""
@@ -102,16 +112,19 @@ class Processes(LocalPipelineExecutor):
         self.save_executor_as_json()
         waiting, starts, failed = deque(self.get_incomplete_ranks()), Counter(), []
         running: dict[int, Any] = {}
+        free = deque(self.devices or [""] * self.workers)
         while waiting or running:
             while waiting and len(running) < self.workers:
                 rank = waiting.popleft()
                 starts[rank] += 1
-                process = context.Process(target=self._run_for_rank, args=(rank, 1))
+                device = free.popleft()
+                process = context.Process(target=self.run_on, args=(device, rank))
                 process.start()
-                running[process.sentinel] = (rank, process)
+                running[process.sentinel] = (rank, process, device)
             for sentinel in multiprocessing.connection.wait(list(running)):
-                rank, process = running.pop(sentinel)
+                rank, process, device = running.pop(sentinel)
                 process.join()
+                free.append(device)
                 if process.exitcode < 0 and starts[rank] < STARTS:
                     logger.warning(f"task {rank} was killed by signal {-process.exitcode}; retry")
                     waiting.append(rank)
@@ -122,19 +135,25 @@ class Processes(LocalPipelineExecutor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """How many `tasks`, how many of them (`workers`) at a time; the other fields are Slurm's."""
+    """How many `tasks`, how many of them (`workers`) at a time; the last fields are Slurm's.
+
+    `gpus`: those that a teacher on this machine may use; each task needs one.
+    """
 
     tasks: int
     workers: int
+    gpus: tuple[str, ...] = ()
     time: str = "24:00:00"
     partition: str = ""
     sbatch: dict[str, str] = field(default_factory=dict)
 
 
 def _load_executor(executor: str, blocks: list, logs: str, resources: Resources) -> Any:
-    tasks, workers = resources.tasks, resources.workers
+    tasks, workers, gpus_per_task = resources.tasks, resources.workers, min(1, len(resources.gpus))
     if executor == "local":
-        return Processes(blocks, tasks, workers, logs)
+        processes = Processes(blocks, tasks, workers, logs)
+        processes.devices = resources.gpus
+        return processes
     if executor == "slurm":
         if not resources.partition:
             raise ValueError("--partition: missing, and Slurm needs one; `sinfo` lists them")
@@ -146,6 +165,7 @@ def _load_executor(executor: str, blocks: list, logs: str, resources: Resources)
             resources.partition,
             workers=workers,
             mem_per_cpu_gb=4,
+            gpus_per_task=gpus_per_task,
             job_name="synthesise",
             qos="",
             venv_path=str(activate) if activate.exists() else None,
@@ -157,7 +177,15 @@ def _load_executor(executor: str, blocks: list, logs: str, resources: Resources)
     except ImportError:
         raise ValueError("--executor: Ray is not installed; pip install 'ray[default]'") from None
     ray.init(ignore_reinit_error=True, log_to_driver=False)  # RAY_ADDRESS, or this machine
-    return RayPipelineExecutor(blocks, tasks, workers, logging_dir=logs, mem_per_cpu_gb=1)
+    return RayPipelineExecutor(
+        blocks, tasks, workers, logging_dir=logs, mem_per_cpu_gb=1, gpus_per_task=gpus_per_task
+    )
+
+
+def list_gpus() -> tuple[str, ...]:
+    """Return the GPUs in CUDA_VISIBLE_DEVICES: "0" unless the user set it; on a CPU unused."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return tuple(name.strip() for name in names if name.strip() not in ("", "-1"))
 
 
 def share_limits(settings: Synthesis, spending: Spending, resources: Resources) -> Synthesis:
@@ -196,7 +224,10 @@ def build_executor(settings: Synthesis, ledger: Path, executor: str, resources: 
     spending = _read_spending(ledger)
     tasks = max(1, min(resources.tasks, len(prepare(settings).requests)))
     workers = min(resources.workers or tasks, tasks)
-    resources = dataclasses.replace(resources, tasks=tasks, workers=workers)
+    gpus = list_gpus() if (loads_model := isinstance(settings.teacher, Local)) else ()
+    if loads_model and executor == "local":  # every task loads the model: one task for each GPU
+        tasks = workers = min(workers, max(1, len(gpus)))
+    resources = dataclasses.replace(resources, tasks=tasks, workers=workers, gpus=gpus)
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     part = share_limits(settings, spending, resources)
     blocks = [PlanRequests(part), QueryTeacher(part, str(ledger.resolve()), job)]
