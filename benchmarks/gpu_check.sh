@@ -52,32 +52,34 @@ speed_table() {
     if [ "$PRINT" = 1 ]; then local words=("${@:2}"); echo "python -m benchmarks.$1 ${words[*]@Q}"; return; fi
     CLINICAL_CAMEL_ROOT="${ROOT:-$PWD}" "$PYTHON" -m benchmarks."$1" "${@:2}"
 }
-rehearse() { # study, minutes
+rehearse() { # study, minutes, steps; all steps without any
     local study=$1 minutes=$2 code=0
     [ "$DRY_RUN" = 1 ] && study=mini_camel minutes=1
-    camel rehearse "$study" --minutes "$minutes" --rate 2.50 || code=$?
+    camel rehearse "$study" "${@:3}" --minutes "$minutes" --rate 2.50 || code=$?
     [ "$PRINT" = 1 ] && return
     cp "$WORK/project/outputs/$study/rehearsal.json" "$RESULTS/rehearsal_$1.json" &&
         ROOT="$WORK/project" speed_table rehearsal --forecasts "$study"
     [ $code -le 1 ] # no-go is a result, too
 }
 
-part_mini() { # every notebook on the GPU
-    if [ "$DRY_RUN" = 1 ]; then camel run mini_camel 01; return; fi
-    camel run mini_camel || return 1
-    [ "$PRINT" = 1 ] && return
-    cp "$WORK/project/outputs/mini_camel/03_eval_fewshot/scores.csv" "$RESULTS/mini_camel_scores.csv"
-    local record step
-    for record in "$WORK"/project/outputs/mini_camel/*/run.json; do
-        step=$(basename "$(dirname "$record")")
-        cp "$record" "$RESULTS/mini_camel_$step.json"
+part_mini() { # every notebook on the GPU; after a timeout the complete steps are in $RESULTS
+    local file step outputs="${WORK:-}/project/outputs/mini_camel"
+    for file in params/mini_camel/*.yaml; do
+        step=$(basename "$file" .yaml)
+        camel run mini_camel "$step" || return 1
+        [ "$PRINT" = 1 ] && continue
+        cp "$outputs/$step/run.json" "$RESULTS/mini_camel_$step.json"
+        [ "$step" != 03_eval_fewshot ] ||
+            cp "$outputs/$step/scores.csv" "$RESULTS/mini_camel_scores.csv"
+        [ "$DRY_RUN" = 1 ] && return
     done
-    [ ! -e "$WORK/project/outputs/mini_camel/rehearsal.json" ] ||
+    [ ! -e "$outputs/rehearsal.json" ] ||
         ROOT="$WORK/project" speed_table rehearsal mini_camel
 }
 part_rehearse_mini() { rehearse mini_camel 1; }
-part_rehearse_70b() { rehearse clinical_camel_70b 2; }
-part_rehearse_13b() { rehearse clinical_camel_13b 1; }
+# Only the training: steps 03 and 04 would each load the base model anew.
+part_rehearse_70b() { rehearse clinical_camel_70b 2 02; }
+part_rehearse_13b() { rehearse clinical_camel_13b 1 02; }
 part_rehearse_8b() { rehearse h100_8b 1; }
 part_sft_speed() { # subjects whose package is missing say so; each row is written as it ends
     if [ "$DRY_RUN" = 1 ]; then
@@ -112,6 +114,7 @@ fi
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 export PYTHONPATH="$PWD/src:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1
+export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True # rows of all lengths fragment the memory
 if [ -n "${WHEELS:-}" ]; then
     "$PYTHON" -m pip install --quiet --no-index --no-deps --no-compile --target "$WORK/site" \
         "$WHEELS"/*.whl || exit 2

@@ -29,7 +29,8 @@ In bfloat16, TRL's subjects have the adapter in bfloat16, as TRL makes it; the o
 Rows go to sft_speed_model.csv, where a run replaces the rows of its model and type.
 
 On a GPU: --size 7b, 13b or 70b, with weights made on the GPU layer by layer, in bfloat16; rows of
---max-length, --gradient-checkpointing-layers to save memory. Rows go to sft_speed_gpu.csv.
+--max-length, --gradient-checkpointing-layers to save memory. Rows go to sft_speed_gpu.csv; with
+--attention, which sets `attn_implementation` of our subjects, to sft_speed_gpu_<attention>.csv.
 """
 
 import argparse
@@ -102,6 +103,7 @@ SUBJECTS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
 OPTIONAL = {"TRL, Liger": "liger_kernel", "Unsloth": "unsloth"}  # packages beyond the project's
 MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 3
+ATTENTION = ["", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3"]
 DIALOGUES = "outputs/mini_camel/01_dbke/dialogues.jsonl"
 H200 = 989e12  # and H100: bfloat16, dense
 
@@ -223,16 +225,17 @@ def count_recomputed_layers(name: str, options: argparse.Namespace) -> int:
 
 
 def make_base(name: str, options: argparse.Namespace) -> Any:
+    attention = options.attention if name.startswith("ours") else ""
+    attention = "eager" if "eager" in name else attention
     if options.model:
         quantize = "nf4_dequantized" if "unpacked" in name else "nf4"
-        attention = "eager" if "eager" in name else ""
         return models.load_base(options.model, quantize, attention, options.compute_dtype)
     base = draw_weights(LlamaConfig(**find_shape(options)), "nf4")
+    if attention:
+        base.set_attn_implementation(attention)
     if "unpacked" in name:
         quantization = models.make_quantization_config("nf4")
         return dequantize_and_replace(base, quantization, dtype=models.choose_dtype())
-    if "eager" in name:
-        base.set_attn_implementation("eager")
     base.is_loaded_in_4bit = True  # as transformers marks a loaded model, for PEFT
     return base
 
@@ -454,6 +457,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--gradient-checkpointing-layers", type=int, default=0)
     parser.add_argument("--size", default="", choices=["", "7b", "13b", "70b"], help="on a GPU")
+    parser.add_argument("--attention", default="", choices=ATTENTION, help="of our subjects")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--vocabulary", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--parity", default="", help=argparse.SUPPRESS)
@@ -478,7 +482,9 @@ def main() -> None:
 
 def write_table(table: pd.DataFrame, options: argparse.Namespace) -> None:
     """Write a table of results; the one of real models keeps the rows of other models and types."""
-    file = RESULTS / f"sft_speed{'_gpu' if options.size else '_model' if options.model else ''}.csv"
+    kind = "_gpu" if options.size else "_model" if options.model else ""
+    kind += f"_{options.attention}" if options.attention else ""
+    file = RESULTS / f"sft_speed{kind}.csv"
     if options.model:
         described = {"model": options.model, "compute_dtype": options.compute_dtype}
         described |= {"rank": options.rank, "rows": options.rows}

@@ -28,6 +28,16 @@ recomputed = [sft_speed.count_recomputed_layers(name, options) for name in names
 steps = tokens // int(sys.argv[2])
 print(json.dumps([list(sft_speed.SUBJECTS), sft_speed.WARM_UP, steps, recomputed]))
 """
+SET_ATTENTION = """
+import argparse, json
+from benchmarks import sft_speed
+from transformers import LlamaForCausalLM
+sft_speed.draw_weights = lambda config, quantize: LlamaForCausalLM(config)
+options = argparse.Namespace(model="", size="", vocabulary=64, attention="flex_attention")
+names = "ours, packed", "ours, eager attention", "TRL, packed"
+bases = [sft_speed.make_base(name, options) for name in names]
+print(json.dumps([base.config._attn_implementation for base in bases]))
+"""
 
 
 def run_script(**settings: str) -> subprocess.CompletedProcess:
@@ -83,6 +93,20 @@ def test_it_compares_training_with_the_defaults_of_trl():
     assert recomputed == [-1, 0]  # the reference of the parity must fit at 13B
 
 
+def test_large_models_are_loaded_once_for_a_rehearsal():
+    commands = list_commands(PARTS="rehearse_70b rehearse_13b rehearse_8b")
+    assert "02" in commands["rehearse_70b"]
+    assert "02" in commands["rehearse_13b"]
+    assert "02" not in commands["rehearse_8b"]
+    text = SCRIPT.read_text(encoding="utf-8")
+    assert "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True" in text
+
+
+def test_the_attention_code_of_our_subjects_is_chosen():
+    result = run_python("-c", SET_ATTENTION)
+    assert json.loads(result.stdout.splitlines()[-1]) == ["flex_attention", "eager", "sdpa"]
+
+
 def test_an_unknown_part_and_a_missing_interpreter_end_it_at_once():
     result = run_script(PARTS="mini nosuch")
     assert (result.returncode, result.stderr[:15]) == (2, "no part nosuch;")
@@ -118,3 +142,4 @@ def test_a_part_runs_on_a_cpu(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "parts.csv").read_text().startswith("mini,0,")
     assert "01_dbke  complete" in (tmp_path / "mini.log").read_text()
+    assert (tmp_path / "mini_camel_01_dbke.json").is_file()  # copied before the next step
