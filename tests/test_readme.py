@@ -54,13 +54,14 @@ STEPS = (
     results.Results,
     score_checks.ScoreChecks,
 )
-FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchrun, Ray, vLLM, GPUs
+FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchrun, Ray, vLLM, uv
     *("--index-url", "--no-deps", "--no-build-isolation", "--ip", "--allow-root"),
     *("--num_processes", "--nproc_per_node", "--head"),
     *("--rm", "--dist", "--check"),
     *("--image", "--disk", "--ssh", "--secret", "--data-center-id", "--env", "--gpu-id"),
     *("--key-file", "--name", "--network-volume-id", "--size"),
-    *("--enable-lora", "--host", "--lora-modules", "--quantization"),
+    *("--enable-lora", "--host", "--lora-modules", "--quantization", "--seed", "--python"),
+    *("--default-chat-template-kwargs", "--gpu-memory-utilization"),
 }
 each_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()
