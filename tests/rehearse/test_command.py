@@ -1,12 +1,14 @@
 """The command: refused options, time for each step, and the decision."""
 
+import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from clinical_camel import cli, rehearse
-from clinical_camel.rehearse import command
-from clinical_camel.runner.jobs import PlanError
+from clinical_camel.rehearse import command, forecast
+from clinical_camel.runner.jobs import Job, PlanError, load_job
 
 
 @pytest.mark.parametrize("minutes", [0.5, 500.0])
@@ -62,11 +64,97 @@ def test_steps_share_the_seconds_that_remain(monkeypatch):
     ("needed", "on_gpu", "is_tried"),
     [(8, False, True), (10, False, False), (10, True, True), (14, True, True), (16, True, False)],
 )
-def test_a_step_that_would_exhaust_the_memory_is_not_tried(needed, on_gpu, is_tried):
+def test_a_step_that_would_exhaust_the_memory_is_not_tried(needed, on_gpu, is_tried, monkeypatch):
+    monkeypatch.setattr(command, "suggest_smaller", lambda job, room: f"set x: {room:.0f}")
     cost = SimpleNamespace(memory={"base": needed * 10**9})
-    problem = command.check_room(cost, 10 * 10**9, on_gpu)
+    problem = command.check_room(None, cost, 10 * 10**9, on_gpu)
     assert (problem == "") == is_tried
-    assert is_tried or f"needs about {needed}.0 GB (plan), 10.0 are free here" in problem
+    assert (
+        is_tried
+        or f"needs about {needed}.0 GB (plan), 10.0 are free here; set x: 9000000000" in problem
+    )
+
+
+@pytest.fixture
+def plan_memory(monkeypatch):
+    """Let `plan` say this many bytes of the settings of a step."""
+
+    def replace(count) -> None:
+        monkeypatch.setattr(
+            command.estimate,
+            "estimate_step",
+            lambda job: SimpleNamespace(memory={"all": count(job.settings)}),
+        )
+
+    return replace
+
+
+def change(study: str, step: str, **changes) -> Job:
+    job = load_job(study, step)
+    return Job(study, step, job.params | changes, job.inputs)
+
+
+def test_a_training_that_cannot_fit_gets_the_first_settings_with_which_it_fits(plan_memory):
+    job = change("mini_camel", "02_sft_qlora", quantize="", batch_size=4)
+    plan_memory(lambda s: s.batch_size * (2 if s.gradient_checkpointing_layers == -1 else 4))
+    layers = "gradient_checkpointing_layers: -1"
+    assert command.suggest_smaller(job, 8) == f"set {layers}"
+    smaller = "gradient_accumulation_steps: 4, batch_size: 1"
+    assert command.suggest_smaller(job, 2) == f"set {layers}, {smaller}"
+    plan_memory(lambda s: 10 if s.quantize == "nf4" else 20)
+    assert command.suggest_smaller(job, 10) == f"set {layers}, {smaller}, quantize: nf4"
+    plan_memory(lambda s: s.max_length)
+    assert command.suggest_smaller(job, 256).endswith("quantize: nf4, max_length: 256")
+    assert command.suggest_smaller(job, 1).endswith("a smaller model: no setting is enough")
+
+
+def test_an_evaluation_or_a_teacher_that_cannot_fit_gets_a_token_budget(plan_memory):
+    job = change("mini_camel", "03_eval_fewshot", token_budget=4096)
+    plan_memory(lambda s: s.token_budget)
+    assert command.suggest_smaller(job, 1024) == "set token_budget: 1024"
+    teacher = {"kind": "local", "model": "mini", "terms": "own", "token_budget": 4096}
+    job = change("mini_camel", "01_dbke", teacher=teacher | {"quantize": "int8"})
+    plan_memory(lambda s: s.teacher.token_budget + (s.teacher.quantize == "int8"))
+    expected = "set teacher.quantize: nf4, teacher.token_budget: 2048"
+    assert command.suggest_smaller(job, 2048) == expected
+
+
+def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_go(
+    project, monkeypatch, forecast_of
+):
+    names = ["02_sft_qlora", "07_reward_and_rl"]
+    jobs = [SimpleNamespace(step=name, settings=None) for name in names]
+    costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
+    monkeypatch.setattr(command, "sort_jobs", list)
+    monkeypatch.setattr(command.estimate, "estimate_study", lambda jobs: costs)
+    monkeypatch.setattr(command, "open_stage", lambda *_: nullcontext())
+
+    def rehearse(step):
+        if step.job.step != names[0]:
+            raise KeyboardInterrupt
+        return forecast_of()
+
+    monkeypatch.setattr(command._Step, "rehearse", rehearse)
+    with pytest.raises(KeyboardInterrupt):
+        command.rehearse_study("a_study", jobs, 10.0, 0.0)
+    values = json.loads((project.root / "outputs/a_study/rehearsal.json").read_text())
+    assert [step["step"] for step in values["steps"]] == names[:1]
+    assert not values["go"]
+    assert values["reasons"] == ["stopped before 07_reward_and_rl; rehearse the study again"]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "remark"),
+    [
+        ("05_loss_curves", None, command.TABLES),
+        ("07_reward_and_rl", object(), forecast.UNMEASURED),
+        ("08_eval_replies", object(), forecast.UNMEASURED),
+    ],
+)
+def test_a_step_with_a_model_that_is_not_rehearsed_is_not_called_tables(name, base, remark):
+    values = {"memory": {}, "seconds": {}, "money": 0.0, "step": name, "base": base}
+    job, cost = SimpleNamespace(step=name), SimpleNamespace(**values)
+    assert command._Step(None, job, cost, None, None).rehearse().remarks == [remark]
 
 
 def test_a_step_that_cannot_be_prepared_fails_and_the_others_run(monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clinical_camel.rehearse import report
+from clinical_camel.rehearse import forecast, report
 from clinical_camel.rehearse.record import Rehearsal, Trial
 
 
@@ -47,6 +47,12 @@ def test_what_was_tried_and_a_busy_machine_are_reported(rehearsal_of):
     assert "2 x 16, 0 layers recomputed: 3.00 s, 5.00 GB" in text
     assert "0 layers recomputed: out of memory" in text
     assert "a processor in 25% of its time; alone it would take about 15 min" in text
+
+
+def test_a_study_with_a_step_that_only_plan_counts_is_no_plain_go(rehearsal_of):
+    lines = report.format_rehearsal(rehearsal_of(rehearsed=False, remarks=[forecast.UNMEASURED]))
+    assert lines[-2].startswith("GO for the measured steps only; the study takes 50 min to 70 min")
+    assert lines[-1] == "not measured, counted by plan only: 02_sft_qlora"
 
 
 def test_a_step_without_rehearsal_is_named(rehearsal_of):

@@ -1,12 +1,12 @@
 """The rehearsal of a study within its minutes: each notebook in a kernel of its own."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinical_camel import dbke, estimate
+from clinical_camel import dbke, estimate, sft_qlora
 from clinical_camel.core.files import now, read_json
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.rehearse import forecast, report
@@ -14,6 +14,7 @@ from clinical_camel.rehearse.process import has_gpu, measure_available
 from clinical_camel.rehearse.record import Measured, Rehearsal, StepForecast
 from clinical_camel.rehearse.stage import Stage, open_stage, staged_root
 from clinical_camel.rehearse.task import Task
+from clinical_camel.rehearse.variants import BATCH, BATCHES, LAYERS
 from clinical_camel.runner.display import echo
 from clinical_camel.runner.execution import SignalForwarder, StepFailed, execute
 from clinical_camel.runner.jobs import Job, PlanError, sort_jobs
@@ -26,12 +27,15 @@ FIXED = 0.35  # share of the minutes for imports, tables and figures, which are 
 LEAST, MOST = 1.0, 240.0  # minutes
 ROOM_CPU, ROOM_GPU = 0.9, 1.5  # most that a step may need for a trial, by plan, of what is free
 ROWS = 4000  # of each source of a training; more take minutes to tokenize
+LEAST_TOKENS = 256  # of a row or a batch that is suggested
 NO_ARTICLES = "none of its articles is on this machine; not rehearsed"
+TABLES = "tables and figures only: not rehearsed"
 
 
 def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float) -> int:
     """Rehearse a study, print the forecast and write rehearsal.json; return 0 for go, 1 for no-go.
 
+    It is written after each step: a rehearsal that is stopped leaves what it has measured.
     `rate`: price of the machine per hour. Raises PlanError for a sweep, for minutes outside LEAST
     to MOST, or for a GPU that torch cannot use.
     """
@@ -45,13 +49,12 @@ def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float)
     paid = any(isinstance(getattr(job.settings, "teacher", None), dbke.OpenAI) for job in jobs)
     with open_stage(study, paid) as stage, SignalForwarder() as signals:
         clock = _Clock(60 * minutes, start, [job.step for job in jobs if job.step in SHARES])
-        steps = [
-            _Step(stage, job, cost, clock, signals).rehearse()
-            for job, cost in zip(jobs, costs, strict=True)
-        ]
-    rehearsal = conclude(study, costs, steps, rate, minutes)
+        steps: list[StepForecast] = []
+        for job, cost in zip(jobs, costs, strict=True):
+            steps.append(_Step(stage, job, cost, clock, signals).rehearse())
+            rehearsal = conclude(study, costs, steps, rate, minutes)
+            file = rehearsal.write()
     echo("\n".join(["", *report.format_rehearsal(rehearsal)]))
-    file = rehearsal.write()
     echo(f"\n{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
     return int(not rehearsal.go)
 
@@ -66,8 +69,8 @@ def require_options(study: str, minutes: float) -> None:
         raise PlanError(f"--minutes: {minutes:g} is not allowed; write {LEAST:g} to {MOST:g}")
 
 
-def check_room(cost: Cost, available: int, on_gpu: bool) -> str:
-    """Return why a step must not even be tried on this machine; "" if it may.
+def check_room(job: Job, cost: Cost, available: int, on_gpu: bool) -> str:
+    """Return why a step must not even be tried on this machine, and what to set; "" if it may.
 
     On a CPU a process without memory is killed, and others with it. A GPU says that it has none, so
     that smaller variants can be tried.
@@ -75,17 +78,57 @@ def check_room(cost: Cost, available: int, on_gpu: bool) -> str:
     needed = sum(cost.memory.values())
     if needed <= (ROOM_GPU if on_gpu else ROOM_CPU) * available:
         return ""
+    remedy = suggest_smaller(job, ROOM_CPU * available)
     return (
-        f"needs about {needed / 1e9:.1f} GB (plan), {available / 1e9:.1f} are free here; use a "
-        "larger machine or a smaller model"
+        f"needs about {needed / 1e9:.1f} GB (plan), {available / 1e9:.1f} are free here; {remedy}"
     )
+
+
+def suggest_smaller(job: Job, room: float) -> str:
+    """Return the settings with which a step needs at most `room` bytes, as `plan` estimates.
+
+    They are the first of `list_savings` that are enough together; if all are not, the machine.
+    """
+    params, changes, settings = dict(job.params), {}, job.settings
+    teacher = settings.teacher if isinstance(settings, dbke.Synthesis) else None
+    for name, value in list_savings(teacher or settings):
+        changes[name] = value
+        params |= {"teacher": params["teacher"] | changes} if teacher else changes
+        needed = estimate.estimate_step(Job(job.study, job.step, params, job.inputs)).memory
+        if sum(needed.values()) <= room:
+            where = "teacher." if teacher else ""
+            return "set " + ", ".join(f"{where}{key}: {text}" for key, text in changes.items())
+    return "use a larger machine or a smaller model: no setting is enough"
+
+
+def list_savings(settings: Any) -> Iterator[tuple[str, Any]]:
+    """Yield settings that need less memory: first those that keep the result, last the lengths."""
+    length = "token_budget"
+    if isinstance(settings, sft_qlora.Recipe):
+        length = "max_length"
+        if settings.gradient_checkpointing_layers >= 0:
+            yield LAYERS, -1
+        if settings.batch_size > 1:
+            yield BATCHES, settings.batch_size * settings.gradient_accumulation_steps
+            yield BATCH, 1
+    if getattr(settings, "quantize", "nf4") != "nf4":
+        yield "quantize", "nf4"
+    value = getattr(settings, length, 0) // 2
+    while value >= LEAST_TOKENS:
+        yield length, value
+        value //= 2
 
 
 def conclude(
     study: str, costs: Sequence[Cost], steps: list[StepForecast], rate: float, minutes: float
 ) -> Rehearsal:
-    """Return the rehearsal of a study from the forecasts of its steps."""
+    """Return the rehearsal of a study from the forecasts of its steps, of the first ones at least.
+
+    Without all of them it is a no-go.
+    """
     reasons = list(forecast.find_reasons(steps, costs))
+    if missing := [cost.step for cost in costs[len(steps) :]]:
+        reasons.append(f"stopped before {', '.join(missing)}; rehearse the study again")
     device = machine.describe_device()
     measured = next((s.facts["device"] for s in steps if "device" in s.facts), device)
     threads = 1 if "gpu" in measured else measured.get("threads", 1)
@@ -95,7 +138,7 @@ def conclude(
         date=now(),
         code={"commit": commit, "dirty": str(is_dirty), "source_hash": machine.hash_source()},
         machine=measured | {"memory": measure_available()},
-        speeds=forecast.find_speeds(costs, steps, threads),
+        speeds=forecast.find_speeds(costs[: len(steps)], steps, threads),
         steps=steps,
         go=not reasons,
         reasons=reasons,
@@ -142,8 +185,9 @@ class _Step:
         """Run the notebook in the stage and return the forecast."""
         step = self.job.step
         if step not in SHARES:
-            return forecast.forecast_planned(self.cost, ["tables and figures only: not rehearsed"])
-        if problem := check_room(self.cost, measure_available(), has_gpu()):
+            remark = forecast.UNMEASURED if self.cost.base else TABLES
+            return forecast.forecast_planned(self.cost, [remark])
+        if problem := check_room(self.job, self.cost, measure_available(), has_gpu()):
             self.clock.remaining.remove(step)
             echo(f"{step}  not started: {problem}")
             return forecast.forecast_planned(self.cost, failed=problem)
@@ -154,7 +198,8 @@ class _Step:
         with staged_root(self.stage.folder):
             job = self.stage.prepare_step(self.job, facts)
             if step == "01_dbke" and not job.params["articles"]:
-                return forecast.forecast_planned(self.cost, [NO_ARTICLES])
+                remarks = [NO_ARTICLES, *[forecast.UNMEASURED] * bool(self.cost.base)]
+                return forecast.forecast_planned(self.cost, remarks)
             results = self.stage.folder / f"{step}.measured.json"
             task_file = self.stage.folder / f"{step}.task.json"
             Task(step, seconds, str(results), facts).write(task_file)
@@ -220,6 +265,7 @@ class _Step:
             "04_note_synthesis",
         ):
             return 1.0
-        here = estimate.estimate_step(Job(job.study, job.step, job.params, job.inputs))
-        total, part = (cost.seconds.get("work", 0.0) for cost in (self.cost, here))
+        jobs = (self.job, Job(job.study, job.step, job.params, job.inputs))
+        # estimated together: the speeds that earlier steps measured change what `plan` says
+        total, part = (estimate.estimate_step(one).seconds.get("work", 0.0) for one in jobs)
         return total / part if part else 1.0

@@ -12,6 +12,7 @@ from clinical_camel.rehearse.record import Measured, StepForecast, Trial
 from clinical_camel.rehearse.variants import LAYERS, USABLE
 
 UNKNOWN = 0.5  # half-width of the interval, as a share, of a step that only `plan` has estimated
+UNMEASURED = "not rehearsed: counted by plan only"
 
 
 def forecast_planned(cost: Cost, remarks: Sequence[str] = (), failed: str = "") -> StepForecast:

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from clinical_camel.estimate.report import format_table, format_time
-from clinical_camel.rehearse.forecast import count_fitting
+from clinical_camel.rehearse.forecast import UNMEASURED, count_fitting
 from clinical_camel.rehearse.record import Rehearsal, StepForecast
 
 HEADER = (
@@ -99,6 +99,12 @@ def _describe_decision(rehearsal: Rehearsal, low: float, high: float) -> Iterato
     cost = ""
     if rehearsal.rate:
         cost = f", {low / 3600 * rehearsal.rate:,.2f} to {high / 3600 * rehearsal.rate:,.2f}"
-    yield f"GO: {format_time(low)} to {format_time(high)}{cost}"
-    if unseen := [step.step for step in rehearsal.steps if not step.rehearsed]:
-        yield f"not rehearsed: {', '.join(unseen)}"
+    unseen = [step for step in rehearsal.steps if not step.rehearsed]
+    planned = [step.step for step in unseen if UNMEASURED in step.remarks]
+    others = [step.step for step in unseen if UNMEASURED not in step.remarks]
+    time = f"{format_time(low)} to {format_time(high)}{cost}"
+    yield f"GO for the measured steps only; the study takes {time}" if planned else f"GO: {time}"
+    if planned:
+        yield f"not measured, counted by plan only: {', '.join(planned)}"
+    if others:
+        yield f"not rehearsed: {', '.join(others)}"
