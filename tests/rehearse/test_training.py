@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from tests.support.project import make_dialogue
 from tests.support.toy_training import toy_recipe
 
@@ -105,3 +106,17 @@ def test_a_large_source_is_sampled_evenly():
     load = training.limit_rows(task, lambda *_: list(range(95)))
     assert load("a set", 1.0, 0) == list(range(0, 95, 10))
     assert not task.facts["rows_complete"]
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "optimizer"), [(True, "adamw_bnb_8bit"), (False, "paged_adamw_8bit")]
+)
+def test_a_paged_optimizer_is_replaced_on_a_gpu_and_the_output_says_so(
+    on_gpu, optimizer, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(training, "has_gpu", lambda: on_gpu)
+    task = Task("02_sft_qlora", 1.0, "")
+    recipe = toy_recipe(optimizer="paged_adamw_8bit")
+    run = training._Rehearsed(task, torch.nn.Module(), None, None, recipe, tmp_path)
+    assert run.recipe.optimizer == optimizer
+    assert any("instead of paged_adamw_8bit" in r for r in task.measured.remarks) == on_gpu

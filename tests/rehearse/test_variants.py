@@ -3,9 +3,10 @@
 import pytest
 from tests.support.toy_training import toy_recipe
 
-from clinical_camel.estimate.memory import count_checkpointed
+from clinical_camel.estimate.memory import count_checkpointed, estimate_optimizer_states
 from clinical_camel.rehearse import variants
 from clinical_camel.rehearse.record import Trial
+from clinical_camel.sft_qlora import OPTIMIZERS
 
 LAYERS, BATCH, BATCHES = variants.LAYERS, variants.BATCH, variants.BATCHES
 
@@ -96,3 +97,12 @@ def test_only_a_clear_gain_is_worth_a_change():
     assert (
         variants.describe_change(best, current) == "batch_size: 2, gradient_accumulation_steps: 2"
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimizer_of_a_trial_has_states_that_torch_counts_of_the_same_size(optimizer):
+    used = variants.replace_paged(toy_recipe(optimizer=optimizer)).optimizer
+    assert "paged" not in used
+    assert used == optimizer or "paged" in optimizer
+    shapes = [(64, 4096), (8, 16)]
+    assert estimate_optimizer_states(used, shapes) == estimate_optimizer_states(optimizer, shapes)

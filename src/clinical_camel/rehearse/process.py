@@ -12,7 +12,10 @@ RESET = "5"  # what Linux's clear_refs takes to set the peak back to what is res
 
 
 def measure_peak() -> int:
-    """Return the peak since the last `reset_peak`, in bytes: of the GPU, or resident."""
+    """Return the peak since the last `reset_peak`, in bytes: of the GPU, or resident.
+
+    The states of a paged optimizer on a GPU are not among them (`variants.replace_paged`).
+    """
     peak = measure_peak_memory()
     return peak.get("peak_gpu_memory_mb", peak["peak_memory_mb"]) * 2**20
 

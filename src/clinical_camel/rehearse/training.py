@@ -14,7 +14,7 @@ from clinical_camel import sft_qlora
 from clinical_camel.estimate.memory import count_checkpointed
 from clinical_camel.rehearse import variants
 from clinical_camel.rehearse.intervals import forecast_part
-from clinical_camel.rehearse.process import measure_available, measure_peak, reset_peak
+from clinical_camel.rehearse.process import has_gpu, measure_available, measure_peak, reset_peak
 from clinical_camel.rehearse.record import Part, Trial
 from clinical_camel.rehearse.stopwatch import Stopwatch
 from clinical_camel.rehearse.task import Task
@@ -40,7 +40,10 @@ def replace_training(task: Task) -> Callable[..., tuple[Any, pd.DataFrame]]:
 
 
 class _Rehearsed:
-    """The rehearsal of one training; each trial starts from the untrained base."""
+    """The rehearsal of one training; each trial starts from the untrained base.
+
+    On a GPU, a paged optimizer is replaced (`variants.replace_paged`).
+    """
 
     def __init__(
         self,
@@ -53,6 +56,12 @@ class _Rehearsed:
     ) -> None:
         self.task, self.base, self.tokenizer = task, base, tokenizer
         self.tokenized, self.recipe, self.folder = tokenized, recipe, folder
+        if has_gpu() and recipe.optimizer in variants.COUNTED:
+            self.recipe = variants.replace_paged(recipe)
+            task.measured.remarks.append(
+                f"measured with {self.recipe.optimizer} instead of {recipe.optimizer}, assumed to "
+                "take as long: its states have the same size, and all of it counts as GPU memory"
+            )
         self.layers = len(speedups.decoder_layers(base))
 
     def run(self) -> tuple[Any, pd.DataFrame]:

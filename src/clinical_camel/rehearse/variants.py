@@ -31,6 +31,8 @@ ONE_BATCH: dict[str, Any] = {
 }
 USABLE = 0.92  # share of the memory; the rest is lost to fragments: assumed
 GAIN = 1.03  # times as fast; less is no reason to change a setting
+# for an optimizer whose states torch does not count: one with the same bytes of states
+COUNTED = {"paged_adamw_32bit": "adamw_torch", "paged_adamw_8bit": "adamw_bnb_8bit"}
 Try = Callable[[Recipe], tuple[float, Any]]  # returns seconds of a batch, and the tuned model
 
 
@@ -46,6 +48,15 @@ def try_recipe(run: Try, recipe: Recipe) -> tuple[Trial, Any]:
         return Trial(settings, fits=False, reason="out of memory"), None
     seconds *= recipe.gradient_accumulation_steps
     return Trial(settings, fits=True, seconds=seconds, memory=measure_peak()), model
+
+
+def replace_paged(recipe: Recipe) -> Recipe:
+    """Return the recipe for trials on a GPU: with an optimizer whose states torch counts.
+
+    bitsandbytes takes the states of a paged optimizer from cudaMallocManaged and never frees them.
+    torch counts them only in a resumed training, where they are ordinary tensors.
+    """
+    return recipe.model_copy(update={"optimizer": COUNTED.get(recipe.optimizer, recipe.optimizer)})
 
 
 def list_smaller(recipe: Recipe, layers: int) -> Iterator[Recipe]:
