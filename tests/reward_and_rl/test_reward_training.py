@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tests.support.toy_rewards import make_toy_pairs
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from clinical_camel.models import ModelError, TrainingError
 from clinical_camel.reward_and_rl import reward_model, reward_training
@@ -132,3 +133,32 @@ def test_a_length_beyond_the_context_is_an_error(tmp_path):
     recipe = make_recipe(max_length=9000)
     with pytest.raises(ModelError, match="reward_max_length: 9000 is more than the context"):
         reward_training.train_reward_model(toy, tokenized, recipe, tmp_path)
+
+
+def test_on_a_gpu_pairs_are_computed_in_parts_with_recomputed_activations(
+    trained, tmp_path, monkeypatch
+):
+    """Two pairs of 2 x 128 tokens fit into the budget; the same steps, the same rewards."""
+    toy, seen = build(), []
+    tokenized = reward_training.tokenize_pairs(toy.tokenizer, PAIRS, 128)
+    recipe = make_recipe(epochs=4, token_budget=700)
+
+    def record(module, args):
+        if torch.is_grad_enabled() and module.training:
+            seen.append((args[0].shape[0], module.gradient_checkpointing))
+
+    layers = (m for m in toy.model.modules() if isinstance(m, GradientCheckpointingLayer))
+    next(layers).register_forward_pre_hook(record)
+    with monkeypatch.context() as patched:
+        patched.setattr(reward_training.models, "device", lambda: "cuda")
+        log = reward_training.train_reward_model(toy, tokenized, recipe, tmp_path)
+    assert set(seen) == {(4, True)}
+    assert len(log) == len(trained[2])
+    assert log["loss"].iloc[0] == pytest.approx(trained[2]["loss"].iloc[0], rel=1e-4)
+    scores = score_pairs(toy, tokenized, 1024)
+    assert abs(scores.chosen - trained[3].chosen).max() <= 1e-3
+
+
+def test_on_a_cpu_a_step_is_one_part(tmp_path):
+    args = reward_training._make_config(make_recipe(token_budget=1), tmp_path, 12, torch.float32)
+    assert (args.per_device_train_batch_size, args.gradient_accumulation_steps) == (4, 1)

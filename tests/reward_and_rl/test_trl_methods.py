@@ -35,7 +35,7 @@ def test_the_settings_reach_trl(method, make_monitor):
     rates = {name: 0.01 for name in ("ppo", "rloo", "grpo", "grpo_exam_key")} | {"dpo": 0.02}
     monitor = make_monitor(
         kl_coefficient=0.3, clip_range=0.15, prompts_per_step=6, num_generations=4, rl_steps=9,
-        learning_rates=rates, temperature=0.8, token_budget=200,
+        learning_rates=rates, temperature=0.8, token_budget=200, reward_max_length=50,
     )  # fmt: skip
     args = trl_methods.make_trainer(method, monitor).args
     assert args.beta == pytest.approx(0.3 / 0.8 if method == "dpo" else 0.3)
@@ -44,7 +44,8 @@ def test_the_settings_reach_trl(method, make_monitor):
     assert args.disable_dropout
     assert not args.activation_checkpointing
     rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
-    assert args.per_device_train_batch_size == 4  # 4 x 46 tokens fit into the budget, 6 do not
+    # 4 x 46 tokens fit into the budget, 6 do not; a pair has 2 x 54
+    assert args.per_device_train_batch_size == (1 if method == "dpo" else 4)
     assert rows == (12 if method == "dpo" else 24)
     if method != "dpo":
         assert (args.num_generations, args.epsilon, args.temperature) == (4, 0.15, 0.8)

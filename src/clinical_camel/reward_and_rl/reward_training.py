@@ -3,6 +3,9 @@
 Pairs are tokenized here, so that pairs dropped for their length are counted (TRL drops them without
 a count) and the tokens are those that are scored later. An interrupted training resumes from its
 newest complete checkpoint.
+
+On a GPU, the pairs of a step are computed in parts that fit into `token_budget`, and activations
+are recomputed in the backward pass. On a CPU, a step is one part.
 """
 
 import inspect
@@ -30,6 +33,7 @@ from clinical_camel.reward_and_rl.reward_model import RewardModel, tokenize_repl
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.reward_and_rl.shapes import Pair
 from clinical_camel.reward_and_rl.training import PACKAGES
+from clinical_camel.reward_and_rl.trl_methods import choose_part_size
 
 LOG_COLUMNS = ("step", "fraction", "loss", "accuracy", "margin", "learning_rate", "grad_norm")
 
@@ -44,6 +48,7 @@ class RewardRecipe:
     max_length: int
     save_steps: int
     seed: int
+    token_budget: int = 16384
     warmup_share: float = 0.03
 
 
@@ -56,6 +61,7 @@ def make_recipe(settings: RewardAndRl) -> RewardRecipe:
         max_length=settings.reward_max_length,
         save_steps=settings.save_steps,
         seed=settings.seed,
+        token_budget=settings.token_budget,
     )
 
 
@@ -124,6 +130,8 @@ def train_reward_model(
     model, tokenizer = reward_model.model, reward_model.tokenizer
     fingerprint = make_fingerprint(reward_model, tokenized, recipe)
     place = folder / checkpoints.name_folder(fingerprint)
+    if models.device() != "cpu":
+        model.get_base_model().activation_checkpointing_enable()
     config = model.get_base_model().config
     trainer = RewardTrainer(
         model=model,
@@ -173,16 +181,20 @@ def make_fingerprint(
 
 def _make_config(recipe: RewardRecipe, place: Path, rows: int, dtype: torch.dtype) -> RewardConfig:
     steps = max(1, math.ceil(rows / recipe.batch_size * recipe.epochs))
+    size = recipe.batch_size
+    if models.device() != "cpu":  # a pair is two rows
+        size = choose_part_size(size, 2 * recipe.max_length, recipe.token_budget)
     return RewardConfig(
         output_dir=str(place),
         max_length=recipe.max_length,
-        per_device_train_batch_size=recipe.batch_size,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=recipe.batch_size // size,
         num_train_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, round(recipe.warmup_share * steps)),
         max_grad_norm=1.0,
-        activation_checkpointing=False,
+        activation_checkpointing=False,  # `train_reward_model` enables it where it is needed
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         use_cpu=models.device() == "cpu",

@@ -115,9 +115,14 @@ def make_trainer(method: str, monitor: "Monitor") -> Any:
 # ------------------------------------------------------------------------------ configurations
 
 
-def _make_options(method: str, settings: RewardAndRl, monitor: "Monitor", rows: int) -> dict:
-    """Return the options of all trainers; `rows`: of a batch, computed in equal parts."""
-    size = choose_part_size(rows, settings)
+def _make_options(
+    method: str, settings: RewardAndRl, monitor: "Monitor", rows: int, tokens: int
+) -> dict:
+    """Return the options of all trainers; `rows`: of a batch, computed in equal parts.
+
+    `tokens`: of the longest row; a row of DPO is a pair.
+    """
+    size = choose_part_size(rows, tokens, settings.token_budget)
     dtype = monitor.policy.llm.model.config.dtype
     return {
         "output_dir": str(monitor.saves),
@@ -149,7 +154,8 @@ def make_online_config(
 ) -> RLOOConfig | GRPOConfig:
     """Return TRL's configuration of RLOO or GRPO."""
     rows = settings.prompts_per_step * settings.num_generations
-    options = _make_options(method, settings, monitor, rows)
+    tokens = settings.max_prompt_tokens + settings.max_new_tokens
+    options = _make_options(method, settings, monitor, rows, tokens)
     return kind(
         **options,
         num_generations=settings.num_generations,
@@ -166,15 +172,19 @@ def make_online_config(
 def make_dpo_config(settings: RewardAndRl, monitor: "Monitor") -> DPOConfig:
     """Return TRL's configuration of DPO; a batch has as many replies as those of the others."""
     rows = max(1, settings.prompts_per_step * settings.num_generations // 2)
-    options = _make_options(DPO, settings, monitor, rows)
-    options["beta"] = settings.kl_coefficient / settings.temperature
     most = settings.max_prompt_tokens + settings.max_new_tokens + 8  # 8: what a template adds
-    return DPOConfig(**options, max_length=max(most, settings.reward_max_length))
+    length = max(most, settings.reward_max_length)
+    options = _make_options(DPO, settings, monitor, rows, 2 * length)
+    options["beta"] = settings.kl_coefficient / settings.temperature
+    return DPOConfig(**options, max_length=length)
 
 
-def choose_part_size(rows: int, settings: RewardAndRl) -> int:
-    """Return the largest divisor of `rows` whose replies fit into `token_budget`, at least 1."""
-    most = settings.token_budget // (settings.max_prompt_tokens + settings.max_new_tokens)
+def choose_part_size(rows: int, tokens: int, token_budget: int) -> int:
+    """Return the largest divisor of `rows` that fits into the budget, at least 1.
+
+    `tokens`: of the longest row.
+    """
+    most = token_budget // tokens
     return max(size for size in range(1, rows + 1) if rows % size == 0 and size <= max(1, most))
 
 
