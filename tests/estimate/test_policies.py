@@ -9,6 +9,7 @@ from clinical_camel.estimate.shapes import find_base
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.reward_and_rl.settings import METHODS, RewardAndRl
+from clinical_camel.runner.jobs import Job, load_job
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_a_judge_that_gives_the_gold_reward_stays_in_memory_and_its_requests_are
         for gold in ("rule", "judge")
     )
     work = count(tokenizer)
-    assert "judge" not in policies.estimate_policy_memory(base, ranks, work, machine)
+    assert policies.estimate_policy_memory(base, ranks, work, machine)["judge"] == 0
     parts = policies.estimate_policy_memory(base, gives, work, machine)
     assert parts["judge"] > 7.0e9 / 2
     prompts, held_out = work.rows, round(0.2 * work.rows)
@@ -101,7 +102,53 @@ def test_a_judge_that_gives_the_gold_reward_stays_in_memory_and_its_requests_are
             tokenizer, rankers=["judge"], judge=local, gold=gold, seeds=[0, 1], methods=["ppo"]
         )
         requests = 2 * (6 * prompts + wins)
-        assert f"judge: at most {requests:,} requests, not counted in the time" in counted.estimates
+        assert f"judge: at most {requests:,} requests" in counted.estimates
+
+
+def test_the_requests_to_a_judge_on_this_machine_are_counted_and_those_to_an_endpoint_named(
+    tokenizer,
+):
+    local = {"kind": "local", "model": "mini", "terms": "own", "max_new_tokens": 200}
+    settings = {"rankers": ["judge"], "methods": ["ppo"], "max_new_tokens": 40}
+    settings |= {"prompts": {"mini_triples": 0.05}}
+    done = count(tokenizer, judge=local, **settings)
+    few, many = (
+        policies.count_judge(RewardAndRl(judge=local | {"token_budget": budget}, **settings), done)
+        for budget in (2000, 200_000)
+    )
+    requests = 2 * 6 * done.rows
+    assert few.generated_tokens == many.generated_tokens == 200 * requests
+    assert few.forward_tokens > requests * (2 * 40 + policies.JUDGE_TOKENS)
+    assert few.decode_steps > 20 * many.decode_steps > 0
+    assert policies.count_judge(RewardAndRl(), done).decode_steps == 0
+    remote = {"kind": "openai", "model": "a", "base_url": "http://localhost/v1", "terms": "own"}
+    named = count(tokenizer, judge=remote | {"money_cap": 0.0}, **settings)
+    assert f"judge: at most {requests:,} requests, not counted in the time" in named.estimates
+
+
+def test_the_time_of_a_judge_is_its_own():
+    job = load_job("clinicalgpt_mini", "07_reward_and_rl")
+    local = {"kind": "local", "model": "mini", "terms": "own"}
+    judged = Job(job.study, job.step, job.params | {"judge": local}, job.inputs)
+    assert costs.estimate_step(judged).seconds["judge"] > 0
+    assert "judge" not in costs.estimate_step(job).seconds
+
+
+def test_a_judge_writes_its_verdicts_while_no_policy_is_trained(tokenizer):
+    local = {"kind": "local", "model": "Qwen/Qwen2.5-7B-Instruct", "quantize": "nf4"}
+    base, machine, work = find_base("mini"), MACHINES["h100"], count(tokenizer)
+    few, many = (
+        policies.estimate_policy_memory(
+            base,
+            RewardAndRl(judge=local | {"terms": "open", "token_budget": n}, gold="judge"),
+            work,
+            machine,
+        )
+        for n in (4096, 262_144)
+    )
+    assert few["judge"] == many["judge"]
+    size = find_base("Qwen/Qwen2.5-7B-Instruct").cache_values * machine.number_size
+    assert many["key-value cache"] == 262_144 * size
 
 
 def test_every_adapter_writes_every_reply(tokenizer):
@@ -137,3 +184,9 @@ def test_a_policy_has_the_adapter_of_its_sft_model():
         for place in ("02_sft_qlora", "07_reward_and_rl/policies/ppo_0")
     )
     assert sft == policy > 0
+
+
+def test_the_judge_of_clinicalgpt_7b_fits_beside_the_policies_and_takes_less_than_a_day():
+    cost = costs.estimate_step(load_job("clinicalgpt_7b", "07_reward_and_rl"))
+    assert sum(cost.memory.values()) < 0.9 * MACHINES["h100"].memory
+    assert 3600 < cost.seconds["judge"] < 24 * 3600

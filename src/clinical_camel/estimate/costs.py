@@ -155,6 +155,10 @@ def _estimate_policies(job: Job, settings: RewardAndRl, machine: str, config_fil
     disk = _estimate_download(base) | {"adapters": 4 * lora_weights * (2 + trainings)}
     seconds = _estimate_start(base, disk)
     seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
+    judge = policies.count_judge(settings, done)
+    if judge.decode_steps:
+        judge_base = find_base(settings.judge.model)
+        seconds["judge"] = speed.estimate_seconds(judge_base, 0, 0.0, judge, profile)
     parts = policies.estimate_policy_memory(base, settings, done, profile)
     cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds)
     return replace(cost, measured=date)

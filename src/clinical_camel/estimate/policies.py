@@ -37,7 +37,7 @@ from clinical_camel.teachers.settings import LanguageModel, Local
 # trains more than once on a batch), the reference, the reward model; the exam's key needs no model
 FORWARD_PASSES = {PPO: 3, "rloo": 2, "grpo": 2, DPO: 1, EXAM_KEY: 1}
 MEASUREMENTS = 3  # forward passes over each held-out reply: policy, reference, reward model
-JUDGE_TOKENS = 512  # of a judge's instructions and its verdict: assumed
+JUDGE_TOKENS = 512  # of a judge's instructions: assumed
 OPTIONS, QUESTIONS = 4, 300  # of each exam that is scored at a measurement: as in the shipped ones
 COUNTS = ("training_tokens", "forward_tokens", "attended", "generated_tokens", "decode_steps")
 COUNTS += ("optimizer_steps", "batches")
@@ -149,9 +149,18 @@ def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
 
 
 def _describe_judge(settings: RewardAndRl, prompts: int, held_out: int) -> list[str]:
-    """Return the requests to a judge that is a language model: two for each comparison."""
-    if not isinstance(settings.judge, LanguageModel):
+    """Return the requests to a judge that is a language model."""
+    requests = _count_requests(settings, prompts, held_out)
+    if not requests or not isinstance(settings.judge, LanguageModel):
         return []
+    is_timed = isinstance(settings.judge, Local)
+    return [
+        f"judge: at most {requests:,} requests{'' if is_timed else ', not counted in the time'}"
+    ]
+
+
+def _count_requests(settings: RewardAndRl, prompts: int, held_out: int) -> int:
+    """Return the most requests to a judge: two for each comparison."""
     pairs = math.comb(settings.replies_per_prompt, 2) * prompts * (JUDGE in settings.rankers)
     measured = len(settings.methods) * _count_evaluations(settings) + 1
     pairs += (
@@ -159,7 +168,23 @@ def _describe_judge(settings: RewardAndRl, prompts: int, held_out: int) -> list[
         * min(settings.eval_limit or held_out, held_out)
         * (len(settings.seeds) * measured)
     )
-    return [f"judge: at most {2 * pairs:,} requests, not counted in the time"] * bool(pairs)
+    return 2 * pairs
+
+
+def count_judge(settings: RewardAndRl, work: Work) -> Work:
+    """Count the requests to a judge on this machine, whose base is not that of the policies.
+
+    `work`: of `count_policies`. An upper bound: replies and verdicts have their `max_new_tokens`,
+    and no verdict is requested again. Other judges have no work here.
+    """
+    if not isinstance(settings.judge, Local):
+        return Work()
+    requests = _count_requests(settings, work.rows, round(settings.held_out_fraction * work.rows))
+    row = settings.max_new_tokens / work.target_share  # a prompt with its reply
+    prompt = round(row) + 2 * settings.max_new_tokens + JUDGE_TOKENS  # another reply, a reference
+    return count_generation(
+        [prompt] * requests, settings.judge.max_new_tokens, settings.judge.token_budget
+    )
 
 
 def _count_evaluations(settings: RewardAndRl) -> int:
@@ -189,7 +214,8 @@ def estimate_policy_memory(
 ) -> memory.Parts:
     """Return the bytes of a training step of a policy, with all models that step 07 loads.
 
-    They are those of the moment with most of them: the update, or the generation of replies.
+    They are those of the moment with most of them: the update, the generation of replies, or that
+    of verdicts.
     """
     recipe = find_sft_recipe(settings)
     changed = recipe.model_copy(
@@ -207,9 +233,12 @@ def estimate_policy_memory(
     replies = memory.estimate_replies(
         base, settings.token_budget, work.longest_row, machine.number_size
     )
+    judge, verdicts = _estimate_judge(settings, machine)
+    trained = memory.estimate_trained_model(base, changed, machine)
     parts = max(
         memory.estimate_training(base, changed, work, machine),
-        memory.estimate_trained_model(base, changed, machine) | replies,
+        trained | replies,
+        trained | verdicts,
         key=lambda moment: sum(moment.values()),
     )
     targets = tuple(recipe.lora_targets)
@@ -222,21 +251,25 @@ def estimate_policy_memory(
         "reference adapter": reference,
         "reward model": sum(loaded.values()) + reward,
         "value head": 16 * base.hidden_size * (PPO in settings.methods),
-        **_estimate_judge(settings, machine),
+        "judge": judge,
     }
 
 
-def _estimate_judge(settings: RewardAndRl, machine: Machine) -> memory.Parts:
-    """Return the bytes of a judge that stays in memory: a local model that gives the gold reward.
+def _estimate_judge(settings: RewardAndRl, machine: Machine) -> tuple[int, memory.Parts]:
+    """Return the bytes of a judge that stays in memory, and those while it writes verdicts.
 
-    A judge that only ranks is removed before the training.
+    It is a local model that gives the gold reward; one that only ranks is removed before the
+    training.
     """
     if settings.gold != JUDGE or not isinstance(settings.judge, Local):
-        return {}
-    base = find_base(settings.judge.model)
+        return 0, {}
+    base, judge = find_base(settings.judge.model), settings.judge
     row = settings.max_prompt_tokens + 3 * settings.max_new_tokens + JUDGE_TOKENS
-    parts = memory.estimate_generation(base, settings.judge, Work(longest_row=row), machine)
-    return {"judge": sum(parts.values()) - parts["libraries"]}
+    work = Work(longest_row=row + judge.max_new_tokens)
+    parts = memory.estimate_generation(base, judge, work, machine)
+    names = memory.estimate_replies(base, judge.token_budget, row, machine.number_size)
+    verdicts = {name: parts.pop(name) for name in names}
+    return sum(parts.values()) - parts["libraries"], verdicts
 
 
 def find_sft_recipe(settings: RewardAndRl) -> sft_qlora.Recipe:
