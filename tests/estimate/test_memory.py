@@ -83,3 +83,17 @@ def test_batches_at_once_share_the_weights_and_nothing_else():
     grown = {part for part in single if double[part] == 2 * single[part] > 0}
     assert grown == {"one layer's activations", "attention mask", "logits"}
     assert all(double[part] == single[part] for part in single.keys() - grown)
+
+
+def test_packed_rows_of_a_batch_are_one_row_with_one_mask():
+    base = find_base("Qwen/Qwen3-8B")
+    changed = {"gradient_checkpointing_layers": 0, "max_length": 4096, "packing": True}
+    recipe = load_job("mini_camel", "02_sft_qlora").settings.model_copy(update=changed)
+
+    def activations(rows: int) -> int:
+        settings = recipe.model_copy(update={"batch_size": rows})
+        parts = memory.estimate_training(base, settings, Work(longest_row=4096), MACHINES["h100"])
+        return parts["activations"]
+
+    more = 4 * 4096 * 2 * (4 * 4096 - 4096) * base.layers  # tokens x size x longer masks
+    assert activations(4) == pytest.approx(4 * activations(1) + more, rel=1e-3)

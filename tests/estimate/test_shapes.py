@@ -124,3 +124,17 @@ def test_an_architecture_without_formulas_is_counted_from_its_modules(tmp_path):
     config.write_text(json.dumps(biased))
     more = find_base("somebody/biased", str(config)).parameters
     assert more - find_base("mini_0.3m").parameters == 4 * 4 * 64
+
+
+@pytest.mark.parametrize(("kind", "is_eager"), [("bloom", True), ("gpt2", False)])
+def test_eager_attention_is_counted_on_rows_of_their_own_length(kind, is_eager, tmp_path):
+    """Two tensors or more for each head and pair of tokens; other activations are linear."""
+    config = tmp_path / "config.json"
+    values = {"model_type": kind, "n_embd": 64, "hidden_size": 64, "n_layer": 2, "n_head": 4}
+    config.write_text(json.dumps(values | {"vocab_size": 100}))
+    base = find_base(f"somebody/{kind}", str(config))
+    one, two, four = (
+        shapes.count_activation_bytes(base, 4, ALL, 2, row=row) for row in (256, 512, 1024)
+    )
+    assert four - two == pytest.approx(2 * (two - one))
+    assert (two - one >= 2 * 2 * 4 * 256) if is_eager else (four == one)

@@ -90,9 +90,12 @@ def _list_moments(
     size, row = machine.number_size, work.longest_row or recipe.max_length
     tokens, checkpointed = recipe.batch_size * row, count_checkpointed(recipe, base.layers)
     is_fused, mask_length = "fused_lora" in recipe.speedups, row if has_mask(recipe) else 0
-    targets = tuple(recipe.lora_targets)
-    layer = count_activation_bytes(base, recipe.lora_rank, targets, size, is_fused, mask_length)
-    layer = round(tokens * layer)
+    if recipe.packing:  # TRL joins the rows of a batch into one
+        mask_length = tokens
+    per_token = count_activation_bytes(
+        *(base, recipe.lora_rank, tuple(recipe.lora_targets), size, is_fused, mask_length, row)
+    )
+    layer = round(tokens * per_token)
     inputs = tokens * size * base.hidden_size * checkpointed  # of the layers that are recomputed
     others = layer * (base.layers - checkpointed) + tokens * (4 + size) * base.hidden_size
     widest = tokens * size * max(rows for rows, _ in base.linear)
@@ -170,7 +173,7 @@ def estimate_scoring(
     return {
         **_estimate_loaded(base, design.quantize, machine, adapter_weights),
         "key-value cache": cached * base.cache_values * size,
-        "one layer's activations": at_once * _estimate_layer(base, budget, size),
+        "one layer's activations": at_once * _estimate_layer(base, budget, work.longest_row, size),
         "attention mask": at_once * budget * work.longest_row * size,
         "logits": at_once * round(logits * base.vocabulary),
     }
@@ -196,13 +199,14 @@ def estimate_replies(base: Base, token_budget: int, longest_row: int, number_siz
     budget = max(token_budget, longest_row)
     return {
         "key-value cache": budget * base.cache_values * number_size,
-        "one layer's activations": _estimate_layer(base, budget, number_size),
+        "one layer's activations": _estimate_layer(base, budget, longest_row, number_size),
         "logits": round(budget / max(1, longest_row)) * base.vocabulary * 4,
     }
 
 
-def _estimate_layer(base: Base, tokens: int, number_size: int) -> int:
-    return round(tokens * count_activation_bytes(base, 1, ("all-linear",), number_size))
+def _estimate_layer(base: Base, tokens: int, row: int, number_size: int) -> int:
+    per_token = count_activation_bytes(base, 1, ("all-linear",), number_size, row=row)
+    return round(tokens * per_token)
 
 
 def _estimate_loaded(base: Base, quantize: str, machine: Machine, adapter_weights: int) -> Parts:

@@ -206,19 +206,20 @@ def count_activation_bytes(
     number_size: int,
     fused: bool = True,
     mask_length: int = 0,
+    row: int = 0,
 ) -> float:
     """Return the bytes that one layer with LoRA saves per token for the backward pass.
 
     `number_size` is 4 for float32 and 2 for bfloat16, whose norms still compute in float32.
     `fused`: with the speedup fused_lora. `mask_length`: tokens of a row whose attention has a mask,
-    as packed rows have; 0 for none.
+    as packed rows have; 0 for none. `row`: tokens of a row, which count for eager attention only.
     """
     names = set(LLAMA_LAYERS if targets == ("all-linear",) else targets)
     is_llama = base.config.get("model_type") in limits.LLAMA_TYPES and _has_formulas(base)
     if not is_llama or not names <= set(LLAMA_LAYERS):
         from clinical_camel.estimate import skeletons
 
-        return skeletons.count_activation_bytes(base.config, rank, targets, number_size)
+        return skeletons.count_activation_bytes(base.config, rank, targets, number_size, row)
     size, hidden, inner = number_size, base.hidden_size, base.config["intermediate_size"]
     queries, keys = base.attention_width, base.key_value_heads * base.head_width
     inputs = (  # of the layers with LoRA, their width and their readers; others save no input

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from clinical_camel import sft_qlora
 from clinical_camel.runner.jobs import PlanError
 
-PROBE = 256  # tokens for which saved activations are counted; they grow linearly
+PROBE = 256  # tokens of a counted pass: without eager attention, saved activations grow linearly
 
 Shape = tuple[int, int]
 
@@ -88,21 +88,34 @@ def _shorten(values: Mapping[str, Any], layers: int) -> PretrainedConfig:
 
 
 def count_activation_bytes(
-    values: Mapping[str, Any], rank: int, targets: tuple[str, ...], number_size: int
+    values: Mapping[str, Any],
+    rank: int,
+    targets: tuple[str, ...],
+    number_size: int,
+    row: int = 0,
 ) -> float:
     """Return the bytes that one layer with LoRA saves per token for the backward pass.
 
     `number_size` is 4 for float32 and 2 for bfloat16, whose norms still compute in float32.
     Every tensor that autograd saves is counted once, on a pass without data (torch's
     FakeTensorMode), for a model of one layer and one of two layers. The difference is one layer.
-    The pass has an attention mask of PROBE tokens.
+    The pass has an attention mask and PROBE tokens. Eager attention, such as that of BLOOM, saves
+    numbers for each pair of tokens: its pass has `row` tokens, unless that is 0.
     """
-    one, two = (_count_saved(values, n, rank, targets, number_size) for n in (1, 2))
-    return (two - one) / PROBE
+    short = build_on_meta(_shorten(values, 1))
+    is_eager = short.config._attn_implementation == "eager"
+    tokens = row if row and is_eager else PROBE
+    one, two = (_count_saved(values, n, rank, targets, number_size, tokens) for n in (1, 2))
+    return (two - one) / tokens
 
 
 def _count_saved(
-    values: Mapping[str, Any], layers: int, rank: int, targets: tuple[str, ...], number_size: int
+    values: Mapping[str, Any],
+    layers: int,
+    rank: int,
+    targets: tuple[str, ...],
+    number_size: int,
+    tokens: int,
 ) -> int:
     dtype = torch.float32 if number_size == 4 else torch.bfloat16
     tuned = _add_lora(build_on_meta(_shorten(values, layers), dtype), rank, targets)
@@ -122,7 +135,7 @@ def _count_saved(
                 saved[storage._cdata] = storage  # a reference, or its address would be reused
             return tensor
 
-        inputs = {"input_ids": torch.zeros(1, PROBE, dtype=torch.long), "use_cache": False}
+        inputs = {"input_ids": torch.zeros(1, tokens, dtype=torch.long), "use_cache": False}
         with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
             torch.func.functional_call(tuned, weights, (), inputs | {"logits_to_keep": 1})
     return sum(storage.nbytes() for storage in saved.values())
