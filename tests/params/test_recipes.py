@@ -74,6 +74,14 @@ def test_a_recipe_trains_its_adapter_on_its_own_architecture(study, tmp_path):
     assert row["loss_on"] == toy_recipes.load_recipe(study).loss_on
 
 
+@pytest.mark.parametrize("study", sorted(OURS))
+def test_packed_rows_are_not_joined_with_those_of_a_batch(study):
+    """TRL makes one row of the packed rows of a batch; a step has 16 of them."""
+    recipe = toy_recipes.load_recipe(study)
+    assert recipe.packing
+    assert (recipe.batch_size, recipe.gradient_accumulation_steps) == (1, 16)
+
+
 def test_packing_is_rejected_for_a_base_that_derives_positions_from_the_row(tmp_path):
     with pytest.raises(ValueError, match="packing: bloom derives positions from the row"):
         toy_recipes.try_recipe("clinicalgpt_7b", tmp_path, packing=True)
