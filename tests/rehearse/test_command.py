@@ -123,7 +123,7 @@ def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_
     project, monkeypatch, forecast_of
 ):
     names = ["02_sft_qlora", "07_reward_and_rl"]
-    jobs = [SimpleNamespace(step=name, settings=None) for name in names]
+    jobs = [SimpleNamespace(step=name, settings=None, params={}) for name in names]
     costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
     monkeypatch.setattr(command, "sort_jobs", list)
     monkeypatch.setattr(command.estimate, "estimate_study", lambda jobs: costs)
