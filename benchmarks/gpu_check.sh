@@ -140,6 +140,10 @@ for part in $PARTS; do
     echo "== $part (at most $limit s)"
     timeout --kill-after=$KILL_AFTER $limit bash -c "part_$part" > "$RESULTS/$part.log" 2>&1
     code=$?
+    for file in "$WORK"/project/outputs/*/rehearsal.json; do # what a stopped rehearsal measured
+        [ $code != 0 ] && [ -f "$file" ] &&
+            cp "$file" "$RESULTS/rehearsal_$(basename "$(dirname "$file")").json"
+    done
     tail -n 12 "$RESULTS/$part.log"
     [ $code = 0 ] || failed+=("$part ($code)")
     echo "$part,$code,$((SECONDS - begin))" >> "$RESULTS/parts.csv"

@@ -9,7 +9,7 @@ from clinical_camel.estimate.shapes import find_base
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.reward_and_rl.settings import METHODS, RewardAndRl
-from clinical_camel.runner.jobs import Job, load_job
+from clinical_camel.runner.jobs import Job, PlanError, load_job
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,11 @@ def test_a_policy_has_the_adapter_of_its_sft_model():
         for place in ("02_sft_qlora", "07_reward_and_rl/policies/ppo_0")
     )
     assert sft == policy > 0
+
+
+def test_a_judge_of_unknown_shape_is_named_by_its_own_setting():
+    with pytest.raises(PlanError, match=r"judge\.model: the shape of nobody/nothing is unknown"):
+        find_base("nobody/nothing", key="judge.model")
 
 
 def test_the_judge_of_clinicalgpt_7b_fits_beside_the_policies_and_takes_less_than_a_day():

@@ -171,7 +171,7 @@ def test_a_step_that_cannot_be_prepared_fails_and_the_others_run(monkeypatch, ca
 
 
 def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
-    cost = SimpleNamespace(base=None, disk={"tables": 1})
+    cost = SimpleNamespace(step="02_sft_qlora", base=None, disk={"tables": 1})
     failed = forecast_of(failed="In [6]: KeyError: 'x'", facts={"device": {"threads": 1}})
     rehearsal = command.conclude("a", [cost], [failed], 2.5, 10.0)
     assert not rehearsal.go
@@ -180,3 +180,6 @@ def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
     assert rehearsal.machine["memory"] > 0
     assert rehearsal.code["source_hash"]
     assert command.conclude("a", [cost], [forecast_of()], 2.5, 10.0).go
+    named = command.conclude("mini_camel", [cost], [forecast_of()], 2.5, 10.0)
+    others = ["01_dbke", "03_eval_fewshot", "04_note_synthesis", "05_loss_curves", "09_score_checks"]
+    assert (rehearsal.omitted, named.omitted) == ([], others)

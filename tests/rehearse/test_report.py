@@ -30,6 +30,14 @@ def test_go_has_the_interval_in_time_and_money(rehearsal_of):
     assert lines[-1] == "GO: 50 min to 70 min, 2.08 to 2.92"
 
 
+def test_steps_that_were_not_named_are_not_covered_by_go(rehearsal_of):
+    rehearsal = rehearsal_of()
+    rehearsal.omitted = ["03_eval_fewshot"]
+    line = report.format_rehearsal(rehearsal)[-1]
+    assert line.startswith("GO for 02_sft_qlora only: 50 min to 70 min")
+    assert line.endswith("; not named: 03_eval_fewshot")
+
+
 def test_no_go_has_every_reason(rehearsal_of):
     lines = report.format_rehearsal(rehearsal_of("02: too large; set x: 1", "disk: full"))
     assert lines[-3:] == ["NO-GO", "- 02: too large; set x: 1", "- disk: full"]

@@ -159,6 +159,7 @@ def test_on_a_gpu_pairs_are_computed_in_parts_with_recomputed_activations(
     assert abs(scores.chosen - trained[3].chosen).max() <= 1e-3
 
 
-def test_on_a_cpu_a_step_is_one_part(tmp_path):
+def test_on_a_cpu_a_step_is_one_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(reward_training.models, "device", lambda: "cpu")
     args = reward_training._make_config(make_recipe(token_budget=1), tmp_path, 12, torch.float32)
     assert (args.per_device_train_batch_size, args.gradient_accumulation_steps) == (4, 1)

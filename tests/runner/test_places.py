@@ -169,6 +169,7 @@ def check_gpu(**params) -> list[str]:
 
 def find_gpu(monkeypatch, torch: tuple[str, str | None, bool] | None) -> None:
     """Let this machine seem to have a GPU, and torch say this."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(places, "has_gpu", lambda: True)
     monkeypatch.setattr(places, "read_torch", lambda: torch)
 
@@ -181,9 +182,11 @@ def test_a_gpu_that_torch_cannot_use_is_named_once_with_the_remedies(monkeypatch
     assert "torch 2.13.0 sees none; it is built for CUDA 13.0, which needs driver 580" in problem
     assert OLDER in problem
     assert 'write CUDA_VISIBLE_DEVICES="" before the command' in problem
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert "check that GPU 7 exists (CUDA_VISIBLE_DEVICES), update" in check_gpu(model="a/large")[0]
     find_gpu(monkeypatch, CPU_BUILD)
     (problem,) = check_gpu(model="a/large")
-    assert "torch 2.13.0+cpu sees none; it is built for CPUs; install torch for CUDA" in problem
+    assert "torch 2.13.0+cpu sees none; it is built for CPUs; install torch for your GPU" in problem
     assert OLDER in problem
     params = PARAMS["mini_camel", "01_dbke"]
     local = {"teacher": {"kind": "local", "model": "a/large", "terms": "own"}}

@@ -227,6 +227,8 @@ def build_executor(settings: Synthesis, ledger: Path, executor: str, resources: 
     gpus = list_gpus() if (loads_model := isinstance(settings.teacher, Local)) else ()
     if loads_model and executor == "local":  # every task loads the model: one task for each GPU
         tasks = workers = min(workers, max(1, len(gpus)))
+        if tasks < resources.tasks:
+            print(f"teacher: a local model: {tasks} of {resources.tasks} tasks, one for each GPU")
     resources = dataclasses.replace(resources, tasks=tasks, workers=workers, gpus=gpus)
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     part = share_limits(settings, spending, resources)

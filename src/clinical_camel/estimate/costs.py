@@ -153,11 +153,14 @@ def _estimate_policies(job: Job, settings: RewardAndRl, machine: str, config_fil
     lora_weights = sum(rows * columns for rows, columns in shapes)
     trainings = len(settings.methods) * len(settings.seeds)
     disk = _estimate_download(base) | {"adapters": 4 * lora_weights * (2 + trainings)}
-    seconds = _estimate_start(base, disk)
-    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
     judge = policies.count_judge(settings, done)
     if judge.decode_steps:
-        judge_base = find_base(settings.judge.model)
+        judge_base = find_base(settings.judge.model, key="judge.model")
+        download = _estimate_download(judge_base).get("download", 0)
+        disk["download"] = disk.get("download", 0) + download
+    seconds = _estimate_start(base, disk)
+    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
+    if judge.decode_steps:
         seconds["judge"] = speed.estimate_seconds(judge_base, 0, 0.0, judge, profile)
     parts = policies.estimate_policy_memory(base, settings, done, profile)
     cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds)

@@ -89,11 +89,15 @@ def _list_moments(
     """Return what a training step stores beside the model, at each moment that may have most."""
     size, row = machine.number_size, work.longest_row or recipe.max_length
     tokens, checkpointed = recipe.batch_size * row, count_checkpointed(recipe, base.layers)
-    is_fused, mask_length = "fused_lora" in recipe.speedups, row if has_mask(recipe) else 0
-    if recipe.packing:  # TRL joins the rows of a batch into one
-        mask_length = tokens
+    length = tokens if recipe.packing else row  # TRL joins the packed rows of a batch into one
     per_token = count_activation_bytes(
-        *(base, recipe.lora_rank, tuple(recipe.lora_targets), size, is_fused, mask_length, row)
+        base,
+        recipe.lora_rank,
+        tuple(recipe.lora_targets),
+        size,
+        fused="fused_lora" in recipe.speedups,
+        mask_length=length if has_mask(recipe) else 0,
+        row=row,
     )
     layer = round(tokens * per_token)
     inputs = tokens * size * base.hidden_size * checkpointed  # of the layers that are recomputed

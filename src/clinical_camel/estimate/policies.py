@@ -127,7 +127,10 @@ def _count_rows(settings: RewardAndRl) -> int:
 
 
 def count_part(settings: RewardAndRl) -> int:
-    """Return the replies that are computed at a time in training."""
+    """Return the replies that are computed at a time in training; a pair of DPO has two.
+
+    The reward model's parts on a GPU, which are smaller and computed twice, are not counted.
+    """
     longest = settings.max_prompt_tokens + settings.max_new_tokens
     return min(_count_rows(settings), max(1, settings.token_budget // longest))
 
@@ -137,7 +140,8 @@ def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
     rows, steps = _count_rows(settings), settings.rl_steps
     tokens, passes = steps * rows * row, settings.ppo_epochs if method == PPO else 1
     writes = 0 if method == DPO else steps  # DPO reads the pairs of the SFT model
-    batches = math.ceil(rows / count_part(settings))
+    at_once = count_part(settings)
+    batches = math.ceil(rows / (max(2, at_once // 2 * 2) if method == DPO else at_once))
     return Work(
         training_tokens=tokens * passes,
         forward_tokens=tokens * FORWARD_PASSES[method],
@@ -263,7 +267,7 @@ def _estimate_judge(settings: RewardAndRl, machine: Machine) -> tuple[int, memor
     """
     if settings.gold != JUDGE or not isinstance(settings.judge, Local):
         return 0, {}
-    base, judge = find_base(settings.judge.model), settings.judge
+    base, judge = find_base(settings.judge.model, key="judge.model"), settings.judge
     row = settings.max_prompt_tokens + 3 * settings.max_new_tokens + JUDGE_TOKENS
     work = Work(longest_row=row + judge.max_new_tokens)
     parts = memory.estimate_generation(base, judge, work, machine)

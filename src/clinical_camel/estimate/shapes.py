@@ -100,9 +100,12 @@ def _read_size(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
 
 
 @functools.cache
-def find_base(model: str, config_file: str = "") -> Base:
-    """Return the base model of a `model:` setting. Raises PlanError if its shape is unknown."""
-    config, source, where = _load_config(model, config_file)
+def find_base(model: str, config_file: str = "", key: str = "model") -> Base:
+    """Return the base model that a setting names. Raises PlanError if its shape is unknown.
+
+    `key`: of the setting, for the error.
+    """
+    config, source, where = _load_config(model, config_file, key)
     if config.get("model_type") in FAMILIES and not has_other_biases(config):
         return _count_family(model, source, config)
     from clinical_camel.estimate import skeletons
@@ -112,20 +115,23 @@ def find_base(model: str, config_file: str = "") -> Base:
     return Base(model, source, full, linear, unquantized, head)
 
 
-def _load_config(model: str, config_file: str) -> tuple[dict[str, Any], str, str]:
+def _load_config(model: str, config_file: str, key: str) -> tuple[dict[str, Any], str, str]:
     """Return the configuration, its source, and the setting that names it."""
     file = Path(config_file or find_folder(model) / "config.json")
     if config_file and not file.is_file():
         raise PlanError(f"--config: no file {config_file}; name a model's config.json")
     if file.is_file():
-        where = f"--config {config_file}" if config_file else f"model: {model}"
+        where = f"--config {config_file}" if config_file else f"{key}: {model}"
         gate.require_no_problem(gate.check_config(file), where)
         return gate.read_config(file), config_file or "config.json", where
     if model in SHAPES:
         return SHAPES[model], "table of shapes", model
+    remedy = "add --config path/to/config.json"
+    if key != "model":  # --config is for the model of the step
+        remedy = f"name the folder that has it in {key}"
     raise PlanError(
-        f"model: the shape of {model} is unknown; download its config.json from the hub and add "
-        f"--config path/to/config.json. Known shapes: {', '.join(SHAPES)}"
+        f"{key}: the shape of {model} is unknown; download its config.json from the hub and "
+        f"{remedy}. Known shapes: {', '.join(SHAPES)}"
     )
 
 

@@ -18,10 +18,11 @@ RUN = 3  # questions in a row that one "no" answers
 # first words of a speaker's name, in lower case
 _CLINICIANS = """
     d dr doc doctor docteur arzt ärztin gp physician clinician consultant surgeon registrar
-    resident nurse midwife pharmacist therapist physiotherapist psychologist paramedic
+    resident intern student nurse midwife pharmacist therapist physiotherapist psychologist
+    paramedic
 """
 CLINICIANS = frozenset(_CLINICIANS.split())
-PATIENTS = frozenset({"p", "pt", "patient"})
+PATIENTS = frozenset({"p", "pt", "patient", "client"})
 BRIEF = 6  # words of a question without a verb
 _STATES = re.compile(
     r"\b(?:i|it|you|he|she|that|your|is|are|was|have|has|had|no|not|see|sorry)\b|'"

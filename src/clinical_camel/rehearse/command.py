@@ -8,6 +8,7 @@ from typing import Any
 
 from clinical_camel import dbke, estimate, sft_qlora
 from clinical_camel.core.files import now, read_json
+from clinical_camel.core.paths import root
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.rehearse import forecast, report
 from clinical_camel.rehearse.process import has_gpu, measure_available
@@ -129,6 +130,8 @@ def conclude(
     reasons = list(forecast.find_reasons(steps, costs))
     if missing := [cost.step for cost in costs[len(steps) :]]:
         reasons.append(f"stopped before {', '.join(missing)}; rehearse the study again")
+    files = (root() / "params" / study).glob("[0-9]*.yaml")
+    omitted = sorted({file.stem for file in files} - {cost.step for cost in costs})
     device = machine.describe_device()
     measured = next((s.facts["device"] for s in steps if "device" in s.facts), device)
     threads = 1 if "gpu" in measured else measured.get("threads", 1)
@@ -141,6 +144,7 @@ def conclude(
         speeds=forecast.find_speeds(costs[: len(steps)], steps, threads),
         steps=steps,
         go=not reasons,
+        omitted=omitted,
         reasons=reasons,
         rate=rate,
         minutes=minutes,

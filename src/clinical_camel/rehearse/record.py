@@ -111,7 +111,10 @@ class StepForecast:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """The content of rehearsal.json. `speeds`: see the module; `code`: commit and source hash."""
+    """The content of rehearsal.json. `speeds`: see the module; `code`: commit and source hash.
+
+    `omitted`: steps of the study that were not named in the command; the decision is without them.
+    """
 
     study: str
     date: str
@@ -123,6 +126,7 @@ class Rehearsal:
     reasons: list[str]
     rate: float
     minutes: float
+    omitted: list[str] = field(default_factory=list)
 
     def write(self) -> Path:
         """Write the file and return its path."""

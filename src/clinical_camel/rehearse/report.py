@@ -103,7 +103,13 @@ def _describe_decision(rehearsal: Rehearsal, low: float, high: float) -> Iterato
     planned = [step.step for step in unseen if UNMEASURED in step.remarks]
     others = [step.step for step in unseen if UNMEASURED not in step.remarks]
     time = f"{format_time(low)} to {format_time(high)}{cost}"
-    yield f"GO for the measured steps only; the study takes {time}" if planned else f"GO: {time}"
+    if rehearsal.omitted:
+        named = ", ".join(step.step for step in rehearsal.steps)
+        yield f"GO for {named} only: {time}; not named: {', '.join(rehearsal.omitted)}"
+    elif planned:
+        yield f"GO for the measured steps only; the study takes {time}"
+    else:
+        yield f"GO: {time}"
     if planned:
         yield f"not measured, counted by plan only: {', '.join(planned)}"
     if others:

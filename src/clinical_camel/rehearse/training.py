@@ -60,7 +60,8 @@ class _Rehearsed:
             self.recipe = variants.replace_paged(recipe)
             task.measured.remarks.append(
                 f"measured with {self.recipe.optimizer} instead of {recipe.optimizer}, assumed to "
-                "take as long: its states have the same size, and all of it counts as GPU memory"
+                "take as long; its states count as GPU memory here, while paged ones can move to "
+                "main memory"
             )
         self.layers = len(speedups.decoder_layers(base))
 

@@ -82,7 +82,7 @@ def check_machine(job: Job) -> Iterator[str]:
 
 
 def check_gpu(jobs: Iterable[Job]) -> Iterator[str]:
-    """Yield, for the first large model of these steps, that torch cannot use the GPU that is here.
+    """Yield, for the first model that is not ours, that torch cannot use the GPU that is here.
 
     The models of `core.base_models` are made for CPUs.
     """
@@ -107,11 +107,13 @@ def describe_unusable_gpu() -> str:
     if facts is None or facts[2]:
         return ""
     version, cuda, _ = facts
-    build, remedy = "CPUs", "install torch for CUDA"
+    build, remedy = "CPUs", "install torch for your GPU"
     if cuda:
         least = DRIVERS.get(cuda.partition(".")[0], max(DRIVERS.values()))
         build = f"CUDA {cuda}, which needs driver {least} or newer (nvidia-smi prints yours)"
         remedy = "update the driver, or install torch for an older CUDA"
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES", "0")) != "0":
+        remedy = f"check that GPU {chosen} exists (CUDA_VISIBLE_DEVICES), {remedy}"
     older = f"torch=={version.partition('+')[0]}+{OLDER} --index-url {INDEX}/{OLDER}"
     return (
         f"a GPU seems to be here, and torch {version} sees none; it is built for {build}; {remedy} "
