@@ -7,12 +7,25 @@ from tests.support.rows import LETTERED, write_rows
 
 from clinical_camel import data
 from clinical_camel.data import readers
+from clinical_camel.data.fields import find_unknown
 
 
 def test_medqa_of_the_hub_and_of_a_file_gives_the_same_question():
     from_hub = LETTERED | {"answer_idx": "B", "answer": "y", "meta_info": "step1"}
     assert readers.read_medqa(from_hub) == readers.read_medqa(LETTERED | {"meta_info": "step1"})
     assert readers.read_medqa(from_hub).answer == 1
+
+
+def test_the_category_of_medqa_mcmle_is_the_subset_of_a_question(root):
+    """In the file of the authors and in one with answer letters; the shared file has none."""
+    row = {"question": "Which?", "options": dict(zip("ABCD", "abcd", strict=True))}
+    published = row | {"answer": "c", "answer_idx": "C", "meta_info": "儿科"}
+    lettered = row | {"answer": "C", "meta_info": "儿科"}
+    rows = [published, lettered, row | {"answer": "C", "subset": "medqa_mcmle"}]
+    write_rows(root / "Mainland/test.jsonl", rows)
+    questions = data.load_questions("medqa_mcmle@Mainland/test.jsonl")
+    assert [(q.subset, q.answer) for q in questions] == [("儿科", 2), ("儿科", 2), ("", 2)]
+    assert find_unknown({"meta_info": "step1"}, readers.read_mmlu) == ["meta_info"]  # not dropped
 
 
 def test_medqa_with_five_options_is_read_from_the_authors_file(root):

@@ -25,7 +25,7 @@ from clinical_camel.data.fields import (
 from clinical_camel.data.shapes import Article, Question, Section
 
 EXAM = "question options answer"
-EXAM_UNUSED = "subset image_suspected answer_text subject subject_name meta_info year"
+EXAM_UNUSED = "subset image_suspected answer_text subject subject_name year"
 PUBMEDQA = f"{EXAM} context pubid final_decision"
 PUBMEDQA_UNUSED = (
     f"{EXAM_UNUSED} long_answer meshes reasoning_required_pred reasoning_free_pred "
@@ -56,7 +56,10 @@ _SECTION_LABEL = re.compile(r"^[A-Z][^a-z:\n]*: ", re.MULTILINE)
     unused=f"{EXAM_UNUSED} metamap_phrases context_sentences final_question",
 )
 def read_medqa(row: Raw) -> Question:
-    """MedQA: the answer letter is `answer_idx` on the hub (GBaker) and `answer` in a file."""
+    """MedQA, MedQA-MCMLE: the answer letter is `answer_idx` as published and `answer` in our files.
+
+    `subset` is `meta_info`: the step of the USMLE, or the category of MCMLE.
+    """
     letter = get_text(row, "answer_idx" if "answer_idx" in row else "answer")
     return _lettered(row, letter, subset=get_optional_text(row, "meta_info"))
 
@@ -126,12 +129,6 @@ def read_pubmedqa_train(row: Raw) -> Question | None:
 def pubmedqa_train_ids() -> frozenset[str]:
     """Return the ids of the authors' training and validation rows, 500 of the 1,000 labelled."""
     return frozenset(Path(__file__).with_name("pubmedqa_train_ids.txt").read_text().split())
-
-
-@reads_fields(EXAM, unused=EXAM_UNUSED)
-def read_lettered(row: Raw) -> Question:
-    """A file with lettered options and an answer letter only (MedQA-MCMLE)."""
-    return _lettered(row, get_text(row, "answer"))
 
 
 @reads_fields(

@@ -185,8 +185,9 @@ SOURCES: dict[str, Source] = {
             *("usmle_self_eval_step1", "usmle_self_eval_step2"),
         )
     },
+    # As published: questions/Mainland/test.jsonl of jind11/MedQA; `meta_info` is the category.
     "medqa_mcmle": _questions(
-        role="eval", read=readers.read_lettered, licence="MIT", citation="mcmle"
+        role="eval", read=readers.read_medqa, licence="MIT", citation="mcmle"
     ),
     # articles
     "medquad": _articles(
