@@ -1,16 +1,14 @@
 """Every method with every seed: saved, resumed after a kill, stopped with a reason."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.support.processes import run_until_killed
 from tests.support.toy_policies import (
     give_nan,
     make_prompt,
@@ -55,6 +53,8 @@ settings = toy_settings(adapter, methods=[method], rl_steps=5, save_steps=2)
 training.train_policies(load_sft(adapter), toy_material(), settings, Path(folder))
 """
 
+ONLINE = ("ppo", "rloo", "grpo")  # methods that write replies while they train
+
 
 def train(sft, sft_folder, folder, method, **changes):
     settings = toy_settings(sft_folder, methods=[method], rl_steps=5, save_steps=2, **changes)
@@ -73,15 +73,7 @@ def test_a_killed_training_ends_in_the_numbers_of_an_uninterrupted_one(
     method, moment, sft, sft_folder, tmp_path, capsys
 ):
     """Killed after step 3, or while the checkpoint of step 4 is written: it resumes from step 2."""
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, sft_folder, method, tmp_path / "killed", moment],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    run_until_killed(KILLED, sft_folder, method, tmp_path / "killed", moment)
     resumed = train(sft, sft_folder, tmp_path / "killed", method)
     assert "resuming from checkpoint-2" in capsys.readouterr().out
     complete = train(sft, sft_folder, tmp_path / "complete", method)
@@ -200,10 +192,11 @@ def test_a_finished_training_is_not_trained_again_but_other_settings_are(
         training.train_policies(sft, toy_material(), other, folder)
 
 
+@pytest.mark.parametrize("methods", [["ppo", "rloo"], ["rloo", "ppo"], ["grpo", "ppo"]])
 def test_a_nan_reward_stops_one_training_with_its_reason_and_the_next_one_runs(
-    sft, sft_folder, tmp_path, monkeypatch
+    methods, sft, sft_folder, tmp_path
 ):
-    settings = toy_settings(sft_folder, methods=["ppo", "rloo"], rl_steps=2, eval_steps=2)
+    settings = toy_settings(sft_folder, methods=methods, rl_steps=2, eval_steps=2)
     calls = []
 
     def reward(replies):
@@ -366,20 +359,54 @@ def test_a_training_that_ends_early_is_no_result(sft, sft_folder, tmp_path, monk
     assert not list(tmp_path.rglob("training.json"))
 
 
-def test_a_kl_above_its_cap_stops_at_the_measurement(sft, sft_folder, tmp_path, capsys):
-    tables = train(sft, sft_folder, tmp_path, "ppo", kl_cap=1e-6)
+@pytest.mark.parametrize("method", ONLINE)
+@pytest.mark.parametrize("eval_steps", [2, 5])
+def test_a_kl_above_its_cap_stops_at_a_measurement_or_after_three_batches(
+    eval_steps, method, sft, sft_folder, tmp_path, capsys
+):
+    rates = dict.fromkeys(METHODS, 2e-2)
+    changes = {"kl_cap": 1e-6, "eval_steps": eval_steps, "learning_rates": rates}
+    tables = train(sft, sft_folder, tmp_path, method, **changes)
     assert "above kl_cap, 1e-06" in tables.trainings["stop_reason"].item()
     assert tables.replies["step"].max() == tables.trainings["steps"].item() < 5
     assert tables.trainings["adapter"].item()
     assert "not measured" not in capsys.readouterr().out
 
 
-def test_equal_rewards_stop_with_a_reason(sft, sft_folder, tmp_path):
-    settings = toy_settings(sft_folder, methods=["ppo"], rl_steps=8, eval_steps=8)
+@pytest.mark.parametrize("method", ONLINE)
+def test_equal_rewards_stop_with_a_reason(method, sft, sft_folder, tmp_path):
+    settings = toy_settings(sft_folder, methods=[method], rl_steps=8, eval_steps=8)
     equal = toy_material(proxy=lambda replies: torch.zeros(len(replies)))
     tables = training.train_policies(sft, equal, settings, tmp_path)
     assert "same reward" in tables.trainings["stop_reason"].item()
     assert tables.trainings["steps"].item() == 5
+
+
+@pytest.mark.parametrize("method", ONLINE)
+def test_replies_of_batches_that_collapsed_stop_a_training(
+    method, sft, sft_folder, tmp_path, monkeypatch
+):
+    """After step 3, every reply is its end token only."""
+    settings = toy_settings(sft_folder, methods=[method], rl_steps=8, eval_steps=8)
+    original, hooks = training.Monitor.finish_step, []
+
+    def add_to_end(_module, _inputs, logits):
+        return logits + 50.0 * (torch.arange(logits.shape[-1]) == sft.tokenizer.eos_token_id)
+
+    def collapse_after_step_3(self, step, *rest):
+        original(self, step, *rest)
+        if step == 3:
+            hooks.append(sft.model.get_output_embeddings().register_forward_hook(add_to_end))
+
+    monkeypatch.setattr(training.Monitor, "finish_step", collapse_after_step_3)
+    try:
+        tables = training.train_policies(sft, toy_material(), settings, tmp_path)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    reason = tables.trainings["stop_reason"].item()
+    assert re.match(r"replies collapsed from [2-6]\.\d to 1\.0 tokens", reason)
+    assert tables.trainings["steps"].item() == 6
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Start a program in several processes, as a launcher does."""
+"""Start a program in several processes, as a launcher does, or one that kills itself."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,3 +20,17 @@ def start_two(*words: Any, root: Path | None = None) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run_until_killed(code: str, *words: Any) -> None:
+    """Run Python code that kills its own process by SIGKILL. AssertionError if it does not."""
+    process = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]
