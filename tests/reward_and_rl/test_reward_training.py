@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.support.processes import run_until_killed
 from tests.support.toy_rewards import make_toy_pairs
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -10,6 +11,23 @@ from clinical_camel.reward_and_rl import reward_model, reward_training
 from clinical_camel.reward_and_rl.reward_checks import score_pairs
 
 PAIRS = make_toy_pairs(12)
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.reward_and_rl.test_reward_training import train
+from clinical_camel.models import checkpoints
+
+saves = []
+
+def kill_in_second_publish(*rest):
+    saves.append(rest)
+    if len(saves) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    publish(*rest)
+
+publish, checkpoints.publish = checkpoints.publish, kill_in_second_publish
+train(Path(sys.argv[1]), epochs=4)
+"""
 
 
 def make_recipe(**changes):
@@ -44,18 +62,11 @@ def test_the_preferred_replies_get_the_higher_reward(trained):
     assert toy.source["training"]
 
 
-def test_a_killed_training_resumes_to_the_same_scores(trained, tmp_path, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(
-        reward_training.checkpoints, "publish", kill_after(2, reward_training.checkpoints.publish)
-    )
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, epochs=4)
-    monkeypatch.undo()
+def test_a_killed_training_resumes_to_the_same_scores(trained, tmp_path, capsys):
+    """Killed while the checkpoint of step 4 is written: it resumes from step 2."""
+    run_until_killed(KILLED, tmp_path)
     _, log, scores = train(tmp_path, epochs=4)
-    assert "resuming from checkpoint-4" in capsys.readouterr().out
+    assert "resuming from checkpoint-2" in capsys.readouterr().out
     assert len(log) == len(trained[2])
     assert abs(scores.chosen - trained[3].chosen).max() <= 1e-6
     assert abs(scores.rejected - trained[3].rejected).max() <= 1e-6
@@ -75,19 +86,6 @@ def test_a_training_killed_after_its_last_step_takes_no_further_one(tmp_path, mo
 
 def kill(*_):
     raise KeyboardInterrupt
-
-
-def kill_after(count, publish):
-    """Publish `count` checkpoints and then stop the training."""
-    calls = []
-
-    def wrapped(*args):
-        publish(*args)
-        calls.append(args)
-        if len(calls) == count:
-            raise KeyboardInterrupt
-
-    return wrapped
 
 
 def test_another_recipe_or_other_pairs_start_anew():
