@@ -6,12 +6,43 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.processes import run_until_killed
 from tests.support.toy_policies import toy_material, toy_settings
 
 from clinical_camel.reward_and_rl import processes, training
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 
 COUNT = processes.count_processes  # before the fixture of this folder
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+import torch
+from tests.support.toy_policies import load_sft, toy_material
+from tests.reward_and_rl.test_processes import two_trainings
+from clinical_camel.reward_and_rl import processes, training
+
+adapter, folder, mark = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+parent = os.getpid()
+
+def kill_after_step(self, step, *rest):
+    original(self, step, *rest)
+    if step == 3 and os.getpid() != parent:
+        mark.touch()
+        time.sleep(600)
+    if step == 3:
+        while not mark.exists():
+            time.sleep(0.01)
+        os.kill(parent, signal.SIGKILL)
+
+original, training.Monitor.finish_step = training.Monitor.finish_step, kill_after_step
+processes.count_processes = lambda *_: 2
+torch.set_num_threads(1)
+training.train_policies(load_sft(adapter), toy_material(), two_trainings(adapter), folder)
+"""
+
+
+def two_trainings(adapter):
+    return toy_settings(adapter, methods=["ppo", "rloo"], rl_steps=5, save_steps=2)
 
 
 @pytest.fixture
@@ -82,6 +113,25 @@ def test_policies_of_two_processes_are_those_of_one(
     assert one.replies.equals(two.replies)
     assert one.steps.equals(two.steps)
     assert one.exams.equals(two.exams)
+
+
+def test_two_trainings_at_once_that_are_killed_end_in_the_numbers_of_undisturbed_ones(
+    one_thread, sft, sft_folder, tmp_path, monkeypatch, capsys
+):
+    """The parent is killed while both are in step 3; the other process ends with it."""
+    killed, settings = tmp_path / "killed", two_trainings(sft_folder)
+    run_until_killed(KILLED, sft_folder, killed, tmp_path / "mark")
+    saved = [folder.parts[-3] for folder in sorted(killed.rglob("checkpoint-2"))]
+    assert saved == ["ppo_0", "rloo_0"]
+    assert not list(killed.rglob("training.json"))
+    complete = training.train_policies(sft, toy_material(), settings, tmp_path / "complete")
+    capsys.readouterr()
+    monkeypatch.setattr(processes, "count_processes", lambda *_: 2)
+    resumed = training.train_policies(sft, toy_material(), settings, killed)
+    assert "resuming from checkpoint-2" in capsys.readouterr().out
+    for name in ("steps", "replies", "exams"):
+        assert getattr(resumed, name).equals(getattr(complete, name)), name
+    assert list(resumed.trainings["steps"]) == [5, 5]
 
 
 def test_one_process_per_core_unless_copies_are_impossible(one_thread, monkeypatch):
