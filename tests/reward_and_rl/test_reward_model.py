@@ -79,7 +79,7 @@ def test_every_architecture_scores_saves_and_reloads_exactly(kind, tmp_path):
     assert record == {"scale": SCALE}
 
 
-@pytest.mark.parametrize("kind", ["llama", "bloom"])
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen", "bloom"])
 def test_a_score_does_not_depend_on_the_batch(kind, tmp_path):
     make_base(kind, tmp_path / "base")
     toy = reward_model.build_reward_model("base", rank=4)
