@@ -22,6 +22,7 @@ TASTE_RUNS, TASTE = (
     "9 minutes with `--jobs 2`, 1.0 GB",
 )
 MEASURED_STEPS = "`mini_camel`, steps 01 to 05 and 09"
+REWARDS_STEPS, REWARDS = "`clinicalgpt_mini`, steps 02, 07 and 08", "31 minutes, 1.7 GB"
 
 
 def read(name: str) -> str:
@@ -64,6 +65,7 @@ def make_studies_table(capsys) -> str:
         "| --- | --- | --- | --- | --- |",
         f"| {MEASURED_STEPS} | {MINUTES}, {MEMORY}, measured | {none} | {none} | 0 |",
         f"| {TASTE_RUNS} | {TASTE}, measured | {none} | {none} | 0 |",
+        f"| {REWARDS_STEPS} | {REWARDS}, measured | {none} | {none} | 0 |",
         f"| `colab_t4`, steps 01 to 05 and 09 | {none} | {none} | {none} | {none} |",
     ]
     for study in PLANNED:
@@ -75,8 +77,8 @@ def make_studies_table(capsys) -> str:
     return "\n".join(lines)
 
 
-def read_records() -> list[dict]:
-    files = (ROOT / "outputs/mini_camel").glob("[!.]*/run.json")
+def read_records(study: str = "mini_camel") -> list[dict]:
+    files = (ROOT / "outputs" / study).glob("[!.]*/run.json")
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
@@ -103,6 +105,19 @@ def test_the_minutes_of_the_taste_are_those_of_its_run_records():
     minutes = sum(record["seconds"] for record in records) / 60 / 2
     assert minutes < int(TASTE.split()[0]) < minutes + 2
     assert f"{max(r['peak_memory_mb'] for r in records) * MIB:.1f} GB" in TASTE
+
+
+def test_the_minutes_of_the_rewards_are_those_of_their_run_records():
+    """In the table of the course and in running.md, which names the steps."""
+    records = {record["step"][:2]: record for record in read_records("clinicalgpt_mini")}
+    seconds = {step: record["seconds"] for step, record in records.items()}
+    memory = f"{max(r['peak_memory_mb'] for r in records.values()) * MIB:.1f} GB"
+    assert f"{sum(seconds.values()) / 60:.0f} minutes, {memory}" == REWARDS
+    text = " ".join((ROOT / "docs/running.md").read_text(encoding="utf-8").split())
+    assert f"(step 02, {seconds['02'] / 60:.0f} minutes)" in text
+    assert f"(07, {seconds['07'] / 60:.0f} minutes)" in text
+    assert seconds["08"] < 60
+    assert f"(08, less than a minute). It needs {memory} of memory" in text
 
 
 def test_the_minutes_of_the_exercises_are_the_measured_ones():
