@@ -6,8 +6,12 @@ import pandas as pd
 import pytest
 from tests.support import toy_recipes
 
+from clinical_camel import runs
 from clinical_camel.core.paths import root
+from clinical_camel.estimate import sizes
 from clinical_camel.estimate.shapes import SHAPES
+from clinical_camel.eval_replies.settings import EvalReplies
+from clinical_camel.reward_and_rl.settings import RewardAndRl
 
 MARKS = ("published", "reference", "recalled", "ours")
 OURS = {"colab_t4", "h100_8b"}  # recipes of no published system
@@ -54,6 +58,22 @@ def test_recalled_settings_of_reinforcement_learning_are_not_marked_as_published
         assert "published" not in line
     header = read_yaml("clinicalgpt_7b", "08_eval_replies").partition("study:")[0]
     assert header.index("Published: these tasks. Recalled: BLEU") < header.index("GPT-4")
+
+
+def test_the_sets_of_clinicalgpt_are_read_as_published_or_named_as_missing():
+    """Each has a size for `plan` and a row in recipes.md; one has no reader."""
+    mixture = [*toy_recipes.load_recipe("clinicalgpt_7b").mixture]
+    rewards = RewardAndRl(**runs.load_params("clinicalgpt_7b", "07_reward_and_rl"))
+    replies = EvalReplies(**runs.load_params("clinicalgpt_7b", "08_eval_replies"))
+    assert [spec for spec in mixture if "@" not in spec] == [
+        "data/public/clinicalgpt/medqa_mcmle_train.jsonl"
+    ]
+    assert all(sizes.find_size(spec) for spec in mixture)
+    assert {*rewards.prompts, *replies.trained_on} < set(mixture)
+    assert replies.questions == ["cmedqa2_test@data/public/clinicalgpt/answer.csv"]
+    text = (root() / "docs/recipes.md").read_text(encoding="utf-8")
+    for spec in (*mixture, *replies.consultations):
+        assert f"`{spec}`" in text, spec
 
 
 def test_the_table_has_every_recipe_and_each_was_trained_and_can_be_estimated():
