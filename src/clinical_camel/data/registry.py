@@ -185,7 +185,7 @@ SOURCES: dict[str, Source] = {
             *("usmle_self_eval_step1", "usmle_self_eval_step2"),
         )
     },
-    # As published: questions/Mainland/test.jsonl of jind11/MedQA; `meta_info` is the category.
+    # As published: questions/Mainland/test.jsonl of jind11/MedQA; `meta_info` (recalled).
     "medqa_mcmle": _questions(
         role="eval", read=readers.read_medqa, licence="MIT", citation="mcmle"
     ),
