@@ -96,7 +96,9 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
 ACCURACIES = {"base": 0.25, "raw": 0.37, "dialogue": 0.49, "monologue": 0.4, "qa": 0.53}
 
 
-def save_comparison(project, verdict="helps", value=0.12, primer=0.3, by_length=None, **others):
+def save_comparison(
+    project, verdict="helps", value=0.12, primer=0.3, by_length=None, study="dbke_effect", **others
+):
     """A controlled comparison: contrasts in two question forms, scores of five arms.
 
     `primer`: the accuracy in the primer exam after tuning; `by_length`: with likelihoods divided by
@@ -122,10 +124,17 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, by_length=
             value = 0.6 if row["arm"] == "base" else tuned
             row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
     params = {"outcomes": OUTCOMES, "smallest_effect": 0.05}
-    amounts = {"raw": 100, "dialogue": 105, "monologue": 80}
+    amounts = {"raw": 100, "dialogue": 105, "monologue": 80, "qa": 105}
     equality = [
         {"arm": arm, "target_tokens": count, "tokens": 100, "steps": 100, "exposures_mean": 10}
+        | {"format": "chat" if count == 105 else f"plain text with {arm} title"}
         for arm, count in amounts.items()
+    ]
+    trainings = [
+        {"arm": arm, "learning_rate": 8e-3 if arm == "dialogue" else 4e-3}
+        | {"batch_size": 17 if arm == "qa" else 4}
+        for arm in amounts
+        for _ in range(2)
     ]
     runs = [{"arm": "raw", "data_seed": 3, "training_seed": 3, "status": "complete"}]
     rates = [
@@ -134,8 +143,8 @@ def save_comparison(project, verdict="helps", value=0.12, primer=0.3, by_length=
         for rate in (2e-3, 4e-3, 8e-3)
     ]
     tables = {"contrasts": rows, "scores": scores, "equality": equality, "rates": rates}
-    tables |= {"runs": runs} | others
-    save(project, "dbke_effect", "06_controlled_comparison", params, **tables)
+    tables |= {"runs": runs, "trainings": trainings} | others
+    save(project, study, "06_controlled_comparison", params, **tables)
 
 
 def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):

@@ -31,6 +31,7 @@ ARMS = {  # of step 06, in words
     "monologue": "the same sentences without questions",
     "qa": "single questions with answers",
     "unmasked": "dialogues with loss also on the questions",
+    "paraphrase": "paraphrases",
 }
 MEANINGS = {  # of a verdict
     HELPS: "more correct answers",
@@ -42,6 +43,10 @@ READINGS = {  # columns of the table of equality
     "tokens": "tokens seen",
     "steps": "steps",
     "exposures_mean": "exposures per fact",
+}
+SETTINGS = {  # columns of the table of trainings
+    "learning_rate": "learning rate",
+    "batch_size": "rows per step",
 }
 LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 
@@ -86,11 +91,12 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
     differences = [contrast.difference for contrast in contrasts]
     caption = (
         f"**Table 1.** Correct answers in % to {join_counts(differences)} questions worded "
-        f"unlike any training text, asked in {form} without examples; {show_chance(scores)}. "
+        f"unlike any training dialogue, asked in {form} without examples; {show_chance(scores)}. "
         f"{differences[0].seeds} pairs of seeds. These contrasts and the rules of their verdicts "
         "were written before the runs; p is adjusted for "
         f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
-        "and not adjusted. Last column: what differs by more than a tenth."
+        "and not adjusted. Last column: which of tokens, steps, exposures, learning rate and rows "
+        "per step differ by more than a tenth, and the format, if it differs."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 
@@ -151,18 +157,25 @@ def add_size(text: str, size: str) -> str:
 
 
 def list_readings(result: Result, treatment: str, control: str) -> str:
-    """Return the amounts in which two arms differ by more than a tenth, as preregistered.
+    """Return in which amounts and settings two arms differ by more than a tenth, and in format.
 
-    Such as "20 % more tokens seen": of the first arm.
+    Such as "20 % more tokens seen", of the first arm, or "learning rate 0.008 (B: 0.004)".
     """
-    rows = result.read("equality").set_index("arm")
-    if not {treatment, control} <= set(rows.index):
+    equality = result.read("equality").set_index("arm")
+    if not {treatment, control} <= set(equality.index):
         return ""
-    ratios = rows.loc[treatment, list(READINGS)] / rows.loc[control, list(READINGS)] - 1
-    return join(
-        [
-            f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[name]}"
-            for name, ratio in ratios.items()
-            if abs(ratio) > LARGE_SHARE
-        ]
-    )
+    ratios = equality.loc[treatment, list(READINGS)] / equality.loc[control, list(READINGS)] - 1
+    parts = [
+        f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[name]}"
+        for name, ratio in ratios.items()
+        if abs(ratio) > LARGE_SHARE
+    ]
+    means = result.read("trainings").groupby("arm")[list(SETTINGS)].mean()
+    for name, words in SETTINGS.items():
+        ours, theirs = means.loc[[treatment, control], name]
+        if abs(ours / theirs - 1) > LARGE_SHARE:
+            parts.append(f"{words} {ours:g} (B: {theirs:g})")
+    formats = equality.loc[[treatment, control], "format"]
+    ours, theirs = (text.partition(" with ")[0] for text in formats)
+    parts += [f"format {ours} (B: {theirs})"] if ours != theirs else []
+    return join(parts)

@@ -102,7 +102,7 @@ class Contrast:
     """Two arms of the controlled comparison, a row of Table 1: the first minus the second.
 
     `names` and `scores`: of the two. `p`: adjusted for `comparisons`. `meaning`: the verdict in
-    words. `everything`: the difference on all questions. `readings`: what the first has more of.
+    words. `everything`: the difference on all questions. `readings`: what else differs.
     """
 
     names: tuple[str, ...]
