@@ -76,12 +76,26 @@ def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, setting
         toy_results.contrast("dialogue", "raw", 0.05, "", outcome="conversation"),
         toy_results.contrast("dialogue", "raw", -0.1, "", outcome="free answer"),
     ]
-    toy_results.save_comparison(project, contrasts=rows)
+    levels = {"conversation": (0.37, 0.49), "free answer": (0.011, 0.003)}
+    scores = [
+        {"outcome": outcome, "arm": arm, "n": 260, "seeds": 10, "accuracy": value, "chance": 0}
+        | {"low": value, "high": value}
+        for outcome, values in levels.items()
+        for arm, value in zip(("raw", "dialogue"), values, strict=True)
+    ]
+    toy_results.save_comparison(project, contrasts=rows, scores=scores)
     finding = effect.assess_forms(settings)
     assert finding.headline.startswith(
         "In 2 other tests of the facts, dialogues are ahead in 1 and behind"
     )
-    assert "and free replies -10.0 points [-13.0, -7.0] (n = 260)." in finding.brief
+    assert (
+        "conversation 5.0 points [2.0, 8.0] (49.0 minus 37.0 %, n = 260) and free replies "
+        "-10.0 points [-13.0, -7.0] (0.3 minus 1.1 %: both near zero, n = 260)."
+    ) in finding.brief
+    assert [number.quantity for number in finding.numbers][-2:] == [
+        "free replies, dialogues",
+        "free replies, raw articles",
+    ]
 
 
 def test_an_effect_that_may_be_small_is_named(project, settings):
@@ -118,11 +132,13 @@ def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, set
         "In 1 other test of the facts, dialogues are ahead in 1 and behind in 0 (10 pairs of seeds)"
     )
     assert finding.lead == (
-        "Dialogues minus raw articles: conversation 5.0 points [2.0, 8.0] (n = 260). These are "
-        "secondary outcomes: their intervals are not adjusted, and there is no verdict."
+        "Dialogues minus raw articles: conversation 5.0 points [2.0, 8.0] (49.0 minus 37.0 %, "
+        "n = 260). These are secondary outcomes: their intervals are not adjusted, and there is no "
+        "verdict."
     )
     assert {number.table for number in finding.numbers} == {
-        "outputs/dbke_effect/06_controlled_comparison/contrasts.csv"
+        "outputs/dbke_effect/06_controlled_comparison/contrasts.csv",
+        "outputs/dbke_effect/06_controlled_comparison/scores.csv",
     }
 
 

@@ -27,7 +27,7 @@ from clinical_camel.results.contrasts import (
     name_arms,
     read_primary,
 )
-from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_form
+from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_exam, read_form
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
     Contrast,
@@ -35,6 +35,7 @@ from clinical_camel.results.sources import (
     Number,
     Result,
     find_result,
+    name_numbers,
     read_difference,
 )
 from clinical_camel.results.wording import (
@@ -56,6 +57,7 @@ FURTHER = {  # further ways to ask: what follows the name of the exam, and the p
     "sentences with a gap": ("_cloze", "cloze"),
     "free replies": ("", "plain_reply"),
 }
+NEAR_ZERO = 0.05  # below it, a difference of two scores says little
 WITHIN = (
     "On the exam, asked in {form}, dialogues and raw articles differ by less than {limit} points"
 )
@@ -182,10 +184,11 @@ def _describe_diverged(result: Result) -> Iterator[str]:
 
 def assess_other_forms(settings: Results, result: Result) -> Finding:
     """Return the difference in the other question forms of step 06, without a verdict."""
-    numbers = list(_read_contrasts(settings, result))
-    if not numbers:
+    rows = list(_read_contrasts(settings, result))
+    numbers = [number for number, _ in rows]
+    if not rows:
         return Finding("forms", "the other question forms over several seeds", is_run=False)
-    shown = join([f"{n.quantity} {show_points(n)} (n = {n.n})" for n in numbers])
+    shown = join([_describe_form(number, scores) for number, scores in rows])
     ahead, behind = sum(n.low > 0 for n in numbers), sum(n.high < 0 for n in numbers)
     headline = (
         f"In {len(numbers)} other test{'s' * (len(numbers) > 1)} of the facts, dialogues are ahead "
@@ -196,11 +199,23 @@ def assess_other_forms(settings: Results, result: Result) -> Finding:
         f"{brief} These are secondary outcomes: their intervals are not adjusted, and there is no "
         "verdict."
     )
+    numbers += [n for number, scores in rows for n in name_numbers(number.quantity, scores)]
     return Finding("forms", headline, brief, lead, numbers=numbers)
 
 
-def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
-    """Yield dialogues minus raw articles in the other question forms, and in FURTHER ones."""
+def _describe_form(difference: Number, scores: Sequence[Number]) -> str:
+    """Return a difference with the two scores behind it, and whether both are near zero."""
+    shown = " minus ".join(f"{100 * score.value:.1f}" for score in scores)
+    floor = ": both near zero" if all(score.value < NEAR_ZERO for score in scores) else ""
+    points = show_points(difference)
+    return f"{difference.quantity} {points} ({shown} %{floor}, n = {difference.n})"
+
+
+def _read_contrasts(settings: Results, result: Result) -> Iterator[tuple[Number, list[Number]]]:
+    """Yield dialogues minus raw articles in the other question forms, and in FURTHER ones.
+
+    With each come the scores of both.
+    """
     table = result.read("contrasts")
     pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
     forms = {form: (settings.exam, own) for form, own in settings.question_forms.items()}
@@ -209,7 +224,9 @@ def _read_contrasts(settings: Results, result: Result) -> Iterator[Number]:
     for form, place in forms.items():
         name = find_outcome(result, *place)
         for row in table[pair & table["outcome"].eq(name) & (table["n"] > 0)].to_dict("records"):
-            yield read_difference(row, form, result, "contrasts")
+            scores = {score.quantity: score for score in read_exam(settings, *place)}
+            both = [scores[ARMS[arm]] for arm in name_arms(row)]
+            yield read_difference(row, form, result, "contrasts"), both
 
 
 def describe_causes(settings: Results) -> Iterator[str]:
