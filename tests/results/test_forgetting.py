@@ -54,3 +54,30 @@ def test_forgetting_is_judged_by_both_ways_of_scoring(project, settings):
     assert "divided by its length, it falls from 60.0 % [" in finding.lead
     assert "to 58.0 % [" in finding.lead
     assert finding.headline.startswith("We found no clear loss")
+
+
+def test_replay_has_its_scores_on_both_exams_and_its_pairs(project, settings):
+    arms = {"base": (1, 0.6, 0.25), "dialogue": (10, 0.24, 0.49), "replay_30": (3, 0.58, 0.47)}
+    scores = [
+        {"outcome": outcome, "arm": arm, "n": 240, "seeds": seeds, "accuracy": value}
+        | {"low": value - 0.05, "high": value + 0.05, "chance": 0.25}
+        for arm, (seeds, *values) in arms.items()
+        for outcome, value in zip(("primer exam", "plain question"), values, strict=True)
+    ]
+    toy_results.save_comparison(project, scores=scores)
+    finding = forgetting.assess_forgetting(settings)
+    sentence = (
+        "(*replay*, 3 pairs of seeds), the score is 58.0 % [53.0, 63.0] with 30 % replay "
+        "(`mini_exam`: 47.0 % [42.0, 52.0])."
+    )
+    assert finding.brief.endswith(sentence)
+    assert finding.lead.endswith(
+        f"{sentence} No test compares these scores with those of dialogues alone."
+    )
+    assert [number.quantity for number in finding.numbers][-2:] == [
+        "30 % replay",
+        "30 % replay, `mini_exam`",
+    ]
+    assert finding.headline.startswith("Tuning makes the model forget")
+    toy_results.save_comparison(project)
+    assert "replay" not in forgetting.assess_forgetting(settings).lead

@@ -4,12 +4,12 @@ A likelihood falls with the length of an option, and tuning changes which length
 So the accuracy with likelihoods divided by the length is judged, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clinical_camel.results.forms import BY_LENGTH, read_exam
+from clinical_camel.results.forms import BY_LENGTH, COMPARISON, find_outcome, read_exam
 from clinical_camel.results.settings import Results
-from clinical_camel.results.sources import Finding, Number
+from clinical_camel.results.sources import Finding, Number, find_result, read_score
 from clinical_camel.results.wording import (
     count_trainings,
     join,
@@ -18,6 +18,7 @@ from clinical_camel.results.wording import (
 )
 
 FORGETS = "Tuning makes the model forget"  # starts the headlines that say so
+REPLAY = "replay_"  # starts arms with texts of the pretraining; their percent of the rows follows
 
 
 def assess_forgetting(settings: Results) -> Finding:
@@ -43,8 +44,13 @@ def assess_forgetting(settings: Results) -> Finding:
         lead += (
             f" With {forms}, without examples, the base model is not clearly better than guessing."
         )
+    if replay := list(_read_replay(settings, protocol)):
+        sentence = _describe_replay(settings, replay)
+        brief += f" {sentence}"
+        lead += f" {sentence} No test compares these scores with those of dialogues alone."
     headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
-    return Finding("forgetting", headline, brief, lead, numbers=[*numbers, *by_length])
+    numbers = [*numbers, *by_length, *(number for pair in replay for number in pair)]
+    return Finding("forgetting", headline, brief, lead, numbers=numbers)
 
 
 def _read_by_length(settings: Results, protocol: str) -> list[Number]:
@@ -55,6 +61,34 @@ def _read_by_length(settings: Results, protocol: str) -> list[Number]:
     if not set(names) <= by_name.keys():
         return []
     return [replace(by_name[name], quantity=f"{name}, divided by length") for name in names]
+
+
+def _read_replay(settings: Results, protocol: str) -> Iterator[tuple[Number, Number]]:
+    """Yield the scores of each arm with replay: on the exam of the pretraining, on the main one."""
+    if not (result := find_result(settings.comparison, COMPARISON)):
+        return
+    scores = result.read("scores")
+    exams = settings.forgetting_exam, settings.exam
+    outcomes = [find_outcome(result, exam, protocol) for exam in exams]
+    for arm, group in scores[scores["arm"].str.startswith(REPLAY)].groupby("arm"):
+        rows = group.set_index("outcome", drop=False)
+        if set(outcomes) <= set(rows.index):
+            share = f"{arm.removeprefix(REPLAY)} % replay"
+            names = share, f"{share}, `{settings.exam}`"
+            places = zip(outcomes, names, strict=True)
+            yield tuple(read_score(rows.loc[o].to_dict(), name, result) for o, name in places)
+
+
+def _describe_replay(settings: Results, replay: Sequence[tuple[Number, Number]]) -> str:
+    seeds = " or ".join(sorted({str(number.seeds) for pair in replay for number in pair}))
+    parts = [
+        f"{show_share(old)} with {old.quantity} (`{settings.exam}`: {show_share(new)})"
+        for old, new in replay
+    ]
+    return (
+        "If texts of the pretraining are a part of the training on dialogues (*replay*, "
+        f"{seeds} pairs of seeds), the score is {join(parts)}."
+    )
 
 
 def _list_unknown_forms(settings: Results) -> str:
