@@ -54,7 +54,8 @@ def test_the_table_of_the_readme_is_current():
 
 def test_a_row_has_state_time_and_memory_and_a_fold_the_headline(study):
     table, _, fold = release.format_study_table().partition("\n\n")
-    header = "| study | what it is | state | minutes, A chip (CPU) | peak memory (GB) |"
+    columns = ["study", "what it is", "state", "minutes, summed over tasks, A chip (CPU)"]
+    header = f"| {' | '.join([*columns, 'peak memory (GB)'])} |"
     assert table.startswith(header)
     assert read_cells(table, 0) == [
         "[a](params/a)",
@@ -192,7 +193,7 @@ def test_the_findings_are_written_between_their_markers(without_results):
 
 def test_an_edited_table_is_refused(without_results):
     toy_results.save_control(without_results)
-    assert "One training of each model." in release.format_findings()
+    assert "before tuning 60.0 %" in release.format_findings()
     without_results.file("outputs/mini_camel_raw/03_eval_fewshot/scores.csv", "x\n")
     with pytest.raises(PlanError, match=r"scores.csv is missing or differs from its run record"):
         release.format_findings()

@@ -34,6 +34,7 @@ BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
 FINDINGS_BEGIN, FINDINGS_END = "<!-- findings:begin -->", "<!-- findings:end -->"
 SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 NOT_RUN = "not run yet"
+MINUTES = "minutes, summed over tasks"  # tasks of a sweep may run at the same time
 HEADLINES = (EXAM, "04_note_synthesis", "07_reward_and_rl")
 FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone trains no model
 
@@ -80,7 +81,7 @@ def _shorten_machine(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return the rows with the machine in the header, instead of a column, if there is only one."""
     if len({row["machine"] for row in rows}) != 1:
         return rows
-    names = {"minutes": f"minutes, {rows[0]['machine']}"}
+    names = {MINUTES: f"{MINUTES}, {rows[0]['machine']}"}
     return [{names.get(k, k): v for k, v in row.items() if k != "machine"} for row in rows]
 
 
@@ -157,7 +158,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     return row | {
         "state": state,
         "machine": ", ".join(dict.fromkeys(map(format_device, records.values()))),
-        "minutes": _format_minutes(seconds, bool(of_runs) or any(map(is_resumed, every))),
+        MINUTES: _format_minutes(seconds, bool(of_runs) or any(map(is_resumed, every))),
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
         "is_folded": all(file.stem in FOLDED for file in files),
