@@ -162,11 +162,11 @@ def test_the_page_of_results_reads_committed_tables_only(tmp_path):
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     folder = tmp_path / "outputs/results/00_results"
     numbers = pd.read_csv(folder / "numbers.csv")
-    assert {"effect", "forgetting"} == set(numbers["finding"])
+    assert {"forgetting"} == set(numbers["finding"])
     assert (folder / "forms.png").is_file()
     record = json.loads((folder / "run.json").read_text())
     assert "(one training each)" in record["headline"]
-    assert record["headline"].endswith("(7 not run yet)")
+    assert record["headline"].endswith("(12 not run yet)")
 
 
 def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from clinical_camel.results import Results
     ("values", "message"),
     [
         ({"control": "mini_camle_raw"}, 'control: "mini_camle_raw" is no folder of params/; did'),
+        ({"sweeps": ["dbke_size"]}, 'sweeps: "dbke_size" is no folder of params/; did'),
         ({"experiments": "experiment"}, 'experiments: "experiment" is no folder'),
         ({"question_forms": {}}, "question_forms: "),
         ({"num_shots": -1}, "num_shots: "),

@@ -9,6 +9,7 @@ controlled the same by the controlled comparison: verdicts, conclusions, causes 
 forgetting what did the tuning erase?
 notes      clinical notes
 further    who writes the dialogues, a real language model, rewards, published systems
+sweeps     further sweeps of step 06: SmolLM2-135M over seeds, more text, larger models, rewording
 page       the findings as Markdown; what they mean and what they do not show
 figures    Figure 1
 """

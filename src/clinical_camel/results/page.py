@@ -21,6 +21,7 @@ from clinical_camel.results.notes import assess_notes
 from clinical_camel.results.rewards import assess_rewards
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, Pair, find_result
+from clinical_camel.results.sweeps import assess_sweeps
 from clinical_camel.results.transfer import assess_transfer
 from clinical_camel.results.wording import (
     join,
@@ -62,6 +63,7 @@ def collect_findings(settings: Results) -> list[Finding]:
         assess_forms(settings),
         assess_transfer(settings),
         assess_writer(settings),
+        *assess_sweeps(settings),
         assess_forgetting(settings),
         assess_notes(settings),
         *(finding for finding in real if finding not in same_question),

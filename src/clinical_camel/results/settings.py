@@ -42,6 +42,10 @@ class Results(StepSettings):
     )
     rewards: Text = Field("clinicalgpt_mini", description="training with rewards (07)")
     published: Text = Field("published", description="the scores of other systems beside ours (10)")
+    sweeps: list[Text] = Field(
+        ["dbke_smollm2", "dbke_scaling", "dbke_sizes", "dbke_reworded"],
+        description="further sweeps, such as the comparison with a real language model (06)",
+    )
     exam: Text = Field("mini_exam", description="the exam on the articles")
     forgetting_exam: Text = Field(
         "mini_exam_primer", description="the exam on what the base model knew before"
@@ -62,8 +66,8 @@ class Results(StepSettings):
 
     def check_together(self) -> Iterator[str]:
         studies = sorted(folder.name for folder in (root() / "params").glob("*/"))
-        for name in STUDIES:
-            study = getattr(self, name)
+        named = [(name, getattr(self, name)) for name in STUDIES]
+        for name, study in [*named, *(("sweeps", sweep) for sweep in self.sweeps)]:
             if study not in studies:
                 yield f"{name}: {show(study)} is no folder of params/{nearest(study, studies)}"
         if self.experiments and not (root() / self.experiments).is_dir():

@@ -1,0 +1,201 @@
+"""The further sweeps of step 06: a real language model, more text, larger models, rewording."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from clinical_camel.core.verdicts import PRELIMINARY, SECONDARY, describe_conclusions
+from clinical_camel.results.contrasts import ARMS, list_contrasts, name_arms, read_primary
+from clinical_camel.results.controlled import VERDICTS, WITHIN
+from clinical_camel.results.forms import COMPARISON
+from clinical_camel.results.settings import Results
+from clinical_camel.results.sources import (
+    Finding,
+    Number,
+    Result,
+    find_result,
+    read_difference,
+)
+from clinical_camel.results.wording import join, join_counts, show_p, show_points
+
+TITLES = {  # of sweeps; each starts a headline
+    "dbke_smollm2": "SmolLM2-135M over several seeds",
+    "dbke_scaling": "more dialogues per article",
+    "dbke_sizes": "larger base models",
+    "dbke_reworded": "rewording or conversation with SmolLM2-135M",
+}
+REMARKS = {  # on sweeps, for the notebook
+    "dbke_smollm2": (
+        "Only facts that the base model does not already know are asked. The learning rate was "
+        "chosen for dialogues."
+    ),
+    "dbke_scaling": (
+        "*Six passes*: more dialogues are more steps. *Equal steps*: fewer dialogues are repeated "
+        "more often."
+    ),
+    "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
+    "dbke_reworded": (
+        "A large language model wrote the dialogues and the paraphrases of the same articles; all "
+        "pairs of seeds have the same texts. Only facts that the base model does not already know "
+        "are asked."
+    ),
+}
+REWORDED = "paraphrase"  # an arm: its contrasts are shown, if no verdict was planned
+NO_VERDICT = "no verdict was planned, and the intervals are not adjusted"
+
+
+def assess_sweeps(settings: Results) -> list[Finding]:
+    """Return a finding for each of `settings.sweeps`."""
+    return [assess_sweep(settings, sweep) for sweep in settings.sweeps]
+
+
+def assess_sweep(settings: Results, sweep: str) -> Finding:
+    """Return what a sweep shows: verdicts, the gain per doubling of its curves, or differences.
+
+    A sweep whose runs are not complete has not run yet: its numbers may change.
+    """
+    result = find_result(sweep, COMPARISON)
+    title = TITLES.get(sweep, f"`{sweep}`")
+    missing = Finding(sweep, f"{title} (`{sweep}`)" if sweep in TITLES else title, is_run=False)
+    if not result:
+        return missing
+    rows = read_primary(result)
+    verdicts = {row["verdict"] for row in rows}
+    if PRELIMINARY in verdicts:
+        return missing
+    start = title[0].upper() + title[1:]
+    if result.record["params"].get("scaling"):
+        finding = _describe_curves(result, start)
+    elif SECONDARY in verdicts:
+        finding = _describe_differences(settings, result, start, rows)
+    else:
+        finding = _describe_verdicts(settings, result, start, rows)
+    return finding or missing
+
+
+def _name_form(settings: Results, result: Result) -> str:
+    """Return the question form of the primary outcome, in words."""
+    name, outcome = next(iter(result.record["params"]["outcomes"].items()))
+    forms = {f"{settings.exam}/{own}": form for form, own in settings.question_forms.items()}
+    return forms.get(outcome, name)
+
+
+def _describe_verdicts(
+    settings: Results, result: Result, start: str, rows: Sequence[dict[str, Any]]
+) -> Finding | None:
+    """Return the verdicts on the planned contrasts; None if no contrast has a number."""
+    contrasts = list_contrasts(result)
+    if not contrasts:
+        return None
+    smallest, form = result.record["params"]["smallest_effect"], _name_form(settings, result)
+    headline = f"the planned contrasts, asked in {form}"
+    if name_arms(rows[0]) == ("dialogue", "raw"):
+        headline = VERDICTS.get(rows[0]["verdict"], WITHIN)
+        headline = headline.format(form=form, limit=f"{100 * smallest:g}")
+        headline = headline[0].lower() + headline[1:]
+    differences = [contrast.difference for contrast in contrasts]
+    parts = [
+        f"{' minus '.join(contrast.names)} {show_points(contrast.difference)} ({contrast.meaning})"
+        for contrast in contrasts
+    ]
+    brief = (
+        f"To {join_counts(differences)} questions, over {_join_seeds(differences)} pairs of seeds: "
+        f"{'; '.join(parts)}."
+    )
+    verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in rows}
+    p = [show_p(contrast.p) for contrast in contrasts if contrast.p == contrast.p]
+    lead = " ".join(
+        [
+            brief,
+            *([f"Adjusted for {len(rows)} comparisons, p is {join(p)}."] if p else []),
+            describe_conclusions(verdicts),
+            *_list_remarks(result),
+        ]
+    )
+    numbers = [n for c in contrasts for n in (*c.scores, c.difference, c.everything) if n]
+    numbers = list(dict.fromkeys(numbers))
+    return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=numbers)
+
+
+def _describe_differences(
+    settings: Results, result: Result, start: str, rows: Sequence[dict[str, Any]]
+) -> Finding | None:
+    """Return the differences of a sweep without verdicts: those with REWORDED, if it has them."""
+    rows = [row for row in rows if row["n"]]
+    rows = [row for row in rows if REWORDED in name_arms(row)] or rows
+    if not rows:
+        return None
+    names = [[ARMS.get(arm, arm) for arm in name_arms(row)] for row in rows]
+    numbers = [
+        read_difference(row, " minus ".join(pair), result, "contrasts")
+        for row, pair in zip(rows, names, strict=True)
+    ]
+    parts = [_compare(number, *pair) for number, pair in zip(numbers, names, strict=True)]
+    shown = join([f"{number.quantity} {show_points(number)}" for number in numbers])
+    brief = (
+        f"Asked in {_name_form(settings, result)}: {shown} (n = {join_counts(numbers)}, "
+        f"{_join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
+    )
+    lead = " ".join([brief, *_list_remarks(result)])
+    return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, lead, numbers=numbers)
+
+
+def _compare(number: Number, first: str, second: str) -> str:
+    """Return which of two arms is ahead, by the interval of the first minus the second."""
+    if number.low > 0:
+        return f"{first} are ahead of {second}"
+    if number.high < 0:
+        return f"{first} are behind {second}"
+    return f"we cannot tell {first} from {second}"
+
+
+def _describe_curves(result: Result, start: str) -> Finding | None:
+    """Return the gain in accuracy per doubling of each curve; None if no curve was fitted."""
+    fits = result.read("scaling").to_dict("records")
+    if not fits:
+        return None
+    gains = [_read_gain(fit, result) for fit in fits]
+    changes: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
+    for fit, gain in zip(fits, gains, strict=True):
+        changes.setdefault(_name_change(gain), []).append(fit["curve"])
+        part = f"{show_points(gain)} ({fit['curve']})"
+        parts.setdefault(fit["quantity"], []).append(part)
+    headline = "; ".join(f"{change} ({join(curves)})" for change, curves in changes.items())
+    shown = "; ".join(
+        f"each doubling of the {quantity} changes the accuracy by {join(texts)}"
+        for quantity, texts in parts.items()
+    )
+    seeds = _join_seeds(gains)
+    brief = f"{shown[0].upper()}{shown[1:]}, over {seeds} pairs of seeds; {NO_VERDICT}."
+    lead = " ".join([brief, *_list_remarks(result)])
+    return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=gains)
+
+
+def _read_gain(fit: dict[str, Any], result: Result) -> Number:
+    """Return a row of scaling.csv as a number; its n are the arms of the curve."""
+    return Number(
+        f"{fit['curve']}, per doubling",
+        fit["gain_per_doubling"],
+        fit["low"],
+        fit["high"],
+        int(fit["arms"]),
+        "arms",
+        "difference",
+        seeds=int(fit["seeds"]),
+        table=result.name_table("scaling"),
+        params=result.params,
+    )
+
+
+def _name_change(gain: Number) -> str:
+    if gain.low > 0:
+        return "accuracy rises"
+    return "accuracy falls" if gain.high < 0 else "we cannot tell whether accuracy changes"
+
+
+def _list_remarks(result: Result) -> list[str]:
+    return [REMARKS[result.study]] if result.study in REMARKS else []
+
+
+def _join_seeds(numbers: Sequence[Number]) -> str:
+    return " or ".join(dict.fromkeys(str(number.seeds) for number in numbers))

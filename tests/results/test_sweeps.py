@@ -1,0 +1,122 @@
+"""The further sweeps on the page: verdicts, gains per doubling, rewording; and what has not run."""
+
+import pytest
+from tests.support import toy_results
+
+from clinical_camel import results
+from clinical_camel.results import sweeps
+
+STEP = "06_controlled_comparison"
+PARAMS = {"outcomes": {"plain question": "mini_exam/option_text"}, "smallest_effect": 0.05}
+
+
+def assess(settings):
+    return {finding.name: finding for finding in sweeps.assess_sweeps(settings)}
+
+
+def test_sweeps_without_a_result_are_named_in_their_order(settings):
+    findings = sweeps.assess_sweeps(settings)
+    assert [finding.headline for finding in findings if not finding.is_run] == [
+        "SmolLM2-135M over several seeds (`dbke_smollm2`)",
+        "more dialogues per article (`dbke_scaling`)",
+        "larger base models (`dbke_sizes`)",
+        "rewording or conversation with SmolLM2-135M (`dbke_reworded`)",
+    ]
+    assert "larger base models (`dbke_sizes`)" in results.format_readme(settings)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "headline"),
+    [
+        ("helps", "on the exam, asked in plain text, dialogues teach more than raw articles"),
+        (
+            "cannot tell",
+            "we cannot tell whether dialogues teach more than raw articles, asked in plain text",
+        ),
+        (
+            "no effect larger than 5 points",
+            "on the exam, asked in plain text, dialogues and raw articles differ by less than 5 "
+            "points",
+        ),
+    ],
+)
+def test_a_real_language_model_has_its_verdicts(project, settings, verdict, headline):
+    toy_results.save_comparison(project, verdict, study="dbke_smollm2")
+    finding = assess(settings)["dbke_smollm2"]
+    assert finding.headline == f"SmolLM2-135M over several seeds: {headline}"
+    assert finding.brief.startswith(
+        "To 260 questions, over 10 pairs of seeds: dialogues minus raw articles 12.0 points "
+        "[9.0, 15.0] ("
+    )
+    assert finding.brief.endswith(
+        "; dialogues minus single questions with answers -4.0 points [-7.0, -1.0] (we cannot tell)."
+    )
+    assert "Adjusted for 3 comparisons, p is 0.004, 0.004 and 0.30." in finding.lead
+    assert finding.contrasts == []  # Table 1 is that of the shipped model
+    assert {number.table for number in finding.numbers} == {
+        f"outputs/dbke_smollm2/{STEP}/contrasts.csv",
+        f"outputs/dbke_smollm2/{STEP}/scores.csv",
+    }
+
+
+def test_a_sweep_whose_runs_are_missing_has_not_run_yet(project, settings):
+    rows = [toy_results.contrast("dialogue", "raw", 0.12, "preliminary")]
+    for study, scaling in (("dbke_smollm2", {}), ("dbke_sizes", {"dialogues": ["a", "b"]})):
+        params = PARAMS | {"scaling": scaling}
+        fits = [fit("dialogues", 0.03)]
+        toy_results.save(project, study, STEP, params, contrasts=rows, scaling=fits)
+    assert not any(finding.is_run for finding in sweeps.assess_sweeps(settings))
+
+
+def fit(curve, gain):
+    row = {"curve": curve, "quantity": "dialogues per article", "arms": 5, "seeds": 3}
+    return row | {"gain_per_doubling": gain, "low": gain - 0.01, "high": gain + 0.01}
+
+
+@pytest.mark.parametrize("study", ["dbke_scaling", "dbke_sizes"])
+def test_a_curve_has_its_gain_per_doubling(project, settings, study):
+    rows = [toy_results.contrast("passes_20", "passes_1", 0.1, "secondary")]
+    fits = [fit("six passes", 0.03), fit("equal steps", 0.005)]
+    params = PARAMS | {"scaling": {"six passes": ["passes_1", "passes_20"]}}
+    toy_results.save(project, study, STEP, params, contrasts=rows, scaling=fits)
+    finding = assess(settings)[study]
+    assert finding.headline.endswith(
+        ": accuracy rises (six passes); we cannot tell whether accuracy changes (equal steps)"
+    )
+    assert finding.brief == (
+        "Each doubling of the dialogues per article changes the accuracy by 3.0 points [2.0, 4.0] "
+        "(six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs of seeds; no verdict "
+        "was planned, and the intervals are not adjusted."
+    )
+    assert finding.lead == f"{finding.brief} {sweeps.REMARKS[study]}"
+    assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [(5, "arms", 3)] * 2
+    falls = [fit("six passes", -0.03)]
+    toy_results.save(project, study, STEP, params, contrasts=rows, scaling=falls)
+    assert assess(settings)[study].headline.endswith(": accuracy falls (six passes)")
+
+
+def test_rewording_has_the_contrasts_with_the_paraphrases(project, settings):
+    values = {("dialogue", "raw"): 0.1, ("dialogue", "paraphrase"): 0.01}
+    values |= {("paraphrase", "raw"): 0.09}
+    rows = [toy_results.contrast(*pair, value, "secondary") for pair, value in values.items()]
+    rows[2] |= {"seeds": 3}
+    rows[1] |= {"seeds": 3}
+    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows)
+    finding = assess(settings)["dbke_reworded"]
+    assert finding.headline == (
+        "Rewording or conversation with SmolLM2-135M: we cannot tell dialogues from paraphrases; "
+        "paraphrases are ahead of raw articles"
+    )
+    assert finding.brief == (
+        "Asked in plain text: dialogues minus paraphrases 1.0 points [-2.0, 4.0] and paraphrases "
+        "minus raw articles 9.0 points [6.0, 12.0] (n = 260, 3 pairs of seeds; no verdict was "
+        "planned, and the intervals are not adjusted)."
+    )
+
+
+def test_a_further_sweep_is_named_by_its_folder(project, settings):
+    rows = [toy_results.contrast("headings", "raw", -0.1, "secondary")]
+    toy_results.save(project, "mine", STEP, PARAMS, contrasts=rows)
+    finding = sweeps.assess_sweep(settings, "mine")
+    assert finding.headline == "`mine`: headings are behind raw articles"
+    assert sweeps.assess_sweep(settings, "other").headline == "`other`"
