@@ -30,9 +30,7 @@ class Results(StepSettings):
     control: Text = Field(
         "mini_camel_raw", description="base, raw articles and dialogues, one training each (03)"
     )
-    embedded: Text = Field(
-        "mini_camel", description="what the tuning erased (03) and the clinical notes (04)"
-    )
+    embedded: Text = Field("mini_camel", description="the embedded study: clinical notes (04)")
     real: Text = Field("smollm2_135m", description="a real language model: exams (03), notes (04)")
     real_control: Text = Field(
         "smollm2_135m_raw", description="the same model on raw articles and dialogues (03)"
