@@ -31,6 +31,14 @@ def test_every_arm_and_outcome_has_its_place(answers, design):
     assert {axis.get_xlabel() for axis in figure.axes} == {"accuracy, %"}
 
 
+def test_every_panel_shows_the_numbers_of_its_horizontal_axis(answers, design):
+    others = [answers.assign(outcome=name) for name in ("conversation", "reversed")]
+    figure = figures.plot_scores(contrasts.score_arms(pd.concat([answers, *others]), design))
+    assert len(figure.axes) == 4
+    for axis in figure.axes:
+        assert axis.get_xticklabels()  # only the visible ones
+
+
 def test_a_panel_of_another_measure_is_no_accuracy_and_has_no_chance(answers, design):
     others = [answers.assign(outcome=name, chance=np.nan) for name in ("format", "probability")]
     figure = figures.plot_scores(contrasts.score_arms(pd.concat([answers, *others]), design))

@@ -59,7 +59,8 @@ def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
 def _make_panels(titles: Sequence[str], height: float, label: str) -> tuple[Figure, np.ndarray]:
     """Return a figure with a panel per title, in inches of height, and its axes, rows by columns.
 
-    The horizontal axis of the lowest panel in each column has the label; spare panels are hidden.
+    Every panel has the numbers of the horizontal axis, the lowest of each column its label; spare
+    panels are hidden.
     """
     rows, columns = -(-len(titles) // PANELS_PER_ROW), min(PANELS_PER_ROW, len(titles))
     figure, axes = plt.subplots(
@@ -68,11 +69,11 @@ def _make_panels(titles: Sequence[str], height: float, label: str) -> tuple[Figu
     )  # fmt: skip
     for axis, title in zip(axes.flat, titles, strict=False):
         axis.set_title(escape_label(title), fontsize=10)
+        axis.xaxis.set_tick_params(labelbottom=True)
     for axis in axes.flat[len(titles) :]:
         axis.set_axis_off()
     for axis in axes.flat[max(0, len(titles) - columns) : len(titles)]:
         axis.set_xlabel(label)
-        axis.xaxis.set_tick_params(labelbottom=True)
     return figure, axes
 
 
