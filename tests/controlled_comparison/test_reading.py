@@ -110,7 +110,7 @@ def test_a_question_beyond_the_context_has_no_margin(sweep, change_answers):
 def test_an_arm_without_a_score_has_no_chosen_rate(sweep, change_answers):
     change_answers(lambda table: table.assign(fits=table["model"] == "base"))
     rates = reading.read_rates(sweep, ["dialogue", "raw", "qa"], make_design())
-    assert rates["accuracy"].isna().all()
+    assert rates[["accuracy", "low", "high"]].isna().all(axis=None)
     assert not rates["is_chosen"].any()
 
 
@@ -197,6 +197,10 @@ def test_a_sweep_without_a_complete_run_is_refused():
 def test_the_rate_with_the_highest_accuracy_is_chosen(sweep):
     rates = reading.read_rates(sweep, ["dialogue", "raw", "qa"], make_design())
     assert set(rates["n"]) == {47}  # without the question that overlaps
+    assert set(rates["seeds"]) == {2}
+    assert (rates["low"] < rates["accuracy"]).all()
+    assert (rates["accuracy"] < rates["high"]).all()
+    assert (rates["high"] - rates["low"]).max() < 0.5  # of diseases, not of two trainings
     trainings = pd.DataFrame({"arm": ["raw"], "learning_rate": [4e-3]})
     assert reading.check_rates(rates, trainings) == ["raw: trained with 0.004, chosen: 0.002"]
     with pytest.raises(

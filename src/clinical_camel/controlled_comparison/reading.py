@@ -22,6 +22,7 @@ from clinical_camel.controlled_comparison.settings import (
 )
 from clinical_camel.core.files import read_json
 from clinical_camel.core.settings import DIVERGED, Incomplete, changed_settings
+from clinical_camel.two_way import estimate_mean
 
 BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
@@ -32,7 +33,9 @@ KEY = ["benchmark", "protocol", "variant"]
 READ = {*KEY, "num_shots", "model", "id", "fits", "correct", "correct_norm", "contains", "complete"}
 READ |= {"answer_logprob", "answer_tokens"}  # columns of answers.csv; the last four may be missing
 ANSWER_COLUMNS = ["arm", "seed", "outcome", "id", "condition", "score", "chance"]
-RATE_COLUMNS = ["arm", "learning_rate", "n", "accuracy", "missing", "is_chosen"]
+RATE_KEY = ["arm", "learning_rate"]
+RATE_COLUMNS = ["arm", "learning_rate", "n", "seeds", "accuracy", "low", "high", "missing"]
+RATE_COLUMNS += ["is_chosen"]
 
 
 class SweepRun(Protocol):
@@ -258,9 +261,10 @@ def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison
 
     Each run is one of `arms` with one rate, scored on the development half; `raw_2e3` belongs to
     the arm `raw`. The accuracy is that of the first exam in the protocol of the primary outcome,
-    averaged over seeds, without the questions that overlap with texts of the arm `overlap_arm`. The
-    highest is chosen; of equals, the lowest rate. A rate with a training that diverged, or without
-    a score, cannot be chosen. While a run of an arm is `missing`, no rate of this arm is chosen.
+    averaged over seeds, without the questions that overlap with texts of the arm `overlap_arm`;
+    `low` and `high`: for other diseases. The highest is chosen; of equals, the lowest rate. A rate
+    with a training that diverged, or without a score, cannot be chosen. While a run of an arm is
+    `missing`, no rate of this arm is chosen.
     """
     complete = [run for run in runs if not check_run(run)]
     exam = data.label(read_record(complete[0], EXAM)["params"]["benchmarks"][0])
@@ -270,20 +274,38 @@ def read_rates(runs: Sequence[SweepRun], arms: Sequence[str], design: Comparison
     overlaps = search_runs(tuned, exam)
     missing = Counter(names[r.arm] for r in runs if check_run(r) and not find_divergence(r))
     diverged = {run.arm for run in runs if find_divergence(run)}
-    rows = []
+    conditions = load_conditions(complete)
+    rows, scored = [], []
     for run in complete:
-        answers = _read_run_answers(run, outcome, {})
+        answers = _read_run_answers(run, outcome, conditions)
         used = answers[(answers["arm"] == run.arm) & ~answers["id"].isin(overlaps["id"])]
         rate = read_record(run, TRAINING)["params"]["learning_rate"]
         score = used["score"].mean()
         rows.append([names[run.arm], rate, len(used), score, run.arm in diverged])
+        scored.append(used.assign(arm=names[run.arm], learning_rate=rate))
     table = pd.DataFrame(rows, columns=["arm", "learning_rate", "n", "accuracy", "diverged"])
-    table = table.groupby(["arm", "learning_rate"], as_index=False).mean()
-    table = table.assign(diverged=table["diverged"] > 0, missing=table["arm"].map(missing))
-    table = table.fillna({"missing": 0}).astype({"missing": int})
+    groups = table.assign(seeds=1).groupby(RATE_KEY, as_index=False)
+    table = groups.agg({"n": "mean", "seeds": "sum", "accuracy": "mean", "diverged": "max"})
+    table = table.merge(_estimate_rates(pd.concat(scored), design), "left", RATE_KEY)
+    table = table.assign(missing=table["arm"].map(missing).fillna(0).astype(int))
     usable = table[~table["diverged"] & (table["missing"] == 0)].dropna(subset="accuracy")
     best = usable.loc[usable.groupby("arm")["accuracy"].idxmax()].index
     return table.assign(is_chosen=table.index.isin(best))[RATE_COLUMNS]
+
+
+def _estimate_rates(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+    """Return the interval of the mean accuracy of each arm and rate: arm, learning_rate, low, high.
+
+    Only diseases are resampled: so few trainings say little about other seeds.
+    """
+    means = answers.groupby([*RATE_KEY, "condition", "id"])["score"].mean().dropna()
+    rows = []
+    for key, scores in means.groupby(level=RATE_KEY):
+        groups = scores.groupby(level="condition")
+        sums, sizes = groups.sum().to_numpy()[:, None], groups.size().to_numpy()
+        estimate = estimate_mean(sums, sizes, design.seed, design.resamples)
+        rows.append([*key, max(estimate.low, 0.0), min(estimate.high, 1.0)])
+    return pd.DataFrame(rows, columns=[*RATE_KEY, "low", "high"])
 
 
 def find_arm(name: str, arms: Sequence[str]) -> str:
