@@ -184,6 +184,9 @@ def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):
     folder = tmp_path / "outputs/toy_sweep/06_controlled_comparison"
     verdicts = pd.read_csv(folder / "contrasts.csv").query("is_primary")
     assert verdicts["verdict"].tolist() == ["helps", "cannot tell"]
+    further = pd.read_csv(folder / "further_contrasts.csv")
+    assert further.loc[0, ["treatment", "control", "seeds"]].tolist() == ["qa", "raw", 1]
+    assert further["difference"].isna().all()  # one pair of seeds is too few
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "complete"
     assert record["headline"].startswith("dialogue \N{MINUS SIGN} raw: helps, 35.1 points")

@@ -184,6 +184,38 @@ def test_arms_without_a_common_seed_are_refused_with_their_names():
         contrasts.estimate_score(scores, {"dialogue": 1.0, "raw": -1.0}, make_design())
 
 
+def test_a_further_contrast_is_paired_as_a_primary_one_and_has_no_test():
+    answers = make_pair(0.1, seeds=3)
+    lacks = (answers["arm"] == "raw") & (answers["seed"] == "2, 2")
+    design = make_design(contrasts=["raw - qa"], further_contrasts=["dialogue - raw"])
+    both = pd.concat([answers[~lacks], answers[~lacks].assign(outcome="conversation")])
+    table = contrasts.compare_further(both, design)
+    assert list(table.columns) == contrasts.FURTHER_COLUMNS
+    assert list(table["outcome"]) == ["plain question", "conversation"]
+    assert not {"p", "p_holm", "verdict", "is_primary"} & set(table.columns)
+    expected = judge(answers[~lacks])
+    for name in contrasts.FURTHER_COLUMNS[2:]:
+        assert table.loc[0, name] == expected[name], name
+    assert table.loc[0, "seeds"] == 2
+    assert (table["low"] < table["difference"]).all()
+
+
+def test_a_further_contrast_with_one_pair_of_seeds_has_no_interval():
+    answers = make_pair(0.1, seeds=1)
+    both = pd.concat([answers, answers.assign(outcome="conversation")])
+    design = make_design(further_contrasts=["dialogue - raw", "dialogue - qa"], contrasts=["a - b"])
+    table = contrasts.compare_further(both, design)
+    assert table["seeds"].tolist() == [1, 0]
+    assert table["n"].tolist() == [52 * 4, 0]
+    assert table[["difference", "low", "high"]].isna().all(axis=None)
+
+
+def test_no_further_contrasts_give_an_empty_table():
+    table = contrasts.compare_further(make_pair(0.1), make_design(further_contrasts=[]))
+    assert table.empty
+    assert list(table.columns) == contrasts.FURTHER_COLUMNS
+
+
 def test_specialties_are_compared_in_the_primary_outcome():
     specialties = {f"c{i}": "heart" if i < 30 else "lung" for i in range(50)}
     table = contrasts.compare_subgroups(make_pair(0.2), specialties, make_design())

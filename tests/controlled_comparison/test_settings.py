@@ -1,7 +1,8 @@
 """Tests of the settings of step 06."""
 
 import pytest
-from tests.support.toy_comparison import SWEEP_FILE, make_design
+import yaml
+from tests.support.toy_comparison import REPOSITORY, SWEEP_FILE, make_design
 
 from clinical_camel.controlled_comparison import settings
 from clinical_camel.core.settings import SettingsError
@@ -11,6 +12,8 @@ from clinical_camel.core.settings import SettingsError
     ("changed", "message"),
     [
         ({"contrasts": ["dialogue-raw"]}, "contrasts: .* is no contrast"),
+        ({"further_contrasts": ["qa"]}, "^settings: further_contrasts: .* is no contrast"),
+        ({"further_contrasts": ["dialogue - qa"]}, "further_contrasts: .* one of contrasts, too"),
         ({"outcomes": {"x": "mini_exam"}, "forgetting": ""}, "outcomes.x: .* exam/protocol"),
         ({"outcomes": {"x": "a/b/c/d"}, "forgetting": ""}, "outcomes.x: d is not one of correct"),
         ({"forgetting": "primer exams"}, "forgetting: no such outcome.*primer exam"),
@@ -33,8 +36,21 @@ def test_an_arm_that_the_sweep_lacks_is_refused(project):
     make_design()
     with pytest.raises(SettingsError, match="overlap_arm: toy_sweep has no arm dialog.*dialogue"):
         make_design(overlap_arm="dialog")
+    message = "further_contrasts: toy_sweep has no arm placebo; known: dialogue, raw, qa"
+    with pytest.raises(SettingsError, match=message):
+        make_design(further_contrasts=["dialogue - placebo"])
+    make_design(further_contrasts=[])
 
 
 def test_the_first_outcome_is_primary():
     assert make_design().primary == "plain question"
     assert settings.split_outcome("mini_exam/option_text/open_book").variant == "open_book"
+
+
+def test_the_default_contrasts_are_those_of_the_main_sweep():
+    file = REPOSITORY / "params/dbke_effect/06_controlled_comparison.yaml"
+    params = yaml.safe_load(file.read_text(encoding="utf-8"))
+    design = settings.Comparison.require(params)
+    assert design.further_contrasts == settings.Comparison().further_contrasts
+    pairs = map(settings.split_contrast, [*design.contrasts, *design.further_contrasts])
+    assert set(pairs) <= set(settings.ISOLATES)  # what each isolates is written down

@@ -6,6 +6,7 @@ import pytest
 from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import summary
+from clinical_camel.controlled_comparison.contrasts import FURTHER_COLUMNS
 from clinical_camel.controlled_comparison.mixed_model import COLUMNS
 from clinical_camel.controlled_comparison.scaling import FIT_COLUMNS
 
@@ -23,10 +24,11 @@ SCORES = SCORES.assign(accuracy=[0.57, 0.26, 0.4], low=[0.5, 0.2, 0.35], high=[0
 SCORES = SCORES.assign(chance=0.25)
 
 
-def describe(*rows, runs=RUNS, models=(), scores=SCORES, **changed):
+def describe(*rows, runs=RUNS, models=(), scores=SCORES, further=(), **changed):
     design, fits = make_design(**changed), pd.DataFrame(columns=FIT_COLUMNS)
     models = pd.DataFrame(models, columns=COLUMNS)
-    return summary.describe_results(design, runs, pd.DataFrame(rows), models, scores, fits)
+    tables = pd.DataFrame(rows), pd.DataFrame(further, columns=FURTHER_COLUMNS), models
+    return summary.describe_results(design, runs, *tables, scores, fits)
 
 
 def test_the_first_sentence_is_the_conclusion():
@@ -66,12 +68,25 @@ def test_what_could_mislead_depends_on_rates_and_data_seeds():
 
 def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
     trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008]})
-    rules = summary.describe_scope(make_design(), trainings, {"extractive"})
+    rules = summary.describe_scope(make_design(), trainings, {"extractive"}, pd.DataFrame())
     assert rules[0].startswith("Rules wrote the dialogues.")
     assert "The base models have 1.1 and 134.5 million parameters" in rules[1]
-    written = summary.describe_scope(make_design(has_verdict=False), trainings, {"replay"})
+    design = make_design(has_verdict=False)
+    written = summary.describe_scope(design, trainings, {"replay"}, pd.DataFrame())
     assert written[0].startswith("A language model wrote the texts once")
     assert written[-1].startswith("The contrasts have no verdict")
+
+
+def test_a_chosen_rate_at_the_end_of_those_that_were_tried_is_named():
+    rates = pd.DataFrame({"arm": ["dialogue"] * 3 + ["raw"] * 3 + ["unmasked"] * 3 + ["qa"]})
+    rates = rates.assign(learning_rate=[2e-3, 4e-3, 8e-3] * 3 + [4e-3])
+    rates = rates.assign(is_chosen=[*[False] * 2, True, False, True, *[False] * 3, True, True])
+    trainings = pd.DataFrame({"parameters": [1_115_264]})
+    texts = summary.describe_scope(make_design(), trainings, {"extractive"}, rates)
+    assert [text for text in texts if "learning rate" in text] == [
+        "For `dialogue` and `unmasked`, the chosen learning rate is the highest that was tried, so "
+        "another one may be better."
+    ]
 
 
 def test_a_comparison_without_the_base_model_says_so():
@@ -201,7 +216,69 @@ def test_another_sign_of_the_mixed_model_is_named():
     row = ["dialogue", "raw", -0.5, -0.8, -0.2]
     texts = describe(ROW, models=[[*row, "other sign"]])
     assert f"dialogue {MINUS} raw, checked by a mixed model: other sign." in texts
-    assert not any("mixed" in text for text in describe(ROW, models=[[*row, "same sign"]]))
+    same = describe(ROW, models=[[*row, "same sign"]])
+    assert "A logistic mixed model has the same sign in 1 of 1 contrasts." in same
+    assert not any("mixed" in text for text in describe(ROW))
+
+
+def test_a_clear_sign_of_the_mixed_model_does_not_change_the_verdict():
+    open_one = ROW | {"verdict": "cannot tell"}
+    rows = [open_one | {"control": "qa"}, open_one, ROW | {"control": "monologue"}]
+    models = [["dialogue", "qa", -0.2, -0.3, -0.1, "same sign"]]
+    models.append(["dialogue", "raw", 0.1, -0.1, 0.3, "same sign, but its interval contains zero"])
+    models.append(["dialogue", "monologue", 0.3, 0.2, 0.4, "same sign"])
+    text = next(t for t in describe(*rows, models=models) if "mixed model" in t)
+    assert text.startswith(
+        "A logistic mixed model has the same sign in 3 of 3 contrasts. Its interval excludes zero "
+        f"for dialogue {MINUS} qa, but the verdict stays cannot tell: variational Bayes"
+    )
+
+
+PLACEBO = {name: ROW[name] for name in FURTHER_COLUMNS if name in ROW} | {"control": "placebo"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((-0.06, 0.03), "score as high (exploratory): "),
+        ((-0.06, -0.01), "score higher (exploratory): "),
+        ((-0.06, 0.05), ""),  # a gain of the smallest size of interest is not ruled out
+        ((0.01, 0.04), ""),  # the fit helps
+        ((np.nan, np.nan), ""),
+    ],
+)
+def test_questions_that_need_not_fit_limit_the_conclusion(limits, text):
+    rows = [ROW, ROW | {"control": "monologue"}]
+    low, high = limits
+    further = [PLACEBO | {"difference": (low + high) / 2, "low": low, "high": high, "seeds": 3}]
+    after = describe(*rows, further=further)[2]
+    assert after.startswith("But dialogues with questions that do not fit") == bool(text)
+    assert text in after
+    other = [ROW, ROW | {"control": "monologue", "verdict": "cannot tell"}]
+    for sentences in (describe(*other, further=further), describe(*rows)):
+        assert not any("do not fit" in sentence for sentence in sentences)
+
+
+def test_questions_that_do_not_fit_and_still_help_limit_the_conclusion():
+    rows = [ROW, ROW | {"control": "monologue"}]
+    placebo = PLACEBO | {"treatment": "placebo", "control": "monologue"}
+    assert describe(*rows, further=[placebo])[2] == (
+        "But dialogues with questions that do not fit also beat the same sentences without "
+        f"questions (exploratory): placebo {MINUS} monologue, 13.0 points [8.0, 18.0], pairs of "
+        "seeds: 5. So the gain does not need questions that fit."
+    )
+    texts = describe(*rows, further=[placebo | {"low": -0.01}])
+    assert not any(text.startswith("But dialogues") for text in texts)
+
+
+def test_further_contrasts_are_listed_as_exploratory():
+    other = PLACEBO | dict.fromkeys(["difference", "low", "high"], np.nan)
+    further = [PLACEBO, other, PLACEBO | {"outcome": "cloze"}]
+    assert (
+        "Further contrasts, exploratory, not adjusted, with their pairs of seeds: dialogue "
+        f"{MINUS} placebo (fitting questions) 13.0 points [8.0, 18.0], 5 pairs."
+    ) in describe(ROW, further=further)
+    assert not any("Further" in text for text in describe(ROW, further=[other]))
 
 
 def test_outcomes_without_answers_are_named():

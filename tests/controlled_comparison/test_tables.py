@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import tables
 
@@ -21,6 +22,21 @@ def test_the_table_of_contrasts_has_only_primary_rows_and_at_most_seven_columns(
     assert len(page) == 1
 
 
+def test_further_contrasts_say_what_they_isolate_and_which_have_too_few_seeds():
+    few = ROW | dict.fromkeys(["difference", "low", "high"], np.nan)
+    few |= {"treatment": "mine", "seeds": 1}
+    rows = pd.DataFrame([ROW | {"treatment": "monologue"}, few, ROW | {"outcome": "cloze"}])
+    page = tables.format_further(rows, make_design())
+    assert page.columns.tolist() == ["contrast", "isolates", "difference", "seeds"]
+    assert page.to_numpy().tolist() == [
+        ["monologue \N{MINUS SIGN} raw", "order and redrawing", "13.0 [8.0, 18.0]", 5],
+        [
+            *("mine \N{MINUS SIGN} raw", "a further contrast"),
+            *("fewer than 2 common pairs of seeds", 1),
+        ],
+    ]
+
+
 def test_outcomes_are_rows_and_contrasts_columns():
     other = ROW | {"outcome": "conversation", "difference": 0.01, "low": np.nan}
     page = tables.format_outcomes(pd.DataFrame([ROW, other]))
@@ -34,10 +50,14 @@ def test_seeds_are_listed_with_their_spread():
     assert page.iloc[0].tolist()[1:] == ["10.0 (0, 0); 20.0 (4, 4)", "2.0"]
 
 
-def test_the_chosen_rate_has_a_star():
+def test_the_chosen_rate_has_a_star_and_each_rate_its_interval():
     rates = pd.DataFrame({"arm": "raw", "learning_rate": [1e-3, 2e-3], "accuracy": [0.3, 0.4]})
+    rates = rates.assign(n=208.0, seeds=2, low=[0.2, np.nan], high=[0.4, np.nan])
     page = tables.format_rates(rates.assign(is_chosen=[False, True]))
-    assert page.iloc[0].to_dict() == {"arm": "raw", "0.001": "30.0", "0.002": "40.0*"}
+    assert page.iloc[0].to_dict() == {
+        **{"arm": "raw", "questions": "208", "seeds": "2"},
+        **{"0.001": "30.0 [20.0, 40.0]", "0.002": "40.0*"},
+    }
 
 
 def test_fits_have_their_gain_per_doubling():

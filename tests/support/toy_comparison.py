@@ -43,6 +43,7 @@ study: toy_sweep
 sweep: toy_sweep
 rate_sweep: ""
 contrasts: [dialogue - raw, dialogue - qa]
+further_contrasts: [qa - raw]
 outcomes:
   plain question: mini_exam/option_text
   conversation: mini_exam/conversation

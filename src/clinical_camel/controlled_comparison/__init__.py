@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "contrasts": [
             "compare_all",
+            "compare_further",
             "compare_seeds",
             "compare_subgroups",
             "score_arms",
@@ -67,6 +68,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "tables": [
             "format_contrasts",
             "format_fits",
+            "format_further",
             "format_outcomes",
             "format_rates",
             "format_seeds",

@@ -41,6 +41,8 @@ COLUMNS = ["treatment", "control", "outcome", "is_primary", "n", "conditions", "
 COLUMNS += ["accuracy_treatment", "accuracy_control", "difference", "low", "high", "error", "df"]
 TESTS = ["p", "p_equivalence", "min_detectable_effect"]
 COLUMNS += ["sd_seeds", *TESTS]
+FURTHER_COLUMNS = [name for name in COLUMNS if name not in ("is_primary", *TESTS)]
+MIN_PAIRS = 2  # of seeds: one pair of trainings says nothing about others
 
 
 # ------------------------------------------------------------------------------------ estimates
@@ -193,6 +195,25 @@ def choose_verdict(row: dict[str, Any], design: Comparison) -> str:
     if row["p_holm"] < design.alpha:
         return HELPS if row["difference"] > 0 else HURTS
     return CANNOT_TELL
+
+
+def compare_further(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+    """Return every further contrast in every outcome: an interval without a test or a verdict.
+
+    Columns: FURTHER_COLUMNS. Below MIN_PAIRS common pairs of seeds, the primary outcome has a row
+    with the counts only, the others have none.
+    """
+    rows = []
+    for outcome in dict.fromkeys([design.primary, *answers["outcome"]]):
+        here = answers[answers["outcome"] == outcome]
+        for treatment, control in map(split_contrast, design.further_contrasts):
+            row = {"treatment": treatment, "control": control, "outcome": outcome}
+            counts = count_pairs(pair_scores(here, [treatment, control]))
+            if counts["seeds"] >= MIN_PAIRS:
+                rows.append(row | compare_arms(here, treatment, control, design))
+            elif outcome == design.primary:
+                rows.append(row | counts)
+    return pd.DataFrame(rows, columns=FURTHER_COLUMNS)
 
 
 def compare_subgroups(

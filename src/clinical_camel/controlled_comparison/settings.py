@@ -24,7 +24,19 @@ ISOLATES = {  # what differs between the arms of a contrast
     ("monologue", "raw"): "order and redrawing",
     ("dialogue", "placebo"): "fitting questions",
     ("headings", "monologue"): "the question as a cue",
-    ("qa", "qa_shuffled"): "one article at a time",
+    ("qa", "qa_shuffled"): "pairs alone, not in mixed dialogues",
+    ("dialogue", "qa_shuffled"): "one article per dialogue",
+    ("qa", "monologue"): "single questions",
+    ("qa", "raw"): "single questions, order and redrawing",
+    ("placebo", "monologue"): "turns, questions that do not fit",
+    ("half_raw_half_dialogue", "dialogue"): "half of the texts raw",
+    ("half_raw_half_qa", "dialogue"): "half raw, half single questions",
+    ("half_raw_half_qa", "qa"): "half of the texts raw",
+    ("unmasked_all", "dialogue"): "the loss on all questions",
+    ("weight_01", "dialogue"): "a tenth of the loss on all questions",
+    ("replay_10", "dialogue"): "10 % replay of primer texts",
+    ("replay_30", "dialogue"): "30 % replay of primer texts",
+    ("paraphrase", "monologue"): "a rewritten article, no answers",
 }
 FURTHER = "a further contrast"
 ALL = ", all questions"  # the first outcome without the exclusion of overlapping questions
@@ -58,6 +70,26 @@ class Comparison(StepSettings):
         ["dialogue - raw", "dialogue - monologue", "dialogue - qa", "unmasked - dialogue"],
         min_length=1,
         description="the primary contrasts: two arms, the second is subtracted",
+    )
+    further_contrasts: list[Text] = Field(
+        [
+            "monologue - raw",
+            "dialogue - placebo",
+            "placebo - monologue",
+            "headings - monologue",
+            "qa - monologue",
+            "qa - raw",
+            "qa - qa_shuffled",
+            "dialogue - qa_shuffled",
+            "half_raw_half_dialogue - dialogue",
+            "half_raw_half_qa - dialogue",
+            "half_raw_half_qa - qa",
+            "unmasked_all - dialogue",
+            "weight_01 - dialogue",
+            "replay_10 - dialogue",
+            "replay_30 - dialogue",
+        ],
+        description="other contrasts: intervals only, no test and no verdict; empty means none",
     )
     outcomes: dict[str, Text] = Field(
         {
@@ -127,9 +159,13 @@ class Comparison(StepSettings):
     )
 
     def check_together(self) -> Iterator[str]:
-        for text in self.contrasts:
-            if not CONTRAST.fullmatch(text):
-                yield f"contrasts: {show(text)} is no contrast; write two arms: dialogue - raw"
+        for name in ("contrasts", "further_contrasts"):
+            for text in getattr(self, name):
+                if not CONTRAST.fullmatch(text):
+                    yield f"{name}: {show(text)} is no contrast; write two arms: dialogue - raw"
+        for text in self.further_contrasts:
+            if text in self.contrasts:
+                yield f"further_contrasts: {show(text)} is one of contrasts, too; remove it here"
         for name, text in self.outcomes.items():
             if not OUTCOME.fullmatch(text):
                 yield f"outcomes.{name}: {show(text)} is no outcome; write exam/protocol"
@@ -158,6 +194,8 @@ class Comparison(StepSettings):
             return
         used = {f"scaling.{curve}": names for curve, names in self.scaling.items()}
         used |= {"overlap_arm": [self.overlap_arm], "contrasts": self.primary_arms}
+        pairs = map(split_contrast, self.further_contrasts)
+        used["further_contrasts"] = [arm for pair in pairs for arm in pair]
         for where, names in used.items():
             for arm in dict.fromkeys(names):
                 if arm not in arms:

@@ -1,6 +1,6 @@
 """What the comparison showed, in sentences computed from the tables."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from clinical_camel.controlled_comparison.settings import (
 from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
+    HELPS,
     WITHOUT_VERDICT,
     describe_conclusions,
     describe_equivalence,
@@ -43,14 +44,15 @@ def describe_results(
     design: Comparison,
     runs: pd.DataFrame,
     contrasts: pd.DataFrame,
+    further: pd.DataFrame,
     models: pd.DataFrame,
     scores: pd.DataFrame,
     fits: pd.DataFrame,
 ) -> list[str]:
     """Return the conclusion and its limits as sentences.
 
-    `runs`: `tabulate_runs`; `contrasts`: `compare_all`; `models`: `fit_contrasts`; `scores`:
-    `score_arms`; `fits`: `fit_curves`.
+    `runs`: `tabulate_runs`; `contrasts`: `compare_all`; `further`: `compare_further`; `models`:
+    `fit_contrasts`; `scores`: `score_arms`; `fits`: `fit_curves`.
     """
     rows = contrasts[contrasts["is_primary"]].to_dict("records")
     warning = warn_missing(runs, design)
@@ -58,12 +60,10 @@ def describe_results(
     if not warning and design.has_verdict:
         by_name = {f"{row['treatment']} - {row['control']}": row["verdict"] for row in rows}
         sentences.append(describe_conclusions(by_name))
+        sentences += _limit_conclusion(by_name, further, design)
     sentences += [f"{warning}{_describe_contrast(row, design)}" for row in rows]
-    sentences += [
-        f"{name_contrast(row)}, checked by a mixed model: {row['check']}."
-        for row in models.to_dict("records")
-        if not row["check"].startswith(SAME)
-    ]
+    sentences += _describe_models(rows, models)
+    sentences += _describe_further(further, design)
     if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
         sentences.append(f"No run has answers for the outcomes: {', '.join(missing)}.")
     sentences += _describe_secondary(contrasts, design)
@@ -75,6 +75,69 @@ def describe_results(
         for fit in fits.itertuples()
     ]
     return [*sentences, *_describe_few_runs(runs, design), describe_runs(runs)]
+
+
+def _limit_conclusion(
+    verdicts: Mapping[str, str], further: pd.DataFrame, design: Comparison
+) -> Iterator[str]:
+    """Yield that the fit of the questions does not explain why dialogues help, if it does not.
+
+    The questions of `placebo` ask about another section than the answer is from. Its interval must
+    be above `monologue`, or that of `dialogue - placebo` contain zero or less and exclude a gain of
+    the smallest size of interest.
+    """
+    if verdicts.get("dialogue - monologue") != HELPS:
+        return
+    for row in further[further["outcome"] == design.primary].to_dict("records"):
+        pair, low, high = (row["treatment"], row["control"]), row["low"], row["high"]
+        numbers = f"{name_contrast(row)}, {format_points(row)}, pairs of seeds: {row['seeds']}"
+        if pair == ("placebo", "monologue") and low > 0:
+            yield (
+                "But dialogues with questions that do not fit also beat the same sentences without "
+                f"questions (exploratory): {numbers}. So the gain does not need questions that fit."
+            )
+        if pair == ("dialogue", "placebo") and low <= 0 and high < design.smallest_effect:
+            word = "higher" if high < 0 else "as high"
+            yield (
+                f"But dialogues with questions that do not fit score {word} (exploratory): "
+                f"{numbers}. So the fit of the questions is not what helps."
+            )
+
+
+def _describe_models(rows: list[dict], models: pd.DataFrame) -> Iterator[str]:
+    """Yield in how many contrasts the mixed model has the same sign, and why it decides none."""
+    if models.empty:
+        return
+    verdicts = {name_contrast(row): row["verdict"] for row in rows}
+    checked = models.assign(name=[name_contrast(row) for row in models.to_dict("records")])
+    is_same = checked["check"].str.startswith(SAME)
+    text = f"A logistic mixed model has the same sign in {is_same.sum()} of {len(rows)} contrasts."
+    is_clear = (checked["low"] > 0) | (checked["high"] < 0)
+    clear = checked.loc[is_clear & (checked["name"].map(verdicts) == CANNOT_TELL), "name"]
+    if len(clear):
+        text += (
+            f" Its interval excludes zero for {join([*clear])}, but the verdict stays "
+            f"{CANNOT_TELL}: variational Bayes, which fits the model, gives too narrow intervals, "
+            "so the model was planned to check the sign only."
+        )
+    yield text
+    for row in checked[~is_same].itertuples():
+        yield f"{row.name}, checked by a mixed model: {row.check}."
+
+
+def _describe_further(further: pd.DataFrame, design: Comparison) -> Iterator[str]:
+    """Yield the further contrasts in the primary outcome that have an interval."""
+    rows = further[(further["outcome"] == design.primary) & further["difference"].notna()]
+    cells = [
+        f"{name_contrast(row)} ({ISOLATES.get((row['treatment'], row['control']), FURTHER)}) "
+        f"{format_points(row)}, {row['seeds']} pairs"
+        for row in rows.to_dict("records")
+    ]
+    if cells:
+        yield (
+            "Further contrasts, exploratory, not adjusted, with their pairs of seeds: "
+            f"{'; '.join(cells)}."
+        )
 
 
 def _list_verdicts(rows: list[dict], design: Comparison) -> str:
@@ -227,11 +290,15 @@ def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
 
 
 def describe_scope(
-    design: Comparison, trainings: pd.DataFrame, teachers: Collection[str]
+    design: Comparison,
+    trainings: pd.DataFrame,
+    teachers: Collection[str],
+    rates: pd.DataFrame,
 ) -> list[str]:
     """Return what the comparison does not show and depends on the sweep, as sentences.
 
-    `trainings`: `read_trainings`; `teachers`: the kinds of teacher of step 01 (`list_teachers`).
+    `trainings`: `read_trainings`; `teachers`: the kinds of teacher of step 01 (`list_teachers`);
+    `rates`: `read_rates`, empty without a sweep of rates.
     """
     sizes = [f"{size / 1e6:.1f}" for size in sorted({*trainings["parameters"].dropna()})]
     names = join(sizes) if sizes else "an unknown number of"
@@ -245,7 +312,22 @@ def describe_scope(
     ]
     if not design.has_verdict:
         sentences.append("The contrasts have no verdict: none was planned before the runs.")
-    return sentences
+    return [*sentences, *_describe_rates(rates)]
+
+
+def _describe_rates(rates: pd.DataFrame) -> Iterator[str]:
+    """Yield which arms have the highest or the lowest learning rate that was tried."""
+    if rates.empty:
+        return
+    tried = rates.groupby("arm")["learning_rate"]
+    is_choice = rates["is_chosen"] & (tried.transform("nunique") > 1)
+    for word, limit in (("highest", "max"), ("lowest", "min")):
+        arms = rates.loc[is_choice & (rates["learning_rate"] == tried.transform(limit)), "arm"]
+        if len(arms):
+            yield (
+                f"For {join([f'`{arm}`' for arm in arms])}, the chosen learning rate is the {word} "
+                "that was tried, so another one may be better."
+            )
 
 
 def describe_runs(runs: pd.DataFrame) -> str:

@@ -2,7 +2,9 @@
 
 import pandas as pd
 
+from clinical_camel.controlled_comparison.contrasts import MIN_PAIRS
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
+from clinical_camel.controlled_comparison.settings import FURTHER, ISOLATES, Comparison
 from clinical_camel.core.wording import format_p, format_percent
 from clinical_camel.exam_results.pages import hide_index
 
@@ -20,6 +22,21 @@ def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
             "verdict": row["verdict"],
         }
         for row in contrasts[contrasts["is_primary"]].to_dict("records")
+    ]
+    return hide_index(pd.DataFrame(rows))
+
+
+def format_further(further: pd.DataFrame, design: Comparison) -> pd.DataFrame:
+    """Return the further contrasts in the primary outcome: what differs, difference, seeds."""
+    rows = [
+        {
+            "contrast": name_contrast(row),
+            "isolates": ISOLATES.get((row["treatment"], row["control"]), FURTHER),
+            "difference": format_percent(row["difference"], row["low"], row["high"])
+            or f"fewer than {MIN_PAIRS} common pairs of seeds",
+            "seeds": row["seeds"],
+        }
+        for row in further[further["outcome"] == design.primary].to_dict("records")
     ]
     return hide_index(pd.DataFrame(rows))
 
@@ -65,12 +82,14 @@ def format_fits(fits: pd.DataFrame) -> pd.DataFrame:
 def format_rates(rates: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracy on the development half: a row per arm, a column per rate, in percent.
 
-    The chosen rate has a star.
+    With its interval; the chosen rate has a star. `questions` and `seeds` are those of each rate.
     """
     rows: dict[str, dict[str, str]] = {}
     for row in rates.itertuples():
-        cells = rows.setdefault(row.arm, {"arm": row.arm})
-        cells[f"{row.learning_rate:g}"] = f"{format_percent(row.accuracy)}{'*' * row.is_chosen}"
+        start = {"arm": row.arm, "questions": f"{row.n:.0f}", "seeds": f"{row.seeds}"}
+        accuracy = format_percent(row.accuracy, row.low, row.high)
+        cells = rows.setdefault(row.arm, start)
+        cells[f"{row.learning_rate:g}"] = f"{accuracy}{'*' * row.is_chosen}"
     return hide_index(pd.DataFrame(rows.values()).fillna(""))
 
 
