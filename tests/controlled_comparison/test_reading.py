@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -247,3 +248,17 @@ def test_a_rate_with_a_training_that_diverged_is_not_chosen(sweep, monkeypatch):
 def test_the_specialty_of_a_condition_is_the_group_of_its_article():
     assert reading.load_specialties("mini_articles")["stable angina"] == "cardiology"
     assert reading.load_specialties("") == {}
+
+
+@pytest.mark.parametrize(("arm", "expected"), [("raw", "base"), ("base_4m", "base_4m")])
+def test_base_models_of_several_sizes_are_arms_of_their_own(arm, expected, tmp_path, monkeypatch):
+    run = SimpleNamespace(arm=arm, folders={reading.TRAINING: tmp_path / f"{arm}_d0_t0/02"})
+    own = f"outputs/sweep/{arm}_d0_t0/02/adapter"
+    record = {"params": {"adapters": {"before": "", "tuned": own}}}
+    monkeypatch.setattr(reading, "read_record", lambda *_: record)
+    assert reading._name_arms(run) == {"before": expected, "tuned": arm}
+    assert [reading.is_base(name) for name in ("base", "base_4m", "baseline")] == [
+        True,
+        True,
+        False,
+    ]

@@ -11,10 +11,10 @@ import pandas as pd
 
 from clinical_camel import data
 from clinical_camel.controlled_comparison.reading import (
-    BASE,
     EXAM,
     TRAINING,
     SweepRun,
+    is_base,
     name_seeds,
     read_record,
 )
@@ -64,7 +64,9 @@ def summarize_recall(
     `recall` is the share of the runs that answer the question of the fact correctly. All questions
     of the primary exam count, also those that overlap with training texts.
     """
-    here = answers[(answers["outcome"] == design.primary + ALL) & (answers["arm"] != BASE)]
+    here = answers[
+        (answers["outcome"] == design.primary + ALL) & ~answers["arm"].map(is_base).astype(bool)
+    ]
     both = here.merge(exposures, on=["arm", "seed", "id"])
     facts = both.groupby(["arm", "id"], sort=False)[["exposures", "score"]].mean()
     return facts.rename(columns={"score": "recall"}).reset_index()

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clinical_camel.controlled_comparison.reading import BASE
+from clinical_camel.controlled_comparison.reading import is_base
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
 from clinical_camel.controlled_comparison.tables import name_contrast
 from clinical_camel.core.values import escape_label
@@ -48,7 +48,7 @@ def _count_runs(count: int) -> str:
 
 def _plot_outcome(axis: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
     for row in rows.itertuples():
-        place, colour = arms.index(row.arm), "grey" if row.arm == BASE else COLOURS[0]
+        place, colour = arms.index(row.arm), "grey" if is_base(row.arm) else COLOURS[0]
         limits = [100 * row.low, 100 * row.high]
         axis.plot(limits, [place, place], color=colour, linewidth=1.5)
         axis.plot(100 * row.accuracy, place, "o", color=colour, markersize=5)
@@ -80,7 +80,7 @@ def _make_panels(titles: Sequence[str], height: float, label: str) -> tuple[Figu
 def _order_arms(names: pd.Series) -> list[str]:
     """Return the arms in the order of their first appearance, the base model first."""
     arms = list(dict.fromkeys(names))
-    return [BASE] * (BASE in arms) + [arm for arm in arms if arm != BASE]
+    return sorted(arms, key=lambda arm: not is_base(arm))
 
 
 def plot_contrasts(contrasts: pd.DataFrame, smallest_effect: float) -> Figure:
@@ -187,7 +187,7 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
     for k, arm in enumerate(arms):
         new, old = table.loc[(primary, arm)], table.loc[(forgetting, arm)]
-        colour = "grey" if arm == BASE else COLOURS[k % len(COLOURS)]
+        colour = "grey" if is_base(arm) else COLOURS[k % len(COLOURS)]
         axis.errorbar(
             100 * old["accuracy"], 100 * new["accuracy"],
             xerr=[[100 * (old["accuracy"] - old["low"])], [100 * (old["high"] - old["accuracy"])]],

@@ -24,7 +24,7 @@ from clinical_camel.core.files import read_json
 from clinical_camel.core.settings import DIVERGED, Incomplete, changed_settings
 from clinical_camel.two_way import estimate_mean
 
-BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning
+BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning; of several sizes: base_4m
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 TEXTS = f"{DATA}/dialogues.jsonl"  # the texts on the conditions, in the form of the arm
 FILES = {TRAINING: ("mixture.csv", "train_log.csv"), EXAM: ("answers.csv", "scores.csv")}
@@ -170,7 +170,7 @@ def _read_run_answers(
     exams = zip(table["benchmark"], table["id"], strict=True)
     table = table.assign(
         condition=[conditions.get(key, key[1]) for key in exams],
-        seed=table["arm"].map({BASE: BASE_SEED}).fillna(name_seeds(run)),
+        seed=[BASE_SEED if is_base(arm) else name_seeds(run) for arm in table["arm"]],
     )
     frames = [table.assign(outcome="", score=0.0)[ANSWER_COLUMNS].head(0)]
     for name, text in outcomes.items():
@@ -193,10 +193,16 @@ def _measure(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     return rows.assign(score=score, chance=np.nan if measure == "complete" else rows["chance"])
 
 
+def is_base(arm: str) -> bool:
+    """Whether an arm is a model before tuning: `base`, or one of several sizes, as `base_4m`."""
+    return arm == BASE or arm.startswith(f"{BASE}_")
+
+
 def _name_arms(run: SweepRun) -> dict[str, str]:
     """Return the arm of each model that a run scored: its own adapter, and the base model."""
     own, adapters = run.folders[TRAINING].parent.name, read_record(run, EXAM)["params"]["adapters"]
-    arms = {model: BASE for model, folder in adapters.items() if not folder}
+    base = run.arm if is_base(run.arm) else BASE
+    arms = {model: base for model, folder in adapters.items() if not folder}
     return arms | {m: run.arm for m, folder in adapters.items() if own in Path(folder).parts}
 
 
@@ -219,7 +225,7 @@ def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[s
         return set()
     outcome = list(split_outcome(design.outcomes[design.primary])[:3])
     for run in runs:
-        models = [model for model, arm in _name_arms(run).items() if arm == BASE]
+        models = [model for model, arm in _name_arms(run).items() if is_base(arm)]
         columns = [*KEY, "num_shots", "model", "id", "fits", "answer", "logprobs"]
         names = dict.fromkeys([*KEY, "model", "id"], str)  # a name such as NA is no missing value
         table = pd.read_csv(

@@ -10,6 +10,7 @@ from clinical_camel.controlled_comparison.reading import (
     COMPLETE,
     ENDED,
     MISSING,
+    is_base,
     warn_missing,
 )
 from clinical_camel.controlled_comparison.settings import (
@@ -238,7 +239,7 @@ def _describe_open_book(scores: pd.DataFrame, design: Comparison) -> Iterator[st
 
 def _describe_few_runs(runs: pd.DataFrame, design: Comparison) -> Iterator[str]:
     """Yield which arms have too few complete runs to say something about other seeds."""
-    complete = runs[(runs["status"] == COMPLETE) & (runs["arm"] != BASE)]
+    complete = runs[(runs["status"] == COMPLETE) & ~runs["arm"].map(is_base).astype(bool)]
     counts = complete.groupby("arm", sort=False).size()
     few, many = counts[counts < design.min_seeds], counts[counts >= design.min_seeds]
     if few.empty:
@@ -255,7 +256,7 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
     """Yield how far each arm falls on the exam of the pretraining, and whether it is at chance."""
     here = scores[scores["outcome"] == design.forgetting]
     base = here[here["arm"] == BASE]
-    tuned = here[here["arm"] != BASE]
+    tuned = here[~here["arm"].map(is_base).astype(bool)]
     if tuned.empty:
         return
     if base.empty:

@@ -11,20 +11,20 @@ import pandas as pd
 
 from clinical_camel import data
 from clinical_camel.controlled_comparison.reading import (
-    BASE,
     DATA,
     EXAM,
     TEXTS,
     TRAINING,
     SweepRun,
+    is_base,
     name_seeds,
     read_record,
 )
 
 
 def select_trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
-    """Return the runs whose adapter is scored: all but those of the arm `base`."""
-    return [run for run in runs if run.arm != BASE]
+    """Return the runs whose adapter is scored: all but those of the arm `base`, or `base_4m`."""
+    return [run for run in runs if not is_base(run.arm)]
 
 
 def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.DataFrame:
