@@ -13,9 +13,9 @@ def test_every_arm_is_drawn_once_and_every_contrast_is_explained():
     assert "3. mine \N{MINUS SIGN} raw: a further contrast" in contrasts
 
 
-def test_only_arms_of_our_forms_start_from_the_same_sentence_draws():
+def test_only_arms_of_our_forms_start_from_the_same_sentences():
     for contrasts, start in (
-        (["dialogue - raw", "unmasked - dialogue"], "the same\nsentence draws"),
+        (["dialogue - raw", "unmasked - dialogue"], "the same\nsentences"),
         (["dialogue - raw", "passes_20 - raw"], "the same\narticles"),
     ):
         texts = [text.get_text() for text in plot_design(contrasts).axes[0].texts]

@@ -26,12 +26,20 @@ def test_further_contrasts_say_what_they_isolate_and_which_have_too_few_seeds():
     few = ROW | dict.fromkeys(["difference", "low", "high"], np.nan)
     few |= {"treatment": "mine", "seeds": 1}
     rows = pd.DataFrame([ROW | {"treatment": "monologue"}, few, ROW | {"outcome": "cloze"}])
-    page = tables.format_further(rows, make_design())
-    assert page.columns.tolist() == ["contrast", "isolates", "difference", "seeds"]
+    amounts = dict.fromkeys(["target_tokens", "tokens", "steps", "exposures_mean"], 10.0)
+    arms = [amounts | {"arm": arm, "format": "plain text"} for arm in ("monologue", "raw")]
+    rates = [{"arm": "monologue", "learning_rate": 8e-3}, {"arm": "raw", "learning_rate": 4e-3}]
+    trainings = pd.DataFrame(rates).assign(batch_size=4)
+    page = tables.format_further(rows, make_design(), pd.DataFrame(arms), trainings)
+    names = ["contrast", "isolates", "also differs in", "difference", "seeds"]
+    assert page.columns.tolist() == names
     assert page.to_numpy().tolist() == [
-        ["monologue \N{MINUS SIGN} raw", "order and redrawing", "13.0 [8.0, 18.0]", 5],
         [
-            *("mine \N{MINUS SIGN} raw", "a further contrast"),
+            *("monologue \N{MINUS SIGN} raw", "order and redrawing"),
+            *("learning rate 0.008 (raw: 0.004)", "13.0 [8.0, 18.0]", 5),
+        ],
+        [
+            *("mine \N{MINUS SIGN} raw", "a further contrast", ""),
             *("fewer than 2 common pairs of seeds", 1),
         ],
     ]

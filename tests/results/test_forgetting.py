@@ -72,7 +72,7 @@ def test_replay_has_its_scores_on_both_exams_and_its_pairs(project, settings):
     )
     assert finding.brief.endswith(sentence)
     assert finding.lead.endswith(
-        f"{sentence} No test compares these scores with those of dialogues alone."
+        f"{sentence} Step 06 has the intervals of their differences to dialogues alone."
     )
     assert [number.quantity for number in finding.numbers][-2:] == [
         "30 % replay",

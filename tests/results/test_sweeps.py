@@ -45,13 +45,13 @@ def test_a_real_language_model_has_its_verdicts(project, settings, verdict, head
     finding = assess(settings)["dbke_smollm2"]
     assert finding.headline == f"SmolLM2-135M over several seeds: {headline}"
     assert finding.brief.startswith(
-        "To 260 questions, over 10 pairs of seeds: dialogues minus raw articles 12.0 points "
-        "[9.0, 15.0] ("
+        "Correct answers to 260 questions, 10 pairs of seeds, p adjusted for 3 comparisons: "
+        "dialogues minus raw articles 12.0 points [9.0, 15.0] ("
     )
-    assert finding.brief.endswith(
-        "; dialogues minus single questions with answers -4.0 points [-7.0, -1.0] (we cannot tell)."
-    )
-    assert "Adjusted for 3 comparisons, p is 0.004, 0.004 and 0.30." in finding.lead
+    text = "; dialogues minus single questions with answers -4.0 points [-7.0, -1.0]"
+    assert f"{text} (we cannot tell, p = 0.30" in finding.brief
+    assert "learning rate 0.008 (raw articles: 0.004)" in finding.brief
+    assert finding.brief.endswith(sweeps.REMARKS["dbke_smollm2"])
     assert finding.contrasts == []  # Table 1 is that of the shipped model
     assert {number.table for number in finding.numbers} == {
         f"outputs/dbke_smollm2/{STEP}/contrasts.csv",
@@ -77,21 +77,27 @@ def fit(curve, gain):
 def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     rows = [toy_results.contrast("passes_20", "passes_1", 0.1, "secondary")]
     fits = [fit("six passes", 0.03), fit("equal steps", 0.005)]
-    params = PARAMS | {"scaling": {"six passes": ["passes_1", "passes_20"]}}
-    toy_results.save(project, study, STEP, params, contrasts=rows, scaling=fits)
+    arms = ["passes_1", "passes_5", "passes_20"]
+    params = PARAMS | {"scaling": {"six passes": arms}}
+    missing = [{"arm": arm, "status": "missing" if arm == arms[1] else "complete"} for arm in arms]
+    tables = {"contrasts": rows, "scaling": fits, "runs": missing}
+    toy_results.save(project, study, STEP, params, **tables)
+    assert not assess(settings)[study].is_run
+    tables["runs"] = [row | {"status": "complete"} for row in missing]
+    toy_results.save(project, study, STEP, params, **tables)
     finding = assess(settings)[study]
     assert finding.headline.endswith(
         ": accuracy rises (six passes); we cannot tell whether accuracy changes (equal steps)"
     )
+    assert finding.lead == finding.brief
     assert finding.brief == (
         "Each doubling of the dialogues per article changes the accuracy by 3.0 points [2.0, 4.0] "
         "(six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs of seeds; no verdict "
-        "was planned, and the intervals are not adjusted."
+        f"was planned, and the intervals are not adjusted. {sweeps.REMARKS[study]}"
     )
-    assert finding.lead == f"{finding.brief} {sweeps.REMARKS[study]}"
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [(5, "arms", 3)] * 2
     falls = [fit("six passes", -0.03)]
-    toy_results.save(project, study, STEP, params, contrasts=rows, scaling=falls)
+    toy_results.save(project, study, STEP, params, **tables | {"scaling": falls})
     assert assess(settings)[study].headline.endswith(": accuracy falls (six passes)")
 
 
@@ -110,7 +116,7 @@ def test_rewording_has_the_contrasts_with_the_paraphrases(project, settings):
     assert finding.brief == (
         "Asked in plain text: dialogues minus paraphrases 1.0 points [-2.0, 4.0] and paraphrases "
         "minus raw articles 9.0 points [6.0, 12.0] (n = 260, 3 pairs of seeds; no verdict was "
-        "planned, and the intervals are not adjusted)."
+        f"planned, and the intervals are not adjusted). {sweeps.REMARKS['dbke_reworded']}"
     )
 
 

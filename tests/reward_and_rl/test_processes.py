@@ -30,7 +30,10 @@ def kill_after_step(self, step, *rest):
         mark.touch()
         time.sleep(600)
     if step == 3:
+        end = time.monotonic() + 300
         while not mark.exists():
+            if time.monotonic() > end:
+                sys.exit("the other training did not reach step 3")
             time.sleep(0.01)
         os.kill(parent, signal.SIGKILL)
 

@@ -391,7 +391,8 @@ def test_replies_of_batches_that_collapsed_stop_a_training(
     original, hooks = training.Monitor.finish_step, []
 
     def add_to_end(_module, _inputs, logits):
-        return logits + 50.0 * (torch.arange(logits.shape[-1]) == sft.tokenizer.eos_token_id)
+        places = torch.arange(logits.shape[-1], device=logits.device)
+        return logits + 50.0 * (places == sft.tokenizer.eos_token_id)
 
     def collapse_after_step_3(self, step, *rest):
         original(self, step, *rest)

@@ -31,6 +31,6 @@ def run_until_killed(code: str, *words: Any) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]

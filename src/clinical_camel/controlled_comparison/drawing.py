@@ -27,7 +27,7 @@ TALL = 2.2  # the boxes for the texts and the training
 def plot_design(contrasts: Sequence[str]) -> Figure:
     """Draw how the arms come from the same texts, and which arms each contrast compares.
 
-    Arms in FORMS share their sentence draws; others share the articles only, as far as is known.
+    Arms in FORMS have the same sentences; others share the articles only, as far as is known.
     """
     pairs = [split_contrast(text) for text in contrasts]
     arms = dict.fromkeys(arm for pair in pairs for arm in pair)
@@ -35,7 +35,7 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     height = max(len(arms), len(pairs)) * STEP
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.75 * height), layout="constrained")
     middle = (len(arms) - 1) / 2
-    start = "the same\nsentence draws" if set(arms) <= FORMS.keys() else "the same\narticles"
+    start = "the same\nsentences" if set(arms) <= FORMS.keys() else "the same\narticles"
     _draw_box(axis, 0, middle, start, 1.6, TALL)
     for place, arm in enumerate(arms):
         text = f"{arm}: {FORMS[arm]}" if arm in FORMS else arm

@@ -202,6 +202,11 @@ def _name_arms(run: SweepRun) -> dict[str, str]:
     """Return the arm of each model that a run scored: its own adapter, and the base model."""
     own, adapters = run.folders[TRAINING].parent.name, read_record(run, EXAM)["params"]["adapters"]
     base = run.arm if is_base(run.arm) else BASE
+    if base != BASE and any(adapters.values()):
+        raise Incomplete(
+            f"{run.arm}: its model has an adapter, but arms whose name begins with {BASE}_ are "
+            "models before tuning; rename the arm in sweep.yaml"
+        )
     arms = {model: base for model, folder in adapters.items() if not folder}
     return arms | {m: run.arm for m, folder in adapters.items() if own in Path(folder).parts}
 

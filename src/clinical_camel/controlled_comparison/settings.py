@@ -16,7 +16,7 @@ OUTCOME = re.compile(r"[^/\s]+(/[^/\s]+){1,3}")
 POINT = re.compile(r"[^/\s]+/[^/\s]+")
 MEASURES = ("correct", "correct_norm", "contains", "complete", "probability")
 CHAT = ("chat", "conversation")  # how the names of the protocols begin that ask in a chat turn
-ISOLATES = {  # what differs between the arms of a contrast
+ISOLATES = {  # the intended difference between the arms of a contrast
     ("dialogue", "raw"): "the paper's question",
     ("dialogue", "monologue"): "questions and turns",
     ("dialogue", "qa"): "several turns in a row",
@@ -24,7 +24,7 @@ ISOLATES = {  # what differs between the arms of a contrast
     ("monologue", "raw"): "order and redrawing",
     ("dialogue", "placebo"): "fitting questions",
     ("headings", "monologue"): "the question as a cue",
-    ("qa", "qa_shuffled"): "pairs alone, not in mixed dialogues",
+    ("qa", "qa_shuffled"): "one pair per row",
     ("dialogue", "qa_shuffled"): "one article per dialogue",
     ("qa", "monologue"): "single questions",
     ("qa", "raw"): "single questions, order and redrawing",
@@ -36,7 +36,7 @@ ISOLATES = {  # what differs between the arms of a contrast
     ("weight_01", "dialogue"): "a tenth of the loss on all questions",
     ("replay_10", "dialogue"): "10 % replay of primer texts",
     ("replay_30", "dialogue"): "30 % replay of primer texts",
-    ("paraphrase", "monologue"): "a rewritten article, no answers",
+    ("paraphrase", "monologue"): "a rewritten article, not joined answers",
 }
 FURTHER = "a further contrast"
 ALL = ", all questions"  # the first outcome without the exclusion of overlapping questions

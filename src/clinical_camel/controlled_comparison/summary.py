@@ -81,11 +81,10 @@ def describe_results(
 def _limit_conclusion(
     verdicts: Mapping[str, str], further: pd.DataFrame, design: Comparison
 ) -> Iterator[str]:
-    """Yield that the fit of the questions does not explain why dialogues help, if it does not.
+    """Yield what the arm `placebo` says on the questions, if dialogues beat `monologue`.
 
-    The questions of `placebo` ask about another section than the answer is from. Its interval must
-    be above `monologue`, or that of `dialogue - placebo` contain zero or less and exclude a gain of
-    the smallest size of interest.
+    The questions of `placebo` ask about another section of the article than the answer is from. A
+    gain of the smallest size of interest is ruled out below the upper limit of an interval.
     """
     if verdicts.get("dialogue - monologue") != HELPS:
         return
@@ -94,14 +93,16 @@ def _limit_conclusion(
         numbers = f"{name_contrast(row)}, {format_points(row)}, pairs of seeds: {row['seeds']}"
         if pair == ("placebo", "monologue") and low > 0:
             yield (
-                "But dialogues with questions that do not fit also beat the same sentences without "
-                f"questions (exploratory): {numbers}. So the gain does not need questions that fit."
+                "Dialogues whose questions ask about another section of the article also beat the "
+                f"same sentences without questions (exploratory): {numbers}. So at least a part of "
+                "the gain needs no matching questions. The table of further contrasts names what "
+                "else differs between the two."
             )
         if pair == ("dialogue", "placebo") and low <= 0 and high < design.smallest_effect:
-            word = "higher" if high < 0 else "as high"
+            limit = f"{100 * design.smallest_effect:g}"
             yield (
-                f"But dialogues with questions that do not fit score {word} (exploratory): "
-                f"{numbers}. So the fit of the questions is not what helps."
+                f"We found no sign that matching questions help (exploratory): {numbers}; a gain "
+                f"of {limit} points is ruled out."
             )
 
 
@@ -109,10 +110,13 @@ def _describe_models(rows: list[dict], models: pd.DataFrame) -> Iterator[str]:
     """Yield in how many contrasts the mixed model has the same sign, and why it decides none."""
     if models.empty:
         return
-    verdicts = {name_contrast(row): row["verdict"] for row in rows}
+    verdicts = {name_contrast(row): row["verdict"] for row in rows if pd.notna(row["p_holm"])}
     checked = models.assign(name=[name_contrast(row) for row in models.to_dict("records")])
     is_same = checked["check"].str.startswith(SAME)
-    text = f"A logistic mixed model has the same sign in {is_same.sum()} of {len(rows)} contrasts."
+    text = (
+        f"A logistic mixed model has the sign of the difference in {is_same.sum()} of "
+        f"{len(models)} contrasts."
+    )
     is_clear = (checked["low"] > 0) | (checked["high"] < 0)
     clear = checked.loc[is_clear & (checked["name"].map(verdicts) == CANNOT_TELL), "name"]
     if len(clear):
@@ -322,12 +326,12 @@ def _describe_rates(rates: pd.DataFrame) -> Iterator[str]:
         return
     tried = rates.groupby("arm")["learning_rate"]
     is_choice = rates["is_chosen"] & (tried.transform("nunique") > 1)
-    for word, limit in (("highest", "max"), ("lowest", "min")):
+    for word, limit, further in (("highest", "max", "higher"), ("lowest", "min", "lower")):
         arms = rates.loc[is_choice & (rates["learning_rate"] == tried.transform(limit)), "arm"]
         if len(arms):
             yield (
                 f"For {join([f'`{arm}`' for arm in arms])}, the chosen learning rate is the {word} "
-                "that was tried, so another one may be better."
+                f"that was tried, so a {further} one may be better."
             )
 
 

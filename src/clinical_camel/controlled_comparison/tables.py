@@ -5,6 +5,7 @@ import pandas as pd
 from clinical_camel.controlled_comparison.contrasts import MIN_PAIRS
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
 from clinical_camel.controlled_comparison.settings import FURTHER, ISOLATES, Comparison
+from clinical_camel.core.arm_differences import list_differences
 from clinical_camel.core.wording import format_p, format_percent
 from clinical_camel.exam_results.pages import hide_index
 
@@ -26,12 +27,22 @@ def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     return hide_index(pd.DataFrame(rows))
 
 
-def format_further(further: pd.DataFrame, design: Comparison) -> pd.DataFrame:
-    """Return the further contrasts in the primary outcome: what differs, difference, seeds."""
+def format_further(
+    further: pd.DataFrame, design: Comparison, equality: pd.DataFrame, trainings: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the further contrasts in the primary outcome: what differs, difference, seeds.
+
+    `equality`, `trainings`: `tabulate_equality`, `read_trainings`.
+    """
     rows = [
         {
             "contrast": name_contrast(row),
             "isolates": ISOLATES.get((row["treatment"], row["control"]), FURTHER),
+            "also differs in": ", ".join(
+                list_differences(
+                    equality, trainings, row["treatment"], row["control"], row["control"]
+                )
+            ),
             "difference": format_percent(row["difference"], row["low"], row["high"])
             or f"fewer than {MIN_PAIRS} common pairs of seeds",
             "seeds": row["seeds"],

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from clinical_camel.core.arm_differences import list_differences
 from clinical_camel.core.verdicts import CANNOT_TELL, HELPS, HURTS, WITHOUT_VERDICT, describe_size
 from clinical_camel.results.forms import COMPARISON
 from clinical_camel.results.settings import Results
@@ -38,17 +39,6 @@ MEANINGS = {  # of a verdict
     HURTS: "fewer correct answers",
     CANNOT_TELL: "we cannot tell",
 }
-READINGS = {  # columns of the table of equality
-    "target_tokens": "tokens with loss",
-    "tokens": "tokens seen",
-    "steps": "steps",
-    "exposures_mean": "exposures per fact",
-}
-SETTINGS = {  # columns of the table of trainings
-    "learning_rate": "learning rate",
-    "batch_size": "rows per step",
-}
-LARGE_SHARE = 0.1  # a larger difference between arms is named with the verdict
 
 
 def list_contrasts(result: Result) -> list[Contrast]:
@@ -161,21 +151,5 @@ def list_readings(result: Result, treatment: str, control: str) -> str:
 
     Such as "20 % more tokens seen", of the first arm, or "learning rate 0.008 (B: 0.004)".
     """
-    equality = result.read("equality").set_index("arm")
-    if not {treatment, control} <= set(equality.index):
-        return ""
-    ratios = equality.loc[treatment, list(READINGS)] / equality.loc[control, list(READINGS)] - 1
-    parts = [
-        f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[name]}"
-        for name, ratio in ratios.items()
-        if abs(ratio) > LARGE_SHARE
-    ]
-    means = result.read("trainings").groupby("arm")[list(SETTINGS)].mean()
-    for name, words in SETTINGS.items():
-        ours, theirs = means.loc[[treatment, control], name]
-        if abs(ours / theirs - 1) > LARGE_SHARE:
-            parts.append(f"{words} {ours:g} (B: {theirs:g})")
-    formats = equality.loc[[treatment, control], "format"]
-    ours, theirs = (text.partition(" with ")[0] for text in formats)
-    parts += [f"format {ours} (B: {theirs})"] if ours != theirs else []
-    return join(parts)
+    tables = result.read("equality"), result.read("trainings")
+    return join(list_differences(*tables, treatment, control))

@@ -47,7 +47,7 @@ def assess_forgetting(settings: Results) -> Finding:
     if replay := list(_read_replay(settings, protocol)):
         sentence = _describe_replay(settings, replay)
         brief += f" {sentence}"
-        lead += f" {sentence} No test compares these scores with those of dialogues alone."
+        lead += f" {sentence} Step 06 has the intervals of their differences to dialogues alone."
     headline = _headline_forgetting(settings, before, [*tuned, *by_length[1:]])
     numbers = [*numbers, *by_length, *(number for pair in replay for number in pair)]
     return Finding("forgetting", headline, brief, lead, numbers=numbers)

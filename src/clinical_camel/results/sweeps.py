@@ -9,6 +9,7 @@ from clinical_camel.results.controlled import VERDICTS, WITHIN
 from clinical_camel.results.forms import COMPARISON
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
+    Contrast,
     Finding,
     Number,
     Result,
@@ -35,8 +36,9 @@ REMARKS = {  # on sweeps, for the notebook
     "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
-        "pairs of seeds have the same texts. Only facts that the base model does not already know "
-        "are asked."
+        "pairs of seeds have the same texts. Tokens with loss are not equal, and dialogues are "
+        "chats, paraphrases plain text. Only facts that the base model does not already know are "
+        "asked."
     ),
 }
 REWORDED = "paraphrase"  # an arm: its contrasts are shown, if no verdict was planned
@@ -60,16 +62,30 @@ def assess_sweep(settings: Results, sweep: str) -> Finding:
         return missing
     rows = read_primary(result)
     verdicts = {row["verdict"] for row in rows}
-    if PRELIMINARY in verdicts:
+    curves = result.record["params"].get("scaling", {})
+    if PRELIMINARY in verdicts or (curves and _has_missing_runs(result, curves)):
         return missing
     start = title[0].upper() + title[1:]
-    if result.record["params"].get("scaling"):
+    if curves:
         finding = _describe_curves(result, start)
     elif SECONDARY in verdicts:
         finding = _describe_differences(settings, result, start, rows)
     else:
         finding = _describe_verdicts(settings, result, start, rows)
     return finding or missing
+
+
+def _has_missing_runs(result: Result, curves: dict[str, list[str]]) -> bool:
+    """Whether runs of an arm of a curve are missing: its fit may change."""
+    runs = result.read("runs")
+    arms = {arm for names in curves.values() for arm in names}
+    return bool((runs["arm"].isin(arms) & runs["status"].eq("missing")).any())
+
+
+def _list_remarks_on(contrast: Contrast) -> list[str]:
+    """Return the meaning of the verdict, p, and what else differs; "" for what is missing."""
+    p = f"p = {show_p(contrast.p)}" if contrast.p == contrast.p else ""
+    return [contrast.meaning, p, contrast.readings.replace("(B: ", f"({contrast.names[1]}: ")]
 
 
 def _name_form(settings: Results, result: Result) -> str:
@@ -94,23 +110,17 @@ def _describe_verdicts(
         headline = headline[0].lower() + headline[1:]
     differences = [contrast.difference for contrast in contrasts]
     parts = [
-        f"{' minus '.join(contrast.names)} {show_points(contrast.difference)} ({contrast.meaning})"
+        f"{' minus '.join(contrast.names)} {show_points(contrast.difference)} "
+        f"({', '.join(filter(None, _list_remarks_on(contrast)))})"
         for contrast in contrasts
     ]
     brief = (
-        f"To {join_counts(differences)} questions, over {_join_seeds(differences)} pairs of seeds: "
-        f"{'; '.join(parts)}."
+        f"Correct answers to {join_counts(differences)} questions, {_join_seeds(differences)} "
+        f"pairs of seeds, p adjusted for {len(rows)} comparisons: {'; '.join(parts)}."
     )
     verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in rows}
-    p = [show_p(contrast.p) for contrast in contrasts if contrast.p == contrast.p]
-    lead = " ".join(
-        [
-            brief,
-            *([f"Adjusted for {len(rows)} comparisons, p is {join(p)}."] if p else []),
-            describe_conclusions(verdicts),
-            *_list_remarks(result),
-        ]
-    )
+    brief = " ".join([brief, *_list_remarks(result)])
+    lead = f"{brief} {describe_conclusions(verdicts)}"
     numbers = [n for c in contrasts for n in (*c.scores, c.difference, c.everything) if n]
     numbers = list(dict.fromkeys(numbers))
     return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=numbers)
@@ -135,8 +145,8 @@ def _describe_differences(
         f"Asked in {_name_form(settings, result)}: {shown} (n = {join_counts(numbers)}, "
         f"{_join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
     )
-    lead = " ".join([brief, *_list_remarks(result)])
-    return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, lead, numbers=numbers)
+    brief = " ".join([brief, *_list_remarks(result)])
+    return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
 
 
 def _compare(number: Number, first: str, second: str) -> str:
@@ -167,8 +177,8 @@ def _describe_curves(result: Result, start: str) -> Finding | None:
     )
     seeds = _join_seeds(gains)
     brief = f"{shown[0].upper()}{shown[1:]}, over {seeds} pairs of seeds; {NO_VERDICT}."
-    lead = " ".join([brief, *_list_remarks(result)])
-    return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=gains)
+    brief = " ".join([brief, *_list_remarks(result)])
+    return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=gains)
 
 
 def _read_gain(fit: dict[str, Any], result: Result) -> Number:
