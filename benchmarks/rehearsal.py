@@ -9,12 +9,13 @@ Needs outputs/<study>/rehearsal.json, written before the run: a run that is olde
 ends the list. Prints a row per step, and appends it to rehearsal.csv: seconds and peak memory,
 forecast and real; `error` is forecast / real - 1. Aims: 20 % of the time and 10 % of the memory.
 Both on the same machine, as busy in the run as in the rehearsal; `processor_share` says how busy
-that was. Takes a second.
+that was. A resumed run counts with all its attempts. If a run stood still, because its processes
+were stopped, say how long: --stopped 03_eval_fewshot=1920. Takes a second.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +28,8 @@ MB = 2**20
 TIME_AIM, MEMORY_AIM = 0.20, 0.10
 
 
-def list_rows(study: str, with_run: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row per rehearsed step.
+def list_rows(study: str, with_run: bool, stopped: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield a row per rehearsed step; `stopped`: seconds in which a step stood still.
 
     Raises FileNotFoundError or ValueError, with the remedy, at the first step that has not run
     since.
@@ -42,7 +43,8 @@ def list_rows(study: str, with_run: bool) -> Iterator[dict[str, Any]]:
             continue
         row = describe_forecast(study, rehearsal, step)
         if with_run:
-            row |= compare_with_run(step, read_run(folder, step["step"], rehearsal["date"]))
+            record = read_run(folder, step["step"], rehearsal["date"])
+            row |= compare_with_run(step, record, stopped.get(step["step"], 0.0))
         yield row
 
 
@@ -76,12 +78,16 @@ def read_run(folder, step: str, date: str) -> dict[str, Any]:
     return record
 
 
-def compare_with_run(step: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+def compare_with_run(
+    step: dict[str, Any], record: dict[str, Any], stopped: float
+) -> dict[str, Any]:
     memory = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
-    time_error = step["seconds"] / record["seconds"] - 1
+    attempts = sum(attempt.get("seconds", 0.0) for attempt in record["attempts"])
+    seconds = attempts + record["seconds"] - stopped
+    time_error = step["seconds"] / seconds - 1
     memory_error = step["memory"] / MB / memory - 1
     return {
-        "seconds_run": record["seconds"],
+        "seconds_run": round(seconds, 1),
         "time_error": round(time_error, 3),
         "memory_mb_run": memory,
         "memory_error": round(memory_error, 3),
@@ -93,11 +99,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+")
     parser.add_argument("--forecasts", action="store_true", help="without a run to compare with")
+    parser.add_argument(
+        "--stopped", nargs="+", default=[], help="step=seconds in which the run stood still"
+    )
     options = parser.parse_args()
+    stopped = {step: float(text) for step, _, text in (s.partition("=") for s in options.stopped)}
     name = "rehearsal_forecasts" if options.forecasts else "rehearsal"
     try:
         for study in options.studies:
-            for row in list_rows(study, not options.forecasts):
+            for row in list_rows(study, not options.forecasts, stopped):
                 append(name, row)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
