@@ -23,15 +23,7 @@ def count_scoring(
             total += _count_benchmark(spec, design, tokenizer, sample)
         else:
             total += _predict_benchmark(spec, design)
-    count = len(design.adapters)
-    return dataclasses.replace(
-        total,
-        forward_tokens=total.forward_tokens * count,
-        attended=total.attended * count,
-        generated_tokens=total.generated_tokens * count,
-        decode_steps=total.decode_steps * count,
-        longest_row=min(total.longest_row, context),
-    )
+    return total.repeat(len(design.adapters), longest_row=min(total.longest_row, context))
 
 
 def _count_benchmark(spec: str, design: eval_fewshot.Design, tokenizer: Any, sample: int) -> Work:

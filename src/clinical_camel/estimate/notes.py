@@ -1,6 +1,5 @@
 """The tokens of step 04, counted before it runs, with the functions that write its prompts."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -43,12 +42,8 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
             prompts += _count_note_prompts(consultation, task, pool, tokenizer, context)
     work = count_generation(prompts, task.max_new_tokens, task.token_budget)
     count = len(task.adapters) * (1 + len(task.other_decodings))
-    return dataclasses.replace(
-        work,
-        forward_tokens=work.forward_tokens * count,
-        attended=work.attended * count,
-        generated_tokens=work.generated_tokens * count,
-        decode_steps=work.decode_steps * count,
+    return work.repeat(
+        count,
         rows=rows,
         estimates=tuple([NO_TOKENIZER] * (tokenizer is None) + estimates),
         unknown=tuple(unknown),

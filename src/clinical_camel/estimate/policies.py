@@ -19,6 +19,7 @@ from clinical_camel.estimate.sizes import find_size
 from clinical_camel.estimate.speed import Machine
 from clinical_camel.estimate.work import (
     CHARACTERS,
+    COUNTS,
     NO_TOKENIZER,
     ROWS,
     Work,
@@ -39,8 +40,6 @@ FORWARD_PASSES = {PPO: 3, "rloo": 2, "grpo": 2, DPO: 1, EXAM_KEY: 1}
 MEASUREMENTS = 3  # forward passes over each held-out reply: policy, reference, reward model
 JUDGE_TOKENS = 512  # of a judge's instructions: assumed
 OPTIONS, QUESTIONS = 4, 300  # of each exam that is scored at a measurement: as in the shipped ones
-COUNTS = ("training_tokens", "forward_tokens", "attended", "generated_tokens", "decode_steps")
-COUNTS += ("optimizer_steps", "batches")
 PAIRS_PER_REPLY = 0.5  # preference pairs; rankings with ties give fewer, without ties more: assumed
 
 
@@ -59,11 +58,9 @@ def count_policies(settings: RewardAndRl, tokenizer: Any) -> Work:
         prompts, new, settings.token_budget, scale=settings.replies_per_prompt
     )
     parts = [_count_method(name, settings, row) for name in settings.methods]
-    trained = [_scale(part, len(settings.seeds)) for part in parts]
-    measured = _scale(
-        _count_measurement(settings, held_out, row),
-        len(settings.seeds) * (1 + len(settings.methods) * _count_evaluations(settings)),
-    )
+    trained = [part.repeat(len(settings.seeds)) for part in parts]
+    evaluations = 1 + len(settings.methods) * _count_evaluations(settings)
+    measured = _count_measurement(settings, held_out, row).repeat(len(settings.seeds) * evaluations)
     reward = Work(
         training_tokens=2 * pairs * row * settings.reward_epochs,
         forward_tokens=2 * PAIRS_PER_REPLY * settings.replies_per_prompt * count * row,  # checks
@@ -205,10 +202,6 @@ def _count_measurement(settings: RewardAndRl, held_out: int, row: float) -> Work
     return dataclasses.replace(written, forward_tokens=written.forward_tokens + tokens)
 
 
-def _scale(work: Work, times: int) -> Work:
-    return dataclasses.replace(work, **{name: times * getattr(work, name) for name in COUNTS})
-
-
 def _add(parts: Sequence[Work]) -> Work:
     return Work(**{name: sum(getattr(part, name) for part in parts) for name in COUNTS})
 
@@ -313,10 +306,9 @@ def count_replies(settings: EvalReplies, tokenizer: Any, context: int) -> Work:
         requests = 2 * questions * (count + len(settings.other_replies) - 1)
         text = f"judge: at most {requests:,} requests, two for each pair of answers"
         estimates += [text] * bool(questions)
-    return dataclasses.replace(
-        _scale(work, count),
+    return work.repeat(
+        count,
         rows=len(lengths),
-        longest_row=work.longest_row,
         estimates=tuple(estimates),
         unknown=tuple(unknown),
     )

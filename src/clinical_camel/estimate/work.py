@@ -22,6 +22,8 @@ from clinical_camel.runner.jobs import has_params, load_job
 from clinical_camel.runner.state import find_state
 from clinical_camel.teachers.settings import LanguageModel
 
+COUNTS = ("training_tokens", "forward_tokens", "attended", "generated_tokens", "decode_steps")
+COUNTS += ("optimizer_steps", "batches")  # of `Work`: what grows if the work is repeated
 ROWS = 1000  # of each source that are tokenized; the others are extrapolated
 CHARACTERS = 4  # per token, without a tokenizer
 EXCHANGE, EXAM = 54, 135  # tokens of an exchange, of an exam dialogue: measured, mini_camel 01
@@ -53,6 +55,11 @@ class Work:
     @property
     def tokens(self) -> int:
         return round(self.training_tokens + self.forward_tokens)
+
+    def repeat(self, times: int, **changed: Any) -> "Work":
+        """Return this work done several times, with other fields changed."""
+        counts = {name: times * getattr(self, name) for name in COUNTS}
+        return dataclasses.replace(self, **counts, **changed)
 
     def __add__(self, other: "Work") -> "Work":
         """Return the work of two parts of an inference step."""
