@@ -50,6 +50,23 @@ def test_a_batch_above_the_token_budget_is_computed_in_parts():
     assert policies.count_part(whole) == whole.prompts_per_step * whole.num_generations
 
 
+def test_the_replies_of_a_step_are_sampled_in_their_own_budget_and_by_trl_at_once(tokenizer):
+    """64 replies of 96 + 48 tokens: 16 at a time in 2,304 tokens, so four times the steps."""
+    settings = {"prompts_per_step": 16, "num_generations": 4, "rl_steps": 20, "eval_steps": 20}
+    steps = {
+        (method, budget): count(
+            tokenizer, methods=[method], sampling_token_budget=budget, max_new_tokens=48, **settings
+        ).decode_steps
+        - count(
+            tokenizer, methods=["dpo"], sampling_token_budget=budget, max_new_tokens=48, **settings
+        ).decode_steps
+        for method in ("ppo", "rloo")
+        for budget in (2304, 16384)
+    }
+    assert steps["ppo", 2304] == 4 * steps["ppo", 16384] == 4 * 20 * 48
+    assert steps["rloo", 2304] == steps["rloo", 16384] == 20 * 48
+
+
 def test_prompts_of_unknown_size_are_named_and_not_counted(tokenizer):
     work = count(tokenizer, prompts={"mini_triples": 0.05, "outputs/other/x.jsonl": 1.0})
     assert work.unknown == ("x: not on this machine, size unknown, not counted",)
@@ -76,7 +93,7 @@ def test_memory_has_a_base_for_the_policy_and_one_for_the_reward_model(tokenizer
 def test_memory_is_that_of_the_generation_where_it_needs_more(tokenizer):
     base, machine, work = find_base("mini"), MACHINES["cpu"], count(tokenizer)
     few, many = (
-        policies.estimate_policy_memory(base, RewardAndRl(token_budget=n), work, machine)
+        policies.estimate_policy_memory(base, RewardAndRl(sampling_token_budget=n), work, machine)
         for n in (256, 400_000)
     )
     assert "key-value cache" not in few

@@ -1,6 +1,7 @@
 """PPO: a two-step example computed by hand, and the gradient of TRL's RLOO."""
 
 import copy
+import types
 
 import pytest
 import torch
@@ -143,6 +144,18 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_complete_batch(prepared):
     assert len(rollouts.split(64)) > 1
     torch.testing.assert_close(gradients[0][0], gradients[1][0], rtol=1e-3, atol=1e-6)
     assert gradients[0][1] == pytest.approx(gradients[1][1], abs=1e-6)
+
+
+def test_replies_are_sampled_in_batches_of_their_own_budget(prepared, monkeypatch):
+    policy, rollouts, settings = prepared
+    budgets = []
+    monkeypatch.setattr(
+        ppo, "sample_rollouts", lambda *_, token_budget, **__: budgets.append(token_budget)
+    )
+    changed = settings.model_copy(update={"token_budget": 256, "sampling_token_budget": 777})
+    material = types.SimpleNamespace(training=[reply.prompt for reply in rollouts.replies])
+    ppo.sample_step(policy, material, changed, seed=0, step=1)
+    assert budgets == [777]
 
 
 def test_the_value_loss_does_not_move_the_policy(prepared):

@@ -41,6 +41,10 @@ PROBLEMS = {
         {"token_budget": 100},
         "token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 144",
     ),
+    "sampling budget": (
+        {"sampling_token_budget": 100},
+        "sampling_token_budget: 100 is below max_prompt_tokens, max_new_tokens together, 144",
+    ),
     "generations": (
         {"num_generations": 1},
         "num_generations: 1 is not allowed; write a number that is 2 or more and at most 1024 "

@@ -28,7 +28,7 @@ ISOLATES = {  # the intended difference between the arms of a contrast
     ("dialogue", "qa_shuffled"): "one article per dialogue",
     ("qa", "monologue"): "single questions",
     ("qa", "raw"): "single questions, order and redrawing",
-    ("placebo", "monologue"): "turns, questions that do not fit",
+    ("placebo", "monologue"): "turns, questions on another section",
     ("half_raw_half_dialogue", "dialogue"): "half of the texts raw",
     ("half_raw_half_qa", "dialogue"): "half raw, half single questions",
     ("half_raw_half_qa", "qa"): "half of the texts raw",

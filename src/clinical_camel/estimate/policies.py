@@ -55,7 +55,7 @@ def count_policies(settings: RewardAndRl, tokenizer: Any) -> Work:
     row = mean + new
     pairs = round(PAIRS_PER_REPLY * settings.replies_per_prompt * (count - held_out))
     sampled = count_generation(
-        prompts, new, settings.token_budget, scale=settings.replies_per_prompt
+        prompts, new, settings.sampling_token_budget, scale=settings.replies_per_prompt
     )
     parts = [_count_method(name, settings, row) for name in settings.methods]
     trained = [part.repeat(len(settings.seeds)) for part in parts]
@@ -128,8 +128,18 @@ def count_part(settings: RewardAndRl) -> int:
 
     The reward model's parts on a GPU, which are smaller and computed twice, are not counted.
     """
-    longest = settings.max_prompt_tokens + settings.max_new_tokens
-    return min(_count_rows(settings), max(1, settings.token_budget // longest))
+    return min(_count_rows(settings), max(1, settings.token_budget // _count_longest(settings)))
+
+
+def _count_longest(settings: RewardAndRl) -> int:
+    """Return the tokens of the longest prompt with its reply."""
+    return settings.max_prompt_tokens + settings.max_new_tokens
+
+
+def _count_sampled(method: str, settings: RewardAndRl) -> int:
+    """Return the batches in which the replies of a step are sampled; TRL samples all at once."""
+    at_once = max(1, settings.sampling_token_budget // _count_longest(settings))
+    return math.ceil(_count_rows(settings) / at_once) if method == PPO else 1
 
 
 def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
@@ -143,7 +153,7 @@ def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
         training_tokens=tokens * passes,
         forward_tokens=tokens * FORWARD_PASSES[method],
         generated_tokens=writes * rows * settings.max_new_tokens,
-        decode_steps=writes * batches * settings.max_new_tokens,
+        decode_steps=writes * _count_sampled(method, settings) * settings.max_new_tokens,
         optimizer_steps=steps * passes,
         batches=steps * passes * batches,
     )
@@ -196,7 +206,7 @@ def _count_evaluations(settings: RewardAndRl) -> int:
 def _count_measurement(settings: RewardAndRl, held_out: int, row: float) -> Work:
     """Count one measurement: replies to held-out prompts, and the exams."""
     replies, new = min(settings.eval_limit or held_out, held_out), settings.max_new_tokens
-    written = count_generation([round(row) - new] * replies, new, settings.token_budget)
+    written = count_generation([round(row) - new] * replies, new, settings.sampling_token_budget)
     exams = sum(map(bool, (settings.exam, settings.primer_exam)))
     tokens = (MEASUREMENTS * replies + exams * OPTIONS * (settings.eval_limit or QUESTIONS)) * row
     return dataclasses.replace(written, forward_tokens=written.forward_tokens + tokens)
@@ -228,7 +238,7 @@ def estimate_policy_memory(
         }
     )
     replies = memory.estimate_replies(
-        base, settings.token_budget, work.longest_row, machine.number_size
+        base, settings.sampling_token_budget, work.longest_row, machine.number_size
     )
     judge, verdicts = _estimate_judge(settings, machine)
     trained = memory.estimate_trained_model(base, changed, machine)

@@ -55,7 +55,7 @@ def measure_policy(
             policy.llm,
             prompts,
             Decoding(settings.max_new_tokens, temperature=settings.temperature),
-            token_budget=settings.token_budget,
+            token_budget=settings.sampling_token_budget,
             seeds=[seed * len(prompts) + i for i in range(len(prompts))],
         )
         exams = [

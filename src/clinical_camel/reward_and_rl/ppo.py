@@ -189,7 +189,7 @@ def sample_step(
         policy.llm,
         repeated,
         Decoding(settings.max_new_tokens, temperature=settings.temperature),
-        token_budget=settings.token_budget,
+        token_budget=settings.sampling_token_budget,
         seeds=[(first + i) % 2**63 for i in range(len(repeated))],
     )
 

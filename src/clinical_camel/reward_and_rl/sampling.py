@@ -60,7 +60,7 @@ def choose_sampling(settings: RewardAndRl) -> dict[str, Any]:
     return {
         "replies_per_prompt": settings.replies_per_prompt,
         "decoding": Decoding(settings.max_new_tokens, temperature=settings.temperature),
-        "token_budget": settings.token_budget,
+        "token_budget": settings.sampling_token_budget,
         "seed": settings.seed,
     }
 

@@ -175,6 +175,12 @@ class RewardAndRl(StepSettings):
         le=1000000,
         description="maximum number of tokens per batch; limits memory use",
     )
+    sampling_token_budget: int = Field(
+        16384,
+        ge=64,
+        le=1000000,
+        description="the same while replies are sampled, which needs no gradients",
+    )
     save_steps: Count = Field(
         100, description="steps between checkpoints; above rl_steps: a policy has none"
     )
@@ -185,8 +191,9 @@ class RewardAndRl(StepSettings):
         most = self.max_prompt_tokens + self.max_new_tokens
         keys = "max_prompt_tokens, max_new_tokens"
         yield from limits.check_length(self.model, keys, most)
-        if most > self.token_budget:
-            yield f"token_budget: {self.token_budget} is below {keys} together, {most}"
+        for name in ("token_budget", "sampling_token_budget"):
+            if most > (budget := getattr(self, name)):
+                yield f"{name}: {budget} is below {keys} together, {most}"
         if self.reward_max_length < most:
             yield (
                 f"reward_max_length: {self.reward_max_length} is below {keys} together, {most}, so "

@@ -55,7 +55,7 @@ DECISIVE = (
     *("max_new_tokens", "temperature", "rl_steps", "prompts_per_step", "num_generations"),
     *("kl_coefficient", "kl_cap", "clip_range", "gae_lambda", "ppo_epochs", "value_learning_rate"),
     *("truncation_penalty", "eval_steps", "eval_limit", "exam_key_shows_options"),
-    "token_budget",
+    *("token_budget", "sampling_token_budget"),
 )
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
 CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, rule, sampling)
@@ -108,17 +108,23 @@ def train_policies(llm: LLM, material: Material, settings: RewardAndRl, folder: 
             llm, method, seed, material=material, settings=settings, place=place, starts=starts
         )
 
-    def is_finished(method: str, seed: int) -> bool:
-        fingerprint = make_fingerprint(llm, method, seed, material, settings)
-        return read_history(folder / f"{method}_{seed}", fingerprint) is not None
+    def read_finished() -> None:
+        for method, seed in jobs:
+            fingerprint = make_fingerprint(llm, method, seed, material, settings)
+            if history := read_history(folder / f"{method}_{seed}", fingerprint):
+                histories[method, seed] = history
 
     numbered = [(number, *job) for number, job in enumerate(jobs, start=1)]
-    unfinished = [job for job in numbered if not is_finished(*job[1:])]
+    read_finished()
+    if histories:
+        print(f"{len(histories)} of {len(jobs)} trainings have ended before", flush=True)
+    unfinished = [job for job in numbered if job[1:] not in histories]
     count = processes.count_processes(settings, len(unfinished))
     if count > 1:
         print(f"{count} processes train; the progress of one is shown", flush=True)
     processes.share_jobs(unfinished, train, count)
-    for job in numbered:  # finished ones are read; the others are trained if a process has failed
+    read_finished()  # those of the other processes
+    for job in numbered:  # those of a process that has failed
         if job[1:] not in histories:
             train(*job)
     ordered = {(m, s): histories[m, s] for m in settings.methods for s in settings.seeds}
@@ -159,7 +165,6 @@ def train_policy(
     """
     fingerprint = make_fingerprint(llm, method, seed, material, settings)
     if finished := read_history(place, fingerprint):
-        print(f"{place.name}: trained before", flush=True)
         return finished
     (place / RECORD).unlink(missing_ok=True)
     saves = place / checkpoints.name_folder(fingerprint)
