@@ -16,7 +16,7 @@ study: .venv/.ready  ## run the embedded study: notebooks 01 to 05 and 09
 results: .venv/.ready  ## what the study found, on one page: notebook 00, from the results that are here
 	$(RUN) -m clinical_camel run results --force
 
-smollm2: .venv/.ready  ## fetch a real model with 135 million parameters, then run its study: hours
+smollm2: .venv/.ready  ## fetch a real model with 135 million parameters, then run its study: hours; needs data/public
 	$(RUN) -m clinical_camel fetch smollm2_135m
 	$(RUN) -m clinical_camel run smollm2_135m
 

@@ -23,6 +23,7 @@ from benchmarks.tables import append
 
 from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
+from clinical_camel.runs.run_json import sum_seconds
 
 MB = 2**20
 TIME_AIM, MEMORY_AIM = 0.20, 0.10
@@ -82,8 +83,7 @@ def compare_with_run(
     step: dict[str, Any], record: dict[str, Any], stopped: float
 ) -> dict[str, Any]:
     memory = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
-    attempts = sum(attempt.get("seconds", 0.0) for attempt in record["attempts"])
-    seconds = attempts + record["seconds"] - stopped
+    seconds = sum_seconds(record) - stopped
     time_error = step["seconds"] / seconds - 1
     memory_error = step["memory"] / MB / memory - 1
     return {

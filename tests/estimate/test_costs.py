@@ -113,6 +113,7 @@ def test_a_run_is_compared_only_with_the_estimate_of_its_settings_and_machine(pr
         return costs.read_measured(job, cost)
 
     assert measure() == (2.0, 3 * 2**20)
+    assert measure(attempts=[{"seconds": 1.5}, {}]) == (3.5, 3 * 2**20)
     assert measure(notes={"computed": {"a": {}}}) is None  # all answers were in the journal
     assert measure(params={"seed": 1}) is None
     assert measure(device={"gpu": ["NVIDIA H100"]}) is None

@@ -4,10 +4,13 @@ The tokenizer has two traps. Its pad token is its end token, and its BOS is the 
 each turn of a conversation.
 """
 
+import functools
 import math
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
+from tests.support.toy_policies import save_sft
 from tests.support.toy_training import toy_recipe
 from transformers import DataCollatorForSeq2Seq
 
@@ -16,6 +19,7 @@ from clinical_camel.core.base_models import PACKAGED, check_fetched
 from clinical_camel.estimate import doctor
 from clinical_camel.estimate.shapes import SHAPES
 from clinical_camel.models import packaged
+from clinical_camel.models.fused_lora import unfuse_lora
 
 NAME = "smollm2_135m"
 pytestmark = pytest.mark.skipif(bool(check_fetched(NAME)), reason=check_fetched(NAME))
@@ -174,19 +178,46 @@ def score_alone(llm, pair) -> float:
     return sum(log_probs[start + i, token].item() for i, token in enumerate(pair.continuation))
 
 
-@pytest.mark.parametrize("protocol", ["text", "conversation"])
-def test_scores_equal_one_forward_per_pair(protocol, llm):
-    """In float32; the tolerance is that of another order of additions."""
+def make_pairs(tokenizer, protocol: str) -> list[models.Pair]:
     pairs = []
     for stem, options in EXAM:
         text, space = f"Question: {stem}\nAnswer:", " "
         if protocol == "conversation":
-            text = models.render_chat(llm.tokenizer, [{"role": "user", "content": stem}])
-            space = models.find_reply_prefix(llm.tokenizer)
-        pairs += [models.tokenize_pair(llm.tokenizer, text, f"{space}{o}") for o in options]
+            text = models.render_chat(tokenizer, [{"role": "user", "content": stem}])
+            space = models.find_reply_prefix(tokenizer)
+        pairs += [models.tokenize_pair(tokenizer, text, f"{space}{o}") for o in options]
+    return pairs
+
+
+def score_all(llm, pairs) -> list[float]:
     scores = dict(models.score_pairs(llm, pairs, 10_000))
+    return [scores[i] for i in range(len(pairs))]
+
+
+@pytest.mark.parametrize("protocol", ["text", "conversation"])
+def test_scores_equal_one_forward_per_pair(protocol, llm):
+    """In float32; the tolerance is that of another order of additions."""
+    pairs = make_pairs(llm.tokenizer, protocol)
     expected = [score_alone(llm, pair) for pair in pairs]
-    assert [scores[i] for i in range(len(pairs))] == pytest.approx(expected, abs=1e-3)
+    assert score_all(llm, pairs) == pytest.approx(expected, abs=1e-3)
+
+
+def test_an_adapter_scores_as_with_peft_s_own_layers(tmp_path):
+    """The settings of the study: NF4 values as floats, LoRA in one pass; float32, then bfloat16."""
+    folder = str(save_sft(tmp_path / "adapter", NAME, "chatml", deviation=0.3))
+    load = functools.partial(
+        models.load, NAME, {"base": "", "tuned": folder}, "nf4_dequantized", "chatml"
+    )
+    llms = load("float32")
+    pairs = make_pairs(llms["tuned"].tokenizer, "conversation")
+    scores = {name: score_all(llm, pairs) for name, llm in llms.items()}
+    unfuse_lora([m for m in llms["tuned"].model.modules() if isinstance(m, LoraLayer)])
+    expected = {name: [score_alone(llm, pair) for pair in pairs] for name, llm in llms.items()}
+    assert scores["base"] == pytest.approx(expected["base"], abs=1e-3)
+    assert scores["tuned"] == pytest.approx(expected["tuned"], abs=1e-3)
+    assert max(abs(t - b) for b, t in zip(*expected.values(), strict=True)) > 1.0
+    for name, llm in load("bfloat16").items():
+        assert score_all(llm, pairs) == pytest.approx(expected[name], rel=0.1)
 
 
 def test_generation_stops_at_the_end_token_in_a_padded_batch(llm):

@@ -71,6 +71,12 @@ def test_a_row_has_state_time_and_memory_and_a_fold_the_headline(study):
     assert read_cells(release.format_study_table(), 0)[2] == "[results](outputs/a)"
 
 
+def test_an_interrupted_attempt_counts_in_the_minutes(study):
+    resumed = RECORD | {"attempts": [{"seconds": 300.0}, {}]}
+    study.file("outputs/a/04_note_synthesis/run.json", json.dumps(resumed))
+    assert read_cells(release.format_study_table(), 0)[3] == "7"  # 30 + 90 + 300 seconds
+
+
 def test_a_result_that_was_edited_is_named_and_gives_no_row(study):
     hashes = {"artefacts": {"scores.csv": "0" * 64}}
     study.file("outputs/a/04_note_synthesis/run.json", json.dumps(RECORD | hashes))

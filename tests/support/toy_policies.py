@@ -26,16 +26,18 @@ def make_prompt(number: int, text: str = "") -> Prompt:
     return Prompt(f"case-{number}", f"group-{number // 2}", messages, f"Urate {number}.")
 
 
-def save_sft(folder: Path) -> Path:
-    """Save an SFT adapter of rank 4 for the shipped base: random, not trained."""
-    base, tokenizer = models.load_base("mini"), models.load_tokenizer("mini")
+def save_sft(
+    folder: Path, name: str = "mini", chat_template: str = "", deviation: float = 0.02
+) -> Path:
+    """Save an SFT adapter of rank 4 for a base: random, not trained."""
+    base, tokenizer = models.load_base(name), models.load_tokenizer(name, chat_template)
     torch.manual_seed(3)
     config = LoraConfig(r=4, lora_alpha=4, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(base, config)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.02)
-    sft_qlora.save_adapter(model, tokenizer, folder, "mini")
+            torch.nn.init.normal_(parameter, std=deviation)
+    sft_qlora.save_adapter(model, tokenizer, folder, name)
     return folder
 
 

@@ -16,7 +16,7 @@ from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job, PlanError, has_params, load_job
-from clinical_camel.runs.run_json import is_resumed, read_run_record
+from clinical_camel.runs.run_json import is_resumed, read_run_record, sum_seconds
 
 WEIGHT_SIZE = 2  # bytes per weight in a file on the hub: bfloat16 or float16
 TOKEN_SIZE, ANSWER_SIZE = 4, 400  # bytes per token of a dialogue, per answer in a table
@@ -265,4 +265,4 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
     if cost.machine.partition("_")[0] not in machine or is_resumed(record):
         return None
     megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
-    return record["seconds"], megabytes * 2**20
+    return sum_seconds(record), megabytes * 2**20

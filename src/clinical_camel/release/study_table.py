@@ -27,7 +27,7 @@ from clinical_camel.runs.params_files import (
     list_studies,
     load_params,
 )
-from clinical_camel.runs.run_json import is_resumed, read_run_record
+from clinical_camel.runs.run_json import is_resumed, read_run_record, sum_seconds
 from clinical_camel.runs.sweeps import list_runs
 
 BEGIN, END = "<!-- studies:begin -->", "<!-- studies:end -->"
@@ -152,7 +152,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
     if of_runs:
         state += f", {sum(map(bool, of_runs))} of {len(of_runs)} runs"
     every = [*records.values(), *(record for run in of_runs for record in run)]
-    seconds = sum(record["seconds"] for record in every)
+    seconds = sum(map(sum_seconds, every))
     peaks = (r.get("peak_gpu_memory_mb", r["peak_memory_mb"]) for r in every)
     main = next((step for step in HEADLINES if step in records), next(iter(records)))
     return row | {

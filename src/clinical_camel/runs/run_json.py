@@ -28,6 +28,16 @@ def read_run_record(folder: Path) -> dict[str, Any]:
     return record if is_whole else {}
 
 
+def sum_seconds(record: Mapping[str, Any]) -> float:
+    """Return the seconds of a run with its interrupted attempts.
+
+    >>> sum_seconds({"seconds": 2.0, "attempts": [{"seconds": 1.5}, {}]})
+    3.5
+    """
+    attempts = sum(attempt.get("seconds", 0.0) for attempt in record["attempts"])
+    return record["seconds"] + attempts
+
+
 def is_resumed(record: Mapping[str, Any]) -> bool:
     """Return whether a run found all its answers in the journal of an earlier one.
 
