@@ -1,5 +1,7 @@
 """Batches at once: the same numbers, each once, also after a batch that ran out of memory."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -192,3 +194,37 @@ def test_a_model_is_usable_between_two_scores(llm):
     next(scores)
     assert llm.model(ids).logits.shape[:2] == (1, 3)
     assert dict(scores)
+
+
+MEMORY = """
+import threading
+import psutil, torch
+from clinical_camel.models import workers
+
+torch.set_num_threads(2)
+process = psutil.Process()
+size = 2 * 2**20  # numbers: 8 MiB
+
+def compute(batch):
+    large = [torch.ones(size) for _ in range(20)]
+    small = [torch.ones(64) for _ in range(1000)]
+    del large
+    kept.append(small)
+    return 0
+
+kept = []
+before = process.memory_info().rss
+rows = [[i] for i in range(8)]
+results = workers.compute_batches(rows, 0, 1, compute, lambda row: False, torch.device("cpu"))
+assert [*results] == [0] * 8
+print((process.memory_info().rss - before) // 2**20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc")
+def test_memory_of_finished_batches_is_returned_to_the_system():
+    """Each batch frees 160 MiB and holds small tensors that lie behind them in the heap."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 80

@@ -7,10 +7,12 @@ SmolLM2-135M scores with 17 to 28 % less processor time, and gives the same numb
 import collections
 import concurrent.futures
 import contextlib
+import ctypes
 import functools
 import gc
 import itertools
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ OUT_OF_MEMORY = (  # in the text of a plain RuntimeError
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDA error: out of memory",
 )
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+LARGE_BLOCK = 4 * 2**20  # bytes
 log = logging.getLogger(__name__)
 
 
@@ -126,6 +130,7 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
         yield map
         return
     threads = torch.get_num_threads()
+    _return_large_blocks()
     try:
         with concurrent.futures.ThreadPoolExecutor(
             count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),)
@@ -133,3 +138,16 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
             yield pool.map
     finally:
         torch.set_num_threads(threads)  # parts of torch have one number for all threads
+
+
+def _return_large_blocks() -> None:
+    """Let glibc return freed blocks above LARGE_BLOCK to the system, from now on.
+
+    By default it stores blocks of up to 32 MiB for reuse, for each thread its own. The batches of
+    step 04 with SmolLM2-135M, two at a time, then need 3.3 GB instead of 2.5, and what is stored
+    grows with every pair of batches. The time is the same.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if mallopt:
+            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
