@@ -1,5 +1,6 @@
 """Batches at once: the same numbers, each once, also after a batch that ran out of memory."""
 
+import platform
 import subprocess
 import sys
 import threading
@@ -221,9 +222,13 @@ print((process.memory_info().rss - before) // 2**20)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_memory_of_finished_batches_is_returned_to_the_system():
-    """Each batch frees 160 MiB and holds small tensors that lie behind them in the heap."""
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_of_finished_batches_is_returned_to_the_system(monkeypatch):
+    """Each batch frees 160 MiB and holds small tensors that lie behind them in the heap.
+
+    Here 7 MiB stay; without `_return_blocks` it was 620.
+    """
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
     )

@@ -12,6 +12,7 @@ import functools
 import gc
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ OUT_OF_MEMORY = (  # in the text of a plain RuntimeError
     "CUDA error: out of memory",
 )
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
-LARGE_BLOCK = 4 * 2**20  # bytes
+LARGE_BLOCK, STORED_BLOCK = 4 * 2**20, 32 * 2**20  # bytes; glibc stores none above the latter
 log = logging.getLogger(__name__)
 
 
@@ -130,7 +131,7 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
         yield map
         return
     threads = torch.get_num_threads()
-    _return_large_blocks()
+    _return_blocks(LARGE_BLOCK)
     try:
         with concurrent.futures.ThreadPoolExecutor(
             count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),)
@@ -138,16 +139,17 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
             yield pool.map
     finally:
         torch.set_num_threads(threads)  # parts of torch have one number for all threads
+        _return_blocks(STORED_BLOCK)
 
 
-def _return_large_blocks() -> None:
-    """Let glibc return freed blocks above LARGE_BLOCK to the system, from now on.
+def _return_blocks(above: int) -> None:
+    """Let glibc return freed blocks of more than so many bytes to the system, from now on.
 
-    By default it stores blocks of up to 32 MiB for reuse, for each thread its own. The batches of
-    step 04 with SmolLM2-135M, two at a time, then need 3.3 GB instead of 2.5, and what is stored
-    grows with every pair of batches. The time is the same.
+    By default, each thread stores freed blocks of up to 32 MiB for reuse. The first pair of batches
+    of step 04 with SmolLM2-135M then peaked at 3.3 GB, and with LARGE_BLOCK at 2.5 GB; the complete
+    step, at 8.2 GB (outputs/LOG.md, 2026-11-30). A user's MALLOC_MMAP_THRESHOLD_ has priority.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt:
-            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+            mallopt(M_MMAP_THRESHOLD, above)
