@@ -7,6 +7,8 @@ from tests.support.toy_comparison import make_design
 from clinical_camel.controlled_comparison import equality, settings
 from clinical_camel.eval_fewshot import PROTOCOLS
 
+TRAININGS = pd.DataFrame({"arm": ["raw", "qa"], "learning_rate": 4e-3, "batch_size": [4, 17]})
+
 
 @pytest.fixture
 def table():
@@ -39,14 +41,15 @@ def test_the_fewest_and_most_exposures_are_those_of_any_fact_in_any_run(table):
 
 
 def test_the_sentence_gives_each_reading_its_difference(table):
-    assert equality.describe_equality(table, "qa", "raw") == (
+    assert equality.describe_equality(table, TRAININGS, "qa", "raw") == (
         "qa \N{MINUS SIGN} raw: tokens with loss +100 %, tokens seen equal, steps equal, "
-        "exposures per fact equal, format chat instead of plain text with title."
+        "exposures per fact equal, format chat instead of plain text with title, "
+        "rows per step 17 (raw: 4)."
     )
 
 
 def test_an_arm_without_a_run_has_no_sentence(table):
-    assert equality.describe_equality(table, "qa", "dialogue") == ""
+    assert equality.describe_equality(table, TRAININGS, "qa", "dialogue") == ""
 
 
 def test_the_page_has_eight_columns_in_readable_units(table):

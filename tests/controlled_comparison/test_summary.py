@@ -56,39 +56,6 @@ def test_contrasts_without_a_planned_verdict_have_none():
     assert not any("conclu" in text or "Verdict" in text or "No test" in text for text in texts)
 
 
-def test_what_could_mislead_depends_on_rates_and_data_seeds():
-    text = summary.describe_threats(make_design(rate_sweep="toy_rates"), RUNS)
-    assert "Each primary arm has its own learning rate" in text
-    assert "All pairs have the same texts" in text
-    several = RUNS.assign(data_seed=[0, 1, 2])
-    text = summary.describe_threats(make_design(), several)
-    assert "This sweep compares no learning rates" in text
-    assert "Each pair of seeds has other texts and trainings" in text
-
-
-def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
-    trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008]})
-    rules = summary.describe_scope(make_design(), trainings, {"extractive"}, pd.DataFrame())
-    assert rules[0].startswith("Rules wrote the dialogues.")
-    assert "The base models have 1.1 and 134.5 million parameters" in rules[1]
-    design = make_design(has_verdict=False)
-    written = summary.describe_scope(design, trainings, {"replay"}, pd.DataFrame())
-    assert written[0].startswith("A language model wrote the texts once")
-    assert written[-1].startswith("The contrasts have no verdict")
-
-
-def test_a_chosen_rate_at_the_end_of_those_that_were_tried_is_named():
-    rates = pd.DataFrame({"arm": ["dialogue"] * 3 + ["raw"] * 3 + ["unmasked"] * 3 + ["qa"]})
-    rates = rates.assign(learning_rate=[2e-3, 4e-3, 8e-3] * 3 + [4e-3])
-    rates = rates.assign(is_chosen=[*[False] * 2, True, False, True, *[False] * 3, True, True])
-    trainings = pd.DataFrame({"parameters": [1_115_264]})
-    texts = summary.describe_scope(make_design(), trainings, {"extractive"}, rates)
-    assert [text for text in texts if "learning rate" in text] == [
-        "For `dialogue` and `unmasked`, the chosen learning rate is the highest that was tried, so "
-        "a higher one may be better."
-    ]
-
-
 def test_a_comparison_without_the_base_model_says_so():
     texts = describe(ROW, scores=SCORES[SCORES["arm"] != "base"])
     assert any("The arm `base` has not run, so forgetting (primer exam)" in t for t in texts)
@@ -128,7 +95,12 @@ def test_the_sentence_on_a_contrast_says_what_it_isolates_and_its_tests():
 def test_a_contrast_that_cannot_tell_says_what_it_would_miss():
     row = ROW | {"verdict": "cannot tell", "p_holm": 0.2, "low": -0.01}
     sentences = describe(row)
-    assert any("below 7.0 points would often be missed" in text for text in sentences)
+    assert any(
+        "below 7.0 points would often be missed. Not ruled out: a gain of 5 points." in text
+        for text in sentences
+    )
+    (both,) = (t for t in describe(row | {"low": -0.06}) if "ruled out" in t)
+    assert "Not ruled out: a gain and loss of 5 points." in both
     assert not any("The interval just" in text for text in sentences)
 
 
@@ -156,7 +128,8 @@ def test_the_scores_with_the_article_in_the_prompt_are_stated():
         {"outcome": "open book", "arm": "dialogue", "accuracy": 0.798, "low": np.nan},
         {"outcome": "plain question", "arm": "dialogue", "accuracy": 0.497, "low": np.nan},
     ]
-    texts = describe(ROW, scores=pd.DataFrame(rows), outcomes=outcomes, forgetting="")
+    scores = pd.DataFrame(rows).assign(chance=0.25)
+    texts = describe(ROW, scores=scores, outcomes=outcomes, forgetting="")
     assert (
         "With the article in the prompt (open book): `base` 40.9 [34.2, 47.8] %, `dialogue` 79.8 % "
         "(without 49.7 %)."
@@ -245,7 +218,7 @@ PLACEBO = {name: ROW[name] for name in FURTHER_COLUMNS if name in ROW} | {"contr
     [
         ((-0.06, 0.03), "; a gain of 5 points is ruled out."),
         ((-0.001, 0.049), "; a gain of 5 points is ruled out."),
-        ((-0.06, 0.05), ""),
+        ((-0.06, 0.05), "; a gain of 5 points is not ruled out."),
         ((0.01, 0.04), ""),  # matching questions help
         ((np.nan, np.nan), ""),
     ],
@@ -267,13 +240,14 @@ def test_questions_on_another_section_that_still_help_limit_the_conclusion():
     rows = [ROW, ROW | {"control": "monologue"}]
     placebo = PLACEBO | {"treatment": "placebo", "control": "monologue"}
     assert describe(*rows, further=[placebo])[2] == (
-        "Dialogues whose questions ask about another section of the article also beat the same "
-        f"sentences without questions (exploratory): placebo {MINUS} monologue, 13.0 points [8.0, "
-        "18.0], pairs of seeds: 5. So at least a part of the gain needs no matching questions. The "
-        "table of further contrasts names what else differs between the two."
+        "In the outcome plain question, dialogues whose questions ask about another section of the "
+        f"article also beat the same sentences without questions (exploratory): placebo {MINUS} "
+        "monologue, 13.0 points [8.0, 18.0], pairs of seeds: 5. So a part of this gain needs no "
+        "matching questions. The table of further contrasts names what else differs between the "
+        "two."
     )
     texts = describe(*rows, further=[placebo | {"low": -0.01}])
-    assert not any("another section" in text for text in texts)
+    assert not any("also beat" in text for text in texts)
 
 
 def test_further_contrasts_are_listed_as_exploratory():
@@ -306,6 +280,35 @@ def test_runs_that_were_not_used_are_named_with_their_reason():
 def test_forgetting_names_the_arms_at_chance():
     sentences = describe(ROW)
     assert any(text.startswith("At chance") and "`raw`." in text for text in sentences)
+    assert not any(text.startswith("Differences there") for text in sentences)
+
+
+def test_arms_above_chance_have_their_differences_in_forgetting():
+    rows = [PLACEBO | {"outcome": "primer exam"}]
+    rows.append(rows[0] | {"treatment": "raw"})  # at chance
+    texts = [t for t in describe(ROW, further=rows) if t.startswith("Differences there")]
+    assert texts == [
+        "Differences there, exploratory, not adjusted: "
+        f"dialogue {MINUS} placebo 13.0 points [8.0, 18.0]."
+    ]
+
+
+def test_the_first_two_contrasts_have_their_other_outcomes_and_all_questions():
+    secondary = [
+        ROW | {"control": control, "outcome": outcome, "is_primary": False, "verdict": ""}
+        for control in ("raw", "monologue")
+        for outcome in ("cloze", "primer exam", "plain question, all questions")
+    ]
+    lost = SCORES.assign(low=0.2)
+    rows = [ROW, ROW | {"control": "monologue"}, *secondary]
+    design = {"contrasts": ["dialogue - raw", "dialogue - monologue"]}
+    texts = describe(*rows, scores=lost, **design)
+    others = [text for text in texts if text.startswith("Secondary outcomes of")]
+    assert len(others) == 2
+    assert all("cloze 13.0 points" in text for text in others)
+    assert "primer exam" not in others[0]  # both arms are at chance
+    assert "primer exam" in others[1]  # the scores have no arm `monologue`
+    assert sum("On all 177 questions: 13.0 points" in text for text in texts) == 2
 
 
 def test_the_headline_has_every_verdict_and_the_number_of_runs():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import tables
@@ -47,9 +48,18 @@ def test_further_contrasts_say_what_they_isolate_and_which_have_too_few_seeds():
 
 def test_outcomes_are_rows_and_contrasts_columns():
     other = ROW | {"outcome": "conversation", "difference": 0.01, "low": np.nan}
-    page = tables.format_outcomes(pd.DataFrame([ROW, other]))
+    scores = pd.DataFrame({"outcome": "primer exam", "arm": ["dialogue", "raw"], "chance": 0.25})
+    page = tables.format_outcomes(pd.DataFrame([ROW, other]), scores.assign(low=0.2), make_design())
     assert page["outcome"].tolist() == ["plain question", "conversation"]
     assert page.iloc[1, 1] == "1.0"
+
+
+@pytest.mark.parametrize(("low", "cell"), [(0.26, "13.0 [8.0, 18.0]"), (0.25, "both at chance")])
+def test_forgetting_of_two_arms_at_chance_is_not_compared(low, cell):
+    scores = pd.DataFrame({"outcome": "primer exam", "arm": ["dialogue", "raw"], "chance": 0.25})
+    row = ROW | {"outcome": "primer exam"}
+    page = tables.format_outcomes(pd.DataFrame([row]), scores.assign(low=[0.2, low]), make_design())
+    assert page.iloc[0, 1] == cell
 
 
 def test_seeds_are_listed_with_their_spread():

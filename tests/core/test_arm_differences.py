@@ -25,7 +25,14 @@ def compare(first=(), second=(), rates=(4e-3, 4e-3), rows=(4, 4)):
         ({"rows": (4, 17)}, ["rows per step 4 (B: 17)"]),
         (
             {"second": {"format": "plain text with title"}},
-            ["format chat (B: plain text)"],
+            ["format chat (B: plain text with title)"],
+        ),
+        (
+            {
+                "first": {"format": "plain text with title and headings"},
+                "second": {"format": "plain text with title"},
+            },
+            ["format plain text with title and headings (B: plain text with title)"],
         ),
     ],
 )

@@ -37,3 +37,17 @@ def test_a_measurement_has_every_value_and_the_sft_model_has_no_kl(sft):
         assert row["truncated"] == int(row["tokens"] == 6 and row["truncated"])
         assert row["entropy"] > 0
     assert [row["exam"] for row in exams] == ["exam"]
+
+
+def test_replies_to_held_out_prompts_are_sampled_in_their_own_token_budget(sft, monkeypatch):
+    budgets, original = [], measures.sample_rollouts
+
+    def sample(*arguments, token_budget, **options):
+        budgets.append(token_budget)
+        return original(*arguments, token_budget=token_budget, **options)
+
+    monkeypatch.setattr(measures, "sample_rollouts", sample)
+    settings = toy_settings(eval_limit=2, sampling_token_budget=333)
+    with open_policy(sft) as policy:
+        measures.measure_policy(policy, toy_material(), settings, 0)
+    assert budgets == [333]

@@ -53,6 +53,12 @@ def test_the_key_changes_with_whatever_changes_the_replies(llm):
 
     assert key() == key()
     assert key() != key(seed=1)
+    assert key() != key(token_budget=300)
+
+
+def test_replies_are_sampled_in_their_own_token_budget():
+    settings = RewardAndRl(token_budget=500, sampling_token_budget=900)
+    assert sampling.choose_sampling(settings)["token_budget"] == 900
 
 
 def test_a_prompt_that_is_too_long_is_named(llm):

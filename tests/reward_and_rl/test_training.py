@@ -438,6 +438,7 @@ def test_the_fingerprint_names_what_decides_a_training(sft):
         make(seed=1),
         make("rloo"),
         make(clip_range=0.3),
+        make(sampling_token_budget=300),
         make(material=toy_material(proxy_key="another reward model")),
         make(material=toy_material(training=[make_prompt(3)])),
     ]

@@ -34,8 +34,8 @@ def save_sft(
     torch.manual_seed(3)
     config = LoraConfig(r=4, lora_alpha=4, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(base, config)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
+    for key, parameter in model.named_parameters():
+        if "lora_B" in key:
             torch.nn.init.normal_(parameter, std=deviation)
     sft_qlora.save_adapter(model, tokenizer, folder, name)
     return folder

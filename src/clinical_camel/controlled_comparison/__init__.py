@@ -13,6 +13,7 @@ tables       tables for the page
 figures      figures
 drawing      the design in one drawing
 summary      what was seen, in sentences
+scope        what could mislead, and what it does not show
 """
 
 import lazy_loader
@@ -56,13 +57,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "warn_missing",
         ],
         "scaling": ["fit_curves", "list_points"],
+        "scope": ["describe_scope", "describe_threats"],
         "settings": ["Comparison", "split_contrast"],
         "summary": [
             "describe_exclusions",
             "describe_results",
             "describe_runs",
-            "describe_scope",
-            "describe_threats",
             "format_headline",
         ],
         "tables": [

@@ -9,6 +9,7 @@ import pandas as pd
 
 from clinical_camel.controlled_comparison.settings import CHAT, Comparison, split_outcome
 from clinical_camel.controlled_comparison.tables import name_contrast
+from clinical_camel.core.arm_differences import list_setting_differences
 from clinical_camel.exam_results.pages import hide_index
 
 READINGS = {
@@ -46,7 +47,9 @@ def format_equality(equality: pd.DataFrame) -> pd.DataFrame:
     return hide_index(pd.DataFrame(page))
 
 
-def describe_equality(equality: pd.DataFrame, treatment: str, control: str) -> str:
+def describe_equality(
+    equality: pd.DataFrame, trainings: pd.DataFrame, treatment: str, control: str
+) -> str:
     """Return by how much two arms differ in each reading, as a sentence; "" if one is missing."""
     rows = equality.set_index("arm")
     if not {treatment, control} <= set(rows.index):
@@ -60,6 +63,7 @@ def describe_equality(equality: pd.DataFrame, treatment: str, control: str) -> s
     pair = name_contrast({"treatment": treatment, "control": control})
     first, second = rows.loc[[treatment, control], "format"]
     parts += [f"format {first} instead of {second}"] if first != second else []
+    parts += list_setting_differences(trainings, treatment, control, control)
     return f"{pair}: {', '.join(parts)}."
 
 

@@ -1,6 +1,6 @@
 """What the comparison showed, in sentences computed from the tables."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ from clinical_camel.controlled_comparison.settings import (
     split_contrast,
     split_outcome,
 )
-from clinical_camel.controlled_comparison.tables import name_contrast
+from clinical_camel.controlled_comparison.tables import list_lost, name_contrast
 from clinical_camel.core.verdicts import (
     CANNOT_TELL,
     HELPS,
@@ -33,7 +33,6 @@ from clinical_camel.core.verdicts import (
 )
 from clinical_camel.core.wording import format_p, format_percent, format_points, join
 
-RULES = "extractive"  # the teacher that copies sentences of the article
 OPEN_BOOK = "open_book"  # the variant of step 03 with the article in the prompt
 TEXTS = {
     "dialogues": "an article dialogue",
@@ -62,14 +61,14 @@ def describe_results(
         by_name = {f"{row['treatment']} - {row['control']}": row["verdict"] for row in rows}
         sentences.append(describe_conclusions(by_name))
         sentences += _limit_conclusion(by_name, further, design)
-    sentences += [f"{warning}{_describe_contrast(row, design)}" for row in rows]
+    sentences += [f"{warning}{_describe_contrast(row, contrasts, design)}" for row in rows]
     sentences += _describe_models(rows, models)
     sentences += _describe_further(further, design)
     if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
         sentences.append(f"No run has answers for the outcomes: {', '.join(missing)}.")
-    sentences += _describe_secondary(contrasts, design)
+    sentences += _describe_secondary(contrasts, scores, design)
     sentences += _describe_open_book(scores, design)
-    sentences += _describe_forgetting(scores, design)
+    sentences += _describe_forgetting(scores, further, design)
     sentences += [
         f"{fit.curve}: each doubling of {fit.quantity} changes the accuracy by "
         f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points ({fit.seeds} seeds)."
@@ -93,16 +92,16 @@ def _limit_conclusion(
         numbers = f"{name_contrast(row)}, {format_points(row)}, pairs of seeds: {row['seeds']}"
         if pair == ("placebo", "monologue") and low > 0:
             yield (
-                "Dialogues whose questions ask about another section of the article also beat the "
-                f"same sentences without questions (exploratory): {numbers}. So at least a part of "
-                "the gain needs no matching questions. The table of further contrasts names what "
-                "else differs between the two."
+                f"In the outcome {design.primary}, dialogues whose questions ask about another "
+                "section of the article also beat the same sentences without questions "
+                f"(exploratory): {numbers}. So a part of this gain needs no matching questions. "
+                "The table of further contrasts names what else differs between the two."
             )
-        if pair == ("dialogue", "placebo") and low <= 0 and high < design.smallest_effect:
-            limit = f"{100 * design.smallest_effect:g}"
+        if pair == ("dialogue", "placebo") and low <= 0:
+            limit = f"a gain of {100 * design.smallest_effect:g} points"
             yield (
-                f"We found no sign that matching questions help (exploratory): {numbers}; a gain "
-                f"of {limit} points is ruled out."
+                f"We found no sign that matching questions help (exploratory): {numbers}; {limit} "
+                f"{'is' if high < design.smallest_effect else 'is not'} ruled out."
             )
 
 
@@ -158,7 +157,7 @@ def _describe_verdict(row: dict, design: Comparison) -> str:
     return ", ".join(parts)
 
 
-def _describe_contrast(row: dict, design: Comparison) -> str:
+def _describe_contrast(row: dict, contrasts: pd.DataFrame, design: Comparison) -> str:
     """Return what was compared, the numbers, and the verdict with its limits."""
     pair = row["treatment"], row["control"]
     name = f"{name_contrast(row)} ({ISOLATES.get(pair, FURTHER)})"
@@ -174,7 +173,10 @@ def _describe_contrast(row: dict, design: Comparison) -> str:
     result = f"{_describe_verdict(row, design)}."
     if row["verdict"] in WITHOUT_VERDICT:
         return f"{text} Difference: {result}"
-    return " ".join([text, f"Verdict: {result}", *_describe_limits(row, design)])
+    same = contrasts["treatment"].eq(pair[0]) & contrasts["control"].eq(pair[1])
+    whole = contrasts[same & contrasts["outcome"].eq(row["outcome"] + ALL)].to_dict("records")
+    every = [f"On all {other['n']} questions: {format_points(other)}." for other in whole]
+    return " ".join([text, f"Verdict: {result}", *every, *_describe_limits(row, design)])
 
 
 def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
@@ -184,9 +186,15 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
         yield f"No test: it needs {design.min_seeds} pairs of seeds."
         return
     if row["verdict"] == CANNOT_TELL:
+        limit = f"{100 * design.smallest_effect:g} points"
+        is_open = {
+            "gain": row["high"] >= design.smallest_effect,
+            "loss": row["low"] <= -design.smallest_effect,
+        }
         yield (
             f"A true difference below {format_percent(row['min_detectable_effect'])} points would "
-            "often be missed, and an effect of the smallest size of interest is not ruled out."
+            f"often be missed. Not ruled out: a {join([k for k, v in is_open.items() if v])} of "
+            f"{limit}."
         )
     if row["verdict"] == name_no_effect(design.smallest_effect) and is_significant:
         yield (
@@ -213,14 +221,22 @@ def _describe_disagreement(is_significant: bool, was_significant: bool, design: 
     return f"The interval just excludes zero. {after} test is not significant, and the test counts."
 
 
-def _describe_secondary(contrasts: pd.DataFrame, design: Comparison) -> Iterator[str]:
-    """Yield the first contrast in the other outcomes, which are not adjusted."""
-    treatment, control = split_contrast(design.contrasts[0])
-    pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
-    rows = contrasts[pair & ~contrasts["is_primary"]].to_dict("records")
-    cells = "; ".join(f"{row['outcome']} {format_points(row)}" for row in rows)
-    if rows:
-        yield f"Secondary outcomes of {name_contrast(rows[0])}, not adjusted: {cells}."
+def _describe_secondary(
+    contrasts: pd.DataFrame, scores: pd.DataFrame, design: Comparison
+) -> Iterator[str]:
+    """Yield the first two contrasts in the other outcomes, which are not adjusted.
+
+    On all questions, and in forgetting if both arms are at chance, they have sentences elsewhere.
+    """
+    lost = list_lost(scores, design)
+    for treatment, control in map(split_contrast, design.contrasts[:2]):
+        elsewhere = [design.primary + ALL, *[design.forgetting] * ({treatment, control} <= lost)]
+        pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
+        pair &= ~contrasts["is_primary"] & ~contrasts["outcome"].isin(elsewhere)
+        rows = contrasts[pair].to_dict("records")
+        cells = "; ".join(f"{row['outcome']} {format_points(row)}" for row in rows)
+        if rows:
+            yield f"Secondary outcomes of {name_contrast(rows[0])}, not adjusted: {cells}."
 
 
 def _describe_open_book(scores: pd.DataFrame, design: Comparison) -> Iterator[str]:
@@ -256,8 +272,13 @@ def _describe_few_runs(runs: pd.DataFrame, design: Comparison) -> Iterator[str]:
     yield f"{text}. Scores of so few runs say little about other seeds."
 
 
-def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[str]:
-    """Yield how far each arm falls on the exam of the pretraining, and whether it is at chance."""
+def _describe_forgetting(
+    scores: pd.DataFrame, further: pd.DataFrame, design: Comparison
+) -> Iterator[str]:
+    """Yield how far each arm falls on the exam of the pretraining, and whether it is at chance.
+
+    Of the further contrasts, those of an arm above chance have the difference there, too.
+    """
     here = scores[scores["outcome"] == design.forgetting]
     base = here[here["arm"] == BASE]
     tuned = here[~here["arm"].map(is_base).astype(bool)]
@@ -272,67 +293,13 @@ def _describe_forgetting(scores: pd.DataFrame, design: Comparison) -> Iterator[s
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
     before = format_percent(base["accuracy"].iloc[0])
     yield f"Forgetting ({design.forgetting}), in percent: before {before}; {', '.join(cells)}."
-    if lost := [f"`{r.arm}`" for r in tuned.itertuples() if r.low <= r.chance]:
-        yield f"At chance, so forgetting cannot be compared: {', '.join(lost)}."
-
-
-def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
-    """Return what could mislead and depends on the sweep, as a Markdown list.
-
-    `runs`: `tabulate_runs`.
-    """
-    rates = (
-        "Each primary arm has its own learning rate, chosen on other diseases."
-        if design.rate_sweep
-        else "This sweep compares no learning rates, so one arm may have a better one."
-    )
-    texts = (
-        "Each pair of seeds has other texts and trainings (their effects are not separated)."
-        if len({*runs["data_seed"]}) > 1
-        else "All pairs have the same texts, so the intervals say nothing about other texts."
-    )
-    return f"- *Settings.* {rates}\n- *Chance.* {texts} Runs are compared only within a pair."
-
-
-def describe_scope(
-    design: Comparison,
-    trainings: pd.DataFrame,
-    teachers: Collection[str],
-    rates: pd.DataFrame,
-) -> list[str]:
-    """Return what the comparison does not show and depends on the sweep, as sentences.
-
-    `trainings`: `read_trainings`; `teachers`: the kinds of teacher of step 01 (`list_teachers`);
-    `rates`: `read_rates`, empty without a sweep of rates.
-    """
-    sizes = [f"{size / 1e6:.1f}" for size in sorted({*trainings["parameters"].dropna()})]
-    names = join(sizes) if sizes else "an unknown number of"
-    models = "base models have" if len(sizes) > 1 else "base model has"
-    sentences = [
-        "Rules wrote the dialogues. A language model would add wording and reasoning."
-        if set(teachers) == {RULES}
-        else "A language model wrote the texts once; another may write others. An exposure counts "
-        "the words of the article, so facts in other words are missing from the exposures.",
-        f"The {models} {names} million parameters. Larger models may differ.",
-    ]
-    if not design.has_verdict:
-        sentences.append("The contrasts have no verdict: none was planned before the runs.")
-    return [*sentences, *_describe_rates(rates)]
-
-
-def _describe_rates(rates: pd.DataFrame) -> Iterator[str]:
-    """Yield which arms have the highest or the lowest learning rate that was tried."""
-    if rates.empty:
-        return
-    tried = rates.groupby("arm")["learning_rate"]
-    is_choice = rates["is_chosen"] & (tried.transform("nunique") > 1)
-    for word, limit, further in (("highest", "max", "higher"), ("lowest", "min", "lower")):
-        arms = rates.loc[is_choice & (rates["learning_rate"] == tried.transform(limit)), "arm"]
-        if len(arms):
-            yield (
-                f"For {join([f'`{arm}`' for arm in arms])}, the chosen learning rate is the {word} "
-                f"that was tried, so a {further} one may be better."
-            )
+    lost = list_lost(tuned, design)
+    if names := [f"`{arm}`" for arm in tuned["arm"] if arm in lost]:
+        yield f"At chance, so forgetting cannot be compared: {', '.join(names)}."
+    here = further["outcome"].eq(design.forgetting) & further["difference"].notna()
+    rows = further[here & ~further["treatment"].isin(lost)].to_dict("records")
+    if cells := [f"{name_contrast(row)} {format_points(row)}" for row in rows]:
+        yield f"Differences there, exploratory, not adjusted: {'; '.join(cells)}."
 
 
 def describe_runs(runs: pd.DataFrame) -> str:

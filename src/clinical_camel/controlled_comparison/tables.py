@@ -6,7 +6,7 @@ from clinical_camel.controlled_comparison.contrasts import MIN_PAIRS
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
 from clinical_camel.controlled_comparison.settings import FURTHER, ISOLATES, Comparison
 from clinical_camel.core.arm_differences import list_differences
-from clinical_camel.core.wording import format_p, format_percent
+from clinical_camel.core.wording import format_p, format_percent, format_points
 from clinical_camel.exam_results.pages import hide_index
 
 
@@ -52,13 +52,26 @@ def format_further(
     return hide_index(pd.DataFrame(rows))
 
 
-def format_outcomes(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Return the difference of every contrast in every outcome: a row per outcome."""
+def format_outcomes(
+    contrasts: pd.DataFrame, scores: pd.DataFrame, design: Comparison
+) -> pd.DataFrame:
+    """Return the difference of every contrast in every outcome: a row per outcome.
+
+    Forgetting is not compared if both arms are at chance (`scores`: `score_arms`).
+    """
+    lost = list_lost(scores, design)
     rows: dict[str, dict[str, str]] = {}
     for row in contrasts.to_dict("records"):
         cells = rows.setdefault(row["outcome"], {"outcome": row["outcome"]})
-        cells[name_contrast(row)] = format_percent(row["difference"], row["low"], row["high"])
+        is_lost = row["outcome"] == design.forgetting and {row["treatment"], row["control"]} <= lost
+        cells[name_contrast(row)] = "both at chance" if is_lost else format_points(row, unit="")
     return hide_index(pd.DataFrame(rows.values()).fillna(""))
+
+
+def list_lost(scores: pd.DataFrame, design: Comparison) -> set[str]:
+    """Return the arms that are not above chance on the exam that measures forgetting."""
+    here = scores[scores["outcome"] == design.forgetting]
+    return set(here.loc[here["low"] <= here["chance"], "arm"])
 
 
 def format_seeds(seeds: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:

@@ -35,10 +35,19 @@ def list_differences(
         for column, ratio in ratios.items()
         if abs(ratio) > LARGE_SHARE
     ]
-    means = trainings.groupby("arm")[list(SETTINGS)].mean()
-    for column, words in SETTINGS.items():
-        ours, theirs = means.loc[[first, second], column]
-        if abs(ours / theirs - 1) > LARGE_SHARE:
-            parts.append(f"{words} {ours:g} ({name}: {theirs:g})")
-    ours, theirs = (text.partition(" with ")[0] for text in equality.loc[[first, second], "format"])
+    parts += list_setting_differences(trainings, first, second, name)
+    ours, theirs = equality.loc[[first, second], "format"]
     return [*parts, *([f"format {ours} ({name}: {theirs})"] if ours != theirs else [])]
+
+
+def list_setting_differences(
+    trainings: pd.DataFrame, first: str, second: str, name: str = "B"
+) -> list[str]:
+    """Return which settings of two arms differ by more than a tenth, as `list_differences`."""
+    means = trainings.groupby("arm")[list(SETTINGS)].mean()
+    pairs = {words: means.loc[[first, second], column] for column, words in SETTINGS.items()}
+    return [
+        f"{words} {ours:g} ({name}: {theirs:g})"
+        for words, (ours, theirs) in pairs.items()
+        if abs(ours / theirs - 1) > LARGE_SHARE
+    ]

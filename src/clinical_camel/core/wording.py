@@ -51,13 +51,19 @@ def format_accuracy(row: Mapping[str, float]) -> str:
     return format_percent(row["accuracy"], row["low"], row["high"])
 
 
-def format_points(row: Mapping[str, float]) -> str:
+def format_points(row: Mapping[str, float], unit: str = " points") -> str:
     """Return the `difference` of a row, with `low` and `high`, in percentage points.
+
+    A limit that one decimal would make zero has two: its sign says whether zero is inside.
 
     >>> format_points({"difference": 0.1, "low": 0.05, "high": 0.15})
     '10.0 points [5.0, 15.0]'
+    >>> format_points({"difference": -0.068, "low": -0.139, "high": -0.0002}, unit="")
+    '-6.80 [-13.90, -0.02]'
     """
-    return format_percent(row["difference"], row["low"], row["high"], unit=" points")
+    is_near = any(0 < abs(row[limit]) < 0.0005 for limit in ("low", "high"))
+    digits = 2 if is_near else 1
+    return format_percent(row["difference"], row["low"], row["high"], digits=digits, unit=unit)
 
 
 def format_p(p: float, digits: int = 4, sign: str = "") -> str:

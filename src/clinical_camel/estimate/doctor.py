@@ -204,7 +204,7 @@ def check_space(costs: list[estimate.Cost], disk: int, memory: int, gpu: int) ->
     remedy = "free some, or link outputs/ and HF_HOME to a larger disk"
     yield _compare("disk", disk, need, remedy)
     need = max((sum(c.memory.values()) for c in costs if c.machine == "cpu"), default=0)
-    remedy = "close other programs, or lower batch_size, max_length and token_budget"
+    remedy = "close other programs, or lower batch_size, max_length and the token budgets"
     yield _compare("memory", memory, need, remedy)
     for cost in costs:
         size = sum(cost.memory.values())

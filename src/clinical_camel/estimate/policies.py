@@ -136,7 +136,7 @@ def _count_longest(settings: RewardAndRl) -> int:
     return settings.max_prompt_tokens + settings.max_new_tokens
 
 
-def _count_sampled(method: str, settings: RewardAndRl) -> int:
+def _count_sampling_batches(method: str, settings: RewardAndRl) -> int:
     """Return the batches in which the replies of a step are sampled; TRL samples all at once."""
     at_once = max(1, settings.sampling_token_budget // _count_longest(settings))
     return math.ceil(_count_rows(settings) / at_once) if method == PPO else 1
@@ -153,7 +153,7 @@ def _count_method(method: str, settings: RewardAndRl, row: float) -> Work:
         training_tokens=tokens * passes,
         forward_tokens=tokens * FORWARD_PASSES[method],
         generated_tokens=writes * rows * settings.max_new_tokens,
-        decode_steps=writes * _count_sampled(method, settings) * settings.max_new_tokens,
+        decode_steps=writes * _count_sampling_batches(method, settings) * settings.max_new_tokens,
         optimizer_steps=steps * passes,
         batches=steps * passes * batches,
     )
@@ -237,9 +237,11 @@ def estimate_policy_memory(
             "gradient_checkpointing_layers": 0,
         }
     )
-    replies = memory.estimate_replies(
-        base, settings.sampling_token_budget, work.longest_row, machine.number_size
-    )
+    budget = settings.sampling_token_budget
+    if set(settings.methods) - {PPO, DPO}:  # TRL samples all replies of a step at once
+        budget = max(budget, _count_rows(settings) * _count_longest(settings))
+    batch = memory.estimate_replies(base, budget, work.longest_row, machine.number_size)
+    replies = {part: machine.batches_at_once * size for part, size in batch.items()}
     judge, verdicts = _estimate_judge(settings, machine)
     trained = memory.estimate_trained_model(base, changed, machine)
     parts = max(

@@ -179,7 +179,10 @@ class RewardAndRl(StepSettings):
         16384,
         ge=64,
         le=1000000,
-        description="the same while replies are sampled, which needs no gradients",
+        description=(
+            "maximum number of tokens per batch of sampled replies; no gradients are stored, so it"
+            " may be larger"
+        ),
     )
     save_steps: Count = Field(
         100, description="steps between checkpoints; above rl_steps: a policy has none"

@@ -117,14 +117,14 @@ def train_policies(llm: LLM, material: Material, settings: RewardAndRl, folder: 
     numbered = [(number, *job) for number, job in enumerate(jobs, start=1)]
     read_finished()
     if histories:
-        print(f"{len(histories)} of {len(jobs)} trainings have ended before", flush=True)
+        print(f"{len(histories)} of {len(jobs)} trainings ended in an earlier run", flush=True)
     unfinished = [job for job in numbered if job[1:] not in histories]
     count = processes.count_processes(settings, len(unfinished))
     if count > 1:
         print(f"{count} processes train; the progress of one is shown", flush=True)
     processes.share_jobs(unfinished, train, count)
     read_finished()  # those of the other processes
-    for job in numbered:  # those of a process that has failed
+    for job in numbered:  # those of a process that failed or hung
         if job[1:] not in histories:
             train(*job)
     ordered = {(m, s): histories[m, s] for m in settings.methods for s in settings.seeds}

@@ -29,7 +29,9 @@ def read_run_record(folder: Path) -> dict[str, Any]:
 
 
 def sum_seconds(record: Mapping[str, Any]) -> float:
-    """Return the seconds of a run with its interrupted attempts.
+    """Return the seconds by the clock of a run and its interrupted attempts.
+
+    An attempt ends with the last file that it wrote. Pauses and lost work count.
 
     >>> sum_seconds({"seconds": 2.0, "attempts": [{"seconds": 1.5}, {}]})
     3.5
