@@ -56,10 +56,25 @@ def test_the_contrast_is_drawn_with_its_verdict(answers, design):
 
 
 def test_forgetting_shows_the_base_model_first(answers, design):
-    scores = contrasts.score_arms(answers, design)
+    scores = contrasts.score_arms(answers, design).assign(low=0.3)  # above chance
     axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["base", "dialogue", "raw"]
+
+
+def test_arms_at_chance_are_points_with_one_label(answers, design):
+    scores = contrasts.score_arms(answers, design).assign(low=0.2)
+    scores.loc[scores["arm"] == "base", "low"] = 0.3  # above chance
+    axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert set(labels) == {"at chance: dialogue and raw", "base"}
+    (points,) = (line for line in axis.lines if line.get_label().startswith("at chance"))
+    assert len(points.get_xdata()) == 2
+    raw = scores[scores["arm"] == "raw"]
+    many = pd.concat([scores, *(raw.assign(arm=f"raw_{i}") for i in range(3))])
+    axis = figures.plot_forgetting(many, "plain question", "primer exam").axes[0]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert "at chance: 5 arms" in labels
 
 
 def test_each_arm_has_a_panel_of_facts_with_the_mean_of_each_band():

@@ -197,6 +197,20 @@ def test_a_model_is_usable_between_two_scores(llm):
     assert dict(scores)
 
 
+def test_a_rehearsal_chooses_how_many_batches_are_computed_at_once():
+    """Two batches at once wait for each other; one after another, the first would wait forever."""
+    both = threading.Barrier(2, timeout=30)
+
+    def compute(batch):
+        both.wait()
+        return firsts(batch)
+
+    with workers.compute_at_once(2):
+        results = [*workers.compute_batches(ROWS[:2], 0, 1, compute, lambda row: False, CPU)]
+    assert results == [[0], [1]]
+    assert workers.count_at_once(2, CPU) == 1
+
+
 MEMORY = """
 import threading
 import psutil, torch

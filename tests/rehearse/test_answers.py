@@ -55,7 +55,7 @@ def test_one_batch_is_filled_to_measure_its_memory(rehearsed):
 def test_a_batch_that_takes_too_long_is_not_filled_and_this_is_noted(rehearsed, monkeypatch):
     monkeypatch.setattr(answers, "LONGEST_FILL", 0.0)
     _, table, questions, _ = rehearsed
-    llm = SimpleNamespace(counts={})
+    llm = SimpleNamespace(counts={}, model=SimpleNamespace(device=None))
     rows = table.iloc[:8]
     measure = answers._Measurement(lambda _: rows, llm, questions, token_budget=10**9, fill=True)
     _, part = measure.run("an exam", seconds=0.0)

@@ -7,6 +7,7 @@ SmolLM2-135M scores with 17 to 28 % less processor time, and gives the same numb
 import collections
 import concurrent.futures
 import contextlib
+import contextvars
 import ctypes
 import functools
 import gc
@@ -28,6 +29,7 @@ OUT_OF_MEMORY = (  # in the text of a plain RuntimeError
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 LARGE_BLOCK, STORED_BLOCK = 4 * 2**20, 32 * 2**20  # bytes; glibc stores none above the latter
 log = logging.getLogger(__name__)
+_chosen: contextvars.ContextVar[int] = contextvars.ContextVar("batches at once", default=0)
 
 
 def compute_batches(
@@ -49,8 +51,10 @@ def compute_batches(
     If memory runs out, batches are computed one at a time; if it still runs out, this batch and all
     later ones are halved. A single row that does not fit is an error.
     """
-    at_once = count_at_once(len([*list_batches(rows, 0, shared, token_budget)]), device)
-    start, limit = 0, 1  # the first batch alone: a model may prepare weights at its first pass
+    chosen = _chosen.get()
+    at_once = chosen or count_at_once(len([*list_batches(rows, 0, shared, token_budget)]), device)
+    # the first batch alone: a model may prepare weights at its first pass
+    start, limit = 0, chosen or 1
     with _open_workers(at_once) as run:
         while True:
             listed = list_batches(rows, start, shared, token_budget)
@@ -69,6 +73,20 @@ def compute_batches(
                     break
                 yield result
                 start += len(batch)
+
+
+@contextlib.contextmanager
+def compute_at_once(count: int) -> Iterator[None]:
+    """Within this context, `count` batches are computed at once, however few there are.
+
+    A rehearsal measures few batches of many, and they should need the time and memory that they
+    need among all. The model must have computed a batch before.
+    """
+    token = _chosen.set(count)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
 
 
 def count_at_once(batches: int, device: torch.device | None) -> int:

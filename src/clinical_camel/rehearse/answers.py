@@ -1,6 +1,7 @@
 """Step 03: some questions of each evaluation, and the time of all from the tokens computed."""
 
 import itertools
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from clinical_camel import data, eval_fewshot
 from clinical_camel.data import Question
 from clinical_camel.eval_fewshot.settings import Design
 from clinical_camel.models import LLM
+from clinical_camel.models.workers import compute_at_once, count_at_once
 from clinical_camel.rehearse.intervals import forecast_part
 from clinical_camel.rehearse.record import Part
 from clinical_camel.rehearse.task import Task
@@ -137,21 +139,26 @@ class _Measurement:
     def run(self, name: str, seconds: float) -> tuple[pd.DataFrame, Part]:
         """Answer as many questions as `seconds` allow, at least FIRST; return them and the part.
 
-        A shared prefix is computed once, so the time follows the tokens, not the questions.
+        As many batches are computed at once as among all questions, if there are as many. A shared
+        prefix is computed once, so the time follows the tokens, not the questions.
         """
         count, start = len(self.questions), time.monotonic()
         chunks = [self._measure(0, min(FIRST, count))]
         first = chunks[0]
         rest = seconds - (time.monotonic() - start)
         more = int(0.9 * rest / max(first.seconds / first.count, 1e-9))
+        rows = max(1, self.token_budget // max(1, first.row_cost))  # of a batch
+        at_once = count_at_once(math.ceil(count / rows), self.llm.model.device)
+        rows *= at_once
         if self.fill:
-            rows = self.token_budget // max(1, first.row_cost)
             if rows * first.seconds / first.count <= max(LONGEST_FILL, 3 * seconds):
                 more = max(more, rows)
             else:
                 self.is_filled = False
         if more >= FIRST and count > first.count:
-            chunks.append(self._measure(first.count, min(count - first.count, more)))
+            more = min(count - first.count, more)
+            with compute_at_once(at_once if more >= rows else 0):
+                chunks.append(self._measure(first.count, more))
         last = chunks[-1]  # the first one warms up
         part = forecast_part(name, "questions", [last.seconds], count, last.count)
         part.done = sum(chunk.count for chunk in chunks)

@@ -1,4 +1,7 @@
-"""Step 04: the first and the last batch of notes, and the time of all batches between them."""
+"""Step 04: the first and the last batches of notes, and the time of all batches between them.
+
+A CPU computes several batches at once, so as many are measured together.
+"""
 
 import itertools
 import time
@@ -10,7 +13,7 @@ import pandas as pd
 
 from clinical_camel import models
 from clinical_camel.models import LLM
-from clinical_camel.models.workers import list_batches
+from clinical_camel.models.workers import compute_at_once, count_at_once, list_batches
 from clinical_camel.note_synthesis.settings import NoteTask
 from clinical_camel.note_synthesis.writing import NotePrompt, plan_prompts
 from clinical_camel.rehearse.intervals import DRIFT
@@ -19,6 +22,7 @@ from clinical_camel.rehearse.task import Task
 
 FEW = 8  # new tokens of the first trial
 Tables = tuple[pd.DataFrame, pd.DataFrame]
+Group = Sequence["Batch"]  # batches that are computed at once
 
 
 class MemoryJournal:
@@ -80,6 +84,11 @@ def plan_batches(llm: LLM, prompts: Sequence[NotePrompt], notes: NoteTask) -> li
     return [Batch(tuple(row[0] for row in batch), len(batch[0])) for _, batch in batches]
 
 
+def join_batches(batches: Sequence[Batch], at_once: int) -> list[Group]:
+    """Return groups of so many batches, in order; the last may have fewer."""
+    return [batches[i : i + at_once] for i in range(0, len(batches), at_once)]
+
+
 @dataclass(slots=True)
 class _Measurement:
     """The measured batches of one model with one decoding."""
@@ -94,64 +103,68 @@ class _Measurement:
         batches = plan_batches(self.llm, prompts, self.notes)
         if not batches:
             return [], []
+        groups = join_batches(batches, count_at_once(len(batches), self.llm.model.device))
         begin, longest = time.monotonic(), self.notes.max_new_tokens
         deadline = begin + seconds
         few = min(FEW, longest)
-        start, _ = self.generate(batches[0], 1)
-        brief, texts = self.generate(batches[0], few)
+        self.generate(batches[-1:], 1)  # the first pass may prepare weights
+        start, _ = self.generate(groups[0], 1)
+        brief, texts = self.generate(groups[0], few)
         per_token = max(0.0, brief - start) / max(1, few - 1)
-        count = len(batches)
+        count = len(groups)
         rest = (deadline - time.monotonic()) / min(2, count)
         new = min(longest, max(few, int((rest - start) / max(per_token, 1e-9))))
         first, last = brief, None
         if new > few:
-            first, texts = self.generate(batches[0], new)
+            first, texts = self.generate(groups[0], new)
             per_token = max(0.0, first - start) / max(1, new - 1)
         first += (longest - new) * per_token
         if count > 1 and time.monotonic() < deadline:
-            last, more = self.generate(batches[-1], new)
+            last, more = self.generate(groups[-1], new)
             last *= 1 if new == longest else first / max(1e-9, first - (longest - new) * per_token)
             texts += more
-        part = _forecast(f"notes by {name}", batches, longest, first, last)
+        part = _forecast(f"notes by {name}", groups, longest, first, last)
         part.measured = time.monotonic() - begin
         if new < longest:
             part.name += f", {new} of {longest} tokens measured"
         return [part], texts
 
-    def generate(self, batch: Batch, new_tokens: int) -> tuple[float, list[tuple[str, bool]]]:
-        """Return the seconds of a batch with so many new tokens at most, and its texts."""
+    def generate(self, group: Group, new_tokens: int) -> tuple[float, list[tuple[str, bool]]]:
+        """Return the seconds of a group with so many new tokens at most, and its texts."""
         notes, start = self.notes, time.monotonic()
         decoding = models.Decoding(
             new_tokens, notes.temperature, notes.top_p, notes.top_k, notes.repetition_penalty
         )
-        results = models.generate(
-            self.llm,
-            [prompt.text for prompt in batch.prompts],
-            decoding,
-            token_budget=max(notes.token_budget, batch.count_tokens(new_tokens)),
-            seed=notes.seed,
-        )
-        texts = [(text, ended) for _, text, ended in results]
+        with compute_at_once(len(group)):
+            results = models.generate(
+                self.llm,
+                [prompt.text for batch in group for prompt in batch.prompts],
+                decoding,
+                token_budget=max(batch.count_tokens(new_tokens) for batch in group),
+                seed=notes.seed,
+            )
+            texts = [(text, ended) for _, text, ended in results]
         return time.monotonic() - start, texts
 
 
 def _forecast(
-    name: str, batches: Sequence[Batch], new_tokens: int, first: float, last: float | None
+    name: str, groups: Sequence[Group], new_tokens: int, first: float, last: float | None
 ) -> Part:
-    """Return the time of all batches, on the line through the first and the last one.
+    """Return the time of all groups, on the line through the first and the last one.
 
-    Without the last, every batch takes the time of the first, which has the longest prompts.
+    Without the last, every group takes the time of the first, which has the longest prompts.
     """
-    sizes = [batch.count_tokens(new_tokens) for batch in batches]
+    sizes = [sum(batch.count_tokens(new_tokens) for batch in group) for group in groups]
     if last is None or sizes[0] == sizes[-1]:
-        times = [first] * len(batches)
+        times = [first] * len(groups)
     else:
         slope = (first - last) / (sizes[0] - sizes[-1])
         times = [last + slope * (size - sizes[-1]) for size in sizes]
-    done = 1 if last is None else 2
+    measured = groups[:1] if last is None else [groups[0], groups[-1]]
+    done, total = sum(map(len, measured)), sum(map(len, groups))
     seconds = sum(times)
-    share = DRIFT if len(batches) <= done else 2 * DRIFT
-    if last is None and len(batches) > 1:
+    share = DRIFT if len(groups) <= len(measured) else 2 * DRIFT
+    if last is None and len(groups) > 1:
         share = 0.5
     low, high = seconds * (1 - share), seconds * (1 + share)
-    return Part(name, "batches", done, len(batches), 0.0, seconds, low, high)
+    return Part(name, "batches", done, total, 0.0, seconds, low, high)
