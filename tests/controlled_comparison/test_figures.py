@@ -56,14 +56,16 @@ def test_the_contrast_is_drawn_with_its_verdict(answers, design):
 
 
 def test_forgetting_shows_the_base_model_first(answers, design):
-    scores = contrasts.score_arms(answers, design).assign(low=0.3)  # above chance
+    scores = contrasts.score_arms(answers, design)
+    scores = scores.assign(accuracy=0.35, low=0.3, high=0.4)  # above chance
     axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["base", "dialogue", "raw"]
 
 
 def test_arms_at_chance_are_points_with_one_label(answers, design):
-    scores = contrasts.score_arms(answers, design).assign(low=0.2)
+    scores = contrasts.score_arms(answers, design)
+    scores = scores.assign(accuracy=0.35, low=0.2, high=0.4)
     scores.loc[scores["arm"] == "base", "low"] = 0.3  # above chance
     axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
