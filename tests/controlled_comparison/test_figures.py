@@ -72,6 +72,9 @@ def test_arms_at_chance_are_points_with_one_label(answers, design):
     assert set(labels) == {"at chance: dialogue and raw", "base"}
     (points,) = (line for line in axis.lines if line.get_label().startswith("at chance"))
     assert len(points.get_xdata()) == 2
+    unknown = scores.assign(low=float("nan"))  # two runs: no interval
+    axis = figures.plot_forgetting(unknown, "plain question", "primer exam").axes[0]
+    assert not any("chance" in text.get_text() for text in axis.get_legend().get_texts())
     raw = scores[scores["arm"] == "raw"]
     many = pd.concat([scores, *(raw.assign(arm=f"raw_{i}") for i in range(3))])
     axis = figures.plot_forgetting(many, "plain question", "primer exam").axes[0]

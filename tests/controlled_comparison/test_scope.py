@@ -38,5 +38,5 @@ def test_a_chosen_rate_at_the_end_of_those_that_were_tried_is_named():
     assert texts[-2:] == [
         "For `dialogue` and `unmasked`, the chosen learning rate is the highest that was tried, so "
         "a higher one may be better.",
-        "Each other arm has the rate of one of the arms with a choice; none was chosen for it.",
+        "An arm for which several rates were not tried has a rate chosen for another arm.",
     ]

@@ -54,6 +54,9 @@ def test_contrasts_without_a_planned_verdict_have_none():
     texts = describe(row, has_verdict=False)
     assert texts[0] == f"**dialogue {MINUS} raw: 13.0 points [8.0, 18.0].**"
     assert not any("conclu" in text or "Verdict" in text or "No test" in text for text in texts)
+    every = row | {"outcome": "plain question, all questions", "is_primary": False, "n": 312}
+    texts = describe(row, every, has_verdict=False)
+    assert any("On all 312 questions: 13.0 points [8.0, 18.0]." in text for text in texts)
 
 
 def test_a_comparison_without_the_base_model_says_so():
@@ -100,7 +103,8 @@ def test_a_contrast_that_cannot_tell_says_what_it_would_miss():
         for text in sentences
     )
     (both,) = (t for t in describe(row | {"low": -0.06}) if "ruled out" in t)
-    assert "Not ruled out: a gain and loss of 5 points." in both
+    assert "Not ruled out: a gain of 5 points or a loss of 5 points." in both
+    assert "ruled out" not in describe(row | {"low": -0.01, "high": 0.04})[2]
     assert not any("The interval just" in text for text in sentences)
 
 
@@ -285,7 +289,7 @@ def test_forgetting_names_the_arms_at_chance():
 
 def test_arms_above_chance_have_their_differences_in_forgetting():
     rows = [PLACEBO | {"outcome": "primer exam"}]
-    rows.append(rows[0] | {"treatment": "raw"})  # at chance
+    rows.append(rows[0] | {"treatment": "raw", "control": "raw"})  # both at chance
     texts = [t for t in describe(ROW, further=rows) if t.startswith("Differences there")]
     assert texts == [
         "Differences there, exploratory, not adjusted: "

@@ -1,5 +1,7 @@
 """Tests of what steps 07 and 08 are estimated to need."""
 
+import dataclasses
+
 import pytest
 
 from clinical_camel import models
@@ -99,6 +101,23 @@ def test_memory_is_that_of_the_generation_where_it_needs_more(tokenizer):
     assert "key-value cache" not in few
     assert many["key-value cache"] == 400_000 * base.cache_values * machine.number_size
     assert sum(many.values()) > sum(few.values())
+
+
+def test_the_memory_of_sampled_replies_counts_batches_at_once_and_steps_of_trl(tokenizer):
+    base, work = find_base("mini"), count(tokenizer)
+    machine = dataclasses.replace(MACHINES["cpu"], batches_at_once=1)
+    twice = dataclasses.replace(machine, batches_at_once=2)
+
+    def cache(on, **changed):
+        settings = RewardAndRl(token_budget=256, **changed)
+        return policies.estimate_policy_memory(base, settings, work, on)["key-value cache"]
+
+    large = {"methods": ["ppo"], "sampling_token_budget": 400_000}
+    assert cache(twice, **large) == 2 * cache(machine, **large)
+    small = {"sampling_token_budget": 256, "prompts_per_step": 1000, "num_generations": 4}
+    one = cache(machine, methods=["rloo"], **small)
+    assert one == 4000 * work.longest_row * base.cache_values * machine.number_size
+    assert cache(twice, methods=["rloo"], **small) == one
 
 
 def test_a_judge_that_gives_the_gold_reward_stays_in_memory_and_its_requests_are_named(tokenizer):

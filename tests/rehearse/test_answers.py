@@ -62,6 +62,31 @@ def test_a_batch_that_takes_too_long_is_not_filled_and_this_is_noted(rehearsed, 
     assert (part.done, measure.is_filled) == (answers.FIRST, False)
 
 
+@pytest.mark.parametrize(("budget", "count"), [(400, [2]), (10**9, [0])])
+def test_as_many_batches_as_the_step_computes_at_once_are_measured(
+    rehearsed, monkeypatch, budget, count
+):
+    """Of 100 tokens a question, four in a batch: a second chunk has whole pairs of batches."""
+    _, table, questions, _ = rehearsed
+    chosen = []
+    monkeypatch.setattr(answers, "count_at_once", lambda batches, _: 2 if batches > 1 else 1)
+    original = answers.compute_at_once
+    monkeypatch.setattr(answers, "compute_at_once", lambda n: chosen.append(n) or original(n))
+    llm = SimpleNamespace(counts={"row_tokens": 0}, model=SimpleNamespace(device=None))
+    asked = []
+
+    def answer(rows):
+        asked.append(len(rows))
+        llm.counts["row_tokens"] += 100 * len(rows)
+        return table.iloc[: len(rows)]
+
+    measure = answers._Measurement(answer, llm, questions, token_budget=budget, fill=False)
+    measure.run("an exam", seconds=60.0)
+    assert chosen == count
+    assert asked[0] == answers.FIRST
+    assert budget > 400 or asked[1] % 8 == 0
+
+
 def test_the_largest_evaluations_are_those_of_the_last_model_on_one_exam():
     evaluations = [
         answers.Evaluation(exam, model, "as_given", "letter", shots)

@@ -62,7 +62,10 @@ def test_batches_are_those_of_the_generation(rehearsed, monkeypatch):
 
 
 def test_as_many_batches_are_measured_together_as_are_computed_at_once(rehearsed, monkeypatch):
-    """With two threads and six batches, two; a batch of each group has its own thread."""
+    """With two threads and six batches, two; a batch of each group has its own thread.
+
+    One, two, two and one: the first pair and the last batch are measured.
+    """
     _, _, llm, settings, corpora = rehearsed
     monkeypatch.setattr(notes, "count_at_once", lambda batches, _: 2 if batches == 6 else 1)
     small = settings.model_copy(update={"token_budget": 64})  # a visit in each batch
@@ -79,31 +82,34 @@ def test_as_many_batches_are_measured_together_as_are_computed_at_once(rehearsed
 
     monkeypatch.setattr(type(llm.model), "generate", record)
     (part,), texts = notes._Measurement(llm, small).run(prompts, "base", seconds=60.0)
-    assert (part.done, part.total, len(texts)) == (4, 6, 4)
-    assert threading.get_ident() not in threads[1:]  # the first one prepares the weights
-    assert len(set(threads[-2:])) == 2
+    assert (part.done, part.total, len(texts)) == (3, 6, 3)
+    assert threading.get_ident() not in threads
+    assert len(set(threads[-3:-1])) == 2  # the pair
 
 
-def make_batches(*rows: int) -> list[notes.Group]:
-    batches = [notes.Batch(tuple([SimpleNamespace()] * n), 100) for n in rows]
-    return notes.join_batches(batches, 1)
+def make_batches(*rows: int) -> list[notes.Batch]:
+    return [notes.Batch(tuple([SimpleNamespace()] * n), 100) for n in rows]
+
+
+def forecast(batches, at_once, first, last):
+    groups = notes.join_batches(batches, at_once)
+    return notes._forecast("notes", groups, groups[at_once > 1], 100, first, last)
 
 
 def test_batches_between_two_measured_ones_lie_on_their_line():
-    part = notes._forecast("notes", make_batches(8, 4, 2), 100, first=10.0, last=4.0)
+    part = forecast(make_batches(8, 4, 2), 1, first=10.0, last=4.0)
     assert part.seconds == pytest.approx(10 + 6 + 4)
     assert part.high == pytest.approx(1.2 * 20)
 
 
-def test_batches_at_once_take_the_time_of_their_group():
-    batches = [group[0] for group in make_batches(8, 8, 4, 4, 2)]
-    groups = notes.join_batches(batches, 2)
-    assert [len(group) for group in groups] == [2, 2, 1]
-    part = notes._forecast("notes", groups, 100, first=16.0, last=2.0)
-    assert (part.done, part.total) == (3, 5)
-    assert part.seconds == pytest.approx(16 + 8 + 2)
+def test_batches_at_once_take_the_time_of_the_longest_of_their_group():
+    """Eight rows alone, eight and six beside each other, then four and two."""
+    part = forecast(make_batches(8, 8, 6, 4, 2), 2, first=16.0, last=8.0)
+    assert (part.done, part.total) == (4, 5)
+    assert part.seconds == pytest.approx(16 + 16 + 8)
+    assert [len(group) for group in notes.join_batches(make_batches(8, 8, 6, 4), 2)] == [1, 2, 1]
 
 
 def test_without_the_last_batch_all_take_the_time_of_the_first():
-    part = notes._forecast("notes", make_batches(8, 4, 2), 100, first=10.0, last=None)
+    part = forecast(make_batches(8, 4, 2), 1, first=10.0, last=None)
     assert (part.seconds, part.low, part.high) == (30.0, 15.0, 45.0)

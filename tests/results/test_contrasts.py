@@ -16,13 +16,13 @@ def test_the_table_has_scores_verdicts_and_what_differs(project):
     assert lines[2] == (
         "| dialogues minus raw articles | 49.0 [45.0, 53.0] | 37.0 [33.0, 41.0] | 12.0 [9.0, 15.0] "
         "| 0.004 | more correct answers by more than 5 points |  | learning rate 0.008 (B: 0.004) "
-        "and format chat (B: plain text) |"
+        "and format chat (B: plain text with raw title) |"
     )
     assert lines[3] == (
         "| dialogues minus the same sentences without questions | 49.0 [45.0, 53.0] | "
         "40.0 [36.0, 44.0] | 1.0 [-2.0, 4.0] | 0.004 | no effect larger than 5 points |  | "
         "31 % more tokens with loss, learning rate 0.008 (B: 0.004) and format chat (B: plain "
-        "text) |"
+        "text with monologue title) |"
     )
     assert lines[4].endswith(
         "| 0.30 | we cannot tell | -8.0 [-11.0, -5.0] | learning rate 0.008 (B: 0.004) and rows "

@@ -26,8 +26,8 @@ NO_EFFECT = "no effect larger than 5 points"
         (
             "cannot tell",
             "We cannot tell whether dialogues teach more than raw articles, asked in plain text",
-            "A true difference below 6.0 points would often be missed, and an effect of 5 points "
-            "is not ruled out.",
+            "A true difference below 6.0 points would often be missed. Not ruled out: a gain of 5 "
+            "points.",
         ),
         (
             NO_EFFECT,

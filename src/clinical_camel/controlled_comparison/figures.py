@@ -16,7 +16,7 @@ from clinical_camel.core.wording import join
 
 # Okabe and Ito
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-NAMED = 4  # arms whose names fit into a line of the legend
+NAMED = 4  # arms whose names fit into an entry of the legend
 MARKERS = "os^Dv<>P"
 PANELS_PER_ROW = 2
 UNITS = {"complete": "complete answers, %", "probability": "probability, %"}  # of no accuracy
@@ -182,14 +182,14 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
     """Plot what each arm knows of its texts against what it still knows from before.
 
     `scores` is the table of `score_arms`. Up is more new knowledge, right is less forgetting. Arms
-    that are not above chance there cannot be compared: they are points in light grey.
+    at chance there cannot be compared: they are grey points.
     """
     table = scores.set_index(["outcome", "arm"])
     both = [arm for arm in _order_arms(scores["arm"]) if (primary, arm) in table.index]
     arms = [arm for arm in both if (forgetting, arm) in table.index]
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
-    known = [arm for arm in arms if (old := table.loc[(forgetting, arm)])["low"] > old["chance"]]
-    for k, arm in enumerate(known):
+    lost = [arm for arm in arms if (old := table.loc[(forgetting, arm)])["low"] <= old["chance"]]
+    for k, arm in enumerate(arm for arm in arms if arm not in lost):
         new, old = table.loc[(primary, arm)], table.loc[(forgetting, arm)]
         colour = "grey" if is_base(arm) else COLOURS[k % len(COLOURS)]
         axis.errorbar(
@@ -198,13 +198,14 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
             yerr=[[100 * (new["accuracy"] - new["low"])], [100 * (new["high"] - new["accuracy"])]],
             fmt=MARKERS[k % len(MARKERS)], color=colour, capsize=2, label=escape_label(arm),
         )  # fmt: skip
-    if lost := [arm for arm in arms if arm not in known]:
+    if lost:
         points = [
             100 * table.loc[[(name, arm) for arm in lost], "accuracy"]
             for name in (forgetting, primary)
         ]
-        names = join(list(map(escape_label, lost))) if len(lost) <= NAMED else f"{len(lost)} arms"
-        axis.plot(*points, "o", color="darkgrey", markersize=4, label=f"at chance: {names}")
+        names = join(lost) if len(lost) <= NAMED else f"{len(lost)} arms"
+        label = escape_label(f"at chance: {names}")
+        axis.plot(*points, "o", color="darkgrey", markersize=4, label=label)
     for line, name in ((axis.axvline, forgetting), (axis.axhline, primary)):
         chance = scores.loc[scores["outcome"] == name, "chance"].mean()
         line(100 * chance, linestyle="--", color="grey", linewidth=1)

@@ -67,4 +67,5 @@ def _describe_rates(rates: pd.DataFrame) -> Iterator[str]:
                 f"For {join([f'`{arm}`' for arm in arms])}, the chosen learning rate is the {word} "
                 f"that was tried, so a {further} one may be better."
             )
-    yield "Each other arm has the rate of one of the arms with a choice; none was chosen for it."
+    if is_choice.any():
+        yield "An arm for which several rates were not tried has a rate chosen for another arm."

@@ -28,6 +28,7 @@ from clinical_camel.core.verdicts import (
     WITHOUT_VERDICT,
     describe_conclusions,
     describe_equivalence,
+    describe_open,
     describe_size,
     name_no_effect,
 )
@@ -171,11 +172,11 @@ def _describe_contrast(row: dict, contrasts: pd.DataFrame, design: Comparison) -
         else f"{name}: not comparable."
     )
     result = f"{_describe_verdict(row, design)}."
-    if row["verdict"] in WITHOUT_VERDICT:
-        return f"{text} Difference: {result}"
     same = contrasts["treatment"].eq(pair[0]) & contrasts["control"].eq(pair[1])
     whole = contrasts[same & contrasts["outcome"].eq(row["outcome"] + ALL)].to_dict("records")
     every = [f"On all {other['n']} questions: {format_points(other)}." for other in whole]
+    if row["verdict"] in WITHOUT_VERDICT:
+        return " ".join([text, f"Difference: {result}", *every])
     return " ".join([text, f"Verdict: {result}", *every, *_describe_limits(row, design)])
 
 
@@ -186,15 +187,9 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
         yield f"No test: it needs {design.min_seeds} pairs of seeds."
         return
     if row["verdict"] == CANNOT_TELL:
-        limit = f"{100 * design.smallest_effect:g} points"
-        is_open = {
-            "gain": row["high"] >= design.smallest_effect,
-            "loss": row["low"] <= -design.smallest_effect,
-        }
         yield (
             f"A true difference below {format_percent(row['min_detectable_effect'])} points would "
-            f"often be missed. Not ruled out: a {join([k for k, v in is_open.items() if v])} of "
-            f"{limit}."
+            f"often be missed.{describe_open(row['low'], row['high'], design.smallest_effect)}"
         )
     if row["verdict"] == name_no_effect(design.smallest_effect) and is_significant:
         yield (
@@ -277,7 +272,7 @@ def _describe_forgetting(
 ) -> Iterator[str]:
     """Yield how far each arm falls on the exam of the pretraining, and whether it is at chance.
 
-    Of the further contrasts, those of an arm above chance have the difference there, too.
+    Of the further contrasts, those with an arm above chance have their difference there, too.
     """
     here = scores[scores["outcome"] == design.forgetting]
     base = here[here["arm"] == BASE]
@@ -297,7 +292,8 @@ def _describe_forgetting(
     if names := [f"`{arm}`" for arm in tuned["arm"] if arm in lost]:
         yield f"At chance, so forgetting cannot be compared: {', '.join(names)}."
     here = further["outcome"].eq(design.forgetting) & further["difference"].notna()
-    rows = further[here & ~further["treatment"].isin(lost)].to_dict("records")
+    is_lost = further["treatment"].isin(lost) & further["control"].isin(lost)
+    rows = further[here & ~is_lost].to_dict("records")
     if cells := [f"{name_contrast(row)} {format_points(row)}" for row in rows]:
         yield f"Differences there, exploratory, not adjusted: {'; '.join(cells)}."
 

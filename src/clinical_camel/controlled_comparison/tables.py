@@ -15,7 +15,7 @@ def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "contrast": name_contrast(row),
-            "difference": format_percent(row["difference"], row["low"], row["high"]),
+            "difference": format_points(row, unit=""),
             "p Holm": format_p(row["p_holm"]),
             "p equivalence": format_p(row["p_equivalence"]),
             "detectable": format_percent(row["min_detectable_effect"]),
@@ -43,7 +43,7 @@ def format_further(
                     equality, trainings, row["treatment"], row["control"], row["control"]
                 )
             ),
-            "difference": format_percent(row["difference"], row["low"], row["high"])
+            "difference": format_points(row, unit="")
             or f"fewer than {MIN_PAIRS} common pairs of seeds",
             "seeds": row["seeds"],
         }

@@ -54,7 +54,7 @@ def format_accuracy(row: Mapping[str, float]) -> str:
 def format_points(row: Mapping[str, float], unit: str = " points") -> str:
     """Return the `difference` of a row, with `low` and `high`, in percentage points.
 
-    A limit that one decimal would make zero has two: its sign says whether zero is inside.
+    With a limit below 0.05 points, all have two decimals: one would hide its side of zero.
 
     >>> format_points({"difference": 0.1, "low": 0.05, "high": 0.15})
     '10.0 points [5.0, 15.0]'

@@ -237,11 +237,12 @@ def estimate_policy_memory(
             "gradient_checkpointing_layers": 0,
         }
     )
-    budget = settings.sampling_token_budget
-    if set(settings.methods) - {PPO, DPO}:  # TRL samples all replies of a step at once
-        budget = max(budget, _count_rows(settings) * _count_longest(settings))
-    batch = memory.estimate_replies(base, budget, work.longest_row, machine.number_size)
-    replies = {part: machine.batches_at_once * size for part, size in batch.items()}
+    row, size = work.longest_row, machine.number_size
+    batch = memory.estimate_replies(base, settings.sampling_token_budget, row, size)
+    replies = {part: machine.batches_at_once * bytes_ for part, bytes_ in batch.items()}
+    if set(settings.methods) - {PPO, DPO}:  # TRL samples all replies of a step in one batch
+        step = memory.estimate_replies(base, _count_rows(settings) * row, row, size)
+        replies = max(replies, step, key=lambda parts: sum(parts.values()))
     judge, verdicts = _estimate_judge(settings, machine)
     trained = memory.estimate_trained_model(base, changed, machine)
     parts = max(

@@ -155,9 +155,11 @@ class _Measurement:
                 more = max(more, rows)
             else:
                 self.is_filled = False
-        if more >= FIRST and count > first.count:
+        if more >= min(FIRST, rows) and count > first.count:
             more = min(count - first.count, more)
-            with compute_at_once(at_once if more >= rows else 0):
+            is_filled = more >= rows
+            more -= more % rows if is_filled else 0
+            with compute_at_once(at_once if is_filled else 0):
                 chunks.append(self._measure(first.count, more))
         last = chunks[-1]  # the first one warms up
         part = forecast_part(name, "questions", [last.seconds], count, last.count)

@@ -1,8 +1,10 @@
 """Step 04: the first and the last batches of notes, and the time of all batches between them.
 
-A CPU computes several batches at once, so as many are measured together.
+A CPU computes several batches at once, so as many are measured together. With more than two at
+once, short trials are approximate: rows move between the batches.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -85,8 +87,12 @@ def plan_batches(llm: LLM, prompts: Sequence[NotePrompt], notes: NoteTask) -> li
 
 
 def join_batches(batches: Sequence[Batch], at_once: int) -> list[Group]:
-    """Return groups of so many batches, in order; the last may have fewer."""
-    return [batches[i : i + at_once] for i in range(0, len(batches), at_once)]
+    """Return what is computed at once: groups of so many batches, in order.
+
+    As in `models.workers`: the first batch is alone, and the last group may have fewer.
+    """
+    groups = [batches[i : i + at_once] for i in range(1, len(batches), at_once)]
+    return [batches[:1], *groups]
 
 
 @dataclass(slots=True)
@@ -103,39 +109,44 @@ class _Measurement:
         batches = plan_batches(self.llm, prompts, self.notes)
         if not batches:
             return [], []
-        groups = join_batches(batches, count_at_once(len(batches), self.llm.model.device))
+        at_once = count_at_once(len(batches), self.llm.model.device)
+        groups = join_batches(batches, at_once)
+        full = groups[at_once > 1 :]  # from the first with so many batches
+        measure = functools.partial(self.generate, at_once)
         begin, longest = time.monotonic(), self.notes.max_new_tokens
         deadline = begin + seconds
         few = min(FEW, longest)
-        self.generate(batches[-1:], 1)  # the first pass may prepare weights
-        start, _ = self.generate(groups[0], 1)
-        brief, texts = self.generate(groups[0], few)
+        measure(batches[-1:], 1)  # the first pass may prepare weights
+        start, _ = measure(full[0], 1)
+        brief, texts = measure(full[0], few)
         per_token = max(0.0, brief - start) / max(1, few - 1)
-        count = len(groups)
+        count = len(full)
         rest = (deadline - time.monotonic()) / min(2, count)
         new = min(longest, max(few, int((rest - start) / max(per_token, 1e-9))))
         first, last = brief, None
         if new > few:
-            first, texts = self.generate(groups[0], new)
+            first, texts = measure(full[0], new)
             per_token = max(0.0, first - start) / max(1, new - 1)
         first += (longest - new) * per_token
         if count > 1 and time.monotonic() < deadline:
-            last, more = self.generate(groups[-1], new)
+            last, more = measure(full[-1], new)
             last *= 1 if new == longest else first / max(1e-9, first - (longest - new) * per_token)
             texts += more
-        part = _forecast(f"notes by {name}", groups, longest, first, last)
+        part = _forecast(f"notes by {name}", groups, full[0], longest, first, last)
         part.measured = time.monotonic() - begin
         if new < longest:
             part.name += f", {new} of {longest} tokens measured"
         return [part], texts
 
-    def generate(self, group: Group, new_tokens: int) -> tuple[float, list[tuple[str, bool]]]:
+    def generate(
+        self, at_once: int, group: Group, new_tokens: int
+    ) -> tuple[float, list[tuple[str, bool]]]:
         """Return the seconds of a group with so many new tokens at most, and its texts."""
         notes, start = self.notes, time.monotonic()
         decoding = models.Decoding(
             new_tokens, notes.temperature, notes.top_p, notes.top_k, notes.repetition_penalty
         )
-        with compute_at_once(len(group)):
+        with compute_at_once(at_once):
             results = models.generate(
                 self.llm,
                 [prompt.text for batch in group for prompt in batch.prompts],
@@ -148,19 +159,28 @@ class _Measurement:
 
 
 def _forecast(
-    name: str, groups: Sequence[Group], new_tokens: int, first: float, last: float | None
+    name: str,
+    groups: Sequence[Group],
+    group: Group,
+    new_tokens: int,
+    first: float,
+    last: float | None,
 ) -> Part:
-    """Return the time of all groups, on the line through the first and the last one.
+    """Return the time of all groups, on the line through `group` and the last one.
 
-    Without the last, every group takes the time of the first, which has the longest prompts.
+    `first`, `last`: their seconds. The batches of a group are computed beside each other, so it
+    takes the time of its longest. Without the last, every group takes the time of `group`.
     """
-    sizes = [sum(batch.count_tokens(new_tokens) for batch in group) for group in groups]
-    if last is None or sizes[0] == sizes[-1]:
+
+    def size(batches: Group) -> int:
+        return max(batch.count_tokens(new_tokens) for batch in batches)
+
+    if last is None or size(group) == size(groups[-1]):
         times = [first] * len(groups)
     else:
-        slope = (first - last) / (sizes[0] - sizes[-1])
-        times = [last + slope * (size - sizes[-1]) for size in sizes]
-    measured = groups[:1] if last is None else [groups[0], groups[-1]]
+        slope = (first - last) / (size(group) - size(groups[-1]))
+        times = [last + slope * (size(batches) - size(groups[-1])) for batches in groups]
+    measured = [group] if last is None else [group, groups[-1]]
     done, total = sum(map(len, measured)), sum(map(len, groups))
     seconds = sum(times)
     share = DRIFT if len(groups) <= len(measured) else 2 * DRIFT

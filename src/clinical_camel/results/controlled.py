@@ -17,6 +17,7 @@ from clinical_camel.core.verdicts import (
     WITHOUT_VERDICT,
     describe_conclusions,
     describe_equivalence,
+    describe_open,
     describe_size,
 )
 from clinical_camel.exam_results.answers import LEVEL
@@ -159,7 +160,7 @@ def _describe_limits(row: dict[str, Any], smallest: float) -> Iterator[str]:
     if row["verdict"] == CANNOT_TELL and pd.notna(row["min_detectable_effect"]):
         yield (
             f"A true difference below {100 * row['min_detectable_effect']:.1f} points would often "
-            f"be missed, and an effect of {100 * smallest:g} points is not ruled out."
+            f"be missed.{describe_open(row['low'], row['high'], smallest)}"
         )
     if row["verdict"].startswith(NO_EFFECT) and row["p_holm"] < LEVEL:
         yield (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clinical_camel.core.wording import format_interval, format_percent, join
+from clinical_camel.core.wording import format_interval, format_percent, format_points, join
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.sources import Number
 
@@ -29,7 +29,7 @@ def show_points(number: Number) -> str:
     >>> show_points(Number("x", 0.125, 0.058, 0.192, 312, unit="difference"))
     '12.5 points [5.8, 19.2]'
     """
-    return format_percent(number.value, number.low, number.high, unit=" points")
+    return format_points({"difference": number.value, "low": number.low, "high": number.high})
 
 
 def show_value(number: Number) -> str:
