@@ -13,6 +13,7 @@ from tests.support.project import make_messages
 from transformers import BloomConfig, Gemma3Config, GPT2Config, MptConfig
 
 from clinical_camel import models
+from clinical_camel.models import compute
 
 REMOTE_CODE = {"AutoConfig": "configuration_camel.CamelConfig"}
 
@@ -161,3 +162,19 @@ def test_one_gpu_is_used_unless_the_user_or_a_launcher_selects_others(variables,
     code = "import os, clinical_camel; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
     shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert shown.stdout.decode().strip() == visible
+
+
+def test_the_head_of_a_large_model_gets_rows_that_torch_multiplies_at_once(monkeypatch):
+    """A slice of hidden states is not contiguous; torch would copy the head for each row of it."""
+    prompts, decoding = ["one two", "three four five", "six"], models.Decoding(3)
+    texts = {}
+    for limit in (0, 10**12):
+        monkeypatch.setattr(compute, "LARGE", limit)
+        llm, inputs = models.load("mini", {"base": ""})["base"], []
+        llm.model.get_output_embeddings().register_forward_pre_hook(
+            lambda _, args, inputs=inputs: inputs.append(args[0])
+        )
+        texts[limit] = sorted(models.generate(llm, prompts, decoding, token_budget=999, seed=0))
+        assert inputs[0].shape[:2] == (3, 1)
+        assert inputs[0].is_contiguous() == (limit == 0)
+    assert texts[0] == texts[10**12]

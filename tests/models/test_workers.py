@@ -1,8 +1,5 @@
 """Batches at once: the same numbers, each once, also after a batch that ran out of memory."""
 
-import platform
-import subprocess
-import sys
 import threading
 import time
 
@@ -209,41 +206,3 @@ def test_a_rehearsal_chooses_how_many_batches_are_computed_at_once():
         results = [*workers.compute_batches(ROWS[:2], 0, 1, compute, lambda row: False, CPU)]
     assert results == [[0], [1]]
     assert workers.count_at_once(2, CPU) == 1
-
-
-MEMORY = """
-import threading
-import psutil, torch
-from clinical_camel.models import workers
-
-torch.set_num_threads(2)
-process = psutil.Process()
-size = 2 * 2**20  # numbers: 8 MiB
-
-def compute(batch):
-    large = [torch.ones(size) for _ in range(20)]
-    small = [torch.ones(64) for _ in range(1000)]
-    del large
-    kept.append(small)
-    return 0
-
-kept = []
-before = process.memory_info().rss
-rows = [[i] for i in range(8)]
-results = workers.compute_batches(rows, 0, 1, compute, lambda row: False, torch.device("cpu"))
-assert [*results] == [0] * 8
-print((process.memory_info().rss - before) // 2**20)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_memory_of_finished_batches_is_returned_to_the_system(monkeypatch):
-    """Each batch frees 160 MiB and holds small tensors that lie behind them in the heap.
-
-    Here 7 MiB stay; without `_return_blocks` it was 620.
-    """
-    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 80

@@ -163,3 +163,27 @@ def test_weights_that_an_evaluation_repacked_are_no_policy(sft_folder):
     layer.weight.quant_state.packing_format_for_cpu = True
     with pytest.raises(ModelError, match="repacked by an evaluation"), open_policy(llm):
         pass
+
+
+def test_the_head_gets_states_that_torch_multiplies_at_once(sft):
+    prompts = [make_prompt(0), make_prompt(1)]
+    inputs = []
+    rollouts = sample_rollouts(sft, prompts, DECODING, token_budget=512, seeds=[0, 1])
+    width = rollouts.reply_mask.shape[1]
+    head = sft.model.get_output_embeddings()
+    original = type(head).forward
+
+    def record(self, states):
+        inputs.append(states)
+        return original(self, states)
+
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(
+            type(head),
+            "forward",
+            lambda self, x: record(self, x) if self is head else original(self, x),
+        )
+        predict(sft.activate(), rollouts, 1.0)
+    (states,) = inputs
+    assert states.shape[:2] == (2, width)
+    assert states.is_contiguous()

@@ -29,7 +29,7 @@ from transformers import (
 from transformers.quantizers.auto import AutoHfQuantizer
 
 from clinical_camel.core.paths import root
-from clinical_camel.models import gate
+from clinical_camel.models import compute, gate
 from clinical_camel.models.adapters import load_adapter, require_base, require_matching_adapter
 from clinical_camel.models.compute import choose_dtype, device, use_threads
 from clinical_camel.models.folders import (
@@ -276,9 +276,23 @@ def load(
         source = sources[name] | dtype
         llms[name] = LLM(name, base, tokenizers[name], limit, peft_name, source)
     fuse_lora(shared)
+    _join_rows(shared)
     for llm in llms.values():
         llm.model = shared
     return llms
+
+
+def _join_rows(model: Any) -> None:
+    """Let the LM head of a large model multiply all tokens of a batch at once.
+
+    Before a reply it gets a slice of the hidden states: the last token of each prompt. torch
+    multiplies such a slice row by row if the weight is frozen, and on a CPU it copies the weight
+    for each row: 20 prompts of SmolLM2-135M took 2.1 s instead of 12 ms, and 50 needed 2.9 GB. The
+    numbers are the same in bfloat16; a small model keeps its float32 numbers to the last bit.
+    """
+    if model.num_parameters() >= compute.LARGE:
+        head = model.get_output_embeddings()
+        head.register_forward_pre_hook(lambda _, args: (args[0].contiguous(), *args[1:]))
 
 
 def build_skeleton(model: str) -> Any:

@@ -8,13 +8,10 @@ import collections
 import concurrent.futures
 import contextlib
 import contextvars
-import ctypes
 import functools
 import gc
 import itertools
 import logging
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,8 +23,6 @@ OUT_OF_MEMORY = (  # in the text of a plain RuntimeError
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDA error: out of memory",
 )
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
-LARGE_BLOCK, STORED_BLOCK = 4 * 2**20, 32 * 2**20  # bytes; glibc stores none above the latter
 log = logging.getLogger(__name__)
 _chosen: contextvars.ContextVar[int] = contextvars.ContextVar("batches at once", default=0)
 
@@ -149,7 +144,6 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
         yield map
         return
     threads = torch.get_num_threads()
-    _return_blocks(LARGE_BLOCK)
     try:
         with concurrent.futures.ThreadPoolExecutor(
             count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),)
@@ -157,17 +151,3 @@ def _open_workers(count: int) -> Iterator[Callable[[Callable[[list], Any], list]
             yield pool.map
     finally:
         torch.set_num_threads(threads)  # parts of torch have one number for all threads
-        _return_blocks(STORED_BLOCK)
-
-
-def _return_blocks(above: int) -> None:
-    """Let glibc return freed blocks of more than so many bytes to the system, from now on.
-
-    By default, each thread stores freed blocks of up to 32 MiB for reuse. The first pair of batches
-    of step 04 with SmolLM2-135M then peaked at 3.3 GB, and with LARGE_BLOCK at 2.5 GB; the complete
-    step, at 8.2 GB (outputs/LOG.md, 2026-11-30). A user's MALLOC_MMAP_THRESHOLD_ has priority.
-    """
-    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        if mallopt:
-            mallopt(M_MMAP_THRESHOLD, above)

@@ -223,7 +223,7 @@ def predict(model: Any, rollouts: Rollouts, temperature: float) -> Predictions:
     states: list[torch.Tensor] = []
 
     def take_replies(_: Any, args: tuple) -> tuple:
-        states.append(args[0][:, -width - 1 : -1])
+        states.append(args[0][:, -width - 1 : -1].contiguous())  # else the head is copied per reply
         return (states[-1],)
 
     hook = model.get_output_embeddings().register_forward_pre_hook(take_replies)
