@@ -73,18 +73,18 @@ def test_as_many_batches_as_the_step_computes_at_once_are_measured(
     original = answers.compute_at_once
     monkeypatch.setattr(answers, "compute_at_once", lambda n: chosen.append(n) or original(n))
     llm = SimpleNamespace(counts={"row_tokens": 0}, model=SimpleNamespace(device=None))
-    asked = []
+    counts_of_chunks = []
 
     def answer(rows):
-        asked.append(len(rows))
+        counts_of_chunks.append(len(rows))
         llm.counts["row_tokens"] += 100 * len(rows)
         return table.iloc[: len(rows)]
 
     measure = answers._Measurement(answer, llm, questions, token_budget=budget, fill=False)
     measure.run("an exam", seconds=60.0)
     assert chosen == count
-    assert asked[0] == answers.FIRST
-    assert budget > 400 or asked[1] % 8 == 0
+    assert counts_of_chunks[0] == answers.FIRST
+    assert budget > 400 or counts_of_chunks[1] % 8 == 0
 
 
 def test_the_largest_evaluations_are_those_of_the_last_model_on_one_exam():
