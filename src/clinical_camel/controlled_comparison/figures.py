@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from clinical_camel.controlled_comparison.reading import is_base
 from clinical_camel.controlled_comparison.scaling import SIZE, calculate_published_gain
-from clinical_camel.controlled_comparison.tables import name_contrast
+from clinical_camel.controlled_comparison.tables import list_lost, name_contrast
 from clinical_camel.core.values import escape_label
 from clinical_camel.core.wording import join
 
@@ -188,7 +188,8 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
     both = [arm for arm in _order_arms(scores["arm"]) if (primary, arm) in table.index]
     arms = [arm for arm in both if (forgetting, arm) in table.index]
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
-    lost = [arm for arm in arms if (old := table.loc[(forgetting, arm)])["low"] <= old["chance"]]
+    at_chance = list_lost(scores, forgetting)
+    lost = [arm for arm in arms if arm in at_chance]
     for k, arm in enumerate(arm for arm in arms if arm not in lost):
         new, old = table.loc[(primary, arm)], table.loc[(forgetting, arm)]
         colour = "grey" if is_base(arm) else COLOURS[k % len(COLOURS)]

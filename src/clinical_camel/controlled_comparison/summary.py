@@ -189,8 +189,10 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
     if row["verdict"] == CANNOT_TELL:
         yield (
             f"A true difference below {format_percent(row['min_detectable_effect'])} points would "
-            f"often be missed.{describe_open(row['low'], row['high'], design.smallest_effect)}"
+            "often be missed."
         )
+        if text := describe_open(row["low"], row["high"], design.smallest_effect):
+            yield text
     if row["verdict"] == name_no_effect(design.smallest_effect) and is_significant:
         yield (
             "The difference is significant, but by the rule written before the runs, such a small "
@@ -223,7 +225,7 @@ def _describe_secondary(
 
     On all questions, and in forgetting if both arms are at chance, they have sentences elsewhere.
     """
-    lost = list_lost(scores, design)
+    lost = list_lost(scores, design.forgetting)
     for treatment, control in map(split_contrast, design.contrasts[:2]):
         elsewhere = [design.primary + ALL, *[design.forgetting] * ({treatment, control} <= lost)]
         pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
@@ -288,7 +290,7 @@ def _describe_forgetting(
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
     before = format_percent(base["accuracy"].iloc[0])
     yield f"Forgetting ({design.forgetting}), in percent: before {before}; {', '.join(cells)}."
-    lost = list_lost(tuned, design)
+    lost = list_lost(tuned, design.forgetting)
     if names := [f"`{arm}`" for arm in tuned["arm"] if arm in lost]:
         yield f"At chance, so forgetting cannot be compared: {', '.join(names)}."
     here = further["outcome"].eq(design.forgetting) & further["difference"].notna()

@@ -59,7 +59,7 @@ def format_outcomes(
 
     Forgetting is not compared if both arms are at chance (`scores`: `score_arms`).
     """
-    lost = list_lost(scores, design)
+    lost = list_lost(scores, design.forgetting)
     rows: dict[str, dict[str, str]] = {}
     for row in contrasts.to_dict("records"):
         cells = rows.setdefault(row["outcome"], {"outcome": row["outcome"]})
@@ -68,9 +68,12 @@ def format_outcomes(
     return hide_index(pd.DataFrame(rows.values()).fillna(""))
 
 
-def list_lost(scores: pd.DataFrame, design: Comparison) -> set[str]:
-    """Return the arms that are not above chance on the exam that measures forgetting."""
-    here = scores[scores["outcome"] == design.forgetting]
+def list_lost(scores: pd.DataFrame, forgetting: str) -> set[str]:
+    """Return the arms whose interval is not above chance in the outcome `forgetting`.
+
+    `scores`: `score_arms`. An arm of too few runs for an interval is not among them.
+    """
+    here = scores[scores["outcome"] == forgetting]
     return set(here.loc[here["low"] <= here["chance"], "arm"])
 
 

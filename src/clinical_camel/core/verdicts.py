@@ -77,13 +77,13 @@ def describe_open(low: float, high: float, smallest_effect: float) -> str:
     """Return which effects of the smallest size of interest a 95 % interval does not rule out.
 
     >>> describe_open(-0.06, 0.03, 0.05)
-    ' Not ruled out: a loss of 5 points.'
+    'Not ruled out: a loss of 5 points.'
     """
     limit = f"{100 * smallest_effect:g} points"
     is_open = {f"a gain of {limit}": high >= smallest_effect}
     is_open |= {f"a loss of {limit}": low <= -smallest_effect}
     effects = " or ".join(text for text, may_be in is_open.items() if may_be)
-    return f" Not ruled out: {effects}." if effects else ""
+    return f"Not ruled out: {effects}." if effects else ""
 
 
 def describe_equivalence(verdict: str, low: float, high: float, smallest_effect: float) -> str:

@@ -160,8 +160,10 @@ def _describe_limits(row: dict[str, Any], smallest: float) -> Iterator[str]:
     if row["verdict"] == CANNOT_TELL and pd.notna(row["min_detectable_effect"]):
         yield (
             f"A true difference below {100 * row['min_detectable_effect']:.1f} points would often "
-            f"be missed.{describe_open(row['low'], row['high'], smallest)}"
+            "be missed."
         )
+        if text := describe_open(row["low"], row["high"], smallest):
+            yield text
     if row["verdict"].startswith(NO_EFFECT) and row["p_holm"] < LEVEL:
         yield (
             "The difference is not zero, but by the rule written before the runs, such a small "
