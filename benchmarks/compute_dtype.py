@@ -7,7 +7,8 @@ For each model: the same training steps (NF4, LoRA on all linear layers, dialogu
 study, same seed) and the same development questions (option_text, 0-shot) in both types. Time is
 processor time of one thread. A row has the ratio of the two times, the largest difference between
 the losses of one step, and how many of n answers differ. `models.compute.LARGE` follows from it.
-Rows go to compute_dtype.csv. Needs `python -m clinical_camel fetch smollm2_135m`.
+Rows go to compute_dtype.csv, the loss of every step to compute_dtype_losses.csv.
+Needs `python -m clinical_camel fetch smollm2_135m`.
 """
 
 import argparse
@@ -68,6 +69,9 @@ def measure(model: str, steps: int, questions: int) -> None:
     answered = {name: answer(study, name, questions) for name in TYPES}
     (slow, losses), (fast, others) = (trained[name] for name in TYPES)
     (slow_score, before), (fast_score, after) = (answered[name] for name in TYPES)
+    for step, pair in enumerate(zip(losses, others, strict=True), 1):
+        values = dict(zip(TYPES, (round(loss, 4) for loss in pair), strict=True))
+        append("compute_dtype_losses", {"model": model, "step": step} | values)
     append(
         "compute_dtype",
         {
