@@ -1,6 +1,6 @@
 """Does a killed or damaged training resume to the same result?
 
-    python -m drills.checkpoint               50 kills and every damage
+    python -m drills.checkpoint               50 kills, half as many requests to stop, every damage
     python -m drills.checkpoint 8 SIGKILL     8 kills; the other rows stay
 
 A small training (the shipped base in NF4, LoRA with dropout, validation rows, the best checkpoint
@@ -49,6 +49,7 @@ TABLE = Path(__file__).with_name("results") / "checkpoint.csv"
 OURS, STOCK = "by manifest", "trainer's own"
 RECIPE = toy_recipe(validation_fraction=0.25, save_steps=2)
 STOPPED_AFTER = 7
+STOPS = "SIGTERM: stops after this step"  # printed by `interruption`, once training has begun
 READ_BY_TRAINER = {
     *("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "rng_state.pth"),
     *("scheduler.pt", "trainer_state.json"),
@@ -191,6 +192,7 @@ def kill(
 ) -> Iterator[Row]:
     """Send `number` signals at random moments; yield the row so far after each training."""
     dice, sent, ends, during_save, resumed, lost = random.Random(0), 0, [], 0, 0, 0
+    after_step = 0
     while sent < number:
         run, newest = Run(place / f"{kind.name} {len(ends)}"), 0
         while not run.result():
@@ -201,8 +203,10 @@ def kill(
                 os.kill(process.pid, kind)
                 sent += 1
             process.join()
-            if process.exitcode not in (0, -kind) or (process.exitcode == 0 and not run.result()):
+            is_stopped = process.exitcode == -kind or STOPS in run.output()
+            if not is_stopped and not run.result():
                 raise RuntimeError(f"exit {process.exitcode}: {run.output()}")
+            after_step += STOPS in run.output() and not run.result()
             resumed += "resuming from checkpoint-" in run.output()
             checkpoints = run.checkpoints()
             complete = [
@@ -217,6 +221,7 @@ def kill(
             f"{sent} at random moments; {len(ends)} runs ended, {sum(ends)} of them the same; "
             f"{during_save} signals left half a checkpoint; {resumed} runs resumed from a "
             f"checkpoint; {lost} lost a complete one"
+            + (f"; {after_step} ended their step first" if kind == signal.SIGTERM else "")
         )
         print(f"{kind.name}: {message}", flush=True)
         numbers = "the same" if all(ends) and not lost else "others"
@@ -248,7 +253,7 @@ def main() -> None:
             raise RuntimeError(f"two runs without interruption differ\n{second.output()}")
         parts = {
             "SIGKILL": lambda: kill(number, signal.SIGKILL, place, expected, seconds),
-            "SIGTERM": lambda: kill(number // 10 + 1, signal.SIGTERM, place, expected, seconds),
+            "SIGTERM": lambda: kill(number // 2, signal.SIGTERM, place, expected, seconds),
             "damage": lambda: damage_all(place, expected),
         }
         wrong = []

@@ -18,13 +18,13 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
         "are trained on it; the gold reward falls significantly with 1 of all 2 methods"
     )
     assert (
-        "`ppo`: the proxy reward rose and the gold reward fell, as in reward hacking (n = 60 p"
+        "`ppo`: the proxy reward rose and the gold reward fell (n = 60 prompts, trainings: 5)"
         in finding.sentences[0]
     )
     assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
-    assert "cannot be the only cause" not in finding.lead
+    assert "It falls more per nat with `ppo` than with `dpo`, which never see" in finding.lead
     assert finding.brief.endswith(
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1."
     )
@@ -45,14 +45,19 @@ def test_a_reward_model_that_is_a_coin_is_named(project, settings, accuracy, is_
     assert ("means little there" in lead) == is_coin
 
 
-def test_a_method_without_the_reward_model_that_loses_gold_is_the_control(project, settings):
+def test_a_method_without_the_reward_model_that_loses_as_much_gold_is_the_control(
+    project, settings
+):
     toy_results.save_rewards(project)
     place = project.root / "outputs/clinicalgpt_mini/07_reward_and_rl"
     tables = {file.stem: toy_results.pd.read_csv(file) for file in place.glob("*.csv")}
-    tables["hacking"]["verdict"] = ["hacking", "only the gold fell"]
+    is_control = tables["comparison"]["method"].eq("dpo")
+    is_control &= tables["comparison"]["measure"].eq("gold")
+    tables["comparison"].loc[is_control, ["change", "low", "high"]] = (-0.2, -0.25, -0.15)
     toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
     lead = rewards.assess_rewards(settings).lead
-    assert "falls with `dpo`, which never see the reward model, so the reward model cannot" in lead
+    assert "not fall clearly more with `ppo` than with `dpo`, which never see the reward" in lead
+    assert "reward hacking is not shown" in lead
 
 
 def test_a_significant_fall_is_no_significant_rise():

@@ -24,9 +24,9 @@ def test_the_summary_says_what_happened_with_numbers():
     )
     by_method = changes.compare_methods(replies, make_exams(12, methods))
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
-    assert "PPO: the proxy reward rose and the gold reward fell, as in reward hacking. Pro" in text
+    assert "PPO: the proxy reward rose and the gold reward fell. Proxy 0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
-    assert "The gold also fell clearly with DPO, which never see the reward model" in text
+    assert "Per nat, it does not fall clearly more with PPO than with DPO, which never se" in text
     assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
@@ -38,7 +38,11 @@ def test_the_summary_says_what_happened_with_numbers():
     assert "what PPO, RLOO and GRPO maximise; DPO is only measured by it." in text
     assert "other trainings" not in text
     headline = summary.format_headline(hacking)
-    assert headline.startswith("change of proxy / gold reward on held-out prompts: PPO +0.3")
+    assert headline.startswith(
+        "change of proxy / gold reward on held-out prompts (2 trainings each): PPO +0.31 [+0.3"
+    )
+    assert "] / -0.2" in headline
+    assert summary.format_headline(hacking.assign(seeds=1)).split(": ")[0].endswith("(1 training)")
     table = summary.format_comparison(comparison)
     assert list(table) == ["PPO", "DPO"]
     assert table.loc["proxy reward"].str.endswith("*").all()
@@ -117,6 +121,25 @@ def describe_changed(changed, methods=("ppo",)):
     trainings = pd.DataFrame({"method": methods, "seed": 0, "steps": 1, "stop_reason": ""})
     lines = summary.describe_policies(comparison, hacking, NO_METHODS, trainings)
     return "\n".join(lines)
+
+
+def test_an_exam_at_chance_before_training_cannot_show_forgetting():
+    words = "The SFT model is at chance there, so it has nothing left to lose."
+    unclear = {"p_holm": 0.5, "chance": 0.25, "n": 200}
+    assert words in describe_changed({"primer_exam": unclear | {"start": 0.24}})
+    assert words not in describe_changed({"primer_exam": unclear | {"start": 0.6}})
+
+
+def test_a_training_share_below_the_held_out_one_was_not_learned_by_heart():
+    bias = {"pairs": 0, "bias": float("nan")}
+    for share, by_heart in ((0.9, True), (0.6, False)):
+        rows = [
+            {"part": part, "subset": "all", "accuracy": accuracy, "n": 90, "groups": 9}
+            | {"low": accuracy - 0.1, "high": accuracy + 0.1}
+            for part, accuracy in (("held out", 0.7), ("training", share))
+        ]
+        text = " ".join(summary.describe_reward_model(pd.DataFrame(rows), bias, 0.1))
+        assert ("had learned by heart" in text) == by_heart
 
 
 def test_with_one_seed_the_intervals_cover_no_other_trainings():

@@ -176,7 +176,7 @@ def save_rewards(project, accuracy=0.7):
     changes = {"ppo": (0.3, -0.2), "dpo": (0.1, 0.1)}
     rows = [
         {"method": method, "measure": measure, "n": 60, "seeds": 5, "change": change}
-        | {"start": 0.4, "low": change - 0.05, "high": change + 0.05}
+        | {"start": 0.4, "low": change - 0.05, "high": change + 0.05, "kl": 1.0}
         for method, values in changes.items()
         for measure, change in zip(("proxy", "gold"), values, strict=True)
     ]

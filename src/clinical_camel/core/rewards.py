@@ -1,9 +1,15 @@
 """What step 07 concludes of a method, in words that the page of results (step 00) shares."""
 
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from clinical_camel.core.wording import format_interval, join
+
 # the methods that maximise the reward model; DPO and the exam's key are only measured by it
 ON_PROXY = ("ppo", "rloo", "grpo")
 VERDICTS = {
-    "hacking": "the proxy reward rose and the gold reward fell, as in reward hacking",
+    "hacking": "the proxy reward rose and the gold reward fell",
     "proxy rose, gold fell": (
         "the proxy reward, which this method does not maximise, rose and the gold reward fell"
     ),
@@ -15,3 +21,47 @@ VERDICTS = {
 
 PROXY_ROSE = ("hacking", "proxy rose, gold fell", "both rose", "only the proxy rose")
 GOLD_FELL = ("hacking", "proxy rose, gold fell", "only the gold fell")
+LEAST_KL = 0.1  # nats; below it, a ratio to the KL says nothing
+
+
+def describe_cause(
+    comparison: pd.DataFrame, verdicts: Mapping[str, str], names: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the gold reward per nat of KL, and whether reward hacking explains its fall.
+
+    A method that never sees the reward model cannot use its faults. If its gold reward falls as
+    much per nat, the distance from the SFT model explains the fall as well. `comparison`: of
+    `reward_and_rl.changes.compare_with_start`; `verdicts` (of GOLD_FELL or others) and `names`: by
+    method. The intervals treat the KL as exact.
+    """
+    rows = comparison[(comparison["measure"] == "gold") & (comparison["kl"] >= LEAST_KL)]
+    if not any(verdicts.get(method) in GOLD_FELL for method in rows["method"]):
+        return
+    rates = rows[["change", "low", "high"]].div(rows["kl"], axis=0).set_axis(rows["method"])
+    parts = [f"{names[row.Index]} {format_interval(*row[1:])}" for row in rates.itertuples()]
+    yield f"Change of the gold reward per nat of KL: {'; '.join(parts)}."
+    controls = [method for method in rates.index if method not in ON_PROXY]
+    suspects = [method for method in rates.index if verdicts.get(method) == "hacking"]
+    if not suspects:
+        return
+    if not controls:
+        yield (
+            "No method without the reward model was measured at a similar KL, so whether this is "
+            "reward hacking or only the distance from the SFT model is open."
+        )
+        return
+    others = join([names[method] for method in controls])
+    least = rates.loc[controls, "low"].min()
+    worse = [names[m] for m in suspects if rates.loc[m, "high"] < least]
+    similar = [names[m] for m in suspects if names[m] not in worse]
+    if worse:
+        yield (
+            f"It falls more per nat with {join(worse)} than with {others}, which never see the "
+            "reward model: reward hacking."
+        )
+    if similar:
+        yield (
+            f"Per nat, it does not fall clearly more with {join(similar)} than with {others}, "
+            "which never see the reward model (their intervals overlap). So the distance from the "
+            "SFT model may explain the fall, and reward hacking is not shown."
+        )

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
-from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, PROXY_ROSE, VERDICTS
+from clinical_camel.core.rewards import (
+    GOLD_FELL,
+    ON_PROXY,
+    PROXY_ROSE,
+    VERDICTS,
+    describe_cause,
+)
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, Result, find_result
@@ -43,12 +47,13 @@ def assess_rewards(settings: Results) -> Finding:
         [f"`{name}` {' and '.join(map(show_value, pair))}" for name, pair in changes.items()]
     )
     first = next(iter(changes.values()))[0]
+    found = dict(zip(hacking["method"], hacking["verdict"], strict=True))
     lead = [
         *brief,
         f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
         "significant: p below 0.05, adjusted for both rewards of all methods).",
         *_describe_start(result),
-        *_describe_others(hacking),
+        *describe_cause(result.read("comparison"), found, {name: f"`{name}`" for name in found}),
     ]
     verdicts = [
         f"`{row.method}`: {VERDICTS[row.verdict]} (n = {first.n} prompts, trainings: {first.seeds})"
@@ -127,14 +132,3 @@ def _describe_start(result: Result) -> Iterator[str]:
     if len(start):
         scale = SCALES.get(result.record["params"].get("gold", "rule"), "")
         yield f"Before, the gold reward is {start.iloc[0]:.2f}{scale}."
-
-
-def _describe_others(hacking: pd.DataFrame) -> Iterator[str]:
-    """Yield the methods that never see the reward model and lose gold reward, too."""
-    others = hacking[~hacking["method"].isin(ON_PROXY) & hacking["verdict"].isin(GOLD_FELL)]
-    if len(others):
-        names = join([f"`{name}`" for name in others["method"]])
-        yield (
-            f"The gold reward also falls with {names}, which never see the reward model, so the "
-            "reward model cannot be the only cause."
-        )

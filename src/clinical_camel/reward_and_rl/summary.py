@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from clinical_camel.core.rewards import GOLD_FELL, ON_PROXY, VERDICTS
+from clinical_camel import stats
+from clinical_camel.core.rewards import ON_PROXY, VERDICTS, describe_cause
 from clinical_camel.core.wording import format_bounds, format_interval, join
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.reward_and_rl.changes import REWARDS
@@ -68,9 +69,11 @@ def describe_reward_model(
     ]
     training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
     if len(training):
+        share = training["accuracy"].iloc[0]
+        by_heart = " What it loses on held-out pairs, it had learned by heart."
         lines.append(
-            f"Of its training pairs, it is right in {training['accuracy'].iloc[0]:.1%}. What it "
-            "loses on held-out pairs, it had learned by heart."
+            f"Of its training pairs, it is right in {share:.1%}."
+            + by_heart * bool(share > every["accuracy"])
         )
     if bias["pairs"]:
         lines.append(
@@ -112,7 +115,9 @@ def describe_policies(
     scope = OTHER_TRAININGS if comparison["seeds"].max() == 1 else ""
     return [
         *(_describe_method(row, comparison) for row in hacking.itertuples()),
-        *_describe_control(hacking),
+        *describe_cause(
+            comparison, dict(zip(hacking["method"], hacking["verdict"], strict=True)), NAMES
+        ),
         *_describe_objective(comparison),
         *_describe_length(comparison),
         *_describe_exams(comparison),
@@ -132,12 +137,21 @@ def describe_policies(
 def format_headline(hacking: pd.DataFrame) -> str:
     """Return the change of the proxy and gold rewards of each method, in one line."""
     parts = [
-        f"{NAMES[row.method]} {row.proxy_change:+.2f} / {row.gold_change:+.2f} at KL {row.kl:.1f}"
+        f"{NAMES[row.method]} {_format_short(row, 'proxy')} / {_format_short(row, 'gold')} "
+        f"at KL {row.kl:.1f}"
         for row in hacking.itertuples()
     ]
     if not parts:
         return "no policy was measured after its start"
-    return f"change of proxy / gold reward on held-out prompts: {', '.join(parts)}"
+    seeds = hacking["seeds"].max()
+    trainings = "1 training" if seeds == 1 else f"{seeds} trainings each"
+    return f"change of proxy / gold reward on held-out prompts ({trainings}): {', '.join(parts)}"
+
+
+def _format_short(row, name: str) -> str:
+    """Return the change of a reward with its interval, from a row of `find_reward_hacking`."""
+    names = (f"{name}_change", f"{name}_low", f"{name}_high")
+    return format_interval(*(getattr(row, column) for column in names), form="+.2f")
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -198,17 +212,6 @@ def _refine_verdict(verdict: str, part: pd.DataFrame) -> str:
     return verdict
 
 
-def _describe_control(hacking: pd.DataFrame) -> Iterator[str]:
-    """Yield that the gold also fell with methods that never see the reward model."""
-    fell = hacking[hacking["verdict"].isin(GOLD_FELL)]
-    others = [NAMES[name] for name in fell["method"] if name not in ON_PROXY]
-    if others:
-        yield (
-            f"The gold also fell clearly with {join(others)}, which never see the reward "
-            "model, so its faults are not the only cause."
-        )
-
-
 def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
     """Yield how the objective of PPO, RLOO and GRPO changed: proxy minus KL and penalty."""
     is_objective = comparison["measure"].eq("objective") & comparison["method"].isin(ON_PROXY)
@@ -255,7 +258,10 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
         first = rows.iloc[0]
         place = f"at the start {first['start']:.0%}, chance {first['chance']:.0%}, n = {first['n']}"
         if changed.empty:
-            yield f"No method changed the accuracy on {label} clearly ({place})."
+            text = f"No method changed the accuracy on {label} clearly ({place})."
+            if name == "primer_exam" and _is_at_chance(first):
+                text += " The SFT model is at chance there, so it has nothing left to lose."
+            yield text
             continue
         parts = [
             f"{NAMES[row.method]} {100 * row.change:+.1f} points "
@@ -263,6 +269,12 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
             for row in changed.itertuples()
         ]
         yield f"The accuracy on {label} changed: {'; '.join(parts)}."
+
+
+def _is_at_chance(row: pd.Series) -> bool:
+    """Return whether the accuracy at the start is not clearly above guessing."""
+    low, _ = stats.wilson_interval(round(row["start"] * row["n"]), row["n"])
+    return low <= row["chance"]
 
 
 def _describe_methods(methods: pd.DataFrame) -> Iterator[str]:
