@@ -44,6 +44,20 @@ def test_medqa_with_five_options_is_read_from_the_authors_file(root):
         data.load_questions("medqa_us_5_options")
 
 
+def test_training_questions_of_medqa_become_dialogues(root):
+    options = dict(zip("ABCDE", ("one", "two", "three", "four", "five"), strict=True))
+    row = {"question": "Which?", "answer": "two", "options": options, "answer_idx": "B"}
+    write_rows(root / "Mainland/train.jsonl", [row | {"meta_info": "x"}])
+    (dialogue,) = data.load_training_rows("medqa_mcmle_dialogues@Mainland/train.jsonl")
+    assert (dialogue.id, dialogue.source) == ("medqa-mcmle-train-00000", "medqa_mcmle_dialogues")
+    question, reply = (message["content"] for message in dialogue.messages)
+    assert question == "Which?\nA. one\nB. two\nC. three\nD. four\nE. five"
+    assert reply == "B. two"
+    write_rows(root / "Mainland/train.jsonl", [row | {"answer_idx": "F"}])
+    with pytest.raises(data.DataError, match="'F' is not one of the options A, B, C, D, E"):
+        data.load_training_rows("medqa_mcmle_dialogues@Mainland/train.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "suspected"),
     [

@@ -8,6 +8,7 @@ from tests.support import toy_recipes
 
 from clinical_camel import runs
 from clinical_camel.core.paths import root
+from clinical_camel.data import registry
 from clinical_camel.estimate import sizes
 from clinical_camel.estimate.shapes import SHAPES
 from clinical_camel.eval_replies.settings import EvalReplies
@@ -60,14 +61,12 @@ def test_recalled_settings_of_reinforcement_learning_are_not_marked_as_published
     assert header.index("Published: these tasks. Recalled: BLEU") < header.index("GPT-4")
 
 
-def test_the_sets_of_clinicalgpt_are_read_as_published_or_named_as_missing():
-    """Each has a size for `plan` and a row in recipes.md; one has no reader."""
+def test_the_sets_of_clinicalgpt_are_read_as_published():
+    """Each has a reader, a size for `plan` and a row in recipes.md."""
     mixture = [*toy_recipes.load_recipe("clinicalgpt_7b").mixture]
     rewards = RewardAndRl(**runs.load_params("clinicalgpt_7b", "07_reward_and_rl"))
     replies = EvalReplies(**runs.load_params("clinicalgpt_7b", "08_eval_replies"))
-    assert [spec for spec in mixture if "@" not in spec] == [
-        "data/public/clinicalgpt/medqa_mcmle_train.jsonl"
-    ]
+    assert all(registry.find_source(spec.split("@")[0]).role == "train" for spec in mixture)
     assert all(sizes.find_size(spec) for spec in mixture)
     assert {*rewards.prompts, *replies.trained_on} < set(mixture)
     assert replies.questions == ["cmedqa2_test@data/public/clinicalgpt/answer.csv"]

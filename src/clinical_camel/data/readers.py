@@ -22,10 +22,13 @@ from clinical_camel.data.fields import (
     hash_text,
     reads_fields,
 )
-from clinical_camel.data.shapes import Article, Question, Section
+from clinical_camel.data.shapes import Article, Dialogue, Message, Question, Section
 
+LETTERS = "ABCDEFGHIJ"
 EXAM = "question options answer"
 EXAM_UNUSED = "subset image_suspected answer_text subject subject_name year"
+MEDQA = f"{EXAM} answer_idx meta_info"
+MEDQA_UNUSED = f"{EXAM_UNUSED} metamap_phrases context_sentences final_question"
 PUBMEDQA = f"{EXAM} context pubid final_decision"
 PUBMEDQA_UNUSED = (
     f"{EXAM_UNUSED} long_answer meshes reasoning_required_pred reasoning_free_pred "
@@ -51,10 +54,7 @@ _IMAGE = re.compile(
 _SECTION_LABEL = re.compile(r"^[A-Z][^a-z:\n]*: ", re.MULTILINE)
 
 
-@reads_fields(
-    f"{EXAM} answer_idx meta_info",
-    unused=f"{EXAM_UNUSED} metamap_phrases context_sentences final_question",
-)
+@reads_fields(MEDQA, unused=MEDQA_UNUSED)
 def read_medqa(row: Raw) -> Question:
     """MedQA, MedQA-MCMLE: the answer letter is `answer_idx` as published and `answer` in our files.
 
@@ -62,6 +62,21 @@ def read_medqa(row: Raw) -> Question:
     """
     letter = get_text(row, "answer_idx" if "answer_idx" in row else "answer")
     return _lettered(row, letter, subset=get_optional_text(row, "meta_info"))
+
+
+@reads_fields(MEDQA, unused=MEDQA_UNUSED)
+def read_medqa_dialogue(row: Raw, source: str) -> Dialogue:
+    """A training question of MedQA as a dialogue: the options by letter; the reply is the correct.
+
+    ClinicalGPT trained on such questions; how it wrote question and reply is not published.
+    """
+    question = read_medqa(row)
+    options = [f"{letter}. {text}" for letter, text in zip(LETTERS, question.options, strict=False)]
+    messages: list[Message] = [
+        {"role": "user", "content": "\n".join([question.question, *options])},
+        {"role": "assistant", "content": options[question.answer]},
+    ]
+    return Dialogue(id=question.id, source=source, messages=messages)
 
 
 @reads_fields(
@@ -223,7 +238,7 @@ def read_plos_review(row: Raw) -> Article | None:
 def _lettered(row: Raw, answer: str, **more: str) -> Question:
     """Return a question with options by letter; letters in lower case or brackets count, too."""
     texts = get_texts({"options": list_options(get_value(row, "options", dict))}, "options")
-    letters = "ABCDEFGHIJ"[: len(texts)]
+    letters = LETTERS[: len(texts)]
     index = read_letter(answer)
     if not isinstance(index, int) or index >= len(letters):
         raise ValueError(f"answer {answer!r} is not one of the options {', '.join(letters)}")

@@ -189,6 +189,14 @@ SOURCES: dict[str, Source] = {
     "medqa_mcmle": _questions(
         role="eval", read=readers.read_medqa, licence="MIT", citation="mcmle"
     ),
+    # its training questions (questions/Mainland/train.jsonl) as dialogues
+    "medqa_mcmle_dialogues": _dialogues(
+        role="train",
+        read=functools.partial(readers.read_medqa_dialogue, source="medqa_mcmle_dialogues"),
+        licence="MIT",
+        number="medqa-mcmle-train-{position:05d}",
+        citation="mcmle",
+    ),
     # articles
     "medquad": _articles(
         verbatim=True,
