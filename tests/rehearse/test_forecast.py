@@ -29,7 +29,7 @@ def make_cost(step: str = "02_sft_qlora", **changes):
 
 def make_measured(**changes) -> Measured:
     part = Part("steps", "optimizer steps", 4, 400, 1.0, 100.0, 90.0, 110.0)
-    return Measured("02_sft_qlora", parts=[part], replaced=30.0, processor=30.0, **changes)
+    return Measured("02_sft_qlora", parts=[part], replaced=30.0, free=30.0, **changes)
 
 
 RECORD = {"seconds": 42.0, "peak_memory_mb": 1000, "device": {"threads": 1}}
@@ -56,7 +56,7 @@ def test_work_that_is_not_on_this_machine_is_multiplied():
 
 def test_a_busy_machine_is_seen():
     measured = make_measured()
-    measured.processor = 6.0
+    measured.free = 6.0
     step = forecast.forecast_step(make_cost(), measured, RECORD, 0)
     assert step.processor_share == pytest.approx(0.2)
 

@@ -60,7 +60,7 @@ def forecast_step(
     share = 1.0
     if not on_gpu and measured.replaced:
         threads = record.get("device", {}).get("threads", 1)
-        share = min(1.0, measured.processor / measured.replaced / threads)
+        share = min(1.0, measured.free / measured.replaced / threads)
     return StepForecast(
         step=cost.step,
         seconds=fixed + ratio * seconds,
@@ -117,7 +117,7 @@ def find_speeds(
     """Return operations per second by kind of work: of a GPU, or of one thread of a CPU.
 
     Counted as `plan` counts, so work and seconds are those of the complete step, sets included that
-    are not on this machine. The seconds are those in which the step had a processor: with these
+    are not on this machine. The seconds are those without other work on the cores: with these
     speeds `plan` gives the times of a machine that does nothing else.
     """
     speeds: dict[str, float] = {}

@@ -48,9 +48,10 @@ class Trial:
 class Measured:
     """What the kernel of a step measured; written after each part, so that a kill loses little.
 
-    `replaced`: seconds inside the functions that the rehearsal replaced. `processor`: the processor
-    seconds among them, of all threads. `peak`: bytes of memory before variants were tried, 0 if
-    that is the peak of the complete step. `weights`: own or random.
+    `replaced`: seconds inside the functions that the rehearsal replaced. `free`: the processor
+    seconds meanwhile, of all cores, that other processes did not use. `peak`: bytes of memory
+    before variants were tried, 0 if that is the peak of the complete step. `weights`: own or
+    random.
     """
 
     step: str
@@ -59,7 +60,7 @@ class Measured:
     remarks: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     replaced: float = 0.0
-    processor: float = 0.0
+    free: float = 0.0
     peak: int = 0
     weights: str = ""
 
@@ -82,9 +83,9 @@ class StepForecast:
     """The forecast of one step beside the estimate of `plan`; seconds as in run.json, bytes.
 
     `device`: gpu or cpu, whose memory `memory` and `memory_available` are; 0: unknown. `failed`:
-    why the rehearsal of the step failed, or "". `processor_share`: of the time that its threads had
-    a processor, on a CPU; below 1 if others run. `change`: the setting to change, or "". `ratio`:
-    work of the step over that of the sets on this machine, of which the parts are.
+    why the rehearsal of the step failed, or "". `processor_share`: of the cores that this work
+    could have, on a CPU; 1: no other work. `change`: the setting to change, or "". `ratio`: work
+    of the step over that of the sets on this machine, of which the parts are.
     """
 
     step: str

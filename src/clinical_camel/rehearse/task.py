@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from clinical_camel.core.files import write_json
+from clinical_camel.rehearse.process import measure_other_work
 from clinical_camel.rehearse.record import Measured
 
 
@@ -45,10 +47,12 @@ class Task:
     @contextlib.contextmanager
     def replace(self) -> Iterator[None]:
         """Within this context, the time is that of a replaced function; afterwards all is saved."""
-        start, processor = time.monotonic(), time.process_time()
+        start, others = time.monotonic(), measure_other_work()
         try:
             yield
         finally:
-            self.measured.replaced += time.monotonic() - start
-            self.measured.processor += time.process_time() - processor
+            seconds = time.monotonic() - start
+            used = max(0.0, measure_other_work() - others)
+            self.measured.replaced += seconds
+            self.measured.free += max(0.0, (os.cpu_count() or 1) * seconds - used)
             self.save()
