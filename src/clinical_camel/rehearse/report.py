@@ -21,7 +21,7 @@ def format_rehearsal(rehearsal: Rehearsal) -> list[str]:
         sum(getattr(step, name) for step in rehearsal.steps) for name in ("seconds", "low", "high")
     )
     planned = sum(step.planned_seconds for step in rehearsal.steps)
-    money = seconds / 3600 * rehearsal.rate + sum(step.money for step in rehearsal.steps)
+    money = _add_money(rehearsal, seconds)
     memory = max((step.memory for step in rehearsal.steps), default=0)
     interval = f"{format_time(low)} to {format_time(high)}"
     rows.append(
@@ -35,6 +35,11 @@ def format_rehearsal(rehearsal: Rehearsal) -> list[str]:
         lines += _describe_step(step)
     lines += ["", *_describe_decision(rehearsal, low, high)]
     return lines
+
+
+def _add_money(rehearsal: Rehearsal, seconds: float) -> float:
+    """Return the price of the machine for these seconds, and of the teacher."""
+    return seconds / 3600 * rehearsal.rate + sum(step.money for step in rehearsal.steps)
 
 
 def _format_row(step: StepForecast, rate: float) -> tuple[str, ...]:
@@ -91,18 +96,18 @@ def _describe_step(step: StepForecast) -> Iterator[str]:
 
 
 def _describe_decision(rehearsal: Rehearsal, low: float, high: float) -> Iterator[str]:
+    time = f"{format_time(low)} to {format_time(high)}"
+    least, most = _add_money(rehearsal, low), _add_money(rehearsal, high)
+    if most:
+        time += f", {least:,.2f} to {most:,.2f}"
     if not rehearsal.go:
-        yield "NO-GO"
+        yield f"NO-GO; the forecast is {time}"
         for reason in rehearsal.reasons:
             yield from textwrap.wrap(f"- {reason}", 100, subsequent_indent="  ")
         return
-    cost = ""
-    if rehearsal.rate:
-        cost = f", {low / 3600 * rehearsal.rate:,.2f} to {high / 3600 * rehearsal.rate:,.2f}"
     unseen = [step for step in rehearsal.steps if not step.rehearsed]
     planned = [step.step for step in unseen if UNMEASURED in step.remarks]
     others = [step.step for step in unseen if UNMEASURED not in step.remarks]
-    time = f"{format_time(low)} to {format_time(high)}{cost}"
     if rehearsal.omitted:
         named = ", ".join(step.step for step in rehearsal.steps)
         yield f"GO for {named} only: {time}; not named: {', '.join(rehearsal.omitted)}"
