@@ -121,6 +121,13 @@ def test_speeds_of_a_part_of_the_sets_give_plan_the_time_of_all(name, kind, work
     assert estimate_seconds(BASE, 0, 0.0, work, profile) == pytest.approx(3 * 100)
 
 
+def test_generated_tokens_count_in_the_tokens_per_second():
+    work = Work(0, 6000, generated_tokens=900, decode_steps=30)
+    cost = make_cost("04_note_synthesis", work=work)
+    step = forecast.forecast_step(cost, make_measured(weights="own"), RECORD, 0)
+    assert step.tokens_per_second == pytest.approx(6900 / 100)
+
+
 def test_a_step_that_was_not_rehearsed_has_the_plan_and_a_wide_interval():
     step = forecast.forecast_planned(make_cost("05_loss_curves"), failed="no data")
     assert (step.seconds, step.low, step.high) == (100.0, 50.0, 150.0)

@@ -56,7 +56,7 @@ def forecast_step(
     on_gpu = "peak_gpu_memory_mb" in record
     peak = record.get("peak_gpu_memory_mb", record.get("peak_memory_mb", 0)) * 2**20
     memory = measured.peak or peak
-    tokens = cost.work.tokens
+    tokens = cost.work.tokens + cost.work.generated_tokens
     share = 1.0
     if not on_gpu and measured.replaced:
         threads = record.get("device", {}).get("threads", 1)
