@@ -119,6 +119,13 @@ def test_an_evaluation_or_a_teacher_that_cannot_fit_gets_a_token_budget(plan_mem
     assert command.suggest_smaller(job, 2048) == expected
 
 
+def test_a_length_that_other_settings_refuse_is_not_suggested(plan_memory):
+    lengths = {"max_prompt_tokens": 352, "max_new_tokens": 48, "reward_max_length": 512}
+    job = change("clinicalgpt_mini", "07_reward_and_rl", token_budget=600, **lengths)
+    plan_memory(lambda s: s.token_budget)
+    assert command.suggest_smaller(job, 1).endswith("a smaller model: no setting is enough")
+
+
 def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_go(
     project, monkeypatch, forecast_of
 ):
@@ -155,6 +162,19 @@ def test_a_step_with_a_model_that_is_not_rehearsed_is_not_called_tables(name, ba
     values = {"memory": {}, "seconds": {}, "money": 0.0, "step": name, "base": base}
     job, cost = SimpleNamespace(step=name), SimpleNamespace(**values)
     assert command._Step(None, job, cost, None, None).rehearse().remarks == [remark]
+
+
+@pytest.mark.parametrize(("needed", "fits"), [(8, True), (10, False)])
+def test_a_step_that_is_only_planned_must_fit_too(needed, fits, monkeypatch):
+    monkeypatch.setattr(command, "measure_available", lambda: 10 * 10**9)
+    monkeypatch.setattr(command, "has_gpu", lambda: True)  # nothing is tried on it
+    monkeypatch.setattr(command, "suggest_smaller", lambda job, room: "set x: 1")
+    values = {"seconds": {}, "money": 0.0, "step": "07_reward_and_rl", "base": object()}
+    cost = SimpleNamespace(memory={"base": needed * 10**9}, **values)
+    job = SimpleNamespace(step="07_reward_and_rl")
+    step = command._Step(None, job, cost, None, None).rehearse()
+    reason = "needs about 10.0 GB (plan), 10.0 are free here; set x: 1"
+    assert step.failed == ("" if fits else reason)
 
 
 def test_a_step_that_cannot_be_prepared_fails_and_the_others_run(monkeypatch, capsys):

@@ -9,6 +9,7 @@ from typing import Any
 from clinical_camel import dbke, estimate, sft_qlora
 from clinical_camel.core.files import now, read_json
 from clinical_camel.core.paths import root
+from clinical_camel.core.settings import SettingsError
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.rehearse import forecast, report
 from clinical_camel.rehearse.process import has_gpu, measure_available
@@ -70,14 +71,14 @@ def require_options(study: str, minutes: float) -> None:
         raise PlanError(f"--minutes: {minutes:g} is not allowed; write {LEAST:g} to {MOST:g}")
 
 
-def check_room(job: Job, cost: Cost, available: int, on_gpu: bool) -> str:
+def check_room(job: Job, cost: Cost, available: int, can_try: bool) -> str:
     """Return why a step must not even be tried on this machine, and what to set; "" if it may.
 
     On a CPU a process without memory is killed, and others with it. A GPU says that it has none, so
-    that smaller variants can be tried.
+    that smaller variants can be tried (`can_try`), except of a step that is not rehearsed.
     """
     needed = sum(cost.memory.values())
-    if needed <= (ROOM_GPU if on_gpu else ROOM_CPU) * available:
+    if needed <= (ROOM_GPU if can_try else ROOM_CPU) * available:
         return ""
     remedy = suggest_smaller(job, ROOM_CPU * available)
     return (
@@ -95,7 +96,10 @@ def suggest_smaller(job: Job, room: float) -> str:
     for name, value in list_savings(teacher or settings):
         changes[name] = value
         params |= {"teacher": params["teacher"] | changes} if teacher else changes
-        needed = estimate.estimate_step(Job(job.study, job.step, params, job.inputs)).memory
+        try:
+            needed = estimate.estimate_step(Job(job.study, job.step, params, job.inputs)).memory
+        except SettingsError:  # another setting needs this length; those that follow are shorter
+            break
         if sum(needed.values()) <= room:
             where = "teacher." if teacher else ""
             return "set " + ", ".join(f"{where}{key}: {text}" for key, text in changes.items())
@@ -188,13 +192,16 @@ class _Step:
     def run(self) -> StepForecast:
         """Run the notebook in the stage and return the forecast."""
         step = self.job.step
-        if step not in SHARES:
-            remark = forecast.UNMEASURED if self.cost.base else TABLES
-            return forecast.forecast_planned(self.cost, [remark])
-        if problem := check_room(self.job, self.cost, measure_available(), has_gpu()):
-            self.clock.remaining.remove(step)
+        if step not in SHARES and not self.cost.base:
+            return forecast.forecast_planned(self.cost, [TABLES])
+        can_try = step in SHARES and has_gpu()
+        if problem := check_room(self.job, self.cost, measure_available(), can_try):
+            if step in SHARES:
+                self.clock.remaining.remove(step)
             echo(f"{step}  not started: {problem}")
             return forecast.forecast_planned(self.cost, failed=problem)
+        if step not in SHARES:
+            return forecast.forecast_planned(self.cost, [forecast.UNMEASURED])
         remarks_before = len(self.stage.remarks)
         seconds, facts = self.clock.allot(step), self.list_facts()
         echo(f"{step}  {seconds:.0f} s for its measured part …")
