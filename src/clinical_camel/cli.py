@@ -271,7 +271,8 @@ def _rehearse(options: argparse.Namespace) -> int:
     try:
         return rehearse.rehearse_study(options.study, jobs, options.minutes, options.rate)
     except KeyboardInterrupt:
-        echo(f"rehearse {options.study}: stopped; nothing was written", file=sys.stderr)
+        file = f"outputs/{options.study}/rehearsal.json"
+        echo(f"rehearse {options.study}: stopped; {file} has each finished step", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

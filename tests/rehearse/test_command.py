@@ -42,6 +42,16 @@ def test_only_the_named_steps_are_rehearsed(words, monkeypatch):
     assert steps == ["02_sft_qlora"]
 
 
+def test_a_stopped_rehearsal_names_the_file_with_the_finished_steps(monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rehearse, "rehearse_study", stop)
+    assert cli.main(["rehearse", "mini_camel"]) == 130
+    expected = "stopped; outputs/mini_camel/rehearsal.json has each finished step"
+    assert expected in capsys.readouterr().err
+
+
 def test_several_processes_are_refused(monkeypatch):
     monkeypatch.setattr(command.launch, "world_size", lambda: 2)
     with pytest.raises(PlanError, match="leave the launcher out"):
