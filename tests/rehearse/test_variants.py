@@ -68,6 +68,49 @@ def test_no_larger_batch_is_tried_after_one_that_does_not_fit(explore):
     assert [trial.fits for trial in explore(machine, recipe, on_gpu=True)] == [True, False]
 
 
+def list_settings(trials: list[Trial]) -> list[tuple]:
+    return [(*(t.settings[name] for name in (BATCH, BATCHES, LAYERS)), t.fits) for t in trials]
+
+
+class UnevenMachine(Machine):
+    """Each further layer that is not recomputed takes more than the one before."""
+
+    def find_need(self, recipe) -> int:
+        return 100 + (self.layers - count_checkpointed(recipe, self.layers)) ** 2
+
+
+def test_layers_are_halved_if_the_calculated_ones_do_not_fit(explore):
+    trials = explore(UnevenMachine(memory=200), recipe_of(1, 1, -1))
+    layers = [(trial.settings[LAYERS], trial.fits) for trial in trials]
+    expected = [(14, True), (0, False), (7, True), (3, False), (5, False), (6, True)]
+    assert layers == expected
+
+
+def test_layers_are_halved_if_the_first_ones_do_not_fit(explore):
+    trials = explore(Machine(memory=115), recipe_of(1, 1, -1))
+    assert list_settings(trials) == [(1, 1, 14, False), (1, 1, 15, True)]
+
+
+def test_batches_between_the_largest_that_fits_and_one_that_does_not_are_tried(explore):
+    recipe = recipe_of(2, 6, 0)
+    first = [(4, 3, 0, True), (12, 1, 0, False)]
+    for memory, fits in ((1100, True), (900, False)):
+        trials = explore(Machine(memory), recipe, on_gpu=True)
+        assert list_settings(trials) == [*first, (6, 2, 0, fits)]
+
+
+def test_larger_batches_start_with_the_fewest_layers_that_fit(explore):
+    trials = explore(Machine(memory=100_000), recipe_of(1, 4, -1))
+    layers = [(1, 4, 14, True), (1, 4, 0, True)]
+    assert list_settings(trials) == [*layers, (2, 2, 0, True), (4, 1, 0, True)]
+
+
+def test_larger_batches_have_the_layers_of_the_study_if_none_fits_with_fewer(explore):
+    trials = explore(Machine(memory=200), recipe_of(1, 2, -1), on_gpu=True)
+    layers = [(1, 2, 14, True), (1, 2, 8, True)]
+    assert list_settings(trials) == [*layers, (2, 1, 8, False), (2, 1, -1, True)]
+
+
 def test_out_of_memory_is_a_trial_that_does_not_fit_and_other_errors_are_raised():
     trial, model = variants.try_recipe(Machine(memory=50).run, recipe_of(1, 1, 0))
     assert (trial.fits, trial.reason, model) == (False, "out of memory", None)

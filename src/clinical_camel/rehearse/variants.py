@@ -5,7 +5,7 @@ on the same rows; only time and memory differ. Each is tried with two batches of
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import torch
@@ -76,20 +76,42 @@ def explore(run: Try, recipe: Recipe, layers: int, peak: int, available: int) ->
     """Yield trials of fewer recomputed layers, then of larger batches.
 
     `peak`: bytes that `recipe` needs; `available`: bytes of this machine, 0: unknown. The fewest
-    layers are calculated from two measurements and then tried. On a CPU running out of memory ends
-    the process, so nothing is tried there that may need more than `available`.
+    layers are calculated from two measurements and then tried. Larger batches start with the fewest
+    layers that fit; if none fits with these, with the layers of `recipe`. After a trial that does
+    not fit, those between it and the last that fits are tried by halves. On a CPU running out of
+    memory ends the process, so nothing is tried there that may need more than `available`.
     """
-    yield from _explore_layers(run, recipe, layers, peak, available)
-    batch, batches, memory = recipe.batch_size, recipe.gradient_accumulation_steps, peak
-    best = 0.0  # optimizer steps per second
+    best, memory = recipe, peak
+    for trial in _explore_layers(run, recipe, layers, peak, available):
+        yield trial
+        if trial.fits:  # with fewer layers than any before that fits
+            best, memory = recipe.model_copy(update=trial.settings), trial.memory
+    has_fitted = yield from _explore_batches(run, best, memory, available)
+    if not has_fitted and best is not recipe:
+        yield from _explore_batches(run, recipe, peak, available)
+
+
+def _explore_batches(
+    run: Try, recipe: Recipe, memory: int, available: int
+) -> Generator[Trial, None, bool]:
+    """Yield trials of larger batches while they are faster; return whether one fitted."""
+    batch, batches = recipe.batch_size, recipe.gradient_accumulation_steps
+    rows, best = batch * batches, 0.0  # optimizer steps per second
     while batches > 1 and (torch.cuda.is_available() or 2 * memory < USABLE * available):
+        fitting = batch
         factor = next(n for n in range(2, batches + 1) if batches % n == 0)
         batch, batches = batch * factor, batches // factor
         trial, _ = try_recipe(run, recipe.model_copy(update={BATCH: batch, BATCHES: batches}))
         yield trial
-        if not trial.fits or 1 / trial.seconds < GAIN * best:
-            return
+        if not trial.fits:
+            between = [n for n in range(fitting + 1, batch) if rows % n == 0]
+            changes = [{BATCH: n, BATCHES: rows // n} for n in between]
+            has_fitted = yield from _try_between(run, recipe, changes)
+            return has_fitted or best > 0
+        if 1 / trial.seconds < GAIN * best:
+            return True
         best, memory = 1 / trial.seconds, trial.memory
+    return best > 0
 
 
 def _explore_layers(
@@ -98,16 +120,38 @@ def _explore_layers(
     count = count_checkpointed(recipe, layers)
     if not count or not available:
         return
-    fewer = count - max(1, count // 8)
-    trial, _ = try_recipe(run, recipe.model_copy(update={LAYERS: fewer}))
+    changes = [{LAYERS: n} for n in reversed(range(count))]  # one layer fewer, two, ...
+    fewer = max(1, count // 8)
+    trial, _ = try_recipe(run, recipe.model_copy(update=changes[fewer - 1]))
     yield trial
-    per_layer = (trial.memory - peak) / (count - fewer)
-    if not trial.fits or fewer == 0:
+    if not trial.fits:
+        yield from _try_between(run, recipe, changes[: fewer - 1])
         return
+    per_layer = (trial.memory - peak) / fewer
     room = USABLE * available - peak
-    fewest = 0 if per_layer <= 0 else max(0, count - int(room / per_layer))
-    if fewest < fewer:
-        yield try_recipe(run, recipe.model_copy(update={LAYERS: fewest}))[0]
+    most = count if per_layer <= 0 else min(count, int(room / per_layer))
+    if most > fewer:
+        trial, _ = try_recipe(run, recipe.model_copy(update=changes[most - 1]))
+        yield trial
+        if not trial.fits:
+            yield from _try_between(run, recipe, changes[fewer : most - 1])
+
+
+def _try_between(
+    run: Try, recipe: Recipe, changes: list[dict[str, int]]
+) -> Generator[Trial, None, bool]:
+    """Yield trials until the last change that fits is found; return whether one fits.
+
+    `changes`: each needs more memory than the one before.
+    """
+    has_fitted = False
+    while changes:
+        middle = len(changes) // 2
+        trial, _ = try_recipe(run, recipe.model_copy(update=changes[middle]))
+        yield trial
+        has_fitted |= trial.fits
+        changes = changes[middle + 1 :] if trial.fits else changes[:middle]
+    return has_fitted
 
 
 def choose_best(trials: list[Trial], current: Trial) -> Trial | None:
