@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from clinical_camel import sft_qlora
+from clinical_camel.models.choices import ATTENTION
 from clinical_camel.sft_qlora import settings
 
 
@@ -45,6 +46,13 @@ def test_each_problem_is_named_by_its_key(values, message, monkeypatch):
     assert sft_qlora.Recipe.check({}) == []
     (problem,) = sft_qlora.Recipe.check(values)
     assert problem.startswith(message)
+
+
+def test_packing_with_eager_names_every_other_attention():
+    (problem,) = sft_qlora.Recipe.check({"packing": True, "attn_implementation": "eager"})
+    assert problem.startswith("packing: true with attn_implementation: eager")
+    _, _, choices = problem.partition("write ")
+    assert set(choices.replace(" or ", ", ").split(", ")) == {'""', *ATTENTION} - {"", "eager"}
 
 
 def test_schedulers_and_optimizers_are_known_to_the_trainer():

@@ -210,7 +210,7 @@ class Recipe(StepSettings):
         if self.packing and self.attn_implementation == "eager":
             yield (
                 "packing: true with attn_implementation: eager, which stores the attention of the "
-                'whole row; write sdpa, flex_attention or ""'
+                'whole row; write sdpa, flex_attention, flash_attention_2, flash_attention_3 or ""'
             )
         if self.packing and self.group_by_length:
             yield "group_by_length: true has no effect on packed rows; write false"
