@@ -59,6 +59,7 @@ def test_the_product_of_batch_and_accumulation_stays(explore):
 
 def test_nothing_is_tried_on_a_cpu_that_may_need_more_than_there_is(explore):
     assert explore(Machine(memory=400), recipe_of(1, 8, 0)) == []
+    assert explore(Machine(memory=700), recipe_of(1, 3, 0)) == []  # the next batch has three rows
 
 
 def test_no_larger_batch_is_tried_after_one_that_does_not_fit(explore):

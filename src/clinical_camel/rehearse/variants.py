@@ -97,9 +97,11 @@ def _explore_batches(
     """Yield trials of larger batches while they are faster; return whether one fitted."""
     batch, batches = recipe.batch_size, recipe.gradient_accumulation_steps
     rows, best = batch * batches, 0.0  # optimizer steps per second
-    while batches > 1 and (torch.cuda.is_available() or 2 * memory < USABLE * available):
+    while batches > 1:
         fitting = batch
         factor = next(n for n in range(2, batches + 1) if batches % n == 0)
+        if not torch.cuda.is_available() and factor * memory >= USABLE * available:
+            break
         batch, batches = batch * factor, batches // factor
         trial, _ = try_recipe(run, recipe.model_copy(update={BATCH: batch, BATCHES: batches}))
         yield trial
