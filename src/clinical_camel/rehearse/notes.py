@@ -4,14 +4,19 @@ A CPU computes several batches at once, so as many are measured together. With m
 once, short trials are approximate: rows move between the batches.
 """
 
+import collections
+import contextlib
 import functools
 import itertools
+import statistics
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from peft import PeftModel
 
 from clinical_camel import models
 from clinical_camel.models import LLM
@@ -115,22 +120,21 @@ class _Measurement:
         measure = functools.partial(self.generate, at_once)
         begin, longest = time.monotonic(), self.notes.max_new_tokens
         deadline = begin + seconds
-        few = min(FEW, longest)
+        new = few = min(FEW, longest)
         measure(batches[-1:], 1)  # the first pass may prepare weights
-        start, _ = measure(full[0], 1)
-        brief, texts = measure(full[0], few)
-        per_token = max(0.0, brief - start) / max(1, few - 1)
-        count = len(full)
-        rest = (deadline - time.monotonic()) / min(2, count)
-        new = min(longest, max(few, int((rest - start) / max(per_token, 1e-9))))
-        first, last = brief, None
+        first, per_token, texts = measure(full[0], few)
+        rest = (deadline - time.monotonic()) / min(2, len(full))
+        if per_token:
+            affordable = int((rest - first) / per_token) + few
+            new = min(longest, max(few, affordable))
         if new > few:
-            first, texts = measure(full[0], new)
-            per_token = max(0.0, first - start) / max(1, new - 1)
+            first, per_token, texts = measure(full[0], new)
         first += (longest - new) * per_token
-        if count > 1 and time.monotonic() < deadline:
-            last, more = measure(full[-1], new)
-            last *= 1 if new == longest else first / max(1e-9, first - (longest - new) * per_token)
+        last = None
+        if len(full) > 1:  # also without time: other groups may take much less than the first
+            count = new if time.monotonic() < deadline else few
+            last, per_token, more = measure(full[-1], count)
+            last += (longest - count) * per_token
             texts += more
         part = _forecast(f"notes by {name}", groups, full[0], longest, first, last)
         part.measured = time.monotonic() - begin
@@ -140,13 +144,17 @@ class _Measurement:
 
     def generate(
         self, at_once: int, group: Group, new_tokens: int
-    ) -> tuple[float, list[tuple[str, bool]]]:
-        """Return the seconds of a group with so many new tokens at most, and its texts."""
+    ) -> tuple[float, float, list[tuple[str, bool]]]:
+        """Return the seconds of a group of so many new tokens at most, those of a token, the texts.
+
+        A token is timed within the pass: the prompts of a large batch take so long that the
+        difference of two passes says little of a few tokens.
+        """
         notes, start = self.notes, time.monotonic()
         decoding = models.Decoding(
             new_tokens, notes.temperature, notes.top_p, notes.top_k, notes.repetition_penalty
         )
-        with compute_at_once(at_once):
+        with compute_at_once(at_once), time_passes(self.llm) as begun:
             results = models.generate(
                 self.llm,
                 [prompt.text for batch in group for prompt in batch.prompts],
@@ -155,7 +163,31 @@ class _Measurement:
                 seed=notes.seed,
             )
             texts = [(text, ended) for _, text, ended in results]
-        return time.monotonic() - start, texts
+        return time.monotonic() - start, find_token_time(begun.values()), texts
+
+
+@contextlib.contextmanager
+def time_passes(llm: LLM) -> Iterator[dict[int, list[float]]]:
+    """Yield, by thread, when each pass of the model begins: first the prompts, then each token."""
+    begun: dict[int, list[float]] = collections.defaultdict(list)
+    model = llm.activate()
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    handle = base.register_forward_pre_hook(
+        lambda *_: begun[threading.get_ident()].append(time.monotonic())
+    )
+    try:
+        yield begun
+    finally:
+        handle.remove()
+
+
+def find_token_time(begun: Iterable[Sequence[float]]) -> float:
+    """Return the seconds of a token in the slowest thread (median); 0.0 with fewer than two.
+
+    `begun`: for each thread, when the passes began. The first lasts as long as the prompts.
+    """
+    steps = [[b - a for a, b in itertools.pairwise(times[1:])] for times in begun]
+    return max((statistics.median(times) for times in steps if times), default=0.0)
 
 
 def _forecast(
@@ -169,7 +201,7 @@ def _forecast(
     """Return the time of all groups, on the line through `group` and the last one.
 
     `first`, `last`: their seconds. The batches of a group are computed beside each other, so it
-    takes the time of its longest. Without the last, every group takes the time of `group`.
+    takes the time of its longest. `last` is None if `group` is the only one of its kind.
     """
 
     def size(batches: Group) -> int:
