@@ -141,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     plan = add("plan", _plan, "estimate memory, time and cost of a study before you run it")
     plan.add_argument("study", help=STUDY)
     plan.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
-    plan.add_argument("--machine", default="", help="cpu, a100, h100 or h200")
+    text = "cpu, a100, h100 or h200; default: that of the rehearsal, if there is one"
+    plan.add_argument("--machine", default="", help=text)
     plan.add_argument(
         "--config", default="", help="path to config.json, for a base model not in our list"
     )

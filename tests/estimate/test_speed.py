@@ -51,3 +51,18 @@ def test_long_articles_take_longer_to_rewrite_by_rules():
     seconds = [speed.estimate_synthesis(work) for work in (short, long)]
     assert seconds[0] == pytest.approx(speed.SYNTHESIS_SECONDS, rel=0.1)
     assert seconds[1] - seconds[0] == pytest.approx(990_000 * speed.SEARCH_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "memory", "profile"),
+    [
+        ("NVIDIA H100 80GB HBM3", 0, "h100"),
+        ("NVIDIA A100-SXM4-40GB", 40, "a100"),
+        ("Tesla T4", 16, "a100"),  # the A100 and the H100 are equally near
+        ("NVIDIA GH200 480GB", 102, "a100"),  # an H100 in spite of its name
+        ("NVIDIA B200", 180, "h200"),
+        ("unknown", 0, "a100"),
+    ],
+)
+def test_a_gpu_has_the_profile_of_its_name_else_of_its_memory(gpu, memory, profile):
+    assert speed.choose_nearest(gpu, memory * speed.GB) == profile

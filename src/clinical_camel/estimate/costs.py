@@ -8,7 +8,8 @@ from clinical_camel import dbke, eval_fewshot, note_synthesis, sft_qlora
 from clinical_camel.core.base_models import BUILT, PACKAGED, find_folder
 from clinical_camel.core.paths import find_producer, root
 from clinical_camel.core.settings import changed_settings
-from clinical_camel.estimate import exams, measured, memory, notes, policies, speed, work
+from clinical_camel.estimate import exams, memory, notes, policies, speed, work
+from clinical_camel.estimate.measured import Place
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
 from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.tokenizer import load_local_tokenizer
@@ -28,7 +29,8 @@ class Cost:
 
     `memory` and `disk`: bytes by part; `seconds` by part. `advice`: a better setting for this
     machine. `money`: cost of the teacher at the prices in the settings; `money_cap` limits it.
-    `measured`: date of the rehearsal that measured the speed, or "".
+    `measured`: date of the rehearsal that measured the speed, or "". `device`: name of the machine
+    if it is that of the rehearsal, or ""; `capacity`: bytes of its GPU, 0 if unknown.
     """
 
     study: str
@@ -43,36 +45,48 @@ class Cost:
     money: float = 0.0
     money_cap: float = 0.0
     measured: str = ""
+    device: str = ""
+    capacity: int = 0
 
 
 def estimate_step(
-    job: Job, machine: str = "", config_file: str = "", tokens_per_second: float = 0.0
+    job: Job,
+    machine: str = "",
+    config_file: str = "",
+    tokens_per_second: float = 0.0,
+    by_rehearsal: bool = False,
 ) -> Cost:
-    """Estimate one step; `tokens_per_second` replaces our estimate of the training throughput."""
+    """Estimate one step; `tokens_per_second` replaces our estimate of the training throughput.
+
+    `by_rehearsal`: without `machine`, the step runs on the machine of the study's rehearsal, if
+    there is one. Raises PlanError for a damaged rehearsal.json.
+    """
     settings = job.settings
+    place = Place.choose(job.study, machine, by_rehearsal)
     if isinstance(settings, dbke.Synthesis):
         if isinstance(settings.teacher, dbke.Local):
-            return _estimate_inference(job, machine, config_file)
-        return _estimate_synthesis(job, settings, machine or "cpu")
+            return _estimate_inference(job, place, config_file)
+        cost = _estimate_synthesis(job, settings, place.name or "cpu")
+        return replace(cost, **place.describe())
     if isinstance(settings, sft_qlora.Recipe):
-        return _estimate_training(job, settings, machine, config_file, tokens_per_second)
+        return _estimate_training(job, settings, place, config_file, tokens_per_second)
     if isinstance(settings, eval_fewshot.Design | note_synthesis.NoteTask | EvalReplies):
-        return _estimate_inference(job, machine, config_file)
+        return _estimate_inference(job, place, config_file)
     if isinstance(settings, RewardAndRl):
-        return _estimate_policies(job, settings, machine, config_file)
+        return _estimate_policies(job, settings, place, config_file)
     parts = {"libraries": MACHINES["cpu"].libraries["tables"]}
     seconds = {"work": speed.STEP_SECONDS}
-    return Cost(
-        job.study, job.step, machine or "cpu", Work(), None, parts, {"tables": 10**5}, seconds
+    cost = Cost(
+        job.study, job.step, place.name or "cpu", Work(), None, parts, {"tables": 10**5}, seconds
     )
+    return replace(cost, **place.describe())
 
 
 def _estimate_training(
-    job: Job, recipe: sft_qlora.Recipe, machine: str, config_file: str, tokens_per_second: float
+    job: Job, recipe: sft_qlora.Recipe, place: Place, config_file: str, tokens_per_second: float
 ) -> Cost:
     base = find_base(recipe.model, config_file)
-    name = speed.choose_machine(base, machine)
-    profile, date = _find_profile(job, name)
+    profile, fields = place.find_profile(job.step, base)
     tokenizer = load_local_tokenizer(recipe.model, recipe.chat_template)
     done = work.count_training(recipe, tokenizer)
     shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
@@ -97,24 +111,15 @@ def _estimate_training(
     else:
         recomputed = checkpointed / base.layers
         seconds["work"] = speed.estimate_seconds(base, lora_weights, recomputed, done, profile)
-    cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds, advice)
-    return replace(cost, measured=date)
+    cost = Cost(job.study, job.step, "", done, base, parts, disk, seconds, advice)
+    return replace(cost, **fields)
 
 
-def _find_profile(job: Job, name: str) -> tuple[speed.Machine, str]:
-    """Return the profile of a machine, and when its speed was measured for this step, or ""."""
-    speeds, date = measured.read_speeds(job.study, name)
-    profile = measured.replace_speeds(MACHINES[name], speeds)
-    kinds = {"02_sft_qlora": "training", "03_eval_fewshot": "scoring"}
-    return profile, date if kinds.get(job.step, "generation") in speeds else ""
-
-
-def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
+def _estimate_inference(job: Job, place: Place, config_file: str) -> Cost:
     """Estimate dialogues by a language model on this machine, scored exams, notes or replies."""
     settings, lora_weights, adapter_weights = job.settings, 0, 0
     loaded = settings.teacher if isinstance(settings, dbke.Synthesis) else settings
     base = find_base(loaded.model, config_file)
-    name = speed.choose_machine(base, machine)
     estimate_memory = memory.estimate_generation
     if isinstance(settings, dbke.Synthesis):
         done = work.count_dialogues(settings)
@@ -131,20 +136,20 @@ def _estimate_inference(job: Job, machine: str, config_file: str) -> Cost:
         lora_weights = count_lora_weights(settings.adapters, base)
         adapter_weights = lora_weights * sum(map(bool, settings.adapters.values()))
         tables = ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)
-    profile, date = _find_profile(job, name)
+    profile, fields = place.find_profile(job.step, base)
     parts = estimate_memory(base, loaded, done, profile, adapter_weights)
     disk = _estimate_download(base)
     seconds = _estimate_start(base, disk)
-    seconds["work"] = speed.estimate_seconds(base, lora_weights, 0.0, done, profile)
-    cost = Cost(job.study, job.step, name, done, base, parts, disk | {"tables": tables}, seconds)
-    return replace(cost, measured=date)
+    counted = 0 if fields.get("measured") else lora_weights  # a measured speed includes adapters
+    seconds["work"] = speed.estimate_seconds(base, counted, 0.0, done, profile)
+    cost = Cost(job.study, job.step, "", done, base, parts, disk | {"tables": tables}, seconds)
+    return replace(cost, **fields)
 
 
-def _estimate_policies(job: Job, settings: RewardAndRl, machine: str, config_file: str) -> Cost:
+def _estimate_policies(job: Job, settings: RewardAndRl, place: Place, config_file: str) -> Cost:
     """Estimate the reward model and all policies."""
     base = find_base(settings.model, config_file)
-    name = speed.choose_machine(base, machine)
-    profile, date = _find_profile(job, name)
+    profile, fields = place.find_profile(job.step, base)
     done = policies.count_policies(
         settings, load_local_tokenizer(settings.model, settings.chat_template)
     )
@@ -163,8 +168,8 @@ def _estimate_policies(job: Job, settings: RewardAndRl, machine: str, config_fil
     if judge.decode_steps:
         seconds["judge"] = speed.estimate_seconds(judge_base, 0, 0.0, judge, profile)
     parts = policies.estimate_policy_memory(base, settings, done, profile)
-    cost = Cost(job.study, job.step, name, done, base, parts, disk, seconds)
-    return replace(cost, measured=date)
+    cost = Cost(job.study, job.step, "", done, base, parts, disk, seconds)
+    return replace(cost, **fields)
 
 
 def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cost:
@@ -262,7 +267,9 @@ def read_measured(job: Job, cost: Cost) -> tuple[float, int] | None:
     if record.get("status") != "complete" or changed_settings(record["params"], job.params):
         return None
     machine = (record["device"].get("gpu") or ["cpu"])[0].lower()
-    if cost.machine.partition("_")[0] not in machine or is_resumed(record):
+    expected = cost.device.lower() if cost.machine in speed.GPUS else ""
+    expected = expected or cost.machine.partition("_")[0]
+    if expected not in machine or is_resumed(record):
         return None
     megabytes = record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
     return sum_seconds(record), megabytes * 2**20

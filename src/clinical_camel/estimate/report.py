@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clinical_camel.core.values import nearest
 from clinical_camel.estimate.costs import Cost, estimate_study, read_measured
+from clinical_camel.estimate.measured import FILE
 from clinical_camel.estimate.speed import GB, MACHINES
 from clinical_camel.runner.jobs import Job, PlanError
 
@@ -25,8 +26,10 @@ def print_report(
     for name, value in (("--rate", rate), ("--tokens-per-second", tokens_per_second)):
         if not value >= 0:
             raise PlanError(f"{name}: {value} is not allowed; write a number that is 0 or more")
-    options = {"machine": machine, "config_file": config_file}
+    options = {"machine": machine, "config_file": config_file, "by_rehearsal": True}
     costs = estimate_study(jobs, **options, tokens_per_second=tokens_per_second)
+    if lines := format_machine(costs):
+        print("\n".join(lines), end="\n\n")
     for cost in costs:
         print("\n".join(format_step(cost)), end="\n\n")
     print("\n".join(format_total(costs, rate)), end="\n\n")
@@ -38,8 +41,25 @@ def print_report(
 
 def exceeds_memory(cost: Cost) -> bool:
     """Return whether the step needs more memory than its machine has."""
-    memory = MACHINES[cost.machine].memory
+    memory = cost.capacity or MACHINES[cost.machine].memory
     return bool(memory) and sum(cost.memory.values()) > memory
+
+
+def format_machine(costs: Sequence[Cost]) -> list[str]:
+    """Return the lines on the machine of a rehearsal; [] if that is not the place."""
+    cost = next((cost for cost in costs if cost.device), None)
+    if cost is None:
+        return []
+    text = (
+        f"{cost.device}, on which the study was rehearsed (outputs/{cost.study}/{FILE}); --machine "
+        "chooses another. Steps that were not measured have the speed of the nearest profile, "
+        f"{', '.join(dict.fromkeys(cost.machine for cost in costs))}"
+    )
+    return _format_entry("machine", text)
+
+
+def _name_machine(cost: Cost) -> str:
+    return f"{cost.device} (profile {cost.machine})" if cost.device else cost.machine
 
 
 def format_step(cost: Cost) -> list[str]:
@@ -47,7 +67,7 @@ def format_step(cost: Cost) -> list[str]:
     base = ""
     if cost.base:
         base = f"{cost.base.model}, {cost.base.parameters:,} parameters ({cost.base.source}), "
-    lines = [f"{cost.step}  {base}on {cost.machine}"]
+    lines = [f"{cost.step}  {base}on {_name_machine(cost)}"]
     work = cost.work
     counts = {
         "rows": work.rows,
@@ -59,7 +79,8 @@ def format_step(cost: Cost) -> list[str]:
     }
     text = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     lines += _format_entry("work", text or "tables only")
-    warning = f"  DOES NOT FIT: MORE THAN THE {cost.machine.upper()} HAS"
+    name = cost.device or cost.machine
+    warning = f"  DOES NOT FIT: MORE THAN THE {name.upper()} HAS"
     text = f"{_format_size(sum(cost.memory.values()))}: {_format_parts(cost.memory)}"
     lines += _format_entry("memory", text + warning * exceeds_memory(cost))
     text = f"{_format_size(sum(cost.disk.values()))}: {_format_parts(cost.disk)}"
@@ -133,8 +154,12 @@ def format_sources(costs: Sequence[Cost], tokens_per_second: float) -> list[str]
         text = f"training: {tokens_per_second:g} tokens per second (--tokens-per-second)"
         lines += _format_entry("option", text)
     for cost in costs:
+        place = cost.device or "such a machine"
         if cost.measured:
-            text = f"{cost.step}: speed measured by `rehearse` on this machine, {cost.measured}"
+            text = f"{cost.step}: speed measured by `rehearse` on {place}, {cost.measured}"
+            lines += _format_entry("rehearsal", text)
+        elif cost.device and cost.base:
+            text = f"{cost.step}: speed not measured on {place}: that of profile {cost.machine}"
             lines += _format_entry("rehearsal", text)
     for name in dict.fromkeys(cost.machine for cost in costs):
         for source in MACHINES[name].sources:

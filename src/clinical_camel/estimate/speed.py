@@ -41,7 +41,7 @@ class Machine:
     scoring_flops: float = 0.0  # operations per second of scoring; 0: those of training
     attention_flops: float = 0.0  # those of attention without a gradient; 0: not counted apart
     generation_flops: float = 0.0  # of prompts and new tokens; 0: `layer_seconds` counts
-    unpacks_in_training: bool = True  # False: `flops` include the unpacking of NF4 weights
+    is_training_measured: bool = False  # `flops` include unpacking and launches of kernels
     layer_seconds: float = 0.7e-3
     number_size: int = 2  # bytes of an unquantized number
     batches_at_once: int = 1  # of scoring and generation, as `models.workers`
@@ -118,6 +118,7 @@ MACHINES = {
     "h100": Machine(80 * GB, _UTILISATION * 989e12, 3.35e12 / _NF4_TRAFFIC),
     "h200": Machine(141 * GB, _UTILISATION * 989e12, 4.8e12 / _NF4_TRAFFIC),
 }
+GPUS = ("a100", "h100", "h200")  # in MACHINES, the slowest first
 DOWNLOAD, READ = 0.1 * GB, GB  # bytes per second, from the hub and from the disk: assumed
 STEP_SECONDS = 2.0  # of a step without a model, and the start of any step: measured, mini_camel
 SYNTHESIS_SECONDS = 5.0  # of step 01 with little text: measured, mini_camel_llm and openstax_llm
@@ -128,6 +129,28 @@ def choose_machine(base: Base, name: str = "") -> str:
     """Return the named machine, else a CPU for a base model below half a billion parameters."""
     name = name or ("cpu" if base.parameters < 0.5 * GB else "h100")
     return "cpu_large" if name == "cpu" and base.parameters >= LARGE else name
+
+
+def find_profile(gpu: str) -> str:
+    """Return the profile that the name of a GPU contains as a word, or "".
+
+    >>> find_profile("NVIDIA A100-SXM4-40GB"), find_profile("Tesla T4")
+    ('a100', '')
+    """
+    words = re.split(r"[^a-z0-9]+", gpu.lower())
+    return next((name for name in GPUS if name in words), "")
+
+
+def choose_nearest(gpu: str, memory: int) -> str:
+    """Return the profile of a GPU by its name, else the one with the nearest amount of memory.
+
+    Of two with as much memory it is the slower one. `memory`: bytes; 0, if unknown, gives the
+    slowest.
+
+    >>> choose_nearest("Tesla T4", 16 * GB), choose_nearest("NVIDIA B200", 180 * GB)
+    ('a100', 'h200')
+    """
+    return find_profile(gpu) or min(GPUS, key=lambda name: abs(MACHINES[name].memory - memory))
 
 
 def estimate_synthesis(work: Work) -> float:
@@ -161,13 +184,16 @@ def estimate_seconds(
     head = work.logit_share * base.head
     forward = work.forward_tokens * 2 * (base.linear_weights + lora_weights + head)
     unpacking = base.linear_weights / machine.weights_per_second  # NF4, in every pass
-    passes = work.batches * (2 + recomputed) * machine.unpacks_in_training
     decoding = work.decode_steps * (base.layers * machine.layer_seconds + unpacking)
     scoring = forward / (machine.scoring_flops or machine.flops)
     if machine.attention_flops:  # keys, then values; two operations each
         attention = 4 * work.attended * base.layers * base.attention_width
         scoring += attention / machine.attention_flops
-    # the kernels of a small model wait for their launches: forward pass, twice as many backward
-    launches = work.batches * (3 + recomputed) * base.layers * machine.layer_seconds
-    trained = max(training / machine.flops + passes * unpacking, launches)
+    trained = training / machine.flops
+    if not machine.is_training_measured:
+        passes = work.batches * (2 + recomputed)
+        # the kernels of a small model wait for their launches: forward pass, twice as many
+        # backward
+        launches = work.batches * (3 + recomputed) * base.layers * machine.layer_seconds
+        trained = max(trained + passes * unpacking, launches)
     return trained + scoring + decoding
