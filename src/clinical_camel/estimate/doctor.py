@@ -27,6 +27,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Settings
 from clinical_camel.dbke import trial
 from clinical_camel.dbke.settings import TeacherSettings
+from clinical_camel.estimate import speed
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job
 from clinical_camel.teachers import judge
@@ -185,14 +186,13 @@ def check_gpus() -> Findings:
 
 
 def find_gpu() -> tuple[str, int]:
-    """Return the machine profile of the GPU (h100 if unknown) and its free bytes, or ("", 0)."""
+    """Return the profile of the GPU (the nearest if unknown) and its free bytes, or ("", 0)."""
     import torch
 
     if not torch.cuda.is_available():
         return "", 0
-    name = torch.cuda.get_device_name(0).lower()
-    machine = next((machine for machine in estimate.MACHINES if machine in name), "h100")
-    return machine, torch.cuda.mem_get_info(0)[0]
+    free, total = torch.cuda.mem_get_info(0)
+    return speed.choose_nearest(torch.cuda.get_device_name(0), total), free
 
 
 # ------------------------------------------------------------------------- disk and memory
