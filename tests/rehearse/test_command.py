@@ -75,8 +75,8 @@ def test_steps_share_the_seconds_that_remain(monkeypatch):
     [(8, False, True), (10, False, False), (10, True, True), (14, True, True), (16, True, False)],
 )
 def test_a_step_that_would_exhaust_the_memory_is_not_tried(needed, on_gpu, is_tried, monkeypatch):
-    monkeypatch.setattr(command, "suggest_smaller", lambda job, room: f"set x: {room:.0f}")
-    cost = SimpleNamespace(memory={"base": needed * 10**9})
+    monkeypatch.setattr(command, "suggest_smaller", lambda job, room, profile: f"set x: {room:.0f}")
+    cost = SimpleNamespace(memory={"base": needed * 10**9}, machine="cpu")
     problem = command.check_room(None, cost, 10 * 10**9, on_gpu)
     assert (problem == "") == is_tried
     assert (
@@ -93,7 +93,7 @@ def plan_memory(monkeypatch):
         monkeypatch.setattr(
             command.estimate,
             "estimate_step",
-            lambda job: SimpleNamespace(memory={"all": count(job.settings)}),
+            lambda job, profile: SimpleNamespace(memory={"all": count(job.settings)}),
         )
 
     return replace
@@ -108,25 +108,25 @@ def test_a_training_that_cannot_fit_gets_the_first_settings_with_which_it_fits(p
     job = change("mini_camel", "02_sft_qlora", quantize="", batch_size=4)
     plan_memory(lambda s: s.batch_size * (2 if s.gradient_checkpointing_layers == -1 else 4))
     layers = "gradient_checkpointing_layers: -1"
-    assert command.suggest_smaller(job, 8) == f"set {layers}"
+    assert command.suggest_smaller(job, 8, "cpu") == f"set {layers}"
     smaller = "gradient_accumulation_steps: 4, batch_size: 1"
-    assert command.suggest_smaller(job, 2) == f"set {layers}, {smaller}"
+    assert command.suggest_smaller(job, 2, "cpu") == f"set {layers}, {smaller}"
     plan_memory(lambda s: 10 if s.quantize == "nf4" else 20)
-    assert command.suggest_smaller(job, 10) == f"set {layers}, {smaller}, quantize: nf4"
+    assert command.suggest_smaller(job, 10, "cpu") == f"set {layers}, {smaller}, quantize: nf4"
     plan_memory(lambda s: s.max_length)
-    assert command.suggest_smaller(job, 256).endswith("quantize: nf4, max_length: 256")
-    assert command.suggest_smaller(job, 1).endswith("a smaller model: no setting is enough")
+    assert command.suggest_smaller(job, 256, "cpu").endswith("quantize: nf4, max_length: 256")
+    assert command.suggest_smaller(job, 1, "cpu").endswith("a smaller model: no setting is enough")
 
 
 def test_an_evaluation_or_a_teacher_that_cannot_fit_gets_a_token_budget(plan_memory):
     job = change("mini_camel", "03_eval_fewshot", token_budget=4096)
     plan_memory(lambda s: s.token_budget)
-    assert command.suggest_smaller(job, 1024) == "set token_budget: 1024"
+    assert command.suggest_smaller(job, 1024, "cpu") == "set token_budget: 1024"
     teacher = {"kind": "local", "model": "mini", "terms": "own", "token_budget": 4096}
     job = change("mini_camel", "01_dbke", teacher=teacher | {"quantize": "int8"})
     plan_memory(lambda s: s.teacher.token_budget + (s.teacher.quantize == "int8"))
     expected = "set teacher.quantize: nf4, teacher.token_budget: 2048"
-    assert command.suggest_smaller(job, 2048) == expected
+    assert command.suggest_smaller(job, 2048, "cpu") == expected
 
 
 def test_a_length_that_other_settings_refuse_is_not_suggested(plan_memory):
@@ -143,7 +143,7 @@ def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_
     jobs = [SimpleNamespace(step=name, settings=None, params={}) for name in names]
     costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
     monkeypatch.setattr(command, "sort_jobs", list)
-    monkeypatch.setattr(command.estimate, "estimate_study", lambda jobs: costs)
+    monkeypatch.setattr(command.estimate, "estimate_study", lambda jobs, machine: costs)
     monkeypatch.setattr(command, "open_stage", lambda *_: nullcontext())
 
     def rehearse(step):
@@ -214,3 +214,46 @@ def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
     others = ["01_dbke", "03_eval_fewshot", "04_note_synthesis"]
     others += ["05_loss_curves", "09_score_checks"]
     assert (rehearsal.omitted, named.omitted) == ([], others)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "profile", "text"),
+    [
+        ("", "cpu", "this CPU"),
+        ("NVIDIA H200", "h200", "NVIDIA H200 (profile h200)"),
+        ("Tesla T4", "a100", "Tesla T4 (profile a100, the nearest by its memory)"),
+    ],
+)
+def test_a_rehearsal_is_compared_with_the_profile_of_this_machine(
+    gpu, profile, text, project, monkeypatch, capsys
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: bool(gpu))
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: gpu)
+    monkeypatch.setattr(
+        "torch.cuda.get_device_properties", lambda _: SimpleNamespace(total_memory=16 * 10**9)
+    )
+    machines = []
+
+    def estimate_study(jobs, machine):
+        machines.append(machine)
+        raise PlanError("enough")
+
+    monkeypatch.setattr(command.estimate, "estimate_study", estimate_study)
+    with pytest.raises(PlanError, match="enough"):
+        command.rehearse_study("a_study", [], 10.0, 0.0)
+    assert machines == [profile]
+    assert f"what `plan` estimates for {text}, then 10 minutes" in capsys.readouterr().out
+
+
+def test_the_work_of_missing_sets_is_counted_for_the_same_profile(monkeypatch):
+    machines = []
+
+    def estimate_step(job, machine):
+        machines.append(machine)
+        return SimpleNamespace(seconds={"work": 6.0 if job.params["whole"] else 2.0})
+
+    monkeypatch.setattr(command.estimate, "estimate_step", estimate_step)
+    all_sets, part = (Job("a", "03_eval_fewshot", {"whole": whole}, []) for whole in (True, False))
+    step = command._Step(None, all_sets, SimpleNamespace(machine="h200"), None, None)
+    assert step.find_ratio(part) == 3.0
+    assert machines == ["h200", "h200"]

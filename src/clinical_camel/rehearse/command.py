@@ -12,7 +12,7 @@ from clinical_camel.core.paths import root
 from clinical_camel.core.settings import SettingsError
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.rehearse import forecast, report
-from clinical_camel.rehearse.process import has_gpu, measure_available
+from clinical_camel.rehearse.process import choose_profile, has_gpu, measure_available
 from clinical_camel.rehearse.record import Measured, Rehearsal, StepForecast
 from clinical_camel.rehearse.stage import Stage, open_stage, staged_root
 from clinical_camel.rehearse.task import Task
@@ -46,8 +46,9 @@ def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float)
         raise PlanError("\n".join(problems))
     start = time.monotonic()
     jobs = sort_jobs(list(jobs))
-    echo(f"{study}: what `plan` estimates, then {minutes:g} minutes of rehearsal")
-    costs = estimate.estimate_study(jobs)
+    profile, place = choose_profile()
+    echo(f"{study}: what `plan` estimates for {place}, then {minutes:g} minutes of rehearsal")
+    costs = estimate.estimate_study(jobs, machine=profile)
     paid = any(isinstance(getattr(job.settings, "teacher", None), dbke.OpenAI) for job in jobs)
     with open_stage(study, paid) as stage, SignalForwarder() as signals:
         clock = _Clock(60 * minutes, start, [job.step for job in jobs if job.step in SHARES])
@@ -80,13 +81,13 @@ def check_room(job: Job, cost: Cost, available: int, can_try: bool) -> str:
     needed = sum(cost.memory.values())
     if needed <= (ROOM_GPU if can_try else ROOM_CPU) * available:
         return ""
-    remedy = suggest_smaller(job, ROOM_CPU * available)
+    remedy = suggest_smaller(job, ROOM_CPU * available, cost.machine)
     return (
         f"needs about {needed / 1e9:.1f} GB (plan), {available / 1e9:.1f} are free here; {remedy}"
     )
 
 
-def suggest_smaller(job: Job, room: float) -> str:
+def suggest_smaller(job: Job, room: float, profile: str) -> str:
     """Return the settings with which a step needs at most `room` bytes, as `plan` estimates.
 
     They are the first of `list_savings` that are enough together; if all are not, the machine.
@@ -96,8 +97,9 @@ def suggest_smaller(job: Job, room: float) -> str:
     for name, value in list_savings(teacher or settings):
         changes[name] = value
         params |= {"teacher": params["teacher"] | changes} if teacher else changes
+        smaller = Job(job.study, job.step, params, job.inputs)
         try:
-            needed = estimate.estimate_step(Job(job.study, job.step, params, job.inputs)).memory
+            needed = estimate.estimate_step(smaller, profile).memory
         except SettingsError:  # another setting needs this length; those that follow are shorter
             break
         if sum(needed.values()) <= room:
@@ -278,5 +280,6 @@ class _Step:
             return 1.0
         jobs = (self.job, Job(job.study, job.step, job.params, job.inputs))
         # estimated together: the speeds that earlier steps measured change what `plan` says
-        total, part = (estimate.estimate_step(one).seconds.get("work", 0.0) for one in jobs)
+        costs = [estimate.estimate_step(one, self.cost.machine) for one in jobs]
+        total, part = (cost.seconds.get("work", 0.0) for cost in costs)
         return total / part if part else 1.0

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from clinical_camel.estimate import speed
 from clinical_camel.runs.machine import measure_peak_memory
 
 RESET = "5"  # what Linux's clear_refs takes to set the peak back to what is resident now
@@ -68,3 +69,13 @@ def measure_other_work() -> float:
     user, nice, system, _idle, _iowait, *rest = map(int, fields)
     ticks = user + nice + system + sum(rest[:3])  # irq, softirq, steal; user has those of guests
     return ticks / os.sysconf("SC_CLK_TCK") - measure_own_work()
+
+
+def choose_profile() -> tuple[str, str]:
+    """Return the profile with which `plan` estimates this machine, and a text that names it."""
+    if not has_gpu():
+        return "cpu", "this CPU"
+    gpu = torch.cuda.get_device_name(0)
+    profile = speed.choose_nearest(gpu, measure_available())
+    rule = "" if speed.find_profile(gpu) else ", the nearest by its memory"
+    return profile, f"{gpu} (profile {profile}{rule})"
