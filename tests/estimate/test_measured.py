@@ -138,6 +138,14 @@ def test_the_measured_time_of_a_training_includes_its_validation():
     assert seconds[0] == seconds[1] < math.inf
 
 
+def test_the_measured_time_of_an_exam_includes_its_replies():
+    profile = measured.replace_speeds(speed.MACHINES["cpu"], {"scoring": 1e9})
+    base, work = find_base("mini"), Work(forward_tokens=1e6)
+    with_replies = Work(forward_tokens=1e6, generated_tokens=1000, decode_steps=1000)
+    seconds = [speed.estimate_seconds(base, 0, 0.0, w, profile) for w in (work, with_replies)]
+    assert seconds[0] == seconds[1] > 0
+
+
 def test_a_rehearsal_that_measured_no_speed_names_no_machine(job, fresh_project):
     write(fresh_project, {}, **T4)
     assert measured.read_machine("mini_camel") is None

@@ -125,7 +125,7 @@ class Place:
 def replace_speeds(profile: speed.Machine, speeds: Mapping[str, float]) -> speed.Machine:
     """Return a profile with measured speeds, which include what `speed` counts separately.
 
-    The measured time of a training includes its validation.
+    The measured time of a training includes its validation, and that of an exam its replies.
     """
     changed: dict[str, float] = {}
     if "training" in speeds:
@@ -133,6 +133,7 @@ def replace_speeds(profile: speed.Machine, speeds: Mapping[str, float]) -> speed
         changed |= {"scoring_flops": math.inf}
     if "scoring" in speeds:
         changed |= {"scoring_flops": speeds["scoring"], "attention_flops": 0.0}
+        changed |= {"layer_seconds": 0.0, "weights_per_second": math.inf}
     if "generation" in speeds:
         changed |= {"generation_flops": speeds["generation"]}
     return dataclasses.replace(profile, **changed)
