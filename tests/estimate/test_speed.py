@@ -4,9 +4,10 @@ import pytest
 
 from clinical_camel import models
 from clinical_camel.estimate import speed
-from clinical_camel.estimate.shapes import find_base
+from clinical_camel.estimate.shapes import find_base, list_lora_shapes
 from clinical_camel.estimate.work import Work
 from clinical_camel.models import compute, workers
+from clinical_camel.runner.jobs import load_job
 
 
 def test_the_estimate_equals_the_published_speed_that_it_comes_from():
@@ -66,3 +67,17 @@ def test_long_articles_take_longer_to_rewrite_by_rules():
 )
 def test_a_gpu_has_the_profile_of_its_name_else_of_its_memory(gpu, memory, profile):
     assert speed.choose_nearest(gpu, memory * speed.GB) == profile
+
+
+def test_a_training_in_float32_has_the_speed_measured_on_a_core(monkeypatch):
+    """85 tokens of SmolLM2-135M per second and core; tokens and batches of smollm2_135m, 02."""
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(speed, "multiplies_bfloat16", lambda: False)
+    recipe = load_job("smollm2_135m", "02_sft_qlora").settings
+    base = find_base("HuggingFaceTB/SmolLM2-135M-Instruct")
+    shapes = list_lora_shapes(base, recipe.lora_rank, tuple(recipe.lora_targets))
+    lora_weights = sum(rows * columns for rows, columns in shapes)
+    assert lora_weights == 9_768_960
+    work = Work(training_tokens=519_658, batches=188 * recipe.gradient_accumulation_steps)
+    seconds = speed.estimate_seconds(base, lora_weights, 0.0, work, speed.describe_large_cpu())
+    assert seconds == pytest.approx(519_658 / (2 * 85), rel=0.25)
