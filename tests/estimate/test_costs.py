@@ -121,6 +121,21 @@ def test_a_run_is_compared_only_with_the_estimate_of_its_settings_and_machine(pr
     assert measure(params=None) is None  # a damaged record
 
 
+def test_a_run_on_the_rehearsed_gpu_is_compared_and_none_of_its_profile(project):
+    job = Job("old", "05_loss_curves", {"seed": 0})
+    cost = Cost("old", "05", "a100", Work(), device="Tesla T4")
+
+    def measure(gpu):
+        record = {"study": "old", "step": "05_loss_curves", "status": "complete", "headline": ""}
+        record |= {"params": job.params, "device": {"gpu": [gpu]}, "seconds": 2.0}
+        record |= {"peak_memory_mb": 3, "attempts": [], "notes": {}, "artefacts": {}}
+        project.file("outputs/old/05_loss_curves/run.json", json.dumps(record))
+        return costs.read_measured(job, cost)
+
+    assert measure("Tesla T4") == (2.0, 3 * 2**20)
+    assert measure("NVIDIA A100-SXM4-80GB") is None
+
+
 def test_the_estimate_of_training_is_close_to_the_committed_run():
     skip_if_rerun()
     skip_if_stale("mini_camel/02_sft_qlora")
