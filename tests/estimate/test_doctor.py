@@ -95,6 +95,13 @@ def test_disk_and_memory_are_compared_with_the_estimate(disk, memory, expected):
     assert [statuses["disk"], statuses["memory"]] == expected
 
 
+def test_the_memory_of_a_larger_model_on_a_cpu_is_that_of_the_machine():
+    cost = Cost("s", "02_a", "cpu_large", Work(), find_base("mini"), {"all": 3 * GB})
+    found = {f.name: f.status for f in doctor.check_space([cost], 9 * GB, 2 * GB, 0)}
+    assert found["memory"] == "problem"
+    assert "GPU memory" not in found
+
+
 def test_a_step_that_does_not_fit_the_gpu_is_a_problem():
     base = find_base("mini")
     cost = Cost("s", "02_a", "h100", Work(), base, {"all": 50 * GB})

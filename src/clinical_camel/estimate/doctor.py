@@ -203,12 +203,12 @@ def check_space(costs: list[estimate.Cost], disk: int, memory: int, gpu: int) ->
     need = sum(sum(cost.disk.values()) for cost in costs)
     remedy = "free some, or link outputs/ and HF_HOME to a larger disk"
     yield _compare("disk", disk, need, remedy)
-    need = max((sum(c.memory.values()) for c in costs if c.machine == "cpu"), default=0)
+    need = max((sum(c.memory.values()) for c in costs if c.machine not in speed.GPUS), default=0)
     remedy = "close other programs, or lower batch_size, max_length and the token budgets"
     yield _compare("memory", memory, need, remedy)
     for cost in costs:
         size = sum(cost.memory.values())
-        if cost.machine != "cpu" and cost.base and size > gpu:
+        if cost.machine in speed.GPUS and cost.base and size > gpu:
             remedy = "lower batch_size or max_length, set gradient_checkpointing_layers: -1, "
             remedy += "or use a larger GPU"
             text = f"{cost.step} needs {size / GB:.1f} GB, {gpu / GB:.1f} GB are free"
