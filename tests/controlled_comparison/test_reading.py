@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -58,6 +59,32 @@ def test_questions_that_the_base_model_answers_clearly_are_excluded_in_all_arms(
         rest, overlaps.find_overlaps(sweep, make_design()), {}, make_design(base_margin=1.9)
     )
     assert f"The base model knows {len(right)} more: it gives the correct option a log" in text
+
+
+def test_the_excluded_questions_are_those_that_are_not_read(sweep):
+    design = make_design(base_margin=1.9)
+    answers = reading.read_answers(sweep, design)
+    every, used = (
+        set(answers.loc[answers["outcome"] == name, "id"])
+        for name in ("plain question" + ALL, "plain question")
+    )
+    assert set(reading.list_excluded(sweep, design)["id"]) == every - used
+
+
+def test_the_excluded_questions_are_listed_before_any_tuned_run(tmp_path, monkeypatch):
+    runs = toy_comparison.build(tmp_path, monkeypatch)
+    for run in runs:
+        if run.arm == "dialogue":  # step 01 has run, nothing else
+            for step in (reading.TRAINING, reading.EXAM):
+                shutil.rmtree(run.folders[step])
+    design = make_design(base_margin=1.9)
+    table = reading.list_excluded(runs, design)
+    by_reason = table.groupby("reason")["id"].agg(set).to_dict()
+    raw = next(run for run in runs if run.arm == "raw")
+    assert by_reason == {
+        "overlap": {find_copied().id},
+        "answered by the base": reading.list_answered_by_base([raw], design),
+    }
 
 
 def test_a_margin_of_the_base_model_needs_its_answers(sweep, monkeypatch):

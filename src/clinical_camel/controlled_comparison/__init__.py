@@ -48,6 +48,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "overlaps": ["find_overlaps"],
         "reading": [
             "SweepRun",
+            "list_excluded",
             "load_specialties",
             "read_answers",
             "read_rates",

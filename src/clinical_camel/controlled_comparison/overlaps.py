@@ -4,13 +4,12 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
 from clinical_camel import data
 from clinical_camel.controlled_comparison.settings import Comparison
-from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.core.settings import Incomplete
 
@@ -18,12 +17,10 @@ DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 
 
 class ArmRun(Protocol):
-    """A run of a sweep: its arm, and the result folder of each step."""
+    """A run of a sweep: its arm, and the parameters of each step."""
 
     arm: str
-
-    @property
-    def folders(self) -> Mapping[str, Path]: ...
+    params: Mapping[str, Any]
 
 
 def find_overlaps(runs: Sequence[ArmRun], design: Comparison) -> pd.DataFrame:
@@ -39,13 +36,12 @@ def find_overlaps(runs: Sequence[ArmRun], design: Comparison) -> pd.DataFrame:
 def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
     """Return the questions of an exam that overlap with texts of these runs: id, trained_on.
 
-    Raises Incomplete for a missing text: the tables of a run may be there without its texts.
+    Of these runs, only step 01 is needed. Raises Incomplete for a missing text: the tables of a run
+    may be there without its texts.
     """
     frames = [pd.DataFrame({"id": [], "trained_on": []}, dtype=str)]
     for run in runs:
-        training, exam_step = (
-            read_json(run.folders[step] / "run.json")["params"] for step in (TRAINING, EXAM)
-        )
+        training, exam_step = run.params[TRAINING], run.params[EXAM]
         specs = [spec for spec in exam_step["benchmarks"] if data.label(spec) == exam]
         texts = [text for text in training["mixture"] if f"/{DATA}/" in text]  # of step 01
         for spec, text in itertools.product(specs, texts):

@@ -30,6 +30,7 @@ TEXTS = f"{DATA}/dialogues.jsonl"  # the texts on the conditions, in the form of
 FILES = {TRAINING: ("mixture.csv", "train_log.csv"), EXAM: ("answers.csv", "scores.csv")}
 COMPLETE, ENDED, MISSING = "complete", "diverged", "missing"  # the status of a run
 KEY = ["benchmark", "protocol", "variant"]
+OVERLAP, ANSWERED = "overlap", "answered by the base"  # why a question is not used
 READ = {*KEY, "num_shots", "model", "id", "fits", "correct", "correct_norm", "contains", "complete"}
 READ |= {"answer_logprob", "answer_tokens"}  # columns of answers.csv; the last four may be missing
 ANSWER_COLUMNS = ["arm", "seed", "outcome", "id", "condition", "score", "chance"]
@@ -134,11 +135,9 @@ def read_answers(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
 
     `score` is 1.0 or 0.0, or the measure of the outcome; `chance` is that of step 03. The arm
     `base` has the answers of the model before tuning, with seed "-". The outcomes on the
-    primary exam have only the questions that do not overlap with training texts (`find_overlaps`)
-    and that the base model does not know (`list_answered_by_base`);
-    the primary outcome with ALL after its name has every question. A question without a score in
-    one run, because it exceeds the context, is excluded for all. An outcome that no run has gives
-    no row.
+    primary exam have only the questions that `list_excluded` does not name; the primary outcome
+    with ALL after its name has every question. A question without a score in one run, because it
+    exceeds the context, is excluded for all. An outcome that no run has gives no row.
     """
     conditions = load_conditions(runs)
     frames = [_read_run_answers(run, design.outcomes, conditions) for run in runs]
@@ -148,9 +147,7 @@ def read_answers(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
     answers = answers[answers["score"].notna().groupby(questions).transform("all")]
     on_exam = [n for n, text in design.outcomes.items() if text.startswith(f"{design.exam}/")]
     is_excluded = answers["outcome"].isin(on_exam)
-    is_excluded &= answers["id"].isin(
-        {*find_overlaps(runs, design)["id"], *list_answered_by_base(runs, design)}
-    )
+    is_excluded &= answers["id"].isin(list_excluded(runs, design)["id"])
     everything = answers[answers["outcome"] == design.primary]
     everything = everything.assign(outcome=design.primary + ALL)
     return pd.concat([answers[~is_excluded], everything], ignore_index=True)
@@ -218,8 +215,24 @@ def load_conditions(runs: Sequence[SweepRun]) -> dict[tuple[str, str], str]:
     return {(benchmark, q.id): q.group or q.id for benchmark, q in questions}
 
 
+def list_excluded(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
+    """Return the questions of the primary exam that are not used: id, reason.
+
+    A question has a row per reason. OVERLAP: it resembles a training text (`find_overlaps`).
+    ANSWERED: the base model answers it (`list_answered_by_base`). No tuned run is needed, only
+    step 01 of the arm `overlap_arm` and, with a `base_margin`, one complete run with its answers.
+    """
+    complete = [run for run in runs if not check_run(run)]
+    ids = {
+        OVERLAP: sorted({*find_overlaps(runs, design)["id"]}),
+        ANSWERED: sorted(list_answered_by_base(complete, design)),
+    }
+    rows = [[question, reason] for reason, questions in ids.items() for question in questions]
+    return pd.DataFrame(rows, columns=["id", "reason"], dtype=str)
+
+
 def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[str]:
-    """Return the ids of the questions of the primary outcome that the base model knows.
+    """Return the ids of the questions of the primary outcome that the base model answers clearly.
 
     It gives the correct option a log-probability more than `base_margin` nats above that of every
     other option; with the fewest examples, as `read_answers`. Questions without log-probabilities,
@@ -245,8 +258,8 @@ def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[s
             margins = map(_find_margin, table["logprobs"], table["answer"])
             return {i for i, m in zip(table["id"], margins, strict=True) if m > design.base_margin}
     raise Incomplete(
-        "base_margin: no complete run has answers of the base model with log-probabilities; add an "
-        "arm base, or write 0.0"
+        "base_margin: no complete run has answers of the base model with log-probabilities; run "
+        "the arm base, or write 0.0"
     )
 
 
