@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from clinical_camel.runs import list_runs
 
@@ -45,3 +46,13 @@ def test_the_excluded_questions_are_those_that_were_known_before_the_runs():
     planned = pd.read_csv(ROOT / "experiments/results/excluded_questions.csv", dtype=str)
     assert set(excluded) == set(planned.loc[planned["benchmark"] == "mini_exam", "id"])
     assert excluded.nunique() == 136
+
+
+def test_only_the_main_sweep_and_its_taste_have_verdicts():
+    """The learning rates of the other sweeps were not chosen per arm."""
+    files = ROOT.glob("params/*/06_controlled_comparison.yaml")
+    designs = {f.parent.name: yaml.safe_load(f.read_text(encoding="utf-8")) for f in files}
+    assert {name for name, design in designs.items() if design["has_verdict"]} == {
+        "dbke_effect",
+        "dbke_taste",
+    }

@@ -50,7 +50,7 @@ def describe_scope(
         f"The {models} {names} million parameters. Larger models may differ.",
     ]
     if not design.has_verdict:
-        sentences.append("The contrasts have no verdict: none was planned before the runs.")
+        sentences.append("The contrasts have no verdict, as decided before the runs.")
     return [*sentences, *_describe_rates(rates)]
 
 

@@ -41,8 +41,8 @@ REMARKS = {  # on sweeps, for the notebook
         "asked."
     ),
 }
-REWORDED = "paraphrase"  # an arm: its contrasts are shown, if no verdict was planned
-NO_VERDICT = "no verdict was planned, and the intervals are not adjusted"
+REWORDED = "paraphrase"  # an arm: its contrasts are shown, if there is no verdict
+NO_VERDICT = "no verdict, as decided before the runs, and the intervals are not adjusted"
 
 
 def assess_sweeps(settings: Results) -> list[Finding]:
