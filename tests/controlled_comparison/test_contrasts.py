@@ -167,6 +167,16 @@ def test_scores_of_every_arm_have_an_interval_and_the_base_model_one_seed():
     assert scores.loc["base", "accuracy"] == base["score"].mean()
 
 
+def test_questions_chosen_by_the_answers_of_the_base_model_have_no_chance_level():
+    plain = make_pair(0.2)
+    names = ("plain question, all questions", "primer exam")
+    answers = pd.concat([plain, *(plain.assign(outcome=name) for name in names)])
+    scores = contrasts.score_arms(answers, make_design(base_margin=1.0))
+    assert set(scores.loc[scores["chance"].notna(), "outcome"]) == set(names)
+    every = contrasts.score_arms(answers, make_design())
+    assert set(every["chance"]) == {0.25}
+
+
 def test_two_seeds_of_an_arm_give_no_interval():
     answers = make_pair(0.1)
     scores = contrasts.score_arms(answers[answers["seed"] < "2"], make_design(min_seeds=3))

@@ -337,3 +337,21 @@ def test_excluded_questions_are_counted_by_the_text_that_they_resemble():
         "`dialogue` (2 an exam dialogue, 1 an article dialogue and an exam dialogue). The articles "
         "are on 4 diseases; 1 of them have texts, but no question."
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(4, "fewer than"), (10, "about as many as"), (20, "more than")]
+)
+def test_questions_that_the_base_model_answers_are_compared_with_luck(count, size):
+    every = pd.DataFrame({"id": [f"q{i}" for i in range(40)], "condition": "gout", "chance": 0.25})
+    answers = [
+        every.assign(outcome="plain question, all questions"),
+        every[count:-1].assign(outcome="plain question"),
+    ]
+    overlaps = pd.DataFrame({"id": ["q39"], "trained_on": ["dialogues"]})
+    text = summary.describe_exclusions(pd.concat(answers), overlaps, {}, make_design(base_margin=1))
+    assert (
+        f"The base model answers {count} more correctly before tuning, with a margin above 1 (in "
+        f"nats): {size} the 10 that luck gives. Without them, its own score is too low, and there "
+        "is no chance level. Other exams exclude nothing."
+    ) in text

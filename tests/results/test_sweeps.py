@@ -127,3 +127,12 @@ def test_a_further_sweep_is_named_by_its_folder(project, settings):
     finding = sweeps.assess_sweep(settings, "mine")
     assert finding.headline == "`mine`: headings are behind raw articles"
     assert sweeps.assess_sweep(settings, "other").headline == "`other`"
+
+
+@pytest.mark.parametrize("study", ["dbke_smollm2", "dbke_reworded"])
+def test_a_correct_answer_before_tuning_is_not_called_knowledge(study):
+    """Most correct answers of a base model near chance are luck."""
+    assert (
+        "answers correctly before tuning by more than 1 nat, even if by luck"
+        in (sweeps.REMARKS[study])
+    )

@@ -86,8 +86,8 @@ def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
     """Return the accuracy of every arm in every outcome, over all of its seeds, with its interval.
 
     Columns: outcome, arm, n (questions), conditions, seeds, accuracy, low, high, chance (NaN for a
-    measure without a chance level), measure. The limits are NaN for several seeds below
-    `min_seeds`, which say little about others.
+    measure without a chance level, and if questions are excluded by the answers of the base model),
+    measure. The limits are NaN for several seeds below `min_seeds`, which say little about others.
     """
     rows = []
     for (outcome, arm), group in answers.groupby(["outcome", "arm"], sort=False):
@@ -97,8 +97,11 @@ def score_arms(answers: pd.DataFrame, design: Comparison) -> pd.DataFrame:
         row = {"outcome": outcome, "arm": arm, **count_pairs(scores), "accuracy": estimate.mean}
         if 1 < row["seeds"] < design.min_seeds:
             limits = dict.fromkeys(limits, np.nan)
-        measure = split_outcome(design.outcomes[outcome.removesuffix(ALL)]).measure
-        rows.append(row | limits | {"chance": group["chance"].mean(), "measure": measure})
+        parts = split_outcome(design.outcomes[outcome.removesuffix(ALL)])
+        is_selected = parts.benchmark == design.exam and not outcome.endswith(ALL)
+        has_chance = not (is_selected and design.base_margin)
+        chance = group["chance"].mean() if has_chance else np.nan
+        rows.append(row | limits | {"chance": chance, "measure": parts.measure})
     return pd.DataFrame(rows)
 
 

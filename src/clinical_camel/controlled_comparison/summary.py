@@ -334,20 +334,34 @@ def describe_exclusions(
     excluded = overlaps[overlaps["id"].isin(every["id"])].sort_values("trained_on")
     sources = excluded["trained_on"].replace(TEXTS).groupby(excluded["id"]).agg(" and ".join)
     counts = [f"{count} {name}" for name, count in sources.value_counts().items()]
-    answered = len(every) - len(rest) - len(sources)
-    by_base = (
-        f" The base model knows {answered} more: it gives the correct option a log-probability "
-        f"more than {design.base_margin:g} nats above the others. So its own score on the rest is "
-        "too low. On other exams nothing is excluded."
-        if answered
-        else ""
-    )
+    by_base = _describe_answered(answers, excluded, len(every) - len(rest) - len(sources), design)
     untested = specialties.keys() - set(every["condition"].str.casefold())
     return (
         f"{len(rest)} of {len(every)} questions, on {rest['condition'].nunique()} of "
         f"{every['condition'].nunique()} diseases, are used. The others resemble a training text "
         f"of `{design.overlap_arm}` ({', '.join(counts) or 'none does'}).{by_base} The articles "
         f"are on {len(specialties)} diseases; {len(untested)} of them have texts, but no question."
+    )
+
+
+def _describe_answered(
+    answers: pd.DataFrame, overlaps: pd.DataFrame, count: int, design: Comparison
+) -> str:
+    """Return how many more questions are excluded because the base model answers them; "" for none.
+
+    `overlaps`: those of these questions. Luck gives the chance of each question without overlap.
+    """
+    if not count:
+        return ""
+    plain = answers[answers["outcome"] == design.primary + ALL].drop_duplicates("id")
+    chances = plain.loc[~plain["id"].isin(overlaps["id"]), "chance"]
+    luck, spread = chances.sum(), (chances * (1 - chances)).sum() ** 0.5
+    size = "more than" if count > luck else "fewer than"
+    size = "about as many as" if abs(count - luck) <= 2 * spread else size
+    return (
+        f" The base model answers {count} more correctly before tuning, with a margin above "
+        f"{design.base_margin:g} (in nats): {size} the {luck:.0f} that luck gives. Without them, "
+        "its own score is too low, and there is no chance level. Other exams exclude nothing."
     )
 
 

@@ -24,10 +24,13 @@ TITLES = {  # of sweeps; each starts a headline
     "dbke_sizes": "larger base models",
     "dbke_reworded": "rewording or conversation with SmolLM2-135M",
 }
+ANSWERED = (
+    "Excluded are questions that resemble a training text, and those that the base model answers "
+    "correctly before tuning by more than 1 nat, even if by luck."
+)
 REMARKS = {  # on sweeps, for the notebook
     "dbke_smollm2": (
-        "Only facts that the base model does not already know are asked. The learning rate was "
-        "chosen for dialogues."
+        f"{ANSWERED} The learning rate was chosen for dialogues and is the highest that was tried."
     ),
     "dbke_scaling": (
         "*Six passes*: more dialogues are more steps. *Equal steps*: fewer dialogues are repeated "
@@ -37,8 +40,7 @@ REMARKS = {  # on sweeps, for the notebook
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
         "pairs of seeds have the same texts. Tokens with loss are not equal, and dialogues are "
-        "chats, paraphrases plain text. Only facts that the base model does not already know are "
-        "asked."
+        "chats, paraphrases plain text. " + ANSWERED
     ),
 }
 REWORDED = "paraphrase"  # an arm: its contrasts are shown, if there is no verdict
