@@ -61,7 +61,7 @@ def test_contrasts_without_a_planned_verdict_have_none():
 
 def test_a_comparison_without_the_base_model_says_so():
     texts = describe(ROW, scores=SCORES[SCORES["arm"] != "base"])
-    assert any("The arm `base` has not run, so forgetting (primer exam)" in t for t in texts)
+    assert any("No base model has run, so forgetting (primer exam)" in t for t in texts)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +287,15 @@ def test_forgetting_names_the_arms_at_chance():
     assert not any(text.startswith("Differences there") for text in sentences)
 
 
+def test_forgetting_names_the_base_models_of_several_sizes():
+    larger = SCORES[SCORES["arm"] == "base"].assign(arm="base_4m", accuracy=0.7)
+    scores = pd.concat([SCORES.replace({"arm": {"base": "base_1m"}}), larger])
+    texts = [t for t in describe(ROW, scores=scores) if t.startswith("Forgetting")]
+    assert [text.partition(";")[0] for text in texts] == [
+        "Forgetting (primer exam), in percent: before 57.0 (`base_1m`), 70.0 (`base_4m`)"
+    ]
+
+
 def test_arms_above_chance_have_their_differences_in_forgetting():
     rows = [PLACEBO | {"outcome": "primer exam"}]
     rows.append(rows[0] | {"treatment": "raw", "control": "raw"})  # both at chance
@@ -313,6 +322,17 @@ def test_the_first_two_contrasts_have_their_other_outcomes_and_all_questions():
     assert "primer exam" not in others[0]  # both arms are at chance
     assert "primer exam" in others[1]  # the scores have no arm `monologue`
     assert sum("On all 177 questions: 13.0 points" in text for text in texts) == 2
+
+
+def test_without_verdicts_every_contrast_has_its_other_outcomes():
+    controls = ["raw", "monologue", "qa"]
+    rows = [ROW | {"control": control} for control in controls]
+    rows += [row | {"outcome": "cloze", "is_primary": False} for row in rows]
+    rows = [row | {"verdict": "secondary", "p_holm": np.nan} for row in rows]
+    design = {"contrasts": [f"dialogue - {control}" for control in controls]}
+    for has_verdict, count in ((True, 2), (False, 3)):
+        texts = describe(*rows, has_verdict=has_verdict, **design)
+        assert sum(text.startswith("Secondary outcomes of") for text in texts) == count
 
 
 def test_the_headline_has_every_verdict_and_the_number_of_runs():

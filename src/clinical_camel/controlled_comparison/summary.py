@@ -6,7 +6,6 @@ import pandas as pd
 
 from clinical_camel.controlled_comparison.mixed_model import SAME
 from clinical_camel.controlled_comparison.reading import (
-    BASE,
     COMPLETE,
     ENDED,
     MISSING,
@@ -221,12 +220,13 @@ def _describe_disagreement(is_significant: bool, was_significant: bool, design: 
 def _describe_secondary(
     contrasts: pd.DataFrame, scores: pd.DataFrame, design: Comparison
 ) -> Iterator[str]:
-    """Yield the first two contrasts in the other outcomes, which are not adjusted.
+    """Yield the first two contrasts, without verdicts all, in the other outcomes; not adjusted.
 
     On all questions, and in forgetting if both arms are at chance, they have sentences elsewhere.
     """
     lost = list_lost(scores, design.forgetting)
-    for treatment, control in map(split_contrast, design.contrasts[:2]):
+    shown = design.contrasts[:2] if design.has_verdict else design.contrasts
+    for treatment, control in map(split_contrast, shown):
         elsewhere = [design.primary + ALL, *[design.forgetting] * ({treatment, control} <= lost)]
         pair = contrasts["treatment"].eq(treatment) & contrasts["control"].eq(control)
         pair &= ~contrasts["is_primary"] & ~contrasts["outcome"].isin(elsewhere)
@@ -277,18 +277,19 @@ def _describe_forgetting(
     Of the further contrasts, those with an arm above chance have their difference there, too.
     """
     here = scores[scores["outcome"] == design.forgetting]
-    base = here[here["arm"] == BASE]
-    tuned = here[~here["arm"].map(is_base).astype(bool)]
+    before_tuning = here["arm"].map(is_base).astype(bool)
+    base, tuned = here[before_tuning], here[~before_tuning]
     if tuned.empty:
         return
     if base.empty:
         yield (
-            f"The arm `{BASE}` has not run, so forgetting ({design.forgetting}) and the accuracy "
-            "before tuning are unknown."
+            f"No base model has run, so forgetting ({design.forgetting}) and the accuracy before "
+            "tuning are unknown."
         )
         return
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
-    before = format_percent(base["accuracy"].iloc[0])
+    bases = [(format_percent(row.accuracy), f" (`{row.arm}`)") for row in base.itertuples()]
+    before = ", ".join(score + name * (len(bases) > 1) for score, name in bases)
     yield f"Forgetting ({design.forgetting}), in percent: before {before}; {', '.join(cells)}."
     lost = list_lost(tuned, design.forgetting)
     if names := [f"`{arm}`" for arm in tuned["arm"] if arm in lost]:
