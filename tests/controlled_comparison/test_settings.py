@@ -7,6 +7,10 @@ from tests.support.toy_comparison import REPOSITORY, SWEEP_FILE, make_design
 from clinical_camel.controlled_comparison import settings
 from clinical_camel.core.settings import SettingsError
 
+SWEEPS = sorted(
+    file.parent.name for file in REPOSITORY.glob("params/*/06_controlled_comparison.yaml")
+)
+
 
 @pytest.mark.parametrize(
     ("changed", "message"),
@@ -52,5 +56,11 @@ def test_the_default_contrasts_are_those_of_the_main_sweep():
     params = yaml.safe_load(file.read_text(encoding="utf-8"))
     design = settings.Comparison.require(params)
     assert design.further_contrasts == settings.Comparison().further_contrasts
-    pairs = map(settings.split_contrast, [*design.contrasts, *design.further_contrasts])
-    assert set(pairs) <= set(settings.ISOLATES)  # what each isolates is written down
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_what_each_contrast_of_a_sweep_isolates_is_written_down(sweep):
+    file = REPOSITORY / "params" / sweep / "06_controlled_comparison.yaml"
+    params = yaml.safe_load(file.read_text(encoding="utf-8"))
+    pairs = map(settings.split_contrast, params["contrasts"] + params["further_contrasts"])
+    assert set(pairs) <= set(settings.ISOLATES)

@@ -37,6 +37,13 @@ ISOLATES = {  # the intended difference between the arms of a contrast
     ("replay_10", "dialogue"): "10 % replay of primer texts",
     ("replay_30", "dialogue"): "30 % replay of primer texts",
     ("paraphrase", "monologue"): "a rewritten article, not joined answers",
+    ("dialogue", "paraphrase"): "questions and turns, not a rewritten article",
+    ("paraphrase", "raw"): "a rewritten article",
+    ("passes_20", "passes_1"): "20 dialogues per article, not 1, and more steps",
+    ("steps_20", "steps_1"): "20 dialogues per article, not 1 repeated",
+    ("dialogue_03m", "raw_03m"): "the paper's question, 0.3 million parameters",
+    ("dialogue_1m", "raw_1m"): "the paper's question, 1.1 million parameters",
+    ("dialogue_4m", "raw_4m"): "the paper's question, 4 million parameters",
 }
 FURTHER = "a further contrast"
 ALL = ", all questions"  # the first outcome without the exclusion of overlapping questions
