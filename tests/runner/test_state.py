@@ -132,6 +132,6 @@ def test_the_training_texts_of_a_copied_run_are_compared_with_those_here(project
     record |= {"notes": {"sources": [{"rows_from": "hub"}, source]}, "artefacts": {"t.csv": "x"}}
     project.file("outputs/s/t/run.json", json.dumps(record))
     job = jobs.Job("s", "t", {}, names)
-    assert state._has_tables(job, set())
+    assert state.has_tables(job, set())
     project.file(names[1], "other")
-    assert not state._has_tables(job, set())
+    assert not state.has_tables(job, set())

@@ -434,11 +434,38 @@ def test_a_sweep_that_is_killed_at_its_start_leaves_no_process(complete):
     assert "stopped by SIGTERM" in log.read_text()
 
 
-def test_the_final_step_of_another_sweep_may_still_be_to_run(toy):
-    """Its result is missing now, but it is planned: the runs of this sweep may start."""
-    toy_sweep.add_third(toy)
+def test_the_final_step_of_another_sweep_is_needed_before_the_first_run(toy, capsys):
+    parameters = (
+        "study: str = ''\nsweep: str = ''\nother_points: dict[str, str] = {}\nseed: int = 0"
+    )
+    end = "run.finish(f'{len(other_points)} points')"
+    toy.notebook("03_third", parameters, *toy_sweep.THIRD[:-1], end)
+    toy.params("many", "03_third", "study: many\nsweep: many\nother_points: {}\nseed: 0\n")
+    toy.file("params/more/sweep.yaml", SWEEP)
+    points = "{x: many/raw}"
+    text = f"study: more\nsweep: more\nother_points: {points}\nseed: 0\n"
+    toy.params("more", "03_third", text)
+    assert cli.main(["run", "more"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        "params/more/03_third.yaml: other_points: needs 03_third of many, which is not run; first "
+        "python -m clinical_camel run many"
+    )
+    assert not read_ledger(toy)
+
+
+def test_of_the_final_step_of_another_sweep_the_committed_tables_are_enough(complete):
     job = jobs.Job("other", "03_third", {}, ["outputs/many/03_third"])
-    assert [(job.study, job.step) for job in sweep._load_inputs([job])] == [("many", "03_third")]
+    shutil.rmtree(complete.root / "outputs/many/.records")
+    text = sweep._find_incomplete("other", [job], sweep.Choice())
+    assert text.startswith("1 of 1 results that it reads are not complete (many/03_third); first")
+    table = complete.file("outputs/many/03_third/counts.csv", "count\n1\n")
+    file = table.with_name("run.json")
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps(record | {"artefacts": {"counts.csv": hash_file(table)}}))
+    assert sweep._find_incomplete("other", [job], sweep.Choice()) == ""
+    assert list(sweep._check_other_sweeps([job])) == []
+    table.write_text("count\n2\n")
+    assert len(list(sweep._check_other_sweeps([job]))) == 1
 
 
 # ------------------------------------------------------------------ what is refused at the start

@@ -188,7 +188,7 @@ def find_states(jobs: Iterable[Job]) -> dict[tuple[str, str], State]:
         is_copy = "/" in study and all(state.status == "not run" for state in own)
         if is_copy:
             texts = list_texts(study.partition("/")[0])
-            if all(_has_tables(job, texts.get((study, job.step), set())) for job in steps):
+            if all(has_tables(job, texts.get((study, job.step), set())) for job in steps):
                 own = [_describe_copy(job, find_source) for job in steps]
         states |= {(study, job.step): state for job, state in zip(steps, own, strict=True)}
     return states
@@ -205,7 +205,7 @@ def _list_read_texts(sweep: str) -> dict[tuple[str, str], set[str]]:
     return read
 
 
-def _has_tables(job: Job, texts: Collection[str]) -> bool:
+def has_tables(job: Job, texts: Collection[str] = ()) -> bool:
     """Return whether a copied result folder has run.json and every table, all unchanged.
 
     And `texts`, the files that other runs read: those of a first step are not optional.

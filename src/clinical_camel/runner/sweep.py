@@ -9,7 +9,7 @@ import fnmatch
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clinical_camel.core.settings import RETRY_VARIABLE
@@ -28,7 +28,14 @@ from clinical_camel.runner.jobs import (
     sort_jobs,
 )
 from clinical_camel.runner.places import check_gpu, check_machine, check_places
-from clinical_camel.runner.state import COMPLETE, ENDED, State, find_state, find_states
+from clinical_camel.runner.state import (
+    COMPLETE,
+    ENDED,
+    State,
+    find_state,
+    find_states,
+    has_tables,
+)
 from clinical_camel.runner.study import (
     COMMAND,
     FAILED,
@@ -180,6 +187,7 @@ def _require_ready(sweep: str, tasks: Sequence[Task], final: Sequence[Job], choi
     for job in final:  # `_run_final` checks the runs that it reads
         missing += check_inputs(job, [*every, *_load_inputs([job])])
     problems += _shorten(missing)
+    problems += [] if choice.only else _check_other_sweeps(final)
     if not tasks and not problems and (text := _find_incomplete(sweep, final, choice)):
         problems = [f"{final[0].source}: {text}"]
     if problems := problems or list(check_places(sweep)):
@@ -199,6 +207,31 @@ def _load_inputs(jobs: Iterable[Job]) -> list[Job]:
     return [job for steps in read for job in steps if (job.study, job.step) in pairs]
 
 
+def _check_other_sweeps(final: Iterable[Job]) -> Iterator[str]:
+    """Yield the final steps of other sweeps that these steps read and that are not complete."""
+    for job in final:
+        others = [other for other in _load_inputs([job]) if is_sweep(other.study)]
+        for (study, step), status in _find_statuses(others).items():
+            if status != COMPLETE:
+                yield (
+                    f"{job.source}: other_points: needs {step} of {study}, which is {status}; "
+                    f"first {COMMAND} run {study}"
+                )
+
+
+def _find_statuses(inputs: Sequence[Job]) -> dict[tuple[str, str], str]:
+    """Return the status of results that final steps read, by study and step.
+
+    Of a final step of another sweep, which takes hours, the committed tables are enough.
+    """
+    statuses = {pair: state.status for pair, state in find_states(inputs).items()}
+    for job in inputs:
+        pair = job.study, job.step
+        if statuses.get(pair) == "not run" and is_sweep(job.study) and has_tables(job):
+            statuses[pair] = COMPLETE
+    return statuses
+
+
 def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
     """Return how many results that final steps need are not complete; "" for none.
 
@@ -212,7 +245,7 @@ def _find_incomplete(sweep: str, final: Sequence[Job], choice: Choice) -> str:
             for job in inputs
             if job.study in studies or job.study.partition("/")[0] != sweep  # a sweep of rates
         ]
-    states = {pair: state.status for pair, state in find_states(inputs).items()}
+    states = _find_statuses(inputs)
     ended = {study for (study, _), status in states.items() if status == ENDED}
     incomplete = sorted(p for p, s in states.items() if s != COMPLETE and p[0] not in ended)
     if not incomplete:
