@@ -75,7 +75,7 @@ def calculate_power() -> pd.DataFrame:
     """
     effect = Comparison.model_fields["smallest_effect"].default
     rows = []
-    for seeds in (5, 10):
+    for seeds in (3, 5, 10):
         for kind, sd in (("varies", SD_DISEASES), ("equal", 0.0)):
             error = ((sd**2 + SD_CELLS**2 / seeds) / DISEASES) ** 0.5
             factor = t.isf(ALPHA / 2 / PLANNED, DISEASES - 1) + t.ppf(POWER, DISEASES - 1)

@@ -56,3 +56,14 @@ def test_only_the_main_sweep_and_its_taste_have_verdicts():
         "dbke_effect",
         "dbke_taste",
     }
+
+
+def test_what_three_pairs_of_seeds_can_detect_was_calculated():
+    """The secondary sweeps have three."""
+    table = pd.read_csv(ROOT / "experiments/results/power.csv").set_index("seeds")
+    assert table.loc[3, "detectable"].tolist() == [10.7, 8.5]
+    counts = {
+        sweep: {run.seeds for run in list_runs(sweep)}
+        for sweep in ("dbke_smollm2", "dbke_reworded", "dbke_scaling", "dbke_sizes")
+    }
+    assert {len(pairs) for pairs in counts.values()} == {3}
