@@ -24,8 +24,8 @@ SCORES = SCORES.assign(accuracy=[0.57, 0.26, 0.4], low=[0.5, 0.2, 0.35], high=[0
 SCORES = SCORES.assign(chance=0.25)
 
 
-def describe(*rows, runs=RUNS, models=(), scores=SCORES, further=(), **changed):
-    design, fits = make_design(**changed), pd.DataFrame(columns=FIT_COLUMNS)
+def describe(*rows, runs=RUNS, models=(), scores=SCORES, further=(), fits=(), **changed):
+    design, fits = make_design(**changed), pd.DataFrame(fits, columns=FIT_COLUMNS)
     models = pd.DataFrame(models, columns=COLUMNS)
     tables = pd.DataFrame(rows), pd.DataFrame(further, columns=FURTHER_COLUMNS), models
     return summary.describe_results(design, runs, *tables, scores, fits)
@@ -262,6 +262,18 @@ def test_further_contrasts_are_listed_as_exploratory():
         f"{MINUS} placebo (fitting questions) 13.0 points [8.0, 18.0], 5 pairs."
     ) in describe(ROW, further=further)
     assert not any("Further" in text for text in describe(ROW, further=[other]))
+
+
+@pytest.mark.parametrize(
+    ("points", "outcome"),
+    [({}, "plain question"), ({"135 M": "large/raw"}, "plain question, all questions")],
+)
+def test_a_gain_per_doubling_names_its_outcome(points, outcome):
+    fit = ["turns", "dialogues per article", 3, 3, 0.03, 0.02, 0.04, 0.3]
+    assert (
+        "turns: each doubling of dialogues per article changes the accuracy by 3.0 [2.0, 4.0] "
+        f"points (3 seeds; outcome: {outcome})."
+    ) in describe(ROW, fits=[fit], other_points=points)
 
 
 def test_outcomes_without_answers_are_named():

@@ -91,11 +91,15 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     )
     assert finding.lead == finding.brief
     assert finding.brief == (
-        "Each doubling of the dialogues per article changes the accuracy by 3.0 points [2.0, 4.0] "
-        "(six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs of seeds; no verdict, "
-        f"as decided before the runs, and the intervals are not adjusted. {sweeps.REMARKS[study]}"
+        "Asked in plain text: each doubling of the dialogues per article changes the accuracy by "
+        "3.0 points [2.0, 4.0] (six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs "
+        "of seeds; no verdict, as decided before the runs, and the intervals are not adjusted. "
+        f"{sweeps.REMARKS[study]}"
     )
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [(5, "arms", 3)] * 2
+    points = params | {"other_points": {"135 M": "large/raw"}}  # then all questions count
+    toy_results.save(project, study, STEP, points, **tables)
+    assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: each")
     falls = [fit("six passes", -0.03)]
     toy_results.save(project, study, STEP, params, **tables | {"scaling": falls})
     assert assess(settings)[study].headline.endswith(": accuracy falls (six passes)")

@@ -71,7 +71,8 @@ def describe_results(
     sentences += _describe_forgetting(scores, further, design)
     sentences += [
         f"{fit.curve}: each doubling of {fit.quantity} changes the accuracy by "
-        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points ({fit.seeds} seeds)."
+        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points ({fit.seeds} seeds; "
+        f"outcome: {design.scaling_outcome})."
         for fit in fits.itertuples()
     ]
     return [*sentences, *_describe_few_runs(runs, design), describe_runs(runs)]

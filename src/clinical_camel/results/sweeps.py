@@ -69,7 +69,7 @@ def assess_sweep(settings: Results, sweep: str) -> Finding:
         return missing
     start = title[0].upper() + title[1:]
     if curves:
-        finding = _describe_curves(result, start)
+        finding = _describe_curves(settings, result, start)
     elif SECONDARY in verdicts:
         finding = _describe_differences(settings, result, start, rows)
     else:
@@ -160,7 +160,7 @@ def _compare(number: Number, first: str, second: str) -> str:
     return f"we cannot tell {first} from {second}"
 
 
-def _describe_curves(result: Result, start: str) -> Finding | None:
+def _describe_curves(settings: Results, result: Result, start: str) -> Finding | None:
     """Return the gain in accuracy per doubling of each curve; None if no curve was fitted."""
     fits = result.read("scaling").to_dict("records")
     if not fits:
@@ -178,7 +178,9 @@ def _describe_curves(result: Result, start: str) -> Finding | None:
         for quantity, texts in parts.items()
     )
     seeds = _join_seeds(gains)
-    brief = f"{shown[0].upper()}{shown[1:]}, over {seeds} pairs of seeds; {NO_VERDICT}."
+    every = ", all questions" if result.record["params"].get("other_points") else ""
+    gain_text = f"Asked in {_name_form(settings, result)}{every}: {shown}"
+    brief = f"{gain_text}, over {seeds} pairs of seeds; {NO_VERDICT}."
     brief = " ".join([brief, *_list_remarks(result)])
     return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=gains)
 
