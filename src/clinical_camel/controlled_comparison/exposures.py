@@ -27,7 +27,8 @@ COLUMNS = ["arm", "seed", "id", "exposures"]
 def count_exposures(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
     """Return how often each fact had loss in the training of each run, over all epochs: COLUMNS.
 
-    `id` is the question of the primary exam; `data.count_exposures` counts.
+    `id` is the question of the primary exam; `data.count_exposures` counts. If `num_epochs` is not
+    whole, it is the expected number: the last, partial epoch reads a part of the rows.
     """
     counted: dict[str, dict[str, int]] = {}
     rows = []
