@@ -23,6 +23,14 @@ def test_the_table_of_contrasts_has_only_primary_rows_and_at_most_seven_columns(
     assert len(page) == 1
 
 
+def test_without_tests_their_columns_are_left_out():
+    untested = ROW | dict.fromkeys(["p_holm", "p_equivalence", "min_detectable_effect"], np.nan)
+    page = tables.format_contrasts(pd.DataFrame([untested | {"verdict": "secondary"}]))
+    assert page.columns.tolist() == ["contrast", "difference", "seeds", "verdict"]
+    some = tables.format_contrasts(pd.DataFrame([untested, ROW]))
+    assert len(some.columns) == 7
+
+
 def test_further_contrasts_say_what_they_isolate_and_which_have_too_few_seeds():
     few = ROW | dict.fromkeys(["difference", "low", "high"], np.nan)
     few |= {"treatment": "mine", "seeds": 1}

@@ -9,9 +9,14 @@ from clinical_camel.core.arm_differences import list_differences
 from clinical_camel.core.wording import format_p, format_percent, format_points
 from clinical_camel.exam_results.pages import hide_index
 
+TESTS = ["p Holm", "p equivalence", "detectable"]
+
 
 def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Return the primary contrasts: difference, adjusted p, p of the equivalence test, verdict."""
+    """Return the primary contrasts: difference, adjusted p, p of the equivalence test, verdict.
+
+    Columns of tests that no contrast has, as without verdicts, are left out.
+    """
     rows = [
         {
             "contrast": name_contrast(row),
@@ -24,7 +29,8 @@ def format_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
         }
         for row in contrasts[contrasts["is_primary"]].to_dict("records")
     ]
-    return hide_index(pd.DataFrame(rows))
+    page = pd.DataFrame(rows)
+    return hide_index(page.drop(columns=[name for name in TESTS if page[name].eq("").all()]))
 
 
 def format_further(
