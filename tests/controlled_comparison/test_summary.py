@@ -381,7 +381,8 @@ def test_questions_that_the_base_model_answers_are_compared_with_luck(count, siz
         every[count:-1].assign(outcome="plain question"),
     ]
     overlaps = pd.DataFrame({"id": ["q39"], "trained_on": ["dialogues"]})
-    text = summary.describe_exclusions(pd.concat(answers), overlaps, {}, make_design(base_margin=1))
+    design = make_design(base_margin=1.0)
+    text = summary.describe_exclusions(pd.concat(answers), overlaps, {}, design)
     assert (
         f"The base model answers {count} more correctly before tuning, with a margin above 1 (in "
         f"nats): {size} the 10 that luck gives. Without them, its own score is too low, and there "

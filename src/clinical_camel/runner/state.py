@@ -3,7 +3,8 @@
 The records are in outputs/<study>/.records/, which git ignores. Committed results never make a step
 complete: a fresh clone makes them again. A step may read committed files of a step that was not run
 on this machine (`are_committed`). The runs of a sweep take hours and may come from several
-machines: of them, the tables are enough (`find_states`).
+machines: of them, the tables are enough (`find_states`), and of the final step of another sweep
+(`has_tables`).
 """
 
 import contextlib
