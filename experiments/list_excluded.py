@@ -5,7 +5,8 @@
     python -m experiments.list_excluded dbke_smollm2
 
 Writes excluded_<sweep>.csv, a row per question and reason: `overlap` (it resembles a text that
-step 01 wrote for the arm `overlap_arm`) or `answered by the base`. Step 06 excludes the same ones.
+step 01 wrote for the arm `overlap_arm`) or `answered by the base`. Step 06 excludes the
+same ones if all runs of `overlap_arm` are complete.
 """
 
 import argparse

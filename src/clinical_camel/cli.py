@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = add("plan", _plan, "estimate memory, time and cost of a study before you run it")
     plan.add_argument("study", help=STUDY)
     plan.add_argument("--rate", type=_price, default=0.0, help="price of the machine per hour")
-    text = "cpu, a100, h100 or h200; default: that of the rehearsal, if there is one"
+    text = "cpu, a100, h100 or h200; default: that of the rehearsal of a study, if there is one"
     plan.add_argument("--machine", default="", help=text)
     plan.add_argument(
         "--config", default="", help="path to config.json, for a base model not in our list"
@@ -272,8 +272,8 @@ def _rehearse(options: argparse.Namespace) -> int:
     try:
         return rehearse.rehearse_study(options.study, jobs, options.minutes, options.rate)
     except KeyboardInterrupt:
-        file = f"outputs/{options.study}/rehearsal.json"
-        echo(f"rehearse {options.study}: stopped; {file} has each finished step", file=sys.stderr)
+        text = f"stopped; steps that ended are in outputs/{options.study}/rehearsal.json"
+        echo(f"rehearse {options.study}: {text}", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

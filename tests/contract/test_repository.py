@@ -11,7 +11,7 @@ from tests.contract.quotes import check_quotes_are_few
 REPOSITORY = Path(__file__).parents[2]
 OLD_SUBJECTS = "3e53937"  # the last commit before subjects were short
 # results name these commits, so they stay
-LONG_SUBJECTS = ("8a82db2", "7910c55", "ec68ecf", "53b7a49", "1bdd180")
+LONG_SUBJECTS = ("8a82db2", "7910c55", "ec68ecf", "53b7a49", "1bdd180", "a0fd7f1", "6bf8c1c")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

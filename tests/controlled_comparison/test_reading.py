@@ -58,7 +58,7 @@ def test_questions_that_the_base_model_answers_clearly_are_excluded_in_all_arms(
     text = summary.describe_exclusions(
         rest, overlaps.find_overlaps(sweep, make_design()), {}, make_design(base_margin=1.9)
     )
-    assert f"The base model answers {len(right)} more correctly before tuning" in text
+    assert f"Another {len(right)} are excluded because the base model answers them" in text
 
 
 def test_the_excluded_questions_are_those_that_are_not_read(sweep):

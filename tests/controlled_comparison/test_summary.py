@@ -384,7 +384,7 @@ def test_questions_that_the_base_model_answers_are_compared_with_luck(count, siz
     design = make_design(base_margin=1.0)
     text = summary.describe_exclusions(pd.concat(answers), overlaps, {}, design)
     assert (
-        f"The base model answers {count} more correctly before tuning, with a margin above 1 (in "
-        f"nats): {size} the 10 that luck gives. Without them, its own score is too low, and there "
-        "is no chance level. Other exams exclude nothing."
+        f"Another {count} are excluded because the base model answers them correctly before "
+        f"tuning (by more than 1 nat): {size} the 10 that luck gives. Without them, its own score "
+        "is too low, and there is no chance level. Other exams exclude nothing."
     ) in text

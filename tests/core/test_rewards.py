@@ -16,7 +16,7 @@ def describe(rows, verdicts):
 
 def test_a_fall_as_large_per_nat_as_without_the_reward_model_is_no_reward_hacking():
     text = describe([("ppo", 2.0, -0.2), ("dpo", 0.5, -0.05)], {"ppo": "hacking"})
-    assert "per nat of KL: PPO -0.100 [-0.110, -0.090]; DPO -0.100 [-0.140, -0.060]." in text
+    assert "per nat of KL: PPO -0.100 [-0.110, -0.090] (KL 2.0); DPO -0.1" in text
     assert "Per nat, it does not fall clearly more with PPO than with DPO" in text
     assert "reward hacking is not shown" in text
 
@@ -24,7 +24,7 @@ def test_a_fall_as_large_per_nat_as_without_the_reward_model_is_no_reward_hackin
 def test_a_larger_fall_per_nat_is_reward_hacking():
     rows = [("ppo", 1.0, -0.5), ("rloo", 1.0, -0.1), ("dpo", 1.0, -0.1)]
     text = describe(rows, {"ppo": "hacking", "rloo": "hacking", "dpo": "only the gold fell"})
-    assert "more per nat with PPO than with DPO, which never see the reward model: rew" in text
+    assert "more per nat with PPO than with DPO, which never sees the reward model: re" in text
     assert "not fall clearly more with RLOO" in text
 
 

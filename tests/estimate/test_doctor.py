@@ -97,9 +97,9 @@ def test_disk_and_memory_are_compared_with_the_estimate(disk, memory, expected):
 
 def test_the_memory_of_a_larger_model_on_a_cpu_is_that_of_the_machine():
     cost = Cost("s", "02_a", "cpu_large", Work(), find_base("mini"), {"all": 3 * GB})
-    found = {f.name: f.status for f in doctor.check_space([cost], 9 * GB, 2 * GB, 0)}
-    assert found["memory"] == "problem"
-    assert "GPU memory" not in found
+    statuses = {f.name: f.status for f in doctor.check_space([cost], 9 * GB, 2 * GB, 0)}
+    assert statuses["memory"] == "problem"
+    assert "GPU memory" not in statuses
 
 
 def test_a_step_that_does_not_fit_the_gpu_is_a_problem():

@@ -133,7 +133,7 @@ def test_a_length_that_other_settings_refuse_is_not_suggested(plan_memory):
     lengths = {"max_prompt_tokens": 352, "max_new_tokens": 48, "reward_max_length": 512}
     job = change("clinicalgpt_mini", "07_reward_and_rl", token_budget=600, **lengths)
     plan_memory(lambda s: s.token_budget)
-    assert command.suggest_smaller(job, 1).endswith("a smaller model: no setting is enough")
+    assert command.suggest_smaller(job, 1, "cpu").endswith("a smaller model: no setting is enough")
 
 
 def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_go(
@@ -178,9 +178,9 @@ def test_a_step_with_a_model_that_is_not_rehearsed_is_not_called_tables(name, ba
 def test_a_step_that_is_only_planned_must_fit_too(needed, fits, monkeypatch):
     monkeypatch.setattr(command, "measure_available", lambda: 10 * 10**9)
     monkeypatch.setattr(command, "has_gpu", lambda: True)  # nothing is tried on it
-    monkeypatch.setattr(command, "suggest_smaller", lambda job, room: "set x: 1")
+    monkeypatch.setattr(command, "suggest_smaller", lambda *_: "set x: 1")
     values = {"seconds": {}, "money": 0.0, "step": "07_reward_and_rl", "base": object()}
-    cost = SimpleNamespace(memory={"base": needed * 10**9}, **values)
+    cost = SimpleNamespace(memory={"base": needed * 10**9}, machine="h100", **values)
     job = SimpleNamespace(step="07_reward_and_rl")
     step = command._Step(None, job, cost, None, None).rehearse()
     reason = "needs about 10.0 GB (plan), 10.0 are free here; set x: 1"

@@ -65,7 +65,7 @@ def test_what_was_tried_and_a_busy_machine_are_reported(rehearsal_of):
     text = " ".join(" ".join(lines).split())
     assert "2 x 16, 0 layers recomputed: 3.00 s, 5.00 GB" in text
     assert "0 layers recomputed: out of memory" in text
-    assert "the step could have 25% of its cores; alone it would take about 15 min" in text
+    assert "other programs left the step 25% of the cores; alone it would take about 15 min" in text
 
 
 def test_a_study_with_a_step_that_only_plan_counts_is_no_plain_go(rehearsal_of):

@@ -108,7 +108,7 @@ def test_an_effect_that_may_be_small_is_named(project, settings):
     ("verdict", "headline"),
     [
         ("preliminary", "No verdict yet on dialogues and raw articles: runs are missing"),
-        ("secondary", "No verdict on dialogues and raw articles was planned in this comparison"),
+        ("secondary", "This comparison of dialogues and raw articles has no verdict"),
     ],
 )
 def test_a_result_without_a_verdict_shows_no_number(project, settings, verdict, headline):

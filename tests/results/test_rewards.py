@@ -24,7 +24,7 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
-    assert "It falls more per nat with `ppo` than with `dpo`, which never see" in finding.lead
+    assert "It falls more per nat with `ppo` than with `dpo`, which never sees" in finding.lead
     assert finding.brief.endswith(
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1."
     )
@@ -56,7 +56,7 @@ def test_a_method_without_the_reward_model_that_loses_as_much_gold_is_the_contro
     tables["comparison"].loc[is_control, ["change", "low", "high"]] = (-0.2, -0.25, -0.15)
     toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
     lead = rewards.assess_rewards(settings).lead
-    assert "not fall clearly more with `ppo` than with `dpo`, which never see the reward" in lead
+    assert "not fall clearly more with `ppo` than with `dpo`, which never sees the" in lead
     assert "reward hacking is not shown" in lead
 
 

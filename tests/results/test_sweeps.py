@@ -93,7 +93,7 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     assert finding.brief == (
         "Asked in plain text: each doubling of the dialogues per article changes the accuracy by "
         "3.0 points [2.0, 4.0] (six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs "
-        "of seeds; no verdict, as decided before the runs, and the intervals are not adjusted. "
+        "of seeds; this comparison has no verdicts, and its intervals are not adjusted. "
         f"{sweeps.REMARKS[study]}"
     )
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [(5, "arms", 3)] * 2
@@ -119,8 +119,8 @@ def test_rewording_has_the_contrasts_with_the_paraphrases(project, settings):
     )
     assert finding.brief == (
         "Asked in plain text: dialogues minus paraphrases 1.0 points [-2.0, 4.0] and paraphrases "
-        "minus raw articles 9.0 points [6.0, 12.0] (n = 260, 3 pairs of seeds; no verdict, as "
-        "decided before the runs, and the intervals are not adjusted). "
+        "minus raw articles 9.0 points [6.0, 12.0] (n = 260, 3 pairs of seeds; this "
+        "comparison has no verdicts, and its intervals are not adjusted). "
         f"{sweeps.REMARKS['dbke_reworded']}"
     )
 

@@ -26,7 +26,7 @@ def test_the_summary_says_what_happened_with_numbers():
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
     assert "PPO: the proxy reward rose and the gold reward fell. Proxy 0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
-    assert "Per nat, it does not fall clearly more with PPO than with DPO, which never se" in text
+    assert "Per nat, it does not fall clearly more with PPO than with DPO, which never s" in text
     assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
@@ -43,6 +43,7 @@ def test_the_summary_says_what_happened_with_numbers():
     )
     assert "] / -0.2" in headline
     assert summary.format_headline(hacking.assign(seeds=1)).split(": ")[0].endswith("(1 training)")
+    assert "(1 to 2 trainings)" in summary.format_headline(hacking.assign(seeds=[1, 2]))
     table = summary.format_comparison(comparison)
     assert list(table) == ["PPO", "DPO"]
     assert table.loc["proxy reward"].str.endswith("*").all()
@@ -124,7 +125,7 @@ def describe_changed(changed, methods=("ppo",)):
 
 
 def test_an_exam_at_chance_before_training_cannot_show_forgetting():
-    words = "The SFT model is at chance there, so it has nothing left to lose."
+    words = "The SFT model is not clearly above chance there, so forgetting cannot be seen."
     unclear = {"p_holm": 0.5, "chance": 0.25, "n": 200}
     assert words in describe_changed({"primer_exam": unclear | {"start": 0.24}})
     assert words not in describe_changed({"primer_exam": unclear | {"start": 0.6}})

@@ -50,7 +50,9 @@ def describe_scope(
         f"The {models} {names} million parameters. Larger models may differ.",
     ]
     if not design.has_verdict:
-        sentences.append("The contrasts have no verdict, as decided before the runs.")
+        sentences.append(
+            "The contrasts of this sweep have intervals and no verdict (`has_verdict: false`)."
+        )
     return [*sentences, *_describe_rates(rates)]
 
 

@@ -361,9 +361,10 @@ def _describe_answered(
     size = "more than" if count > luck else "fewer than"
     size = "about as many as" if abs(count - luck) <= 2 * spread else size
     return (
-        f" The base model answers {count} more correctly before tuning, with a margin above "
-        f"{design.base_margin:g} (in nats): {size} the {luck:.0f} that luck gives. Without them, "
-        "its own score is too low, and there is no chance level. Other exams exclude nothing."
+        f" Another {count} are excluded because the base model answers them correctly before "
+        f"tuning (by more than {design.base_margin:g} nat): {size} the {luck:.0f} that luck gives. "
+        "Without them, its own score is too low, and there is no chance level. Other exams exclude "
+        "nothing."
     )
 
 

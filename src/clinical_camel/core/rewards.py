@@ -38,7 +38,10 @@ def describe_cause(
     if not any(verdicts.get(method) in GOLD_FELL for method in rows["method"]):
         return
     rates = rows[["change", "low", "high"]].div(rows["kl"], axis=0).set_axis(rows["method"])
-    parts = [f"{names[row.Index]} {format_interval(*row[1:])}" for row in rates.itertuples()]
+    parts = [
+        f"{names[rate.Index]} {format_interval(*rate[1:])} (KL {kl:.1f})"
+        for rate, kl in zip(rates.itertuples(), rows["kl"], strict=True)
+    ]
     yield f"Change of the gold reward per nat of KL: {'; '.join(parts)}."
     controls = [method for method in rates.index if method not in ON_PROXY]
     suspects = [method for method in rates.index if verdicts.get(method) == "hacking"]
@@ -46,22 +49,22 @@ def describe_cause(
         return
     if not controls:
         yield (
-            "No method without the reward model was measured at a similar KL, so whether this is "
-            "reward hacking or only the distance from the SFT model is open."
+            f"No method without the reward model was measured at a KL of {LEAST_KL} or more, so "
+            "whether this is reward hacking or only the distance from the SFT model is open."
         )
         return
     others = join([names[method] for method in controls])
+    others += f", which never see{'s' if len(controls) == 1 else ''} the reward model"
     least = rates.loc[controls, "low"].min()
     worse = [names[m] for m in suspects if rates.loc[m, "high"] < least]
     similar = [names[m] for m in suspects if names[m] not in worse]
     if worse:
         yield (
-            f"It falls more per nat with {join(worse)} than with {others}, which never see the "
-            "reward model: reward hacking."
+            f"It falls more per nat with {join(worse)} than with {others}: reward hacking is "
+            "likely."
         )
     if similar:
         yield (
-            f"Per nat, it does not fall clearly more with {join(similar)} than with {others}, "
-            "which never see the reward model (their intervals overlap). So the distance from the "
-            "SFT model may explain the fall, and reward hacking is not shown."
+            f"Per nat, it does not fall clearly more with {join(similar)} than with {others}. So "
+            "the distance from the SFT model may explain the fall, and reward hacking is not shown."
         )

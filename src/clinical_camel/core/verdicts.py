@@ -7,7 +7,7 @@ the page of results (step 00) has the same words.
 from collections.abc import Mapping
 
 HELPS, HURTS, CANNOT_TELL, PRELIMINARY = "helps", "hurts", "cannot tell", "preliminary"
-SECONDARY = "secondary"  # no verdict, as decided before the runs: an interval only
+SECONDARY = "secondary"  # `has_verdict: false`: an interval only
 WITHOUT_VERDICT = (PRELIMINARY, SECONDARY)
 NO_EFFECT = "no effect larger than"  # starts the verdict that a relevant effect is ruled out
 # verdicts by contrast, named as in the settings of step 06, and the conclusion if all of them hold

@@ -79,8 +79,8 @@ def _describe_step(step: StepForecast) -> Iterator[str]:
     if step.processor_share < BUSY:
         share, idle = step.processor_share, step.processor_share * step.seconds
         texts.append(
-            f"this machine is busy: the step could have {share:.0%} of its cores; alone it would "
-            f"take about {format_time(idle)}"
+            f"this machine is busy: other programs left the step {share:.0%} of the cores; alone "
+            f"it would take about {format_time(idle)}"
         )
     texts += [text for text in (count_fitting(step.trials), step.failed) if text]
     if step.change:

@@ -52,7 +52,7 @@ VERDICTS = {  # headlines, by the verdict of step 06
     HURTS: "On the exam, asked in {form}, dialogues teach less than raw articles",
     CANNOT_TELL: "We cannot tell whether dialogues teach more than raw articles, asked in {form}",
     PRELIMINARY: "No verdict yet on dialogues and raw articles: runs are missing",
-    SECONDARY: "No verdict on dialogues and raw articles was planned in this comparison",
+    SECONDARY: "This comparison of dialogues and raw articles has no verdict",
 }
 FURTHER = {  # further ways to ask: what follows the name of the exam, and the protocol
     "sentences with a gap": ("_cloze", "cloze"),

@@ -47,13 +47,14 @@ def assess_rewards(settings: Results) -> Finding:
         [f"`{name}` {' and '.join(map(show_value, pair))}" for name, pair in changes.items()]
     )
     first = next(iter(changes.values()))[0]
-    found = dict(zip(hacking["method"], hacking["verdict"], strict=True))
+    verdict_of = dict(zip(hacking["method"], hacking["verdict"], strict=True))
+    shown_as = {name: f"`{name}`" for name in verdict_of}
     lead = [
         *brief,
         f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
         "significant: p below 0.05, adjusted for both rewards of all methods).",
         *_describe_start(result),
-        *describe_cause(result.read("comparison"), found, {name: f"`{name}`" for name in found}),
+        *describe_cause(result.read("comparison"), verdict_of, shown_as),
     ]
     verdicts = [
         f"`{row.method}`: {VERDICTS[row.verdict]} (n = {first.n} prompts, trainings: {first.seeds})"

@@ -44,7 +44,7 @@ REMARKS = {  # on sweeps, for the notebook
     ),
 }
 REWORDED = "paraphrase"  # an arm: its contrasts are shown, if there is no verdict
-NO_VERDICT = "no verdict, as decided before the runs, and the intervals are not adjusted"
+NO_VERDICT = "this comparison has no verdicts, and its intervals are not adjusted"
 
 
 def assess_sweeps(settings: Results) -> list[Finding]:

@@ -143,8 +143,9 @@ def format_headline(hacking: pd.DataFrame) -> str:
     ]
     if not parts:
         return "no policy was measured after its start"
-    seeds = hacking["seeds"].max()
-    trainings = "1 training" if seeds == 1 else f"{seeds} trainings each"
+    fewest, most = hacking["seeds"].min(), hacking["seeds"].max()
+    each = f"{fewest} trainings each" if fewest == most else f"{fewest} to {most} trainings"
+    trainings = "1 training" if most == 1 else each
     return f"change of proxy / gold reward on held-out prompts ({trainings}): {', '.join(parts)}"
 
 
@@ -260,7 +261,7 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
         if changed.empty:
             text = f"No method changed the accuracy on {label} clearly ({place})."
             if name == "primer_exam" and _is_at_chance(first):
-                text += " The SFT model is at chance there, so it has nothing left to lose."
+                text += " The SFT model is not clearly above chance there, so forgetting cannot be seen."
             yield text
             continue
         parts = [
