@@ -261,7 +261,8 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
         if changed.empty:
             text = f"No method changed the accuracy on {label} clearly ({place})."
             if name == "primer_exam" and _is_at_chance(first):
-                text += " The SFT model is not clearly above chance there, so forgetting cannot be seen."
+                text += " The SFT model is not clearly above chance there"
+                text += ", so forgetting cannot be seen."
             yield text
             continue
         parts = [
