@@ -7,6 +7,7 @@ import pytest
 
 from clinical_camel import data, models, note_synthesis
 from clinical_camel.rehearse import notes
+from clinical_camel.rehearse.notes import Timing
 from clinical_camel.rehearse.record import Measured
 from clinical_camel.rehearse.task import Task
 
@@ -90,9 +91,10 @@ def test_as_many_batches_are_measured_together_as_are_computed_at_once(rehearsed
 def test_a_token_is_timed_without_the_prompts():
     """Two threads: the prompts take 40 s and 30 s, a token 2 s and 3 s, one of them once 9 s."""
     begun = [(0, 40, 42, 44, 53, 55), (0, 30, 33, 36, 39, 42)]
-    assert notes.find_token_time(begun) == 3
-    assert notes.find_token_time([(0, 40)]) == 0.0
-    assert notes.find_token_time([]) == 0.0
+    assert notes.find_timing(57.0, begun, 6) == Timing(57 - 5 * 3, 3.0)
+    assert notes.find_timing(57.0, begun, 24).ended == 5  # passes, although 23 were allowed
+    assert notes.find_timing(40.0, [(0, 40)], 1) == Timing(40.0)
+    assert notes.find_timing(40.0, [], 1) == Timing(40.0)
 
 
 def test_the_passes_of_the_model_are_timed_and_the_hook_is_removed(rehearsed):
@@ -106,29 +108,37 @@ def test_the_passes_of_the_model_are_timed_and_the_hook_is_removed(rehearsed):
     assert len(times) == 5
 
 
-def make_batches(*rows: int) -> list[notes.Batch]:
-    return [notes.Batch(tuple([SimpleNamespace()] * n), 100) for n in rows]
-
-
-def forecast(batches, at_once, first, last):
+def forecast(batches, at_once, first, last, new_tokens=101):
+    """`batches`: (rows, width) of each."""
+    batches = [notes.Batch(tuple([SimpleNamespace()] * n), width) for n, width in batches]
     groups = notes.join_batches(batches, at_once)
-    return notes._forecast("notes", groups, groups[at_once > 1], 100, first, last)
+    return notes._forecast("notes", groups, groups[at_once > 1], new_tokens, first, last)
 
 
-def test_batches_between_two_measured_ones_lie_on_their_line():
-    part = forecast(make_batches(8, 4, 2), 1, first=10.0, last=4.0)
-    assert part.seconds == pytest.approx(10 + 6 + 4)
-    assert part.high == pytest.approx(1.2 * 20)
+def test_many_short_prompts_take_less_time_than_a_few_long_ones_but_more_for_each_token():
+    """Prompts of 4,000, 3,000 and 2,000 tokens take 40, 30 and 20 s; a token 0.1, 0.2 and 0.4 s."""
+    batches = [(1, 4000), (2, 1500), (4, 500)]
+    part = forecast(batches, 1, Timing(40.0, 0.1), Timing(20.0, 0.4))
+    assert part.seconds == pytest.approx((40 + 10) + (30 + 20) + (20 + 40))
+    assert part.high == pytest.approx(1.2 * part.seconds)
+    assert (part.done, part.total) == (2, 3)
+
+
+def test_replies_that_end_early_are_not_counted_to_the_limit():
+    part = forecast([(1, 4000), (4, 500)], 1, Timing(40.0, 0.1, 10), Timing(20.0, 0.1, 20))
+    assert part.seconds == pytest.approx((40 + 2) + (20 + 2))
 
 
 def test_batches_at_once_take_the_time_of_the_longest_of_their_group():
     """Eight rows alone, eight and six beside each other, then four and two."""
-    part = forecast(make_batches(8, 8, 6, 4, 2), 2, first=16.0, last=8.0)
+    batches = [(8, 100), (8, 100), (6, 100), (4, 100), (2, 100)]
+    part = forecast(batches, 2, Timing(16.0), Timing(8.0))
     assert (part.done, part.total) == (4, 5)
     assert part.seconds == pytest.approx(16 + 16 + 8)
-    assert [len(group) for group in notes.join_batches(make_batches(8, 8, 6, 4), 2)] == [1, 2, 1]
+    planned = [notes.Batch((), 100)] * 4
+    assert [len(group) for group in notes.join_batches(planned, 2)] == [1, 2, 1]
 
 
-def test_without_the_last_batch_all_take_the_time_of_the_first():
-    part = forecast(make_batches(8, 4, 2), 1, first=10.0, last=None)
-    assert (part.seconds, part.low, part.high) == (30.0, 15.0, 45.0)
+def test_with_one_group_all_take_its_time():
+    part = forecast([(8, 100)], 1, Timing(10.0, 0.1), None)
+    assert (part.seconds, part.low, part.high) == (20.0, 18.0, 22.0)

@@ -100,6 +100,18 @@ def join_batches(batches: Sequence[Batch], at_once: int) -> list[Group]:
     return [batches[:1], *groups]
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The seconds of a group: of its prompts, and of each new token of all rows.
+
+    `ended`: passes after which every reply had ended; 0 if the limit ended them.
+    """
+
+    prompts: float
+    token: float = 0.0
+    ended: int = 0
+
+
 @dataclass(slots=True)
 class _Measurement:
     """The measured batches of one model with one decoding."""
@@ -122,19 +134,15 @@ class _Measurement:
         deadline = begin + seconds
         new = few = min(FEW, longest)
         measure(batches[-1:], 1)  # the first pass may prepare weights
-        first, per_token, texts = measure(full[0], few)
+        first, texts = measure(full[0], few)
         rest = (deadline - time.monotonic()) / min(2, len(full))
-        if per_token:
-            affordable = int((rest - first) / per_token) + few
-            new = min(longest, max(few, affordable))
+        if first.token:
+            new = min(longest, max(few, int((rest - first.prompts) / first.token)))
         if new > few:
-            first, per_token, texts = measure(full[0], new)
-        first += (longest - new) * per_token
+            first, texts = measure(full[0], new)
         last = None
-        if len(full) > 1:  # also without time: other groups may take much less than the first
-            count = new if time.monotonic() < deadline else few
-            last, per_token, more = measure(full[-1], count)
-            last += (longest - count) * per_token
+        if len(full) > 1:  # also without time: the last group has more rows, with shorter prompts
+            last, more = measure(full[-1], new if time.monotonic() < deadline else few)
             texts += more
         part = _forecast(f"notes by {name}", groups, full[0], longest, first, last)
         part.measured = time.monotonic() - begin
@@ -144,12 +152,8 @@ class _Measurement:
 
     def generate(
         self, at_once: int, group: Group, new_tokens: int
-    ) -> tuple[float, float, list[tuple[str, bool]]]:
-        """Return the seconds of a group of so many new tokens at most, those of a token, the texts.
-
-        A token is timed within the pass: the prompts of a large batch take so long that the
-        difference of two passes says little of a few tokens.
-        """
+    ) -> tuple["Timing", list[tuple[str, bool]]]:
+        """Return the times of a group with so many new tokens at most, and its texts."""
         notes, start = self.notes, time.monotonic()
         decoding = models.Decoding(
             new_tokens, notes.temperature, notes.top_p, notes.top_k, notes.repetition_penalty
@@ -163,7 +167,7 @@ class _Measurement:
                 seed=notes.seed,
             )
             texts = [(text, ended) for _, text, ended in results]
-        return time.monotonic() - start, find_token_time(begun.values()), texts
+        return find_timing(time.monotonic() - start, begun.values(), new_tokens), texts
 
 
 @contextlib.contextmanager
@@ -181,13 +185,21 @@ def time_passes(llm: LLM) -> Iterator[dict[int, list[float]]]:
         handle.remove()
 
 
-def find_token_time(begun: Iterable[Sequence[float]]) -> float:
-    """Return the seconds of a token in the slowest thread (median); 0.0 with fewer than two.
+def find_timing(elapsed: float, begun: Iterable[Sequence[float]], new_tokens: int) -> Timing:
+    """Return the times of batches that took `elapsed` seconds together, by the slowest thread.
 
-    `begun`: for each thread, when the passes began. The first lasts as long as the prompts.
+    `begun`: for each thread, when the passes began: of the prompts, then of each token. A token is
+    timed within its batch: the prompts of a large one take so long that the difference of two
+    batches says little of a few tokens.
     """
-    steps = [[b - a for a, b in itertools.pairwise(times[1:])] for times in begun]
-    return max((statistics.median(times) for times in steps if times), default=0.0)
+    slowest = Timing(elapsed)
+    for times in begun:
+        steps = [b - a for a, b in itertools.pairwise(times[1:])]
+        if steps and statistics.median(steps) >= slowest.token:
+            token, count = statistics.median(steps), len(times) - 1
+            ended = count if count < new_tokens - 1 else 0  # every reply had ended before
+            slowest = Timing(max(0.0, elapsed - count * token), token, ended)
+    return slowest
 
 
 def _forecast(
@@ -195,28 +207,48 @@ def _forecast(
     groups: Sequence[Group],
     group: Group,
     new_tokens: int,
-    first: float,
-    last: float | None,
+    first: Timing,
+    last: Timing | None,
 ) -> Part:
-    """Return the time of all groups, on the line through `group` and the last one.
+    """Return the time of all groups, from those of `group` and of the last one.
 
-    `first`, `last`: their seconds. The batches of a group are computed beside each other, so it
-    takes the time of its longest. `last` is None if `group` is the only one of its kind.
+    The prompts take time by their tokens, a new token by the rows: both lie on a line through the
+    two. The batches of a group are computed beside each other, so it takes the time of its longest.
+    `last` is None if `group` is the only one of its kind.
     """
+    ends = groups[-1] if last else group
+    last = last or first
 
-    def size(batches: Group) -> int:
-        return max(batch.count_tokens(new_tokens) for batch in batches)
+    def count_rows(batches: Group) -> int:
+        return max(len(batch.prompts) for batch in batches)
 
-    if last is None or size(group) == size(groups[-1]):
-        times = [first] * len(groups)
-    else:
-        slope = (first - last) / (size(group) - size(groups[-1]))
-        times = [last + slope * (size(batches) - size(groups[-1])) for batches in groups]
-    measured = [group] if last is None else [group, groups[-1]]
+    def count_tokens(batches: Group) -> int:
+        return max(batch.count_tokens(0) for batch in batches)
+
+    passes = max(timing.ended or new_tokens - 1 for timing in (first, last))
+    times = []
+    for batches in groups:
+        points = [count_tokens(one) for one in (batches, group, ends)]
+        prompts = interpolate(*points, first.prompts, last.prompts)
+        points = [count_rows(one) for one in (batches, group, ends)]
+        times.append(prompts + passes * interpolate(*points, first.token, last.token))
+    measured = [group] if ends is group else [group, ends]
     done, total = sum(map(len, measured)), sum(map(len, groups))
     seconds = sum(times)
     share = DRIFT if len(groups) <= len(measured) else 2 * DRIFT
-    if last is None and len(groups) > 1:
-        share = 0.5
-    low, high = seconds * (1 - share), seconds * (1 + share)
-    return Part(name, "batches", done, total, 0.0, seconds, low, high)
+    return Part(
+        name, "batches", done, total, 0.0, seconds, seconds * (1 - share), seconds * (1 + share)
+    )
+
+
+def interpolate(x: float, first: float, last: float, at_first: float, at_last: float) -> float:
+    """Return the value at `x` on the line through two points, at least 0.0.
+
+    Their mean if both have one place.
+
+    >>> interpolate(2, 1, 3, 10.0, 20.0), interpolate(2, 1, 1, 10.0, 20.0)
+    (15.0, 15.0)
+    """
+    if first == last:
+        return (at_first + at_last) / 2
+    return max(0.0, at_first + (x - first) * (at_last - at_first) / (last - first))
