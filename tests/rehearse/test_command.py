@@ -48,7 +48,7 @@ def test_a_stopped_rehearsal_names_the_file_with_the_finished_steps(monkeypatch,
 
     monkeypatch.setattr(rehearse, "rehearse_study", stop)
     assert cli.main(["rehearse", "mini_camel"]) == 130
-    expected = "stopped; outputs/mini_camel/rehearsal.json has each finished step"
+    expected = "stopped; steps that ended are in outputs/mini_camel/rehearsal.json"
     assert expected in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clinical_camel.rehearse import task as module
+from clinical_camel.rehearse import task
 from clinical_camel.rehearse.record import Measured
 from clinical_camel.rehearse.task import Task
 
@@ -15,12 +15,12 @@ def measure(tmp_path, monkeypatch):
 
     def run(other_work: float) -> Measured:
         now, others = [100.0], [5000.0]
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-        monkeypatch.setattr(module, "os", SimpleNamespace(cpu_count=lambda: 4))
-        monkeypatch.setattr(module, "measure_other_work", lambda: others[0])
+        monkeypatch.setattr(task, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        monkeypatch.setattr(task, "os", SimpleNamespace(cpu_count=lambda: 4))
+        monkeypatch.setattr(task, "measure_other_work", lambda: others[0])
         file = tmp_path / "measured.json"
-        task = Task("02_sft_qlora", 5.0, str(file), measured=Measured("02_sft_qlora"))
-        with task.replace():
+        clock = Task("02_sft_qlora", 5.0, str(file), measured=Measured("02_sft_qlora"))
+        with clock.replace():
             now[0] += 10.0
             others[0] += other_work
         return Measured.read(file)

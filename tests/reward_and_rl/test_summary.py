@@ -24,7 +24,7 @@ def test_the_summary_says_what_happened_with_numbers():
     )
     by_method = changes.compare_methods(replies, make_exams(12, methods))
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
-    assert "PPO: the proxy reward rose and the gold reward fell. Proxy 0.3" in text
+    assert "PPO: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
     assert "Per nat, it does not fall clearly more with PPO than with DPO, which never s" in text
     assert "Its change: PPO +0.206 [" in text
@@ -39,7 +39,7 @@ def test_the_summary_says_what_happened_with_numbers():
     assert "other trainings" not in text
     headline = summary.format_headline(hacking)
     assert headline.startswith(
-        "change of proxy / gold reward on held-out prompts (2 trainings each): PPO +0.31 [+0.3"
+        "change of proxy / gold reward on held-out prompts (2 trainings each): PPO +0.31 [0.3"
     )
     assert "] / -0.2" in headline
     assert summary.format_headline(hacking.assign(seeds=1)).split(": ")[0].endswith("(1 training)")

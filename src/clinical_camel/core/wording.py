@@ -22,11 +22,8 @@ def format_interval(
 
     >>> format_interval(0.5, 0.25, 0.75), format_interval(-0.0, float("nan"), float("nan"))
     ('0.500 [0.250, 0.750]', '0.000')
-    >>> format_interval(0.5, -0.25, 0.75, form="+.2f")
-    '+0.50 [-0.25, +0.75]'
     """
-    sign = form[:1] if form.startswith("+") else ""
-    form = f"{sign}z{form.removeprefix('+')}"  # no minus sign before a zero
+    form = f"z{form}"  # no minus sign before a zero
     return f"{value:{form}}{unit}{format_bounds(low, high, form)}"
 
 

@@ -151,8 +151,8 @@ def format_headline(hacking: pd.DataFrame) -> str:
 
 def _format_short(row, name: str) -> str:
     """Return the change of a reward with its interval, from a row of `find_reward_hacking`."""
-    names = (f"{name}_change", f"{name}_low", f"{name}_high")
-    return format_interval(*(getattr(row, column) for column in names), form="+.2f")
+    change, low, high = (getattr(row, f"{name}_{part}") for part in ("change", "low", "high"))
+    return f"{change:+.2f}{format_bounds(low, high, 'z.2f')}"
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
