@@ -160,3 +160,11 @@ def test_a_speed_that_is_none_is_named(speeds, problem, job, fresh_project):
     write(fresh_project, speeds)
     with pytest.raises(PlanError, match=f"outputs/mini_camel/rehearsal.json: {problem}"):
         estimate_step(job)
+
+
+def test_a_truncated_rehearsal_is_no_silent_estimate(job, fresh_project):
+    write(fresh_project, {"training": 1e9})
+    file = fresh_project / "outputs/mini_camel/rehearsal.json"
+    file.write_text(file.read_text(encoding="utf-8")[:20], encoding="utf-8")
+    with pytest.raises(PlanError, match="outputs/mini_camel/rehearsal.json: is damaged; delete"):
+        estimate_step(job)

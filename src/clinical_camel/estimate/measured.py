@@ -49,9 +49,14 @@ class RehearsedMachine:
 def read_machine(study: str) -> RehearsedMachine | None:
     """Return the machine of a study's rehearsal; None without one, or if it measured no speed.
 
-    Raises PlanError for a file with something else than speeds above 0.
+    Raises PlanError for a damaged file, and for something else than speeds above 0.
     """
-    content = read_json(root() / "outputs" / study / FILE)
+    file = root() / "outputs" / study / FILE
+    content = read_json(file)
+    if not content and file.exists():
+        raise PlanError(
+            f"outputs/{study}/{FILE}: is damaged; delete the file, or run `rehearse` again"
+        )
     device, speeds = content.get("machine"), content.get("speeds")
     if not speeds or not isinstance(device, Mapping):
         return None
