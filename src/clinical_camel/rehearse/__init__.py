@@ -3,6 +3,7 @@
     record         what is measured and forecast; rehearsal.json
     task           what a kernel is to do, passed as a file
     process        peak memory of this process
+    cores          processor time of this process and of others
     intervals      a forecast with its interval, from the measured part
     random_model   a base model of the real shape with random weights
     stand_ins      files that stand in for what is not on this machine

@@ -1,7 +1,6 @@
-"""Peak memory of this process, of the device that a model is on; the work of other processes."""
+"""Peak memory of this process, of the device that a model is on; the profile of this machine."""
 
 import contextlib
-import os
 from pathlib import Path
 
 import psutil
@@ -11,7 +10,6 @@ from clinical_camel.estimate import speed
 from clinical_camel.runs.machine import measure_peak_memory
 
 RESET = "5"  # what Linux's clear_refs takes to set the peak back to what is resident now
-STAT = Path("/proc/stat")  # Linux: ticks in which the cores worked, since the machine started
 
 
 def measure_peak() -> int:
@@ -43,32 +41,6 @@ def measure_available() -> int:
     if torch.cuda.is_available():
         return torch.cuda.get_device_properties(0).total_memory
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
-
-
-def measure_own_work() -> float:
-    """Return the processor seconds of this process and of its children, finished ones included."""
-    own = psutil.Process()
-    seconds = 0.0
-    for process in (own, *own.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):  # a child may end meanwhile
-            times = process.cpu_times()
-            seconds += times.user + times.system + times.children_user + times.children_system
-    return seconds
-
-
-def measure_other_work() -> float:
-    """Return the processor seconds of all other processes since the machine started.
-
-    0.0 on a system without /proc/stat: its machine counts as idle. The time in which a virtual
-    machine waited for its host (steal) is the work of others.
-    """
-    try:
-        fields = STAT.read_text().partition("\n")[0].split()[1:]
-    except OSError:
-        return 0.0
-    user, nice, system, _idle, _iowait, *rest = map(int, fields)
-    ticks = user + nice + system + sum(rest[:3])  # irq, softirq, steal; user has those of guests
-    return ticks / os.sysconf("SC_CLK_TCK") - measure_own_work()
 
 
 def choose_profile() -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from clinical_camel.core.files import write_json
-from clinical_camel.rehearse.process import measure_other_work
+from clinical_camel.rehearse.cores import measure_other_work
 from clinical_camel.rehearse.record import Measured
 
 

@@ -7,16 +7,16 @@ import time
 
 import pytest
 
-from clinical_camel.rehearse import process
+from clinical_camel.rehearse import cores
 
 WORK = "import time\nwhile time.process_time() < 0.3: pass"
 
 
 def test_the_work_of_a_child_is_own_work():
-    start, alone = process.measure_own_work(), time.process_time()
+    start, alone = cores.measure_own_work(), time.process_time()
     subprocess.run([sys.executable, "-c", WORK], check=True)
     alone = time.process_time() - alone
-    assert process.measure_own_work() - start - alone > 0.2
+    assert cores.measure_own_work() - start - alone > 0.2
 
 
 def test_other_work_is_what_the_cores_did_less_the_own(tmp_path, monkeypatch):
@@ -25,11 +25,16 @@ def test_other_work_is_what_the_cores_did_less_the_own(tmp_path, monkeypatch):
     # user nice system idle iowait irq softirq steal guest guest_nice
     seconds = (20, 1, 2, 500, 50, 3, 4, 5, 19, 1)
     file.write_text(f"cpu  {' '.join(str(s * ticks) for s in seconds)}\ncpu0 1 2 3 4\n")
-    monkeypatch.setattr(process, "STAT", file)
-    monkeypatch.setattr(process, "measure_own_work", lambda: 7.0)
-    assert process.measure_other_work() == pytest.approx(35 - 7)
+    monkeypatch.setattr(cores, "STAT", file)
+    monkeypatch.setattr(cores, "measure_own_work", lambda: 7.0)
+    assert cores.measure_other_work() == pytest.approx(35 - 7)
 
 
 def test_a_system_without_proc_counts_as_idle(tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "STAT", tmp_path / "missing")
-    assert process.measure_other_work() == 0.0
+    monkeypatch.setattr(cores, "STAT", tmp_path / "missing")
+    assert cores.measure_other_work() == 0.0
+
+
+def test_a_rehearsed_step_without_a_model_does_not_import_torch():
+    code = "import sys, clinical_camel.rehearse.task; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
