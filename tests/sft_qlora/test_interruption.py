@@ -5,6 +5,7 @@ import signal
 import time
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from tests.support.toy_training import toy_recipe
 from transformers import TrainerCallback
@@ -47,6 +48,18 @@ def test_sigterm_saves_a_checkpoint_after_the_step_and_the_training_resumes(
     assert "resuming from checkpoint-3" in capsys.readouterr().out
     _, undisturbed = train(tokenized, tmp_path / "other")
     assert list(log["loss"]) == list(undisturbed["loss"])
+
+
+def test_a_training_that_is_stopped_at_every_step_has_the_log_of_an_undisturbed_one(
+    tokenized, tmp_path
+):
+    """Runs of one step: the count of tokens of a run may then exceed that of the run before."""
+    for step in range(1, 12):
+        with pytest.raises(sft_qlora.TrainingError, match=f"ended at step {step} of 12"):
+            train(tokenized, tmp_path, Terminate(step))
+    _, log = train(tokenized, tmp_path)
+    _, undisturbed = train(tokenized, tmp_path / "other")
+    pd.testing.assert_frame_equal(log, undisturbed, check_exact=True)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timer signal")

@@ -12,10 +12,12 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+from transformers import TrainerState
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer
@@ -85,6 +87,14 @@ class Trainer(SFTTrainer):
                 del inputs["attention_mask"]
         self.hooks.read = read
         return model(**inputs, use_cache=False).logits[0]
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
+        """Load the weights; the count of tokens goes on, too (TRL starts at 0 again)."""
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        file = Path(resume_from_checkpoint) / "trainer_state.json"
+        history = TrainerState.load_from_json(str(file)).log_history
+        counts = [entry["num_tokens"] for entry in history if "num_tokens" in entry]
+        self._total_train_tokens = int(counts[-1]) if counts else 0
 
     def _load_optimizer_and_scheduler(self, checkpoint) -> None:
         """Load both; loaded states of a paged optimizer are ordinary memory, not marked as paged.
