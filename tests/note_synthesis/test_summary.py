@@ -91,7 +91,7 @@ def test_visits_without_a_reference_and_without_a_note_have_a_headline():
     assert "notes" not in set(truth["notes"])
     assert note_synthesis.format_headline(tables, ["base"]) == "no note could be judged"
     text = "\n".join(note_synthesis.describe_results(tables, ["base"], {}))
-    assert "No model wrote anything that is a note" in text
+    assert "No model wrote a note with a sentence that can be checked for truth." in text
 
 
 def test_a_single_model_is_compared_with_nothing():
@@ -102,7 +102,7 @@ def test_a_single_model_is_compared_with_nothing():
 
 def test_outputs_that_are_no_notes_are_not_checked_for_truth():
     text = describe(base=[LOOP, LOOP], tuned=[LOOP, LOOP])
-    assert "No model wrote anything that is a note" in text
+    assert "No model wrote a note with a sentence that can be checked for truth." in text
     assert "nan" not in text
 
 

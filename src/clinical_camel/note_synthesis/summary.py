@@ -97,7 +97,7 @@ def _describe_truth(
     rows = _select_supported(summary).set_index("model")
     shown = [name for name in (*models, REFERENCE) if name in rows.index]
     if not set(shown) & set(models):
-        yield "No model wrote anything that is a note, so there is nothing to check for truth."
+        yield "No model wrote a note with a sentence that can be checked for truth."
         return
     if single := [name for name in shown if rows.loc[name, "n"] == 1]:
         yield f"Only one note with sentences to check: {' and '.join(single)}. It is left out."
