@@ -26,8 +26,8 @@ def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
     design = make_design(has_verdict=False)
     written = scope.describe_scope(design, trainings, {"replay"}, pd.DataFrame())
     assert written[0].startswith("A language model wrote the texts once")
-    assert written[-1] == (
-        "The contrasts of this sweep have intervals and no verdict (`has_verdict: false`)."
+    assert (
+        written[-1] == "This sweep reports intervals and draws no verdict (`has_verdict: false`)."
     )
 
 

@@ -371,20 +371,16 @@ def test_excluded_questions_are_counted_by_the_text_that_they_resemble():
     )
 
 
-@pytest.mark.parametrize(
-    ("count", "size"), [(4, "fewer than"), (10, "about as many as"), (20, "more than")]
-)
-def test_questions_that_the_base_model_answers_are_compared_with_luck(count, size):
+def test_questions_that_the_base_model_answers_are_shown_beside_guessing():
     every = pd.DataFrame({"id": [f"q{i}" for i in range(40)], "condition": "gout", "chance": 0.25})
     answers = [
         every.assign(outcome="plain question, all questions"),
-        every[count:-1].assign(outcome="plain question"),
+        every[4:-1].assign(outcome="plain question"),
     ]
     overlaps = pd.DataFrame({"id": ["q39"], "trained_on": ["dialogues"]})
     design = make_design(base_margin=1.0)
     text = summary.describe_exclusions(pd.concat(answers), overlaps, {}, design)
     assert (
-        f"Another {count} are excluded because the base model answers them correctly before "
-        f"tuning (by more than 1 nat): {size} the 10 that luck gives. Without them, its own score "
-        "is too low, and there is no chance level. Other exams exclude nothing."
+        "Another 4 are excluded because the base model answers them correctly before tuning, more "
+        "than 1 nat ahead of the next option. (Guessing would get about 10 right, by any margin.)"
     ) in text

@@ -95,7 +95,6 @@ def test_plan_names_the_rehearsed_machine_and_what_was_not_measured(fresh_projec
     out = join(capsys.readouterr().out.splitlines())
     texts = [
         "machine Tesla T4, on which the study was rehearsed (outputs/mini_camel/rehearsal.json)",
-        "have the speed of the nearest profile, a100",
         "02_sft_qlora: speed measured by `rehearse` on Tesla T4, 2026-11-29",
         "03_eval_fewshot: speed not measured on Tesla T4: that of profile a100",
         "04_note_synthesis: speed not measured on Tesla T4: that of profile a100",

@@ -27,7 +27,7 @@ def test_a_step_has_its_time_memory_cost_and_the_ratio_to_plan(rehearsal_of):
 
 def test_go_has_the_interval_in_time_and_money(rehearsal_of):
     lines = report.format_rehearsal(rehearsal_of())
-    assert lines[-1] == "GO: 50 min to 70 min, 2.08 to 2.92"
+    assert lines[-1] == "GO: 50 min to 70 min, cost 2.08 to 2.92"
 
 
 def test_the_money_of_the_teacher_is_in_both_bounds(rehearsal_of):
@@ -35,9 +35,9 @@ def test_the_money_of_the_teacher_is_in_both_bounds(rehearsal_of):
     lines = report.format_rehearsal(rehearsal)
     total = next(line for line in lines if line.startswith("total"))
     assert total.endswith(" 12.50")
-    assert lines[-1] == "GO: 50 min to 70 min, 12.08 to 12.92"
+    assert lines[-1] == "GO: 50 min to 70 min, cost 12.08 to 12.92"
     rehearsal.rate = 0.0
-    assert report.format_rehearsal(rehearsal)[-1] == "GO: 50 min to 70 min, 10.00 to 10.00"
+    assert report.format_rehearsal(rehearsal)[-1] == "GO: 50 min to 70 min, cost 10.00"
 
 
 def test_steps_that_were_not_named_are_not_covered_by_go(rehearsal_of):
@@ -50,7 +50,7 @@ def test_steps_that_were_not_named_are_not_covered_by_go(rehearsal_of):
 
 def test_no_go_has_every_reason(rehearsal_of):
     lines = report.format_rehearsal(rehearsal_of("02: too large; set x: 1", "disk: full"))
-    assert lines[-3] == "NO-GO; the forecast is 50 min to 70 min, 2.08 to 2.92"
+    assert lines[-3] == "NO-GO; the forecast is 50 min to 70 min, cost 2.08 to 2.92"
     assert lines[-2:] == ["- 02: too large; set x: 1", "- disk: full"]
 
 

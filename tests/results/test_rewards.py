@@ -24,7 +24,7 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
-    assert "It falls more per nat with `ppo` than with `dpo`, which never sees" in finding.lead
+    assert "the gold reward falls more with `ppo` than with `dpo`, which never sees" in finding.lead
     assert finding.brief.endswith(
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1."
     )

@@ -26,7 +26,7 @@ def test_the_summary_says_what_happened_with_numbers():
     text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
     assert "PPO: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
-    assert "Per nat, it does not fall clearly more with PPO than with DPO, which never s" in text
+    assert "does not fall clearly more with PPO than with DPO, which never sees the rew" in text
     assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
@@ -140,7 +140,7 @@ def test_a_training_share_below_the_held_out_one_was_not_learned_by_heart():
             for part, accuracy in (("held out", 0.7), ("training", share))
         ]
         text = " ".join(summary.describe_reward_model(pd.DataFrame(rows), bias, 0.1))
-        assert ("had learned by heart" in text) == by_heart
+        assert ("is what it learned by heart" in text) == by_heart
 
 
 def test_with_one_seed_the_intervals_cover_no_other_trainings():

@@ -222,10 +222,9 @@ def list_excluded(runs: Sequence[SweepRun], design: Comparison) -> pd.DataFrame:
     ANSWERED: the base model answers it (`list_answered_by_base`). No tuned run is needed, only
     step 01 of the arm `overlap_arm` and, with a `base_margin`, one complete run with its answers.
     """
-    complete = [run for run in runs if not check_run(run)]
     ids = {
         OVERLAP: sorted({*find_overlaps(runs, design)["id"]}),
-        ANSWERED: sorted(list_answered_by_base(complete, design)),
+        ANSWERED: sorted(list_answered_by_base(runs, design)),
     }
     rows = [[question, reason] for reason, questions in ids.items() for question in questions]
     return pd.DataFrame(rows, columns=["id", "reason"], dtype=str)
@@ -243,6 +242,8 @@ def list_answered_by_base(runs: Sequence[SweepRun], design: Comparison) -> set[s
         return set()
     outcome = list(split_outcome(design.outcomes[design.primary])[:3])
     for run in runs:
+        if check_run(run):
+            continue
         models = [model for model, arm in _name_arms(run).items() if is_base(arm)]
         columns = [*KEY, "num_shots", "model", "id", "fits", "answer", "logprobs"]
         names = dict.fromkeys([*KEY, "model", "id"], str)  # a name such as NA is no missing value

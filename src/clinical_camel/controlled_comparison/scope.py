@@ -51,7 +51,7 @@ def describe_scope(
     ]
     if not design.has_verdict:
         sentences.append(
-            "The contrasts of this sweep have intervals and no verdict (`has_verdict: false`)."
+            "This sweep reports intervals and draws no verdict (`has_verdict: false`)."
         )
     return [*sentences, *_describe_rates(rates)]
 

@@ -38,12 +38,12 @@ ISOLATES = {  # the intended difference between the arms of a contrast
     ("replay_30", "dialogue"): "30 % replay of primer texts",
     ("paraphrase", "monologue"): "a rewritten article, not joined answers",
     ("dialogue", "paraphrase"): "questions and turns, not a rewritten article",
-    ("paraphrase", "raw"): "a rewritten article",
+    ("paraphrase", "raw"): "a rewritten article instead of the original",
     ("passes_20", "passes_1"): "20 dialogues per article, not 1, and more steps",
-    ("steps_20", "steps_1"): "20 dialogues per article, not 1 repeated",
-    ("dialogue_03m", "raw_03m"): "the paper's question, 0.3 million parameters",
-    ("dialogue_1m", "raw_1m"): "the paper's question, 1.1 million parameters",
-    ("dialogue_4m", "raw_4m"): "the paper's question, 4 million parameters",
+    ("steps_20", "steps_1"): "20 different dialogues per article instead of 1 repeated",
+    ("dialogue_03m", "raw_03m"): "dialogues instead of raw articles, 0.3 million parameters",
+    ("dialogue_1m", "raw_1m"): "dialogues instead of raw articles, 1.1 million parameters",
+    ("dialogue_4m", "raw_4m"): "dialogues instead of raw articles, 4 million parameters",
 }
 FURTHER = "a further contrast"
 ALL = ", all questions"  # the first outcome without the exclusion of overlapping questions

@@ -351,20 +351,17 @@ def _describe_answered(
 ) -> str:
     """Return how many more questions are excluded because the base model answers them; "" for none.
 
-    `overlaps`: those of these questions. Luck gives the chance of each question without overlap.
+    `overlaps`: those of these questions. Guessing: the chance of each question without overlap.
     """
     if not count:
         return ""
     plain = answers[answers["outcome"] == design.primary + ALL].drop_duplicates("id")
     chances = plain.loc[~plain["id"].isin(overlaps["id"]), "chance"]
-    luck, spread = chances.sum(), (chances * (1 - chances)).sum() ** 0.5
-    size = "more than" if count > luck else "fewer than"
-    size = "about as many as" if abs(count - luck) <= 2 * spread else size
     return (
         f" Another {count} are excluded because the base model answers them correctly before "
-        f"tuning (by more than {design.base_margin:g} nat): {size} the {luck:.0f} that luck gives. "
-        "Without them, its own score is too low, and there is no chance level. Other exams exclude "
-        "nothing."
+        f"tuning, more than {design.base_margin:g} nat ahead of the next option. (Guessing would "
+        f"get about {chances.sum():.0f} right, by any margin.) So its score on the rest is too low "
+        "and cannot be compared with chance. Other exams exclude nothing."
     )
 
 

@@ -1,10 +1,12 @@
 """What step 07 concludes of a method, in words that the page of results (step 00) shares."""
 
 from collections.abc import Iterator, Mapping
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from clinical_camel.core.wording import format_interval, join
+
+if TYPE_CHECKING:  # the settings of step 07 read ON_PROXY, and the runner starts without pandas
+    import pandas as pd
 
 # the methods that maximise the reward model; DPO and the exam's key are only measured by it
 ON_PROXY = ("ppo", "rloo", "grpo")
@@ -25,7 +27,7 @@ LEAST_KL = 0.1  # nats; below it, a ratio to the KL says nothing
 
 
 def describe_cause(
-    comparison: pd.DataFrame, verdicts: Mapping[str, str], names: Mapping[str, str]
+    comparison: "pd.DataFrame", verdicts: Mapping[str, str], names: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield the gold reward per nat of KL, and whether reward hacking explains its fall.
 
@@ -42,15 +44,18 @@ def describe_cause(
         f"{names[rate.Index]} {format_interval(*rate[1:])} (KL {kl:.1f})"
         for rate, kl in zip(rates.itertuples(), rows["kl"], strict=True)
     ]
-    yield f"Change of the gold reward per nat of KL: {'; '.join(parts)}."
+    yield (
+        "Change of the gold reward, divided by the distance from the SFT model (the KL, in nats): "
+        f"{'; '.join(parts)}."
+    )
     controls = [method for method in rates.index if method not in ON_PROXY]
     suspects = [method for method in rates.index if verdicts.get(method) == "hacking"]
     if not suspects:
         return
     if not controls:
         yield (
-            f"No method without the reward model was measured at a KL of {LEAST_KL} or more, so "
-            "whether this is reward hacking or only the distance from the SFT model is open."
+            "We cannot tell whether this is reward hacking: no method trained without the reward "
+            f"model moved far enough from the SFT model (a KL of {LEAST_KL}) to compare."
         )
         return
     others = join([names[method] for method in controls])
@@ -60,11 +65,12 @@ def describe_cause(
     similar = [names[m] for m in suspects if names[m] not in worse]
     if worse:
         yield (
-            f"It falls more per nat with {join(worse)} than with {others}: reward hacking is "
-            "likely."
+            f"For the same distance, the gold reward falls more with {join(worse)} than with "
+            f"{others}. Reward hacking is likely."
         )
     if similar:
         yield (
-            f"Per nat, it does not fall clearly more with {join(similar)} than with {others}. So "
-            "the distance from the SFT model may explain the fall, and reward hacking is not shown."
+            f"For the same distance, the gold reward does not fall clearly more with "
+            f"{join(similar)} than with {others}. So the distance alone may explain the fall, and "
+            "reward hacking is not shown."
         )

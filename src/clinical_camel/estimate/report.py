@@ -52,8 +52,7 @@ def format_machine(costs: Sequence[Cost]) -> list[str]:
         return []
     text = (
         f"{cost.device}, on which the study was rehearsed (outputs/{cost.study}/{FILE}); --machine "
-        "chooses another. Steps that were not measured have the speed of the nearest profile, "
-        f"{', '.join(dict.fromkeys(cost.machine for cost in costs))}"
+        "chooses another"
     )
     return _format_entry("machine", text)
 

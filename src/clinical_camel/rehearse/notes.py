@@ -152,7 +152,7 @@ class _Measurement:
 
     def generate(
         self, at_once: int, group: Group, new_tokens: int
-    ) -> tuple["Timing", list[tuple[str, bool]]]:
+    ) -> tuple[Timing, list[tuple[str, bool]]]:
         """Return the times of a group with so many new tokens at most, and its texts."""
         notes, start = self.notes, time.monotonic()
         decoding = models.Decoding(

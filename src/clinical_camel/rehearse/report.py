@@ -99,7 +99,7 @@ def _describe_decision(rehearsal: Rehearsal, low: float, high: float) -> Iterato
     time = f"{format_time(low)} to {format_time(high)}"
     least, most = _add_money(rehearsal, low), _add_money(rehearsal, high)
     if most:
-        time += f", {least:,.2f} to {most:,.2f}"
+        time += f", cost {least:,.2f}" + f" to {most:,.2f}" * (least < most)
     if not rehearsal.go:
         yield f"NO-GO; the forecast is {time}"
         for reason in rehearsal.reasons:

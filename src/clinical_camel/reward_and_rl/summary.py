@@ -70,10 +70,10 @@ def describe_reward_model(
     training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
     if len(training):
         share = training["accuracy"].iloc[0]
-        by_heart = " What it loses on held-out pairs, it had learned by heart."
+        by_heart = " The difference from the held-out pairs is what it learned by heart."
         lines.append(
             f"Of its training pairs, it is right in {share:.1%}."
-            + by_heart * bool(share > every["accuracy"])
+            + by_heart * bool(share > every["high"])
         )
     if bias["pairs"]:
         lines.append(
@@ -274,8 +274,11 @@ def _describe_exams(comparison: pd.DataFrame) -> Iterator[str]:
 
 
 def _is_at_chance(row: pd.Series) -> bool:
-    """Return whether the accuracy at the start is not clearly above guessing."""
-    low, _ = stats.wilson_interval(round(row["start"] * row["n"]), row["n"])
+    """Return whether the accuracy at the start is not clearly above guessing.
+
+    The questions of a group are not independent, so they count as one.
+    """
+    low, _ = stats.wilson_interval(round(row["start"] * row["groups"]), row["groups"])
     return low <= row["chance"]
 
 
