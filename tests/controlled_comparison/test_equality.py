@@ -33,7 +33,7 @@ def test_the_fewest_and_most_exposures_are_those_of_any_fact_in_any_run(table):
     assert table["exposures_min"].tolist() == [2, 4]
     assert table["exposures_max"].tolist() == [41, 41]
     page = equality.format_equality(table)
-    assert page["exposures per fact (fewest to most)"].tolist() == [
+    assert page["exposures per fact (fewest to most in a run)"].tolist() == [
         "10.0 (2 to 41)", "10.0 (4 to 41)",
     ]  # fmt: skip
     unknown = table.assign(exposures_mean=float("nan"))

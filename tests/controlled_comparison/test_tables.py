@@ -44,7 +44,7 @@ def test_further_contrasts_say_what_they_isolate_and_which_have_too_few_seeds():
     assert page.columns.tolist() == names
     assert page.to_numpy().tolist() == [
         [
-            *("monologue \N{MINUS SIGN} raw", "order and redrawing"),
+            *("monologue \N{MINUS SIGN} raw", "new order, repetition"),
             *("learning rate 0.008 (raw: 0.004)", "13.0 [8.0, 18.0]", 5),
         ],
         [

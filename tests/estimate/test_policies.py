@@ -22,6 +22,7 @@ def tokenizer():
 def count(tokenizer, **changes):
     fast = {"prompts": {"mini_triples": 0.05}, "seeds": [0], "eval_limit": 4, "exam": ""}
     fast |= {"rl_steps": 20, "eval_steps": 10, "prompts_per_step": 8, "max_new_tokens": 40}
+    fast |= {"token_budget": 16384}
     return policies.count_policies(RewardAndRl(**fast | {"primer_exam": ""} | changes), tokenizer)
 
 
@@ -48,7 +49,7 @@ def test_twice_the_seeds_are_twice_the_trainings_with_one_reward_model(tokenizer
 def test_a_batch_above_the_token_budget_is_computed_in_parts():
     settings = RewardAndRl(token_budget=600)
     assert policies.count_part(settings) == 600 // (96 + 32)
-    whole = RewardAndRl()
+    whole = RewardAndRl(token_budget=16384)
     assert policies.count_part(whole) == whole.prompts_per_step * whole.num_generations
 
 

@@ -15,7 +15,7 @@ NO_EFFECT = "no effect larger than 5 points"
         (
             "helps",
             f"{START}dialogues teach more than raw articles; "
-            "we cannot tell that several turns help",
+            "we found no sign that several turns help",
             "ahead by more than 5 points, the smallest effect of interest.",
         ),
         (
@@ -89,12 +89,12 @@ def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, setting
         "In 2 other tests of the facts, dialogues are ahead in 1 and behind"
     )
     assert (
-        "conversation 5.0 points [2.0, 8.0] (49.0 minus 37.0 %, n = 260) and free replies "
+        "conversation 5.0 points [2.0, 8.0] (49.0 minus 37.0 %, n = 260) and free answers "
         "-10.0 points [-13.0, -7.0] (0.3 minus 1.1 %: both near zero, n = 260)."
     ) in finding.brief
     assert [number.quantity for number in finding.numbers][-2:] == [
-        "free replies, dialogues",
-        "free replies, raw articles",
+        "free answers, dialogues",
+        "free answers, raw articles",
     ]
 
 

@@ -44,8 +44,8 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         "SmolLM2-135M: asked in the format option_text, 0-shot, tuning changes 1 of 2 exam scores "
         "significantly (one training)"
     )
-    assert "In 1 of 2 exams, both models do no better than guessing" in exams.lead
-    assert "1 of 2 comparisons are significant: 1 up, 0 down; in 1, both" in exams.lead
+    assert "In 1 of 2 exams, neither model is clearly better than both guessing" in exams.lead
+    assert "1 of 2 comparisons are significant: 1 up, 0 down; in 1, each" in exams.lead
     assert exams.lead.endswith(
         "The form decides: asked in plain text, the same tuned model answers 50.0 % of `mini_exam` "
         "correctly (Table 1)."

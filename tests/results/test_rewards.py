@@ -21,18 +21,22 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
         "`ppo`: the proxy reward rose and the gold reward fell (n = 60 prompts, trainings: 5)"
         in finding.sentences[0]
     )
-    assert "`ppo` 0.30 [0.25, 0.35] and -0.20 [-0.25, -0.15] and `dpo` 0.10 [0.05" in finding.lead
+    assert "The proxy reward changed: `ppo` 0.30 [0.25, 0.35] and `dpo` 0.10 [0.05" in finding.lead
+    assert "The gold reward changed: `ppo` -0.20 [-0.25, -0.15] and `dpo` 0.10 [" in finding.brief
+    assert "(before: 0.40)" in finding.brief
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
-    assert "Before, the gold reward is 0.40 (0: wrong, 1: the fact and nothing" in finding.lead
-    assert "the gold reward falls more with `ppo` than with `dpo`, which never sees" in finding.lead
-    assert finding.brief.endswith(
-        "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1."
+    assert "the *gold* reward (a rule; 0: wrong, 1: the fact and nothing else)." in finding.brief
+    assert (
+        "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.brief
     )
+    for text in (finding.brief, finding.lead):
+        assert text.endswith("for the replies of `dpo`, which never sees the reward model.")
+        assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
 
 
 def test_a_step_without_methods_counts_as_missing(project, settings):
-    empty = toy_results.pd.DataFrame(columns=["method", "verdict"])
-    toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", hacking=empty)
+    empty = pd.DataFrame(columns=["method", "measure", "change", "p_holm"])
+    toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", comparison=empty)
     assert not rewards.assess_rewards(settings).is_run
 
 
@@ -43,21 +47,6 @@ def test_a_reward_model_that_is_a_coin_is_named(project, settings, accuracy, is_
     assert f"in {100 * accuracy:.1f} % [" in lead
     assert "of 90 pairs (a coin: 50 %)" in lead
     assert ("means little there" in lead) == is_coin
-
-
-def test_a_method_without_the_reward_model_that_loses_as_much_gold_is_the_control(
-    project, settings
-):
-    toy_results.save_rewards(project)
-    place = project.root / "outputs/clinicalgpt_mini/07_reward_and_rl"
-    tables = {file.stem: toy_results.pd.read_csv(file) for file in place.glob("*.csv")}
-    is_control = tables["comparison"]["method"].eq("dpo")
-    is_control &= tables["comparison"]["measure"].eq("gold")
-    tables["comparison"].loc[is_control, ["change", "low", "high"]] = (-0.2, -0.25, -0.15)
-    toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", **tables)
-    lead = rewards.assess_rewards(settings).lead
-    assert "not fall clearly more with `ppo` than with `dpo`, which never sees the" in lead
-    assert "reward hacking is not shown" in lead
 
 
 def test_a_significant_fall_is_no_significant_rise():

@@ -1,11 +1,10 @@
-"""Curves, changes with intervals, differences between methods, verdicts on reward hacking."""
+"""Curves, changes with intervals, differences between methods."""
 
 import pandas as pd
 import pytest
 from tests.support.toy_measures import make_exams, make_replies
 
 from clinical_camel import stats
-from clinical_camel.core.rewards import VERDICTS
 from clinical_camel.reward_and_rl import changes, measures
 
 
@@ -40,36 +39,16 @@ def test_a_stopped_training_counts_with_its_last_measurement():
     assert (proxy.loc[[5, 10], "low"] > 0.28).all()
 
 
-@pytest.mark.parametrize(
-    ("method", "rewards", "verdict"),
-    [
-        ("ppo", (0.3, -0.2, 0), "hacking"),
-        ("rloo", (0.3, -0.2, 0), "hacking"),
-        ("grpo", (0.3, -0.2, 0), "hacking"),
-        ("dpo", (0.3, -0.2, 0), "proxy rose, gold fell"),
-        ("grpo_exam_key", (0.3, -0.2, 0), "proxy rose, gold fell"),
-        ("ppo", (0.3, 0.2, 0), "both rose"),
-        ("dpo", (0.3, 0.0, 0), "only the proxy rose"),
-        ("ppo", (0.0, 0.2, 0), "no clear rise"),
-        ("ppo", (-0.3, -0.2, 0), "only the gold fell"),
-        ("grpo_exam_key", (0.0, -0.2, 0), "only the gold fell"),
-    ],
-)
-def test_the_verdict_on_reward_hacking(method, rewards, verdict):
-    replies = make_replies(rewards, methods=(method,))
-    comparison = changes.compare_with_start(replies, make_exams(methods=(method,)))
-    (row,) = changes.find_reward_hacking(comparison).to_dict("records")
-    assert row["verdict"] == verdict
-    assert row["kl"] == 2.0
-    assert VERDICTS[verdict]
-
-
-def test_a_change_counts_as_clear_only_if_its_adjusted_p_is_small():
-    comparison = changes.compare_with_start(make_replies((0.3, -0.2, 0)), make_exams())
-    weak = comparison.assign(
-        p_holm=comparison["p_holm"].where(comparison["measure"] == "proxy", 0.2)
-    )
-    assert changes.find_reward_hacking(weak)["verdict"].item() == "only the proxy rose"
+def test_a_part_of_a_change_has_only_pairs_in_which_another_measure_is_the_same():
+    replies = make_replies((0.3, 0.0, 0))
+    better = replies["step"].eq(10) & replies["prompt_id"].isin(["p0", "p1"])
+    replies.loc[better, ["gold", "new_word"]] = [0.9, 1]
+    table = changes.compare_with_start(replies, make_exams()).set_index("measure")["change"]
+    assert table["proxy_same_gold"] == pytest.approx(0.75 * 0.3, abs=0.01)
+    assert table["proxy"] == pytest.approx(0.3, abs=0.01)
+    assert table["gold"] == pytest.approx(0.1)
+    assert table["gold_same_words"] == pytest.approx(0.0)
+    assert table["new_word"] == pytest.approx(0.25)
 
 
 def test_a_training_without_a_measurement_after_its_start_is_left_out():
@@ -83,12 +62,10 @@ def test_a_training_without_a_measurement_after_its_start_is_left_out():
     proxy = comparison.set_index("measure").loc["proxy"]
     assert proxy["seeds"] == 1
     assert proxy["change"] == pytest.approx(0.3, abs=0.01)
-    assert list(changes.find_reward_hacking(comparison)["method"]) == ["ppo"]
     assert set(changes.select_examples(partial, 1)["method"]) == {"SFT", "ppo"}
     start = replies[replies["step"] == 0]
     nothing = changes.compare_with_start(start, exams[exams["step"] == 0])
     assert nothing.empty
-    assert changes.find_reward_hacking(nothing).empty
     assert changes.compare_methods(start, exams[exams["step"] == 0]).empty
 
 
@@ -127,5 +104,4 @@ def test_without_an_exam_all_tables_still_come_out():
     curves = changes.tabulate_curves(replies, empty)
     comparison = changes.compare_with_start(replies, empty)
     assert set(curves["measure"]) == set(measures.VALUES)
-    assert set(comparison["measure"]) == set(measures.VALUES) - {"kl"}
-    assert changes.find_reward_hacking(comparison)["verdict"].item() == "hacking"
+    assert set(comparison["measure"]) == set(measures.VALUES) - {"kl"} | set(changes.PARTS)

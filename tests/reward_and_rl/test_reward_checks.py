@@ -1,5 +1,7 @@
 """Held-out accuracy, length bias and calibration, on scores made by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,18 +13,27 @@ GROUPS = ["a", "a", "b", "b", "c", "c", "d", "d"]
 def make_scores(margins, differences):
     zeros = np.zeros(len(margins))
     return reward_checks.PairScores(
-        np.array(margins, float), zeros, np.array(differences) + 20, zeros + 20, GROUPS
+        np.array(margins, float), zeros, np.array(differences) + 20, zeros + 20, zeros, GROUPS
     )
 
 
 def test_accuracy_is_split_by_which_reply_is_longer():
     scores = make_scores([1, 1, 1, -1, -1, 1, 1, 0], [1, 1, 1, -1, -1, -1, 0, 0])
     table = reward_checks.tabulate_accuracy(scores).set_index("subset")
-    assert table["n"].tolist() == [8, 3, 3, 2]
-    assert table["accuracy"].tolist() == pytest.approx([5 / 8, 1.0, 1 / 3, 1 / 2])
+    assert table["n"].tolist() == [8, 3, 3, 2, 8]
+    assert table["accuracy"].tolist() == pytest.approx([5 / 8, 1.0, 1 / 3, 1 / 2, 1 / 2])
     assert table.loc["all", "groups"] == 4
     assert (table["low"] < table["accuracy"]).all() or table["low"].iloc[0] < 5 / 8
     assert (table["high"] <= 1).all()
+
+
+def test_a_rule_that_counts_new_words_is_the_baseline():
+    scores = dataclasses.replace(
+        make_scores([1] * 8, [1] * 8), more_new_words=np.array([3, 1, 2, 1, 1, 0, 0, -2])
+    )
+    row = reward_checks.tabulate_accuracy(scores).set_index("subset").loc["rule: fewer new words"]
+    assert row["accuracy"] == pytest.approx((5 + 2 * 0.5) / 8)
+    assert row["low"] < row["accuracy"] < row["high"]
 
 
 def test_a_subset_without_pairs_has_no_accuracy():
@@ -54,13 +65,13 @@ def test_a_coin_has_no_length_bias_whatever_the_ranker_prefers(longer_chosen):
     zeros = np.zeros(count)
     groups = [str(i % 100) for i in range(count)]
     coin = reward_checks.PairScores(
-        random.choice([-1.0, 1.0], count), zeros, differences + 20, zeros + 20, groups
+        random.choice([-1.0, 1.0], count), zeros, differences + 20, zeros + 20, zeros, groups
     )
     bias = reward_checks.measure_length_bias(coin)
     assert bias["low"] < 0 < bias["high"]
     assert abs(bias["bias"]) < 0.06
     one_group = reward_checks.PairScores(
-        coin.chosen, zeros, differences + 20, zeros + 20, ["a"] * count
+        coin.chosen, zeros, differences + 20, zeros + 20, zeros, ["a"] * count
     )
     assert np.isnan(reward_checks.measure_length_bias(one_group)["low"])
     longer = reward_checks.measure_length_bias(make_scores([1] * 8, [2] * 8))
@@ -80,7 +91,7 @@ def test_the_interval_of_the_length_bias_is_as_wide_as_t_is_for_few_groups(monke
     margins, count = np.random.default_rng(0).choice([-1.0, 1.0], 80), 10
     differences, zeros = np.tile([3, -3], 40), np.zeros(80)
     scores = reward_checks.PairScores(
-        margins, zeros, differences + 20, zeros + 20, [str(i % count) for i in range(80)]
+        margins, zeros, differences + 20, zeros + 20, zeros, [str(i % count) for i in range(80)]
     )
     bias = reward_checks.measure_length_bias(scores)
     assert drawn["count"] == count

@@ -44,7 +44,7 @@ def train(folder, **changes):
     toy = build()
     tokenized = reward_training.tokenize_pairs(toy.tokenizer, PAIRS, 128)
     log = reward_training.train_reward_model(toy, tokenized, make_recipe(**changes), folder)
-    return toy, log, score_pairs(toy, tokenized, 1024)
+    return toy, log, score_pairs(toy, tokenized, frozenset(), 1024)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_on_a_gpu_pairs_are_computed_in_parts_with_recomputed_activations(
     assert set(seen) == {(4, True)}
     assert len(log) == len(trained[2])
     assert log["loss"].iloc[0] == pytest.approx(trained[2]["loss"].iloc[0], rel=1e-4)
-    scores = score_pairs(toy, tokenized, 1024)
+    scores = score_pairs(toy, tokenized, frozenset(), 1024)
     assert abs(scores.chosen - trained[3].chosen).max() <= 1e-3
 
 

@@ -68,6 +68,47 @@ def test_a_step_of_ppo_moves_every_architecture_and_the_reference_stays(kind):
         assert min(measure_divergence(policy, rollouts, settings)[0]) > 0
 
 
+def test_parts_have_every_reply_once_and_no_column_of_padding(sft):
+    prompts = [make_prompt(i) for i in range(4)]
+    ids, new = [[5] * 9, [5] * 2, [5] * 3, [5] * 8], [[6] * 4, [6], [6] * 9, [6] * 2]
+    rollouts = make_rollouts(sft, prompts, ids, new, [True] * 4)
+    for budget in (1, 20, 40, 1000):
+        parts = list(rollouts.split(budget))
+        assert sorted(row for rows, _ in parts for row in rows) == [0, 1, 2, 3]
+        for rows, part in parts:
+            assert [reply.prompt.id for reply in part.replies] == [prompts[i].id for i in rows]
+            assert len(rows) == 1 or part.tokens.numel() <= budget
+            assert part.tokens.shape[1] == max(len(ids[i]) for i in rows) + part.reply_mask.shape[1]
+            assert part.reply_mask.shape[1] == max(len(new[i]) for i in rows)
+            assert part.tokens[part.mask.bool()].tolist() == [
+                token for i in rows for token in (*ids[i], *new[i])
+            ]
+            assert part.reply_mask.sum(1).tolist() == [len(new[i]) for i in rows]
+    assert len(list(rollouts.split(1))) == 4
+    assert len(list(rollouts.split(1000))) == 1
+
+
+def test_parts_change_neither_the_targets_nor_the_divergence():
+    settings = toy_settings()
+    with open_policy(random_sft("llama")) as policy:
+        for weight in policy.list_weights().values():  # not the reference any more
+            weight.data += 0.05
+        rollouts = sample(policy.llm, 4, range(4))
+        learner, scores = ppo.make_learner(policy, settings), torch.arange(4.0)
+        results = []
+        for budget in (16384, 40):
+            changed = settings.model_copy(update={"token_budget": budget})
+            targets, figures = ppo.prepare_targets(learner, rollouts, scores, changed)
+            divergence = torch.tensor(measure_divergence(policy, rollouts, changed))
+            mask = rollouts.reply_mask
+            results.append([targets.old_log_probs * mask, targets.returns, divergence, figures])
+        assert len(list(rollouts.split(40))) > 1
+        assert results[0][2].min() > 0
+        for whole, parts in zip(*(result[:3] for result in results), strict=True):
+            torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
+        assert results[0][3] == pytest.approx(results[1][3], rel=1e-4, abs=1e-5)
+
+
 def test_the_sft_model_is_the_same_after_a_policy(sft):
     prompts = [models.render_chat(sft.tokenizer, make_prompt(0).messages)]
 

@@ -1,5 +1,7 @@
 """The result of the policy trainings in sentences."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 from tests.support.toy_measures import make_exams, make_replies
 
@@ -9,24 +11,27 @@ from clinical_camel.teachers.comparisons import VerdictCounts
 NO_METHODS = changes.compare_methods(make_replies((0, 0, 0)), make_exams())
 
 
+def make_trained(methods, steps, reasons, last=None):
+    """The tables of `train_policies` that the summary reads; `last`: figures of DPO's steps."""
+    trainings = {"method": methods, "seed": 0, "steps": steps, "stop_reason": reasons}
+    rows = [{"method": "dpo", "step": step, **(last or {})} for step in range(1, 9)]
+    return SimpleNamespace(trainings=pd.DataFrame(trainings), steps=pd.DataFrame(rows))
+
+
 def test_the_summary_says_what_happened_with_numbers():
     methods = ("ppo", "dpo")
     replies = make_replies((0.3, -0.2, 4), methods=methods)
     comparison = changes.compare_with_start(replies, make_exams(12, methods))
-    hacking = changes.find_reward_hacking(comparison)
-    trainings = pd.DataFrame(
-        {
-            "method": methods,
-            "seed": [0, 0],
-            "steps": [10, 4],
-            "stop_reason": ["", "loss is nan; use a lower learning rate"],
-        }
-    )
+    reasons = ["", "loss is nan; use a lower learning rate"]
+    trained = make_trained(methods, [10, 4], reasons, {"loss": 0.675, "pair_accuracy": 0.65})
     by_method = changes.compare_methods(replies, make_exams(12, methods))
-    text = "\n".join(summary.describe_policies(comparison, hacking, by_method, trainings))
+    text = "\n".join(summary.describe_policies(comparison, by_method, trained))
     assert "PPO: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
-    assert "does not fall clearly more with PPO than with DPO, which never sees the rew" in text
+    assert "before: PPO +0.000 [0.000, 0.000] of +0.306; DPO +0.000 [0.000, 0.000] of" in text
+    assert "With PPO, reward hacking is not shown: this part is not clearly above that of" in text
+    assert "after. Change of the gold reward without the replies in which such words came" in text
+    assert "a loss of 0.675 (0.693: nothing learned), and 65% of its pairs in the right" in text
     assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
     assert "Proxy reward, PPO minus another method: DPO +0.000 [0.000, 0.000]." in text
@@ -37,13 +42,15 @@ def test_the_summary_says_what_happened_with_numbers():
     assert "DPO with seed 0 was stopped at step 4: loss is nan; use a lower learning rate." in text
     assert "what PPO, RLOO and GRPO maximise; DPO is only measured by it." in text
     assert "other trainings" not in text
-    headline = summary.format_headline(hacking)
+    headline = summary.format_headline(comparison)
     assert headline.startswith(
         "change of proxy / gold reward on held-out prompts (2 trainings each): PPO +0.31 [0.3"
     )
     assert "] / -0.2" in headline
-    assert summary.format_headline(hacking.assign(seeds=1)).split(": ")[0].endswith("(1 training)")
-    assert "(1 to 2 trainings)" in summary.format_headline(hacking.assign(seeds=[1, 2]))
+    one = summary.format_headline(comparison.assign(seeds=1))
+    assert one.split(": ")[0].endswith("(1 training)")
+    uneven = comparison.assign(seeds=comparison["method"].map({"ppo": 1, "dpo": 2}))
+    assert "(1 to 2 trainings)" in summary.format_headline(uneven)
     table = summary.format_comparison(comparison)
     assert list(table) == ["PPO", "DPO"]
     assert table.loc["proxy reward"].str.endswith("*").all()
@@ -75,9 +82,8 @@ def test_the_agreement_is_shown_with_its_intervals():
 
 def test_nothing_clear_is_said_to_be_unclear():
     comparison = changes.compare_with_start(make_replies((0.0, 0.0, 0)), make_exams())
-    hacking = changes.find_reward_hacking(comparison)
-    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 10, "stop_reason": ""})
-    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
+    trained = make_trained(["ppo"], 10, "")
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
     assert "PPO: the proxy reward did not rise clearly." in text
     assert "No method changed the length of replies clearly." in text
     assert (
@@ -90,9 +96,8 @@ def test_a_change_without_a_small_adjusted_p_has_no_star():
     comparison = changes.compare_with_start(make_replies((0.3, -0.2, 4)), make_exams(12))
     table = summary.format_comparison(comparison.assign(p_holm=0.06))
     assert not table.astype(str).apply(lambda column: column.str.endswith("*")).to_numpy().any()
-    hacking = changes.find_reward_hacking(comparison.assign(p_holm=0.06))
-    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 10, "stop_reason": ""})
-    arguments = (comparison.assign(p_holm=0.06), hacking, NO_METHODS, trainings)
+    trained = make_trained(["ppo"], 10, "")
+    arguments = (comparison.assign(p_holm=0.06), NO_METHODS, trained)
     text = "\n".join(summary.describe_policies(*arguments))
     assert "No method changed the length of replies clearly." in text
     assert "No method changed the accuracy on the exam clearly" in text
@@ -101,12 +106,11 @@ def test_a_change_without_a_small_adjusted_p_has_no_star():
 def test_without_a_measured_policy_the_headline_says_so():
     replies, exams = make_replies((0.3, 0.2, 4), steps=(0,)), make_exams()[:0]
     comparison = changes.compare_with_start(replies, exams)
-    hacking = changes.find_reward_hacking(comparison)
-    assert summary.format_headline(hacking) == "no policy was measured after its start"
+    assert summary.format_headline(comparison) == "no policy was measured after its start"
     assert summary.format_comparison(comparison).empty
     reason = "the model gave NaN logits; use a lower learning rate"
-    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": reason})
-    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
+    trained = make_trained(["ppo"], 1, reason)
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
     assert "PPO with seed 0 was stopped at step 1: the model gave NaN logits" in text
     assert "length of replies" not in text
 
@@ -118,9 +122,8 @@ def describe_changed(changed, methods=("ppo",)):
     for measure, values in changed.items():
         place = comparison["measure"] == measure
         comparison.loc[place, list(values)] = list(values.values())
-    hacking = changes.find_reward_hacking(comparison)
-    trainings = pd.DataFrame({"method": methods, "seed": 0, "steps": 1, "stop_reason": ""})
-    lines = summary.describe_policies(comparison, hacking, NO_METHODS, trainings)
+    trained = make_trained(methods, 1, "")
+    lines = summary.describe_policies(comparison, NO_METHODS, trained)
     return "\n".join(lines)
 
 
@@ -148,9 +151,8 @@ def test_with_one_seed_the_intervals_cover_no_other_trainings():
     assert "only measured by it" not in text
     replies = make_replies((0.3, -0.2, 4))
     one = changes.compare_with_start(replies, make_exams(12)).assign(seeds=1)
-    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": ""})
-    hacking = changes.find_reward_hacking(one)
-    text = "\n".join(summary.describe_policies(one, hacking, NO_METHODS, trainings))
+    trained = make_trained(["ppo"], 1, "")
+    text = "\n".join(summary.describe_policies(one, NO_METHODS, trained))
     assert "The intervals do not cover other trainings." in text
 
 
@@ -180,9 +182,8 @@ def test_one_subject_has_no_interval():
     replies = make_replies((0.3, -0.2, 4)).assign(group="a")
     exams = make_exams(12)
     comparison = changes.compare_with_start(replies, exams)
-    hacking = changes.find_reward_hacking(comparison)
-    trainings = pd.DataFrame({"method": ["ppo"], "seed": 0, "steps": 1, "stop_reason": ""})
-    text = "\n".join(summary.describe_policies(comparison, hacking, NO_METHODS, trainings))
+    trained = make_trained(["ppo"], 1, "")
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
     assert "(no interval: one subject)" in text
     assert "nan" not in text
     assert "nan" not in summary.format_comparison(comparison).to_string()
@@ -209,6 +210,9 @@ def test_the_reward_model_is_described_with_the_bias_it_adds_and_its_calibration
     assert "49.5% of 212 held-out pairs on 14 subjects [39.0, 60.0]: not clearly more" in text
     assert "it is the shorter one, is +20 points [5, 35] (0: no bias; below 0: it prefers" in text
     assert "A rule that always prefers the shorter one is right in 60%." in text
+    rule = accuracy.assign(subset="rule: fewer new words", accuracy=0.846)
+    text = "\n".join(summary.describe_reward_model(pd.concat([accuracy, rule]), bias, 0.125))
+    assert "that no prompt and no reference has; a tie counts half) is right in 84.6% [39.0" in text
     both = pd.concat([accuracy, accuracy.assign(part="training", accuracy=0.9)])
     assert "training pairs, it is right in 90.0%" in "".join(
         summary.describe_reward_model(both, bias, 0.125)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-BASE = {"kl": 0.0, "tokens": 10, "entropy": 1.0, "truncated": 0}
+BASE = {"kl": 0.0, "tokens": 10, "entropy": 1.0, "truncated": 0, "new_word": 0}
 
 
 def make_replies(changes, seeds=(0, 1), methods=("ppo",), steps=(0, 10)):

@@ -171,19 +171,20 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
 
 
 def save_rewards(project, accuracy=0.7):
-    """Two methods: one hacks its reward, one raises both; `accuracy`: of the reward model."""
-    verdicts = {"ppo": "hacking", "dpo": "both rose"}
+    """Two methods: the gold reward falls with one, both rise with one. `accuracy`: of the reward
+    model."""
     changes = {"ppo": (0.3, -0.2), "dpo": (0.1, 0.1)}
     rows = [
         {"method": method, "measure": measure, "n": 60, "seeds": 5, "change": change}
-        | {"start": 0.4, "low": change - 0.05, "high": change + 0.05, "kl": 1.0}
+        | {"start": 0.4, "low": change - 0.05, "high": change + 0.05, "kl": 1.0, "p_holm": 0.01}
         for method, values in changes.items()
         for measure, change in zip(("proxy", "gold"), values, strict=True)
     ]
-    hacking = [{"method": name, "verdict": verdict} for name, verdict in verdicts.items()]
     pairs = {"part": "held out", "subset": "all", "n": 90}
     accuracy = [pairs | {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}]
-    rows.append(rows[0] | {"measure": "objective", "change": -0.5, "p_holm": 0.01})
-    tables = {"hacking": hacking, "comparison": rows, "reward_accuracy": accuracy}
+    rows.append(rows[0] | {"measure": "objective", "change": -0.5})
+    part = {"measure": "proxy_same_gold"}
+    rows += [rows[0] | part, rows[2] | part | {"change": 0.0, "low": -0.05, "high": 0.05}]
+    tables = {"comparison": rows, "reward_accuracy": accuracy}
     params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
     save(project, "clinicalgpt_mini", "07_reward_and_rl", params, **tables)

@@ -17,7 +17,7 @@ FORMS = {  # arm: the form of its training texts
     "qa": "each question and\nits answer alone",
     "qa_shuffled": "pairs of all\narticles in one dialogue",
     "dialogue": "DBKE,\nloss on answers only",
-    "unmasked": "dialogues,\nloss on all tokens",
+    "unmasked": "dialogues,\nloss on questions too",
     "placebo": "dialogues, answers\nto other questions",
 }
 BOX_HEIGHT, STEP = 0.78, 1.0

@@ -38,9 +38,9 @@ def format_equality(equality: pd.DataFrame) -> pd.DataFrame:
     for column in ("target_tokens", "tokens"):
         page[f"{READINGS[column]} (thousands)"] = (equality[column] / 1000).round(1)
     page |= {"steps": equality["steps"].round().astype(int)}
-    page |= {"batch size": equality["batch_size"].round().astype(int)}
+    page |= {"rows per step": equality["batch_size"].round().astype(int)}
     exposures = equality[["exposures_mean", "exposures_min", "exposures_max"]]
-    page["exposures per fact (fewest to most)"] = [
+    page["exposures per fact (fewest to most in a run)"] = [
         "" if mean != mean else f"{mean:.1f} ({least:.0f} to {most:.0f})"
         for mean, least, most in exposures.itertuples(index=False)
     ]

@@ -25,7 +25,8 @@ def describe_threats(design: Comparison, runs: pd.DataFrame) -> str:
         if len({*runs["data_seed"]}) > 1
         else "All pairs have the same texts, so the intervals say nothing about other texts."
     )
-    return f"- *Settings.* {rates}\n- *Chance.* {texts} Runs are compared only within a pair."
+    texts += " Runs are compared only within a pair."
+    return f"- *Settings.* {rates}\n- *Random variation.* {texts}"
 
 
 def describe_scope(

@@ -92,10 +92,12 @@ def _limit_conclusion(
         pair, low, high = (row["treatment"], row["control"]), row["low"], row["high"]
         numbers = f"{name_contrast(row)}, {format_points(row)}, pairs of seeds: {row['seeds']}"
         if pair == ("placebo", "monologue") and low > 0:
+            beaten = name_contrast({"treatment": "dialogue", "control": "monologue"})
             yield (
                 f"In the outcome {design.primary}, dialogues whose questions ask about another "
-                "section of the article also beat the same sentences without questions "
-                f"(exploratory): {numbers}. So a part of this gain needs no matching questions. "
+                "section of the article scored higher than the same sentences without questions "
+                f"(exploratory): {numbers}. So {beaten} does not show that questions "
+                "must match their answers. "
                 "The table of further contrasts names what else differs between the two."
             )
         if pair == ("dialogue", "placebo") and low <= 0:
@@ -122,8 +124,8 @@ def _describe_models(rows: list[dict], models: pd.DataFrame) -> Iterator[str]:
     if len(clear):
         text += (
             f" Its interval excludes zero for {join([*clear])}, but the verdict stays "
-            f"{CANNOT_TELL}: variational Bayes, which fits the model, gives too narrow intervals, "
-            "so the model was planned to check the sign only."
+            f"{CANNOT_TELL}: the approximate method that fits the model gives too narrow "
+            "intervals, so the model was planned to check the sign only."
         )
     yield text
     for row in checked[~is_same].itertuples():
@@ -167,7 +169,7 @@ def _describe_contrast(row: dict, contrasts: pd.DataFrame, design: Comparison) -
     text = (
         f"{name}: {format_percent(row['accuracy_treatment'])} % and "
         f"{format_percent(row['accuracy_control'])} % correct ({row['n']} questions, "
-        f"{row['conditions']} conditions, pairs of seeds: {row['seeds']}{tests})."
+        f"{row['conditions']} diseases, pairs of seeds: {row['seeds']}{tests})."
         if row["n"]
         else f"{name}: not comparable."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from clinical_camel.core.wording import format_interval, join
+from clinical_camel.core.wording import format_bounds, join
 
 if TYPE_CHECKING:  # the settings of step 07 read ON_PROXY, and the runner starts without pandas
     import pandas as pd
@@ -11,66 +11,83 @@ if TYPE_CHECKING:  # the settings of step 07 read ON_PROXY, and the runner start
 # the methods that maximise the reward model; DPO and the exam's key are only measured by it
 ON_PROXY = ("ppo", "rloo", "grpo")
 VERDICTS = {
-    "hacking": "the proxy reward rose and the gold reward fell",
-    "proxy rose, gold fell": (
-        "the proxy reward, which this method does not maximise, rose and the gold reward fell"
-    ),
+    "proxy rose, gold fell": "the proxy reward rose and the gold reward fell",
     "both rose": "both rewards rose",
     "only the proxy rose": "the proxy reward rose; the gold reward did not change clearly",
     "only the gold fell": "the proxy reward did not rise clearly, and the gold reward fell",
     "no clear rise": "the proxy reward did not rise clearly",
 }
+PROXY_ROSE = ("proxy rose, gold fell", "both rose", "only the proxy rose")
+GOLD_FELL = ("proxy rose, gold fell", "only the gold fell")
+WORD_RULE = "rule: fewer new words"  # a baseline of the reward model, a row of its accuracy
+# rows of a comparison: the change of the proxy reward from replies with the same gold reward as
+# before, and that of the gold reward from replies that have a new word as before or still have none
+PROXY_PART, GOLD_PART = "proxy_same_gold", "gold_same_words"
 
-PROXY_ROSE = ("hacking", "proxy rose, gold fell", "both rose", "only the proxy rose")
-GOLD_FELL = ("hacking", "proxy rose, gold fell", "only the gold fell")
-LEAST_KL = 0.1  # nats; below it, a ratio to the KL says nothing
 
+def decide_verdicts(comparison: "pd.DataFrame", level: float) -> dict[str, str]:
+    """Return the verdict on each method, of VERDICTS; a change is clear if p_holm is below `level`.
 
-def describe_cause(
-    comparison: "pd.DataFrame", verdicts: Mapping[str, str], names: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield the gold reward per nat of KL, and whether reward hacking explains its fall.
-
-    A method that never sees the reward model cannot use its faults. If its gold reward falls as
-    much per nat, the distance from the SFT model explains the fall as well. `comparison`: of
-    `reward_and_rl.changes.compare_with_start`; `verdicts` (of GOLD_FELL or others) and `names`: by
-    method. The intervals treat the KL as exact.
+    `comparison`: of `reward_and_rl.changes.compare_with_start`.
     """
-    rows = comparison[(comparison["measure"] == "gold") & (comparison["kl"] >= LEAST_KL)]
-    if not any(verdicts.get(method) in GOLD_FELL for method in rows["method"]):
+    verdicts = {}
+    for method, part in comparison.groupby("method", sort=False):
+        rows = part.set_index("measure")
+        is_clear = rows["p_holm"] < level
+        rises, falls = is_clear & (rows["change"] > 0), is_clear & (rows["change"] < 0)
+        if rises["proxy"]:
+            verdicts[method] = "both rose" if rises["gold"] else "only the proxy rose"
+            if falls["gold"]:
+                verdicts[method] = "proxy rose, gold fell"
+        else:
+            verdicts[method] = "only the gold fell" if falls["gold"] else "no clear rise"
+    return verdicts
+
+
+def describe_verdict(method: str, verdict: str) -> str:
+    """Return a verdict in words; where the proxy rose, whether the method maximises it."""
+    words, proxy = VERDICTS[verdict], "the proxy reward"
+    if method in ON_PROXY or not words.startswith(f"{proxy} rose"):
+        return words
+    return words.replace(proxy, f"{proxy}, which this method does not maximise,", 1)
+
+
+def describe_hacking(comparison: "pd.DataFrame", names: Mapping[str, str]) -> Iterator[str]:
+    """Yield which part of the proxy's change comes from replies that are no better, and what it is.
+
+    If the proxy of such replies rises, the policy uses a fault of the reward model: reward hacking.
+    Replies of one policy, sampled twice, differ in both directions, so this part is 0 then. A
+    method that never sees the reward model shows what a change of the policy alone gives.
+    `comparison`: of `reward_and_rl.changes.compare_with_start`. `names`: of methods.
+    """
+    by_method = comparison.set_index("method")
+    parts = by_method[by_method["measure"] == PROXY_PART]
+    if parts.empty:
         return
-    rates = rows[["change", "low", "high"]].div(rows["kl"], axis=0).set_axis(rows["method"])
-    parts = [
-        f"{names[rate.Index]} {format_interval(*rate[1:])} (KL {kl:.1f})"
-        for rate, kl in zip(rates.itertuples(), rows["kl"], strict=True)
+    proxy = by_method.loc[by_method["measure"] == "proxy", "change"]
+    shown = [
+        f"{names[part.Index]} {part.change:+.3f}{format_bounds(part.low, part.high, '.3f')} of "
+        f"{proxy[part.Index]:+.3f}"
+        for part in parts.itertuples()
     ]
     yield (
-        "Change of the gold reward, divided by the distance from the SFT model (the KL, in nats): "
-        f"{'; '.join(parts)}."
+        "Change of the proxy reward that comes from replies whose gold reward is the same as "
+        f"before: {'; '.join(shown)}."
     )
-    controls = [method for method in rates.index if method not in ON_PROXY]
-    suspects = [method for method in rates.index if verdicts.get(method) == "hacking"]
-    if not suspects:
-        return
-    if not controls:
-        yield (
-            "We cannot tell whether this is reward hacking: no method trained without the reward "
-            f"model moved far enough from the SFT model (a KL of {LEAST_KL}) to compare."
-        )
-        return
+    controls = [method for method in parts.index if method not in ON_PROXY]
+    highest = max([0.0, *parts.loc[controls, "high"]])
     others = join([names[method] for method in controls])
-    others += f", which never see{'s' if len(controls) == 1 else ''} the reward model"
-    least = rates.loc[controls, "low"].min()
-    worse = [names[m] for m in suspects if rates.loc[m, "high"] < least]
-    similar = [names[m] for m in suspects if names[m] not in worse]
-    if worse:
-        yield (
-            f"For the same distance, the gold reward falls more with {join(worse)} than with "
-            f"{others}. Reward hacking is likely."
+    never = f"{others}, which never see{'s' * (len(controls) == 1)} the reward model"
+    hacking = [m for m in parts.index if m in ON_PROXY and parts.loc[m, "low"] > highest]
+    unclear = [m for m in parts.index if m in ON_PROXY and m not in hacking]
+    if hacking:
+        text = (
+            f"With {join([names[m] for m in hacking])}, the reward model pays more for replies "
+            "that are no better: *reward hacking*."
         )
-    if similar:
+        yield text + f" It pays clearly less for the replies of {never}." * bool(controls)
+    if unclear:
         yield (
-            f"For the same distance, the gold reward does not fall clearly more with "
-            f"{join(similar)} than with {others}. So the distance alone may explain the fall, and "
-            "reward hacking is not shown."
+            f"With {join([names[m] for m in unclear])}, reward hacking is not shown: this part is "
+            f"not clearly above {'that of ' + never if controls else '0'}."
         )

@@ -11,7 +11,6 @@ from clinical_camel.core.settings import changed_settings
 from clinical_camel.estimate import exams, memory, notes, policies, speed, work
 from clinical_camel.estimate.measured import Place
 from clinical_camel.estimate.shapes import Base, find_base, list_lora_shapes
-from clinical_camel.estimate.speed import MACHINES
 from clinical_camel.estimate.tokenizer import load_local_tokenizer
 from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
@@ -74,7 +73,7 @@ def estimate_step(
         return _estimate_inference(job, place, config_file)
     if isinstance(settings, RewardAndRl):
         return _estimate_policies(job, settings, place, config_file)
-    parts = {"libraries": MACHINES["cpu"].libraries["tables"]}
+    parts = {"libraries": speed.STEP_MEMORY}
     seconds = {"work": speed.STEP_SECONDS}
     cost = Cost(
         job.study, job.step, place.name or "cpu", Work(), None, parts, {"tables": 10**5}, seconds
@@ -180,7 +179,7 @@ def _estimate_synthesis(job: Job, settings: dbke.Synthesis, machine: str) -> Cos
         job.step,
         machine,
         done,
-        memory={"libraries": MACHINES["cpu"].libraries["tables"]},
+        memory={"libraries": speed.STEP_MEMORY},
         disk={"tables": _estimate_dialogue_tables(settings, done)},
         seconds={"work": speed.estimate_synthesis(done)},
     )

@@ -77,7 +77,6 @@ def describe_large_cpu() -> Machine:
         libraries={
             "training": (2400 if is_fast else 900) * 2**20,
             "inference": 800 * 2**20,
-            "tables": 230 * 2**20,
         },
         sources=(
             "a base model of 20 million parameters or more, on a CPU: in bfloat16 60 GFLOP/s per "
@@ -101,7 +100,7 @@ MACHINES = {
         layer_seconds=3e-3,
         number_size=4,
         logit_tiles=13,
-        libraries={"training": 650 * 2**20, "inference": 620 * 2**20, "tables": 230 * 2**20},
+        libraries={"training": 650 * 2**20, "inference": 620 * 2**20},
         sources=(
             "training 33 and scoring 37 GFLOP/s on one thread (measured: mini_camel and "
             "mini_camel_raw, 1.1 million parameters, on a machine without other work; a busy one "
@@ -121,6 +120,7 @@ MACHINES = {
 GPUS = ("a100", "h100", "h200")  # in MACHINES, the slowest first
 DOWNLOAD, READ = 0.1 * GB, GB  # bytes per second, from the hub and from the disk: assumed
 STEP_SECONDS = 2.0  # of a step without a model, and the start of any step: measured, mini_camel
+STEP_MEMORY = 390 * 2**20  # without a model: measured, 01 with embedded articles (public ones: 490)
 SYNTHESIS_SECONDS = 5.0  # of step 01 with little text: measured, mini_camel_llm and openstax_llm
 SEARCH_SECONDS = 33e-6  # per dialogue by rules and token of its article: measured, smollm2_135m 01
 

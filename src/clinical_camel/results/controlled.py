@@ -55,8 +55,8 @@ VERDICTS = {  # headlines, by the verdict of step 06
     SECONDARY: "This comparison of dialogues and raw articles has no verdict",
 }
 FURTHER = {  # further ways to ask: what follows the name of the exam, and the protocol
-    "sentences with a gap": ("_cloze", "cloze"),
-    "free replies": ("", "plain_reply"),
+    "sentences to complete": ("_cloze", "cloze"),
+    "free answers": ("", "plain_reply"),
 }
 NEAR_ZERO = 0.05  # below it, a difference of two scores says little
 WITHIN = (
@@ -76,7 +76,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     contrasts = list_contrasts(result)
     single_questions = [*_describe_single_questions(contrasts)]
     if single_questions and main["verdict"] == HELPS:
-        headline += "; we cannot tell that several turns help"
+        headline += "; we found no sign that several turns help"
     difference = contrasts[0].difference
     scores = read_form(settings, settings.main_form)
     shown = join([f"{number.quantity} {show_share(number)}" for number in scores])

@@ -73,7 +73,7 @@ def _read_replay(settings: Results, protocol: str) -> Iterator[tuple[Number, Num
     for arm, group in scores[scores["arm"].str.startswith(REPLAY)].groupby("arm"):
         rows = group.set_index("outcome", drop=False)
         if set(outcomes) <= set(rows.index):
-            share = f"{arm.removeprefix(REPLAY)} % replay"
+            share = f"{arm.removeprefix(REPLAY)} % of them"
             names = share, f"{share}, `{settings.exam}`"
             places = zip(outcomes, names, strict=True)
             yield tuple(read_score(rows.loc[o].to_dict(), name, result) for o, name in places)
@@ -86,7 +86,7 @@ def _describe_replay(settings: Results, replay: Sequence[tuple[Number, Number]])
         for old, new in replay
     ]
     return (
-        "If texts of the pretraining are a part of the training on dialogues (*replay*, "
+        "If some of the training texts are texts of the pretraining (*replay*, "
         f"{seeds} pairs of seeds), the score is {join(parts)}."
     )
 

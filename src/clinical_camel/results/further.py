@@ -67,7 +67,7 @@ def assess_writer(settings: Results) -> Finding:
     numbers = [*scores, difference]
     in_table = make_pair(result, row, here, (ON_MODEL, ON_RULES), numbers, form)
     repeats = _describe_repeats(result)
-    lead = brief = f"{describe_pair(in_table, name_pairs_table(settings))}{repeats}"
+    lead = brief = describe_pair(in_table, name_pairs_table(settings))
     sentences = [
         "One possible reason: correct answers are phrases of the articles, which the rules copy "
         "and a language model rewords."
@@ -75,10 +75,16 @@ def assess_writer(settings: Results) -> Finding:
     if covered := _read_covered(settings, result.params):
         numbers += covered
         shown = join([f"{show_points(number)} ({number.quantity})" for number in covered])
-        lead += (
-            " The checks rejected the language model's dialogues on some articles. On the diseases "
-            f"with both ({covered[0].n} questions), the differences are {shown}, not adjusted."
+        rejected = " The checks rejected the language model's dialogues on some articles. "
+        brief += (
+            f"{rejected}On the diseases with both ({covered[0].n} questions), the difference is "
+            f"{show_points(covered[0])}, not adjusted."
         )
+        lead += (
+            f"{rejected}On the diseases with both ({covered[0].n} questions), the differences are "
+            f"{shown}, not adjusted."
+        )
+    brief, lead = brief + repeats, lead + repeats
     headline = _headline_writer(row, form)
     return Finding("writer", headline, brief, lead, sentences, numbers, pair=in_table)
 
@@ -99,7 +105,7 @@ def _describe_repeats(result: Result) -> str:
     (ours, repeats), (rules, _) = counts["llm"], counts["dialogues"]
     return (
         f" The language model wrote {ours} different dialogues, each repeated about {repeats:.0f} "
-        f"times, the rules {rules}: less variety may be the reason."
+        f"times, the rules {rules}: less variety may be another reason."
     )
 
 
@@ -211,12 +217,12 @@ def _describe_exams(result: Result) -> Finding:
         f"Asked in the format {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
         "scores significantly (one training)"
     )
-    same = f"; in {one_answer}, both models give nearly the same answer to every question"
+    same = f"; in {one_answer}, each model gives one and the same answer to nearly all questions"
     lead = (
         f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
         f"{(significant > 0).sum()} up, {(significant < 0).sum()} down"
-        f"{same * bool(one_answer)}. In {low} of {len(rows)} exams, both models do no better than "
-        "guessing or always giving one answer."
+        f"{same * bool(one_answer)}. In {low} of {len(rows)} exams, neither model is clearly "
+        "better than both guessing and always giving the most frequent answer."
     )
     sentences = [
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",

@@ -1,14 +1,17 @@
 """Training with rewards (step 07): the proxy reward, the gold reward, and the reward model."""
 
 from collections.abc import Iterator
-from typing import Any
+
+import pandas as pd
 
 from clinical_camel.core.rewards import (
     GOLD_FELL,
     ON_PROXY,
     PROXY_ROSE,
-    VERDICTS,
-    describe_cause,
+    WORD_RULE,
+    decide_verdicts,
+    describe_hacking,
+    describe_verdict,
 )
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
@@ -16,7 +19,10 @@ from clinical_camel.results.sources import Finding, Number, Result, find_result
 from clinical_camel.results.wording import count_trainings, join, show_share, show_value
 
 REWARDS = "07_reward_and_rl"
-SCALES = {"rule": " (0: wrong, 1: the fact and nothing else)", "judge": " (share of wins)"}
+SCALES = {
+    "rule": " (a rule; 0: wrong, 1: the fact and nothing else)",
+    "judge": " (of a judge: the share of wins)",
+}
 
 
 def assess_rewards(settings: Results) -> Finding:
@@ -24,44 +30,46 @@ def assess_rewards(settings: Results) -> Finding:
     result = find_result(settings.rewards, REWARDS)
     if not result:
         return Finding("rewards", "training with rewards", is_run=False)
-    hacking = result.read("hacking")
-    if hacking.empty:
+    comparison = result.read("comparison")
+    verdict_of = decide_verdicts(comparison, LEVEL)
+    if not verdict_of:
         return Finding("rewards", "training with rewards", is_run=False)
-    changes = {row.method: _read_changes(result, row.method) for row in hacking.itertuples()}
-    on_proxy = hacking[hacking["method"].isin(ON_PROXY)]
-    rose = int(on_proxy["verdict"].isin(PROXY_ROSE).sum())
-    fell = int(hacking["verdict"].isin(GOLD_FELL).sum())
+    changes = {method: _read_changes(result, method) for method in verdict_of}
+    on_proxy = [verdict for method, verdict in verdict_of.items() if method in ON_PROXY]
+    rose = sum(verdict in PROXY_ROSE for verdict in on_proxy)
+    fell = sum(verdict in GOLD_FELL for verdict in verdict_of.values())
     headline = (
         f"Training with rewards: the proxy reward rises significantly with {rose} of the "
         f"{len(on_proxy)} methods that are trained on it; the gold reward falls significantly with "
-        f"{fell} of all {len(hacking)} methods"
+        f"{fell} of all {len(verdict_of)} methods"
     )
-    accuracy = _read_accuracy(result)
-    brief = [
-        "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
-        "should raise the *gold* reward.",
-        *_describe_accuracy(accuracy),
-        *_describe_objective(result),
-    ]
-    shown = join(
-        [f"`{name}` {' and '.join(map(show_value, pair))}" for name, pair in changes.items()]
-    )
-    first = next(iter(changes.values()))[0]
-    verdict_of = dict(zip(hacking["method"], hacking["verdict"], strict=True))
+    accuracy, by_words = _read_accuracy(result)
     shown_as = {name: f"`{name}`" for name in verdict_of}
+    cause = [*describe_hacking(comparison, shown_as)]
+    golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
+    start = [
+        "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
+        f"should raise the *gold* reward{_describe_scale(result)}.",
+        *_describe_accuracy(accuracy, by_words),
+        *_describe_objective(result),
+        f"The gold reward changed: {golds}{_describe_start(comparison)}.",
+    ]
+    proxies = join([f"`{name}` {show_value(proxy)}" for name, (proxy, _) in changes.items()])
+    first = next(iter(changes.values()))[0]
     lead = [
-        *brief,
-        f"Changes of both: {shown} ({first.n} held-out prompts, {count_trainings(first.seeds)}; "
-        "significant: p below 0.05, adjusted for both rewards of all methods).",
-        *_describe_start(result),
-        *describe_cause(result.read("comparison"), verdict_of, shown_as),
+        *start,
+        f"The proxy reward changed: {proxies} ({first.n} held-out prompts, "
+        f"{count_trainings(first.seeds)}; significant: p below 0.05, adjusted for both rewards of "
+        "all methods).",
+        *cause,
     ]
     verdicts = [
-        f"`{row.method}`: {VERDICTS[row.verdict]} (n = {first.n} prompts, trainings: {first.seeds})"
-        for row in hacking.itertuples()
+        f"`{method}`: {describe_verdict(method, verdict)} (n = {first.n} prompts, "
+        f"trainings: {first.seeds})"
+        for method, verdict in verdict_of.items()
     ]
-    numbers = [*accuracy, *(number for pair in changes.values() for number in pair)]
-    texts = " ".join(brief), " ".join(lead)
+    numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
+    texts = " ".join([*start, *cause]), " ".join(lead)
     return Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
 
 
@@ -84,22 +92,29 @@ def _read_changes(result: Result, method: str) -> list[Number]:
     ]
 
 
-def _read_accuracy(result: Result) -> list[Number]:
-    """Return the share of held-out pairs in which the reward model prefers the better reply."""
+def _read_accuracy(result: Result) -> list[list[Number]]:
+    """Return in how many held-out pairs the reward model, and a rule, prefer the better reply."""
     table = result.read("reward_accuracy")
-    rows = table[table["part"].eq("held out") & table["subset"].eq("all")].to_dict("records")
+    table = table[table["part"] == "held out"]
     place = {"table": result.name_table("reward_accuracy"), "params": result.params}
-    return [_read_pairs(row, place) for row in rows]
+    names = {"all": "reward model", WORD_RULE: WORD_RULE}
+    return [
+        [
+            Number(
+                f"{name}, better reply preferred",
+                *(row["accuracy"], row["low"], row["high"]),
+                int(row["n"]),
+                "pairs",
+                chance=0.5,
+                **place,
+            )
+            for row in table[table["subset"] == subset].to_dict("records")
+        ]
+        for subset, name in names.items()
+    ]
 
 
-def _read_pairs(row: dict[str, Any], place: dict[str, str]) -> Number:
-    shares = (row["accuracy"], row["low"], row["high"])
-    return Number(
-        "reward model, better reply preferred", *shares, int(row["n"]), "pairs", chance=0.5, **place
-    )
-
-
-def _describe_accuracy(accuracy: list[Number]) -> Iterator[str]:
+def _describe_accuracy(accuracy: list[Number], by_words: list[Number]) -> Iterator[str]:
     for number in accuracy:
         text = (
             "On held-out prompts, the reward model prefers the better of two replies in "
@@ -107,6 +122,11 @@ def _describe_accuracy(accuracy: list[Number]) -> Iterator[str]:
         )
         is_coin = number.is_at_chance
         yield f"{text}, so a higher proxy reward means little there." if is_coin else f"{text}."
+    for number in by_words:
+        yield (
+            "A rule that reads no question and prefers the reply with fewer words that no prompt "
+            f"and no reference has is right in {show_share(number)}."
+        )
 
 
 def _describe_objective(result: Result) -> Iterator[str]:
@@ -120,16 +140,19 @@ def _describe_objective(result: Result) -> Iterator[str]:
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
         clear = (is_clear & (is_rise if rises else True)).sum()
         yield (
-            "In training, a reply also pays for its distance from the model before. Proxy reward "
-            f"minus this price {what} of {len(rows)} methods in {params['rl_steps']} steps "
-            f"of {replies} replies, significantly with {clear or 'none'}."
+            "What they maximise is the *objective*: the proxy reward, minus a price for the "
+            "distance from the model before (its KL) and for replies that are cut off. It "
+            f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies, "
+            f"significantly with {clear or 'none'}."
         )
 
 
-def _describe_start(result: Result) -> Iterator[str]:
-    """Yield the gold reward before training, and its scale."""
-    table = result.read("comparison")
-    start = table.loc[table["measure"] == "gold", "start"]
-    if len(start):
-        scale = SCALES.get(result.record["params"].get("gold", "rule"), "")
-        yield f"Before, the gold reward is {start.iloc[0]:.2f}{scale}."
+def _describe_scale(result: Result) -> str:
+    """Return what the gold reward is, in brackets."""
+    return SCALES.get(result.record["params"].get("gold", "rule"), "")
+
+
+def _describe_start(comparison: pd.DataFrame) -> str:
+    """Return the gold reward before training, in brackets."""
+    start = comparison.loc[comparison["measure"] == "gold", "start"]
+    return f" (before: {start.iloc[0]:.2f})" if len(start) else ""

@@ -32,7 +32,8 @@ def assess_transfer(settings: Results) -> Finding:
     headline = (
         f"Asked {ways}, {join(sorted({n.quantity for n in above}))} teach more than guessing gives"
         if above
-        else f"Asked {ways}, models tuned on {' or on '.join(TUNED)} do no better than guessing"
+        else f"Asked {ways}, models tuned on {' or on '.join(TUNED)} are not clearly better than "
+        "guessing"
     )
     parts = [
         f"{words} {join([f'{n.quantity} {show_share(n)}' for n in numbers])} (n = {numbers[0].n})"

@@ -47,7 +47,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "changes": [
             "compare_methods",
             "compare_with_start",
-            "find_reward_hacking",
             "select_examples",
             "tabulate_curves",
         ],
@@ -67,6 +66,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "split_pairs",
             "tabulate_agreement",
         ],
+        "new_words": ["collect_words"],
         "ppo": ["shape_rewards"],
         "rankers": ["rank_replies"],
         "reward_checks": [

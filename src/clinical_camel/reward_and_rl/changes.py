@@ -8,23 +8,22 @@ The two rewards decide the verdicts, so their tests are one family (Holm). The t
 measures are another: how many of these there are must not decide whether a reward rose.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from clinical_camel import stats, two_way
-from clinical_camel.exam_results.answers import LEVEL
+from clinical_camel.core.rewards import GOLD_PART, PROXY_PART
 from clinical_camel.reward_and_rl.measures import VALUES, Rows
-from clinical_camel.reward_and_rl.settings import METHODS, ON_PROXY, PPO
+from clinical_camel.reward_and_rl.settings import METHODS, PPO
 
 REWARDS = ("proxy", "gold")
 COUNTS = ("method", "measure", "n", "groups", "seeds")
 CHANGES = (*COUNTS, "start", "end", "change", "low", "high", "p", "chance")
+# parts of a change: of which measure, from the pairs in which which other measure is the same
+PARTS = {PROXY_PART: ("proxy", "gold"), GOLD_PART: ("gold", "new_word")}
 DIFFERENCES = (*COUNTS, "ppo", "other", "difference", "low", "high", "p")
-LIMITS = ("proxy_low", "proxy_high", "gold_low", "gold_high")
-VERDICT_COLUMNS = (
-    *("method", "proxy_change", "gold_change", "length_change", "kl", "verdict", "seeds"),
-    *LIMITS,
-)
 
 
 def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
@@ -52,11 +51,12 @@ def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
 def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
     """Return how every measure changed from the SFT model to the last measurement of each seed.
 
-    Columns: CHANGES (chance: of an exam), p_holm (adjusted for the rewards of all methods, and for
-    all other rows), kl, kl_low, kl_high (at the end, in nats per reply). The KL has no row: it is 0
-    at the start and cannot fall. A stopped training counts with its last measurement; one without a
-    measurement after its start is left out, and `seeds` counts the others. p is 1 with a single
-    subject, which gives no interval.
+    The rows of PARTS have a part of the change: that of the pairs of replies in which another
+    measure is the same at the start and at the end. Columns: CHANGES (chance: of an exam), p_holm
+    (adjusted for the rewards of all methods, and for all other rows), kl, kl_low, kl_high (at the
+    end, in nats per reply). The KL has no row: it is 0 at the start and cannot fall. A stopped
+    training counts with its last measurement; one without a measurement after its start is left
+    out, and `seeds` counts the others. p is 1 with a single subject, which gives no interval.
     """
     rows = []
     for name, table, id_, value in _list_measures(replies, exams):
@@ -70,6 +70,10 @@ def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFra
             row = _compare(part, id_, (f"{value}_a", f"{value}_b"), names)
             chance = table["chance"].mean() if "chance" in table else np.nan
             rows.append({"method": method, "measure": name} | row | {"chance": chance})
+    for name, pairs in _list_parts(replies):
+        for method, part in pairs.groupby("method", sort=False):
+            row = _compare(part, "prompt_id", ("before", "after"), ("start", "end", "change"))
+            rows.append({"method": method, "measure": name} | row)
     table = _adjust(rows, CHANGES)
     kls = {m: _estimate(part, "kl") for m, part in _select_last(replies).groupby("method")}
     for column, name in (("kl", "mean"), ("kl_low", "low"), ("kl_high", "high")):
@@ -95,38 +99,6 @@ def compare_methods(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
                 row = _compare(pairs, id_, (f"{value}_a", f"{value}_b"), names)
                 rows.append({"method": method, "measure": name} | row)
     return _adjust(rows, DIFFERENCES)
-
-
-def find_reward_hacking(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per method of `compare_with_start`: VERDICT_COLUMNS.
-
-    Verdicts (`core.rewards`), where a change is clear if its p_holm is below LEVEL: "hacking" (the
-    proxy rose and the gold fell, both clearly; only of a method that maximises the proxy. Whether
-    faults of the reward model are the cause, `core.rewards.describe_cause` says),
-    "proxy rose, gold fell" (the same of another method), "both rose", "only the proxy rose" (the
-    gold has no clear change), "only the gold fell" (the proxy did not rise clearly), "no clear
-    rise" (of the proxy; the gold did not fall clearly).
-    """
-    rows = []
-    for method, part in comparison.groupby("method", sort=False):
-        by_name = part.set_index("measure")
-        proxy, gold = (_find_direction(by_name.loc[name]) for name in REWARDS)
-        if proxy <= 0:
-            verdict = "only the gold fell" if gold < 0 else "no clear rise"
-        elif gold < 0:
-            verdict = "hacking" if method in ON_PROXY else "proxy rose, gold fell"
-        else:
-            verdict = "both rose" if gold > 0 else "only the proxy rose"
-        changes = [by_name.loc[name, "change"] for name in (*REWARDS, "tokens")]
-        limits = [by_name.loc[name, limit] for name in REWARDS for limit in ("low", "high")]
-        first = part.iloc[0]
-        rows.append((method, *changes, first["kl"], verdict, first["seeds"], *limits))
-    return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
-
-
-def _find_direction(row: pd.Series) -> float:
-    """Return 1 for a clear rise, -1 for a clear fall, 0 for no clear change."""
-    return float(np.sign(row["change"])) * (row["p_holm"] < LEVEL)
 
 
 def select_examples(replies: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -162,6 +134,18 @@ def _list_measures(
     tables = [exams[exams["exam"] == name] for name in exam_names]
     rows = zip(exam_names, tables, strict=True)
     return measures + [(name, table, "question_id", "correct") for name, table in rows]
+
+
+def _list_parts(replies: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each of PARTS with its pairs; `after` is `before` where the other value has changed."""
+    keys = ["method", "seed", "group", "prompt_id"]
+    values = sorted({name for pair in PARTS.values() for name in pair})
+    start = replies.loc[replies["step"] == 0, [*keys, *values]]
+    pairs = _select_last(replies)[[*keys, *values]].merge(start, on=keys, suffixes=("_b", "_a"))
+    for name, (value, same) in PARTS.items():
+        is_same = np.isclose(pairs[f"{same}_a"], pairs[f"{same}_b"])
+        before = pairs[f"{value}_a"]
+        yield name, pairs.assign(before=before, after=pairs[f"{value}_b"].where(is_same, before))
 
 
 def _select_last(rows: pd.DataFrame) -> pd.DataFrame:

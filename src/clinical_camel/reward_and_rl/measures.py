@@ -14,6 +14,7 @@ from clinical_camel.data import Question
 from clinical_camel.models import LLM, Decoding, ModelError
 from clinical_camel.reward_and_rl.guards import StoppedTraining
 from clinical_camel.reward_and_rl.material import Material, compute_rewards, select_measured
+from clinical_camel.reward_and_rl.new_words import collect_words, count_new_words
 from clinical_camel.reward_and_rl.rollouts import (
     Policy,
     Rollouts,
@@ -24,15 +25,18 @@ from clinical_camel.reward_and_rl.rollouts import (
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 
 # of a reply, one number each
-VALUES = ("proxy", "gold", "objective", "kl", "tokens", "entropy", "truncated")
+VALUES = ("proxy", "gold", "objective", "kl", "tokens", "entropy", "truncated", "new_word")
 LABELS = {
     "proxy": "proxy reward",
     "gold": "gold reward",
-    "objective": "objective: proxy minus KL and penalty",
+    "objective": "objective: proxy minus β × KL and penalty",
     "kl": "KL to the SFT model (nats per reply)",
     "tokens": "length (tokens)",
     "entropy": "entropy (nats per token)",
     "truncated": "truncated replies (share)",
+    "new_word": "replies with a new word (share)",
+    "proxy_same_gold": "proxy reward, from replies with the same gold",
+    "gold_same_words": "gold reward, no new word more or less",
     "exam": "exam accuracy",
     "primer_exam": "accuracy on what the base knew",
 }
@@ -46,8 +50,9 @@ def measure_policy(
 
     Of a prompt: prompt_id, group, reply, proxy, gold (no truncation penalty), objective (proxy
     minus the truncation penalty and `kl_coefficient` times the KL), kl (in nats, see
-    `rollouts.measure_kl`), tokens, entropy (mean over the tokens), truncated (0 or 1). Of a
-    question: exam, question_id, group, correct (0 or 1), chance. Raises StoppedTraining for NaN.
+    `rollouts.measure_kl`), tokens, entropy (mean over the tokens), truncated (0 or 1),
+    new_word (0 or 1, see `new_words`). Of a question: exam, question_id, group, correct (0 or 1),
+    chance. Raises StoppedTraining for NaN.
     """
     prompts = select_measured(material.held_out, settings.eval_limit)
     try:
@@ -73,6 +78,7 @@ def measure_policy(
     )
     kls, entropies = measure_divergence(policy, rollouts, settings)
     lengths = rollouts.count_tokens().tolist()
+    words = collect_words([*material.training, *material.held_out])
     replies = [
         {
             "prompt_id": reply.prompt.id,
@@ -89,6 +95,7 @@ def measure_policy(
             "tokens": int(lengths[i]),
             "entropy": entropies[i],
             "truncated": int(not reply.complete),
+            "new_word": int(count_new_words(reply.text, words) > 0),
         }
         for i, reply in enumerate(rollouts.replies)
     ]
@@ -100,16 +107,17 @@ def measure_divergence(
     policy: Policy, rollouts: Rollouts, settings: RewardAndRl
 ) -> tuple[list[float], list[float]]:
     """Return of each reply its KL to the reference (nats) and its mean entropy per token (nats)."""
-    kls, entropies = [], []
+    kls = torch.zeros(len(rollouts))
+    entropies = torch.zeros(len(rollouts))
     model = policy.llm.activate()
-    for rows in rollouts.split(settings.token_budget):
-        part, mask = rollouts.select(rows), rollouts.reply_mask[rows]
+    for rows, part in rollouts.split(settings.token_budget):
+        mask = part.reply_mask
         now = predict(model, part, settings.temperature)
         with policy.use_reference() as reference:
             before = predict(reference, part, settings.temperature)
-        kls += measure_kl(now, before, mask).tolist()
-        entropies += ((now.entropies() * mask).sum(1) / mask.sum(1)).tolist()
-    return kls, entropies
+        kls[rows] = measure_kl(now, before, mask).cpu()
+        entropies[rows] = ((now.entropies() * mask).sum(1) / mask.sum(1)).cpu()
+    return kls.tolist(), entropies.tolist()
 
 
 def score_exam(llm: LLM, questions: Sequence[Question], token_budget: int, exam: str) -> Rows:

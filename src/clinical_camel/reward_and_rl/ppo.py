@@ -5,12 +5,13 @@ Ziegler et al. 2019, arXiv:1909.08593 (the reward of a language model). A token 
 discount is 1. The KL term is a reward at each token, the reward of the reply comes at its last one.
 
 The value head is linear in float32 on the policy's last hidden state. Its gradient stops there, so
-that a wrong value cannot move the policy. With lambda 1, one epoch and a head replaced by the mean
-reward of a prompt's other replies, the gradient is that of RLOO; a test compares it with TRL's.
+that a wrong value cannot move the policy. With lambda 1, beta 0, one epoch, a head
+replaced by the mean reward of a prompt's other replies and advantages that are not normalised, the
+gradient is that of RLOO; a test compares it with TRL's.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,11 @@ class Targets:
     advantages: torch.Tensor
     returns: torch.Tensor
 
+    def select(self, rows: Sequence[int], width: int) -> "Targets":
+        """Return those of some replies, as many tokens of each as the longest of them has."""
+        fields = (self.old_log_probs, self.advantages, self.returns)
+        return Targets(*(field[rows, :width] for field in fields))
+
 
 def train_ppo(
     policy: Policy,
@@ -199,16 +205,16 @@ def prepare_targets(
     learner: Learner, rollouts: Rollouts, scores: torch.Tensor, settings: RewardAndRl
 ) -> tuple[Targets, dict[str, float]]:
     """Return the targets of a batch, and its figures: reward, kl, length, truncated, entropy."""
-    parts: list[tuple[torch.Tensor, ...]] = []
-    model, temperature = learner.policy.llm.activate(), settings.temperature
-    for rows in rollouts.split(settings.token_budget):
-        part = rollouts.select(rows)
-        now = predict(model, part, temperature)
-        with learner.policy.use_reference() as reference:
-            before = predict(reference, part, temperature).log_probs(part)
-        parts.append((now.log_probs(part), before, learner.values(now.states), now.entropies()))
-    log_probs, reference, values, entropies = (torch.cat(p) for p in zip(*parts, strict=True))
     mask = rollouts.reply_mask
+    wholes = log_probs, reference, values, entropies = mask.new_zeros((4, *mask.shape)).float()
+    model, temperature = learner.policy.llm.activate(), settings.temperature
+    for rows, part in rollouts.split(settings.token_budget):
+        now = predict(model, part, temperature)
+        with learner.policy.use_reference() as sft:
+            before = predict(sft, part, temperature).log_probs(part)
+        parts = (now.log_probs(part), before, learner.values(now.states), now.entropies())
+        for whole, values_of_part in zip(wholes, parts, strict=True):
+            whole[rows, : before.shape[1]] = values_of_part
     rewards = shape_rewards(scores, log_probs, reference, mask, settings.kl_coefficient)
     advantages, returns = estimate_advantages(rewards, values, mask, settings.gae_lambda)
     figures = {
@@ -234,14 +240,18 @@ def update(
     total = rollouts.reply_mask.sum()
     sums = torch.zeros(3)
     model = learner.policy.llm.activate()
-    for rows in rollouts.split(settings.token_budget):
-        part, mask = rollouts.select(rows), rollouts.reply_mask[rows]
+    for rows, part in rollouts.split(settings.token_budget):
+        mask = part.reply_mask
+        of_part = targets.select(rows, mask.shape[1])
         now = predict(model, part, settings.temperature)
-        old, advantages = targets.old_log_probs[rows], targets.advantages[rows]
         loss, clipped = compute_policy_loss(
-            now.log_probs(part), old, advantages, mask, settings.clip_range
+            now.log_probs(part),
+            of_part.old_log_probs,
+            of_part.advantages,
+            mask,
+            settings.clip_range,
         )
-        value_loss = compute_value_loss(learner.values(now.states), targets.returns[rows], mask)
+        value_loss = compute_value_loss(learner.values(now.states), of_part.returns, mask)
         ((loss + value_loss) / total).backward()
         sums += torch.stack([loss.detach(), value_loss.detach(), clipped]).cpu() / total.cpu()
     groups = [group["params"] for group in learner.optimizer.param_groups]

@@ -8,6 +8,8 @@ import torch
 from scipy.stats import spearmanr
 
 from clinical_camel import stats
+from clinical_camel.core.rewards import WORD_RULE
+from clinical_camel.reward_and_rl.new_words import count_new_words
 from clinical_camel.reward_and_rl.reward_model import RewardModel, score_tokens
 from clinical_camel.reward_and_rl.reward_training import TokenizedPairs
 
@@ -18,13 +20,15 @@ SUBSETS = ("all", "chosen is longer", "chosen is shorter", "equal length")
 class PairScores:
     """The rewards and lengths of pairs: arrays [pairs]; lengths in tokens, prompt included.
 
-    `groups` are those of the prompts: pairs of one group are not independent.
+    `more_new_words`: new words of the rejected reply minus those of the chosen one. `groups` are
+    those of the prompts: pairs of one group are not independent.
     """
 
     chosen: np.ndarray
     rejected: np.ndarray
     chosen_length: np.ndarray
     rejected_length: np.ndarray
+    more_new_words: np.ndarray
     groups: list[str]
 
     @property
@@ -39,9 +43,12 @@ class PairScores:
 
 
 def score_pairs(
-    reward_model: RewardModel, tokenized: TokenizedPairs, token_budget: int
+    reward_model: RewardModel,
+    tokenized: TokenizedPairs,
+    words: frozenset[str],
+    token_budget: int,
 ) -> PairScores:
-    """Score both sides of every pair."""
+    """Score both sides of every pair; `words`: of `new_words.collect_words`."""
     sides = [[row[name] for row in tokenized.rows] for name in ("chosen_ids", "rejected_ids")]
     rewards = score_tokens(reward_model, [*sides[0], *sides[1]], token_budget)
     chosen, rejected = torch.chunk(rewards, 2)
@@ -49,6 +56,12 @@ def score_pairs(
         chosen.numpy(),
         rejected.numpy(),
         *(np.array([len(ids) for ids in side]) for side in sides),
+        np.array(
+            [
+                count_new_words(pair.rejected, words) - count_new_words(pair.chosen, words)
+                for pair in tokenized.pairs
+            ]
+        ),
         [pair.prompt.group for pair in tokenized.pairs],
     )
 
@@ -58,13 +71,18 @@ def tabulate_accuracy(scores: PairScores) -> pd.DataFrame:
 
     The intervals are clustered by the group of the prompt. A reward model that prefers long
     replies, whatever they say, is right if the chosen reply is longer and wrong if it is shorter.
+    The row WORD_RULE is that of a rule that prefers the reply with fewer new words on all pairs; a
+    tie counts half. The rule reads no question, so it knows no facts.
     """
     difference = scores.chosen_length - scores.rejected_length
-    chosen = [np.ones_like(difference, bool), difference > 0, difference < 0, difference == 0]
+    every = np.ones_like(difference, bool)
+    chosen = [every, difference > 0, difference < 0, difference == 0]
     groups = np.array(scores.groups)
+    by_words = 0.5 + 0.5 * np.sign(scores.more_new_words)
+    parts = [(*part, scores.is_correct) for part in zip(SUBSETS, chosen, strict=True)]
     rows = []
-    for name, rows_of in zip(SUBSETS, chosen, strict=True):
-        correct, labels = scores.is_correct[rows_of], groups[rows_of]
+    for name, rows_of, is_correct in [*parts, (WORD_RULE, every, by_words)]:
+        correct, labels = is_correct[rows_of], groups[rows_of]
         row = {"subset": name, "n": len(correct), "groups": len(set(labels))}
         accuracy, low, high = float("nan"), float("nan"), float("nan")
         if len(correct):

@@ -133,16 +133,35 @@ class Rollouts:
         """Return the number of tokens of each reply, float32 [replies]."""
         return self.reply_mask.sum(1).float()
 
-    def select(self, rows: slice) -> "Rollouts":
-        """Return some of the replies, with the same columns."""
+    def select(self, rows: Sequence[int]) -> "Rollouts":
+        """Return some of the replies, without columns that are padding in all of them."""
+        tokens, mask = self.tokens[rows], self.mask[rows]
+        first, last = mask.any(0).nonzero()[[0, -1], 0].tolist()
+        width = self.reply_mask.shape[1] - (mask.shape[1] - 1 - last)
         return Rollouts(
-            self.replies[rows], self.tokens[rows], self.mask[rows], self.reply_mask[rows]
+            [self.replies[row] for row in rows],
+            tokens[:, first : last + 1],
+            mask[:, first : last + 1],
+            self.reply_mask[rows, :width],
         )
 
-    def split(self, token_budget: int) -> list[slice]:
-        """Return slices of as many replies as `token_budget` allows, at least one."""
-        size = max(1, token_budget // self.tokens.shape[1])
-        return [slice(start, start + size) for start in range(0, len(self), size)]
+    def split(self, token_budget: int) -> Iterator[tuple[list[int], "Rollouts"]]:
+        """Yield row numbers and their rollouts, longest first, so that little is padding.
+
+        A part has as many replies as `token_budget` allows, at least one.
+        """
+        prompt = self.tokens.shape[1] - self.reply_mask.shape[1]
+        prompts, replies = self.mask[:, :prompt].sum(1).tolist(), self.reply_mask.sum(1).tolist()
+        order = sorted(range(len(self)), key=lambda row: prompts[row] + replies[row], reverse=True)
+        part: list[int] = []
+        for row in order:
+            longer = [*part, row]
+            width = max(prompts[i] for i in longer) + max(replies[i] for i in longer)
+            if part and len(longer) * width > token_budget:
+                yield part, self.select(part)
+                longer = [row]
+            part = longer
+        yield part, self.select(part)
 
 
 def sample_rollouts(

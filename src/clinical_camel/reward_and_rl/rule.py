@@ -48,9 +48,9 @@ def rule_reward(replies: Sequence[Reply]) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=65_536)
 def _score(question: str, reference: str, text: str) -> float:
-    free = Counter(_split_words(question)) | Counter(_split_words(reference))
+    free = Counter(split_words(question)) | Counter(split_words(reference))
     free |= Counter(_list_form_words())
-    written = Counter(_split_words(text))
+    written = Counter(split_words(text))
     fact = _select_fact(question, reference)
     stated, others = written & fact, (written - fact) - (free - fact)
     if not stated or _is_about_another(written, others, question, reference):
@@ -64,21 +64,21 @@ def _is_about_another(
     written: Counter[str], others: Counter[str], question: str, reference: str
 ) -> bool:
     """Return whether a reply has words of its own, but none of the subject."""
-    subject = set(_split_words(question)) & set(_split_words(reference)) - _list_form_words()
+    subject = set(split_words(question)) & set(split_words(reference)) - _list_form_words()
     return bool(subject and others.keys() - _list_form_words()) and not subject & written.keys()
 
 
 def _select_fact(question: str, reference: str) -> Counter[str]:
     """Return the words of the fact; all of the reference if none is left."""
-    words = Counter(_split_words(reference))
-    question_words = set(_split_words(question))
+    words = Counter(split_words(reference))
+    question_words = set(split_words(question))
     fact = {
         w: n for w, n in words.items() if w not in question_words and w not in _list_form_words()
     }
     return Counter(fact) or words
 
 
-def _split_words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the stems of the words in lower case; a Chinese character is a word."""
     return stem_words(_WORD.findall(text.lower()))
 
@@ -90,7 +90,7 @@ def _list_form_words() -> frozenset[str]:
     A Chinese character is in many words, so only those of COMMON templates or more count.
     """
     templates = [text for rows in read_templates().values() for row in rows for text in row]
-    plain = [set(_split_words(re.sub(r"{[^}]*}", " ", text))) for text in templates]
+    plain = [set(split_words(re.sub(r"{[^}]*}", " ", text))) for text in templates]
     counts = Counter(word for words in plain for word in words)
     form = {word for word, n in counts.items() if word.isascii() or n >= COMMON}
     return frozenset(stem_words(sorted(STOP))) | form

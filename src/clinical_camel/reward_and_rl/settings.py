@@ -170,7 +170,7 @@ class RewardAndRl(StepSettings):
         False, description="whether the prompts of grpo_exam_key list the options"
     )
     token_budget: int = Field(
-        16384,
+        2048,
         ge=64,
         le=1000000,
         description="maximum number of tokens per batch; limits memory use",

@@ -1,20 +1,30 @@
 """What the trainings of the policies showed, in sentences computed from their tables."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from clinical_camel import stats
-from clinical_camel.core.rewards import ON_PROXY, VERDICTS, describe_cause
+from clinical_camel.core.rewards import (
+    GOLD_PART,
+    ON_PROXY,
+    WORD_RULE,
+    decide_verdicts,
+    describe_hacking,
+    describe_verdict,
+)
 from clinical_camel.core.wording import format_bounds, format_interval, join
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.reward_and_rl.changes import REWARDS
 from clinical_camel.reward_and_rl.figures import NAMES
 from clinical_camel.reward_and_rl.measures import LABELS
+from clinical_camel.reward_and_rl.training import Trainings
 from clinical_camel.teachers.comparisons import VerdictCounts
 
 EXAMS = ("exam", "primer_exam")
+LAST_STEPS = 5
 OTHER_TRAININGS = "The intervals do not cover other trainings. "
 
 
@@ -67,6 +77,13 @@ def describe_reward_model(
         f"The reward model prefers the better reply in {every['accuracy']:.1%} of {every['n']:.0f} "
         f"held-out pairs on {every['groups']:.0f} subjects [{low:.1f}, {high:.1f}]: {verdict}."
     ]
+    if WORD_RULE in rows.index:
+        rule = rows.loc[WORD_RULE]
+        lines.append(
+            "A rule that reads no question and prefers the reply with fewer new words (words that "
+            "no prompt and no reference has; a tie counts half) is right in "
+            f"{rule['accuracy']:.1%} [{100 * rule['low']:.1f}, {100 * rule['high']:.1f}]."
+        )
     training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
     if len(training):
         share = training["accuracy"].iloc[0]
@@ -99,30 +116,28 @@ def describe_reward_model(
 
 
 def describe_policies(
-    comparison: pd.DataFrame,
-    hacking: pd.DataFrame,
-    methods: pd.DataFrame,
-    trainings: pd.DataFrame,
+    comparison: pd.DataFrame, methods: pd.DataFrame, trained: Trainings
 ) -> list[str]:
     """Return the result of the policy trainings as plain sentences.
 
-    `comparison`, `methods`, `hacking`: of `changes.compare_with_start`, `compare_methods` and
-    `find_reward_hacking`. `trainings`: the table of `training.train_policies`.
+    `comparison`, `methods`: of `changes.compare_with_start` and `compare_methods`. `trained`: of
+    `training.train_policies`.
     """
-    others = [NAMES[name] for name in hacking["method"] if name not in ON_PROXY]
+    verdicts = decide_verdicts(comparison, LEVEL)
+    others = [NAMES[name] for name in verdicts if name not in ON_PROXY]
     verb = "is" if len(others) == 1 else "are"
     measured = f"; {join(others)} {verb} only measured by it" if others else ""
     scope = OTHER_TRAININGS if comparison["seeds"].max() == 1 else ""
     return [
-        *(_describe_method(row, comparison) for row in hacking.itertuples()),
-        *describe_cause(
-            comparison, dict(zip(hacking["method"], hacking["verdict"], strict=True)), NAMES
-        ),
+        *(_describe_method(*verdict, comparison) for verdict in verdicts.items()),
+        *describe_hacking(comparison, NAMES),
+        *_describe_new_words(comparison),
         *_describe_objective(comparison),
         *_describe_length(comparison),
         *_describe_exams(comparison),
         *_describe_methods(methods),
-        *_describe_stops(trainings),
+        *_describe_pairs(trained.steps),
+        *_describe_stops(trained.trainings),
         "Changes of rewards, length and entropy are on held-out prompts, paired with the replies "
         "of the SFT model, and so is the KL; the exams also ask about training subjects. The SFT "
         "model was tuned on all subjects. The proxy reward is what PPO, RLOO and GRPO maximise"
@@ -134,25 +149,27 @@ def describe_policies(
     ]
 
 
-def format_headline(hacking: pd.DataFrame) -> str:
-    """Return the change of the proxy and gold rewards of each method, in one line."""
-    parts = [
-        f"{NAMES[row.method]} {_format_short(row, 'proxy')} / {_format_short(row, 'gold')} "
-        f"at KL {row.kl:.1f}"
-        for row in hacking.itertuples()
-    ]
+def format_headline(comparison: pd.DataFrame) -> str:
+    """Return the change of the proxy and gold rewards of each method, in one line.
+
+    `comparison`: of `changes.compare_with_start`.
+    """
+    parts = []
+    for method, part in comparison.groupby("method", sort=False):
+        rows = part.set_index("measure")
+        changes = " / ".join(_format_short(rows.loc[name]) for name in REWARDS)
+        parts.append(f"{NAMES[method]} {changes} at KL {part['kl'].iloc[0]:.1f}")
     if not parts:
         return "no policy was measured after its start"
-    fewest, most = hacking["seeds"].min(), hacking["seeds"].max()
+    fewest, most = comparison["seeds"].min(), comparison["seeds"].max()
     each = f"{fewest} trainings each" if fewest == most else f"{fewest} to {most} trainings"
     trainings = "1 training" if most == 1 else each
     return f"change of proxy / gold reward on held-out prompts ({trainings}): {', '.join(parts)}"
 
 
-def _format_short(row, name: str) -> str:
-    """Return the change of a reward with its interval, from a row of `find_reward_hacking`."""
-    change, low, high = (getattr(row, f"{name}_{part}") for part in ("change", "low", "high"))
-    return f"{change:+.2f}{format_bounds(low, high, 'z.2f')}"
+def _format_short(row: pd.Series) -> str:
+    """Return the change of a reward with its interval."""
+    return f"{row['change']:+.2f}{format_bounds(row['low'], row['high'], 'z.2f')}"
 
 
 def format_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -185,13 +202,13 @@ def format_methods(methods: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _describe_method(row, comparison: pd.DataFrame) -> str:
-    part = comparison[comparison["method"] == row.method].set_index("measure")
+def _describe_method(method: str, verdict: str, comparison: pd.DataFrame) -> str:
+    part = comparison[comparison["method"] == method].set_index("measure")
     seeds = int(part.loc["proxy", "seeds"])
     proxy, gold = (_format_interval(part.loc[name]) for name in ("proxy", "gold"))
-    verdict = _refine_verdict(VERDICTS[row.verdict], part)
+    verdict = _refine_verdict(describe_verdict(method, verdict), part)
     return (
-        f"{NAMES[row.method]}: {verdict}. Proxy {proxy}, gold {gold}, at a "
+        f"{NAMES[method]}: {verdict}. Proxy {proxy}, gold {gold}, at a "
         f"KL of {_format_kl(part.loc['proxy'])} nats per reply "
         f"({part.loc['proxy', 'n']} prompts on {part.loc['proxy', 'groups']} subjects, {seeds} "
         f"seed{'s' if seeds > 1 else ''})."
@@ -224,7 +241,8 @@ def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
     if not parts:
         return
     text = (
-        "What these methods maximise is the objective, the proxy minus KL and truncation penalty. "
+        "What these methods maximise is the objective: the proxy minus β times the KL and minus "
+        "the truncation penalty. "
         f"Its change: {'; '.join(parts)}."
     )
     if fell := [NAMES[row["method"]] for row in rows if row["high"] < 0]:
@@ -234,6 +252,24 @@ def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
             f"{trainings} did not optimise it; a lower learning rate may help."
         )
     yield text
+
+
+def _describe_new_words(comparison: pd.DataFrame) -> Iterator[str]:
+    """Yield how many replies have a new word, and how much of the change of gold is without one."""
+    rows = {name: part.set_index("method") for name, part in comparison.groupby("measure")}
+    if GOLD_PART not in rows:
+        return
+    new, part, gold = (rows[name] for name in ("new_word", GOLD_PART, "gold"))
+    ends = [f"{NAMES[method]} {share:.0%}" for method, share in new["end"].items()]
+    parts = [
+        f"{NAMES[method]} {_format_interval(row)} of {gold.loc[method, 'change']:+.3f}"
+        for method, row in part.iterrows()
+    ]
+    yield (
+        "Replies with a word that no prompt and no reference has (of a small model, mostly no "
+        f"word at all): {new['start'].iloc[0]:.0%} before, {', '.join(ends)} after. Change of the "
+        f"gold reward without the replies in which such words came or went: {'; '.join(parts)}."
+    )
 
 
 def _describe_length(comparison: pd.DataFrame) -> Iterator[str]:
@@ -298,6 +334,19 @@ def _describe_methods(methods: pd.DataFrame) -> Iterator[str]:
     yield (
         f"These methods are not at the same KL: PPO {kls['ppo'].mean():.1f}, {others}. A step of "
         "PPO has `ppo_epochs` updates, a step of the others one."
+    )
+
+
+def _describe_pairs(steps: pd.DataFrame) -> Iterator[str]:
+    """Yield how well DPO learned its own pairs: a comparison with it is one at this point."""
+    if "pair_accuracy" not in steps or not steps["pair_accuracy"].notna().any():
+        return
+    rows = steps[steps["pair_accuracy"].notna()]
+    last = rows[rows["step"] > rows["step"].max() - LAST_STEPS]
+    yield (
+        f"DPO's own task, in its last {LAST_STEPS} steps: a loss of {last['loss'].mean():.3f} "
+        f"({math.log(2):.3f}: nothing learned), and {last['pair_accuracy'].mean():.0%} of its "
+        "pairs in the right order (a coin: 50%)."
     )
 
 

@@ -28,6 +28,7 @@ from clinical_camel.reward_and_rl import (
     guards,
     material,
     measures,
+    new_words,
     ppo,
     processes,
     rollouts,
@@ -58,8 +59,8 @@ DECISIVE = (
     *("token_budget", "sampling_token_budget"),
 )
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-CODE = (sys.modules[__name__], guards, material, measures, ppo, rollouts, rule, sampling)
-CODE += (shapes, trl_methods)
+CODE = (sys.modules[__name__], guards, material, measures, new_words, ppo, rollouts, rule)
+CODE += (sampling, shapes, trl_methods)
 
 
 @dataclasses.dataclass(slots=True)
