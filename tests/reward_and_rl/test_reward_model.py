@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from peft import PeftModel
 from tests.support.hostile_models import tensors
 from tests.support.project import make_dialogue
 from tests.support.toy_models import KINDS
@@ -14,7 +13,6 @@ from tests.support.toy_training import toy_recipe, train
 
 from clinical_camel import models, sft_qlora
 from clinical_camel.core.base_models import find_folder
-from clinical_camel.core.paths import root
 from clinical_camel.models import ModelError, adapters
 from clinical_camel.reward_and_rl import reward_model
 
@@ -42,16 +40,6 @@ def make_base(kind, folder):
             shutil.copyfile(file, folder / file.name)
 
 
-def reload(base, folder, quantize=""):
-    """The reward model that PEFT makes of a saved folder."""
-    tokenizer = models.load_tokenizer(str(folder))
-    model = models.load_base(base, quantize)
-    classifier = reward_model.make_classifier(model, tokenizer)
-    peft_model = PeftModel.from_pretrained(classifier, str(root() / folder))
-    limit = models.find_context_length(model.config)
-    return reward_model.RewardModel(peft_model, tokenizer, limit)
-
-
 def score(toy, token_budget=4096):
     return reward_model.score_replies(toy, REPLIES, token_budget)
 
@@ -74,9 +62,9 @@ def test_every_architecture_scores_saves_and_reloads_exactly(kind, tmp_path):
     assert before.isfinite().all()
     assert before.std() > 0
     reward_model.save_reward_model(toy, tmp_path / "reward", "base", SCALE)
-    assert (score(reload("base", "reward")) - before).abs().max() <= 1e-6
-    record = json.loads((tmp_path / "reward" / reward_model.RECORD).read_text())
-    assert record == {"scale": SCALE}
+    loaded, scale = reward_model.load_reward_model("reward", "base")
+    assert (score(loaded) - before).abs().max() <= 1e-6
+    assert scale == SCALE
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "qwen", "bloom"])
@@ -92,8 +80,23 @@ def test_head_and_lora_are_float32_on_a_base_in_4_bits(tmp_path):
     assert types == {torch.float32}
     before = score(toy)
     reward_model.save_reward_model(toy, tmp_path / "reward", "mini", SCALE)
-    after = score(reload("mini", "reward", quantize="nf4"))
-    assert (after - before).abs().max() <= 1e-6
+    after, scale = reward_model.load_reward_model("reward", "mini", quantize="nf4")
+    assert (score(after) - before).abs().max() <= 1e-6
+    rewards = [
+        reward_model.make_reward_function(model, 4096, scale)(REPLIES) for model in (toy, after)
+    ]
+    assert (rewards[0] - rewards[1]).abs().max() <= 1e-5
+
+
+def test_a_folder_that_is_no_reward_model_or_has_another_base_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="empty lacks reward_model.json or adapter_model"):
+        reward_model.load_reward_model("empty", "mini")
+    toy = reward_model.build_reward_model("mini", rank=4)
+    reward_model.save_reward_model(toy, tmp_path / "reward", "mini", SCALE)
+    make_base("llama", tmp_path / "base")
+    with pytest.raises(ModelError, match="reward was trained on other weights"):
+        reward_model.load_reward_model("reward", "base")
 
 
 def test_a_reward_model_saved_without_its_head_is_rejected(tmp_path):

@@ -77,7 +77,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "tabulate_accuracy",
             "tabulate_calibration",
         ],
-        "reward_model": ["build_reward_model", "make_reward_function", "save_reward_model"],
+        "reward_model": [
+            "build_reward_model",
+            "load_reward_model",
+            "make_reward_function",
+            "save_reward_model",
+        ],
         "reward_training": [
             "delete_checkpoints",
             "make_recipe",

@@ -19,10 +19,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from clinical_camel import models
-from clinical_camel.core.files import write_json
+from clinical_camel.core.files import read_json, write_json
 from clinical_camel.core.paths import root
 from clinical_camel.data import Message
 from clinical_camel.models import ModelError, adapters, compute, fused_lora, weights, workers
+from clinical_camel.models.adapter_gate import ADAPTER_WEIGHTS
 from clinical_camel.models.folders import explain
 from clinical_camel.reward_and_rl.shapes import Reply, RewardFunction
 
@@ -106,6 +107,36 @@ def save_reward_model(
     """
     adapters.save_adapter(reward_model.model, reward_model.tokenizer, folder, base)
     write_json(folder / RECORD, {"scale": dict(scale)})
+
+
+def load_reward_model(
+    folder: str, model: str, *, quantize: str = "", compute_dtype: str = "auto"
+) -> tuple[RewardModel, dict[str, float]]:
+    """Return a saved reward model, for `make_reward_function`, and the scale of its rewards.
+
+    `folder`, from the project root: `reward_model` in the results of step 07; `model`: its base.
+    Raises ModelError for another folder, for another base, and as `models.load` does.
+    """
+    scale = read_json(root() / folder / RECORD).get("scale")
+    if not scale or not (root() / folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(
+            f"{folder} lacks {RECORD} or {ADAPTER_WEIGHTS}; name the folder reward_model in the "
+            "results of step 07"
+        )
+    identity = models.identify_weights(models.require_model(model))
+    adapters.require_base(root() / folder, model, identity, folder)
+    tokenizer = models.load_tokenizer(folder)
+    classifier = make_classifier(
+        models.load_base(model, quantize, compute_dtype=compute_dtype), tokenizer
+    )
+    with explain(folder, "loading a reward model"):
+        peft_model = PeftModel.from_pretrained(classifier, str(root() / folder))
+    compute.train_in_float32(peft_model)
+    fused_lora.fuse_lora(peft_model)
+    source = {"model": model, "quantize": quantize, **identity, "reward_model": folder}
+    source |= {"reward_model_sha256": weights.hash_weights(root() / folder)}
+    limit = models.find_context_length(classifier.config)
+    return RewardModel(peft_model, tokenizer, limit, source), scale
 
 
 def make_classifier(base: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
