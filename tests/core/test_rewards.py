@@ -11,11 +11,14 @@ from clinical_camel.core.rewards import decide_verdicts, describe_hacking, descr
 NAMES = {"ppo": "PPO", "rloo": "RLOO", "dpo": "DPO"}
 
 
-def describe(rows):
-    """`rows`: method, and the part of the proxy's change that no better replies have."""
-    table = pd.DataFrame(rows, columns=["method", "change"]).assign(measure="proxy_same_gold")
-    table["low"], table["high"] = table["change"] - 0.05, table["change"] + 0.05
-    return " ".join(describe_hacking(pd.concat([table, table.assign(measure="proxy")]), NAMES))
+def describe(rows, **verdicts):
+    """`rows`: method, control, and the part of the proxy's change that no better replies have."""
+    parts = pd.DataFrame(rows, columns=["method", "control", "change"]).assign(share=0.7)
+    parts = parts.assign(part="proxy_same_gold")
+    parts["low"], parts["high"] = parts["change"] - 0.05, parts["change"] + 0.05
+    comparison = pd.DataFrame({"method": [*NAMES], "measure": "proxy", "change": 0.3})
+    suspect = dict.fromkeys(("ppo", "rloo"), "proxy rose, gold fell")
+    return " ".join(describe_hacking(parts, comparison, suspect | verdicts, NAMES))
 
 
 @pytest.mark.parametrize(
@@ -49,31 +52,39 @@ def test_a_method_that_does_not_maximise_the_proxy_is_said_to():
 
 
 def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
-    text = describe([("ppo", 0.2), ("rloo", 0.06), ("dpo", 0.0)])
-    assert "PPO +0.200 [0.150, 0.250] of +0.200; RLOO +0.060 [0.010, 0.110] of +0.060; D" in text
-    assert "With PPO, the reward model pays more for replies that are no better: *rew" in text
-    assert "It pays clearly less for the replies of DPO, which never sees the reward model" in text
-    assert "With RLOO, reward hacking is not shown: this part is not clearly above that of" in text
+    rows = [("ppo", "SFT", 0.2), ("ppo", "dpo", 0.1), ("rloo", "SFT", 0.2), ("rloo", "dpo", 0.04)]
+    text = describe([*rows, ("dpo", "SFT", 0.1)])
+    assert "as before: PPO +0.200 [0.150, 0.250] of +0.300 (70% of replies); RLOO +0.200" in text
+    assert "With PPO, the reward model pays more for replies that are no better, and more" in text
+    assert "and more than with DPO, which never see the reward model (each interval is ab" in text
+    assert "With RLOO, this part, or its difference from that of a method that never sees" in text
 
 
-def test_a_control_that_gains_as_much_leaves_the_cause_open():
-    text = describe([("ppo", 0.2), ("dpo", 0.12)])
-    assert "With PPO, reward hacking is not shown" in text
+def test_a_part_that_is_not_above_zero_is_no_hacking_though_the_control_lost_more():
+    text = describe([("ppo", "SFT", 0.04), ("ppo", "dpo", 0.2), ("dpo", "SFT", -0.16)])
     assert "*reward hacking*" not in text
+    assert text.endswith("is not clearly above 0: reward hacking is not shown.")
 
 
 def test_without_a_control_the_part_is_compared_with_zero():
-    assert "no better: *reward hacking*." in describe([("ppo", 0.2)])
-    assert describe([("ppo", 0.04)]).endswith("this part is not clearly above 0.")
+    text = describe([("ppo", "SFT", 0.2)])
+    assert "for replies that are no better (each interval is above 0). So" in text
+    assert "never see" not in text
 
 
-def test_only_a_method_that_maximises_the_proxy_can_hack_it():
-    assert "hacking" not in describe([("dpo", 0.2)])
+@pytest.mark.parametrize("verdict", ["both rose", "only the gold fell", "no clear rise"])
+def test_no_hacking_where_the_proxy_did_not_rise_or_the_gold_did(verdict):
+    assert "hacking" not in describe([("ppo", "SFT", 0.2)], ppo=verdict)
 
 
-def test_an_older_comparison_says_nothing():
-    rows = pd.DataFrame({"method": ["ppo"], "measure": ["proxy"], "change": [0.2]})
-    assert list(describe_hacking(rows, NAMES)) == []
+def test_a_method_that_never_sees_the_reward_model_cannot_hack_it():
+    assert "hacking" not in describe([("dpo", "SFT", 0.2)], dpo="proxy rose, gold fell")
+
+
+def test_without_an_interval_nothing_is_shown():
+    nan = float("nan")
+    assert "reward hacking is not shown" in describe([("ppo", "SFT", nan)])
+    assert describe([]) == ""
 
 
 def test_the_settings_of_step_07_do_not_load_pandas():

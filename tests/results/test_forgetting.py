@@ -67,7 +67,7 @@ def test_replay_has_its_scores_on_both_exams_and_its_pairs(project, settings):
     toy_results.save_comparison(project, scores=scores)
     finding = forgetting.assess_forgetting(settings)
     sentence = (
-        "(*replay*, 3 pairs of seeds), the score is 58.0 % [53.0, 63.0] with 30 % of them "
+        "(*replay*, 3 pairs of seeds), the score is 58.0 % [53.0, 63.0] with 30 % replay "
         "(`mini_exam`: 47.0 % [42.0, 52.0])."
     )
     assert finding.brief.endswith(sentence)
@@ -75,8 +75,8 @@ def test_replay_has_its_scores_on_both_exams_and_its_pairs(project, settings):
         f"{sentence} Step 06 has the intervals of their differences to dialogues alone."
     )
     assert [number.quantity for number in finding.numbers][-2:] == [
-        "30 % of them",
-        "30 % of them, `mini_exam`",
+        "30 % replay",
+        "30 % replay, `mini_exam`",
     ]
     assert finding.headline.startswith("Tuning makes the model forget")
     toy_results.save_comparison(project)

@@ -21,8 +21,8 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
         "`ppo`: the proxy reward rose and the gold reward fell (n = 60 prompts, trainings: 5)"
         in finding.sentences[0]
     )
-    assert "The proxy reward changed: `ppo` 0.30 [0.25, 0.35] and `dpo` 0.10 [0.05" in finding.lead
-    assert "The gold reward changed: `ppo` -0.20 [-0.25, -0.15] and `dpo` 0.10 [" in finding.brief
+    assert "of the proxy reward: `ppo` 0.30 [0.25, 0.35] and `dpo` 0.10 [0.05" in finding.lead
+    assert "Change of the gold reward: `ppo` -0.20 [-0.25, -0.15] and `dpo` 0.10 [" in finding.brief
     assert "(before: 0.40)" in finding.brief
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "the *gold* reward (a rule; 0: wrong, 1: the fact and nothing else)." in finding.brief
@@ -30,7 +30,7 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.brief
     )
     for text in (finding.brief, finding.lead):
-        assert text.endswith("for the replies of `dpo`, which never sees the reward model.")
+        assert text.endswith("So these policies use its faults: *reward hacking*.")
         assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
 
 

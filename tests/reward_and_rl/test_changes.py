@@ -39,16 +39,40 @@ def test_a_stopped_training_counts_with_its_last_measurement():
     assert (proxy.loc[[5, 10], "low"] > 0.28).all()
 
 
-def test_a_part_of_a_change_has_only_pairs_in_which_another_measure_is_the_same():
+def test_a_part_of_a_change_has_only_replies_in_which_another_measure_is_as_before():
     replies = make_replies((0.3, 0.0, 0))
-    better = replies["step"].eq(10) & replies["prompt_id"].isin(["p0", "p1"])
-    replies.loc[better, ["gold", "new_word"]] = [0.9, 1]
-    table = changes.compare_with_start(replies, make_exams()).set_index("measure")["change"]
-    assert table["proxy_same_gold"] == pytest.approx(0.75 * 0.3, abs=0.01)
-    assert table["proxy"] == pytest.approx(0.3, abs=0.01)
-    assert table["gold"] == pytest.approx(0.1)
-    assert table["gold_same_words"] == pytest.approx(0.0)
-    assert table["new_word"] == pytest.approx(0.25)
+    after = replies["step"] == 10
+    replies.loc[after & replies["prompt_id"].isin(["p0", "p1"]), "gold"] = 0.9
+    replies.loc[after & replies["prompt_id"].isin(["p1", "p2", "p3"]), "new_word"] = 1
+    table = changes.compare_parts(replies).set_index("part")
+    assert table.loc["proxy_same_gold", "change"] == pytest.approx(0.75 * 0.3, abs=0.01)
+    assert table.loc["proxy_same_gold", "share"] == 0.75
+    assert table.loc["gold_same_words", "change"] == pytest.approx(0.4 / 8)
+    assert table.loc["gold_same_words", "share"] == 0.625
+    assert (table["n"] == 8).all()
+    assert (table["seeds"] == 2).all()
+
+
+def test_a_part_is_compared_with_that_of_each_control_paired_by_prompt_and_seed():
+    own, other = (
+        make_replies((proxy, 0.0, 0), methods=(method,))
+        for proxy, method in ((0.3, "ppo"), (0.1, "dpo"))
+    )
+    noise = 0.5 * own["prompt_id"].isin(["p0", "p1", "p4", "p5"]) * (own["step"] == 10)
+    pair = [replies.assign(proxy=replies["proxy"] + noise) for replies in (own, other)]
+    replies = pd.concat([*pair, other.assign(method="rloo")], ignore_index=True)
+    table = changes.compare_parts(replies)
+    table = table[table["part"] == "proxy_same_gold"].set_index(["method", "control"])
+    assert sorted(table.index) == [
+        ("dpo", "SFT"), ("ppo", "SFT"), ("ppo", "dpo"), ("rloo", "SFT"), ("rloo", "dpo"),
+    ]  # fmt: skip
+    paired, alone = table.loc[("ppo", "dpo")], table.loc[("ppo", "SFT")]
+    assert paired["change"] == pytest.approx(0.2, abs=0.01)
+    assert paired["high"] - paired["low"] < 0.1 < alone["high"] - alone["low"]
+
+
+def test_parts_without_a_measured_policy_are_empty():
+    assert changes.compare_parts(make_replies((0.3, 0.0, 0), steps=(0,))).empty
 
 
 def test_a_training_without_a_measurement_after_its_start_is_left_out():
@@ -104,4 +128,4 @@ def test_without_an_exam_all_tables_still_come_out():
     curves = changes.tabulate_curves(replies, empty)
     comparison = changes.compare_with_start(replies, empty)
     assert set(curves["measure"]) == set(measures.VALUES)
-    assert set(comparison["measure"]) == set(measures.VALUES) - {"kl"} | set(changes.PARTS)
+    assert set(comparison["measure"]) == set(measures.VALUES) - {"kl"}

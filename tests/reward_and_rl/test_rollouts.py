@@ -95,18 +95,20 @@ def test_parts_change_neither_the_targets_nor_the_divergence():
             weight.data += 0.05
         rollouts = sample(policy.llm, 4, range(4))
         learner, scores = ppo.make_learner(policy, settings), torch.arange(4.0)
+        torch.nn.init.normal_(learner.head.weight)
         results = []
         for budget in (16384, 40):
             changed = settings.model_copy(update={"token_budget": budget})
             targets, figures = ppo.prepare_targets(learner, rollouts, scores, changed)
             divergence = torch.tensor(measure_divergence(policy, rollouts, changed))
             mask = rollouts.reply_mask
-            results.append([targets.old_log_probs * mask, targets.returns, divergence, figures])
+            tensors = [targets.old_log_probs * mask, targets.returns, targets.advantages]
+            results.append([divergence, *tensors, figures])
         assert len(list(rollouts.split(40))) > 1
-        assert results[0][2].min() > 0
-        for whole, parts in zip(*(result[:3] for result in results), strict=True):
+        assert results[0][0].min() > 0
+        for whole, parts in zip(*(result[:-1] for result in results), strict=True):
             torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
-        assert results[0][3] == pytest.approx(results[1][3], rel=1e-4, abs=1e-5)
+        assert results[0][-1] == pytest.approx(results[1][-1], rel=1e-4, abs=1e-5)
 
 
 def test_the_sft_model_is_the_same_after_a_policy(sft):

@@ -9,6 +9,7 @@ from clinical_camel.reward_and_rl import changes, summary
 from clinical_camel.teachers.comparisons import VerdictCounts
 
 NO_METHODS = changes.compare_methods(make_replies((0, 0, 0)), make_exams())
+NO_PARTS = changes.compare_parts(make_replies((0, 0, 0), steps=(0,)))
 
 
 def make_trained(methods, steps, reasons, last=None):
@@ -25,12 +26,14 @@ def test_the_summary_says_what_happened_with_numbers():
     reasons = ["", "loss is nan; use a lower learning rate"]
     trained = make_trained(methods, [10, 4], reasons, {"loss": 0.675, "pair_accuracy": 0.65})
     by_method = changes.compare_methods(replies, make_exams(12, methods))
-    text = "\n".join(summary.describe_policies(comparison, by_method, trained))
+    text = "\n".join(
+        summary.describe_policies(comparison, by_method, changes.compare_parts(replies), trained)
+    )
     assert "PPO: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
-    assert "before: PPO +0.000 [0.000, 0.000] of +0.306; DPO +0.000 [0.000, 0.000] of" in text
-    assert "With PPO, reward hacking is not shown: this part is not clearly above that of" in text
-    assert "after. Change of the gold reward without the replies in which such words came" in text
+    assert "as before: PPO +0.000 [0.000, 0.000] of +0.306 (0% of replies); DPO +0.000" in text
+    assert "With PPO, this part, or its difference from that of a method that never sees th" in text
+    assert "Change of the gold reward from the replies in which this is as before: PPO -0.2" in text
     assert "a loss of 0.675 (0.693: nothing learned), and 65% of its pairs in the right" in text
     assert "Its change: PPO +0.206 [" in text
     assert "DPO: the proxy reward, which this method does not maximise, rose and the gold" in text
@@ -83,7 +86,7 @@ def test_the_agreement_is_shown_with_its_intervals():
 def test_nothing_clear_is_said_to_be_unclear():
     comparison = changes.compare_with_start(make_replies((0.0, 0.0, 0)), make_exams())
     trained = make_trained(["ppo"], 10, "")
-    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, NO_PARTS, trained))
     assert "PPO: the proxy reward did not rise clearly." in text
     assert "No method changed the length of replies clearly." in text
     assert (
@@ -97,7 +100,7 @@ def test_a_change_without_a_small_adjusted_p_has_no_star():
     table = summary.format_comparison(comparison.assign(p_holm=0.06))
     assert not table.astype(str).apply(lambda column: column.str.endswith("*")).to_numpy().any()
     trained = make_trained(["ppo"], 10, "")
-    arguments = (comparison.assign(p_holm=0.06), NO_METHODS, trained)
+    arguments = (comparison.assign(p_holm=0.06), NO_METHODS, NO_PARTS, trained)
     text = "\n".join(summary.describe_policies(*arguments))
     assert "No method changed the length of replies clearly." in text
     assert "No method changed the accuracy on the exam clearly" in text
@@ -110,7 +113,7 @@ def test_without_a_measured_policy_the_headline_says_so():
     assert summary.format_comparison(comparison).empty
     reason = "the model gave NaN logits; use a lower learning rate"
     trained = make_trained(["ppo"], 1, reason)
-    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, NO_PARTS, trained))
     assert "PPO with seed 0 was stopped at step 1: the model gave NaN logits" in text
     assert "length of replies" not in text
 
@@ -123,7 +126,7 @@ def describe_changed(changed, methods=("ppo",)):
         place = comparison["measure"] == measure
         comparison.loc[place, list(values)] = list(values.values())
     trained = make_trained(methods, 1, "")
-    lines = summary.describe_policies(comparison, NO_METHODS, trained)
+    lines = summary.describe_policies(comparison, NO_METHODS, NO_PARTS, trained)
     return "\n".join(lines)
 
 
@@ -152,7 +155,7 @@ def test_with_one_seed_the_intervals_cover_no_other_trainings():
     replies = make_replies((0.3, -0.2, 4))
     one = changes.compare_with_start(replies, make_exams(12)).assign(seeds=1)
     trained = make_trained(["ppo"], 1, "")
-    text = "\n".join(summary.describe_policies(one, NO_METHODS, trained))
+    text = "\n".join(summary.describe_policies(one, NO_METHODS, NO_PARTS, trained))
     assert "The intervals do not cover other trainings." in text
 
 
@@ -183,7 +186,7 @@ def test_one_subject_has_no_interval():
     exams = make_exams(12)
     comparison = changes.compare_with_start(replies, exams)
     trained = make_trained(["ppo"], 1, "")
-    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, trained))
+    text = "\n".join(summary.describe_policies(comparison, NO_METHODS, NO_PARTS, trained))
     assert "(no interval: one subject)" in text
     assert "nan" not in text
     assert "nan" not in summary.format_comparison(comparison).to_string()

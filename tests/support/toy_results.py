@@ -183,8 +183,12 @@ def save_rewards(project, accuracy=0.7):
     pairs = {"part": "held out", "subset": "all", "n": 90}
     accuracy = [pairs | {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}]
     rows.append(rows[0] | {"measure": "objective", "change": -0.5})
-    part = {"measure": "proxy_same_gold"}
-    rows += [rows[0] | part, rows[2] | part | {"change": 0.0, "low": -0.05, "high": 0.05}]
-    tables = {"comparison": rows, "reward_accuracy": accuracy}
+    shown = {"ppo": (0.2, 0.15, 0.25), "dpo": (0.0, -0.05, 0.05)}
+    parts = [
+        {"part": "proxy_same_gold", "method": method, "control": control, "share": 0.7}
+        | dict(zip(("change", "low", "high"), shown[method], strict=True))
+        for method, control in (("ppo", "SFT"), ("ppo", "dpo"), ("dpo", "SFT"))
+    ]
+    tables = {"comparison": rows, "parts": parts, "reward_accuracy": accuracy}
     params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
     save(project, "clinicalgpt_mini", "07_reward_and_rl", params, **tables)

@@ -18,11 +18,13 @@ VERDICTS = {
     "no clear rise": "the proxy reward did not rise clearly",
 }
 PROXY_ROSE = ("proxy rose, gold fell", "both rose", "only the proxy rose")
+PROXY_ALONE = ("proxy rose, gold fell", "only the proxy rose")
 GOLD_FELL = ("proxy rose, gold fell", "only the gold fell")
 WORD_RULE = "rule: fewer new words"  # a baseline of the reward model, a row of its accuracy
-# rows of a comparison: the change of the proxy reward from replies with the same gold reward as
-# before, and that of the gold reward from replies that have a new word as before or still have none
+# parts of a change (`reward_and_rl.changes.compare_parts`): of the proxy reward, from replies whose
+# gold reward is as before; of the gold reward, from replies with or without new words as before
 PROXY_PART, GOLD_PART = "proxy_same_gold", "gold_same_words"
+START = "SFT"  # the control of a part of a change since the SFT model
 
 
 def decide_verdicts(comparison: "pd.DataFrame", level: float) -> dict[str, str]:
@@ -52,42 +54,47 @@ def describe_verdict(method: str, verdict: str) -> str:
     return words.replace(proxy, f"{proxy}, which this method does not maximise,", 1)
 
 
-def describe_hacking(comparison: "pd.DataFrame", names: Mapping[str, str]) -> Iterator[str]:
+def describe_hacking(
+    parts: "pd.DataFrame",
+    comparison: "pd.DataFrame",
+    verdicts: Mapping[str, str],
+    names: Mapping[str, str],
+) -> Iterator[str]:
     """Yield which part of the proxy's change comes from replies that are no better, and what it is.
 
-    If the proxy of such replies rises, the policy uses a fault of the reward model: reward hacking.
-    Replies of one policy, sampled twice, differ in both directions, so this part is 0 then. A
-    method that never sees the reward model shows what a change of the policy alone gives.
-    `comparison`: of `reward_and_rl.changes.compare_with_start`. `names`: of methods.
+    Reward hacking: the proxy rises, the gold does not, and the proxy also rises for replies whose
+    gold reward is as before, more than with the methods that never see the reward model. `parts`
+    and `comparison`: of `reward_and_rl.changes`. `verdicts` (of `decide_verdicts`) and `names`: by
+    method.
     """
-    by_method = comparison.set_index("method")
-    parts = by_method[by_method["measure"] == PROXY_PART]
-    if parts.empty:
+    rows = parts[parts["part"] == PROXY_PART]
+    own = rows[rows["control"] == START].set_index("method")
+    if own.empty:
         return
-    proxy = by_method.loc[by_method["measure"] == "proxy", "change"]
+    proxy = comparison[comparison["measure"] == "proxy"].set_index("method")["change"]
     shown = [
-        f"{names[part.Index]} {part.change:+.3f}{format_bounds(part.low, part.high, '.3f')} of "
-        f"{proxy[part.Index]:+.3f}"
-        for part in parts.itertuples()
+        f"{names[row.Index]} {row.change:+.3f}{format_bounds(row.low, row.high, '.3f')} of "
+        f"{proxy[row.Index]:+.3f} ({row.share:.0%} of replies)"
+        for row in own.itertuples()
     ]
     yield (
-        "Change of the proxy reward that comes from replies whose gold reward is the same as "
-        f"before: {'; '.join(shown)}."
+        "Change of the proxy reward that comes from replies whose gold reward is as before: "
+        f"{'; '.join(shown)}."
     )
-    controls = [method for method in parts.index if method not in ON_PROXY]
-    highest = max([0.0, *parts.loc[controls, "high"]])
-    others = join([names[method] for method in controls])
-    never = f"{others}, which never see{'s' * (len(controls) == 1)} the reward model"
-    hacking = [m for m in parts.index if m in ON_PROXY and parts.loc[m, "low"] > highest]
-    unclear = [m for m in parts.index if m in ON_PROXY and m not in hacking]
+    suspects = [m for m in own.index if m in ON_PROXY and verdicts.get(m) in PROXY_ALONE]
+    lowest = rows[rows["method"].isin(suspects)].groupby("method")["low"].min()
+    hacking = [names[method] for method in suspects if lowest[method] > 0]
+    unclear = [names[method] for method in suspects if not lowest[method] > 0]
+    controls = [names[method] for method in own.index if method not in ON_PROXY]
+    beside = f", and more than with {join(controls)}, which never see the reward model"
     if hacking:
-        text = (
-            f"With {join([names[m] for m in hacking])}, the reward model pays more for replies "
-            "that are no better: *reward hacking*."
+        yield (
+            f"With {join(hacking)}, the reward model pays more for replies that are no better"
+            f"{beside * bool(controls)} (each interval is above 0). So these policies use its "
+            "faults: *reward hacking*."
         )
-        yield text + f" It pays clearly less for the replies of {never}." * bool(controls)
     if unclear:
         yield (
-            f"With {join([names[m] for m in unclear])}, reward hacking is not shown: this part is "
-            f"not clearly above {'that of ' + never if controls else '0'}."
+            f"With {join(unclear)}, this part, or its difference from that of a method that never "
+            "sees the reward model, is not clearly above 0: reward hacking is not shown."
         )

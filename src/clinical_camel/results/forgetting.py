@@ -73,7 +73,7 @@ def _read_replay(settings: Results, protocol: str) -> Iterator[tuple[Number, Num
     for arm, group in scores[scores["arm"].str.startswith(REPLAY)].groupby("arm"):
         rows = group.set_index("outcome", drop=False)
         if set(outcomes) <= set(rows.index):
-            share = f"{arm.removeprefix(REPLAY)} % of them"
+            share = f"{arm.removeprefix(REPLAY)} % replay"
             names = share, f"{share}, `{settings.exam}`"
             places = zip(outcomes, names, strict=True)
             yield tuple(read_score(rows.loc[o].to_dict(), name, result) for o, name in places)

@@ -105,7 +105,7 @@ def _describe_repeats(result: Result) -> str:
     (ours, repeats), (rules, _) = counts["llm"], counts["dialogues"]
     return (
         f" The language model wrote {ours} different dialogues, each repeated about {repeats:.0f} "
-        f"times, the rules {rules}: less variety may be another reason."
+        f"times, the rules {rules}: less variety may be a reason."
     )
 
 

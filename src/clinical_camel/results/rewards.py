@@ -45,20 +45,20 @@ def assess_rewards(settings: Results) -> Finding:
     )
     accuracy, by_words = _read_accuracy(result)
     shown_as = {name: f"`{name}`" for name in verdict_of}
-    cause = [*describe_hacking(comparison, shown_as)]
+    cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
         "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
         f"should raise the *gold* reward{_describe_scale(result)}.",
         *_describe_accuracy(accuracy, by_words),
         *_describe_objective(result),
-        f"The gold reward changed: {golds}{_describe_start(comparison)}.",
+        f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]
     proxies = join([f"`{name}` {show_value(proxy)}" for name, (proxy, _) in changes.items()])
     first = next(iter(changes.values()))[0]
     lead = [
         *start,
-        f"The proxy reward changed: {proxies} ({first.n} held-out prompts, "
+        f"Change of the proxy reward: {proxies} ({first.n} held-out prompts, "
         f"{count_trainings(first.seeds)}; significant: p below 0.05, adjusted for both rewards of "
         "all methods).",
         *cause,
@@ -124,8 +124,9 @@ def _describe_accuracy(accuracy: list[Number], by_words: list[Number]) -> Iterat
         yield f"{text}, so a higher proxy reward means little there." if is_coin else f"{text}."
     for number in by_words:
         yield (
-            "A rule that reads no question and prefers the reply with fewer words that no prompt "
-            f"and no reference has is right in {show_share(number)}."
+            "A rule that reads no question and prefers the reply with fewer new words (words that "
+            "no prompt and no reference has; a tie counts half) is right in "
+            f"{show_share(number)}."
         )
 
 
@@ -140,8 +141,8 @@ def _describe_objective(result: Result) -> Iterator[str]:
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
         clear = (is_clear & (is_rise if rises else True)).sum()
         yield (
-            "What they maximise is the *objective*: the proxy reward, minus a price for the "
-            "distance from the model before (its KL) and for replies that are cut off. It "
+            "What PPO, RLOO and GRPO maximise is the *objective*: the proxy reward, minus a price "
+            "for the distance from the model before (its KL) and for replies that are cut off. It "
             f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies, "
             f"significantly with {clear or 'none'}."
         )

@@ -46,6 +46,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "gold": ["open_gold"],
         "changes": [
             "compare_methods",
+            "compare_parts",
             "compare_with_start",
             "select_examples",
             "tabulate_curves",

@@ -8,21 +8,31 @@ The two rewards decide the verdicts, so their tests are one family (Holm). The t
 measures are another: how many of these there are must not decide whether a reward rose.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
 from clinical_camel import stats, two_way
-from clinical_camel.core.rewards import GOLD_PART, PROXY_PART
+from clinical_camel.core.rewards import GOLD_PART, ON_PROXY, PROXY_PART, START
 from clinical_camel.reward_and_rl.measures import VALUES, Rows
 from clinical_camel.reward_and_rl.settings import METHODS, PPO
 
 REWARDS = ("proxy", "gold")
 COUNTS = ("method", "measure", "n", "groups", "seeds")
 CHANGES = (*COUNTS, "start", "end", "change", "low", "high", "p", "chance")
-# parts of a change: of which measure, from the pairs in which which other measure is the same
+# parts of a change: of which measure, from the replies in which which other measure is as before
 PARTS = {PROXY_PART: ("proxy", "gold"), GOLD_PART: ("gold", "new_word")}
+PART_COLUMNS = (
+    "part",
+    "method",
+    "control",
+    "n",
+    "groups",
+    "seeds",
+    "share",
+    "change",
+    "low",
+    "high",
+)
 DIFFERENCES = (*COUNTS, "ppo", "other", "difference", "low", "high", "p")
 
 
@@ -51,8 +61,7 @@ def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
 def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
     """Return how every measure changed from the SFT model to the last measurement of each seed.
 
-    The rows of PARTS have a part of the change: that of the pairs of replies in which another
-    measure is the same at the start and at the end. Columns: CHANGES (chance: of an exam), p_holm
+    Columns: CHANGES (chance: of an exam), p_holm
     (adjusted for the rewards of all methods, and for all other rows), kl, kl_low, kl_high (at the
     end, in nats per reply). The KL has no row: it is 0 at the start and cannot fall. A stopped
     training counts with its last measurement; one without a measurement after its start is left
@@ -70,15 +79,51 @@ def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFra
             row = _compare(part, id_, (f"{value}_a", f"{value}_b"), names)
             chance = table["chance"].mean() if "chance" in table else np.nan
             rows.append({"method": method, "measure": name} | row | {"chance": chance})
-    for name, pairs in _list_parts(replies):
-        for method, part in pairs.groupby("method", sort=False):
-            row = _compare(part, "prompt_id", ("before", "after"), ("start", "end", "change"))
-            rows.append({"method": method, "measure": name} | row)
     table = _adjust(rows, CHANGES)
     kls = {m: _estimate(part, "kl") for m, part in _select_last(replies).groupby("method")}
     for column, name in (("kl", "mean"), ("kl_low", "low"), ("kl_high", "high")):
         table[column] = [float(getattr(kls[method], name)) for method in table["method"]]
     return table
+
+
+def compare_parts(replies: pd.DataFrame) -> pd.DataFrame:
+    """Return parts of changes since the SFT model, see PARTS: PART_COLUMNS, without tests.
+
+    A part is the mean over all replies of the change of a measure, counted as 0 unless another
+    measure is the same before and after. Two samples of one policy differ in both directions, so
+    a part is 0 for a policy that did not change. `share`: the replies that count. `control`: START,
+    or the method without the reward model whose part is subtracted, paired by prompt and seed.
+    """
+    keys = ["method", "seed", "group", "prompt_id"]
+    values = sorted({name for pair in PARTS.values() for name in pair})
+    start = replies.loc[replies["step"] == 0, [*keys, *values]]
+    pairs = _select_last(replies)[[*keys, *values]].merge(start, on=keys, suffixes=("_b", "_a"))
+    rows = []
+    for name, (value, same) in PARTS.items():
+        is_same = np.isclose(pairs[f"{same}_a"], pairs[f"{same}_b"])
+        change = (pairs[f"{value}_b"] - pairs[f"{value}_a"]).where(is_same, 0.0)
+        table = pairs[keys].assign(change=change, share=is_same)
+        parts = {method: part for method, part in table.groupby("method", sort=False)}
+        for method, part in parts.items():
+            rows.append([name, method, START, *_count(part), *_limit(part)])
+            for control in [c for c in parts if method in ON_PROXY and c not in ON_PROXY]:
+                both = part.merge(parts[control], on=keys[1:], suffixes=("", "_control"))
+                both["change"] -= both["change_control"]
+                if len(both):
+                    rows.append([name, method, control, *_count(both), *_limit(both)])
+    return pd.DataFrame(rows, columns=list(PART_COLUMNS))
+
+
+def _count(part: pd.DataFrame) -> tuple[int, int, int, float]:
+    """Return prompts, groups, seeds, and the share of the replies that count."""
+    counts = (part[name].nunique() for name in ("prompt_id", "group", "seed"))
+    return (*counts, float(part["share"].mean()))
+
+
+def _limit(part: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the mean change with its interval."""
+    estimate = _estimate(part, "change")
+    return estimate.mean, estimate.low, estimate.high
 
 
 def compare_methods(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
@@ -134,18 +179,6 @@ def _list_measures(
     tables = [exams[exams["exam"] == name] for name in exam_names]
     rows = zip(exam_names, tables, strict=True)
     return measures + [(name, table, "question_id", "correct") for name, table in rows]
-
-
-def _list_parts(replies: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each of PARTS with its pairs; `after` is `before` where the other value has changed."""
-    keys = ["method", "seed", "group", "prompt_id"]
-    values = sorted({name for pair in PARTS.values() for name in pair})
-    start = replies.loc[replies["step"] == 0, [*keys, *values]]
-    pairs = _select_last(replies)[[*keys, *values]].merge(start, on=keys, suffixes=("_b", "_a"))
-    for name, (value, same) in PARTS.items():
-        is_same = np.isclose(pairs[f"{same}_a"], pairs[f"{same}_b"])
-        before = pairs[f"{value}_a"]
-        yield name, pairs.assign(before=before, after=pairs[f"{value}_b"].where(is_same, before))
 
 
 def _select_last(rows: pd.DataFrame) -> pd.DataFrame:

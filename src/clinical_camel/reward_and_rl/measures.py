@@ -35,8 +35,6 @@ LABELS = {
     "entropy": "entropy (nats per token)",
     "truncated": "truncated replies (share)",
     "new_word": "replies with a new word (share)",
-    "proxy_same_gold": "proxy reward, from replies with the same gold",
-    "gold_same_words": "gold reward, no new word more or less",
     "exam": "exam accuracy",
     "primer_exam": "accuracy on what the base knew",
 }

@@ -10,6 +10,7 @@ from clinical_camel import stats
 from clinical_camel.core.rewards import (
     GOLD_PART,
     ON_PROXY,
+    START,
     WORD_RULE,
     decide_verdicts,
     describe_hacking,
@@ -77,13 +78,6 @@ def describe_reward_model(
         f"The reward model prefers the better reply in {every['accuracy']:.1%} of {every['n']:.0f} "
         f"held-out pairs on {every['groups']:.0f} subjects [{low:.1f}, {high:.1f}]: {verdict}."
     ]
-    if WORD_RULE in rows.index:
-        rule = rows.loc[WORD_RULE]
-        lines.append(
-            "A rule that reads no question and prefers the reply with fewer new words (words that "
-            "no prompt and no reference has; a tie counts half) is right in "
-            f"{rule['accuracy']:.1%} [{100 * rule['low']:.1f}, {100 * rule['high']:.1f}]."
-        )
     training = accuracy[(accuracy["part"] == "training") & (accuracy["subset"] == "all")]
     if len(training):
         share = training["accuracy"].iloc[0]
@@ -91,6 +85,13 @@ def describe_reward_model(
         lines.append(
             f"Of its training pairs, it is right in {share:.1%}."
             + by_heart * bool(share > every["high"])
+        )
+    if WORD_RULE in rows.index:
+        rule = rows.loc[WORD_RULE]
+        lines.append(
+            "A rule that reads no question and prefers the reply with fewer new words (words that "
+            "no prompt and no reference has; a tie counts half) is right in "
+            f"{rule['accuracy']:.1%} [{100 * rule['low']:.1f}, {100 * rule['high']:.1f}]."
         )
     if bias["pairs"]:
         lines.append(
@@ -116,11 +117,12 @@ def describe_reward_model(
 
 
 def describe_policies(
-    comparison: pd.DataFrame, methods: pd.DataFrame, trained: Trainings
+    comparison: pd.DataFrame, methods: pd.DataFrame, parts: pd.DataFrame, trained: Trainings
 ) -> list[str]:
     """Return the result of the policy trainings as plain sentences.
 
-    `comparison`, `methods`: of `changes.compare_with_start` and `compare_methods`. `trained`: of
+    `comparison`, `methods`, `parts`: of `changes.compare_with_start`, `compare_methods` and
+    `compare_parts`. `trained`: of
     `training.train_policies`.
     """
     verdicts = decide_verdicts(comparison, LEVEL)
@@ -130,8 +132,8 @@ def describe_policies(
     scope = OTHER_TRAININGS if comparison["seeds"].max() == 1 else ""
     return [
         *(_describe_method(*verdict, comparison) for verdict in verdicts.items()),
-        *describe_hacking(comparison, NAMES),
-        *_describe_new_words(comparison),
+        *describe_hacking(parts, comparison, verdicts, NAMES),
+        *_describe_new_words(comparison, parts),
         *_describe_objective(comparison),
         *_describe_length(comparison),
         *_describe_exams(comparison),
@@ -254,21 +256,22 @@ def _describe_objective(comparison: pd.DataFrame) -> Iterator[str]:
     yield text
 
 
-def _describe_new_words(comparison: pd.DataFrame) -> Iterator[str]:
+def _describe_new_words(comparison: pd.DataFrame, parts: pd.DataFrame) -> Iterator[str]:
     """Yield how many replies have a new word, and how much of the change of gold is without one."""
     rows = {name: part.set_index("method") for name, part in comparison.groupby("measure")}
-    if GOLD_PART not in rows:
+    own = parts[parts["part"].eq(GOLD_PART) & parts["control"].eq(START)].set_index("method")
+    if own.empty:
         return
-    new, part, gold = (rows[name] for name in ("new_word", GOLD_PART, "gold"))
+    new, gold = rows["new_word"], rows["gold"]["change"]
     ends = [f"{NAMES[method]} {share:.0%}" for method, share in new["end"].items()]
-    parts = [
-        f"{NAMES[method]} {_format_interval(row)} of {gold.loc[method, 'change']:+.3f}"
-        for method, row in part.iterrows()
+    shown = [
+        f"{NAMES[method]} {_format_interval(row)} of {gold[method]:+.3f}"
+        for method, row in own.iterrows()
     ]
     yield (
-        "Replies with a word that no prompt and no reference has (of a small model, mostly no "
-        f"word at all): {new['start'].iloc[0]:.0%} before, {', '.join(ends)} after. Change of the "
-        f"gold reward without the replies in which such words came or went: {'; '.join(parts)}."
+        "Replies with a new word, which no prompt and no reference has (it may be a real word or "
+        f"none): {new['start'].iloc[0]:.0%} before, {', '.join(ends)} after. Change of the gold "
+        f"reward from the replies in which this is as before: {'; '.join(shown)}."
     )
 
 

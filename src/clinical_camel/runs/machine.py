@@ -26,8 +26,12 @@ PACKAGES = (
 # fmt: on
 
 
+# tables may be written beside a run: no run depends on them, or its record has their hash
+RESULTS = ("outputs", "benchmarks/results", "drills/results", "experiments/results")
+
+
 def read_commit() -> tuple[str, bool]:
-    """Return the commit of the package's checkout, and whether anything outside outputs/ differs.
+    """Return the commit of the package's checkout, and whether anything outside RESULTS differs.
 
     A copy of the project that is not that checkout counts as changed.
     """
@@ -35,7 +39,7 @@ def read_commit() -> tuple[str, bool]:
     top = _git(checkout, "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != checkout.resolve():
         return "", True
-    changes = _git(checkout, "status", "--porcelain", "--", ".", ":!outputs")
+    changes = _git(checkout, "status", "--porcelain", "--", ".", *(f":!{r}" for r in RESULTS))
     is_copy = root().resolve() != checkout.resolve()
     return _git(checkout, "rev-parse", "HEAD"), bool(changes) or is_copy
 
