@@ -27,9 +27,9 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert "(60 held-out prompts, 5 trainings each; significant: p below 0.05" in finding.lead
     assert "the *gold* reward (a rule; 0: wrong, 1: the fact and nothing else)." in finding.brief
     assert (
-        "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.brief
+        "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.lead
     )
-    for text in (finding.brief, finding.lead):
+    for text in (finding.lead, finding.lead):
         assert text.endswith("So these policies use its faults: *reward hacking*.")
         assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
 

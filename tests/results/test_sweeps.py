@@ -94,9 +94,13 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
         "Asked in plain text: each doubling of the dialogues per article changes the accuracy by "
         "3.0 points [2.0, 4.0] (six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs "
         "of seeds; this comparison has no verdicts, and its intervals are not adjusted. "
+        "Differences (n = 260): `passes_20 minus passes_1` 10.0 points [7.0, 13.0]. "
         f"{sweeps.REMARKS[study]}"
     )
-    assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [(5, "arms", 3)] * 2
+    assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [
+        *[(5, "arms", 3)] * 2,
+        (260, "questions", 10),
+    ]
     points = params | {"other_points": {"135 M": "large/raw"}}  # then all questions count
     toy_results.save(project, study, STEP, points, **tables)
     assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: each")

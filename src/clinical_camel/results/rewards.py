@@ -51,13 +51,13 @@ def assess_rewards(settings: Results) -> Finding:
         "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
         f"should raise the *gold* reward{_describe_scale(result)}.",
         *_describe_accuracy(accuracy, by_words),
-        *_describe_objective(result),
         f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]
     proxies = join([f"`{name}` {show_value(proxy)}" for name, (proxy, _) in changes.items()])
     first = next(iter(changes.values()))[0]
     lead = [
         *start,
+        *_describe_objective(result),
         f"Change of the proxy reward: {proxies} ({first.n} held-out prompts, "
         f"{count_trainings(first.seeds)}; significant: p below 0.05, adjusted for both rewards of "
         "all methods).",
@@ -69,7 +69,7 @@ def assess_rewards(settings: Results) -> Finding:
         for method, verdict in verdict_of.items()
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
-    texts = " ".join([*start, *cause]), " ".join(lead)
+    texts = " ".join([*start, *cause[1:]]), " ".join(lead)
     return Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
 
 

@@ -69,7 +69,7 @@ def assess_sweep(settings: Results, sweep: str) -> Finding:
         return missing
     start = title[0].upper() + title[1:]
     if curves:
-        finding = _describe_curves(settings, result, start)
+        finding = _describe_curves(settings, result, start, rows)
     elif SECONDARY in verdicts:
         finding = _describe_differences(settings, result, start, rows)
     else:
@@ -160,8 +160,13 @@ def _compare(number: Number, first: str, second: str) -> str:
     return f"we cannot tell {first} from {second}"
 
 
-def _describe_curves(settings: Results, result: Result, start: str) -> Finding | None:
-    """Return the gain in accuracy per doubling of each curve; None if no curve was fitted."""
+def _describe_curves(
+    settings: Results, result: Result, start: str, rows: Sequence[dict[str, Any]]
+) -> Finding | None:
+    """Return the gain in accuracy per doubling of each curve, and the planned differences.
+
+    None if no curve was fitted.
+    """
     fits = result.read("scaling").to_dict("records")
     if not fits:
         return None
@@ -181,8 +186,17 @@ def _describe_curves(settings: Results, result: Result, start: str) -> Finding |
     every = ", all questions" if result.record["params"].get("other_points") else ""
     gain_text = f"Asked in {_name_form(settings, result)}{every}: {shown}"
     brief = f"{gain_text}, over {seeds} pairs of seeds; {NO_VERDICT}."
+    differences = [
+        read_difference(row, " minus ".join(name_arms(row)), result, "contrasts")
+        for row in rows
+        if row["n"]
+    ]
+    if differences:
+        ends = join([f"`{number.quantity}` {show_points(number)}" for number in differences])
+        brief += f" Differences (n = {join_counts(differences)}): {ends}."
     brief = " ".join([brief, *_list_remarks(result)])
-    return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=gains)
+    numbers = [*gains, *differences]
+    return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=numbers)
 
 
 def _read_gain(fit: dict[str, Any], result: Result) -> Number:
