@@ -33,8 +33,8 @@ REMARKS = {  # on sweeps, for the notebook
         f"{ANSWERED} The learning rate was chosen for dialogues and is the highest that was tried."
     ),
     "dbke_scaling": (
-        "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are more "
-        "steps. *Equal steps*: fewer dialogues are repeated more often."
+        "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
+        "more steps. *Equal steps*: fewer dialogues are repeated more often."
     ),
     "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
     "dbke_reworded": (
