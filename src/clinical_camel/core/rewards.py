@@ -86,12 +86,12 @@ def describe_hacking(
     hacking = [names[method] for method in suspects if lowest[method] > 0]
     unclear = [names[method] for method in suspects if not lowest[method] > 0]
     controls = [names[method] for method in own.index if method not in ON_PROXY]
-    beside = f", and more than with {join(controls)}, which never see the reward model"
+    than_controls = f", and more than with {join(controls)}, which never see the reward model"
     if hacking:
         yield (
             f"With {join(hacking)}, the reward model pays more for replies that are no better"
-            f"{beside * bool(controls)} (each interval is above 0). So these policies use its "
-            "faults: *reward hacking*."
+            f"{than_controls * bool(controls)} (each interval is above 0). So these policies use "
+            "its faults: *reward hacking*."
         )
     if unclear:
         yield (
