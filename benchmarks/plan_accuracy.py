@@ -41,8 +41,10 @@ FITTED = {
     ("mini_camel", "04_note_synthesis"): "time",
     ("mini_camel_raw", "02_sft_qlora"): "time",
     ("mini_camel_raw", "03_eval_fewshot"): "time",
-    ("mini_camel_llm", "01_dbke"): "time",
-    ("openstax_llm", "01_dbke"): "time",
+    ("mini_camel", "01_dbke"): "memory",
+    ("development_llm", "01_dbke"): "memory",
+    ("mini_camel_llm", "01_dbke"): "time and memory",
+    ("openstax_llm", "01_dbke"): "time and memory",
     ("smollm2_135m", "01_dbke"): "time",
     ("smollm2_135m", "02_sft_qlora"): "time and memory",
 }
