@@ -30,7 +30,7 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.lead
     )
     for text in (finding.lead, finding.lead):
-        assert text.endswith("So these policies use its faults: *reward hacking*.")
+        assert text.endswith("(each interval is above 0): *reward hacking*.")
         assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
 
 

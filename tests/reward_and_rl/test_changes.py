@@ -71,6 +71,19 @@ def test_a_part_is_compared_with_that_of_each_control_paired_by_prompt_and_seed(
     assert paired["high"] - paired["low"] < 0.1 < alone["high"] - alone["low"]
 
 
+def test_a_method_is_compared_with_a_control_at_the_nearest_kl():
+    own = make_replies((0.3, 0.0, 0), methods=("ppo",), steps=(0, 5, 10))
+    own.loc[own["step"] == 5, ["kl", "proxy"]] = own.loc[own["step"] == 5, ["kl", "proxy"]] - 0.2
+    control = make_replies((0.1, 0.0, 0), methods=("dpo",)).assign(kl=1.75)
+    table = changes.compare_parts(pd.concat([own, control], ignore_index=True))
+    table = table[table["part"] == "proxy_same_gold"].set_index(["method", "control"])
+    assert table.loc[("ppo", "SFT"), ["change", "kl"]].tolist() == pytest.approx(
+        [0.3, 2.0], abs=0.01
+    )
+    near = table.loc[("ppo", "dpo"), ["change", "kl", "control_kl"]]
+    assert near.tolist() == pytest.approx([0.0, 1.8, 1.75], abs=0.01)
+
+
 def test_parts_without_a_measured_policy_are_empty():
     assert changes.compare_parts(make_replies((0.3, 0.0, 0), steps=(0,))).empty
 

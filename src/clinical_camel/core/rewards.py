@@ -63,7 +63,8 @@ def describe_hacking(
     """Yield which part of the proxy's change comes from replies that are no better, and what it is.
 
     Reward hacking: the proxy rises, the gold does not, and the proxy also rises for replies whose
-    gold reward is as before, more than with the methods that never see the reward model. `parts`
+    gold reward is as before, more than with a method that never sees the reward model, at the
+    nearest KL: farther from the SFT model, every part may be larger. `parts`
     and `comparison`: of `reward_and_rl.changes`. `verdicts` (of `decide_verdicts`) and `names`: by
     method.
     """
@@ -86,15 +87,17 @@ def describe_hacking(
     hacking = [names[method] for method in suspects if lowest[method] > 0]
     unclear = [names[method] for method in suspects if not lowest[method] > 0]
     controls = [names[method] for method in own.index if method not in ON_PROXY]
-    than_controls = f", and more than with {join(controls)}, which never see the reward model"
+    than_controls = (
+        f", and, at the nearest KL, more than with {join(controls)}, which never see the reward "
+        "model"
+    )
     if hacking:
         yield (
             f"With {join(hacking)}, the reward model pays more for replies that are no better"
-            f"{than_controls * bool(controls)} (each interval is above 0). So these policies use "
-            "its faults: *reward hacking*."
+            f"{than_controls * bool(controls)} (each interval is above 0): *reward hacking*."
         )
     if unclear:
         yield (
-            f"With {join(unclear)}, this part, or its difference from that of a method that never "
-            "sees the reward model, is not clearly above 0: reward hacking is not shown."
+            f"With {join(unclear)}, reward hacking is not shown: this part, or its difference from "
+            "a method that never sees the reward model, at the nearest KL, is not clearly above 0."
         )

@@ -49,7 +49,8 @@ def assess_rewards(settings: Results) -> Finding:
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
         "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
-        f"should raise the *gold* reward{_describe_scale(result)}.",
+        f"should raise the *gold* reward{_describe_scale(result)}. All have one reward model and "
+        "one SFT model.",
         *_describe_accuracy(accuracy, by_words),
         f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]

@@ -34,7 +34,8 @@ REMARKS = {  # on sweeps, for the notebook
     ),
     "dbke_scaling": (
         "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
-        "more steps. *Equal steps*: fewer dialogues are repeated more often."
+        "more steps. *Equal steps*: fewer dialogues are repeated more often. The learning rate was "
+        "chosen for five dialogues."
     ),
     "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
     "dbke_reworded": (

@@ -32,6 +32,8 @@ PART_COLUMNS = (
     "change",
     "low",
     "high",
+    "kl",
+    "control_kl",
 )
 DIFFERENCES = (*COUNTS, "ppo", "other", "difference", "low", "high", "p")
 
@@ -91,26 +93,34 @@ def compare_parts(replies: pd.DataFrame) -> pd.DataFrame:
 
     A part is the mean over all replies of the change of a measure, counted as 0 unless another
     measure is the same before and after. Two samples of one policy differ in both directions, so
-    a part is 0 for a policy that did not change. `share`: the replies that count. `control`: START,
-    or the method without the reward model whose part is subtracted, paired by prompt and seed.
+    a part is 0 for a policy that did not change. `share`: the replies that count. `kl`: of the
+    method. `control`: START, at the method's last measurement; or a method without the reward
+    model, whose part is subtracted, paired by prompt and seed. Then the method is at the
+    measurement whose KL is nearest to the last one of the control, `control_kl`.
     """
     keys = ["method", "seed", "group", "prompt_id"]
-    values = sorted({name for pair in PARTS.values() for name in pair})
+    values = sorted({"kl", *(name for pair in PARTS.values() for name in pair)})
     start = replies.loc[replies["step"] == 0, [*keys, *values]]
-    pairs = _select_last(replies)[[*keys, *values]].merge(start, on=keys, suffixes=("_b", "_a"))
+    trained = replies.loc[replies["step"] > 0, [*keys, "step", *values]]
+    pairs = trained.merge(start, on=keys, suffixes=("_b", "_a"))
     rows = []
     for name, (value, same) in PARTS.items():
         is_same = np.isclose(pairs[f"{same}_a"], pairs[f"{same}_b"])
         change = (pairs[f"{value}_b"] - pairs[f"{value}_a"]).where(is_same, 0.0)
-        table = pairs[keys].assign(change=change, share=is_same)
-        parts = {method: part for method, part in table.groupby("method", sort=False)}
-        for method, part in parts.items():
-            rows.append([name, method, START, *_count(part), *_limit(part)])
-            for control in [c for c in parts if method in ON_PROXY and c not in ON_PROXY]:
-                both = part.merge(parts[control], on=keys[1:], suffixes=("", "_control"))
+        table = pairs[[*keys, "step"]].assign(change=change, share=is_same, kl=pairs["kl_b"])
+        last = dict(list(_select_last(table).groupby("method", sort=False)))
+        for method, part in last.items():
+            rows.append([name, method, START, *_count(part), *_limit(part), np.nan])
+            for control in [c for c in last if method in ON_PROXY and c not in ON_PROXY]:
+                control_kl = last[control]["kl"].mean()
+                steps = table[table["method"] == method]
+                distances = (steps.groupby("step")["kl"].mean() - control_kl).abs()
+                near = steps[steps["step"] == distances.idxmin()]
+                both = near.merge(last[control], on=keys[1:], suffixes=("", "_control"))
                 both["change"] -= both["change_control"]
                 if len(both):
-                    rows.append([name, method, control, *_count(both), *_limit(both)])
+                    limits = (*_count(both), *_limit(both), control_kl)
+                    rows.append([name, method, control, *limits])
     return pd.DataFrame(rows, columns=list(PART_COLUMNS))
 
 
@@ -120,10 +130,10 @@ def _count(part: pd.DataFrame) -> tuple[int, int, int, float]:
     return (*counts, float(part["share"].mean()))
 
 
-def _limit(part: pd.DataFrame) -> tuple[float, float, float]:
-    """Return the mean change with its interval."""
+def _limit(part: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Return the mean change with its interval, and the KL."""
     estimate = _estimate(part, "change")
-    return estimate.mean, estimate.low, estimate.high
+    return estimate.mean, estimate.low, estimate.high, float(part["kl"].mean())
 
 
 def compare_methods(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
