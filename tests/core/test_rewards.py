@@ -57,13 +57,13 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     assert "as before: PPO +0.200 [0.150, 0.250] of +0.300 (70% of replies); RLOO +0.200" in text
     assert "With PPO, the reward model pays more for replies that are no better, and," in text
     assert "and, at the nearest KL, more than with DPO, which never see the reward model" in text
-    assert "With RLOO, reward hacking is not shown: this part, or its difference from a me" in text
+    assert "With RLOO, reward hacking is not shown: an interval of this gain, or of its di" in text
 
 
 def test_a_part_that_is_not_above_zero_is_no_hacking_though_the_control_lost_more():
     text = describe([("ppo", "SFT", 0.04), ("ppo", "dpo", 0.2), ("dpo", "SFT", -0.16)])
     assert "*reward hacking*" not in text
-    assert text.endswith("at the nearest KL, is not clearly above 0.")
+    assert text.endswith("or of its difference from these methods, contains 0.")
 
 
 def test_without_a_control_the_part_is_compared_with_zero():

@@ -104,8 +104,12 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     points = params | {"other_points": {"135 M": "large/raw"}}  # then all questions count
     toy_results.save(project, study, STEP, points, **tables)
     assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: each")
+    ends = [toy_results.contrast("passes_20", "passes_1", 0.02, "secondary")]
+    toy_results.save(project, study, STEP, params, **tables | {"contrasts": ends})
+    assert "rises" not in assess(settings)[study].headline
     falls = [fit("six passes", -0.03)]
-    toy_results.save(project, study, STEP, params, **tables | {"scaling": falls})
+    ends = [toy_results.contrast("passes_20", "passes_1", -0.1, "secondary")]
+    toy_results.save(project, study, STEP, params, **tables | {"scaling": falls, "contrasts": ends})
     assert assess(settings)[study].headline.endswith(": accuracy falls (six passes)")
 
 

@@ -98,6 +98,6 @@ def describe_hacking(
         )
     if unclear:
         yield (
-            f"With {join(unclear)}, reward hacking is not shown: this part, or its difference from "
-            "a method that never sees the reward model, at the nearest KL, is not clearly above 0."
+            f"With {join(unclear)}, reward hacking is not shown: an interval of this gain, or of "
+            "its difference from these methods, contains 0."
         )

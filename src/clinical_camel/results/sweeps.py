@@ -175,7 +175,9 @@ def _describe_curves(
     changes: dict[str, list[str]] = {}
     parts: dict[str, list[str]] = {}
     for fit, gain in zip(fits, gains, strict=True):
-        changes.setdefault(_name_change(gain), []).append(fit["curve"])
+        arms = result.record["params"]["scaling"].get(fit["curve"], [])
+        ends = [row for row in rows if {*name_arms(row)} <= {*arms} and row["n"]]
+        changes.setdefault(_name_change(gain, ends), []).append(fit["curve"])
         part = f"{show_points(gain)} ({fit['curve']})"
         parts.setdefault(fit["quantity"], []).append(part)
     headline = "; ".join(f"{change} ({join(curves)})" for change, curves in changes.items())
@@ -216,10 +218,13 @@ def _read_gain(fit: dict[str, Any], result: Result) -> Number:
     )
 
 
-def _name_change(gain: Number) -> str:
-    if gain.low > 0:
+def _name_change(gain: Number, ends: Sequence[dict[str, Any]]) -> str:
+    """Return the direction in which the slope and the difference of the ends both are clear."""
+    if gain.low > 0 and all(row["low"] > 0 for row in ends):
         return "accuracy rises"
-    return "accuracy falls" if gain.high < 0 else "we cannot tell whether accuracy changes"
+    if gain.high < 0 and all(row["high"] < 0 for row in ends):
+        return "accuracy falls"
+    return "we cannot tell whether accuracy changes"
 
 
 def _list_remarks(result: Result) -> list[str]:
