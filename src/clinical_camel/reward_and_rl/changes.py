@@ -19,7 +19,7 @@ from clinical_camel.reward_and_rl.settings import METHODS, PPO
 REWARDS = ("proxy", "gold")
 COUNTS = ("method", "measure", "n", "groups", "seeds")
 CHANGES = (*COUNTS, "start", "end", "change", "low", "high", "p", "chance")
-# parts of a change: of which measure, from the replies in which which other measure is as before
+# parts of a change, by name: the measure that changes, the measure that is as before
 PARTS = {PROXY_PART: ("proxy", "gold"), GOLD_PART: ("gold", "new_word")}
 PART_COLUMNS = (
     "part",
@@ -63,11 +63,11 @@ def tabulate_curves(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
 def compare_with_start(replies: pd.DataFrame, exams: pd.DataFrame) -> pd.DataFrame:
     """Return how every measure changed from the SFT model to the last measurement of each seed.
 
-    Columns: CHANGES (chance: of an exam), p_holm
-    (adjusted for the rewards of all methods, and for all other rows), kl, kl_low, kl_high (at the
-    end, in nats per reply). The KL has no row: it is 0 at the start and cannot fall. A stopped
-    training counts with its last measurement; one without a measurement after its start is left
-    out, and `seeds` counts the others. p is 1 with a single subject, which gives no interval.
+    Columns: CHANGES (chance: of an exam), p_holm (adjusted for the rewards of all methods, and for
+    all other rows), kl, kl_low, kl_high (at the end, in nats per reply). The KL has no row: it is 0
+    at the start and cannot fall. A stopped training counts with its last measurement; one without a
+    measurement after its start is left out, and `seeds` counts the others. p is 1 with a single
+    subject, which gives no interval.
     """
     rows = []
     for name, table, id_, value in _list_measures(replies, exams):

@@ -122,8 +122,7 @@ def describe_policies(
     """Return the result of the policy trainings as plain sentences.
 
     `comparison`, `methods`, `parts`: of `changes.compare_with_start`, `compare_methods` and
-    `compare_parts`. `trained`: of
-    `training.train_policies`.
+    `compare_parts`. `trained`: of `training.train_policies`.
     """
     verdicts = decide_verdicts(comparison, LEVEL)
     others = [NAMES[name] for name in verdicts if name not in ON_PROXY]

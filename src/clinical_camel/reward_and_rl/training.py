@@ -342,10 +342,9 @@ class Monitor:
         steps = self.settings.rl_steps
         if step % max(1, steps // 5):
             return
-        per_step = self.stop_clock() / max(1, step - self.first_step)
+        rest = self.stop_clock() / max(1, step - self.first_step) * (steps - step)
         shown = [f"{n} {figures[n]:.3g}" for n in ("reward", "kl", "length") if n in figures]
         shown = shown or [f"loss {figures['loss']:.3g}"]
-        rest = per_step * (steps - step)
         print(f"step {step:>5} of {steps}   {'   '.join(shown)}   {rest:.0f} s left", flush=True)
 
 
