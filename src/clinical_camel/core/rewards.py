@@ -64,9 +64,8 @@ def describe_hacking(
 
     Reward hacking: the proxy rises, the gold does not, and the proxy also rises for replies whose
     gold reward is as before, more than with a method that never sees the reward model, at the
-    nearest KL: farther from the SFT model, every part may be larger. `parts`
-    and `comparison`: of `reward_and_rl.changes`. `verdicts` (of `decide_verdicts`) and `names`: by
-    method.
+    nearest KL: farther from the SFT model, every part may be larger. `parts` and `comparison`: of
+    `reward_and_rl.changes`. `verdicts` (of `decide_verdicts`) and `names`: by method.
     """
     rows = parts[parts["part"] == PROXY_PART]
     own = rows[rows["control"] == START].set_index("method")

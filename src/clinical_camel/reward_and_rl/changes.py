@@ -22,18 +22,8 @@ CHANGES = (*COUNTS, "start", "end", "change", "low", "high", "p", "chance")
 # parts of a change, by name: the measure that changes, the measure that is as before
 PARTS = {PROXY_PART: ("proxy", "gold"), GOLD_PART: ("gold", "new_word")}
 PART_COLUMNS = (
-    "part",
-    "method",
-    "control",
-    "n",
-    "groups",
-    "seeds",
-    "share",
-    "change",
-    "low",
-    "high",
-    "kl",
-    "control_kl",
+    *("part", "method", "control", "n", "groups", "seeds", "share"),
+    *("change", "low", "high", "kl", "control_kl"),
 )
 DIFFERENCES = (*COUNTS, "ppo", "other", "difference", "low", "high", "p")
 

@@ -5,9 +5,9 @@ Ziegler et al. 2019, arXiv:1909.08593 (the reward of a language model). A token 
 discount is 1. The KL term is a reward at each token, the reward of the reply comes at its last one.
 
 The value head is linear in float32 on the policy's last hidden state. Its gradient stops there, so
-that a wrong value cannot move the policy. With lambda 1, beta 0, one epoch, a head
-replaced by the mean reward of a prompt's other replies and advantages that are not normalised, the
-gradient is that of RLOO; a test compares it with TRL's.
+that a wrong value cannot move the policy. With lambda 1, beta 0, one epoch, a head replaced by the
+mean reward of a prompt's other replies and advantages that are not normalised, the gradient is that
+of RLOO; a test compares it with TRL's.
 """
 
 import math
