@@ -1,13 +1,15 @@
-"""How close are the forecasts of `rehearse` and `plan` to the run that followed?
+"""How close are the forecasts of `rehearse` and `plan` to the complete run?
 
     python -m clinical_camel rehearse mini_camel
     python -m clinical_camel run mini_camel --force
     python -m benchmarks.rehearsal mini_camel
+    python -m benchmarks.rehearsal --earlier-run smollm2_135m   # the run is older
     python -m benchmarks.rehearsal --forecasts mini_camel clinical_camel_13b   # without a run
 
-Needs outputs/<study>/rehearsal.json, written before the run: a run that is older is refused, and
-ends the list. Prints a row per step, and appends it to rehearsal.csv: seconds and peak memory,
-forecast and real; `error` is forecast / real - 1. Aims: 20 % of the time and 10 % of the memory.
+Needs outputs/<study>/rehearsal.json, written before the run: an older run is refused, and ends
+the list, unless --earlier-run allows it. Prints a row per step, and appends it to rehearsal.csv:
+seconds and peak memory, forecast and real; `error` is forecast / real - 1, `run` whether the run
+came after the rehearsal. Aims: 20 % of the time and 10 % of the memory.
 Both on the same machine, as busy in the run as in the rehearsal; `processor_share` says how busy
 that was. A resumed run counts with all its attempts. If a run stood still, because its processes
 were stopped, say how long: --stopped 03_eval_fewshot=1920. Takes a second.
@@ -29,11 +31,11 @@ MB = 2**20
 TIME_AIM, MEMORY_AIM = 0.20, 0.10
 
 
-def list_rows(study: str, with_run: bool, stopped: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+def list_rows(study: str, run: str, stopped: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     """Yield a row per rehearsed step; `stopped`: seconds in which a step stood still.
 
-    Raises FileNotFoundError or ValueError, with the remedy, at the first step that has not run
-    since.
+    `run`: "later", "any" or "none". Raises FileNotFoundError or ValueError, with the remedy, at the
+    first step without such a run.
     """
     folder = root() / "outputs" / study
     rehearsal = read_json(folder / "rehearsal.json")
@@ -43,8 +45,9 @@ def list_rows(study: str, with_run: bool, stopped: Mapping[str, float]) -> Itera
         if not step["rehearsed"]:
             continue
         row = describe_forecast(study, rehearsal, step)
-        if with_run:
-            record = read_run(folder, step["step"], rehearsal["date"])
+        if run != "none":
+            record = read_run(folder, step["step"], rehearsal["date"] if run == "later" else "")
+            row["run"] = "later" if record["started"] >= rehearsal["date"] else "earlier"
             row |= compare_with_run(step, record, stopped.get(step["step"], 0.0))
         yield row
 
@@ -70,11 +73,11 @@ def describe_forecast(
 
 
 def read_run(folder, step: str, date: str) -> dict[str, Any]:
-    """Return the run.json of a step that ran after `date`."""
+    """Return the run.json of a complete step; of one that ran after `date`, if it is not ""."""
     record = read_json(folder / step / "run.json")
     if record.get("status") != "complete":
         raise FileNotFoundError(f"{folder.name}: {step} has not run; run the study, then this")
-    if datetime.fromisoformat(record["started"]) < datetime.fromisoformat(date):
+    if date and datetime.fromisoformat(record["started"]) < datetime.fromisoformat(date):
         raise ValueError(f"{folder.name}: {step} ran before the rehearsal; run it with --force")
     return record
 
@@ -98,16 +101,20 @@ def compare_with_run(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+")
-    parser.add_argument("--forecasts", action="store_true", help="without a run to compare with")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--forecasts", dest="run", action="store_const", const="none", default="later"
+    )
+    choice.add_argument("--earlier-run", dest="run", action="store_const", const="any")
     parser.add_argument(
         "--stopped", nargs="+", default=[], help="step=seconds in which the run stood still"
     )
     options = parser.parse_args()
     stopped = {step: float(text) for step, _, text in (s.partition("=") for s in options.stopped)}
-    name = "rehearsal_forecasts" if options.forecasts else "rehearsal"
+    name = "rehearsal_forecasts" if options.run == "none" else "rehearsal"
     try:
         for study in options.studies:
-            for row in list_rows(study, not options.forecasts, stopped):
+            for row in list_rows(study, options.run, stopped):
                 append(name, row)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))

@@ -216,6 +216,21 @@ def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
     assert (rehearsal.omitted, named.omitted) == ([], others)
 
 
+def test_the_machine_is_that_of_a_step_with_a_model(forecast_of):
+    """A step without one records neither the GPU nor the threads."""
+    names = ("01_dbke", "02_sft_qlora")
+    costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
+    for device in ({"threads": 2}, {"threads": 1, "gpu": ["NVIDIA H200"]}):
+        devices = [{"threads": 1}, device]
+        steps = [
+            forecast_of(name, facts={"device": one})
+            for name, one in zip(names, devices, strict=True)
+        ]
+        rehearsal = command.conclude("a", costs, steps, 2.5, 10.0)
+        assert {key: rehearsal.machine[key] for key in device} == device
+    assert command.choose_machine([]) == {}
+
+
 @pytest.mark.parametrize(
     ("gpu", "profile", "text"),
     [

@@ -8,6 +8,7 @@ from clinical_camel.estimate.measured import replace_speeds
 from clinical_camel.estimate.speed import MACHINES, estimate_seconds
 from clinical_camel.estimate.work import Work
 from clinical_camel.rehearse import forecast
+from clinical_camel.rehearse.intervals import DRIFT
 from clinical_camel.rehearse.record import Measured, Part, Trial
 
 BASE = SimpleNamespace(linear_weights=900, head=100, layers=4)
@@ -38,7 +39,7 @@ RECORD = {"seconds": 42.0, "peak_memory_mb": 1000, "device": {"threads": 1}}
 def test_the_replaced_functions_are_exchanged_for_the_forecast():
     step = forecast.forecast_step(make_cost(), make_measured(weights="own"), RECORD, 10**10)
     assert step.seconds == pytest.approx(12 + 100)
-    assert step.low == pytest.approx(12 + 90)
+    assert step.low == pytest.approx((1 - DRIFT) * (12 + 100))
     assert (step.device, step.memory) == ("cpu", 1000 * 2**20)
     assert step.tokens_per_second == pytest.approx(10)
 

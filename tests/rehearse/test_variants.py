@@ -69,6 +69,19 @@ def test_no_larger_batch_is_tried_after_one_that_does_not_fit(explore):
     assert [trial.fits for trial in explore(machine, recipe, on_gpu=True)] == [True, False]
 
 
+class SlowMachine(Machine):
+    """A row takes the same time in a batch of any size."""
+
+    def run(self, recipe) -> tuple[float, str]:
+        super().run(recipe)
+        return float(recipe.batch_size), "model"
+
+
+def test_no_larger_batch_is_tried_after_one_that_is_not_faster(explore):
+    trials = explore(SlowMachine(memory=100_000), recipe_of(1, 8, 0))
+    assert list_settings(trials) == [(2, 4, 0, True), (4, 2, 0, True)]
+
+
 def list_settings(trials: list[Trial]) -> list[tuple]:
     return [(*(t.settings[name] for name in (BATCH, BATCHES, LAYERS)), t.fits) for t in trials]
 

@@ -18,7 +18,7 @@
     doctor   whether this machine can run a study
 
 Nothing here opens the network, except `doctor`. Estimates are marked. `plan` imports no torch: only
-`skeletons` and `walk` do.
+`skeletons`, `walk` and `doctor` do.
 """
 
 import lazy_loader

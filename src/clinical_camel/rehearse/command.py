@@ -1,7 +1,7 @@
 """The rehearsal of a study within its minutes: each notebook in a kernel of its own."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,8 @@ def conclude(
         reasons.append(f"stopped before {', '.join(missing)}; rehearse the study again")
     files = (root() / "params" / study).glob("[0-9]*.yaml")
     omitted = sorted({file.stem for file in files} - {cost.step for cost in costs})
-    device = machine.describe_device()
-    measured = next((s.facts["device"] for s in steps if "device" in s.facts), device)
+    measured = choose_machine([s.facts["device"] for s in steps if "device" in s.facts])
+    measured = measured or machine.describe_device()
     threads = 1 if "gpu" in measured else measured.get("threads", 1)
     commit, is_dirty = machine.read_commit()
     return Rehearsal(
@@ -155,6 +155,14 @@ def conclude(
         rate=rate,
         minutes=minutes,
     )
+
+
+def choose_machine(devices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the device of a step that used the GPU, else of one with the most threads.
+
+    A step without a model does not import torch, so its record names neither GPU nor threads.
+    """
+    return dict(max(devices, key=lambda d: ("gpu" in d, d.get("threads", 1)), default={}))
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from clinical_camel.core.paths import root
 from clinical_camel.estimate.costs import Cost
 from clinical_camel.estimate.speed import count_training_flops
-from clinical_camel.rehearse.intervals import add_up
+from clinical_camel.rehearse.intervals import DRIFT, add_up
 from clinical_camel.rehearse.record import Measured, StepForecast, Trial
 from clinical_camel.rehearse.variants import LAYERS, USABLE
 
@@ -64,8 +64,8 @@ def forecast_step(
     return StepForecast(
         step=cost.step,
         seconds=fixed + ratio * seconds,
-        low=fixed + ratio * low,
-        high=fixed + ratio * high,
+        low=(1 - DRIFT) * fixed + ratio * low,
+        high=(1 + DRIFT) * fixed + ratio * high,
         planned_seconds=sum(cost.seconds.values()),
         memory=max(memory, peak) if on_gpu else memory,
         planned_memory=sum(cost.memory.values()),

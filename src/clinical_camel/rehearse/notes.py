@@ -235,7 +235,7 @@ def _forecast(
     measured = [group] if ends is group else [group, ends]
     done, total = sum(map(len, measured)), sum(map(len, groups))
     seconds = sum(times)
-    share = DRIFT if len(groups) <= len(measured) else 2 * DRIFT
+    share = DRIFT if len(groups) <= len(measured) else 1.5 * DRIFT
     return Part(
         name, "batches", done, total, 0.0, seconds, seconds * (1 - share), seconds * (1 + share)
     )
