@@ -5,6 +5,7 @@ import pytest
 from tests.support import toy_comparison
 from tests.support.toy_comparison import find_copied, make_design
 
+from clinical_camel import data
 from clinical_camel.controlled_comparison import overlaps
 from clinical_camel.core.settings import Incomplete
 
@@ -36,6 +37,21 @@ def test_a_missing_text_is_named_with_the_command(sweep):
     message = r"exam_dialogues.jsonl is missing; run step 01 again: python -m clinical_camel run"
     with pytest.raises(Incomplete, match=message):
         overlaps.find_overlaps(sweep, make_design())
+
+
+def test_a_part_of_an_exam_has_the_overlaps_of_the_whole():
+    """In a smaller exam, words weigh otherwise, so more of its questions would be found."""
+    text, part = (
+        "outputs/mini_camel/01_dbke/exam_dialogues.jsonl",
+        "data/recorded/common_exam.jsonl",
+    )
+    questions = data.load_questions(f"mini_exam@{part}")
+    ids = {question.id for question in questions}
+    exams = ("mini_exam", f"mini_exam@{part}")
+    whole, subset = (set(overlaps._search(exam, text, 0)) for exam in exams)
+    assert subset == whole & ids
+    sources = ((row.id, data.format_row(row)) for row in data.load_sources(text))
+    assert subset < {*data.find_overlaps(questions, sources)["id"]}
 
 
 def test_a_run_without_such_texts_has_no_overlap():

@@ -62,7 +62,9 @@ def test_outcomes_are_rows_and_contrasts_columns():
     assert page.iloc[1, 1] == "1.0"
 
 
-@pytest.mark.parametrize(("low", "cell"), [(0.26, "13.0 [8.0, 18.0]"), (0.25, "both at chance")])
+@pytest.mark.parametrize(
+    ("low", "cell"), [(0.26, "13.0 [8.0, 18.0]"), (0.25, "neither above chance")]
+)
 def test_forgetting_of_two_arms_at_chance_is_not_compared(low, cell):
     scores = pd.DataFrame({"outcome": "primer exam", "arm": ["dialogue", "raw"], "chance": 0.25})
     row = ROW | {"outcome": "primer exam"}

@@ -81,6 +81,9 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     params = PARAMS | {"scaling": {"six passes": arms}}
     missing = [{"arm": arm, "status": "missing" if arm == arms[1] else "complete"} for arm in arms]
     tables = {"contrasts": rows, "scaling": fits, "runs": missing}
+    tables |= toy_results.list_trainings(*arms, passes_20=150)
+    tables["scaling_points"] = list_points("six passes", arms, [0.2, 0.4, 0.3])
+    tables["scaling_points"] += list_points("equal steps", arms, [0.2, 0.3, 0.4])
     toy_results.save(project, study, STEP, params, **tables)
     assert not assess(settings)[study].is_run
     tables["runs"] = [row | {"status": "complete"} for row in missing]
@@ -91,10 +94,11 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     )
     assert finding.lead == finding.brief
     assert finding.brief == (
-        "Asked in plain text: each doubling of the dialogues per article changes the accuracy by "
-        "3.0 points [2.0, 4.0] (six passes) and 0.5 points [-0.5, 1.5] (equal steps), over 3 pairs "
-        "of seeds; this comparison has no verdicts, and its intervals are not adjusted. "
-        "Differences (n = 260): `passes_20 minus passes_1` 10.0 points [7.0, 13.0]. "
+        "Asked in plain text: by a straight line, each doubling of the dialogues per article "
+        "changes the accuracy on average by 3.0 points [2.0, 4.0] (six passes) and 0.5 points "
+        "[-0.5, 1.5] (equal steps), over 3 pairs of seeds; this comparison has no verdicts, and "
+        "its intervals are not adjusted. Differences (n = 260): `passes_20 minus passes_1` 10.0 "
+        "points [7.0, 13.0] (50 % more steps). "
         f"{sweeps.REMARKS[study]}"
     )
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [
@@ -103,7 +107,7 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     ]
     points = params | {"other_points": {"135 M": "large/raw"}}  # then all questions count
     toy_results.save(project, study, STEP, points, **tables)
-    assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: each")
+    assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: by")
     ends = [toy_results.contrast("passes_20", "passes_1", 0.02, "secondary")]
     toy_results.save(project, study, STEP, params, **tables | {"contrasts": ends})
     assert "rises" not in assess(settings)[study].headline
@@ -113,21 +117,53 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     assert assess(settings)[study].headline.endswith(": accuracy falls (six passes)")
 
 
-def test_rewording_has_the_contrasts_with_the_paraphrases(project, settings):
+@pytest.mark.parametrize(
+    ("accuracies", "gain", "change"),
+    [
+        ([0.2, 0.3, 0.4], 0.03, "accuracy rises"),
+        ([0.2, 0.4, 0.35], 0.03, "we cannot tell whether accuracy changes"),
+        ([0.4, 0.3, 0.2], -0.03, "accuracy falls"),
+        ([0.3, 0.4, 0.2], -0.03, "we cannot tell whether accuracy changes"),
+    ],
+)
+def test_a_curve_without_a_planned_difference_of_its_ends_must_rise_or_fall_at_every_point(
+    project, settings, accuracies, gain, change
+):
+    rows = [toy_results.contrast("dialogue_1m", "raw_1m", 0.1, "secondary")]
+    arms = ["raw_03m", "raw_1m", "raw_4m"]
+    tables = {"contrasts": rows, "scaling": [fit("raw articles", gain)]}
+    tables["runs"] = [{"arm": arm, "status": "complete"} for arm in arms]
+    tables["scaling_points"] = list_points("raw articles", arms, accuracies)
+    tables |= toy_results.list_trainings("dialogue_1m", "raw_1m")
+    params = PARAMS | {"scaling": {"raw articles": arms}}
+    toy_results.save(project, "dbke_sizes", STEP, params, **tables)
+    headline = assess(settings)["dbke_sizes"].headline
+    assert headline == f"Larger base models: {change} (raw articles)"
+
+
+def list_points(curve, arms, accuracies):
+    return [
+        {"curve": curve, "arm": arm, "x": x, "accuracy": accuracy}
+        for x, (arm, accuracy) in enumerate(zip(arms, accuracies, strict=True), start=1)
+    ]
+
+
+def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, settings):
     values = {("dialogue", "raw"): 0.1, ("dialogue", "paraphrase"): 0.01}
     values |= {("paraphrase", "raw"): 0.09}
     rows = [toy_results.contrast(*pair, value, "secondary") for pair, value in values.items()]
-    rows[2] |= {"seeds": 3}
-    rows[1] |= {"seeds": 3}
-    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows)
+    rows = [row | {"seeds": 3} for row in rows]
+    tables = toy_results.list_trainings("dialogue", "raw", "paraphrase", raw=50)
+    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows, **tables)
     finding = assess(settings)["dbke_reworded"]
     assert finding.headline == (
-        "Rewording or conversation with SmolLM2-135M: we cannot tell dialogues from paraphrases; "
-        "paraphrases are ahead of raw articles"
+        "Rewording or conversation with SmolLM2-135M: dialogues are ahead of raw articles; we "
+        "cannot tell dialogues from paraphrases; paraphrases are ahead of raw articles"
     )
     assert finding.brief == (
-        "Asked in plain text: dialogues minus paraphrases 1.0 points [-2.0, 4.0] and paraphrases "
-        "minus raw articles 9.0 points [6.0, 12.0] (n = 260, 3 pairs of seeds; this "
+        "Asked in plain text: dialogues minus raw articles 10.0 points [7.0, 13.0] (100 % more "
+        "steps); dialogues minus paraphrases 1.0 points [-2.0, 4.0]; paraphrases minus raw "
+        "articles 9.0 points [6.0, 12.0] (100 % more steps) (n = 260, 3 pairs of seeds; this "
         "comparison has no verdicts, and its intervals are not adjusted). "
         f"{sweeps.REMARKS['dbke_reworded']}"
     )
@@ -135,7 +171,8 @@ def test_rewording_has_the_contrasts_with_the_paraphrases(project, settings):
 
 def test_a_further_sweep_is_named_by_its_folder(project, settings):
     rows = [toy_results.contrast("headings", "raw", -0.1, "secondary")]
-    toy_results.save(project, "mine", STEP, PARAMS, contrasts=rows)
+    tables = toy_results.list_trainings("headings", "raw")
+    toy_results.save(project, "mine", STEP, PARAMS, contrasts=rows, **tables)
     finding = sweeps.assess_sweep(settings, "mine")
     assert finding.headline == "`mine`: headings are behind raw articles"
     assert sweeps.assess_sweep(settings, "other").headline == "`other`"

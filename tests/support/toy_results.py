@@ -93,6 +93,14 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
     )
 
 
+def list_trainings(*arms, **steps):
+    """Tables of step 06 with equal trainings of these arms, apart from `steps` by arm."""
+    amounts = {"target_tokens": 100, "tokens": 100, "exposures_mean": 10, "format": "chat"}
+    equality = [{"arm": arm, "steps": steps.get(arm, 100)} | amounts for arm in arms]
+    same = {"learning_rate": 8e-3, "batch_size": 4}
+    return {"equality": equality, "trainings": [{"arm": arm} | same for arm in arms]}
+
+
 ACCURACIES = {"base": 0.25, "raw": 0.37, "dialogue": 0.49, "monologue": 0.4, "qa": 0.53}
 
 

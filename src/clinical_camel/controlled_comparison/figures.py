@@ -141,7 +141,7 @@ def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
     """Plot accuracy against x on a logarithmic axis, a panel per quantity, with the fitted lines.
 
     `points` and `fits` are the tables of `list_points` and `fit_curves`. Amounts of text have the
-    slope of EntiGraph beside them, drawn through the middle of all points.
+    mean slope of EntiGraph's curve beside them, drawn through the middle of all points.
     """
     quantities = list(dict.fromkeys(points["quantity"]))
     figure, axes = plt.subplots(
@@ -165,7 +165,7 @@ def plot_scaling(points: pd.DataFrame, fits: pd.DataFrame) -> Figure:
             doublings = np.log2(here["x"].astype(float))
             gains = calculate_published_gain() * (doublings - doublings.mean())
             line = sorted(zip(here["x"], 100 * (here["accuracy"].mean() + gains), strict=True))
-            axis.plot(*zip(*line, strict=True), ":", color="grey", label="slope of EntiGraph")
+            axis.plot(*zip(*line, strict=True), ":", color="grey", label="mean slope of EntiGraph")
         places = sorted(set(here["x"]))
         axis.set(xscale="log", xlabel=quantity, ylabel=f"{here['outcome'].iloc[0]}, % correct")
         axis.set_xticks(places, [_format_count(place) for place in places])

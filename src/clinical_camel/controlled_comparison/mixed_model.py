@@ -63,6 +63,6 @@ def fit_contrast(scores: pd.DataFrame, treatment: str, difference: float) -> dic
     except (ValueError, np.linalg.LinAlgError, ConvergenceWarning) as error:
         return {"low": np.nan, "high": np.nan, "check": f"not fitted: {error}"}
     effect, half = fit.fe_mean[1], norm.isf(0.025) * fit.fe_sd[1]
-    check = SAME if effect * difference > 0 else OTHER
+    check = SAME if effect * difference > 0 or not difference else OTHER
     check += "" if abs(effect) > half else UNCLEAR  # also for NaN
     return {"log_odds": effect, "low": effect - half, "high": effect + half, "check": check}

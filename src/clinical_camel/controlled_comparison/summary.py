@@ -61,7 +61,9 @@ def describe_results(
         by_name = {f"{row['treatment']} - {row['control']}": row["verdict"] for row in rows}
         sentences.append(describe_conclusions(by_name))
         sentences += _limit_conclusion(by_name, further, design)
-    sentences += [f"{warning}{_describe_contrast(row, contrasts, design)}" for row in rows]
+    primary = scores[scores["outcome"] == design.primary].to_dict("records")
+    by_arm = {score["arm"]: score for score in primary}
+    sentences += [f"{warning}{_describe_contrast(row, contrasts, by_arm, design)}" for row in rows]
     sentences += _describe_models(rows, models)
     sentences += _describe_further(further, design)
     if missing := [name for name in design.outcomes if name not in set(scores["outcome"])]:
@@ -70,9 +72,9 @@ def describe_results(
     sentences += _describe_open_book(scores, design)
     sentences += _describe_forgetting(scores, further, design)
     sentences += [
-        f"{fit.curve}: each doubling of {fit.quantity} changes the accuracy by "
-        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points ({fit.seeds} seeds; "
-        f"outcome: {design.scaling_outcome})."
+        f"{fit.curve}: by a straight line, each doubling of {fit.quantity} changes the accuracy by "
+        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points on average "
+        f"({fit.seeds} seeds; outcome: {design.scaling_outcome})."
         for fit in fits.itertuples()
     ]
     return [*sentences, *_describe_few_runs(runs, design), describe_runs(runs)]
@@ -102,8 +104,10 @@ def _limit_conclusion(
             )
         if pair == ("dialogue", "placebo") and low <= 0:
             limit = f"a gain of {100 * design.smallest_effect:g} points"
+            is_higher = row["difference"] > 0
+            text = "It is open whether" if is_higher else "We found no sign that"
             yield (
-                f"We found no sign that matching questions help (exploratory): {numbers}; {limit} "
+                f"{text} matching questions help (exploratory): {numbers}; {limit} "
                 f"{'is' if high < design.smallest_effect else 'is not'} ruled out."
             )
 
@@ -160,15 +164,26 @@ def _describe_verdict(row: dict, design: Comparison) -> str:
     return ", ".join(parts)
 
 
-def _describe_contrast(row: dict, contrasts: pd.DataFrame, design: Comparison) -> str:
-    """Return what was compared, the numbers, and the verdict with its limits."""
+def _describe_contrast(
+    row: dict, contrasts: pd.DataFrame, scores: Mapping[str, dict], design: Comparison
+) -> str:
+    """Return what was compared, the numbers, and the verdict with its limits.
+
+    `scores`: the rows of `score_arms` in the primary outcome, by arm. An accuracy has the interval
+    of its arm if both are over the same pairs of seeds.
+    """
     pair = row["treatment"], row["control"]
     name = f"{name_contrast(row)} ({ISOLATES.get(pair, FURTHER)})"
     tests = f"; p Holm {format_p(row['p_holm'])}, p equivalence {format_p(row['p_equivalence'])}"
     tests = "" if pd.isna(row["p_holm"]) else tests
+    cells = []
+    for side, arm in zip(("treatment", "control"), pair, strict=True):
+        score = scores.get(arm, {})
+        is_same = score.get("seeds") == row["seeds"]
+        limits = [score["low"], score["high"]] if is_same else []
+        cells.append(format_percent(row[f"accuracy_{side}"], *limits))
     text = (
-        f"{name}: {format_percent(row['accuracy_treatment'])} % and "
-        f"{format_percent(row['accuracy_control'])} % correct ({row['n']} questions, "
+        f"{name}: {cells[0]} % and {cells[1]} % correct ({row['n']} questions, "
         f"{row['conditions']} diseases, pairs of seeds: {row['seeds']}{tests})."
         if row["n"]
         else f"{name}: not comparable."
@@ -188,13 +203,14 @@ def _describe_limits(row: dict, design: Comparison) -> Iterator[str]:
     if pd.isna(row["p"]):
         yield f"No test: it needs {design.min_seeds} pairs of seeds."
         return
-    if row["verdict"] == CANNOT_TELL:
+    if row["verdict"] == CANNOT_TELL and row["min_detectable_effect"] > 0:  # not for NaN
         yield (
             f"A true difference below {format_percent(row['min_detectable_effect'])} points would "
             "often be missed."
         )
-        if text := describe_open(row["low"], row["high"], design.smallest_effect):
-            yield text
+    text = describe_open(row["low"], row["high"], design.smallest_effect)
+    if row["verdict"] == CANNOT_TELL and text:
+        yield text
     if row["verdict"] == name_no_effect(design.smallest_effect) and is_significant:
         yield (
             "The difference is significant, but by the rule written before the runs, such a small "
@@ -215,9 +231,9 @@ def _describe_disagreement(is_significant: bool, was_significant: bool, design: 
     """
     count = len(design.contrasts)
     if is_significant:
-        return "The interval just includes zero, but the test is significant, and the test counts."
+        return "The interval includes zero, but the test is significant, and the test counts."
     after = f"After correction for {count} comparisons, the" if was_significant else "The"
-    return f"The interval just excludes zero. {after} test is not significant, and the test counts."
+    return f"The interval excludes zero. {after} test is not significant, and the test counts."
 
 
 def _describe_secondary(
@@ -248,10 +264,13 @@ def _describe_open_book(scores: pd.DataFrame, design: Comparison) -> Iterator[st
             continue
         without = outcome._replace(variant="as_given")
         same = [other for other, t in design.outcomes.items() if split_outcome(t) == without]
-        closed = scores[scores["outcome"].isin(same[:1])].set_index("arm")["accuracy"]
+        plain = scores[scores["outcome"].isin(same[:1])]
+        closed = {
+            row.arm: format_percent(row.accuracy, row.low, row.high) for row in plain.itertuples()
+        }
         cells = [
             f"`{row.arm}` {format_percent(row.accuracy, row.low, row.high)} %"
-            + (f" (without {format_percent(closed[row.arm])} %)" if row.arm in closed else "")
+            + (f" (without {closed[row.arm]} %)" if row.arm in closed else "")
             for row in rows.itertuples()
         ]
         yield f"With the article in the prompt ({name}): {', '.join(cells)}."
@@ -275,7 +294,7 @@ def _describe_few_runs(runs: pd.DataFrame, design: Comparison) -> Iterator[str]:
 def _describe_forgetting(
     scores: pd.DataFrame, further: pd.DataFrame, design: Comparison
 ) -> Iterator[str]:
-    """Yield how far each arm falls on the exam of the pretraining, and whether it is at chance.
+    """Yield how far each arm falls on the exam of the pretraining, and whether to chance.
 
     Of the further contrasts, those with an arm above chance have their difference there, too.
     """
@@ -291,12 +310,15 @@ def _describe_forgetting(
         )
         return
     cells = [f"`{r.arm}` {format_percent(r.accuracy, r.low, r.high)}" for r in tuned.itertuples()]
-    bases = [(format_percent(row.accuracy), f" (`{row.arm}`)") for row in base.itertuples()]
+    bases = [
+        (format_percent(row.accuracy, row.low, row.high), f" (`{row.arm}`)")
+        for row in base.itertuples()
+    ]
     before = ", ".join(score + name * (len(bases) > 1) for score, name in bases)
     yield f"Forgetting ({design.forgetting}), in percent: before {before}; {', '.join(cells)}."
     lost = list_lost(tuned, design.forgetting)
     if names := [f"`{arm}`" for arm in tuned["arm"] if arm in lost]:
-        yield f"At chance, so forgetting cannot be compared: {', '.join(names)}."
+        yield f"Not above chance, so forgetting cannot be compared: {', '.join(names)}."
     here = further["outcome"].eq(design.forgetting) & further["difference"].notna()
     is_lost = further["treatment"].isin(lost) & further["control"].isin(lost)
     rows = further[here & ~is_lost].to_dict("records")

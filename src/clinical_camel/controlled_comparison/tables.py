@@ -63,14 +63,16 @@ def format_outcomes(
 ) -> pd.DataFrame:
     """Return the difference of every contrast in every outcome: a row per outcome.
 
-    Forgetting is not compared if both arms are at chance (`scores`: `score_arms`).
+    Forgetting is not compared if neither arm is above chance (`scores`: `score_arms`).
     """
     lost = list_lost(scores, design.forgetting)
     rows: dict[str, dict[str, str]] = {}
     for row in contrasts.to_dict("records"):
         cells = rows.setdefault(row["outcome"], {"outcome": row["outcome"]})
         is_lost = row["outcome"] == design.forgetting and {row["treatment"], row["control"]} <= lost
-        cells[name_contrast(row)] = "both at chance" if is_lost else format_points(row, unit="")
+        cells[name_contrast(row)] = (
+            "neither above chance" if is_lost else format_points(row, unit="")
+        )
     return hide_index(pd.DataFrame(rows.values()).fillna(""))
 
 
@@ -108,7 +110,7 @@ def format_fits(fits: pd.DataFrame) -> pd.DataFrame:
     page = pd.DataFrame(columns).astype(object)
     if (fits["quantity"] != SIZE).any():
         gain = f"about {format_percent(calculate_published_gain())} (calculated, see above)"
-        page.loc[len(page)] = ["EntiGraph, 8B, published", "tokens of text", "", "", gain]
+        page.loc[len(page)] = ["EntiGraph, 8B, published fit", "tokens of text", "", "", gain]
     return hide_index(page)
 
 

@@ -20,6 +20,7 @@ from clinical_camel.results.sources import (
 from clinical_camel.results.wording import (
     join,
     join_counts,
+    join_seeds,
     show_chance,
     show_p,
     show_points,
@@ -82,8 +83,8 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
     caption = (
         f"**Table 1.** Correct answers in % to {join_counts(differences)} questions worded "
         f"unlike any training dialogue, asked in {form} without examples; {show_chance(scores)}. "
-        f"{differences[0].seeds} pairs of seeds. These contrasts and the rules of their verdicts "
-        "were written before the runs; p is adjusted for "
+        f"{join_seeds(differences)} pairs of seeds. These contrasts and the rules of their "
+        "verdicts were written before the runs; p is adjusted for "
         f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
         "and not adjusted. Last column: which of tokens, steps, exposures, learning rate and rows "
         "per step differ by more than a tenth, and the format, if it differs."

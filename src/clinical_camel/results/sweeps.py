@@ -1,10 +1,17 @@
 """The further sweeps of step 06: a real language model, more text, larger models, rewording."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from clinical_camel.core.verdicts import PRELIMINARY, SECONDARY, describe_conclusions
-from clinical_camel.results.contrasts import ARMS, list_contrasts, name_arms, read_primary
+from clinical_camel.results.contrasts import (
+    ARMS,
+    list_contrasts,
+    list_readings,
+    name_arms,
+    read_primary,
+)
 from clinical_camel.results.controlled import VERDICTS, WITHIN
 from clinical_camel.results.forms import COMPARISON
 from clinical_camel.results.settings import Results
@@ -16,7 +23,7 @@ from clinical_camel.results.sources import (
     find_result,
     read_difference,
 )
-from clinical_camel.results.wording import join, join_counts, show_p, show_points
+from clinical_camel.results.wording import join, join_counts, join_seeds, show_p, show_points
 
 TITLES = {  # of sweeps; each starts a headline
     "dbke_smollm2": "SmolLM2-135M over several seeds",
@@ -37,14 +44,16 @@ REMARKS = {  # on sweeps, for the notebook
         "more steps. *Equal steps*: fewer dialogues are repeated more often. The learning rate was "
         "chosen for five dialogues."
     ),
-    "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
+    "dbke_sizes": (
+        "All sizes have the learning rate of `mini_camel`; none was chosen per size. The rank is "
+        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model."
+    ),
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
-        "pairs of seeds have the same texts. Tokens with loss are not equal, and dialogues are "
-        "chats, paraphrases plain text. " + ANSWERED
+        "pairs of seeds have the same texts. Dialogues are chats, paraphrases plain text. The "
+        "correct options are phrases of the articles, which favours the articles. " + ANSWERED
     ),
 }
-REWORDED = "paraphrase"  # an arm: its contrasts are shown, if there is no verdict
 NO_VERDICT = "this comparison has no verdicts, and its intervals are not adjusted"
 
 
@@ -118,7 +127,7 @@ def _describe_verdicts(
         for contrast in contrasts
     ]
     brief = (
-        f"Correct answers to {join_counts(differences)} questions, {_join_seeds(differences)} "
+        f"Correct answers to {join_counts(differences)} questions, {join_seeds(differences)} "
         f"pairs of seeds, p adjusted for {len(rows)} comparisons: {'; '.join(parts)}."
     )
     verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in rows}
@@ -132,9 +141,8 @@ def _describe_verdicts(
 def _describe_differences(
     settings: Results, result: Result, start: str, rows: Sequence[dict[str, Any]]
 ) -> Finding | None:
-    """Return the differences of a sweep without verdicts: those with REWORDED, if it has them."""
+    """Return the differences of a sweep without verdicts."""
     rows = [row for row in rows if row["n"]]
-    rows = [row for row in rows if REWORDED in name_arms(row)] or rows
     if not rows:
         return None
     names = [[ARMS.get(arm, arm) for arm in name_arms(row)] for row in rows]
@@ -143,13 +151,21 @@ def _describe_differences(
         for row, pair in zip(rows, names, strict=True)
     ]
     parts = [_compare(number, *pair) for number, pair in zip(numbers, names, strict=True)]
-    shown = join([f"{number.quantity} {show_points(number)}" for number in numbers])
+    shown = "; ".join(
+        _show_difference(number, row, result) for number, row in zip(numbers, rows, strict=True)
+    )
     brief = (
         f"Asked in {_name_form(settings, result)}: {shown} (n = {join_counts(numbers)}, "
-        f"{_join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
+        f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
     )
     brief = " ".join([brief, *_list_remarks(result)])
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
+
+
+def _show_difference(number: Number, row: dict[str, Any], result: Result) -> str:
+    """Return a difference, and in what else the trainings of its arms differ."""
+    differing = list_readings(result, *name_arms(row))
+    return f"{number.quantity} {show_points(number)}" + f" ({differing})" * bool(differing)
 
 
 def _compare(number: Number, first: str, second: str) -> str:
@@ -177,26 +193,29 @@ def _describe_curves(
     for fit, gain in zip(fits, gains, strict=True):
         arms = result.record["params"]["scaling"].get(fit["curve"], [])
         ends = [row for row in rows if {*name_arms(row)} <= {*arms} and row["n"]]
-        changes.setdefault(_name_change(gain, ends), []).append(fit["curve"])
+        points = list_points(result, fit["curve"])
+        changes.setdefault(_name_change(gain, ends, points), []).append(fit["curve"])
         part = f"{show_points(gain)} ({fit['curve']})"
         parts.setdefault(fit["quantity"], []).append(part)
     headline = "; ".join(f"{change} ({join(curves)})" for change, curves in changes.items())
     shown = "; ".join(
-        f"each doubling of the {quantity} changes the accuracy by {join(texts)}"
+        f"by a straight line, each doubling of the {quantity} changes the accuracy on average by "
+        f"{join(texts)}"
         for quantity, texts in parts.items()
     )
-    seeds = _join_seeds(gains)
+    seeds = join_seeds(gains)
     every = ", all questions" if result.record["params"].get("other_points") else ""
     gain_text = f"Asked in {_name_form(settings, result)}{every}: {shown}"
     brief = f"{gain_text}, over {seeds} pairs of seeds; {NO_VERDICT}."
+    rows = [row for row in rows if row["n"]]
+    names = [f"`{' minus '.join(name_arms(row))}`" for row in rows]
     differences = [
-        read_difference(row, " minus ".join(name_arms(row)), result, "contrasts")
-        for row in rows
-        if row["n"]
+        read_difference(row, name, result, "contrasts")
+        for row, name in zip(rows, names, strict=True)
     ]
     if differences:
-        ends = join([f"`{number.quantity}` {show_points(number)}" for number in differences])
-        brief += f" Differences (n = {join_counts(differences)}): {ends}."
+        shown = "; ".join(map(_show_difference, differences, rows, [result] * len(rows)))
+        brief += f" Differences (n = {join_counts(differences)}): {shown}."
     brief = " ".join([brief, *_list_remarks(result)])
     numbers = [*gains, *differences]
     return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=numbers)
@@ -218,18 +237,25 @@ def _read_gain(fit: dict[str, Any], result: Result) -> Number:
     )
 
 
-def _name_change(gain: Number, ends: Sequence[dict[str, Any]]) -> str:
-    """Return the direction in which the slope and the difference of the ends both are clear."""
-    if gain.low > 0 and all(row["low"] > 0 for row in ends):
+def list_points(result: Result, curve: str) -> list[float]:
+    """Return the accuracies of a curve, in the order of its arms on the axis."""
+    points = result.read("scaling_points")
+    return points.loc[points["curve"] == curve].sort_values("x")["accuracy"].tolist()
+
+
+def _name_change(gain: Number, ends: Sequence[dict[str, Any]], points: Sequence[float]) -> str:
+    """Return the direction in which the slope and the difference of the ends both are clear.
+
+    If no difference of the ends was planned, the accuracies must all rise, or all fall.
+    """
+    rises = all(low < high for low, high in itertools.pairwise(points))
+    falls = all(low > high for low, high in itertools.pairwise(points))
+    if gain.low > 0 and (all(row["low"] > 0 for row in ends) if ends else rises):
         return "accuracy rises"
-    if gain.high < 0 and all(row["high"] < 0 for row in ends):
+    if gain.high < 0 and (all(row["high"] < 0 for row in ends) if ends else falls):
         return "accuracy falls"
     return "we cannot tell whether accuracy changes"
 
 
 def _list_remarks(result: Result) -> list[str]:
     return [REMARKS[result.study]] if result.study in REMARKS else []
-
-
-def _join_seeds(numbers: Sequence[Number]) -> str:
-    return " or ".join(dict.fromkeys(str(number.seeds) for number in numbers))

@@ -28,12 +28,13 @@ def assess_transfer(settings: Results) -> Finding:
         return Finding("transfer", "reversed and two-step questions", is_run=False)
     every = [number for numbers in scores.values() for number in numbers]
     above = [number for number in every if number.quantity != BASE and number.low > number.chance]
-    ways = " or ".join(scores)
+    by_way = {w: [n.quantity for n in numbers if n in above] for w, numbers in scores.items()}
+    ways = [f"{words}, {join(names)}" for words, names in by_way.items() if names]
     headline = (
-        f"Asked {ways}, {join(sorted({n.quantity for n in above}))} teach more than guessing gives"
-        if above
-        else f"Asked {ways}, models tuned on {' or on '.join(TUNED)} are not clearly better than "
-        "guessing"
+        f"Asked {'; '.join(ways)} teach more than guessing gives"
+        if ways
+        else f"Asked {' or '.join(scores)}, models tuned on {' or on '.join(TUNED)} are not "
+        "clearly better than guessing"
     )
     parts = [
         f"{words} {join([f'{n.quantity} {show_share(n)}' for n in numbers])} (n = {numbers[0].n})"

@@ -80,6 +80,11 @@ def count_trainings(seeds: int) -> str:
     return f"{'one training' if seeds == 1 else f'{seeds} trainings'} each"
 
 
+def join_seeds(numbers: Sequence[Number]) -> str:
+    """Return the numbers of seeds, such as "9 or 10"."""
+    return " or ".join(dict.fromkeys(str(number.seeds) for number in numbers))
+
+
 def join_counts(numbers: Sequence[Number]) -> str:
     """Return the numbers of questions, each once.
 
