@@ -306,7 +306,8 @@ def test_forgetting_names_the_base_models_of_several_sizes():
     scores = pd.concat([SCORES.replace({"arm": {"base": "base_1m"}}), larger])
     texts = [t for t in describe(ROW, scores=scores) if t.startswith("Forgetting")]
     assert [text.partition(";")[0] for text in texts] == [
-        "Forgetting (primer exam), in percent: before 57.0 [50.0, 63.0] (`base_1m`), 70.0 [50.0, 63.0] (`base_4m`)"
+        "Forgetting (primer exam), in percent: before 57.0 [50.0, 63.0] (`base_1m`), "
+        "70.0 [50.0, 63.0] (`base_4m`)"
     ]
 
 
