@@ -14,7 +14,7 @@ NAMES = {"ppo": "PPO", "rloo": "RLOO", "dpo": "DPO"}
 def describe(rows, **verdicts):
     """`rows`: method, control, and the part of the proxy's change that no better replies have."""
     parts = pd.DataFrame(rows, columns=["method", "control", "change"]).assign(share=0.7)
-    parts = parts.assign(part="proxy_same_gold")
+    parts = parts.assign(part="proxy_same_gold", kl=0.9, control_kl=0.4)
     parts["low"], parts["high"] = parts["change"] - 0.05, parts["change"] + 0.05
     comparison = pd.DataFrame({"method": [*NAMES], "measure": "proxy", "change": 0.3})
     suspect = dict.fromkeys(("ppo", "rloo"), "proxy rose, gold fell")
@@ -56,7 +56,7 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     text = describe([*rows, ("dpo", "SFT", 0.1)])
     assert "as before: PPO +0.200 [0.150, 0.250] of +0.300 (70% of replies); RLOO +0.200" in text
     assert "With PPO, the reward model pays more for replies that are no better, and," in text
-    assert "and, at the nearest KL, more than with DPO, which never see the reward model" in text
+    assert "and, at the nearest KL (PPO 0.90, DPO 0.40), more than with DPO, which never" in text
     assert "With RLOO, reward hacking is not shown: an interval of this gain, or of its di" in text
 
 

@@ -10,9 +10,11 @@ from clinical_camel.results import rewards
 
 
 def test_training_with_rewards_has_its_verdicts(project, settings):
-    assert not rewards.assess_rewards(settings).is_run
+    assert not any(finding.is_run for finding in rewards.assess_rewards(settings))
     toy_results.save_rewards(project)
-    finding = rewards.assess_rewards(settings)
+    finding, real = rewards.assess_rewards(settings)
+    assert real.headline == "training with rewards (`clinicalgpt_smollm2`)"
+    assert not real.is_run
     assert finding.headline == (
         "Training with rewards: the proxy reward rises significantly with 1 of the 1 methods that "
         "are trained on it; the gold reward falls significantly with 1 of all 2 methods"
@@ -32,18 +34,26 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     for text in (finding.lead, finding.lead):
         assert text.endswith("(each interval is above 0): *reward hacking*.")
         assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
+        assert "at the nearest KL (`ppo` 0.90, `dpo` 0.40), more than with `dpo`, which" in text
+    assert finding.brief.startswith("PPO is trained on the *proxy* reward")
+
+
+def test_a_real_language_model_is_named(project, settings):
+    toy_results.save_rewards(project, study="clinicalgpt_smollm2")
+    finding = rewards.assess_rewards(settings)[1]
+    assert finding.headline.startswith("SmolLM2-135M: training with rewards: the proxy reward r")
 
 
 def test_a_step_without_methods_counts_as_missing(project, settings):
     empty = pd.DataFrame(columns=["method", "measure", "change", "p_holm"])
     toy_results.save(project, "clinicalgpt_mini", "07_reward_and_rl", comparison=empty)
-    assert not rewards.assess_rewards(settings).is_run
+    assert not rewards.assess_rewards(settings)[0].is_run
 
 
 @pytest.mark.parametrize(("accuracy", "is_coin"), [(0.7, False), (0.55, True)])
 def test_a_reward_model_that_is_a_coin_is_named(project, settings, accuracy, is_coin):
     toy_results.save_rewards(project, accuracy)
-    lead = rewards.assess_rewards(settings).lead
+    lead = rewards.assess_rewards(settings)[0].lead
     assert f"in {100 * accuracy:.1f} % [" in lead
     assert "of 90 pairs (a coin: 50 %)" in lead
     assert ("means little there" in lead) == is_coin

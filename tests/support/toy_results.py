@@ -178,9 +178,11 @@ def save_notes(project, study="mini_camel", p_holm=0.3, value=0.1, written=26):
     save(project, study, "04_note_synthesis", params, statuses=statuses, **tables)
 
 
-def save_rewards(project, accuracy=0.7):
-    """Two methods: the gold reward falls with one, both rise with one. `accuracy`: of the reward
-    model."""
+def save_rewards(project, accuracy=0.7, study="clinicalgpt_mini"):
+    """Two methods: the gold reward falls with one, both rise with one.
+
+    `accuracy`: of the reward model.
+    """
     changes = {"ppo": (0.3, -0.2), "dpo": (0.1, 0.1)}
     rows = [
         {"method": method, "measure": measure, "n": 60, "seeds": 5, "change": change}
@@ -194,9 +196,11 @@ def save_rewards(project, accuracy=0.7):
     shown = {"ppo": (0.2, 0.15, 0.25), "dpo": (0.0, -0.05, 0.05)}
     parts = [
         {"part": "proxy_same_gold", "method": method, "control": control, "share": 0.7}
+        | {"kl": 0.9, "control_kl": 0.4}
         | dict(zip(("change", "low", "high"), shown[method], strict=True))
         for method, control in (("ppo", "SFT"), ("ppo", "dpo"), ("dpo", "SFT"))
     ]
     tables = {"comparison": rows, "parts": parts, "reward_accuracy": accuracy}
     params = {"rl_steps": 12, "prompts_per_step": 8, "num_generations": 4}
-    save(project, "clinicalgpt_mini", "07_reward_and_rl", params, **tables)
+    params["model"] = "mini" if study == "clinicalgpt_mini" else "smollm2_135m"
+    save(project, study, "07_reward_and_rl", params, **tables)

@@ -83,17 +83,23 @@ def describe_hacking(
     )
     suspects = [m for m in own.index if m in ON_PROXY and verdicts.get(m) in PROXY_ALONE]
     lowest = rows[rows["method"].isin(suspects)].groupby("method")["low"].min()
-    hacking = [names[method] for method in suspects if lowest[method] > 0]
+    hacking = [method for method in suspects if lowest[method] > 0]
     unclear = [names[method] for method in suspects if not lowest[method] > 0]
-    controls = [names[method] for method in own.index if method not in ON_PROXY]
+    controls = [method for method in own.index if method not in ON_PROXY]
+    compared = rows[rows["method"].isin(hacking) & rows["control"].isin(controls)]
+    distances = [
+        f"{names[row.method]} {row.kl:.2f}, {names[row.control]} {row.control_kl:.2f}"
+        for row in compared.itertuples()
+    ]
     than_controls = (
-        f", and, at the nearest KL, more than with {join(controls)}, which never see the reward "
-        "model"
+        f", and, at the nearest KL ({'; '.join(distances)}), more than with "
+        f"{join([names[method] for method in controls])}, which never see the reward model"
     )
     if hacking:
         yield (
-            f"With {join(hacking)}, the reward model pays more for replies that are no better"
-            f"{than_controls * bool(controls)} (each interval is above 0): *reward hacking*."
+            f"With {join([names[method] for method in hacking])}, the reward model pays more for "
+            f"replies that are no better{than_controls * bool(controls)} (each interval is above "
+            "0): *reward hacking*."
         )
     if unclear:
         yield (

@@ -25,8 +25,8 @@ from clinical_camel.results.sources import (
     read_score,
 )
 from clinical_camel.results.wording import (
-    BASES,
     join,
+    name_model,
     show_points,
     show_share,
 )
@@ -153,19 +153,13 @@ def assess_real_model(settings: Results) -> list[Finding]:
     findings = [_describe_exams(exams)] if exams else []
     if control:
         finding = compare_control(control, settings, settings.exam, "real_control")
-        findings.append(_name_model(control, finding))
+        findings.append(name_model(control, finding))
         if exams and (sentence := _describe_same_model(settings, exams, control)):
             brief, lead = (f"{text} {sentence}" for text in (findings[0].brief, findings[0].lead))
             findings[0] = replace(findings[0], brief=brief, lead=lead)
     if notes:
-        findings.append(_name_model(notes, describe_notes(notes, "real_notes")))
+        findings.append(name_model(notes, describe_notes(notes, "real_notes")))
     return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
-
-
-def _name_model(result: Result, finding: Finding) -> Finding:
-    model = result.record["params"].get("model", "")
-    headline = finding.headline[0].lower() + finding.headline[1:]
-    return replace(finding, headline=f"{BASES.get(model, model)}: {headline}")
 
 
 def _describe_same_model(settings: Results, exams: Result, control: Result) -> str:
@@ -228,7 +222,7 @@ def _describe_exams(result: Result) -> Finding:
         f"Correct answers: {'; '.join(texts)}. Each p is adjusted for {len(table)} comparisons.",
         *_describe_significant(table, scores),
     ]
-    return _name_model(result, Finding("real", headline, lead, lead, sentences, numbers))
+    return name_model(result, Finding("real", headline, lead, lead, sentences, numbers))
 
 
 def _list_significant(table: pd.DataFrame, scores: pd.DataFrame) -> dict[str, str]:

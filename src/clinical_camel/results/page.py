@@ -68,7 +68,7 @@ def collect_findings(settings: Results) -> list[Finding]:
         assess_forgetting(settings),
         assess_notes(settings),
         *(finding for finding in real if finding not in same_question),
-        assess_rewards(settings),
+        *assess_rewards(settings),
         assess_published(settings),
     ]
 

@@ -16,7 +16,13 @@ from clinical_camel.core.rewards import (
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import Finding, Number, Result, find_result
-from clinical_camel.results.wording import count_trainings, join, show_share, show_value
+from clinical_camel.results.wording import (
+    count_trainings,
+    join,
+    name_model,
+    show_share,
+    show_value,
+)
 
 REWARDS = "07_reward_and_rl"
 SCALES = {
@@ -25,18 +31,24 @@ SCALES = {
 }
 
 
-def assess_rewards(settings: Results) -> Finding:
+def assess_rewards(settings: Results) -> list[Finding]:
+    """Return a finding for each of `settings.rewards`."""
+    return [assess_study(study) for study in settings.rewards]
+
+
+def assess_study(study: str) -> Finding:
     """Return what training with rewards did to the proxy and the gold reward, by method."""
-    result = find_result(settings.rewards, REWARDS)
+    result = find_result(study, REWARDS)
+    missing = Finding("rewards", f"training with rewards (`{study}`)", is_run=False)
     if not result:
-        return Finding("rewards", "training with rewards", is_run=False)
+        return missing
     comparison = result.read("comparison")
     verdict_of = decide_verdicts(comparison, LEVEL)
     if not verdict_of:
-        return Finding("rewards", "training with rewards", is_run=False)
+        return missing
     changes = {method: _read_changes(result, method) for method in verdict_of}
-    on_proxy = [verdict for method, verdict in verdict_of.items() if method in ON_PROXY]
-    rose = sum(verdict in PROXY_ROSE for verdict in on_proxy)
+    on_proxy = [method for method in verdict_of if method in ON_PROXY]
+    rose = sum(verdict_of[method] in PROXY_ROSE for method in on_proxy)
     fell = sum(verdict in GOLD_FELL for verdict in verdict_of.values())
     headline = (
         f"Training with rewards: the proxy reward rises significantly with {rose} of the "
@@ -48,9 +60,9 @@ def assess_rewards(settings: Results) -> Finding:
     cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
-        "PPO, RLOO and GRPO are trained on the *proxy* reward, that of a reward model; all methods "
-        f"should raise the *gold* reward{_describe_scale(result)}. All have one reward model and "
-        "one SFT model.",
+        f"{join([method.upper() for method in on_proxy])} {'are' if len(on_proxy) > 1 else 'is'} "
+        "trained on the *proxy* reward, that of a reward model; all methods should raise the "
+        f"*gold* reward{_describe_scale(result)}. All have one reward model and one SFT model.",
         *_describe_accuracy(accuracy, by_words),
         f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]
@@ -71,7 +83,8 @@ def assess_rewards(settings: Results) -> Finding:
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
     texts = " ".join([*start, *cause[1:]]), " ".join(lead)
-    return Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
+    finding = Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
+    return name_model(result, finding)
 
 
 def _read_changes(result: Result, method: str) -> list[Number]:
@@ -142,8 +155,10 @@ def _describe_objective(result: Result) -> Iterator[str]:
         what = f"rose with {rises}" if rises else f"fell with {len(rows)}"
         clear = (is_clear & (is_rise if rises else True)).sum()
         yield (
-            "What PPO, RLOO and GRPO maximise is the *objective*: the proxy reward, minus a price "
-            "for the distance from the model before (its KL) and for replies that are cut off. It "
+            f"What {join([method.upper() for method in rows['method']])} "
+            f"{'maximise' if len(rows) > 1 else 'maximises'} is the *objective*: the proxy "
+            "reward, minus a price for the distance from the model before (its KL) and for replies "
+            "that are cut off. It "
             f"{what} of {len(rows)} methods in {params['rl_steps']} steps of {replies} replies, "
             f"significantly with {clear or 'none'}."
         )

@@ -15,7 +15,6 @@ STUDIES = (
     "real",
     "real_control",
     "rewritten",
-    "rewards",
     "published",
 )
 
@@ -38,7 +37,9 @@ class Results(StepSettings):
     rewritten: Text = Field(
         "mini_camel_llm", description="dialogues by rules and by a large language model (03)"
     )
-    rewards: Text = Field("clinicalgpt_mini", description="training with rewards (07)")
+    rewards: list[Text] = Field(
+        ["clinicalgpt_mini", "clinicalgpt_smollm2"], description="training with rewards (07)"
+    )
     published: Text = Field("published", description="the scores of other systems beside ours (10)")
     sweeps: list[Text] = Field(
         ["dbke_smollm2", "dbke_scaling", "dbke_sizes", "dbke_reworded"],
@@ -65,7 +66,8 @@ class Results(StepSettings):
     def check_together(self) -> Iterator[str]:
         studies = sorted(folder.name for folder in (root() / "params").glob("*/"))
         named = [(name, getattr(self, name)) for name in STUDIES]
-        for name, study in [*named, *(("sweeps", sweep) for sweep in self.sweeps)]:
+        named += [(name, study) for name in ("rewards", "sweeps") for study in getattr(self, name)]
+        for name, study in named:
             if study not in studies:
                 yield f"{name}: {show(study)} is no folder of params/{nearest(study, studies)}"
         if self.experiments and not (root() / self.experiments).is_dir():

@@ -1,10 +1,11 @@
 """Numbers and verdicts in words, the same in the notebook and in README.md."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clinical_camel.core.wording import format_interval, format_percent, format_points, join
 from clinical_camel.exam_results.answers import LEVEL
-from clinical_camel.results.sources import Number
+from clinical_camel.results.sources import Finding, Number, Result
 
 MODELS = {  # name of the page: names in step 03 and in step 06
     "base model": ("base", "base"),
@@ -12,6 +13,15 @@ MODELS = {  # name of the page: names in step 03 and in step 06
     "dialogues": ("dialogues", "dialogue"),
 }
 BASES = {"mini": "", "smollm2_135m": "SmolLM2-135M"}  # setting `model`: name; "": the shipped one
+
+
+def name_model(result: Result, finding: Finding) -> Finding:
+    """Return a finding whose headline starts with the base model, unless it is the shipped one."""
+    model = result.record["params"].get("model", "")
+    if not (name := BASES.get(model, model)):
+        return finding
+    headline = finding.headline[0].lower() + finding.headline[1:]
+    return replace(finding, headline=f"{name}: {headline}")
 
 
 def show_share(number: Number) -> str:
