@@ -48,6 +48,19 @@ def test_the_excluded_questions_are_those_that_were_known_before_the_runs():
     assert excluded.nunique() == 136
 
 
+@pytest.mark.parametrize(("sweep", "count"), [("dbke_smollm2", 312), ("dbke_reworded", 156)])
+def test_a_real_model_is_asked_the_questions_that_were_listed_before_its_runs(sweep, count):
+    folder = ROOT / "outputs" / sweep / "06_controlled_comparison"
+    if not folder.is_dir():
+        pytest.skip(f"step 06 of {sweep} has not been run")
+    planned = pd.read_csv(ROOT / f"experiments/results/excluded_{sweep}.csv", dtype=str)
+    overlaps = planned.loc[planned["reason"] == "overlap", "id"]
+    assert set(pd.read_csv(folder / "overlaps.csv", dtype=str)["id"]) == set(overlaps)
+    contrasts = pd.read_csv(folder / "contrasts.csv")
+    remain = count - planned["id"].nunique()
+    assert set(contrasts.loc[contrasts["is_primary"], "n"]) == {remain}
+
+
 def test_only_the_main_sweep_and_its_taste_have_verdicts():
     """The learning rates of the other sweeps were not chosen per arm."""
     files = ROOT.glob("params/*/06_controlled_comparison.yaml")
