@@ -68,6 +68,7 @@ def test_choices_become_verdicts_on_the_right_model(pairs, tmp_path):
     verdicts = eval_replies.read_preferences([file], key)
     assert (verdicts["winner"] == "model").all()
     assert set(verdicts["judge"]) == {"anna"}
+    assert set(verdicts["decided_by"]) == {"sheet"}  # not "person": a model may have filled it
     wins = eval_replies.summarise_wins(verdicts, 0).iloc[0]
     assert (wins["win_rate"], wins["n"]) == (1, COUNT)
 

@@ -95,6 +95,22 @@ def test_equal_and_empty_answers_need_no_judge(make_case, make_replies, texts, w
     assert (verdicts["winner"].item(), verdicts["decided_by"].item()) == (winner, decided_by)
 
 
+def test_a_judge_gets_the_different_answers_that_are_not_empty(make_case, make_replies):
+    cases = make_questions(make_case, 3)
+    replies = make_replies(cases, base="b {name}", sft="s {name}")
+    is_sft = replies["model"] == "sft"
+    replies.loc[is_sft & (replies["group"] == "g0"), "reply"] = "b g0"
+    replies.loc[is_sft & (replies["group"] == "g1"), "reply"] = ""
+    pairs = eval_replies.make_pairs(replies, cases, *ARGS)
+    (comparison,) = eval_replies.list_comparisons(pairs)
+    assert (comparison.id, comparison.first, comparison.second) == (
+        *("sft/toy/g2/cause", "s g2", "b g2"),
+    )
+    judge = ToyJudge(("first", "first"))
+    eval_replies.compare_pairs(pairs, judge)
+    assert judge.seen == [comparison]
+
+
 def test_a_rule_has_no_orders_to_count(make_case, make_replies):
     texts = "Acid.", "Crystals of acid."
     verdicts = compare(make_case, make_replies, OverlapJudge(0.02), texts, count=2)

@@ -1,8 +1,10 @@
-"""The shipped ledger answers today's prompts of the studies that replay it."""
+"""The shipped ledgers answer today's prompts of the studies that replay them."""
 
+import json
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,47 @@ def test_the_articles_that_both_kinds_of_replies_rewrite_are_those_of_the_sweep(
     subprocess.run(command, cwd=root(), check=True, capture_output=True)
     for name in ("common_articles.jsonl", "common_exam.jsonl"):
         assert (tmp_path / name).read_text() == (root() / "data/recorded" / name).read_text()
+
+
+# ------------------------------------------------------------------------- recorded verdicts
+
+
+def run_verdicts(command: str, folder: Path) -> None:
+    args = [sys.executable, "-m", "experiments.recorded_verdicts", command, str(folder)]
+    subprocess.run(args, cwd=root(), check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def verdict_requests(tmp_path_factory) -> dict[str, dict]:
+    """The prompts of the study clinicalgpt_mini_judge, by their keys."""
+    folder = tmp_path_factory.mktemp("verdicts")
+    run_verdicts("export", folder)
+    return {file.stem: json.loads(file.read_text()) for file in folder.glob("requests/*.json")}
+
+
+def test_the_judge_study_reads_the_replies_of_ppo_in_git(tmp_path):
+    settings = load_job("clinicalgpt_mini_judge", "08_eval_replies").settings
+    file = root() / settings.other_replies["ppo"]
+    run_verdicts("replies", tmp_path)
+    assert (tmp_path / file.name).read_text() == file.read_text()
+
+
+def test_every_pair_of_different_answers_has_a_prompt_in_both_orders(verdict_requests):
+    orders: dict[str, set[str]] = {}
+    for request in verdict_requests.values():
+        pair, _, order = request["id"].rpartition("/")
+        orders.setdefault(pair, set()).add(order)
+    assert [len(both) for both in orders.values()] == [2] * 80
+    text = " ".join(m["content"] for r in verdict_requests.values() for m in r["messages"])
+    assert not {"ppo", "sft"} & set(text.lower().split())
+
+
+def test_every_prompt_of_today_has_its_verdict(verdict_requests):
+    settings = load_job("clinicalgpt_mini_judge", "08_eval_replies").settings.judge
+    if not (root() / settings.ledger).exists():
+        pytest.skip(f"no {settings.ledger}")
+    file = root() / settings.ledger
+    db = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)
+    rows = db.execute("SELECT prompt FROM attempts JOIN replies ON id = attempt").fetchall()
+    db.close()
+    assert {prompt[:12] for (prompt,) in rows} >= verdict_requests.keys()  # a key begins the hash

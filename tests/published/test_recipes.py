@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 
 from clinical_camel import published
+from clinical_camel.core.paths import root
 from clinical_camel.published.recipes import MARKS, ORDER, read_marks
 from clinical_camel.published.settings import Published
+from clinical_camel.runner.jobs import load_job
 
 
 def tabulate() -> pd.DataFrame:
@@ -18,6 +20,13 @@ def test_every_value_of_every_recipe_has_a_mark():
     assert set(table["property"]) == set(ORDER)
     counts = table.drop_duplicates(["study", "property"]).groupby("study").size()
     assert set(counts) == {len(ORDER)}
+
+
+def test_the_committed_table_is_that_of_the_recipes_of_today():
+    settings = load_job("published", "10_published").settings
+    table = published.tabulate_recipes(settings.recipes, published.read_plans())
+    file = root() / "outputs/published/10_published/recipes.csv"
+    assert file.read_text() == table.to_csv(index=False), "`python -m clinical_camel run published`"
 
 
 def test_each_cell_names_the_mark_of_its_values():

@@ -83,3 +83,12 @@ def test_a_file_that_is_read_with_an_input_is_an_input(project):
         ["data/r.sqlite", "data/r_readings.csv"],
         [],
     ]
+
+
+def test_the_recipes_that_step_10_compares_are_its_inputs():
+    """Otherwise `status` would not see that one of them has changed since."""
+    job = jobs.load_job("published", "10_published")
+    recipes = [f"params/{study}/02_sft_qlora.yaml" for study in job.params["recipes"]]
+    assert job.inputs == sorted(recipes)
+    assert [*jobs.check_files(job), *jobs.check_cycle([job])] == []
+    assert job.find_dependencies() == []

@@ -177,6 +177,7 @@ def test_verdicts_of_a_writer_are_recorded_and_replayed(project, file):
     other = replayed.compare([make_comparison(second="Colchicine can.")])
     assert "the recorded ledger has no reply to this prompt" in other[0].failure
     assert replayed.describe()["written_by"] == "a person"
+    assert replayed.name == "a person"
 
 
 def test_the_ledger_of_a_run_replays_without_a_server(project):

@@ -5,6 +5,7 @@ a split. MedDialog (arXiv:2004.03329) is a JSON array of conversations (processe
 (raw). Neither states a licence that permits passing the texts on: a user downloads them.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 
 from clinical_camel.core.companions import QUESTION_FILES
 from clinical_camel.core.paths import relative
+from clinical_camel.core.values import show
 from clinical_camel.data import containers, files
 from clinical_camel.data.fields import (
     Raw,
     get_filled_text,
+    get_text,
     get_texts,
+    get_value,
     reads_fields,
 )
 from clinical_camel.data.files import RawRows
@@ -61,16 +65,26 @@ def read_cmedqa2_row(row: Raw) -> Dialogue:
     The id is `<question>/<answer>`, so the answers to one question form a group.
     """
     answer = get_filled_text(row, "anwser" if row.get("anwser") else "answer")
-    number = row.get("ans_id") or row.get("answer_id") or row.get("id")
-    group = row.get("question_id")
+    number = _read_id(row, "ans_id") or _read_id(row, "answer_id") or _read_id(row, "id")
+    if not number:
+        raise ValueError("field ans_id is missing; write ans_id, answer_id or id")
+    group = _read_id(row, "question_id")
     return Dialogue(
-        id=f"{group}/{number}" if group else str(number),
+        id=f"{group}/{number}" if group else number,
         source="cmedqa2",
         messages=[
             {"role": "user", "content": get_filled_text(row, "question")},
             {"role": "assistant", "content": answer},
         ],
     )
+
+
+def _read_id(row: Raw, name: str) -> str:
+    """Return an id, a text or a whole number, as text; "" if it is missing or null."""
+    value = row.get(name)
+    if value is not None and type(value) not in (str, int):
+        raise ValueError(f"{name} should be text or a whole number, is {show(value)}")
+    return "" if value is None else str(value)
 
 
 def _find_neighbour(path: Path, names: Sequence[str]) -> Path:
@@ -100,6 +114,8 @@ def _read_split(path: Path) -> set[tuple[str, str]]:
         chosen = {(row["question_id"], row["pos_ans_id"]) for _, row in rows}
     else:
         rows, problems = read_table(path, ("question_id", "ans_id", "label"), ("cnt",))
+        wrong = [(number, row["label"]) for number, row in rows if row["label"] not in ("0", "1")]
+        problems += [(number, f"label is {show(text)}; write 0 or 1") for number, text in wrong]
         chosen = {(r["question_id"], r["ans_id"]) for _, r in rows if r["label"] == "1"}
     files.require_no_problems(relative(path), problems)
     return chosen
@@ -116,7 +132,7 @@ def read_meddialog(path: Path) -> RawRows:
     lines with utterances are read, too.
     """
     if path.suffix == ".txt":
-        return files.number_rows(list(_parse_raw(path)))
+        return _parse_raw(path)
     if path.stat().st_size > files.MAX_BYTES:
         raise DataError(f"{relative(path)} has more than {files.MAX_GIB} GiB, the limit; split it")
     content = path.read_bytes().removeprefix(files.UTF8_BOM).strip()
@@ -152,54 +168,108 @@ def read_meddialog_row(row: Raw) -> Dialogue | None:
 
 
 def _list_turns(row: Raw) -> list[tuple[str, str]]:
-    """Return (role, text) of the turns with text."""
-    if "utterances" in row:
-        texts = get_texts(row, "utterances")
+    """Return (role, text) of the turns with text. Raises ValueError for a row of another form."""
+    fields = [name for name in ("utterances", "dialogue_turns") if row.get(name) is not None]
+    if len(fields) != 1:
+        problem = "utterances and dialogue_turns" if fields else "no utterances, no dialogue_turns"
+        raise ValueError(
+            f"the row has {problem}; write one of them: utterances is a list of texts, "
+            "dialogue_turns a list of objects with speaker and utterance"
+        )
+    if fields == ["utterances"]:
+        turns = [_read_utterance(text) for text in get_texts(row, "utterances")]
     else:
-        turns: Any = row.get("dialogue_turns") or []
-        if isinstance(turns, dict):  # a sequence of objects, as `datasets` stores it
-            pairs = zip(turns["speaker"], turns["utterance"], strict=True)
-            turns = [{"speaker": speaker, "utterance": text} for speaker, text in pairs]
-        texts = [f"{_name_speaker(turn.get('speaker'))}: {turn.get('utterance')}" for turn in turns]
-    spoken_turns = []
-    for text in texts:
-        match = _SPEAKER.match(text)
-        if not match:
-            raise ValueError(f"utterance {text[:40]!r} should begin with patient: or doctor:")
-        role = "user" if match[1].lower() in PATIENTS else "assistant"
-        if spoken := text[match.end() :].strip():
-            spoken_turns.append((role, spoken))
-    return spoken_turns
+        turns = _read_turns(row["dialogue_turns"])
+    return [(role, text) for role, text in turns if text]
 
 
-def _name_speaker(speaker: Any) -> str:
-    """Return the name of a speaker, who may be a number: 0 for the patient, 1 for the doctor."""
-    return ("patient", "doctor")[speaker] if speaker in (0, 1) else str(speaker)
+def _read_utterance(text: str) -> tuple[str, str]:
+    match = _SPEAKER.match(text)
+    if not match:
+        raise ValueError(f"utterance {text[:40]!r} should begin with patient: or doctor:")
+    return _find_role(match[1]), text[match.end() :].strip()
 
 
-def _parse_raw(path: Path) -> Iterator[Raw]:
-    """Yield the conversations of a raw file: parts `id=...`, `Description`, `Dialogue`, ...
+def _read_turns(turns: Any) -> list[tuple[str, str]]:
+    """Return role and text of a list of objects, or of one object of lists.
 
-    In the part `Dialogue`, a line `Patient:` or `Doctor:` begins a turn.
+    `datasets` stores a list of objects as one object with a list for each of their fields.
+    """
+    if isinstance(turns, dict):
+        with _locating("dialogue_turns"):
+            speakers, texts = (get_value(turns, name, list) for name in ("speaker", "utterance"))
+            if len(speakers) != len(texts):
+                counts = f"{len(speakers)} in speaker and {len(texts)} in utterance"
+                raise ValueError(f"{counts}; each turn needs one of both")
+        pairs = zip(speakers, texts, strict=True)
+        turns = [{"speaker": speaker, "utterance": text} for speaker, text in pairs]
+    if not isinstance(turns, list):
+        remedy = "write a list of objects with speaker and utterance"
+        raise ValueError(f"dialogue_turns should be a list, is {show(turns)}; {remedy}")
+    read = []
+    for i, turn in enumerate(turns):
+        with _locating(f"dialogue_turns[{i}]"):
+            if not isinstance(turn, dict):
+                raise ValueError(f"{show(turn)} is no object with speaker and utterance")
+            role = _find_role(turn.get("speaker"))
+            read.append((role, get_text(turn, "utterance").strip()))
+    return read
+
+
+@contextlib.contextmanager
+def _locating(place: str) -> Iterator[None]:
+    """Begin the message of a ValueError with its place in the row."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _find_role(speaker: Any) -> str:
+    """Return the role of a speaker, who may be a number: 0 for the patient, 1 for the doctor."""
+    if type(speaker) is int and speaker in (0, 1):
+        return ("user", "assistant")[speaker]
+    name = speaker.strip().lower() if isinstance(speaker, str) else ""
+    if name not in (*PATIENTS, *DOCTORS):
+        choices = ", ".join((*PATIENTS, *DOCTORS, "0 (patient)", "1 (doctor)"))
+        raise ValueError(f"speaker {show(speaker)} is not one of {choices}")
+    return "user" if name in PATIENTS else "assistant"
+
+
+def _parse_raw(path: Path) -> RawRows:
+    """Return the conversations of a raw file: parts `id=...`, `Description`, `Dialogue`, ...
+
+    In the part `Dialogue`, a line `Patient:` or `Doctor:` begins a turn. The number of a row is
+    that of its line `id=...`. A conversation without the part `Dialogue` is a problem, and so is
+    this part above all lines `id=...`.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{relative(path)} is not UTF-8 (byte {error.start})") from error
-    if not any(line.startswith("id=") for line in lines):
-        raise DataError(f"{relative(path)}: no line id=...; is it a raw file of MedDialog?")
-    row: Raw = {}
+    rows: dict[int, Raw] = {}
+    row: Raw = {}  # of no conversation until the first id
+    problems = []
     part = ""
-    for line in lines:
-        if _HEADING.match(line.strip()):
-            part = line.strip()
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if _HEADING.match(line):
+            part = line
             if part.startswith("id="):
-                if row:
-                    yield row
-                row = {"id": f"{path.stem}-{part[3:]}", "utterances": []}
-        elif part == "Dialogue" and line.strip():
+                row = rows[number] = {"id": f"{path.stem}-{part[3:]}"}
+            elif part == "Dialogue":
+                row["utterances"] = []
+                if not rows:
+                    problems.append((number, "Dialogue has no line id= above it; write id=1"))
+        elif part == "Dialogue" and line:
             if _SPEAKER.match(line) or not row["utterances"]:
-                row["utterances"].append(line.strip())
+                row["utterances"].append(line)
             else:
-                row["utterances"][-1] += f"\n{line.strip()}"
-    yield row
+                row["utterances"][-1] += f"\n{line}"
+    if not rows:
+        raise DataError(
+            f"{relative(path)}: no line id= with a number; is it a raw file of MedDialog?"
+        )
+    complete = {number: row for number, row in rows.items() if "utterances" in row}
+    missing = "no line Dialogue below it; write one above the first turn"
+    problems += [(number, missing) for number in rows if number not in complete]
+    return RawRows([*complete], [*complete.values()], problems, "line")

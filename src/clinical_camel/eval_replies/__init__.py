@@ -85,6 +85,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "win_rate": [
             "compare_pairs",
             "count_positions",
+            "list_comparisons",
             "make_pairs",
             "summarise_wins",
         ],

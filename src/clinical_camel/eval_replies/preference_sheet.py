@@ -64,6 +64,7 @@ def load_preferences(files: Sequence[str], pairs: pd.DataFrame) -> pd.DataFrame:
 def read_preferences(files: Sequence[Path], key: pd.DataFrame) -> pd.DataFrame:
     """Return the choices of people as verdicts: COLUMNS of `win_rate`; `judge` is the file's name.
 
+    `decided_by` is "sheet": the file does not say whether a person or a language model filled it.
     A sheet may lack rows (a person chose among some pairs only), but every row needs a choice.
 
     Raises ValueError with the file and the items: as `read_choices`, or for items that are not in
@@ -80,7 +81,7 @@ def read_preferences(files: Sequence[Path], key: pd.DataFrame) -> pd.DataFrame:
         for item, row in rows.iterrows():
             verdict = {name: row[name] for name in (*PAIR_KEYS, "group")}
             verdict |= {"judge": file.stem, "winner": _read_side(choices[item], row["reply_a"])}
-            verdict |= {"decided_by": "person", "orders_disagree": False}
+            verdict |= {"decided_by": "sheet", "orders_disagree": False}
             verdict |= {"preferred_position": "", "reason": ""}
             verdicts.append(verdict)
     return pd.DataFrame(verdicts, columns=COLUMNS)

@@ -46,12 +46,12 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
 
     `winner`: one of SIDES, or "" if the judge failed; `reason` then says why. `decided_by`:
     "judge", "rule" if the judge is one, or, without a question to it, "equal replies" (a tie) or
-    "empty reply" (it loses).
+    "empty reply" (it loses). Filled sheets have "sheet" (see `preference_sheet`).
     `orders_disagree`: the judge preferred another reply when the two were shown in the other
     order, which is a tie. `preferred_position`: "first" or "second" if it preferred the reply that
     was shown there in both orders, else "".
     """
-    rows, open_rows = [], []
+    rows, open_places = [], []
     for row in pairs.to_dict("records"):
         place = {name: row[name] for name in (*PAIR_KEYS, "group")} | {"judge": judge.name}
         place |= {"orders_disagree": False, "preferred_position": "", "reason": ""}
@@ -59,14 +59,20 @@ def compare_pairs(pairs: pd.DataFrame, judge: Judge) -> pd.DataFrame:
         decided = _decide_without_judge(row)
         rows.append(place | decided)
         if not decided:
-            open_rows.append((rows[-1], row))
-    verdicts = judge.compare([_make_comparison(row) for _, row in open_rows])
-    for (place, _), verdict in zip(open_rows, verdicts, strict=True):
+            open_places.append(rows[-1])
+    verdicts = judge.compare(list_comparisons(pairs))
+    for place, verdict in zip(open_places, verdicts, strict=True):
         place["winner"] = _SIDE_OF[verdict.winner]
         place["orders_disagree"] = bool(verdict.winner) and not verdict.orders_agree
         place["preferred_position"] = POSITIONS.get(verdict.orders, "")
         place["reason"] = verdict.failure or verdict.reason
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def list_comparisons(pairs: pd.DataFrame) -> list[Comparison]:
+    """Return the comparisons that a judge gets: pairs of different replies that are not empty."""
+    rows = pairs.to_dict("records")
+    return [_make_comparison(row) for row in rows if not _decide_without_judge(row)]
 
 
 def count_positions(verdicts: pd.DataFrame) -> dict[str, int]:

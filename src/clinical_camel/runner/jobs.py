@@ -1,6 +1,7 @@
 """Which step needs which, read from the paths in the params.
 
 A text such as `outputs/<study>/<step>/dialogues.jsonl`, anywhere in a params value, is an input.
+So is the recipe of each study in the setting `recipes` of step 10.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,7 @@ def load_job(study: str, step: str) -> Job:
 
 def _make_job(study: str, step: str, params: dict[str, Any]) -> Job:
     try:
-        inputs = {*_find_inputs(params), *find_sweep_inputs(params)}
+        inputs = {*_find_inputs(params), *_find_recipes(params), *find_sweep_inputs(params)}
     except ParamsError as error:
         raise ParamsError(f"params/{study}/{step}.yaml: {error}") from None
     return Job(study, step, params, sorted(inputs))
@@ -133,6 +134,11 @@ def _find_inputs(params: dict[str, Any]) -> Iterator[str]:
             ):
                 yield file
                 yield from map(relative, list_companions(root() / file, reader or key))
+
+
+def _find_recipes(params: dict[str, Any]) -> Iterator[str]:
+    for study in params.get("recipes", ()):
+        yield f"params/{study}/02_sft_qlora.yaml"
 
 
 def sort_jobs(jobs: list[Job]) -> list[Job]:

@@ -130,7 +130,8 @@ class ModelJudge:
 
     def __init__(self, teacher: Teacher, ledger: Any, attempts: int = 3) -> None:
         self.teacher, self.ledger, self.attempts = teacher, ledger, attempts
-        self.name = f"{teacher.name}: {teacher.model}"
+        writer = self.describe().get("written_by")  # of recorded replies
+        self.name = writer or f"{teacher.name}: {teacher.model}"
 
     def describe(self) -> dict[str, Any]:
         """Return name, model and terms in words, for the run record."""
