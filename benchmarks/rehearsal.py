@@ -16,6 +16,7 @@ were stopped, say how long: --stopped 03_eval_fewshot=1920. Takes a second.
 """
 
 import argparse
+import functools
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -47,7 +48,7 @@ def list_rows(study: str, run: str, stopped: Mapping[str, float]) -> Iterator[di
         row = describe_forecast(study, rehearsal, step)
         if run != "none":
             record = read_run(folder, step["step"], rehearsal["date"] if run == "later" else "")
-            row["run"] = "later" if record["started"] >= rehearsal["date"] else "earlier"
+            row["run"] = "later" if is_later(record, rehearsal["date"]) else "earlier"
             row |= compare_with_run(step, record, stopped.get(step["step"], 0.0))
         yield row
 
@@ -77,9 +78,13 @@ def read_run(folder, step: str, date: str) -> dict[str, Any]:
     record = read_json(folder / step / "run.json")
     if record.get("status") != "complete":
         raise FileNotFoundError(f"{folder.name}: {step} has not run; run the study, then this")
-    if date and datetime.fromisoformat(record["started"]) < datetime.fromisoformat(date):
+    if date and not is_later(record, date):
         raise ValueError(f"{folder.name}: {step} ran before the rehearsal; run it with --force")
     return record
+
+
+def is_later(record: Mapping[str, Any], date: str) -> bool:
+    return datetime.fromisoformat(record["started"]) >= datetime.fromisoformat(date)
 
 
 def compare_with_run(
@@ -102,10 +107,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+")
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--forecasts", dest="run", action="store_const", const="none", default="later"
-    )
-    choice.add_argument("--earlier-run", dest="run", action="store_const", const="any")
+    add = functools.partial(choice.add_argument, dest="run", action="store_const", default="later")
+    add("--forecasts", const="none", help="without a run to compare with")
+    add("--earlier-run", const="any", help="the run may be older than the rehearsal")
     parser.add_argument(
         "--stopped", nargs="+", default=[], help="step=seconds in which the run stood still"
     )

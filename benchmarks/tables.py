@@ -11,9 +11,17 @@ RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).with_name("
 
 
 def append(name: str, row: dict[str, Any]) -> None:
-    """Append a row to results/<name>.csv at once, so that an interrupted series keeps its rows."""
+    """Append a row to results/<name>.csv at once, so that an interrupted series keeps its rows.
+
+    Raises ValueError if the table has other columns.
+    """
     file = RESULTS / f"{name}.csv"
     is_new = not file.exists()
+    if not is_new:
+        with file.open(newline="", encoding="utf-8") as stream:
+            header = next(csv.reader(stream), [])
+        if header != list(row):
+            raise ValueError(f"{file}: has other columns than this version writes; move it away")
     with file.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(row), lineterminator="\n")
         if is_new:

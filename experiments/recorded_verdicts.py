@@ -71,12 +71,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "replies":
         save_ppo_replies(options.folder)
-    elif options.command == "export":
-        queries = list_queries()
+        return
+    queries = list_queries()
+    if options.command == "export":
         teachers.export_requests(queries, options.folder)
         print(f"{options.folder / 'requests'}: {len(queries)} prompts")
     else:
-        queries = list_queries()
         count = teachers.import_replies(queries, options.folder, root() / LEDGER)
         print(f"{LEDGER}: {count} replies added; {len(queries)} prompts in all")
 

@@ -69,8 +69,8 @@ def test_arms_at_chance_are_points_with_one_label(answers, design):
     scores.loc[scores["arm"] == "base", "low"] = 0.3  # above chance
     axis = figures.plot_forgetting(scores, "plain question", "primer exam").axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert set(labels) == {"at chance: dialogue and raw", "base"}
-    (points,) = (line for line in axis.lines if line.get_label().startswith("at chance"))
+    assert set(labels) == {"not above chance: dialogue and raw", "base"}
+    (points,) = (line for line in axis.lines if line.get_label().startswith("not above chance"))
     assert len(points.get_xdata()) == 2
     unknown = scores.assign(low=float("nan"))  # two runs: no interval
     axis = figures.plot_forgetting(unknown, "plain question", "primer exam").axes[0]
@@ -79,7 +79,7 @@ def test_arms_at_chance_are_points_with_one_label(answers, design):
     many = pd.concat([scores, *(raw.assign(arm=f"raw_{i}") for i in range(3))])
     axis = figures.plot_forgetting(many, "plain question", "primer exam").axes[0]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert "at chance: 5 arms" in labels
+    assert "not above chance: 5 arms" in labels
 
 
 def test_each_arm_has_a_panel_of_facts_with_the_mean_of_each_band():

@@ -5,7 +5,7 @@ import pytest
 from tests.support.toy_comparison import make_answers, make_design
 
 from clinical_camel.controlled_comparison import contrasts, mixed_model
-from clinical_camel.controlled_comparison.mixed_model import OTHER, SAME, UNCLEAR
+from clinical_camel.controlled_comparison.mixed_model import NO_SIGN, OTHER, SAME, UNCLEAR
 
 
 def check_sign(log_odds, times=1):
@@ -32,6 +32,10 @@ def test_both_methods_find_the_sign_of_a_known_effect(truth):
 
 def test_another_sign_is_named():
     assert check_sign(0.9, times=-1)["check"] == OTHER
+
+
+def test_a_difference_of_0_has_no_sign_to_compare():
+    assert check_sign(0.9, times=0)["check"] == NO_SIGN
 
 
 def test_without_an_effect_the_sign_is_not_clear():

@@ -40,7 +40,7 @@ def test_a_missing_text_is_named_with_the_command(sweep):
 
 
 def test_a_part_of_an_exam_has_the_overlaps_of_the_whole():
-    """In a smaller exam, words weigh otherwise, so more of its questions would be found."""
+    """Searched alone, more of its questions would be found: a word counts by its frequency."""
     text, part = (
         "outputs/mini_camel/01_dbke/exam_dialogues.jsonl",
         "data/recorded/common_exam.jsonl",
@@ -52,6 +52,17 @@ def test_a_part_of_an_exam_has_the_overlaps_of_the_whole():
     assert subset == whole & ids
     sources = ((row.id, data.format_row(row)) for row in data.load_sources(text))
     assert subset < {*data.find_overlaps(questions, sources)["id"]}
+
+
+def test_an_exam_that_is_no_part_of_a_shipped_one_is_searched_alone():
+    text, file = (
+        "outputs/mini_camel/01_dbke/exam_dialogues.jsonl",
+        "data/recorded/common_exam.jsonl",
+    )
+    questions = data.load_questions(file)
+    sources = ((row.id, data.format_row(row)) for row in data.load_sources(text))
+    expected = {*data.find_overlaps(questions, sources)["id"]}
+    assert {*overlaps._search(file, text, 1)} == expected
 
 
 def test_a_run_without_such_texts_has_no_overlap():

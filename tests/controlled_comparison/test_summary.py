@@ -273,9 +273,24 @@ def test_further_contrasts_are_listed_as_exploratory():
 def test_a_gain_per_doubling_names_its_outcome(points, outcome):
     fit = ["turns", "dialogues per article", 3, 3, 0.03, 0.02, 0.04, 0.3]
     assert (
-        "turns: by a straight line, each doubling of dialogues per article changes the accuracy by "
-        f"3.0 [2.0, 4.0] points on average (3 seeds; outcome: {outcome})."
+        "turns: in a straight-line fit, accuracy changes by 3.0 [2.0, 4.0] points per doubling of "
+        f"dialogues per article (3 seeds; outcome: {outcome})."
     ) in describe(ROW, fits=[fit], other_points=points)
+
+
+def test_an_accuracy_has_the_interval_of_its_arm_if_both_are_over_the_same_seeds():
+    score = {"outcome": "plain question", "chance": 0.25, "low": 0.3, "high": 0.6, "accuracy": 0.5}
+    rows = [score | {"arm": "dialogue", "seeds": 5}, score | {"arm": "raw", "seeds": 4}]
+    text = describe(ROW, scores=pd.concat([SCORES, pd.DataFrame(rows)]))[2]
+    assert "50.0 [30.0, 60.0] % and 37.0 % correct (" in text
+
+
+def test_a_detectable_effect_that_is_unknown_is_not_stated():
+    cannot_tell = ROW | {"verdict": "cannot tell"}
+    assert "would often be missed" in describe(cannot_tell)[2]
+    for unknown in (np.nan, 0.0):
+        text = describe(cannot_tell | {"min_detectable_effect": unknown})[2]
+        assert "would often be missed" not in text
 
 
 def test_outcomes_without_answers_are_named():

@@ -210,6 +210,10 @@ def test_a_row_without_turns_is_left_out(root, row):
             "line 1: no line Dialogue below it; write",
         ),
         ("Dialogue\n病人：\n发烧。\nid=7\nDialogue\n", "line 1: Dialogue has no line id= above it"),
+        (
+            "id=1\nDialogue\n病人：\n发烧。\nid=x2\nDialogue\n病人：\n头疼。\n",
+            "line 6: a second line Dialogue; write a line id= above it",
+        ),
         ("id=seven\nDialogue\n病人：\n发烧。\n", "no line id= with a number; is it a raw file"),
     ],
 )

@@ -31,7 +31,7 @@ def test_the_table_is_written_and_read_back(tmp_path):
 
 
 def test_only_the_steps_that_a_score_needs_are_counted():
-    """Step 07 of clinicalgpt_7b alone takes more than 100 hours."""
+    """Step 07 of clinicalgpt_7b alone takes more than 30 hours, by `plan`."""
     assert estimate_plan("clinicalgpt_7b").hours < 20
 
 

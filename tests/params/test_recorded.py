@@ -1,6 +1,7 @@
 """The shipped ledgers answer today's prompts of the studies that replay them."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -87,13 +88,11 @@ def test_every_pair_of_different_answers_has_a_prompt_in_both_orders(verdict_req
         orders.setdefault(pair, set()).add(order)
     assert [len(both) for both in orders.values()] == [2] * 80
     text = " ".join(m["content"] for r in verdict_requests.values() for m in r["messages"])
-    assert not {"ppo", "sft"} & set(text.lower().split())
+    assert not re.search(r"\b(ppo|sft)\b", text, re.IGNORECASE)
 
 
 def test_every_prompt_of_today_has_its_verdict(verdict_requests):
     settings = load_job("clinicalgpt_mini_judge", "08_eval_replies").settings.judge
-    if not (root() / settings.ledger).exists():
-        pytest.skip(f"no {settings.ledger}")
     file = root() / settings.ledger
     db = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)
     rows = db.execute("SELECT prompt FROM attempts JOIN replies ON id = attempt").fetchall()

@@ -32,7 +32,7 @@ def test_every_batch_is_in_the_forecast(rehearsed):
     assert part.name == "notes by base, 8 of 24 tokens measured"
     assert (part.done, part.unit) == (2, "batches")  # the first and the last, without time as well
     assert part.total > 2
-    assert part.high == pytest.approx((1 + 1.5 * DRIFT) * part.seconds)
+    assert part.high == pytest.approx((1 + notes.WIDER * DRIFT) * part.seconds)
 
 
 def test_every_consultation_has_a_note(rehearsed):
@@ -121,7 +121,7 @@ def test_many_short_prompts_take_less_time_than_a_few_long_ones_but_more_for_eac
     batches = [(1, 4000), (2, 1500), (4, 500)]
     part = forecast(batches, 1, Timing(40.0, 0.1), Timing(20.0, 0.4))
     assert part.seconds == pytest.approx((40 + 10) + (30 + 20) + (20 + 40))
-    assert part.high == pytest.approx((1 + 1.5 * DRIFT) * part.seconds)
+    assert part.high == pytest.approx((1 + notes.WIDER * DRIFT) * part.seconds)
     assert (part.done, part.total) == (2, 3)
 
 

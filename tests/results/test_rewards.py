@@ -16,8 +16,8 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert real.headline == "training with rewards (`clinicalgpt_smollm2`)"
     assert not real.is_run
     assert finding.headline == (
-        "Training with rewards: the proxy reward rises significantly with 1 of the 1 methods that "
-        "are trained on it; the gold reward falls significantly with 1 of all 2 methods"
+        "Training with rewards: the proxy reward rises significantly with `ppo`, trained on it; "
+        "the gold reward falls significantly with `ppo`"
     )
     assert (
         "`ppo`: the proxy reward rose and the gold reward fell (n = 60 prompts, trainings: 5)"
@@ -33,9 +33,11 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     )
     for text in (finding.lead, finding.lead):
         assert text.endswith("(each interval is above 0): *reward hacking*.")
-        assert text.count("With `ppo`, the reward model pays more for replies that are no") == 1
-        assert "at the nearest KL (`ppo` 0.90, `dpo` 0.40), more than with `dpo`, which" in text
-    assert finding.brief.startswith("PPO is trained on the *proxy* reward")
+        assert text.count("With `ppo`, the proxy reward rises for replies whose gold reward") == 1
+        assert "more than with `dpo` (KL 0.90 against 0.40), which never sees the" in text
+    assert finding.brief.startswith(
+        "The *proxy* reward is that of a reward model: PPO is trained on"
+    )
 
 
 def test_a_real_language_model_is_named(project, settings):

@@ -94,11 +94,11 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     )
     assert finding.lead == finding.brief
     assert finding.brief == (
-        "Asked in plain text: by a straight line, each doubling of the dialogues per article "
-        "changes the accuracy on average by 3.0 points [2.0, 4.0] (six passes) and 0.5 points "
-        "[-0.5, 1.5] (equal steps), over 3 pairs of seeds; this comparison has no verdicts, and "
-        "its intervals are not adjusted. Differences (n = 260): `passes_20 minus passes_1` 10.0 "
-        "points [7.0, 13.0] (50 % more steps). "
+        "Asked in plain text: in a straight-line fit, accuracy changes by 3.0 points [2.0, 4.0] "
+        "(six passes) and 0.5 points [-0.5, 1.5] (equal steps) per doubling of the dialogues per "
+        "article, over 3 pairs of seeds; this comparison has no verdicts, and its intervals are "
+        "not adjusted. Differences (n = 260): passes_20 minus passes_1 10.0 points [7.0, 13.0] "
+        "(50 % more steps). "
         f"{sweeps.REMARKS[study]}"
     )
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [
@@ -107,7 +107,7 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     ]
     points = params | {"other_points": {"135 M": "large/raw"}}  # then all questions count
     toy_results.save(project, study, STEP, points, **tables)
-    assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: by")
+    assert assess(settings)[study].brief.startswith("Asked in plain text, all questions: in")
     ends = [toy_results.contrast("passes_20", "passes_1", 0.02, "secondary")]
     toy_results.save(project, study, STEP, params, **tables | {"contrasts": ends})
     assert "rises" not in assess(settings)[study].headline
@@ -161,10 +161,11 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
         "cannot tell dialogues from paraphrases; paraphrases are ahead of raw articles"
     )
     assert finding.brief == (
-        "Asked in plain text: dialogues minus raw articles 10.0 points [7.0, 13.0] (100 % more "
-        "steps); dialogues minus paraphrases 1.0 points [-2.0, 4.0]; paraphrases minus raw "
-        "articles 9.0 points [6.0, 12.0] (100 % more steps) (n = 260, 3 pairs of seeds; this "
-        "comparison has no verdicts, and its intervals are not adjusted). "
+        "Asked in plain text: dialogues minus raw articles 10.0 points [7.0, 13.0] (2 times as "
+        "many steps and format chat (raw articles: plain)); dialogues minus paraphrases 1.0 points "
+        "[-2.0, 4.0]; paraphrases minus raw articles 9.0 points [6.0, 12.0] (2 times as many steps "
+        "and format chat (raw articles: plain)) (n = 260, 3 pairs of seeds; this comparison has no "
+        "verdicts, and its intervals are not adjusted). "
         f"{sweeps.REMARKS['dbke_reworded']}"
     )
 

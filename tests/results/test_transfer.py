@@ -12,6 +12,23 @@ def test_without_these_exams_nothing_is_claimed(project, settings):
     assert not transfer.assess_transfer(settings).is_run
 
 
+def test_each_way_of_asking_has_the_models_that_are_above_guessing(project, settings):
+    outcomes = toy_results.OUTCOMES | {"two steps": "mini_exam_two_step/option_text"}
+    values = {"reversed": {"raw": 0.26, "dialogue": 0.4}}
+    values["two steps"] = {"raw": 0.4, "dialogue": 0.4}
+    scores = [
+        {"outcome": outcome, "arm": arm, "n": 312, "seeds": 10, "accuracy": value, "chance": 0.25}
+        | {"low": value - 0.04, "high": value + 0.04}
+        for outcome, accuracies in values.items()
+        for arm, value in accuracies.items()
+    ]
+    toy_results.save_comparison(project, scores=scores, outcomes=outcomes)
+    assert transfer.assess_transfer(settings).headline == (
+        "Asked in reverse, dialogues teach more than guessing gives; asked in two steps, raw "
+        "articles and dialogues teach more than guessing gives"
+    )
+
+
 @pytest.mark.parametrize(
     ("accuracy", "headline"),
     [

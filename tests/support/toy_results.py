@@ -94,9 +94,16 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
 
 
 def list_trainings(*arms, **steps):
-    """Tables of step 06 with equal trainings of these arms, apart from `steps` by arm."""
-    amounts = {"target_tokens": 100, "tokens": 100, "exposures_mean": 10, "format": "chat"}
-    equality = [{"arm": arm, "steps": steps.get(arm, 100)} | amounts for arm in arms]
+    """Tables of step 06 with equal trainings of these arms, apart from `steps` by arm.
+
+    Only the arm `raw` has plain text.
+    """
+    amounts = {"target_tokens": 100, "tokens": 100, "exposures_mean": 10}
+    equality = [
+        {"arm": arm, "steps": steps.get(arm, 100), "format": "plain" if arm == "raw" else "chat"}
+        | amounts
+        for arm in arms
+    ]
     same = {"learning_rate": 8e-3, "batch_size": 4}
     return {"equality": equality, "trainings": [{"arm": arm} | same for arm in arms]}
 
@@ -105,7 +112,14 @@ ACCURACIES = {"base": 0.25, "raw": 0.37, "dialogue": 0.49, "monologue": 0.4, "qa
 
 
 def save_comparison(
-    project, verdict="helps", value=0.12, primer=0.3, by_length=None, study="dbke_effect", **others
+    project,
+    verdict="helps",
+    value=0.12,
+    primer=0.3,
+    by_length=None,
+    study="dbke_effect",
+    outcomes=OUTCOMES,
+    **others,
 ):
     """A controlled comparison: contrasts in two question forms, scores of five arms.
 
@@ -123,7 +137,7 @@ def save_comparison(
     scores = [
         {"outcome": outcome, "arm": arm, "n": 260, "seeds": 1 if arm == "base" else 10}
         | {"accuracy": accuracy, "low": accuracy - 0.04, "high": accuracy + 0.04, "chance": 0.25}
-        for outcome in OUTCOMES
+        for outcome in outcomes
         for arm, accuracy in ACCURACIES.items()
     ]
     for row in scores:
@@ -131,7 +145,7 @@ def save_comparison(
             tuned = by_length if by_length and row["outcome"].endswith("by length") else primer
             value = 0.6 if row["arm"] == "base" else tuned
             row |= {"accuracy": value, "low": value - 0.06, "high": value + 0.06}
-    params = {"outcomes": OUTCOMES, "smallest_effect": 0.05}
+    params = {"outcomes": outcomes, "smallest_effect": 0.05}
     amounts = {"raw": 100, "dialogue": 105, "monologue": 80, "qa": 105}
     equality = [
         {"arm": arm, "target_tokens": count, "tokens": 100, "steps": 100, "exposures_mean": 10}

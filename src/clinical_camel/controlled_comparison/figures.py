@@ -182,7 +182,7 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
     """Plot what each arm knows of its texts against what it still knows from before.
 
     `scores` is the table of `score_arms`. Up is more new knowledge, right is less forgetting. Arms
-    at chance there cannot be compared: they are grey points.
+    not above chance there cannot be compared: they are grey points.
     """
     table = scores.set_index(["outcome", "arm"])
     both = [arm for arm in _order_arms(scores["arm"]) if (primary, arm) in table.index]
@@ -205,7 +205,7 @@ def plot_forgetting(scores: pd.DataFrame, primary: str, forgetting: str) -> Figu
             for name in (forgetting, primary)
         ]
         names = join(lost) if len(lost) <= NAMED else f"{len(lost)} arms"
-        label = escape_label(f"at chance: {names}")
+        label = escape_label(f"not above chance: {names}")
         axis.plot(*points, "o", color="darkgrey", markersize=4, label=label)
     for line, name in ((axis.axvline, forgetting), (axis.axhline, primary)):
         chance = scores.loc[scores["outcome"] == name, "chance"].mean()

@@ -18,7 +18,7 @@ from clinical_camel.controlled_comparison.contrasts import pair_scores
 from clinical_camel.controlled_comparison.settings import Comparison
 
 COLUMNS = ["treatment", "control", "log_odds", "low", "high", "check"]
-SAME, OTHER = "same sign", "other sign"
+SAME, OTHER, NO_SIGN = "same sign", "other sign", "the difference is 0, without a sign"
 UNCLEAR = ", but its interval contains zero"  # ends the check
 RANDOM = {
     "condition": "0 + C(condition)",
@@ -34,7 +34,8 @@ def fit_contrasts(
     """Return the mixed model of every primary contrast that has common seeds: COLUMNS.
 
     `contrasts` is the table of `compare_all`. `check`: SAME or OTHER than the sign of the
-    difference, with UNCLEAR if the interval contains zero; or why the model could not be fitted.
+    difference, or NO_SIGN, with UNCLEAR if the interval contains zero; or why the model could not
+    be fitted.
     """
     here = answers[answers["outcome"] == design.primary]
     rows = []
@@ -63,6 +64,8 @@ def fit_contrast(scores: pd.DataFrame, treatment: str, difference: float) -> dic
     except (ValueError, np.linalg.LinAlgError, ConvergenceWarning) as error:
         return {"low": np.nan, "high": np.nan, "check": f"not fitted: {error}"}
     effect, half = fit.fe_mean[1], norm.isf(0.025) * fit.fe_sd[1]
-    check = SAME if effect * difference > 0 or not difference else OTHER
+    check = SAME if effect * difference > 0 else OTHER
+    if difference == 0:
+        check = NO_SIGN
     check += "" if abs(effect) > half else UNCLEAR  # also for NaN
     return {"log_odds": effect, "low": effect - half, "high": effect + half, "check": check}

@@ -36,9 +36,9 @@ def find_overlaps(runs: Sequence[ArmRun], design: Comparison) -> pd.DataFrame:
 def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
     """Return the questions of an exam that overlap with texts of these runs: id, trained_on.
 
-    Of these runs, only step 01 is needed. The exam may be a part of a registered one: its words
-    have the weights that they have in the complete exam, so it has the same overlaps. Raises
-    Incomplete for a missing text: the tables of a run may be there without its texts.
+    Of these runs, only step 01 is needed. A file may have a part of a shipped exam, such as
+    mini_exam@file: the words then count as in the complete exam, so the overlaps are the same.
+    Raises Incomplete for a missing text: the tables of a run may be there without its texts.
     """
     frames = [pd.DataFrame({"id": [], "trained_on": []}, dtype=str)]
     for run in runs:
@@ -60,7 +60,9 @@ def search_runs(runs: Sequence[ArmRun], exam: str) -> pd.DataFrame:
 def _search(spec: str, text: str, modified: int) -> tuple[str, ...]:
     """Return the ids of the questions of an exam that overlap with a file, as `modified` (ns)."""
     questions = {question.id: question for question in data.load_questions(spec)}
-    complete = {question.id: question for question in data.load_questions(data.label(spec))}
+    exam = data.label(spec)
+    every = data.load_questions(exam) if data.is_shipped(exam) else []
+    complete = {question.id: question for question in every}
     sources = ((row.id, data.format_row(row)) for row in data.load_sources(text))
     overlaps = data.find_overlaps([*(complete | questions).values()], sources)
     return tuple(id for id in dict.fromkeys(overlaps["id"]) if id in questions)

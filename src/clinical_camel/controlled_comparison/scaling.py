@@ -87,7 +87,8 @@ def list_points(scores: pd.DataFrame, trainings: pd.DataFrame, design: Compariso
 def _read_point(name: str, place: str, outcome: str) -> list[float]:
     """Return the size, accuracy and interval of an arm of another sweep, from its tables.
 
-    Raises Incomplete if that sweep has no result for the arm, or another primary outcome.
+    Raises Incomplete if that sweep has no result for the arm, lacks runs of it, or has another
+    primary outcome.
     """
     sweep, arm = place.split("/")
     folder = Path(f"outputs/{sweep}/06_controlled_comparison")

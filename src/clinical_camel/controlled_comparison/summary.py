@@ -72,9 +72,9 @@ def describe_results(
     sentences += _describe_open_book(scores, design)
     sentences += _describe_forgetting(scores, further, design)
     sentences += [
-        f"{fit.curve}: by a straight line, each doubling of {fit.quantity} changes the accuracy by "
-        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points on average "
-        f"({fit.seeds} seeds; outcome: {design.scaling_outcome})."
+        f"{fit.curve}: in a straight-line fit, accuracy changes by "
+        f"{format_percent(fit.gain_per_doubling, fit.low, fit.high)} points per doubling of "
+        f"{fit.quantity} ({fit.seeds} seeds; outcome: {design.scaling_outcome})."
         for fit in fits.itertuples()
     ]
     return [*sentences, *_describe_few_runs(runs, design), describe_runs(runs)]
@@ -241,7 +241,8 @@ def _describe_secondary(
 ) -> Iterator[str]:
     """Yield the first two contrasts, without verdicts all, in the other outcomes; not adjusted.
 
-    On all questions, and in forgetting if both arms are at chance, they have sentences elsewhere.
+    On all questions, and in forgetting if neither arm is above chance, they have sentences
+    elsewhere.
     """
     lost = list_lost(scores, design.forgetting)
     shown = design.contrasts[:2] if design.has_verdict else design.contrasts

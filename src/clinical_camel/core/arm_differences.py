@@ -31,13 +31,24 @@ def list_differences(
         return []
     ratios = equality.loc[first, list(READINGS)] / equality.loc[second, list(READINGS)] - 1
     parts = [
-        f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'} {READINGS[column]}"
+        f"{_compare(ratio)} {READINGS[column]}"
         for column, ratio in ratios.items()
         if abs(ratio) > LARGE_SHARE
     ]
     parts += list_setting_differences(trainings, first, second, name)
     ours, theirs = equality.loc[[first, second], "format"]
     return [*parts, *([f"format {ours} ({name}: {theirs})"] if ours != theirs else [])]
+
+
+def _compare(ratio: float) -> str:
+    """Return a relative difference in words.
+
+    >>> _compare(0.2), _compare(-0.12), _compare(11.0)
+    ('20 % more', '12 % fewer', '12 times as many')
+    """
+    if ratio >= 1:
+        return f"{1 + ratio:.2g} times as many"
+    return f"{abs(100 * ratio):.0f} % {'more' if ratio > 0 else 'fewer'}"
 
 
 def list_setting_differences(

@@ -81,28 +81,29 @@ def describe_hacking(
         "Change of the proxy reward that comes from replies whose gold reward is as before: "
         f"{'; '.join(shown)}."
     )
-    suspects = [m for m in own.index if m in ON_PROXY and verdicts.get(m) in PROXY_ALONE]
-    lowest = rows[rows["method"].isin(suspects)].groupby("method")["low"].min()
-    hacking = [method for method in suspects if lowest[method] > 0]
-    unclear = [names[method] for method in suspects if not lowest[method] > 0]
-    controls = [method for method in own.index if method not in ON_PROXY]
-    compared = rows[rows["method"].isin(hacking) & rows["control"].isin(controls)]
-    distances = [
-        f"{names[row.method]} {row.kl:.2f}, {names[row.control]} {row.control_kl:.2f}"
-        for row in compared.itertuples()
-    ]
-    than_controls = (
-        f", and, at the nearest KL ({'; '.join(distances)}), more than with "
-        f"{join([names[method] for method in controls])}, which never see the reward model"
+    for method in own.index:
+        if method in ON_PROXY and verdicts.get(method) in PROXY_ALONE:
+            yield _describe_suspect(rows[rows["method"] == method], names)
+
+
+def _describe_suspect(rows: "pd.DataFrame", names: Mapping[str, str]) -> str:
+    """Return whether the proxy's part of one method, of `compare_parts`, shows reward hacking."""
+    name = names[rows["method"].iloc[0]]
+    compared = rows[rows["control"] != START]
+    controls = [names[control] for control in compared["control"]]
+    if rows["low"].min() > 0:
+        distances = [
+            f"{names[row.control]} (KL {row.kl:.2f} against {row.control_kl:.2f})"
+            for row in compared.itertuples()
+        ]
+        sees = "which never see" if len(controls) > 1 else "which never sees"
+        more = f", more than with {join(distances)}, {sees} the reward model" if controls else ""
+        return (
+            f"With {name}, the proxy reward rises for replies whose gold reward does not change"
+            f"{more} (each interval is above 0): *reward hacking*."
+        )
+    more = f", or of its difference from {' or '.join(controls)} at the nearest KL,"
+    return (
+        f"With {name}, reward hacking is not shown: the interval of the proxy's rise for replies "
+        f"whose gold reward does not change{more * bool(controls)} contains 0."
     )
-    if hacking:
-        yield (
-            f"With {join([names[method] for method in hacking])}, the reward model pays more for "
-            f"replies that are no better{than_controls * bool(controls)} (each interval is above "
-            "0): *reward hacking*."
-        )
-    if unclear:
-        yield (
-            f"With {join(unclear)}, reward hacking is not shown: an interval of this gain, or of "
-            "its difference from these methods, contains 0."
-        )

@@ -61,6 +61,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loading": [
             "check_spec",
             "describe",
+            "is_shipped",
             "label",
             "list_datasets",
             "load_articles",

@@ -240,8 +240,8 @@ def _parse_raw(path: Path) -> RawRows:
     """Return the conversations of a raw file: parts `id=...`, `Description`, `Dialogue`, ...
 
     In the part `Dialogue`, a line `Patient:` or `Doctor:` begins a turn. The number of a row is
-    that of its line `id=...`. A conversation without the part `Dialogue` is a problem, and so is
-    this part above all lines `id=...`.
+    that of its line `id=...`. A conversation without the part `Dialogue` is a problem, and so are
+    two such parts of one, and this part above all lines `id=...`.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").splitlines()
@@ -257,6 +257,8 @@ def _parse_raw(path: Path) -> RawRows:
             if part.startswith("id="):
                 row = rows[number] = {"id": f"{path.stem}-{part[3:]}"}
             elif part == "Dialogue":
+                if row.get("utterances"):
+                    problems.append((number, "a second line Dialogue; write a line id= above it"))
                 row["utterances"] = []
                 if not rows:
                     problems.append((number, "Dialogue has no line id= above it; write id=1"))

@@ -160,7 +160,7 @@ def conclude(
 def choose_machine(devices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the device of a step that used the GPU, else of one with the most threads.
 
-    A step without a model does not import torch, so its record names neither GPU nor threads.
+    A step without a model does not import torch, so its record has no GPU and one thread.
     """
     return dict(max(devices, key=lambda d: ("gpu" in d, d.get("threads", 1)), default={}))
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from clinical_camel.rehearse.record import Part
 
-DRIFT = 0.20  # share by which a machine differs from itself later: assumed, from rehearsal.csv
+DRIFT = 0.20  # share by which the run may differ: chosen after ten runs, see rehearsal.csv
 CONFIDENCE = 0.95
 
 

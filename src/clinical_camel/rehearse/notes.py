@@ -28,6 +28,7 @@ from clinical_camel.rehearse.record import Part
 from clinical_camel.rehearse.task import Task
 
 FEW = 8  # new tokens of the first trial
+WIDER = 1.5  # times DRIFT, if only some groups of batches were measured
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 Group = Sequence["Batch"]  # batches that are computed at once
 
@@ -235,7 +236,7 @@ def _forecast(
     measured = [group] if ends is group else [group, ends]
     done, total = sum(map(len, measured)), sum(map(len, groups))
     seconds = sum(times)
-    share = DRIFT if len(groups) <= len(measured) else 1.5 * DRIFT
+    share = DRIFT if len(groups) <= len(measured) else WIDER * DRIFT
     return Part(
         name, "batches", done, total, 0.0, seconds, seconds * (1 - share), seconds * (1 + share)
     )

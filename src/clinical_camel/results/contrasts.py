@@ -147,10 +147,11 @@ def add_size(text: str, size: str) -> str:
     return f"{text}{',' * size.startswith('but')} {size}".rstrip()
 
 
-def list_readings(result: Result, treatment: str, control: str) -> str:
+def list_readings(result: Result, treatment: str, control: str, name: str = "B") -> str:
     """Return in which amounts and settings two arms differ by more than a tenth, and in format.
 
-    Such as "20 % more tokens seen", of the first arm, or "learning rate 0.008 (B: 0.004)".
+    Such as "20 % more tokens seen", of the first arm, or "learning rate 0.008 (B: 0.004)", in which
+    `name` stands for the second.
     """
     tables = result.read("equality"), result.read("trainings")
-    return join(list_differences(*tables, treatment, control))
+    return join(list_differences(*tables, treatment, control, name))

@@ -39,7 +39,7 @@ def assess_rewards(settings: Results) -> list[Finding]:
 def assess_study(study: str) -> Finding:
     """Return what training with rewards did to the proxy and the gold reward, by method."""
     result = find_result(study, REWARDS)
-    missing = Finding("rewards", f"training with rewards (`{study}`)", is_run=False)
+    missing = Finding(study, f"training with rewards (`{study}`)", is_run=False)
     if not result:
         return missing
     comparison = result.read("comparison")
@@ -47,22 +47,22 @@ def assess_study(study: str) -> Finding:
     if not verdict_of:
         return missing
     changes = {method: _read_changes(result, method) for method in verdict_of}
+    shown_as = {name: f"`{name}`" for name in verdict_of}
     on_proxy = [method for method in verdict_of if method in ON_PROXY]
-    rose = sum(verdict_of[method] in PROXY_ROSE for method in on_proxy)
-    fell = sum(verdict in GOLD_FELL for verdict in verdict_of.values())
+    rose = [shown_as[method] for method in on_proxy if verdict_of[method] in PROXY_ROSE]
+    fell = [shown_as[method] for method in verdict_of if verdict_of[method] in GOLD_FELL]
     headline = (
-        f"Training with rewards: the proxy reward rises significantly with {rose} of the "
-        f"{len(on_proxy)} methods that are trained on it; the gold reward falls significantly with "
-        f"{fell} of all {len(verdict_of)} methods"
+        "Training with rewards: the proxy reward rises significantly with "
+        f"{join(rose) or 'no method'}{', trained on it' * bool(rose)}; the gold reward falls "
+        f"significantly with {join(fell) or 'no method'}"
     )
     accuracy, by_words = _read_accuracy(result)
-    shown_as = {name: f"`{name}`" for name in verdict_of}
     cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
-        f"{join([method.upper() for method in on_proxy])} {'are' if len(on_proxy) > 1 else 'is'} "
-        "trained on the *proxy* reward, that of a reward model; all methods should raise the "
-        f"*gold* reward{_describe_scale(result)}. All have one reward model and one SFT model.",
+        f"The *proxy* reward is that of a reward model: {_name_trained(on_proxy)} trained on it. "
+        f"All methods should raise the *gold* reward{_describe_scale(result)}. All have one reward "
+        "model and one SFT model.",
         *_describe_accuracy(accuracy, by_words),
         f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]
@@ -83,8 +83,18 @@ def assess_study(study: str) -> Finding:
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
     texts = " ".join([*start, *cause[1:]]), " ".join(lead)
-    finding = Finding("rewards", headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
+    finding = Finding(study, headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
     return name_model(result, finding)
+
+
+def _name_trained(methods: list[str]) -> str:
+    """Return the methods with "is" or "are".
+
+    >>> _name_trained(["ppo", "grpo"]), _name_trained([])
+    ('PPO and GRPO are', 'no method is')
+    """
+    names = join([method.upper() for method in methods]) or "no method"
+    return f"{names} {'are' if len(methods) > 1 else 'is'}"
 
 
 def _read_changes(result: Result, method: str) -> list[Number]:

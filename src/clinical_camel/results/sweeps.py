@@ -46,7 +46,8 @@ REMARKS = {  # on sweeps, for the notebook
     ),
     "dbke_sizes": (
         "All sizes have the learning rate of `mini_camel`; none was chosen per size. The rank is "
-        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model."
+        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model. It "
+        "rises, or falls, if the fit is clear and each size scores higher, or lower, than the last."
     ),
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
@@ -146,26 +147,31 @@ def _describe_differences(
     if not rows:
         return None
     names = [[ARMS.get(arm, arm) for arm in name_arms(row)] for row in rows]
-    numbers = [
-        read_difference(row, " minus ".join(pair), result, "contrasts")
-        for row, pair in zip(rows, names, strict=True)
-    ]
+    numbers, texts = _read_differences(result, rows, names)
     parts = [_compare(number, *pair) for number, pair in zip(numbers, names, strict=True)]
-    shown = "; ".join(
-        _show_difference(number, row, result) for number, row in zip(numbers, rows, strict=True)
-    )
     brief = (
-        f"Asked in {_name_form(settings, result)}: {shown} (n = {join_counts(numbers)}, "
+        f"Asked in {_name_form(settings, result)}: {'; '.join(texts)} (n = {join_counts(numbers)}, "
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
     )
     brief = " ".join([brief, *_list_remarks(result)])
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
 
 
-def _show_difference(number: Number, row: dict[str, Any], result: Result) -> str:
-    """Return a difference, and in what else the trainings of its arms differ."""
-    differing = list_readings(result, *name_arms(row))
-    return f"{number.quantity} {show_points(number)}" + f" ({differing})" * bool(differing)
+def _read_differences(
+    result: Result, rows: Sequence[dict[str, Any]], names: Sequence[Sequence[str]]
+) -> tuple[list[Number], list[str]]:
+    """Return the difference of each pair of arms, also in words: with what else differs.
+
+    `names`: of both arms, as the page names them.
+    """
+    numbers, texts = [], []
+    for row, pair in zip(rows, names, strict=True):
+        number = read_difference(row, " minus ".join(pair), result, "contrasts")
+        differing = list_readings(result, *name_arms(row), pair[1])
+        numbers.append(number)
+        text = f"{number.quantity} {show_points(number)}"
+        texts.append(f"{text} ({differing})" if differing else text)
+    return numbers, texts
 
 
 def _compare(number: Number, first: str, second: str) -> str:
@@ -193,14 +199,13 @@ def _describe_curves(
     for fit, gain in zip(fits, gains, strict=True):
         arms = result.record["params"]["scaling"].get(fit["curve"], [])
         ends = [row for row in rows if {*name_arms(row)} <= {*arms} and row["n"]]
-        points = list_points(result, fit["curve"])
+        points = _list_accuracies(result, fit["curve"])
         changes.setdefault(_name_change(gain, ends, points), []).append(fit["curve"])
         part = f"{show_points(gain)} ({fit['curve']})"
         parts.setdefault(fit["quantity"], []).append(part)
     headline = "; ".join(f"{change} ({join(curves)})" for change, curves in changes.items())
     shown = "; ".join(
-        f"by a straight line, each doubling of the {quantity} changes the accuracy on average by "
-        f"{join(texts)}"
+        f"in a straight-line fit, accuracy changes by {join(texts)} per doubling of the {quantity}"
         for quantity, texts in parts.items()
     )
     seeds = join_seeds(gains)
@@ -208,14 +213,9 @@ def _describe_curves(
     gain_text = f"Asked in {_name_form(settings, result)}{every}: {shown}"
     brief = f"{gain_text}, over {seeds} pairs of seeds; {NO_VERDICT}."
     rows = [row for row in rows if row["n"]]
-    names = [f"`{' minus '.join(name_arms(row))}`" for row in rows]
-    differences = [
-        read_difference(row, name, result, "contrasts")
-        for row, name in zip(rows, names, strict=True)
-    ]
+    differences, texts = _read_differences(result, rows, [name_arms(row) for row in rows])
     if differences:
-        shown = "; ".join(map(_show_difference, differences, rows, [result] * len(rows)))
-        brief += f" Differences (n = {join_counts(differences)}): {shown}."
+        brief += f" Differences (n = {join_counts(differences)}): {'; '.join(texts)}."
     brief = " ".join([brief, *_list_remarks(result)])
     numbers = [*gains, *differences]
     return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=numbers)
@@ -237,7 +237,7 @@ def _read_gain(fit: dict[str, Any], result: Result) -> Number:
     )
 
 
-def list_points(result: Result, curve: str) -> list[float]:
+def _list_accuracies(result: Result, curve: str) -> list[float]:
     """Return the accuracies of a curve, in the order of its arms on the axis."""
     points = result.read("scaling_points")
     return points.loc[points["curve"] == curve].sort_values("x")["accuracy"].tolist()

@@ -29,9 +29,13 @@ def assess_transfer(settings: Results) -> Finding:
     every = [number for numbers in scores.values() for number in numbers]
     above = [number for number in every if number.quantity != BASE and number.low > number.chance]
     by_way = {w: [n.quantity for n in numbers if n in above] for w, numbers in scores.items()}
-    ways = [f"{words}, {join(names)}" for words, names in by_way.items() if names]
+    ways = [
+        f"asked {words}, {join(names)} teach more than guessing gives"
+        for words, names in by_way.items()
+        if names
+    ]
     headline = (
-        f"Asked {'; '.join(ways)} teach more than guessing gives"
+        "; ".join(ways).replace("asked", "Asked", 1)
         if ways
         else f"Asked {' or '.join(scores)}, models tuned on {' or on '.join(TUNED)} are not "
         "clearly better than guessing"
