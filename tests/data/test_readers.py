@@ -7,7 +7,7 @@ from tests.support.rows import LETTERED, write_rows
 
 from clinical_camel import data
 from clinical_camel.data import readers
-from clinical_camel.data.fields import find_unknown
+from clinical_camel.data.fields import find_unknown, hash_text
 
 
 def test_medqa_of_the_hub_and_of_a_file_gives_the_same_question():
@@ -16,8 +16,8 @@ def test_medqa_of_the_hub_and_of_a_file_gives_the_same_question():
     assert readers.read_medqa(from_hub).answer == 1
 
 
-def test_the_category_of_medqa_mcmle_is_the_subset_of_a_question(root):
-    """In the file of the authors and in one with answer letters; the shared file has none."""
+def test_the_category_of_medqa_mcmle_is_the_subset_of_a_question(root, monkeypatch):
+    """Of the authors, also in a file with answer letters; else ours, if we have one."""
     row = {"question": "Which?", "options": dict(zip("ABCD", "abcd", strict=True))}
     published = row | {"answer": "c", "answer_idx": "C", "meta_info": "儿科"}
     lettered = row | {"answer": "C", "meta_info": "儿科"}
@@ -25,6 +25,12 @@ def test_the_category_of_medqa_mcmle_is_the_subset_of_a_question(root):
     write_rows(root / "Mainland/test.jsonl", rows)
     questions = data.load_questions("medqa_mcmle@Mainland/test.jsonl")
     assert [(q.subset, q.answer) for q in questions] == [("儿科", 2), ("儿科", 2), ("", 2)]
+    monkeypatch.setattr(
+        readers, "read_mcmle_categories", lambda: {hash_text("Which?"): "paediatrics"}
+    )
+    write_rows(root / "Mainland/ours.jsonl", rows)
+    (*_, ours) = data.load_questions("medqa_mcmle@Mainland/ours.jsonl")
+    assert ours.subset == "paediatrics"
     assert find_unknown({"meta_info": "step1"}, readers.read_mmlu) == ["meta_info"]  # not dropped
 
 

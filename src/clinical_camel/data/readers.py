@@ -6,6 +6,7 @@ of MedMCQA often starts with the answer letter, and `long_answer` of PubMedQA is
 the question asks for. It returns `None` for a row that the source marks as empty.
 """
 
+import csv
 import dataclasses
 import functools
 import re
@@ -56,12 +57,27 @@ _SECTION_LABEL = re.compile(r"^[A-Z][^a-z:\n]*: ", re.MULTILINE)
 
 @reads_fields(MEDQA, unused=MEDQA_UNUSED)
 def read_medqa(row: Raw) -> Question:
-    """MedQA, MedQA-MCMLE: the answer letter is `answer_idx` as published and `answer` in our files.
+    """MedQA: the answer letter is `answer_idx` as published and `answer` in our files.
 
-    `subset` is `meta_info`: the step of the USMLE, or the category of MCMLE.
+    `subset` is `meta_info`: the step of the USMLE.
     """
     letter = get_text(row, "answer_idx" if "answer_idx" in row else "answer")
     return _lettered(row, letter, subset=get_optional_text(row, "meta_info"))
+
+
+@reads_fields(MEDQA, unused=MEDQA_UNUSED)
+def read_mcmle(row: Raw) -> Question:
+    """MEDQA-MCMLE, as MedQA. `subset`: `meta_info`, else our category (`read_mcmle_categories`)."""
+    question = read_medqa(row)
+    category = question.subset or read_mcmle_categories().get(hash_text(question.question), "")
+    return dataclasses.replace(question, subset=category)
+
+
+@functools.cache
+def read_mcmle_categories() -> dict[str, str]:
+    """Return the categories that a large language model gave to 1,693 questions, by `hash_text`."""
+    with Path(__file__).with_name("mcmle_categories.csv").open(encoding="utf-8") as stream:
+        return {row["question"]: row["category"] for row in csv.DictReader(stream)}
 
 
 @reads_fields(MEDQA, unused=MEDQA_UNUSED)

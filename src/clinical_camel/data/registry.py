@@ -187,7 +187,7 @@ SOURCES: dict[str, Source] = {
     },
     # As published: questions/Mainland/test.jsonl of jind11/MedQA; `meta_info` (recalled).
     "medqa_mcmle": _questions(
-        role="eval", read=readers.read_medqa, licence="MIT", citation="mcmle"
+        role="eval", read=readers.read_mcmle, licence="MIT", citation="mcmle"
     ),
     # its training questions (questions/Mainland/train.jsonl) as dialogues
     "medqa_mcmle_dialogues": _dialogues(
