@@ -29,11 +29,11 @@ RECORD |= {"params": {}, "notes": {}, "artefacts": {}}
 @pytest.fixture
 def study(project):
     """Study `a` with two steps and a run of each, study `b` without a run."""
-    project.params("a", "01_dbke", "# What a is,\n# in one sentence.\n#\n# More.\nstudy: a\n")
+    project.params("a", "02_sft_qlora", "# What a is,\n# in one sentence.\n#\n# More.\nstudy: a\n")
     project.params("a", "04_note_synthesis", "# Notes.\nstudy: a\n")
     project.params("b", "02_sft_qlora", "# What b is.\nstudy: b\n")
     first = RECORD | {"headline": "9 dialogues", "peak_memory_mb": 1000, "seconds": 30.0}
-    project.file("outputs/a/01_dbke/run.json", json.dumps(first))
+    project.file("outputs/a/02_sft_qlora/run.json", json.dumps(first))
     project.file("outputs/a/04_note_synthesis/run.json", json.dumps(RECORD))
     return project
 
@@ -66,7 +66,7 @@ def test_a_row_has_state_time_and_memory_and_a_fold_the_headline(study):
     ]
     assert fold.startswith("<details><summary>Headlines of these studies; more studies: 1 not run")
     assert "</summary>\n\n[a](params/a): ROUGE-L 0.5<br><br>[b](params/b): What b is." in fold
-    for step in ("01_dbke", "04_note_synthesis"):
+    for step in ("02_sft_qlora", "04_note_synthesis"):
         study.file(f"outputs/a/{step}.ipynb", "{}")
     assert read_cells(release.format_study_table(), 0)[2] == "[results](outputs/a)"
 
@@ -118,6 +118,9 @@ def test_a_study_that_trains_no_model_is_in_the_fold_with_its_headline(study):
     table, _, fold = release.format_study_table().partition("; more studies: ")
     assert "params/c" not in table
     assert fold.startswith("1 that train no model, 1 not run yet</summary>")
+    study.params("d", "03_eval_fewshot", "# Models of another study.\nstudy: d\n")
+    study.file("outputs/d/03_eval_fewshot/run.json", json.dumps(record))
+    assert "2 that train no model" in release.format_study_table()
     assert "[c](params/c): Step 01 alone. [tables](outputs/c): 9 dialogues.<br>[b]" in fold
 
 
@@ -158,8 +161,8 @@ def test_the_minutes_of_a_sweep_are_those_of_its_runs_too(sweep):
 
 
 def test_a_params_file_without_a_comment_is_named(project):
-    file = project.params("a", "01_dbke", "study: a\n")
-    with pytest.raises(PlanError, match=r"01_dbke.yaml: no comment in its first line"):
+    file = project.params("a", "02_sft_qlora", "study: a\n")
+    with pytest.raises(PlanError, match=r"02_sft_qlora.yaml: no comment in its first line"):
         read_purpose(file)
 
 

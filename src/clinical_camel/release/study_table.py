@@ -36,14 +36,14 @@ SIZES_BEGIN, SIZES_END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 NOT_RUN = "not run yet"
 MINUTES = "minutes, summed over tasks"  # tasks of a sweep may run at the same time
 HEADLINES = (EXAM, "04_note_synthesis", "07_reward_and_rl")
-FOLDED = ("00_results", "01_dbke", "10_published")  # a study of these alone trains no model
+TRAININGS = (TRAINING, "07_reward_and_rl")  # a study without these, and no sweep, trains no model
 
 
 def format_study_table() -> str:
     """Return one row per study with results as a Markdown table, then a fold.
 
-    In the fold are the headlines of these studies, the studies that train and test no model
-    (FOLDED), sweeps with runs but without a result of a final step, and studies that have not run.
+    In the fold are the headlines of these studies, the studies that train no model (TRAININGS),
+    sweeps with runs but without a result of a final step, and studies that have not run.
 
     `results`: executed notebooks and tables are committed. `tables`: only tables are, because the
     notebooks quote texts of others. The headline is that of step 03, else 04, else 07, else the
@@ -161,7 +161,7 @@ def _describe_study(study: str, committed: set[str]) -> dict[str, str]:
         MINUTES: _format_minutes(seconds, bool(of_runs) or any(map(is_resumed, every))),
         "peak memory (GB)": f"{max(peaks) * 2**20 / 10**9:.1f}",
         "headline": records[main]["headline"],
-        "is_folded": all(file.stem in FOLDED for file in files),
+        "is_folded": not sweep.is_file() and not any(f.stem in TRAININGS for f in files),
     }
 
 
