@@ -55,34 +55,25 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     rows = [("ppo", "SFT", 0.2), ("ppo", "dpo", 0.1), ("rloo", "SFT", 0.2), ("rloo", "dpo", 0.04)]
     text = describe([*rows, ("dpo", "SFT", 0.1)])
     assert "as before: PPO +0.200 [0.150, 0.250] of +0.300 (70% of replies); RLOO +0.200" in text
-    assert (
-        "With PPO, the proxy reward rises for replies whose gold reward does not change, more than "
-        "with DPO (KL 0.90 against 0.40), which never sees the reward model (each interval is "
-        "above 0): *reward hacking*." in text
-    )
+    assert "It is shown with PPO: more than with DPO (KL 0.90 against 0.40)." in text
     assert text.endswith(
-        "With RLOO, reward hacking is not shown: the interval of the proxy's rise for replies "
-        "whose gold reward does not change, or of its difference from DPO at the nearest KL, "
-        "contains 0."
+        "It is not shown with RLOO: the interval of its difference from DPO is not above 0."
     )
 
 
 def test_a_part_that_is_not_above_zero_is_no_hacking_though_the_control_lost_more():
     text = describe([("ppo", "SFT", 0.04), ("ppo", "dpo", 0.2), ("dpo", "SFT", -0.16)])
-    assert "*reward hacking*" not in text
-    assert text.endswith("or of its difference from DPO at the nearest KL, contains 0.")
+    assert text.endswith("It is not shown with PPO: the interval of its rise is not above 0.")
 
 
 def test_a_control_without_common_seeds_is_not_named():
     text = describe([("ppo", "SFT", 0.2), ("dpo", "SFT", 0.1)])
-    assert "which never see" not in text
-    assert text.endswith("does not change (each interval is above 0): *reward hacking*.")
+    assert text.endswith("It is shown with PPO.")
 
 
 def test_without_a_control_the_part_is_compared_with_zero():
     text = describe([("ppo", "SFT", 0.2)])
-    assert "gold reward does not change (each interval is above 0): *rew" in text
-    assert "never see" not in text
+    assert text.endswith("It is shown with PPO.")
 
 
 @pytest.mark.parametrize("verdict", ["both rose", "only the gold fell", "no clear rise"])
@@ -96,7 +87,7 @@ def test_a_method_that_never_sees_the_reward_model_cannot_hack_it():
 
 def test_without_an_interval_nothing_is_shown():
     nan = float("nan")
-    assert "reward hacking is not shown" in describe([("ppo", "SFT", nan)])
+    assert "It is not shown with PPO" in describe([("ppo", "SFT", nan)])
     assert describe([]) == ""
 
 

@@ -68,7 +68,7 @@ def test_replay_has_its_scores_on_both_exams_and_its_pairs(project, settings):
     finding = forgetting.assess_forgetting(settings)
     sentence = (
         "(*replay*, 3 pairs of seeds), the score is 58.0 % [53.0, 63.0] with 30 % replay "
-        "(`mini_exam`: 47.0 % [42.0, 52.0])."
+        "(`mini_exam`, n = 240: 47.0 % [42.0, 52.0])."
     )
     assert finding.brief.endswith(sentence)
     assert finding.lead.endswith(

@@ -50,7 +50,9 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
         "The form decides: asked in plain text, the same tuned model answers 50.0 % of `mini_exam` "
         "correctly (Table 1)."
     )
-    assert control.lead.endswith("the trainings in steps, which this comparison cannot separate.")
+    assert control.lead.endswith(
+        "the trainings in steps, which this comparison cannot separate. " + further.SAME_RATE
+    )
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
         "one answer to all questions)."

@@ -5,13 +5,14 @@ import re
 from tests.support import toy_results
 
 from clinical_camel import results
+from clinical_camel.results.further import SAME_RATE
 
 
 def test_without_a_result_the_page_lists_what_is_missing(settings):
     findings = results.collect_findings(settings)
-    assert results.format_headline(findings).startswith("nothing has been run (")
+    assert results.format_headline(findings).startswith("nothing has been run; not run, or")
     text = results.format_readme(settings)
-    assert text.startswith("1. **Not run yet:** dialogues against raw articles, the question forms")
+    assert text.startswith("1. **Not run, or not finished:** dialogues against raw articles, the q")
     assert "![" not in text
     assert results.list_numbers(findings).empty
 
@@ -32,8 +33,8 @@ def test_the_short_page_has_main_numbers_and_limits(project, settings):
         "guessing gives 25 %. One training of each model."
     )
     first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
-    assert first.endswith("significant in 1 of 2 ways of asking this exam (Table 1).")
-    assert missing.startswith("4. **Not run yet:** dialogues against raw articles, the question fo")
+    assert first.endswith("ways of asking this exam (Table 1). " + SAME_RATE)
+    assert missing.startswith("4. **Not run, or not finished:** dialogues against raw articles,")
     assert "One possible reason" not in text
     findings = results.collect_findings(settings)
     page = results.format_page(findings, settings.main_form)

@@ -32,7 +32,9 @@ def test_the_summary_says_what_happened_with_numbers():
     assert "PPO: the proxy reward rose and the gold reward fell. Proxy +0.3" in text
     assert "at a KL of 2.0 [2.0, 2.0] nats per reply (8 prompts on 4 subjects, 2 seeds)." in text
     assert "as before: PPO +0.000 [0.000, 0.000] of +0.306 (0% of replies); DPO +0.000" in text
-    assert "With PPO, reward hacking is not shown: an interval of this gain, or of its di" in text
+    assert (
+        "It is not shown with PPO: the interval of its rise and its difference from DPO is" in text
+    )
     assert "Change of the gold reward from the replies in which this is as before: PPO -0.2" in text
     assert "a loss of 0.675 (0.693: nothing learned), and 65% of its pairs in the right" in text
     assert "Its change: PPO +0.206 [" in text

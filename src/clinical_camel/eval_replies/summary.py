@@ -52,7 +52,10 @@ def format_headline(tables: Tables, models: Sequence[str]) -> str:
         parts.append(f"right diagnosis: {', '.join(shares)}")
     for row in tables["wins"].to_dict("records"):
         if row["judge"] == tables["wins"]["judge"].iloc[0]:
-            parts.append(f"win rate of {row['model']} on {name_unit(row)}: {_percent(row)}")
+            counts = f"{row['wins']} wins, {row['ties']} ties, {row['losses']} losses"
+            parts.append(
+                f"win rate of {row['model']} on {name_unit(row)}: {_percent(row)} ({counts})"
+            )
     rows = tables["overlap"]
     if len(rows := rows[rows["task"] == CONSULTATION] if len(rows) else rows):
         means = rows.groupby("model").apply(_average, PRIMARY_METRIC)

@@ -82,7 +82,7 @@ def _read_replay(settings: Results, protocol: str) -> Iterator[tuple[Number, Num
 def _describe_replay(settings: Results, replay: Sequence[tuple[Number, Number]]) -> str:
     seeds = " or ".join(sorted({str(number.seeds) for pair in replay for number in pair}))
     parts = [
-        f"{show_share(old)} with {old.quantity} (`{settings.exam}`: {show_share(new)})"
+        f"{show_share(old)} with {old.quantity} (`{settings.exam}`, n = {new.n}: {show_share(new)})"
         for old, new in replay
     ]
     return (

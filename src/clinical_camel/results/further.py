@@ -32,6 +32,10 @@ from clinical_camel.results.wording import (
 )
 
 PUBLISHED = "10_published"
+SAME_RATE = (
+    "Both models have the learning rate that was chosen for dialogues, so the rate may be a part "
+    "of the reason."
+)
 DIALOGUES = "01_dbke/dialogues.jsonl"  # of a study, written by step 01
 ON_MODEL = "dialogues by a language model"
 ON_RULES = "dialogues by rules"
@@ -153,7 +157,8 @@ def assess_real_model(settings: Results) -> list[Finding]:
     findings = [_describe_exams(exams)] if exams else []
     if control:
         finding = compare_control(control, settings, settings.exam, "real_control")
-        findings.append(name_model(control, finding))
+        brief, lead = (f"{text} {SAME_RATE}" for text in (finding.brief, finding.lead))
+        findings.append(name_model(control, replace(finding, brief=brief, lead=lead)))
         if exams and (sentence := _describe_same_model(settings, exams, control)):
             brief, lead = (f"{text} {sentence}" for text in (findings[0].brief, findings[0].lead))
             findings[0] = replace(findings[0], brief=brief, lead=lead)
@@ -211,10 +216,13 @@ def _describe_exams(result: Result) -> Finding:
         f"Asked in the format {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
         "scores significantly (one training)"
     )
+    protocols = [f"`{name}`" for name in table["protocol"].unique()]
+    ways = len(table[["protocol", "num_shots"]].drop_duplicates())
     same = f"; in {one_answer}, each model gives one and the same answer to nearly all questions"
     lead = (
-        f"Over all ways of asking, {len(significant)} of {len(table)} comparisons are significant: "
-        f"{(significant > 0).sum()} up, {(significant < 0).sum()} down"
+        f"Over the {ways} ways of asking in this study ({join(protocols)}), {len(significant)} of "
+        f"{len(table)} comparisons are significant: {(significant > 0).sum()} up, "
+        f"{(significant < 0).sum()} down"
         f"{same * bool(one_answer)}. In {low} of {len(rows)} exams, neither model is clearly "
         "better than both guessing and always giving the most frequent answer."
     )

@@ -97,7 +97,7 @@ def _list_findings(findings: Sequence[Finding], base: str, is_short: bool) -> st
         lines.append(" ".join(filter(None, parts)))
     missing = [finding.headline for finding in findings if not finding.is_run]
     if missing:
-        lines.append(f"{len(lines) + 1}. **Not run yet:** {join(missing)}.")
+        lines.append(f"{len(lines) + 1}. **Not run, or not finished:** {join(missing)}.")
     return "\n".join(lines)
 
 
@@ -176,8 +176,9 @@ def describe_meaning(findings: Sequence[Finding]) -> list[str]:
     """Return what the results mean, in sentences: only what the findings carry."""
     by_name = {finding.name: finding for finding in findings}
     lines = [
-        "The exam tests memory: its correct answers are in the articles. A higher score shows that "
-        "a model remembers more of them, not that it reasons better.",
+        "The exam tests memory: its correct answers are phrases of the articles. A higher score "
+        "shows that a model recognises them more often, not that it can state the fact or reasons "
+        "better.",
     ]
     if by_name["forms"].is_run:
         lines.append(
@@ -197,9 +198,9 @@ def describe_limits(settings: Results) -> list[str]:
 def _describe_scope(settings: Results) -> list[str]:
     """Return what the dialogues, the models and the articles are, as limits of all findings."""
     return [
-        "Rules wrote the dialogues, by copying sentences, except where a language model is named "
-        f"as their writer. Where no base model is named, it has {_count_parameters(settings)}; "
-        "larger models may behave differently.",
+        "Rules wrote the dialogues, by copying sentences, except where they are said to be by a "
+        "language model (a large one; its name was not recorded). Where no base model is named, it "
+        f"has {_count_parameters(settings)}; larger models may behave differently.",
         "No clinician has reviewed the articles, and no number is about patients.",
     ]
 
@@ -215,7 +216,7 @@ def format_headline(findings: Sequence[Finding]) -> str:
     done = [finding.headline for finding in findings if finding.is_run]
     missing = len(findings) - len(done)
     text = f"{done[0]}; {len(done) - 1} more findings" if done else "nothing has been run"
-    return f"{text} ({missing} not run yet)" if missing else text
+    return f"{text}; not run, or not finished: {missing}" if missing else text
 
 
 # ----------------------------------------------------------------------------------------- README

@@ -61,8 +61,8 @@ def assess_study(study: str) -> Finding:
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
         f"The *proxy* reward is that of a reward model: {_name_trained(on_proxy)} trained on it. "
-        f"All methods should raise the *gold* reward{_describe_scale(result)}. All have one reward "
-        "model and one SFT model.",
+        f"All methods should raise the *gold* reward{_describe_scale(result)}. All start from one "
+        "SFT model.",
         *_describe_accuracy(accuracy, by_words),
         f"Change of the gold reward: {golds}{_describe_start(comparison)}.",
     ]

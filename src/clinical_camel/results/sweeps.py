@@ -41,7 +41,8 @@ REMARKS = {  # on sweeps, for the notebook
     ),
     "dbke_scaling": (
         "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
-        "more steps. *Equal steps*: fewer dialogues are repeated more often. The learning rate was "
+        "more steps. *Equal steps*: fewer dialogues are repeated more often. Accuracy is said to "
+        "rise if both the fit and the difference of the ends are above 0. The learning rate was "
         "chosen for five dialogues."
     ),
     "dbke_sizes": (
