@@ -60,6 +60,7 @@ def describe_forecast(
     return {
         "study": study,
         "step": step["step"],
+        "rehearsed": rehearsal["date"][:10],
         "machine": (machine.get("gpu") or [machine.get("cpu", "")])[0],
         "processor_share": round(step["processor_share"], 2),
         "seconds_forecast": round(step["seconds"], 1),
