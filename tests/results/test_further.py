@@ -53,6 +53,18 @@ def test_a_real_model_has_its_exams_its_control_and_its_notes(project, settings)
     assert control.lead.endswith(
         "the trainings in steps, which this comparison cannot separate. " + further.SAME_RATE
     )
+    rows = [
+        toy_results.contrast("dialogue", "raw", 0.06, "secondary"),
+        toy_results.contrast("dialogue", "raw", 0.035, "", outcome="plain, all questions", n=312),
+    ]
+    rows[1]["seeds"] = 3
+    params = {"outcomes": {"plain": "mini_exam/option_text"}}
+    toy_results.save(project, "dbke_smollm2", "06_controlled_comparison", params, contrasts=rows)
+    control = further.assess_real_model(settings)[1]
+    assert control.brief.endswith(
+        "Over 3 pairs of seeds, tuned on the embedded articles alone (`dbke_smollm2`), the "
+        "difference on these 312 questions is 3.5 points [0.5, 6.5]."
+    )
     assert exams.sentences[1] == (
         "Significant: `pubmedqa`, option_text, 0-shot (+20.0 points, where both models give nearly "
         "one answer to all questions)."

@@ -11,9 +11,9 @@ from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
-from clinical_camel.results.contrasts import name_pairs_table
+from clinical_camel.results.contrasts import name_arms, name_pairs_table
 from clinical_camel.results.effect import MIXTURE, compare_control, describe_pair, make_pair
-from clinical_camel.results.forms import EXAM, select
+from clinical_camel.results.forms import COMPARISON, EXAM, select
 from clinical_camel.results.notes import NOTES, describe_notes
 from clinical_camel.results.settings import Results
 from clinical_camel.results.sources import (
@@ -32,6 +32,7 @@ from clinical_camel.results.wording import (
 )
 
 PUBLISHED = "10_published"
+SEVERAL_SEEDS = "dbke_smollm2"  # the sweep with the base model of the study `real`
 SAME_RATE = (
     "Both models have the learning rate that was chosen for dialogues, so the rate may be a part "
     "of the reason."
@@ -157,7 +158,8 @@ def assess_real_model(settings: Results) -> list[Finding]:
     findings = [_describe_exams(exams)] if exams else []
     if control:
         finding = compare_control(control, settings, settings.exam, "real_control")
-        brief, lead = (f"{text} {SAME_RATE}" for text in (finding.brief, finding.lead))
+        more = " ".join([SAME_RATE, *_describe_seeds(settings)])
+        brief, lead = (f"{text} {more}" for text in (finding.brief, finding.lead))
         findings.append(name_model(control, replace(finding, brief=brief, lead=lead)))
         if exams and (sentence := _describe_same_model(settings, exams, control)):
             brief, lead = (f"{text} {sentence}" for text in (findings[0].brief, findings[0].lead))
@@ -165,6 +167,24 @@ def assess_real_model(settings: Results) -> list[Finding]:
     if notes:
         findings.append(name_model(notes, describe_notes(notes, "real_notes")))
     return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
+
+
+def _describe_seeds(settings: Results) -> Iterator[str]:
+    """Yield the difference over several trainings of the same base model, on all questions."""
+    if SEVERAL_SEEDS not in settings.sweeps:
+        return
+    result = find_result(SEVERAL_SEEDS, COMPARISON)
+    rows = result.read("contrasts").to_dict("records") if result else []
+    first = next(iter(result.record["params"]["outcomes"])) if result else ""
+    for row in rows:
+        is_pair = name_arms(row) == ("dialogue", "raw")
+        if is_pair and row["outcome"] == f"{first}, all questions" and row["n"]:
+            number = read_difference(row, "dialogues minus raw articles", result, "contrasts")
+            yield (
+                f"Over {number.seeds} pairs of seeds, tuned on the embedded articles alone "
+                f"(`{SEVERAL_SEEDS}`), the difference on these {number.n} questions is "
+                f"{show_points(number)}."
+            )
 
 
 def _describe_same_model(settings: Results, exams: Result, control: Result) -> str:
