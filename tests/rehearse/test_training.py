@@ -1,6 +1,7 @@
 """A training rehearsed: steps timed, a checkpoint written and resumed, variants tried."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -99,6 +100,26 @@ def test_steps_that_take_too_long_have_fewer_accumulated_batches(rehearsed):
     assert task.measured.remarks == [
         "steps of 3 instead of 32 accumulated batches were measured and multiplied"
     ]
+
+
+@pytest.mark.parametrize(("batches", "is_said"), [(4, True), (1, False)])
+def test_variants_without_time_are_named_if_there_are_any(rehearsed, batches, is_said):
+    task = replace(rehearsed[0], measured=Measured("02_sft_qlora"))
+    run = object.__new__(training._Rehearsed)
+    run.task, run.layers = task, 2
+    run.recipe = toy_recipe(gradient_accumulation_steps=batches, gradient_checkpointing_layers=0)
+    assert run.try_variants(None, seconds=0.0) is None
+    assert any("give more --minutes" in r for r in task.measured.remarks) == is_said
+
+
+def test_measured_seconds_are_those_of_the_clock(tmp_path):
+    """The forecast multiplies steps of fewer accumulated batches, not the time that they took."""
+    task = Task("02_sft_qlora", 1.0, str(tmp_path / "x.json"), {"optimizer_steps": 10})
+    run = training._Rehearsed(task, torch.nn.Module(), None, None, toy_recipe(), tmp_path)
+    watch = SimpleNamespace(times=[1.0, 1.0], saves=[0.1], all_steps=10)
+    run.write_parts(watch, 4.0, 0.5)
+    steps = task.measured.parts[0]
+    assert (steps.measured, steps.seconds) == (2.0, 40.0)
 
 
 def test_a_large_source_is_sampled_evenly():

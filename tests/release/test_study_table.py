@@ -197,7 +197,7 @@ def test_the_findings_are_written_between_their_markers(without_results):
     release.update_readme(file)
     findings = file.read_text(encoding="utf-8").partition(FINDINGS_END)[0]
     assert findings == f"before\n{FINDINGS_BEGIN}\n{release.format_findings()}\n"
-    assert "1. **Not run yet:** dialogues against raw articles" in findings
+    assert "1. **Not run, or not finished:** dialogues against raw" in findings
 
 
 def test_an_edited_table_is_refused(without_results):

@@ -170,6 +170,29 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
     )
 
 
+def test_differences_that_are_all_open_are_one_sentence(project, settings):
+    pairs = [("dialogue", "raw"), ("dialogue", "paraphrase")]
+    rows = [toy_results.contrast(*pair, 0.01, "secondary") for pair in pairs]
+    tables = toy_results.list_trainings("dialogue", "raw", "paraphrase")
+    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows, **tables)
+    assert assess(settings)["dbke_reworded"].headline == (
+        "Rewording or conversation with SmolLM2-135M: none of the 2 planned differences is clear"
+    )
+
+
+def test_other_outcomes_are_named_if_their_interval_excludes_0(project, settings):
+    rows = [toy_results.contrast("dialogue", "raw", 0.01, "secondary")]
+    others = {"reversed": -0.09, "cloze": 0.02, "plain question, all questions": 0.2}
+    for outcome, value in others.items():
+        rows.append(toy_results.contrast("dialogue", "raw", value, "", outcome=outcome, n=312))
+    tables = toy_results.list_trainings("dialogue", "raw")
+    toy_results.save(project, "dbke_smollm2", STEP, PARAMS, contrasts=rows, **tables)
+    assert (
+        "Of 2 other outcomes of dialogues minus raw articles, the interval excludes 0 in: reversed "
+        "-9.0 points [-12.0, -6.0] (n = 312)." in assess(settings)["dbke_smollm2"].brief
+    )
+
+
 def test_a_further_sweep_is_named_by_its_folder(project, settings):
     rows = [toy_results.contrast("headings", "raw", -0.1, "secondary")]
     tables = toy_results.list_trainings("headings", "raw")

@@ -172,6 +172,7 @@ class _Rehearsed:
         is_exact = scale == 1 and task.facts.get("rows_complete")
         steps = watch.all_steps if is_exact else task.facts["optimizer_steps"]
         parts = [forecast_part("steps", "optimizer steps", [scale * t for t in times], steps)]
+        parts[0].measured = sum(times)
         saves = count_saves(self.recipe, steps, parts[0].seconds)
         parts.append(forecast_part("checkpoints", "checkpoints", watch.saves, saves))
         parts.append(forecast_part("start of the trainer", "starts", [overhead], 1))
@@ -201,6 +202,11 @@ class _Rehearsed:
             return result
 
         if seconds <= 0:
+            recomputed = count_checkpointed(self.recipe, self.layers)
+            if recomputed or self.recipe.gradient_accumulation_steps > 1:
+                self.task.measured.remarks.append(
+                    "no time to try fewer recomputed layers or larger batches; give more --minutes"
+                )
             return None
         explored = variants.explore(
             run, self.recipe, self.layers, current.memory, measure_available()

@@ -27,6 +27,7 @@ from clinical_camel.results.wording import (
     show_share,
 )
 
+ALL = ", all questions"  # ends the name of an outcome of step 06 that excludes none
 ARMS = {  # of step 06, in words
     "dialogue": "dialogues",
     "raw": "raw articles",
@@ -110,9 +111,9 @@ def _read_contrast(
     names = tuple(ARMS.get(arm, arm) for arm in arms)
     quantity = " minus ".join(names)
     same = table["treatment"].eq(arms[0]) & table["control"].eq(arms[1])
-    others = table[same & table["outcome"].eq(f"{row['outcome']}, all questions")]
+    others = table[same & table["outcome"].eq(row["outcome"] + ALL)]
     everything = [
-        read_difference(other, f"{quantity}, all questions", result, "contrasts")
+        read_difference(other, quantity + ALL, result, "contrasts")
         for other in others.to_dict("records")
     ]
     return Contrast(

@@ -11,7 +11,7 @@ from clinical_camel.core.files import read_json
 from clinical_camel.core.paths import root
 from clinical_camel.exam_results.answers import LEVEL, NO_STUDY, ONE_ANSWER
 from clinical_camel.exam_results.pages import name_protocol
-from clinical_camel.results.contrasts import name_arms, name_pairs_table
+from clinical_camel.results.contrasts import ALL, name_arms, name_pairs_table
 from clinical_camel.results.effect import MIXTURE, compare_control, describe_pair, make_pair
 from clinical_camel.results.forms import COMPARISON, EXAM, select
 from clinical_camel.results.notes import NOTES, describe_notes
@@ -178,7 +178,7 @@ def _describe_seeds(settings: Results) -> Iterator[str]:
     first = next(iter(result.record["params"]["outcomes"])) if result else ""
     for row in rows:
         is_pair = name_arms(row) == ("dialogue", "raw")
-        if is_pair and row["outcome"] == f"{first}, all questions" and row["n"]:
+        if is_pair and row["outcome"] == first + ALL and row["n"]:
             number = read_difference(row, "dialogues minus raw articles", result, "contrasts")
             yield (
                 f"Over {number.seeds} pairs of seeds, tuned on the embedded articles alone "

@@ -1,11 +1,13 @@
 """The further sweeps of step 06: a real language model, more text, larger models, rewording."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clinical_camel.core.verdicts import PRELIMINARY, SECONDARY, describe_conclusions
+from clinical_camel.core.wording import format_points
 from clinical_camel.results.contrasts import (
+    ALL,
     ARMS,
     list_contrasts,
     list_readings,
@@ -150,12 +152,29 @@ def _describe_differences(
     names = [[ARMS.get(arm, arm) for arm in name_arms(row)] for row in rows]
     numbers, texts = _read_differences(result, rows, names)
     parts = [_compare(number, *pair) for number, pair in zip(numbers, names, strict=True)]
+    if len(numbers) > 1 and not any(number.low > 0 or number.high < 0 for number in numbers):
+        parts = [f"none of the {len(numbers)} planned differences is clear"]
     brief = (
         f"Asked in {_name_form(settings, result)}: {'; '.join(texts)} (n = {join_counts(numbers)}, "
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
     )
-    brief = " ".join([brief, *_list_remarks(result)])
+    brief = " ".join([brief, *_describe_others(result, rows[0]), *_list_remarks(result)])
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
+
+
+def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
+    """Yield in which other outcomes the interval of the first planned contrast excludes 0."""
+    rows = [
+        row
+        for row in result.read("contrasts").to_dict("records")
+        if name_arms(row) == name_arms(primary) and row["outcome"] != primary["outcome"]
+    ]
+    rows = [row for row in rows if row["n"] and not row["outcome"].endswith(ALL)]
+    clear = [row for row in rows if row["low"] > 0 or row["high"] < 0]
+    if clear:
+        name = " minus ".join(ARMS.get(arm, arm) for arm in name_arms(primary))
+        shown = [f"{row['outcome']} {format_points(row)} (n = {row['n']})" for row in clear]
+        yield f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {join(shown)}."
 
 
 def _read_differences(
