@@ -102,14 +102,14 @@ def test_steps_that_take_too_long_have_fewer_accumulated_batches(rehearsed):
     ]
 
 
-@pytest.mark.parametrize(("batches", "is_said"), [(4, True), (1, False)])
-def test_variants_without_time_are_named_if_there_are_any(rehearsed, batches, is_said):
+@pytest.mark.parametrize(("batches", "is_named"), [(4, True), (1, False)])
+def test_variants_without_time_are_named_if_there_are_any(rehearsed, batches, is_named):
     task = replace(rehearsed[0], measured=Measured("02_sft_qlora"))
     run = object.__new__(training._Rehearsed)
     run.task, run.layers = task, 2
     run.recipe = toy_recipe(gradient_accumulation_steps=batches, gradient_checkpointing_layers=0)
     assert run.try_variants(None, seconds=0.0) is None
-    assert any("give more --minutes" in r for r in task.measured.remarks) == is_said
+    assert any("give more --minutes" in r for r in task.measured.remarks) == is_named
 
 
 def test_measured_seconds_are_those_of_the_clock(tmp_path):
