@@ -1,6 +1,8 @@
 """Tests of data.readers: rows of the hub and of files become our row shapes."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from tests.support.rows import LETTERED, write_rows
@@ -32,6 +34,17 @@ def test_the_category_of_medqa_mcmle_is_the_subset_of_a_question(root, monkeypat
     (*_, ours) = data.load_questions("medqa_mcmle@Mainland/ours.jsonl")
     assert ours.subset == "paediatrics"
     assert find_unknown({"meta_info": "step1"}, readers.read_mmlu) == ["meta_info"]  # not dropped
+
+
+def test_our_categories_of_medqa_mcmle_are_as_the_docs_say():
+    categories = readers.read_mcmle_categories()
+    counts = Counter(categories.values())
+    text = " ".join(
+        (Path(__file__).parents[2] / "docs/exams.md").read_text(encoding="utf-8").split()
+    )
+    assert f"into {len(counts)} categories of ours" in text
+    assert f"{counts['other']} questions are *other*" in text
+    assert f"({len(categories):,} rows: five questions occur twice" in text
 
 
 def test_medqa_with_five_options_is_read_from_the_authors_file(root):

@@ -61,7 +61,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loading": [
             "check_spec",
             "describe",
-            "is_shipped",
             "label",
             "list_datasets",
             "load_articles",
@@ -75,6 +74,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_training_rows",
         ],
         "published": ["list_published_systems", "load_published"],
+        "registry": ["is_shipped"],
         "sampling": ["sample"],
         "shapes": [
             "Article",

@@ -62,12 +62,6 @@ def label(spec: str) -> str:
     return parsed.name or _stem(parsed.path)
 
 
-def is_shipped(name: str) -> bool:
-    """Return whether a registered dataset comes with the project; False for any other name."""
-    source = registry.SOURCES.get(name)
-    return source is not None and bool(source.shipped)
-
-
 def _stem(path: str) -> str:
     name = Path(path).name.removesuffix(".gz")
     return next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)

@@ -296,6 +296,12 @@ def find_source(name: str) -> Source:
     )
 
 
+def is_shipped(name: str) -> bool:
+    """Return whether a registered dataset comes with the project; False for any other name."""
+    source = SOURCES.get(name)
+    return source is not None and bool(source.shipped)
+
+
 @functools.cache
 def list_private() -> dict[str, str]:
     """Return the datasets that only the authors of a published system have, with the reason."""
