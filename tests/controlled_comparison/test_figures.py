@@ -83,11 +83,18 @@ def test_arms_at_chance_are_points_with_one_label(answers, design):
 
 
 def test_each_arm_has_a_panel_of_facts_with_the_mean_of_each_band():
-    recall = pd.DataFrame({"arm": ["a"] * 12 + ["b"] * 12, "exposures": [*range(12)] * 2})
+    recall = pd.DataFrame({"arm": ["a"] * 120 + ["b"] * 120, "exposures": [*range(120)] * 2})
     figure = figures.plot_exposures(recall.assign(recall=0.5))
     assert [axis.get_title() for axis in figure.axes if axis.axison] == ["a", "b"]
     means = figure.axes[0].lines[1].get_ydata()
-    assert set(means) == {50.0}
+    assert [*means] == [50.0] * figures.BANDS
+
+
+def test_a_band_of_few_facts_has_no_mean():
+    """One fact that was seen more often than all others is no trend."""
+    recall = pd.DataFrame({"arm": "a", "exposures": [9] * 60 + [12] * 60 + [13]})
+    line = figures.plot_exposures(recall.assign(recall=[0.5] * 120 + [0.0])).axes[0].lines[1]
+    assert set(line.get_ydata()) == {50.0}
 
 
 def test_a_curve_is_drawn_with_its_fitted_line():

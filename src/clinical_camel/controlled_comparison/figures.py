@@ -21,6 +21,7 @@ MARKERS = "os^Dv<>P"
 PANELS_PER_ROW = 2
 UNITS = {"complete": "complete answers, %", "probability": "probability, %"}  # of no accuracy
 BANDS = 6  # groups of facts with similar exposures, for the mean in the scatter
+FEWEST = 10  # facts of a band that has a mean
 
 
 def plot_scores(scores: pd.DataFrame) -> Figure:
@@ -121,7 +122,8 @@ def plot_exposures(recall: pd.DataFrame) -> Figure:
     """Plot each fact: how often it was seen in training against how often it was answered.
 
     `recall` is the table of `summarize_recall`: arm, id, exposures, recall. The line joins the mean
-    recall of facts with similar exposures. Points are moved by a little, so that none hides others.
+    recall of facts with similar exposures, of at least FEWEST facts. Points are moved by a little,
+    so that none hides others.
     """
     arms = list(dict.fromkeys(recall["arm"]))
     figure, axes = _make_panels(arms, 2.5, "exposures per run")
@@ -131,7 +133,7 @@ def plot_exposures(recall: pd.DataFrame) -> Figure:
         moved = 100 * facts["recall"] + generator.uniform(-3, 3, len(facts))
         axis.plot(facts["exposures"], moved, ".", color=COLOURS[0], alpha=0.25)
         bands = facts.groupby(pd.qcut(facts["exposures"], BANDS, duplicates="drop"), observed=True)
-        means = bands[["exposures", "recall"]].mean()
+        means = bands[["exposures", "recall"]].mean()[bands.size() >= FEWEST]
         axis.plot(means["exposures"], 100 * means["recall"], "o-", color=COLOURS[1], markersize=4)
     axes[0, 0].set_ylabel("runs with a\ncorrect answer, %")
     return figure
