@@ -55,7 +55,10 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     rows = [("ppo", "SFT", 0.2), ("ppo", "dpo", 0.1), ("rloo", "SFT", 0.2), ("rloo", "dpo", 0.04)]
     text = describe([*rows, ("dpo", "SFT", 0.1)])
     assert "as before: PPO +0.200 [0.150, 0.250] of +0.300 (70% of replies); RLOO +0.200" in text
-    assert "It is shown with PPO: more than with DPO (KL 0.90 against 0.40)." in text
+    assert (
+        "It is shown with PPO: more than with DPO (KL 0.90 against 0.40). PPO has no measurement "
+        "as near to the SFT model as DPO, so a part of the difference may come from the distance."
+    ) in text
     assert text.endswith(
         "It is not shown with RLOO: the interval of its difference from DPO is not above 0."
     )

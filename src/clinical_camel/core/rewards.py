@@ -24,6 +24,7 @@ WORD_RULE = "rule: fewer new words"  # a baseline of the reward model, a row of 
 # parts of a change (`reward_and_rl.changes.compare_parts`): of the proxy reward, from replies whose
 # gold reward is as before; of the gold reward, from replies with or without new words as before
 PROXY_PART, GOLD_PART = "proxy_same_gold", "gold_same_words"
+NEAR = 1.25  # times the KL of the control: farther is said to be
 START = "SFT"  # the control of a part of a change since the SFT model
 
 
@@ -96,14 +97,20 @@ def describe_hacking(
 def _describe_suspect(rows: "pd.DataFrame", names: Mapping[str, str]) -> str:
     """Return whether the proxy's part of one method, of `compare_parts`, shows reward hacking."""
     name = names[rows["method"].iloc[0]]
-    is_above = rows["low"] > 0
+    is_above, compared = rows["low"] > 0, rows[rows["control"] != START]
     if is_above.all():
         distances = [
             f"{names[row.control]} (KL {row.kl:.2f} against {row.control_kl:.2f})"
-            for row in rows[rows["control"] != START].itertuples()
+            for row in compared.itertuples()
         ]
         more = f": more than with {join(distances)}" if distances else ""
-        return f"It is shown with {name}{more}."
+        far = compared.loc[compared["kl"] > NEAR * compared["control_kl"], "control"]
+        nearer = join([names[control] for control in far])
+        limit = (
+            f" {name} has no measurement as near to the SFT model as {nearer}, so a part of the "
+            "difference may come from the distance."
+        )
+        return f"It is shown with {name}{more}.{limit * bool(len(far))}"
     open_ones = [
         "its rise" if control == START else f"its difference from {names[control]}"
         for control in rows.loc[~is_above, "control"]

@@ -158,9 +158,19 @@ def assess_real_model(settings: Results) -> list[Finding]:
     findings = [_describe_exams(exams)] if exams else []
     if control:
         finding = compare_control(control, settings, settings.exam, "real_control")
-        more = " ".join([SAME_RATE, *_describe_seeds(settings)])
+        headline, more = finding.headline, SAME_RATE
+        if number := _read_seeds(settings):
+            more += (
+                f" Over {number.seeds} pairs of seeds, tuned on the embedded articles alone "
+                f"(`{SEVERAL_SEEDS}`), the difference on these {number.n} questions is "
+                f"{show_points(number)}."
+            )
+            if number.low <= 0 <= number.high:
+                doubt = f"not confirmed over {number.seeds} pairs of seeds"
+                headline = headline.replace("(one training each)", f"(one training each; {doubt})")
         brief, lead = (f"{text} {more}" for text in (finding.brief, finding.lead))
-        findings.append(name_model(control, replace(finding, brief=brief, lead=lead)))
+        finding = replace(finding, headline=headline, brief=brief, lead=lead)
+        findings.append(name_model(control, finding))
         if exams and (sentence := _describe_same_model(settings, exams, control)):
             brief, lead = (f"{text} {sentence}" for text in (findings[0].brief, findings[0].lead))
             findings[0] = replace(findings[0], brief=brief, lead=lead)
@@ -169,22 +179,16 @@ def assess_real_model(settings: Results) -> list[Finding]:
     return findings or [Finding("real", f"a real language model ({settings.real})", is_run=False)]
 
 
-def _describe_seeds(settings: Results) -> Iterator[str]:
-    """Yield the difference over several trainings of the same base model, on all questions."""
-    if SEVERAL_SEEDS not in settings.sweeps:
-        return
-    result = find_result(SEVERAL_SEEDS, COMPARISON)
-    rows = result.read("contrasts").to_dict("records") if result else []
-    first = next(iter(result.record["params"]["outcomes"])) if result else ""
-    for row in rows:
-        is_pair = name_arms(row) == ("dialogue", "raw")
-        if is_pair and row["outcome"] == first + ALL and row["n"]:
-            number = read_difference(row, "dialogues minus raw articles", result, "contrasts")
-            yield (
-                f"Over {number.seeds} pairs of seeds, tuned on the embedded articles alone "
-                f"(`{SEVERAL_SEEDS}`), the difference on these {number.n} questions is "
-                f"{show_points(number)}."
-            )
+def _read_seeds(settings: Results) -> Number | None:
+    """Return the difference over several trainings of the same base model, on all questions."""
+    result = find_result(SEVERAL_SEEDS, COMPARISON) if SEVERAL_SEEDS in settings.sweeps else None
+    if not result:
+        return None
+    outcome = next(iter(result.record["params"]["outcomes"])) + ALL
+    for row in result.read("contrasts").to_dict("records"):
+        if name_arms(row) == ("dialogue", "raw") and row["outcome"] == outcome and row["n"]:
+            return read_difference(row, "dialogues minus raw articles", result, "contrasts")
+    return None
 
 
 def _describe_same_model(settings: Results, exams: Result, control: Result) -> str:

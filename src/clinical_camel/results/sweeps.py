@@ -158,7 +158,8 @@ def _describe_differences(
         f"Asked in {_name_form(settings, result)}: {'; '.join(texts)} (n = {join_counts(numbers)}, "
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
     )
-    brief = " ".join([brief, *_describe_others(result, rows[0]), *_list_remarks(result)])
+    more = [*_describe_others(result, rows[0]), *_describe_further(result, rows[0])]
+    brief = " ".join([brief, *more, *_list_remarks(result)])
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
 
 
@@ -175,6 +176,24 @@ def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
         name = " minus ".join(ARMS.get(arm, arm) for arm in name_arms(primary))
         shown = [f"{row['outcome']} {format_points(row)} (n = {row['n']})" for row in clear]
         yield f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {join(shown)}."
+
+
+def _describe_further(result: Result, primary: dict[str, Any]) -> Iterator[str]:
+    """Yield the further contrasts in the planned outcome whose interval excludes 0."""
+    if "further_contrasts.csv" not in result.record["artefacts"]:
+        return
+    rows = result.read("further_contrasts").to_dict("records")
+    rows = [row for row in rows if row["outcome"] == primary["outcome"] and row["n"]]
+    clear = [row for row in rows if row["low"] > 0 or row["high"] < 0]
+    if clear:
+        shown = [
+            f"{' minus '.join(ARMS.get(arm, arm) for arm in name_arms(row))} {format_points(row)}"
+            for row in clear
+        ]
+        yield (
+            f"Of {len(rows)} further differences, exploratory, {len(clear)} exclude 0: "
+            f"{join(shown)}."
+        )
 
 
 def _read_differences(
