@@ -141,6 +141,27 @@ def test_a_curve_without_a_planned_difference_of_its_ends_must_rise_or_fall_at_e
     assert headline == f"Larger base models: {change} (raw articles)"
 
 
+@pytest.mark.parametrize(
+    ("pair", "value", "change"),
+    [
+        (("a", "c"), -0.2, "accuracy rises"),  # the first minus the last
+        (("c", "a"), 0.01, "we cannot tell whether accuracy changes"),
+        (("c", "b"), 0.01, "accuracy rises"),  # not the ends, so every point must rise
+    ],
+)
+def test_only_the_difference_of_the_ends_decides(project, settings, pair, value, change):
+    arms = ["a", "b", "c"]
+    rows = [toy_results.contrast(*pair, value, "secondary")]
+    tables = {"contrasts": rows, "scaling": [fit("texts", 0.03)]}
+    tables["runs"] = [{"arm": arm, "status": "complete"} for arm in arms]
+    tables["scaling_points"] = list_points("texts", arms, [0.2, 0.3, 0.4])
+    tables |= toy_results.list_trainings(*arms)
+    params = PARAMS | {"scaling": {"texts": arms}}
+    toy_results.save(project, "dbke_scaling", STEP, params, **tables)
+    headline = assess(settings)["dbke_scaling"].headline
+    assert headline == f"More dialogues per article: {change} (texts)"
+
+
 def list_points(curve, arms, accuracies):
     return [
         {"curve": curve, "arm": arm, "x": x, "accuracy": accuracy}

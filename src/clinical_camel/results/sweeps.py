@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
+
 from clinical_camel.core.verdicts import PRELIMINARY, SECONDARY, describe_conclusions
 from clinical_camel.core.wording import format_points
 from clinical_camel.results.contrasts import (
@@ -236,10 +238,9 @@ def _describe_curves(
     changes: dict[str, list[str]] = {}
     parts: dict[str, list[str]] = {}
     for fit, gain in zip(fits, gains, strict=True):
-        arms = result.record["params"]["scaling"].get(fit["curve"], [])
-        ends = [row for row in rows if {*name_arms(row)} <= {*arms} and row["n"]]
-        points = _list_accuracies(result, fit["curve"])
-        changes.setdefault(_name_change(gain, ends, points), []).append(fit["curve"])
+        points = result.read("scaling_points")
+        points = points[points["curve"] == fit["curve"]].sort_values("x")
+        changes.setdefault(_name_change(gain, rows, points), []).append(fit["curve"])
         part = f"{show_points(gain)} ({fit['curve']})"
         parts.setdefault(fit["quantity"], []).append(part)
     headline = "; ".join(f"{change} ({join(curves)})" for change, curves in changes.items())
@@ -276,22 +277,24 @@ def _read_gain(fit: dict[str, Any], result: Result) -> Number:
     )
 
 
-def _list_accuracies(result: Result, curve: str) -> list[float]:
-    """Return the accuracies of a curve, in the order of its arms on the axis."""
-    points = result.read("scaling_points")
-    return points.loc[points["curve"] == curve].sort_values("x")["accuracy"].tolist()
-
-
-def _name_change(gain: Number, ends: Sequence[dict[str, Any]], points: Sequence[float]) -> str:
+def _name_change(gain: Number, rows: Sequence[dict[str, Any]], points: pd.DataFrame) -> str:
     """Return the direction in which the slope and the difference of the ends both are clear.
 
-    If no difference of the ends was planned, the accuracies must all rise, or all fall.
+    `rows`: the planned differences; `points`: those of the curve, in the order of its axis. If the
+    difference of its ends was not planned, the accuracies must all rise, or all fall.
     """
-    rises = all(low < high for low, high in itertools.pairwise(points))
-    falls = all(low > high for low, high in itertools.pairwise(points))
-    if gain.low > 0 and (all(row["low"] > 0 for row in ends) if ends else rises):
+    accuracies = points["accuracy"].tolist()
+    rises = all(low < high for low, high in itertools.pairwise(accuracies))
+    falls = all(low > high for low, high in itertools.pairwise(accuracies))
+    last, first = points["arm"].iloc[-1], points["arm"].iloc[0]
+    for row in rows:
+        if name_arms(row) == (last, first) and row["n"]:
+            rises, falls = row["low"] > 0, row["high"] < 0
+        elif name_arms(row) == (first, last) and row["n"]:
+            rises, falls = row["high"] < 0, row["low"] > 0
+    if gain.low > 0 and rises:
         return "accuracy rises"
-    if gain.high < 0 and (all(row["high"] < 0 for row in ends) if ends else falls):
+    if gain.high < 0 and falls:
         return "accuracy falls"
     return "we cannot tell whether accuracy changes"
 
