@@ -166,7 +166,7 @@ def test_the_page_of_results_reads_committed_tables_only(tmp_path):
     assert (folder / "forms.png").is_file()
     record = json.loads((folder / "run.json").read_text())
     assert "(one training each)" in record["headline"]
-    assert record["headline"].endswith("(12 not run yet)")
+    assert record["headline"].endswith("; 13 not run, or not finished")
 
 
 def test_the_controlled_comparison_judges_a_sweep(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from clinical_camel.results.further import SAME_RATE
 
 def test_without_a_result_the_page_lists_what_is_missing(settings):
     findings = results.collect_findings(settings)
-    assert results.format_headline(findings).startswith("nothing has been run; not run, or")
+    missing = f"{len(findings)} not run, or not finished"
+    assert results.format_headline(findings) == f"nothing has been run; {missing}"
     text = results.format_readme(settings)
     assert text.startswith("1. **Not run, or not finished:** dialogues against raw articles, the q")
     assert "![" not in text
@@ -37,6 +38,9 @@ def test_the_short_page_has_main_numbers_and_limits(project, settings):
     assert missing.startswith("4. **Not run, or not finished:** dialogues against raw articles,")
     assert "One possible reason" not in text
     findings = results.collect_findings(settings)
+    headline = results.format_headline(findings)
+    missing = sum(not finding.is_run for finding in findings)
+    assert headline.endswith(f"; 2 more findings; {missing} not run, or not finished")
     page = results.format_page(findings, settings.main_form)
     assert "One possible reason" in page
     assert "[scores](outputs/smollm2_135m_raw/03_eval_fewshot/scores.csv)" in page

@@ -214,9 +214,12 @@ def _count_parameters(settings: Results) -> str:
 def format_headline(findings: Sequence[Finding]) -> str:
     """Return the first headline, and how many further findings there are."""
     done = [finding.headline for finding in findings if finding.is_run]
-    missing = len(findings) - len(done)
-    text = f"{done[0]}; {len(done) - 1} more findings" if done else "nothing has been run"
-    return f"{text}; not run, or not finished: {missing}" if missing else text
+    further, missing = len(done) - 1, len(findings) - len(done)
+    parts = [done[0] if done else "nothing has been run"]
+    more = "more findings" if further > 1 else "more finding"
+    parts += [f"{further} {more}"] * (further > 0)
+    parts += [f"{missing} not run, or not finished"] * (missing > 0)
+    return "; ".join(parts)
 
 
 # ----------------------------------------------------------------------------------------- README
