@@ -14,8 +14,8 @@ Needs `python -m clinical_camel fetch smollm2_135m`.
 On a GPU: --size 7b, 13b or 70b, with random weights; nothing is downloaded but the consultations.
 Time is wall-clock time. "ours, compiled" replays the step of a token as a CUDA graph; its time
 includes the compilation. With --quantize nf4 it compiles 4-bit layers of this script, but
-transformers compiles no model that it quantized itself, so step 04 cannot have that speed. Rows go
-to generation_speed_gpu.csv.
+transformers compiles no model that it quantized itself, so step 04 cannot have that speed with
+nf4 or int8. Rows go to generation_speed_gpu.csv.
 """
 
 import argparse

@@ -61,7 +61,7 @@ FOREIGN_OPTIONS = {  # of pip, pytest, ruff, Jupyter, Docker, accelerate, torchr
     *("--image", "--disk", "--ssh", "--secret", "--data-center-id", "--env", "--gpu-id"),
     *("--key-file", "--name", "--network-volume-id", "--size"),
     *("--enable-lora", "--host", "--lora-modules", "--quantization", "--seed", "--python"),
-    *("--default-chat-template-kwargs", "--gpu-memory-utilization"),
+    *("--default-chat-template-kwargs", "--gpu-memory-utilization", "--max-model-len"),
 }
 each_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()

@@ -52,6 +52,15 @@ def test_a_local_teacher_is_estimated_as_a_model_that_generates():
     assert cost.money == 0
 
 
+def test_a_server_has_the_weights_that_write_the_notes():
+    job = load_job("mini_camel", "04_note_synthesis")
+    params = {**job.params, "server": "http://127.0.0.1:8000/v1"}
+    served = estimate_step(Job(job.study, job.step, params, job.inputs))
+    alone = estimate_step(job)
+    assert served.memory == {"libraries": alone.memory["libraries"]}
+    assert served.seconds == alone.seconds
+
+
 @pytest.mark.parametrize(("size", "machine"), [("13b", "h200"), ("70b", "h200"), ("70b", "h100")])
 def test_the_advice_is_the_fewest_recomputed_layers_that_fit(size, machine, fresh_project):
     changed = LARGE | {"model": f"meta-llama/Llama-2-{size}-hf"}

@@ -10,6 +10,7 @@ from clinical_camel.estimate import Cost, doctor, find_base
 from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
+from clinical_camel.note_synthesis import NoteTask
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import load_job
 from clinical_camel.teachers.secrets import KEY_VARIABLE
@@ -259,6 +260,20 @@ def test_an_endpoint_gets_the_teachers_key_and_not_the_hubs(server, monkeypatch)
     line = check_teacher(make_endpoint(f"{server[0]}/v1", price_in=1.0))  # it may spend nothing
     assert server[1] == [("/v1/models", "Bearer a-word-1")]
     assert line.startswith(f"ok       teacher      {server[0]}/v1 lists m")
+
+
+def test_the_server_of_the_notes_is_checked(server, project, monkeypatch):
+    task = NoteTask(server=f"{server[0]}/v1", adapters={"m": ""})
+    monkeypatch.setattr("clinical_camel.note_synthesis.server.name_model", lambda llm: llm.name)
+    finding = doctor.check_server(task)
+    assert str(finding).split() == f"ok notes {server[0]}/v1 serves m".split()
+    other = doctor.check_server(task.model_copy(update={"adapters": {"tuned": ""}}))
+    assert str(other).startswith(f"problem  notes        server: {server[0]}/v1 serves m, but not")
+    assert other.remedy.startswith("start it: VLLM_NO_USAGE_STATS=1")
+    early = task.model_copy(update={"adapters": {"tuned": "outputs/later/02_sft_qlora/adapter"}})
+    finding = doctor.check_server(early)
+    assert finding.status == "warning"
+    assert finding.text.endswith("not checked: step 04 has no models yet")
 
 
 def test_without_a_network_the_hub_is_not_checked():

@@ -14,6 +14,12 @@ def test_windows_sections_and_other_decodings_add_prompts():
         return count_notes(task, tokenizer, context)
 
     plain = count()
+    served = count(server="http://127.0.0.1:8000/v1")
+    assert (served.forward_tokens, served.decode_steps) == (
+        plain.forward_tokens,
+        plain.decode_steps,
+    )
+    assert served.estimates[-1].startswith("http://127.0.0.1:8000/v1: its memory is not counted")
     assert plain.decode_steps % 256 == 0
     assert not plain.unknown
     assert count(other_decodings=["greedy"]).forward_tokens == 2 * plain.forward_tokens

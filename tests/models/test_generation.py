@@ -56,6 +56,15 @@ def test_a_cache_of_fixed_size_gives_the_texts_of_one_that_grows(kind, monkeypat
     assert fits == (kind in ("llama", "qwen"))
 
 
+@pytest.mark.parametrize("kind", ["mistral, short window", "falcon with ALiBi"])
+def test_what_cannot_be_compiled_is_an_error_with_the_setting(kind):
+    work = models.generate(
+        random_model(kind), TEXTS, models.Decoding(9), token_budget=500, seed=0, compiled=True
+    )
+    with pytest.raises(models.ModelError, match="compile_generation: .* cannot have a cache of fi"):
+        next(work)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.2])
 def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
     graphs = []
@@ -67,7 +76,6 @@ def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
     on_cpu = CompileConfig(backend=trace, mode=None)
     on_cpu._compile_all_devices = True
     monkeypatch.setattr(generation, "COMPILE", on_cpu)
-    monkeypatch.setattr(compute, "LARGE", 0)
     llm, decoding = random_model("llama"), models.Decoding(9, temperature=temperature)
     plain, compiled = (
         sorted(
@@ -77,6 +85,31 @@ def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
     )
     assert plain == compiled
     assert graphs  # the step of a token, not the prompt
+
+
+def test_a_compiled_step_follows_the_adapter(monkeypatch):
+    """A graph that was traced with another adapter would give that adapter's texts."""
+    graphs = []
+
+    def trace(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    on_cpu = CompileConfig(backend=trace, mode=None)
+    on_cpu._compile_all_devices = True
+    monkeypatch.setattr(generation, "COMPILE", on_cpu)
+    adapters = {"base": "", "tuned": "outputs/mini_camel/02_sft_qlora/adapter"}
+    llms = models.load("mini", adapters, compute_dtype="float32")
+    prompts = [models.render_chat(llms["base"].tokenizer, make_messages(text)) for text in TEXTS]
+
+    def write(name, compiled):
+        options = {"token_budget": 2000, "seed": 0, "compiled": compiled}
+        return sorted(models.generate(llms[name], prompts, models.Decoding(12), **options))
+
+    compiled = [write(name, True) for name in ("base", "tuned", "base")]
+    assert compiled == [write(name, False) for name in ("base", "tuned", "base")]
+    assert compiled[0] != compiled[1]
+    assert graphs
 
 
 def test_a_gpu_gets_a_cache_of_fixed_size(monkeypatch):

@@ -18,6 +18,35 @@ from clinical_camel.note_synthesis import DECODINGS, NoteTask
         ({"sections": []}, "sections: is empty; name at least one"),
         ({"consultations": []}, "consultations: is empty; name at least one"),
         ({"other_decodings": ["warm"]}, 'other_decodings[0]: "warm" is not one of greedy, clinmed'),
+        *(
+            ({"server": url}, "server: is no address on this machine; write http://127.0.0.1:8000/")
+            for url in (
+                *("vllm", "https://notes.org/v1", "http://10.0.0.2:8000/v1", "localhost:8000/v1"),
+                *("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/", "https://localhost/v1"),
+                "http://127.0.0.1:8000/v1/completions",
+                *("http://127.0.0.1.nip.io/v1", "http://127.evil.org:8000/v1", "http://[::1/v1"),
+                *("http://127.0.0.1:80000/v1", "http://127.0.0.1:0/v1"),
+            )
+        ),
+        *(
+            (
+                {"server": "http://127.0.0.1:8000/v1", "temperature": temperature},
+                f"temperature: {temperature}: vLLM takes 0.0, or 0.01 to 2.0",
+            )
+            for temperature in (2.5, 0.001)
+        ),
+        (
+            {"server": "http://127.0.0.1:8000/v1", "quantize": "int8"},
+            'quantize: int8: a vLLM server has no such weights; write nf4 or ""',
+        ),
+        (
+            {"server": "http://[::1]:8000/v1", "compile_generation": True},
+            "compile_generation: true has no effect with a server; write false",
+        ),
+        (
+            {"compile_generation": True},
+            "compile_generation: transformers does not compile a model in nf4; write false, or",
+        ),
         ({"note_exemplars": {"aci": "aci_bench@data/a.jsonl"}}, "note_exemplars.aci: no corpus of"),
     ],
 )
@@ -41,6 +70,11 @@ def test_the_headings_are_those_of_the_reference_or_the_sections():
     assert own.list_headings(terse) == ["History", "PMH", "Imp"]
     assert own.list_headings(dataclasses.replace(GOUT, note="Gout.")) == SECTIONS
     assert NoteTask(sections=SECTIONS).list_headings(terse) == SECTIONS
+
+
+def test_floats_can_be_compiled_and_served():
+    assert NoteTask.check({"compile_generation": True, "quantize": "nf4_dequantized"}) == []
+    assert NoteTask.check({"server": "http://localhost:8000/v1", "quantize": ""}) == []
 
 
 def test_a_decoding_changes_only_the_sampling_settings():

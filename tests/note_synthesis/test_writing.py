@@ -29,6 +29,20 @@ def test_a_note_in_the_journal_is_not_written_twice(llm, monkeypatch):
     pd.testing.assert_frame_equal(first, second)
 
 
+def test_compiled_generation_writes_the_same_notes(llm, monkeypatch):
+    plain, _ = write(llm, [GOUT, COUGH])
+    flags, generate = [], generation.generate
+
+    def record(*arguments, compiled, **options):
+        flags.append(compiled)
+        return generate(*arguments, compiled=compiled, **options)
+
+    monkeypatch.setattr(generation, "generate", record)
+    compiled, _ = write(llm, [GOUT, COUGH], compile_generation=True, quantize="")
+    pd.testing.assert_frame_equal(plain, compiled)
+    assert flags == [True]
+
+
 def test_sampled_notes_do_not_depend_on_order_or_batch(llm):
     one, _ = write(llm, [GOUT, COUGH], temperature=3.0)
     other, _ = write(llm, [COUGH, GOUT], temperature=3.0, token_budget=64)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from clinical_camel import cli, rehearse
+from clinical_camel.note_synthesis import NoteTask
 from clinical_camel.rehearse import command, forecast
 from clinical_camel.runner.jobs import Job, PlanError, load_job
 
@@ -172,6 +173,19 @@ def test_a_step_with_a_model_that_is_not_rehearsed_is_not_called_tables(name, ba
     values = {"memory": {}, "seconds": {}, "money": 0.0, "step": name, "base": base}
     job, cost = SimpleNamespace(step=name), SimpleNamespace(**values)
     assert command._Step(None, job, cost, None, None).rehearse().remarks == [remark]
+
+
+def test_notes_of_a_server_are_not_rehearsed_and_leave_their_time_to_others(monkeypatch):
+    monkeypatch.setattr(command, "check_room", lambda *_: "")
+    name = "04_note_synthesis"
+    job = SimpleNamespace(step=name, settings=NoteTask(server="http://127.0.0.1:8000/v1"))
+    values = {"memory": {}, "seconds": {"work": 9.0}, "money": 0.0, "step": name}
+    clock = command._Clock(60.0, 0.0, ["03_eval_fewshot", name])
+    cost = SimpleNamespace(**values, base=object())
+    step = command._Step(None, job, cost, clock, None).rehearse()
+    assert step.remarks == [command.SERVER, forecast.UNMEASURED]
+    assert (step.rehearsed, step.failed, step.seconds) == (False, "", 9.0)
+    assert clock.remaining == ["03_eval_fewshot"]
 
 
 @pytest.mark.parametrize(("needed", "fits"), [(8, True), (10, False)])

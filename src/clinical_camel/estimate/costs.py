@@ -137,6 +137,8 @@ def _estimate_inference(job: Job, place: Place, config_file: str) -> Cost:
         tables = ANSWER_SIZE * done.rows * evaluations * len(settings.adapters)
     profile, fields = place.find_profile(job.step, base)
     parts = estimate_memory(base, loaded, done, profile, adapter_weights)
+    if getattr(settings, "server", ""):  # it has the weights and the cache
+        parts = {"libraries": parts["libraries"]}
     disk = _estimate_download(base)
     seconds = _estimate_start(base, disk)
     counted = 0 if fields.get("measured") else lora_weights  # a measured speed includes adapters

@@ -95,6 +95,9 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
     judges = list_judges(settings)
     for settings_of_judge in judges:
         yield from check_judge(settings_of_judge, offline)
+    for task in settings:
+        if isinstance(task, note_synthesis.NoteTask) and task.server:
+            yield check_server(task)
     local = {s.model for s in [*teachers, *judges] if isinstance(s, Local)}
     yield from check_fetches(sorted(local | {model for model, _ in bases}))
     yield from check_hub(sorted(local | {model for model, _ in bases}), offline)
@@ -314,6 +317,24 @@ def _check_language_model(
         probe = probe_endpoint(settings, build_trial())
         yield Finding(probe.status, place, probe.text)
     yield Finding("ok", place, describe_limits(settings))
+
+
+def check_server(task: note_synthesis.NoteTask) -> Finding:
+    """Return whether the server of step 04 serves its models.
+
+    Before step 02 has made an adapter, no server can: that is a warning.
+    """
+    try:
+        options = (task.model, task.adapters, task.quantize, task.chat_template)
+        llms = models.load_without_weights(*options)
+    except (models.ModelError, OSError):
+        return Finding("warning", "notes", f"{task.server} not checked: step 04 has no models yet")
+    try:
+        names = note_synthesis.list_models(task, llms)
+    except models.ModelError as error:
+        problem, _, remedy = str(error).rpartition("; ")
+        return Finding("problem", "notes", problem, remedy)
+    return Finding("ok", "notes", f"{task.server} serves {', '.join(names)}")
 
 
 def describe_limits(settings: OpenAI) -> str:

@@ -40,6 +40,8 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
         for consultation in data.load_consultations(spec, task.consultation_limit):
             rows += 1
             prompts += _count_note_prompts(consultation, task, pool, tokenizer, context)
+    if task.server:
+        estimates.append(f"{task.server}: its memory is not counted; its time as without a server")
     work = count_generation(prompts, task.max_new_tokens, task.token_budget)
     count = len(task.adapters) * (1 + len(task.other_decodings))
     return work.repeat(

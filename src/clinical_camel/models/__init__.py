@@ -29,7 +29,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "generation": ["Decoding", "generate", "generate_to_journal", "generate_tokens"],
+        "generation": [
+            "Decoding",
+            "compute_seed",
+            "generate",
+            "generate_to_journal",
+            "generate_tokens",
+        ],
         "folders": [
             "identify_model",
             "identify_weights",
@@ -49,6 +55,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "freeze_quantization",
             "load",
             "load_base",
+            "load_without_weights",
             "make_quantization_config",
             "require_room",
         ],

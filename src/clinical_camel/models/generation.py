@@ -3,8 +3,8 @@
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import torch
 from peft import PeftModel
@@ -43,6 +43,11 @@ class Decoding:
     top_k: int = 0
     repetition_penalty: float = 1.0
 
+    @classmethod
+    def from_settings(cls, settings: Any) -> Self:
+        """Return the decoding of a step's settings, which have the same names."""
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
+
 
 def generate(
     llm: LLM,
@@ -60,19 +65,24 @@ def generate(
     several batches at once (`workers`). Each prompt has its own random generator, so resumed runs
     and halved batches sample the same text. `skip`: indices that are already done; batches stay the
     same, and a batch of only such indices is not computed. `compiled`: on a GPU, compile the step
-    of a token and replay it as a CUDA graph, which takes minutes at the start; transformers warns
-    and does not compile a model that bitsandbytes quantized while loading. A model's own generation
-    settings have no influence. Raises ModelError for a prompt without room for
-    `decoding.max_new_tokens` in the context, and for NaN.
+    of a token and replay it as a CUDA graph, which takes minutes at the start; on a CPU, it only
+    fixes the size of the cache. A model's own generation settings have no influence. Raises
+    ModelError for a prompt without room for `decoding.max_new_tokens` in the context, for NaN, and
+    if `compiled` for an architecture that cannot have such a cache.
     """
     if skip.issuperset(range(len(prompts))):
         return
     ids = [tokenize_text(llm.tokenizer, prompt) for prompt in prompts]
-    seeds = [seed + zlib.crc32(prompt.encode()) for prompt in prompts]
+    seeds = [compute_seed(prompt, seed) for prompt in prompts]
     for i, tokens, ended in generate_tokens(
         llm, ids, decoding, token_budget=token_budget, seeds=seeds, skip=skip, compiled=compiled
     ):
         yield i, llm.tokenizer.decode(tokens, skip_special_tokens=True).strip(), ended
+
+
+def compute_seed(prompt: str, seed: int) -> int:
+    """Return the seed of a prompt's own random generator, from that of the step."""
+    return seed + zlib.crc32(prompt.encode())
 
 
 def generate_to_journal(
@@ -83,24 +93,25 @@ def generate_to_journal(
     *,
     description: str,
     unit: str,
+    compiled: bool = False,
 ) -> None:
     """Generate the text after each prompt and append it to `journal` at once: text, ended.
 
     `prompts`: by the id of the text in the journal; those in the journal are not generated again.
     `settings` has the fields of `Decoding`, `token_budget` and `seed`. The progress bar counts
-    texts as `unit`. Raises ModelError as `generate` does.
+    texts as `unit`. `compiled`: as in `generate`, with its errors.
     """
     keys = list(prompts)
     skip = {i for i, key in enumerate(keys) if key in journal.done}
-    decoding = Decoding(
-        settings.max_new_tokens,
-        settings.temperature,
-        settings.top_p,
-        settings.top_k,
-        settings.repetition_penalty,
+    generated = generate(
+        llm,
+        list(prompts.values()),
+        Decoding.from_settings(settings),
+        token_budget=settings.token_budget,
+        seed=settings.seed,
+        skip=skip,
+        compiled=compiled,
     )
-    options = {"token_budget": settings.token_budget, "seed": settings.seed, "skip": skip}
-    generated = generate(llm, list(prompts.values()), decoding, **options)
     bar = {"total": len(keys), "initial": len(skip), "desc": description, "unit": unit}
     for i, text, ended in tqdm(generated, file=sys.stdout, **bar):
         journal.append(keys[i], {"text": text, "ended": ended})
@@ -174,15 +185,23 @@ def _make_cache(model: Any, length: int, compiled: bool = False) -> StaticCache 
 
     A growing cache is copied at every step: a batch of 8 rows of SmolLM2 after 900 tokens takes 2.3
     times as long on a CPU (measured only there). A fixed one has its final size from the start, and
-    fits plain attention only.
+    fits plain attention only. Raises ModelError if `compiled`, which needs a fixed one, and the
+    architecture cannot have it.
     """
-    is_large = model.num_parameters() >= compute.LARGE
-    if not (is_large and model._can_compile_fullgraph and can_branch(model, length)):
-        return None
+    is_wanted = compiled or model.num_parameters() >= compute.LARGE
+    can_be_fixed = model._can_compile_fullgraph and can_branch(model, length)
+    if is_wanted and can_be_fixed:
+        layers = DynamicCache(config=model.config).layers
+        if {type(layer) for layer in layers} == {DynamicLayer}:
+            if compiled:
+                length = -(-length // COMPILED_LENGTHS) * COMPILED_LENGTHS
+            return StaticCache(config=model.config, max_cache_len=length)
     if compiled:
-        length = -(-length // COMPILED_LENGTHS) * COMPILED_LENGTHS
-    is_plain = {type(layer) for layer in DynamicCache(config=model.config).layers} == {DynamicLayer}
-    return StaticCache(config=model.config, max_cache_len=length) if is_plain else None
+        raise ModelError(
+            f"compile_generation: {type(model).__name__} cannot have a cache of fixed size; write "
+            "false"
+        )
+    return None
 
 
 def _make_sampler(seeds: Sequence[int], decoding: Decoding) -> LogitsProcessorList:

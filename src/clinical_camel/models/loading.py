@@ -240,16 +240,35 @@ def load(
 
     The base is loaded once and shared. An adapter folder brings the tokenizer and template that it
     was trained with. `source` of an LLM has everything that decides its outputs. A name is the
-    user's alone: PEFT gets a number.
+    user's alone: PEFT gets a number. Raises as `load_without_weights`.
+    """
+    llms = load_without_weights(model, adapters, quantize, chat_template)
+    base = shared = load_base(model, quantize, compute_dtype=compute_dtype)
+    for number, (name, adapter) in enumerate(adapters.items()):
+        llm = llms[name]
+        llm.adapter = f"adapter{number}" if adapter else ""
+        if adapter:
+            shared = load_adapter(shared, root() / adapter, llm.adapter, f"adapters: {name}")
+        llm.source["dtype"] = str(base.config.dtype).removeprefix("torch.")
+    fuse_lora(shared)
+    _join_rows(shared)
+    for llm in llms.values():
+        llm.model = shared
+    return llms
 
-    Raises ModelError, before weights are read, for a model, adapter, tokenizer or template that is
-    missing, damaged, needs remote code, or does not fit the base; OSError for a hub model that
-    cannot be downloaded.
+
+def load_without_weights(
+    model: str, adapters: Mapping[str, str], quantize: str = "", chat_template: str = ""
+) -> dict[str, LLM]:
+    """Return the LLMs of `load` with `model` None: their weights are elsewhere, as on a server.
+
+    Raises ModelError for a model, adapter, tokenizer or template that is missing, damaged, needs
+    remote code, or does not fit the base; OSError for a hub model that cannot be downloaded.
     """
     folder = require_model(model)
     skeleton, identity = build_skeleton(model), identify_weights(folder)
     require_fitting_weights(skeleton, folder, model, quantize)
-    base_tokenizer, tokenizers, sources = None, {}, {}
+    limit, base_tokenizer, llms = find_context_length(skeleton.config), None, {}
     for name, adapter in adapters.items():
         source = {"model": model, "quantize": quantize, **identity}
         has_tokenizer = adapter and (root() / adapter / "tokenizer_config.json").is_file()
@@ -264,21 +283,8 @@ def load(
         if has_tokenizer:
             base_tokenizer = base_tokenizer or load_plain_tokenizer(model)
             require_same_ids(tokenizer, base_tokenizer, label)
-        tokenizers[name], sources[name] = tokenizer, source | identify_tokenizer(tokenizer)
-    base = load_base(model, quantize, compute_dtype=compute_dtype)
-    dtype = {"dtype": str(base.config.dtype).removeprefix("torch.")}
-    limit = find_context_length(base.config)
-    shared, llms = base, {}
-    for number, (name, adapter) in enumerate(adapters.items()):
-        peft_name = f"adapter{number}" if adapter else ""
-        if adapter:
-            shared = load_adapter(shared, root() / adapter, peft_name, f"adapters: {name}")
-        source = sources[name] | dtype
-        llms[name] = LLM(name, base, tokenizers[name], limit, peft_name, source)
-    fuse_lora(shared)
-    _join_rows(shared)
-    for llm in llms.values():
-        llm.model = shared
+        source |= identify_tokenizer(tokenizer)
+        llms[name] = LLM(name, None, tokenizer, limit, source=source)
     return llms
 
 

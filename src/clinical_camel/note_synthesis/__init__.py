@@ -7,6 +7,7 @@
     plain_text    a note out of JSON, HTML, tables, Markdown, code fences
     fitting       a transcript and the context of a model
     writing       prompts, raw outputs, notes
+    server        the same by a vLLM server on this machine
     baselines     notes without a model
     scores        ROUGE, BLEU, chrF; intervals over encounters, paired comparison
     faithfulness  hallucinations and omissions
@@ -82,10 +83,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "score_notes",
             "summarise_scores",
         ],
+        "server": ["list_models"],
         "side_by_side": ["render_side_by_side", "render_worst"],
         "structure": ["STATUSES", "parse_note"],
         "summary": ["describe_results", "format_headline"],
         "wrong_ticks": ["grade_wrong_ticks", "show_wrong_ticks"],
-        "writing": ["make_journal_key", "write_notes"],
+        "writing": ["load_llms", "make_journal_key", "write_notes"],
     },
 )

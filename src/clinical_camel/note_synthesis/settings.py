@@ -1,12 +1,13 @@
 """The settings of step 04."""
 
 import re
+import urllib.parse
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from clinical_camel.core.settings import Float, Limit, StepSettings, Text
+from clinical_camel.core.settings import Float, Limit, StepSettings, Text, valid_by
 from clinical_camel.core.values import nearest, show
 from clinical_camel.data import Consultation
 from clinical_camel.data.specs import ConsultationSpec, TrainingConsultationSpec
@@ -21,12 +22,31 @@ from clinical_camel.models.choices import (
 from clinical_camel.note_synthesis import structure
 from clinical_camel.note_synthesis.corpora import name_corpus
 from clinical_camel.note_synthesis.prompts import PROMPTS
+from clinical_camel.teachers.settings import is_loopback
 
+ADDRESS = "http://127.0.0.1:8000/v1"  # of a vLLM server, with its own default port
+SERVER_QUANTIZE = ("", "nf4")  # what vLLM can make of weights while it loads them
 DECODINGS: dict[str, dict[str, float]] = {
     "greedy": {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0},
     # ClinMED-LLAMA3 reports these for its demonstration; it calls the temperature "creativity"
     "clinmed_llama3": {"temperature": 0.6, "top_p": 0.9, "top_k": 50, "repetition_penalty": 1.2},
 }
+
+
+def _check_server(url: Any) -> str:
+    """Return why a text is not the address of a server on this machine; "" if it is.
+
+    >>> _check_server("http://127.0.0.1:8000")
+    'is no address on this machine; write http://127.0.0.1:8000/v1'
+    """
+    if not url or not isinstance(url, str):
+        return ""  # another type is refused elsewhere
+    try:
+        is_right = re.fullmatch(r"http://[^/@?#\s]+/v1", url) and is_loopback(url)
+        is_right = is_right and urllib.parse.urlsplit(url).port != 0
+    except ValueError:  # a port or a bracket
+        is_right = False
+    return "" if is_right else f"is no address on this machine; write {ADDRESS}"
 
 
 def _check_headings(headings: list[str]) -> Iterator[str]:
@@ -109,6 +129,12 @@ class NoteTask(StepSettings):
         le=1000000,
         description="maximum number of tokens per batch; limits memory use",
     )
+    compile_generation: bool = Field(
+        False, description="compile the decoding step (CUDA graph); not for nf4 and int8"
+    )
+    server: Annotated[str, valid_by(_check_server)] = Field(
+        "", description="URL of a vLLM server on this machine that writes the notes; empty: none"
+    )
 
     def check_together(self) -> Iterator[str]:
         yield from check_model(self.model, self.chat_template)
@@ -126,6 +152,7 @@ class NoteTask(StepSettings):
                 yield f"note_exemplars.{name}: {spec} is scored itself; name another dataset"
         yield from _check_headings(self.sections)
         yield from self._check_decodings()
+        yield from self._check_engine()
 
     def _check_decodings(self) -> Iterator[str]:
         """Yield sampling settings without an effect, and decodings that are the same as the first.
@@ -139,6 +166,20 @@ class NoteTask(StepSettings):
         for name in self.other_decodings:
             if self.with_decoding(name) == self:
                 yield f"other_decodings: {name} is the decoding of this file already; delete it"
+
+    def _check_engine(self) -> Iterator[str]:
+        """Yield what compiled generation and a server cannot do."""
+        if self.compile_generation and self.server:
+            yield "compile_generation: true has no effect with a server; write false"
+        elif self.compile_generation and self.quantize in ("nf4", "int8"):
+            yield (
+                f"compile_generation: transformers does not compile a model in {self.quantize}; "
+                'write false, or quantize: nf4_dequantized or ""'
+            )
+        if self.server and self.quantize not in SERVER_QUANTIZE:
+            yield f'quantize: {self.quantize}: a vLLM server has no such weights; write nf4 or ""'
+        if self.server and (self.temperature > 2 or 0 < self.temperature < 0.01):
+            yield f"temperature: {self.temperature}: vLLM takes 0.0, or 0.01 to 2.0"
 
     def with_decoding(self, name: str) -> Self:
         """Return the same task with the sampling settings of a name in DECODINGS."""

@@ -8,6 +8,7 @@ import pandas as pd
 from clinical_camel import data, grounding, models
 from clinical_camel.data import Consultation
 from clinical_camel.models import LLM
+from clinical_camel.note_synthesis import server
 from clinical_camel.note_synthesis.corpora import Corpora, choose_exemplar, hash_encounter
 from clinical_camel.note_synthesis.fitting import fit_transcript, render_prompt
 from clinical_camel.note_synthesis.plain_text import to_plain_note
@@ -40,6 +41,18 @@ class NotePrompt:
         return f"{self.corpus}/{self.consultation.id}/{self.window}/{','.join(self.headings)}"
 
 
+def load_llms(task: NoteTask) -> dict[str, LLM]:
+    """Return an LLM for each entry of `adapters`; with `task.server`, its weights are there.
+
+    Raises ModelError as `models.load` or `server.connect`, or if `max_new_tokens` leaves no room
+    for a prompt.
+    """
+    options = (task.model, task.adapters, task.quantize, task.chat_template, task.compute_dtype)
+    llms = server.connect(task) if task.server else models.load(*options)
+    models.require_room(next(iter(llms.values())), task.max_new_tokens)
+    return llms
+
+
 def write_notes(
     llms: Mapping[str, LLM],
     corpora: Corpora,
@@ -55,7 +68,8 @@ def write_notes(
     EOS. `exemplars`: training consultations by corpus; one of them becomes the one-shot example.
 
     Each output is saved to `journal` at once; outputs in the journal are not generated again. A
-    sample depends on the seed and the prompt alone.
+    sample depends on the seed and the prompt alone. With `task.server`, the server generates.
+    Raises ModelError as `models.generate` or `server.generate_to_journal`.
     """
     notes, outputs = [], []
     for name, llm in llms.items():
@@ -66,7 +80,11 @@ def write_notes(
         ]
         texts = {f"{name}/{p.id}": p.text for _, _, prompts in plans for p in prompts}
         bar = {"description": f"notes by {name}", "unit": "note"}
-        models.generate_to_journal(llm, texts, task, journal, **bar)
+        if task.server:
+            server.generate_to_journal(llm, texts, task, journal, **bar)
+        else:
+            compiled = task.compile_generation
+            models.generate_to_journal(llm, texts, task, journal, compiled=compiled, **bar)
         for corpus, row, prompts in plans:
             done = [(prompt, journal.done[f"{name}/{prompt.id}"]) for prompt in prompts]
             shared = {"corpus": corpus, "model": name, **describe_consultation(row, task)}
@@ -83,10 +101,13 @@ def write_notes(
 def make_journal_key(
     llms: Mapping[str, LLM], corpora: Corpora, task: NoteTask, exemplars: Corpora
 ) -> dict:
-    """Return everything that determines the outputs of `write_notes`."""
+    """Return everything that determines the outputs of `write_notes`.
+
+    Of a server that is its version, in the source of each model, and not its address.
+    """
     return {
         "models": {name: llm.source for name, llm in llms.items()},
-        "task": task.model_dump(exclude={"study", "other_decodings"}),
+        "task": task.model_dump(exclude={"study", "other_decodings", "server"}),
         "wording": PROMPTS[task.prompt],
         "corpora": corpora,
         "exemplars": exemplars,

@@ -31,6 +31,7 @@ ROOM_CPU, ROOM_GPU = 0.9, 1.5  # most that a step may need for a trial, by plan,
 ROWS = 4000  # of each source of a training; more take minutes to tokenize
 LEAST_TOKENS = 256  # of a row or a batch that is suggested
 NO_ARTICLES = "none of its articles is on this machine; not rehearsed"
+SERVER = "a server writes the notes; it cannot run beside the other rehearsals"
 TABLES = "tables and figures only: not rehearsed"
 
 
@@ -212,6 +213,9 @@ class _Step:
             return forecast.forecast_planned(self.cost, failed=problem)
         if step not in SHARES:
             return forecast.forecast_planned(self.cost, [forecast.UNMEASURED])
+        if getattr(self.job.settings, "server", ""):
+            self.clock.remaining.remove(step)
+            return forecast.forecast_planned(self.cost, [SERVER, forecast.UNMEASURED])
         remarks_before = len(self.stage.remarks)
         seconds, facts = self.clock.allot(step), self.list_facts()
         echo(f"{step}  {seconds:.0f} s for its measured part …")

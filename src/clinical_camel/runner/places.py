@@ -75,6 +75,8 @@ def check_machine(job: Job) -> Iterator[str]:
         )
     if "compile" in job.params.get("speedups", ()) and (missing := find_missing_compiler()):
         yield f"{job.source}: speedups: compile needs {missing}; install it, or remove compile"
+    if job.params.get("compile_generation") and has_gpu() and (missing := find_missing_compiler()):
+        yield f"{job.source}: compile_generation: needs {missing}; install it, or write false"
     yield from _check_model(job, "model", job.params.get("model", ""))
     for name in ("teacher", "judge"):
         if name in job.params:

@@ -3,6 +3,7 @@
 The `teacher` mapping of step 01 and the `judge` mapping of later steps are of these kinds.
 """
 
+import ipaddress
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -27,13 +28,21 @@ TERMS = {
 # ends of addresses of Ollama, TGI, llama.cpp and Anthropic
 OTHER_INTERFACES = ("/api/chat", "/api/generate", "/generate", "/generate_stream", "/completion")
 OTHER_INTERFACES = (*OTHER_INTERFACES, "/messages")
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether an address is this machine."""
+    """Return whether an address is this machine.
+
+    A name that only begins with 127. may be any machine.
+
+    >>> is_loopback("http://127.0.0.2:8000"), is_loopback("http://127.0.0.1.example.org")
+    (True, False)
+    """
     host = urllib.parse.urlsplit(url).hostname or ""
-    return host in LOOPBACK or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name
+        return False
 
 
 def check_base_url(url: Any) -> str:
