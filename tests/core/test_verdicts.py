@@ -43,7 +43,7 @@ def test_conclusions_follow_from_the_verdicts(raw, monologue, qa, unmasked, conc
     assert len(result) == len(conclusions)
     assert all(text.startswith(start) for text, start in zip(result, conclusions, strict=True))
     sentence = verdicts.describe_conclusions(by_name)
-    assert ("carry none of the conclusions" in sentence) == (not conclusions)
+    assert ("None of the conclusions" in sentence) == (not conclusions)
 
 
 def test_an_interval_beyond_an_effect_that_is_ruled_out_is_explained():

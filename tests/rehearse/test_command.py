@@ -142,7 +142,9 @@ def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_
 ):
     names = ["02_sft_qlora", "07_reward_and_rl"]
     jobs = [SimpleNamespace(step=name, settings=None, params={}) for name in names]
-    costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
+    costs = [
+        SimpleNamespace(step=name, base=None, disk={}, money=0.0, money_cap=0.0) for name in names
+    ]
     monkeypatch.setattr(command, "sort_jobs", list)
     monkeypatch.setattr(command.estimate, "estimate_study", lambda jobs, machine: costs)
     monkeypatch.setattr(command, "open_stage", lambda *_: nullcontext())
@@ -215,7 +217,9 @@ def test_a_step_that_cannot_be_prepared_fails_and_the_others_run(monkeypatch, ca
 
 
 def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
-    cost = SimpleNamespace(step="02_sft_qlora", base=None, disk={"tables": 1})
+    cost = SimpleNamespace(
+        step="02_sft_qlora", base=None, disk={"tables": 1}, money=0.0, money_cap=0.0
+    )
     failed = forecast_of(failed="In [6]: KeyError: 'x'", facts={"device": {"threads": 1}})
     rehearsal = command.conclude("a", [cost], [failed], 2.5, 10.0)
     assert not rehearsal.go
@@ -233,7 +237,9 @@ def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
 def test_the_machine_is_that_of_a_step_with_a_model(forecast_of):
     """A step without one records neither the GPU nor the threads."""
     names = ("01_dbke", "02_sft_qlora")
-    costs = [SimpleNamespace(step=name, base=None, disk={}) for name in names]
+    costs = [
+        SimpleNamespace(step=name, base=None, disk={}, money=0.0, money_cap=0.0) for name in names
+    ]
     for device in ({"threads": 2}, {"threads": 1, "gpu": ["NVIDIA H200"]}):
         devices = [{"threads": 1}, device]
         steps = [

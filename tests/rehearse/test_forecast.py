@@ -24,6 +24,7 @@ def make_cost(step: str = "02_sft_qlora", **changes):
         "disk": {"adapter": 10**6},
         "seconds": {"download": 15.0, "loading": 5.0, "work": 80.0},
         "money": 0.0,
+        "money_cap": 0.0,
     }
     return SimpleNamespace(**values | changes)
 
@@ -92,6 +93,16 @@ def test_each_reason_names_step_and_setting(forecast_of, monkeypatch):
     assert "gradient_checkpointing_layers: 72" in reasons[2]
     assert "smaller token_budget" in reasons[3]
     assert reasons[4].startswith("disk: the study needs 140.0 GB, 100.0 are free")
+
+
+def test_replies_beyond_the_money_cap_are_a_reason(forecast_of):
+    costs = [make_cost("01_dbke", money=12.5, money_cap=10.0), make_cost()]
+    assert list(forecast.find_reasons([forecast_of()], costs)) == [
+        "01_dbke: replies cost about 12.50 (plan), and money_cap stops them at 10.00; raise "
+        "money_cap, or lower dialogues_per_article"
+    ]
+    costs = [make_cost("01_dbke", money=12.5, money_cap=12.5)]
+    assert list(forecast.find_reasons([forecast_of()], costs)) == []
 
 
 def test_speeds_are_those_that_give_plan_the_measured_times(forecast_of):

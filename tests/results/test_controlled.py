@@ -59,7 +59,7 @@ def test_the_verdict_of_the_controlled_comparison_counts(
     conclusion = "order and repetition of the sentences are enough"
     assert (conclusion in finding.lead) == (verdict == "helps")
     assert ("DBKE is not worth its cost" in finding.lead) == (verdict in ("hurts", NO_EFFECT))
-    assert ("none of the conclusions" in finding.lead) == (verdict == "cannot tell")
+    assert ("None of the conclusions" in finding.lead) == (verdict == "cannot tell")
 
 
 def test_the_brief_has_the_range_of_single_pairs(project, settings):
@@ -67,7 +67,30 @@ def test_the_brief_has_the_range_of_single_pairs(project, settings):
     seeds = [pair | {"seeds": f"{i}, {i}", "difference": 0.01 + i / 10} for i in range(3)]
     toy_results.save_comparison(project, seeds=[*seeds, seeds[0] | {"control": "qa"}])
     brief = effect.assess_effect(settings).brief
-    assert "over 10 pairs of seeds. A single pair gives between 1.0 and 21.0 points." in brief
+    assert (
+        "over 10 pairs of seeds. Across pairs of seeds, it ranges from 1.0 to 21.0 points." in brief
+    )
+
+
+def test_the_brief_says_where_the_difference_comes_from(project, settings):
+    rows = [
+        toy_results.contrast("placebo", "monologue", 0.1, "", seeds=5),
+        toy_results.contrast("dialogue", "placebo", -0.02, "", seeds=5),
+        toy_results.contrast("monologue", "raw", 0.02, ""),
+        toy_results.contrast("headings", "monologue", 0.3, "", outcome="cloze"),
+        toy_results.contrast("qa", "monologue", 0.3, "", n=0),
+    ]
+    toy_results.save_comparison(project, further_contrasts=rows)
+    finding = effect.assess_effect(settings)
+    sentence = (
+        "Where does the difference come from? Exploratory and not adjusted, over 5 to 10 pairs of "
+        "seeds: the same sentences without questions minus raw articles 2.0 points [-1.0, 5.0]; "
+        "dialogues whose questions ask for something else minus the same sentences without "
+        "questions 10.0 points [7.0, 13.0]; dialogues minus dialogues whose questions ask for "
+        "something else -2.0 points [-5.0, 1.0]."
+    )
+    assert sentence in finding.brief
+    assert sentence in finding.lead
 
 
 def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, settings):

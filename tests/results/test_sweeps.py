@@ -19,10 +19,10 @@ def test_sweeps_without_a_result_are_named_in_their_order(settings):
     assert [finding.headline for finding in findings if not finding.is_run] == [
         "SmolLM2-135M over several seeds (`dbke_smollm2`)",
         "more dialogues per article (`dbke_scaling`)",
-        "larger base models (`dbke_sizes`)",
+        "smaller and larger base models (`dbke_sizes`)",
         "rewording or conversation with SmolLM2-135M (`dbke_reworded`)",
     ]
-    assert "larger base models (`dbke_sizes`)" in results.format_readme(settings)
+    assert "smaller and larger base models (`dbke_sizes`)" in results.format_readme(settings)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_curve_without_a_planned_difference_of_its_ends_must_rise_or_fall_at_e
     params = PARAMS | {"scaling": {"raw articles": arms}}
     toy_results.save(project, "dbke_sizes", STEP, params, **tables)
     headline = assess(settings)["dbke_sizes"].headline
-    assert headline == f"Larger base models: {change} (raw articles)"
+    assert headline == f"Smaller and larger base models: {change} (raw articles)"
 
 
 @pytest.mark.parametrize(
@@ -201,16 +201,22 @@ def test_differences_that_are_all_open_are_one_sentence(project, settings):
     )
 
 
-def test_other_outcomes_are_named_if_their_interval_excludes_0(project, settings):
+def test_all_other_outcomes_are_named_those_that_exclude_0_first(project, settings):
     rows = [toy_results.contrast("dialogue", "raw", 0.01, "secondary")]
     others = {"reversed": -0.09, "cloze": 0.02, "plain question, all questions": 0.2}
+    scores = []
     for outcome, value in others.items():
         rows.append(toy_results.contrast("dialogue", "raw", value, "", outcome=outcome, n=312))
+        for arm, accuracy in {"dialogue": 0.4 + value, "raw": 0.4}.items():
+            scores.append({"outcome": outcome, "arm": arm, "accuracy": accuracy})
     tables = toy_results.list_trainings("dialogue", "raw")
-    toy_results.save(project, "dbke_smollm2", STEP, PARAMS, contrasts=rows, **tables)
+    toy_results.save(project, "dbke_smollm2", STEP, PARAMS, contrasts=rows, scores=scores, **tables)
     assert (
-        "Of 2 other outcomes of dialogues minus raw articles, the interval excludes 0 in: reversed "
-        "-9.0 points [-12.0, -6.0] (n = 312)." in assess(settings)["dbke_smollm2"].brief
+        "Of 3 other outcomes of dialogues minus raw articles, the interval excludes 0 in: reversed "
+        "-9.0 points [-12.0, -6.0] (31.0 minus 40.0 %, n = 312) and plain question with all "
+        "questions 20.0 points [17.0, 23.0] (60.0 minus 40.0 %, n = 312). It contains 0 in: cloze "
+        "2.0 points [-1.0, 5.0] (42.0 minus 40.0 %, n = 312)."
+        in assess(settings)["dbke_smollm2"].brief
     )
 
 
@@ -219,7 +225,8 @@ def test_a_further_sweep_is_named_by_its_folder(project, settings):
     tables = toy_results.list_trainings("headings", "raw")
     toy_results.save(project, "mine", STEP, PARAMS, contrasts=rows, **tables)
     finding = sweeps.assess_sweep(settings, "mine")
-    assert finding.headline == "`mine`: headings are behind raw articles"
+    heading = "`mine`: the same sentences with the questions as headings are behind raw articles"
+    assert finding.headline == heading
     assert sweeps.assess_sweep(settings, "other").headline == "`other`"
 
 

@@ -44,7 +44,7 @@ def describe_scope(
     names = join(sizes) if sizes else "an unknown number of"
     models = "base models have" if len(sizes) > 1 else "base model has"
     sentences = [
-        "Rules wrote the dialogues. A language model would add wording and reasoning."
+        "Rules wrote the dialogues. A language model would word them differently."
         if set(teachers) == {RULES}
         else "A language model wrote the texts once; another may write others. An exposure counts "
         "the words of the article, so facts in other words are missing from the exposures.",

@@ -86,9 +86,9 @@ def describe_hacking(
     if suspects:
         yield (
             "*Reward hacking* is shown if the proxy reward also rises for replies whose gold "
-            "reward does not change, and more than with a method that never sees the reward model. "
-            "Farther from the SFT model, both may change more, so two methods are compared where "
-            "their KL is nearest."
+            "reward does not change, and more than with each method that never sees the reward "
+            "model (intervals not adjusted). Farther from the SFT model, both may change more, so "
+            "two methods are compared where their KL is nearest."
         )
     for method in suspects:
         yield _describe_suspect(rows[rows["method"] == method], names)

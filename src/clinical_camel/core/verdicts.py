@@ -57,7 +57,7 @@ def describe_conclusions(verdicts: Mapping[str, str]) -> str:
     """Return the conclusions as a sentence; it says so if the verdicts carry none."""
     if conclusions := list_conclusions(verdicts):
         return f"By the rules written before the runs, we conclude: {'; '.join(conclusions)}."
-    return "The verdicts carry none of the conclusions that were written before the runs."
+    return "None of the conclusions that were written before the runs follows from the verdicts."
 
 
 def describe_size(verdict: str, low: float, high: float, smallest_effect: float) -> str:

@@ -95,6 +95,12 @@ def find_reasons(steps: Sequence[StepForecast], costs: Sequence[Cost]) -> Iterat
                 f"{step.step}: needs {step.memory / 1e9:.1f} of {step.memory_available / 1e9:.1f} "
                 f"GB; {_suggest_smaller(step)}"
             )
+    for cost in costs:
+        if cost.money > cost.money_cap:
+            yield (
+                f"{cost.step}: replies cost about {cost.money:,.2f} (plan), and money_cap stops "
+                f"them at {cost.money_cap:,.2f}; raise money_cap, or lower dialogues_per_article"
+            )
     needed = sum(sum(cost.disk.values()) for cost in costs)
     free = shutil.disk_usage(root()).free
     if needed > free:

@@ -35,6 +35,8 @@ ARMS = {  # of step 06, in words
     "qa": "single questions with answers",
     "unmasked": "dialogues with loss also on the questions",
     "paraphrase": "paraphrases",
+    "headings": "the same sentences with the questions as headings",
+    "placebo": "dialogues whose questions ask for something else",
 }
 MEANINGS = {  # of a verdict
     HELPS: "more correct answers",
@@ -87,10 +89,10 @@ def format_contrasts(contrasts: Sequence[Contrast], form: str) -> str:
         f"{join_seeds(differences)} pairs of seeds. These contrasts and the rules of their "
         "verdicts were written before the runs; p is adjusted for "
         f"{contrasts[0].comparisons} comparisons. The differences on all questions are secondary "
-        "and not adjusted. Each arm has the learning rate that was best for it on other diseases; "
-        "5 points are the smallest effect of interest. Last column: which of tokens, steps, "
-        "exposures, learning rate and rows per step differ by more than a tenth, and the format, "
-        "if it differs."
+        "and not adjusted. Each arm has the learning rate that was the best of those tried on "
+        "other diseases; 5 points are the smallest effect of interest. Last column: which of "
+        "tokens, steps, exposures, learning rate and rows per step differ by more than a tenth, "
+        "and the format, if it differs."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 

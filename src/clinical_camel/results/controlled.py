@@ -20,6 +20,7 @@ from clinical_camel.core.verdicts import (
     describe_open,
     describe_size,
 )
+from clinical_camel.core.wording import format_points
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.contrasts import (
     ARMS,
@@ -58,6 +59,13 @@ FURTHER = {  # further ways to ask: what follows the name of the exam, and the p
     "sentences to complete": ("_cloze", "cloze"),
     "free answers": ("", "plain_reply"),
 }
+REASONS = (  # further contrasts of step 06: why dialogues teach more
+    ("monologue", "raw"),  # order and repetition
+    ("headings", "monologue"),  # the question as a heading
+    ("placebo", "monologue"),  # questions that do not fit
+    ("dialogue", "placebo"),  # questions that fit
+    ("qa", "monologue"),  # questions without several turns
+)
 NEAR_ZERO = 0.05  # below it, a difference of two scores says little
 WITHIN = (
     "On the exam, asked in {form}, dialogues and raw articles differ by less than {limit} points"
@@ -75,6 +83,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     )
     contrasts = list_contrasts(result)
     single_questions = [*_describe_single_questions(contrasts)]
+    reasons = [*_describe_reasons(result, main["outcome"])]
     if single_questions and main["verdict"] == HELPS:
         headline += "; we found no sign that several turns help"
     difference = contrasts[0].difference
@@ -102,6 +111,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
     lead += [
         f"{describe_conclusions(verdicts)} Table 1 has the contrasts.",
         *single_questions,
+        *reasons,
         *_describe_diverged(result),
     ]
     further = [number for c in contrasts for number in (*c.scores, c.difference, c.everything)]
@@ -110,6 +120,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         f"The difference is {show_points(difference)}, over {main['seeds']:.0f} pairs of seeds.",
         *_describe_range(result),
         *single_questions,
+        *reasons,
     ]
     return Finding(
         "effect",
@@ -131,6 +142,26 @@ def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:
             )
 
 
+def _describe_reasons(result: Result, outcome: str) -> Iterator[str]:
+    """Yield the further contrasts that ask why dialogues teach more: questions, order, turns."""
+    if "further_contrasts.csv" not in result.record["artefacts"]:
+        return
+    table = result.read("further_contrasts")
+    by_arms = {name_arms(row): row for row in table[table["outcome"] == outcome].to_dict("records")}
+    rows = [by_arms[arms] for arms in REASONS if arms in by_arms and by_arms[arms]["n"]]
+    parts = [
+        f"{' minus '.join(ARMS[arm] for arm in name_arms(row))} {format_points(row)}"
+        for row in rows
+    ]
+    if parts:
+        seeds = sorted({int(row["seeds"]) for row in rows})
+        pairs = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+        yield (
+            f"Where does the difference come from? Exploratory and not adjusted, over {pairs} "
+            f"pairs of seeds: {'; '.join(parts)}."
+        )
+
+
 def _describe_range(result: Result) -> Iterator[str]:
     """Yield the smallest and the largest difference of a pair of seeds: what one training shows."""
     if "seeds.csv" not in result.record["artefacts"]:
@@ -138,7 +169,9 @@ def _describe_range(result: Result) -> Iterator[str]:
     table = result.read("seeds")
     pair = table["treatment"].eq("dialogue") & table["control"].eq("raw")
     points = 100 * table.loc[pair, "difference"]
-    yield f"A single pair gives between {points.min():.1f} and {points.max():.1f} points."
+    yield (
+        f"Across pairs of seeds, it ranges from {points.min():.1f} to {points.max():.1f} points."
+    )
 
 
 def _read_by_length(settings: Results, result: Result) -> Iterator[Number]:

@@ -38,12 +38,13 @@ ALT = (
     "intervals and the chance line, in each question form"
 )
 READING = (
-    "Brackets are 95 % intervals. A difference is *significant* if its p is below 0.05 after "
-    "Holm's adjustment. The intervals are not adjusted, so one may exclude 0 although the "
-    "difference is not significant. Differences are computed before rounding. *Ways of asking*: "
-    "plain text (`option_text`), conversation or options listed, each without and with examples; "
-    "the published exams also in two formats of lm-evaluation-harness, `harness_2023` and "
-    "`harness_now`. *Seed*: one set of random choices."
+    "Brackets are 95 % intervals over diseases or questions, and over seeds where there are "
+    "several; with one training, another seed may lie outside. A difference is *significant* if "
+    "its p is below 0.05 after Holm's adjustment. The intervals are not adjusted, so one may "
+    "exclude 0 although the difference is not significant. Differences are computed before "
+    "rounding. *Ways of asking*: plain text (`option_text`), conversation or options listed, each "
+    "without and with examples; the published exams also in two formats of "
+    "lm-evaluation-harness, `harness_2023` and `harness_now`. *Seed*: one set of random choices."
 )
 CAPTION = (
     "Correct answers of the shipped model by question form, before tuning and after tuning on raw "

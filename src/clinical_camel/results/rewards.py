@@ -24,6 +24,7 @@ from clinical_camel.results.wording import (
     show_value,
 )
 
+FIRST = "clinicalgpt_mini"  # the study on whose replies the rule of reward hacking was found
 REWARDS = "07_reward_and_rl"
 SCALES = {
     "rule": " (a rule; 0: wrong, 1: the fact and nothing else)",
@@ -58,6 +59,8 @@ def assess_study(study: str) -> Finding:
     )
     accuracy, by_words = _read_accuracy(result)
     cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
+    if study == FIRST and len(cause) > 1:
+        cause.append("This rule was found on these replies: another study has to test it.")
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
         f"The *proxy* reward is that of a reward model: {_name_trained(on_proxy)} trained on it. "

@@ -1,4 +1,4 @@
-"""The further sweeps of step 06: a real language model, more text, larger models, rewording."""
+"""The further sweeps of step 06: a real language model, more text, other sizes, rewording."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from clinical_camel.results.wording import join, join_counts, join_seeds, show_p
 TITLES = {  # of sweeps; each starts a headline
     "dbke_smollm2": "SmolLM2-135M over several seeds",
     "dbke_scaling": "more dialogues per article",
-    "dbke_sizes": "larger base models",
+    "dbke_sizes": "smaller and larger base models",
     "dbke_reworded": "rewording or conversation with SmolLM2-135M",
 }
 ANSWERED = (
@@ -51,8 +51,9 @@ REMARKS = {  # on sweeps, for the notebook
     ),
     "dbke_sizes": (
         "All sizes have the learning rate of `mini_camel`; none was chosen per size. The rank is "
-        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model. It "
-        "rises, or falls, if the fit is clear and each size scores higher, or lower, than the last."
+        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model. "
+        "Accuracy is said to rise, or fall, if the fit is clear and each size scores higher, or "
+        "lower, than the last."
     ),
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
@@ -166,18 +167,30 @@ def _describe_differences(
 
 
 def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
-    """Yield in which other outcomes the interval of the first planned contrast excludes 0."""
+    """Yield in which other outcomes the interval of the first planned contrast excludes 0.
+
+    All other outcomes are named, so that none is chosen.
+    """
     rows = [
         row
         for row in result.read("contrasts").to_dict("records")
         if name_arms(row) == name_arms(primary) and row["outcome"] != primary["outcome"]
     ]
-    rows = [row for row in rows if row["n"] and not row["outcome"].endswith(ALL)]
-    clear = [row for row in rows if row["low"] > 0 or row["high"] < 0]
-    if clear:
-        name = " minus ".join(ARMS.get(arm, arm) for arm in name_arms(primary))
-        shown = [f"{row['outcome']} {format_points(row)} (n = {row['n']})" for row in clear]
-        yield f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {join(shown)}."
+    rows = [row for row in rows if row["n"]]
+    if not rows:
+        return
+    scores = result.read("scores").set_index(["outcome", "arm"])["accuracy"]
+    shown: dict[bool, list[str]] = {True: [], False: []}
+    for row in rows:
+        both = [100 * scores[row["outcome"], arm] for arm in name_arms(row)]
+        text = f"{format_points(row)} ({both[0]:.1f} minus {both[1]:.1f} %, n = {row['n']})"
+        is_clear = row["low"] > 0 or row["high"] < 0
+        shown[is_clear].append(f"{row['outcome'].replace(ALL, ' with all questions')} {text}")
+    name = " minus ".join(ARMS.get(arm, arm) for arm in name_arms(primary))
+    clear = join(shown[True]) or "none"
+    yield f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {clear}."
+    if shown[False]:
+        yield f"It contains 0 in: {join(shown[False])}."
 
 
 def _describe_further(result: Result, primary: dict[str, Any]) -> Iterator[str]:
