@@ -181,7 +181,7 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
         "Rewording or conversation with SmolLM2-135M: dialogues are ahead of raw articles; we "
         "cannot tell dialogues from paraphrases; paraphrases are ahead of raw articles"
     )
-    assert finding.brief == (
+    assert finding.lead == (
         "Asked in plain text: dialogues minus raw articles 10.0 points [7.0, 13.0] (2 times as "
         "many steps and format chat (raw articles: plain)); dialogues minus paraphrases 1.0 points "
         "[-2.0, 4.0]; paraphrases minus raw articles 9.0 points [6.0, 12.0] (2 times as many steps "
@@ -211,13 +211,16 @@ def test_all_other_outcomes_are_named_those_that_exclude_0_first(project, settin
             scores.append({"outcome": outcome, "arm": arm, "accuracy": accuracy})
     tables = toy_results.list_trainings("dialogue", "raw")
     toy_results.save(project, "dbke_smollm2", STEP, PARAMS, contrasts=rows, scores=scores, **tables)
-    assert (
+    finding = assess(settings)["dbke_smollm2"]
+    clear = (
         "Of 3 other outcomes of dialogues minus raw articles, the interval excludes 0 in: reversed "
         "-9.0 points [-12.0, -6.0] (31.0 minus 40.0 %, n = 312) and plain question with all "
-        "questions 20.0 points [17.0, 23.0] (60.0 minus 40.0 %, n = 312). It contains 0 in: cloze "
-        "2.0 points [-1.0, 5.0] (42.0 minus 40.0 %, n = 312)."
-        in assess(settings)["dbke_smollm2"].brief
+        "questions 20.0 points [17.0, 23.0] (60.0 minus 40.0 %, n = 312)."
     )
+    unclear = "It contains 0 in: cloze 2.0 points [-1.0, 5.0] (42.0 minus 40.0 %, n = 312)."
+    assert f"{clear} {unclear}" in finding.lead
+    assert clear in finding.brief
+    assert unclear not in finding.brief
 
 
 def test_a_further_sweep_is_named_by_its_folder(project, settings):

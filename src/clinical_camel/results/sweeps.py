@@ -157,19 +157,24 @@ def _describe_differences(
     parts = [_compare(number, *pair) for number, pair in zip(numbers, names, strict=True)]
     if len(numbers) > 1 and not any(number.low > 0 or number.high < 0 for number in numbers):
         parts = [f"none of the {len(numbers)} planned differences is clear"]
-    brief = (
-        f"Asked in {_name_form(settings, result)}: {'; '.join(texts)} (n = {join_counts(numbers)}, "
+    shown = [f"{number.quantity} {show_points(number)}" for number in numbers]
+    clear, *unclear = _describe_others(result, rows[0]) or [""]
+    further, remarks = [*_describe_further(result, rows[0])], _list_remarks(result)
+    differ = "Tokens, steps or format differ, too: notebook 00." if shown != texts else ""
+    brief, lead = (
+        f"Asked in {_name_form(settings, result)}: {'; '.join(lines)} (n = {join_counts(numbers)}, "
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
+        for lines in (shown, texts)
     )
-    more = [*_describe_others(result, rows[0]), *_describe_further(result, rows[0])]
-    brief = " ".join([brief, *more, *_list_remarks(result)])
-    return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, brief, numbers=numbers)
+    brief = " ".join(filter(None, [brief, differ, clear, *further, *remarks]))
+    lead = " ".join(filter(None, [lead, clear, *unclear, *further, *remarks]))
+    return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, lead, numbers=numbers)
 
 
-def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
-    """Yield in which other outcomes the interval of the first planned contrast excludes 0.
+def _describe_others(result: Result, primary: dict[str, Any]) -> list[str]:
+    """Return in which other outcomes the interval of the first planned contrast excludes 0.
 
-    All other outcomes are named, so that none is chosen.
+    A second sentence names those in which it contains 0. [] if there are no other outcomes.
     """
     rows = [
         row
@@ -178,7 +183,7 @@ def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
     ]
     rows = [row for row in rows if row["n"]]
     if not rows:
-        return
+        return []
     scores = result.read("scores").set_index(["outcome", "arm"])["accuracy"]
     shown: dict[bool, list[str]] = {True: [], False: []}
     for row in rows:
@@ -188,9 +193,8 @@ def _describe_others(result: Result, primary: dict[str, Any]) -> Iterator[str]:
         shown[is_clear].append(f"{row['outcome'].replace(ALL, ' with all questions')} {text}")
     name = " minus ".join(ARMS.get(arm, arm) for arm in name_arms(primary))
     clear = join(shown[True]) or "none"
-    yield f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {clear}."
-    if shown[False]:
-        yield f"It contains 0 in: {join(shown[False])}."
+    texts = [f"Of {len(rows)} other outcomes of {name}, the interval excludes 0 in: {clear}."]
+    return texts + [f"It contains 0 in: {join(shown[False])}."] * bool(shown[False])
 
 
 def _describe_further(result: Result, primary: dict[str, Any]) -> Iterator[str]:
