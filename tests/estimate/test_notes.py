@@ -1,8 +1,24 @@
 """Prompts and tokens of notes before a run are those of the run."""
 
+import pytest
+
 from clinical_camel import models
+from clinical_camel.estimate import notes
 from clinical_camel.estimate.notes import count_notes
 from clinical_camel.runner.jobs import load_job
+
+
+def test_a_sample_of_the_consultations_gives_nearly_the_tokens_of_all(monkeypatch):
+    tokenizer = models.load_tokenizer("mini")
+    task = load_job("mini_camel", "04_note_synthesis").settings
+    complete = count_notes(task, tokenizer, 4096)
+    monkeypatch.setattr(notes, "CONSULTATIONS", 7)
+    sampled = count_notes(task, tokenizer, 4096)
+    assert sampled.rows == complete.rows == 28
+    assert sampled.longest_row == complete.longest_row
+    assert sampled.generated_tokens == complete.generated_tokens
+    assert sampled.forward_tokens == pytest.approx(complete.forward_tokens, rel=0.05)
+    assert sampled.forward_tokens >= complete.forward_tokens
 
 
 def test_windows_sections_and_other_decodings_add_prompts():

@@ -1,5 +1,6 @@
 """The tokens of step 04, counted before it runs, with the functions that write its prompts."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +14,18 @@ from clinical_camel.estimate.work import (
     Work,
     count_generation,
     is_local,
+    sample_evenly,
+    stretch,
 )
+
+CONSULTATIONS = 48  # of each set that are tokenized, the longest among them
 
 
 def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> Work:
-    """Count an upper bound: every output has `max_new_tokens` tokens."""
+    """Count an upper bound: every output has `max_new_tokens` tokens.
+
+    Of many consultations, CONSULTATIONS of all lengths are tokenized.
+    """
     prompts, unknown, rows = [], [], 0
     estimates = [f"upper bound: every output has {task.max_new_tokens} tokens"]
     exemplars = {
@@ -37,9 +45,14 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
                 unknown.append(f"{data.label(spec)}: not on this machine, not counted")
             continue
         pool = exemplars.get(note_synthesis.name_corpus(spec))
-        for consultation in data.load_consultations(spec, task.consultation_limit):
-            rows += 1
-            prompts += _count_note_prompts(consultation, task, pool, tokenizer, context)
+        consultations = data.load_consultations(spec, task.consultation_limit)
+        rows += len(consultations)
+        ordered = sorted(consultations, key=_measure_length, reverse=True)
+        sampled = [
+            _count_note_prompts(row, task, pool, tokenizer, context)
+            for row in sample_evenly(ordered, CONSULTATIONS)
+        ]
+        prompts += itertools.chain.from_iterable(stretch(sampled, len(ordered)))
     if task.server:
         estimates.append(f"{task.server}: its memory is not counted; its time as without a server")
     work = count_generation(prompts, task.max_new_tokens, task.token_budget)
@@ -50,6 +63,10 @@ def count_notes(task: note_synthesis.NoteTask, tokenizer: Any, context: int) -> 
         estimates=tuple([NO_TOKENIZER] * (tokenizer is None) + estimates),
         unknown=tuple(unknown),
     )
+
+
+def _measure_length(consultation: Consultation) -> int:
+    return sum(len(turn.text) for turn in consultation.turns)
 
 
 def _count_note_prompts(

@@ -97,7 +97,7 @@ def sample_evenly(rows: Sequence[Any], count: int) -> Sequence[Any]:
     return rows[:: max(1, math.ceil(len(rows) / count))] if count else rows
 
 
-def stretch(values: Sequence[int], count: int) -> list[int]:
+def stretch(values: Sequence[Any], count: int) -> list[Any]:
     """Return `count` values with the distribution of a sample; [] for an empty sample."""
     return [values[i * len(values) // count] for i in range(count)] if values else []
 
