@@ -83,14 +83,25 @@ def test_the_brief_says_where_the_difference_comes_from(project, settings):
     toy_results.save_comparison(project, further_contrasts=rows)
     finding = effect.assess_effect(settings)
     sentence = (
-        "Where does the difference come from? Exploratory and not adjusted, over 5 to 10 pairs of "
-        "seeds: the same sentences without questions minus raw articles 2.0 points [-1.0, 5.0]; "
-        "dialogues whose questions ask for something else minus the same sentences without "
-        "questions 10.0 points [7.0, 13.0]; dialogues minus dialogues whose questions ask for "
-        "something else -2.0 points [-5.0, 1.0]."
+        "Exploratory: dialogues with mismatched questions score higher than the same sentences "
+        "without questions, too; we cannot show that questions must match their answers. "
+        "Not adjusted, over 5 to 10 pairs of seeds, with other things that differ (step "
+        "06): the same sentences without questions minus raw articles 2.0 points [-1.0, 5.0]; "
+        "dialogues with mismatched questions minus the same sentences without questions 10.0 "
+        "points [7.0, 13.0]; dialogues minus dialogues with mismatched questions -2.0 points "
+        "[-5.0, 1.0]."
     )
     assert sentence in finding.brief
     assert sentence in finding.lead
+
+
+def test_a_smaller_effect_by_another_count_is_in_the_brief(project, settings):
+    toy_results.save_control(project)
+    toy_results.save_comparison(project)
+    brief = effect.assess_effect(settings).brief
+    start = "The difference may be smaller than 5 points if counted otherwise: "
+    assert brief.count(start) == 1
+    assert "by length" in brief.partition(start)[2]
 
 
 def test_further_ways_to_ask_count_even_if_dialogues_are_behind(project, settings):
@@ -155,9 +166,8 @@ def test_the_other_forms_have_no_verdict_and_leave_out_the_main_one(project, set
         "In 1 other test of the facts, dialogues are ahead in 1 and behind in 0 (10 pairs of seeds)"
     )
     assert finding.lead == (
-        "Dialogues minus raw articles: conversation 5.0 points [2.0, 8.0] (49.0 minus 37.0 %, "
-        "n = 260). These are secondary outcomes: their intervals are not adjusted, and there is no "
-        "verdict."
+        "Dialogues minus raw articles (secondary, not adjusted): conversation 5.0 points "
+        "[2.0, 8.0] (49.0 minus 37.0 %, n = 260). There is no verdict."
     )
     assert {number.table for number in finding.numbers} == {
         "outputs/dbke_effect/06_controlled_comparison/contrasts.csv",

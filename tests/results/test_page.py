@@ -31,7 +31,8 @@ def test_the_short_page_has_main_numbers_and_limits(project, settings):
     )
     assert lines[7] == (
         "**Table 1.** Correct answers in % to 300 questions, asked in plain text without examples; "
-        "guessing gives 25 %. One training of each model."
+        "guessing gives 25 %. One training of each model. p is adjusted for all comparisons of its "
+        "study (their number in brackets)."
     )
     first, _, _, missing = [line for line in lines if re.match(r"\d\. \*", line)]
     assert first.endswith("ways of asking this exam (Table 1). " + SAME_RATE)

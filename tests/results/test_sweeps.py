@@ -187,7 +187,7 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
         "[-2.0, 4.0]; paraphrases minus raw articles 9.0 points [6.0, 12.0] (2 times as many steps "
         "and format chat (raw articles: plain)) (n = 260, 3 pairs of seeds; this comparison has no "
         "verdicts, and its intervals are not adjusted). "
-        f"{sweeps.REMARKS['dbke_reworded']}"
+        f"{sweeps.UNSURE} {sweeps.REMARKS['dbke_reworded']}"
     )
 
 

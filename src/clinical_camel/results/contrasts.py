@@ -36,7 +36,7 @@ ARMS = {  # of step 06, in words
     "unmasked": "dialogues with loss also on the questions",
     "paraphrase": "paraphrases",
     "headings": "the same sentences with the questions as headings",
-    "placebo": "dialogues whose questions ask for something else",
+    "placebo": "dialogues with mismatched questions",
 }
 MEANINGS = {  # of a verdict
     HELPS: "more correct answers",

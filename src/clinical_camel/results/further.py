@@ -48,6 +48,7 @@ WRITERS = {  # models of the study `rewritten`
 
 
 # ------------------------------------------------------------- who writes the dialogues
+NAMES = {"chat": "options listed (`chat`)"}  # of ways of asking, as the page calls them
 
 
 def assess_writer(settings: Results) -> Finding:
@@ -240,7 +241,7 @@ def _describe_exams(result: Result) -> Finding:
         f"Asked in the format {name_protocol(keys)}, tuning changes {changed} of {len(rows)} exam "
         "scores significantly (one training)"
     )
-    protocols = [f"`{name}`" for name in table["protocol"].unique()]
+    protocols = [NAMES.get(name, f"`{name}`") for name in table["protocol"].unique()]
     ways = len(table[["protocol", "num_shots"]].drop_duplicates())
     same = f"; in {one_answer}, each model gives one and the same answer to nearly all questions"
     lead = (

@@ -42,8 +42,8 @@ READING = (
     "several; with one training, another seed may lie outside. A difference is *significant* if "
     "its p is below 0.05 after Holm's adjustment. The intervals are not adjusted, so one may "
     "exclude 0 although the difference is not significant. Differences are computed before "
-    "rounding. *Ways of asking*: plain text (`option_text`), conversation or options listed, each "
-    "without and with examples; the published exams also in two formats of "
+    "rounding. *Ways of asking*: plain text (`option_text`), conversation or options listed "
+    "(`chat`), each without and with examples; the published exams also in two formats of "
     "lm-evaluation-harness, `harness_2023` and `harness_now`. *Seed*: one set of random choices."
 )
 CAPTION = (
@@ -115,6 +115,7 @@ def format_pairs(findings: Sequence[Finding], number: int) -> str:
         f"**Table {number}.** Correct answers in % to {join_counts(shares)} questions, asked in "
         f"{pairs[0].form} without examples; {show_chance(shares)}. One training of each model"
         + ("; Table 1 has several." if number > 1 else ".")
+        + " p is adjusted for all comparisons of its study (their number in brackets)."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", caption])
 

@@ -60,7 +60,9 @@ def assess_study(study: str) -> Finding:
     accuracy, by_words = _read_accuracy(result)
     cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
     if study == FIRST and len(cause) > 1:
-        cause.append("This rule was found on these replies: another study has to test it.")
+        cause.append(
+            "We chose this criterion after seeing these replies: another study has to test it."
+        )
     golds = join([f"`{name}` {show_value(gold)}" for name, (_, gold) in changes.items()])
     start = [
         f"The *proxy* reward is that of a reward model: {_name_trained(on_proxy)} trained on it. "
@@ -85,7 +87,7 @@ def assess_study(study: str) -> Finding:
         for method, verdict in verdict_of.items()
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
-    texts = " ".join([*start, *cause[1:]]), " ".join(lead)
+    texts = " ".join([*start, *_describe_objective(result), *cause[1:]]), " ".join(lead)
     finding = Finding(study, headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
     return name_model(result, finding)
 

@@ -41,19 +41,20 @@ ANSWERED = (
 )
 REMARKS = {  # on sweeps, for the notebook
     "dbke_smollm2": (
-        f"{ANSWERED} The learning rate was chosen for dialogues and is the highest that was tried."
+        f"{ANSWERED} The learning rate was chosen for this model on dialogues only, and is the "
+        "highest that was tried."
     ),
     "dbke_scaling": (
         "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
-        "more steps. *Equal steps*: fewer dialogues are repeated more often. Accuracy is said to "
-        "rise if both the fit and the difference of the ends are above 0. The learning rate was "
-        "chosen for five dialogues."
+        "more steps. *Equal steps*: fewer dialogues are repeated more often. *Rises*: both the "
+        "fit and the difference of the ends are above 0. Steps grow less than dialogues, because "
+        "the other training texts stay the same. The learning rate is that of `mini_camel`, chosen "
+        "for five dialogues, not that of Table 1."
     ),
     "dbke_sizes": (
         "All sizes have the learning rate of `mini_camel`; none was chosen per size. The rank is "
         "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model. "
-        "Accuracy is said to rise, or fall, if the fit is clear and each size scores higher, or "
-        "lower, than the last."
+        "*Rises*, *falls*: the fit is clear, and each size scores higher, or lower, than the last."
     ),
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
@@ -62,6 +63,11 @@ REMARKS = {  # on sweeps, for the notebook
     ),
 }
 NO_VERDICT = "this comparison has no verdicts, and its intervals are not adjusted"
+FEW_SEEDS = 3  # up to so many pairs, the variation between seeds is poorly known
+UNSURE = (
+    "So few pairs of seeds say little about the variation between seeds: an interval may be too "
+    "narrow."
+)
 
 
 def assess_sweeps(settings: Results) -> list[Finding]:
@@ -160,6 +166,8 @@ def _describe_differences(
     shown = [f"{number.quantity} {show_points(number)}" for number in numbers]
     clear, *unclear = _describe_others(result, rows[0]) or [""]
     further, remarks = [*_describe_further(result, rows[0])], _list_remarks(result)
+    if max(number.seeds for number in numbers) <= FEW_SEEDS:
+        remarks.insert(0, UNSURE)
     differ = "Tokens, steps or format differ, too: notebook 00." if shown != texts else ""
     brief, lead = (
         f"Asked in {_name_form(settings, result)}: {'; '.join(lines)} (n = {join_counts(numbers)}, "
