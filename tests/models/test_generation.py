@@ -21,6 +21,21 @@ def prompts(llm):
     return [models.render_chat(llm.tokenizer, make_messages(text)) for text in TEXTS]
 
 
+@pytest.fixture
+def graphs(monkeypatch):
+    """The graphs that are compiled from now on; on a CPU, too, and without kernels."""
+    traced = []
+
+    def trace(graph, inputs):
+        traced.append(graph)
+        return graph.forward
+
+    on_cpu = CompileConfig(backend=trace, mode=None)
+    on_cpu._compile_all_devices = True
+    monkeypatch.setattr(generation, "COMPILE", on_cpu)
+    return traced
+
+
 def generate_first(llm, prompts, decoding, seed=0):
     return next(models.generate(llm, prompts[:1], decoding, token_budget=1000, seed=seed))
 
@@ -66,16 +81,7 @@ def test_what_cannot_be_compiled_is_an_error_with_the_setting(kind):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.2])
-def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
-    graphs = []
-
-    def trace(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
-
-    on_cpu = CompileConfig(backend=trace, mode=None)
-    on_cpu._compile_all_devices = True
-    monkeypatch.setattr(generation, "COMPILE", on_cpu)
+def test_a_compiled_step_gives_the_same_texts(temperature, graphs):
     llm, decoding = random_model("llama"), models.Decoding(9, temperature=temperature)
     plain, compiled = (
         sorted(
@@ -87,17 +93,8 @@ def test_a_compiled_step_gives_the_same_texts(temperature, monkeypatch):
     assert graphs  # the step of a token, not the prompt
 
 
-def test_a_compiled_step_follows_the_adapter(monkeypatch):
+def test_a_compiled_step_follows_the_adapter(graphs):
     """A graph that was traced with another adapter would give that adapter's texts."""
-    graphs = []
-
-    def trace(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
-
-    on_cpu = CompileConfig(backend=trace, mode=None)
-    on_cpu._compile_all_devices = True
-    monkeypatch.setattr(generation, "COMPILE", on_cpu)
     adapters = {"base": "", "tuned": "outputs/mini_camel/02_sft_qlora/adapter"}
     llms = models.load("mini", adapters, compute_dtype="float32")
     prompts = [models.render_chat(llms["base"].tokenizer, make_messages(text)) for text in TEXTS]
