@@ -274,6 +274,8 @@ def test_the_server_of_the_notes_is_checked(server, project, monkeypatch):
     finding = doctor.check_server(early)
     assert finding.status == "warning"
     assert finding.text.endswith("not checked: step 04 has no models yet")
+    monkeypatch.setattr(models, "load_without_weights", None)  # would download them
+    assert doctor.check_server(task, must_download=True) == finding
 
 
 def test_without_a_network_the_hub_is_not_checked():

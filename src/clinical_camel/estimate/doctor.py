@@ -97,7 +97,7 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
         yield from check_judge(settings_of_judge, offline)
     for task in settings:
         if isinstance(task, note_synthesis.NoteTask) and task.server:
-            yield check_server(task)
+            yield check_server(task, any("download" in cost.disk for cost in costs))
     local = {s.model for s in [*teachers, *judges] if isinstance(s, Local)}
     yield from check_fetches(sorted(local | {model for model, _ in bases}))
     yield from check_hub(sorted(local | {model for model, _ in bases}), offline)
@@ -319,16 +319,20 @@ def _check_language_model(
     yield Finding("ok", place, describe_limits(settings))
 
 
-def check_server(task: note_synthesis.NoteTask) -> Finding:
+def check_server(task: note_synthesis.NoteTask, must_download: bool = False) -> Finding:
     """Return whether the server of step 04 serves its models.
 
-    Before step 02 has made an adapter, no server can: that is a warning.
+    Before the base is downloaded (`must_download`) and step 02 has made an adapter, no server can:
+    that is a warning.
     """
+    unchecked = Finding("warning", "notes", f"{task.server} not checked: step 04 has no models yet")
+    if must_download:  # reading its tokenizer would download the weights
+        return unchecked
     try:
         options = (task.model, task.adapters, task.quantize, task.chat_template)
         llms = models.load_without_weights(*options)
     except (models.ModelError, OSError):
-        return Finding("warning", "notes", f"{task.server} not checked: step 04 has no models yet")
+        return unchecked
     try:
         names = note_synthesis.list_models(task, llms)
     except models.ModelError as error:
