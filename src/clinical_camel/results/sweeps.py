@@ -58,8 +58,8 @@ REMARKS = {  # on sweeps, for the notebook
     ),
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
-        "pairs of seeds have the same texts. Dialogues are chats, paraphrases plain text. The learning "
-        "rate was chosen for dialogues; some trainings on plain text were unstable "
+        "pairs of seeds have the same texts. Dialogues are chats, paraphrases plain text. The "
+        "learning rate was chosen for dialogues; some trainings on plain text were unstable "
         "(outputs/LOG.md), which widens the intervals. The "
         "correct options are phrases of the articles, which favours the articles. " + ANSWERED
     ),
