@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,38 @@ def test_a_part_runs_on_a_cpu(tmp_path):
     assert (tmp_path / "parts.csv").read_text().startswith("mini,0,")
     assert "01_dbke  complete" in (tmp_path / "mini.log").read_text()
     assert (tmp_path / "mini_camel_01_dbke.json").is_file()  # copied before the next step
+
+
+def test_each_part_commits_its_own_tables_only(tmp_path):
+    """In a repository of its own, with an interpreter that does nothing."""
+    (tmp_path / "benchmarks").mkdir()
+    shutil.copy(SCRIPT, tmp_path / "benchmarks")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    person = {
+        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+
+    def run(*words: str, **settings: str) -> str:
+        environment = os.environ | person | settings
+        command = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+        result = subprocess.run(words, **command)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    run("git", "init", "--quiet")
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "start")
+    (tmp_path / "other.txt").write_text("of somebody else")
+    run("git", "add", "other.txt")
+    check = {"PYTHON": str(python), "PARTS": "rehearse_13b rehearse_8b"}
+    run("bash", "benchmarks/gpu_check.sh", **check, OUT=str(tmp_path / "elsewhere"))
+    assert run("git", "log", "--format=%s").splitlines() == ["start"]
+    run("bash", "benchmarks/gpu_check.sh", **check, COMMIT="1")
+    folder = "benchmarks/results/gpu"
+    parts = run("git", "log", "--format=== %s", "--name-only").split("== ")[1:]
+    assert [part.split("\n\n") for part in map(str.strip, parts)] == [
+        ["GPU check: rehearse_8b", f"{folder}/parts.csv\n{folder}/rehearse_8b.log"],
+        ["GPU check: rehearse_13b", f"{folder}/parts.csv\n{folder}/rehearse_13b.log"],
+        ["start"],
+    ]

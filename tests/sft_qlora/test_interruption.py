@@ -1,17 +1,26 @@
 """Checkpoints by time, and after SIGTERM: a checkpoint at the end of the step, or a clean stop."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
+from tests.support.project import Project
 from tests.support.toy_training import toy_recipe
 from transformers import TrainerCallback
 
 from clinical_camel import models, sft_qlora
+from clinical_camel.runner import execution
 from clinical_camel.sft_qlora import interruption
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 class Terminate(TrainerCallback):
@@ -92,15 +101,15 @@ def test_without_minutes_only_save_steps_decides(tokenized, tmp_path):
     assert list_steps(tmp_path) == [12]
 
 
-@pytest.mark.parametrize("text", ["soon", "4", "21", "nan"])
+@pytest.mark.parametrize("text", ["soon", "4", "31", "nan"])
 def test_a_notice_that_is_not_allowed_is_refused_before_the_first_step(
     text, tokenized, tmp_path, monkeypatch
 ):
     monkeypatch.setenv(interruption.NOTICE, text)
     with pytest.raises(ValueError, match=f"{interruption.NOTICE}: '{text}' is no number from 5"):
         interruption.read_notice()
-    monkeypatch.setenv(interruption.NOTICE, "20")
-    assert interruption.read_notice() == 20
+    monkeypatch.setenv(interruption.NOTICE, "30")
+    assert interruption.read_notice() == 30 <= execution.STOP_TIME
 
 
 def test_a_second_sigterm_does_not_interrupt_the_last_save():
@@ -110,3 +119,45 @@ def test_a_second_sigterm_does_not_interrupt_the_last_save():
         stop.is_saving = True
         stop._give_up()
         assert stop.requested
+
+
+def run_training(root: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "clinical_camel", "run", "toy", "02"]
+    environment = os.environ | {"CLINICAL_CAMEL_ROOT": str(root)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=root, env=environment, text=True, **pipes)
+
+
+@pytest.mark.notebook
+def test_sigterm_to_the_runner_saves_a_checkpoint_in_the_kernel_and_the_same_command_resumes(
+    tmp_path,
+):
+    """The whole way: runner, papermill, kernel, notebook, trainer."""
+    params = yaml.safe_load((REPOSITORY / "params/mini_camel/02_sft_qlora.yaml").read_text())
+    params |= {"mixture": {"mini_chat": 0.1}, "num_epochs": 10.0, "lora_rank": 4, "save_steps": 5}
+    logs = []
+    for name in ("stopped", "undisturbed"):
+        project = Project(tmp_path / name)
+        (project.root / "notebooks").rmdir()
+        (project.root / "notebooks").symlink_to(REPOSITORY / "notebooks")
+        project.params("toy", "02_sft_qlora", yaml.safe_dump(params | {"study": "toy"}))
+        process, outputs = run_training(project.root), project.root / "outputs/toy"
+        if name == "stopped":
+            partial = outputs / ".02_sft_qlora.partial"
+            deadline = time.monotonic() + 120
+            while not list_steps(partial) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            output = process.communicate()[0]
+            assert process.returncode == 143, output
+            notebook = (outputs / ".02_sft_qlora.partial.ipynb").read_text(encoding="utf-8")
+            assert "SIGTERM: stops after this step, with a checkpoint" in notebook
+            last = int(re.search(r"ended at step (\d+) of 30", notebook)[1])
+            assert list_steps(partial)[-1] == last < 30
+            process = run_training(project.root)
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        logs.append(pd.read_csv(outputs / "02_sft_qlora/train_log.csv"))
+        text = (outputs / "02_sft_qlora.ipynb").read_text(encoding="utf-8")
+        assert (f"resuming from checkpoint-{last}" in text) == (name == "stopped")
+    pd.testing.assert_frame_equal(*logs, check_exact=True)

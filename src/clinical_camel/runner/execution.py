@@ -26,7 +26,7 @@ from clinical_camel.core.settings import Incomplete
 
 nbformat = lazy_loader.load("nbformat")  # seconds to import, which `list` and `plan` do not need
 LONGEST_OUTPUT = 80  # lines of a printed output in a published notebook
-STOP_TIME = 20.0  # seconds in which a kernel must stop before it is killed
+STOP_TIME = 30.0  # seconds in which a kernel must stop before it is killed
 SWEEP = "CLINICAL_CAMEL_SWEEP"  # in the processes of a sweep: its pid; they end with it
 RESEND_AFTER = 7.0  # seconds; an interrupt between two cells is lost, so it is sent repeatedly
 

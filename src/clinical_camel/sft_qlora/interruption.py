@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 from clinical_camel.sft_qlora import data_parallel
 
 NOTICE = "CLINICAL_CAMEL_NOTICE"  # seconds between SIGTERM and the end of the machine
-SHORTEST, LONGEST = 5.0, 20.0  # seconds; the runner kills a kernel that takes longer
+SHORTEST, LONGEST = 5.0, 30.0  # seconds; the runner kills a kernel that takes longer
 MARGIN = 1.0  # seconds that remain for the kernel to end
 
 
