@@ -93,6 +93,7 @@ def test_each_reason_names_step_and_setting(forecast_of, monkeypatch):
     assert "gradient_checkpointing_layers: 72" in reasons[2]
     assert "smaller token_budget" in reasons[3]
     assert reasons[4].startswith("disk: the study needs 140.0 GB, 100.0 are free")
+    assert "HF_HOME" in reasons[4]
 
 
 def test_replies_beyond_the_money_cap_are_a_reason(forecast_of):

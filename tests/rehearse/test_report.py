@@ -11,7 +11,9 @@ def rehearsal_of(forecast_of):
     def make(*reasons: str, **changes) -> Rehearsal:
         steps = [forecast_of(tokens_per_second=1234.0, **changes)]
         return Rehearsal(
-            *("my_study", "2026-01-01", {}, {}, {}, steps, not reasons, list(reasons)), 2.5, 10.0
+            *("my_study", "2026-01-01", {}, {}, {}, steps, not reasons, list(reasons)),
+            *(2.5, 10.0),
+            elapsed=9.0,
         )
 
     return make
@@ -23,6 +25,7 @@ def test_a_step_has_its_time_memory_cost_and_the_ratio_to_plan(rehearsal_of):
     expected = "02_sft_qlora 1,234 10.00 10.00 1.00 2.0 h 50 min to 70 min 60 min 2.00 5.00"
     assert " ".join(row.split()) == expected
     assert "4 of 400 optimizer steps measured in 36 s, all take 60 min" in text
+    assert "The rehearsal took 9 min; --minutes was 10." in text
 
 
 def test_go_has_the_interval_in_time_and_money(rehearsal_of):

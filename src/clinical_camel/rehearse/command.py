@@ -57,6 +57,7 @@ def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float)
         for job, cost in zip(jobs, costs, strict=True):
             steps.append(_Step(stage, job, cost, clock, signals).rehearse())
             rehearsal = conclude(study, costs, steps, rate, minutes)
+            rehearsal.elapsed = round((time.monotonic() - start) / 60, 2)
             file = rehearsal.write()
     echo("\n".join(["", *report.format_rehearsal(rehearsal)]))
     echo(f"\n{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")

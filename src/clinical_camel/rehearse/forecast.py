@@ -104,7 +104,10 @@ def find_reasons(steps: Sequence[StepForecast], costs: Sequence[Cost]) -> Iterat
     needed = sum(sum(cost.disk.values()) for cost in costs)
     free = shutil.disk_usage(root()).free
     if needed > free:
-        yield f"disk: the study needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free; free some"
+        yield (
+            f"disk: the study needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free; free some, "
+            "or set HF_HOME to a folder of another disk for the models"
+        )
 
 
 def _suggest_smaller(step: StepForecast) -> str:

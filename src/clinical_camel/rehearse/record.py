@@ -115,6 +115,7 @@ class Rehearsal:
     """The content of rehearsal.json. `speeds`: see the module; `code`: commit and source hash.
 
     `omitted`: steps of the study that were not named in the command; the decision is without them.
+    `minutes`: as in the command; `elapsed`: minutes that it took.
     """
 
     study: str
@@ -128,6 +129,7 @@ class Rehearsal:
     rate: float
     minutes: float
     omitted: list[str] = field(default_factory=list)
+    elapsed: float = 0.0
 
     def write(self) -> Path:
         """Write the file and return its path."""

@@ -33,6 +33,8 @@ def format_rehearsal(rehearsal: Rehearsal) -> list[str]:
     lines = [*format_table(rows), ""]
     for step in rehearsal.steps:
         lines += _describe_step(step)
+    took = format_time(60 * rehearsal.elapsed)
+    lines += ["", f"The rehearsal took {took}; --minutes was {rehearsal.minutes:g}."]
     lines += ["", *_describe_decision(rehearsal, low, high)]
     return lines
 
