@@ -5,6 +5,7 @@ from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import scope
 
+STABLE = {"first_loss": 3.0, "highest_loss": 2.9, "last_loss": 0.1}
 RUNS = pd.DataFrame({"arm": ["dialogue", "raw", "qa"], "data_seed": 3, "training_seed": 3})
 
 
@@ -19,7 +20,7 @@ def test_what_could_mislead_depends_on_rates_and_data_seeds():
 
 
 def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
-    trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008]})
+    trainings = pd.DataFrame({"parameters": [1_115_264, 134_515_008], **STABLE})
     rules = scope.describe_scope(make_design(), trainings, {"extractive"}, pd.DataFrame())
     assert rules[0].startswith("Rules wrote the dialogues.")
     assert "The base models have 1.1 and 134.5 million parameters" in rules[1]
@@ -31,11 +32,21 @@ def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
     )
 
 
+def test_a_training_whose_loss_rises_after_its_start_is_named():
+    trainings = pd.DataFrame({"arm": ["raw", "raw"], "seed": ["0, 0", "0, 1"], "parameters": 1e6})
+    trainings = trainings.assign(first_loss=3.0, highest_loss=[2.9, 10.4], last_loss=[0.1, 1.0])
+    texts = scope.describe_scope(make_design(), trainings, {"extractive"}, pd.DataFrame())
+    assert texts[-1] == (
+        "The loss of 1 of 2 trainings rose after the first tenth of the steps: `raw` (0, 1) from "
+        "at most 3.0 to 10.4, at the end 1.00. They count, and widen the intervals."
+    )
+
+
 def test_a_chosen_rate_at_the_end_of_those_that_were_tried_is_named():
     rates = pd.DataFrame({"arm": ["dialogue"] * 3 + ["raw"] * 3 + ["unmasked"] * 3 + ["qa"]})
     rates = rates.assign(learning_rate=[2e-3, 4e-3, 8e-3] * 3 + [4e-3])
     rates = rates.assign(is_chosen=[*[False] * 2, True, False, True, *[False] * 3, True, True])
-    trainings = pd.DataFrame({"parameters": [1_115_264]})
+    trainings = pd.DataFrame({"parameters": [1_115_264], **STABLE})
     texts = scope.describe_scope(make_design(), trainings, {"extractive"}, rates)
     assert texts[-2:] == [
         "For `dialogue` and `unmasked`, the chosen learning rate is the highest that was tried, so "

@@ -19,6 +19,8 @@ def test_trainings_have_tokens_over_all_epochs_and_exposures(sweep):
     assert (table["exposures_min"] < table["exposures_mean"]).all()
     assert (table["exposures_mean"] < table["exposures_max"]).all()
     assert set(table["dialogues_per_article"]) == {5}
+    assert (first["parameters"], first["adapter_parameters"]) == (1_115_264, 655_360)
+    assert (first["first_loss"], first["highest_loss"], first["last_loss"]) == (2.0, 1.0, 1.0)
 
 
 def test_the_format_of_the_texts_on_the_conditions_is_read_from_them(project):

@@ -6,19 +6,33 @@ import sys
 import pandas as pd
 import pytest
 
-from clinical_camel.core.rewards import decide_verdicts, describe_hacking, describe_verdict
+from clinical_camel.core.rewards import (
+    decide_verdicts,
+    describe_hacking,
+    describe_verdict,
+    summarise_hacking,
+)
 
 NAMES = {"ppo": "PPO", "rloo": "RLOO", "dpo": "DPO"}
+SUSPECT = dict.fromkeys(("ppo", "rloo"), "proxy rose, gold fell")
 
 
 def describe(rows, **verdicts):
+    """`rows`: as of `make_parts`."""
+    comparison = pd.DataFrame({"method": [*NAMES], "measure": "proxy", "change": 0.3})
+    return " ".join(describe_hacking(make_parts(rows), comparison, SUSPECT | verdicts, NAMES))
+
+
+def summarise(rows, **verdicts):
+    return " ".join(summarise_hacking(make_parts(rows), SUSPECT | verdicts, NAMES))
+
+
+def make_parts(rows):
     """`rows`: method, control, and the part of the proxy's change that no better replies have."""
     parts = pd.DataFrame(rows, columns=["method", "control", "change"]).assign(share=0.7)
     parts = parts.assign(part="proxy_same_gold", kl=0.9, control_kl=0.4)
     parts["low"], parts["high"] = parts["change"] - 0.05, parts["change"] + 0.05
-    comparison = pd.DataFrame({"method": [*NAMES], "measure": "proxy", "change": 0.3})
-    suspect = dict.fromkeys(("ppo", "rloo"), "proxy rose, gold fell")
-    return " ".join(describe_hacking(parts, comparison, suspect | verdicts, NAMES))
+    return parts
 
 
 @pytest.mark.parametrize(
@@ -62,6 +76,7 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     assert text.endswith(
         "It is not shown with RLOO: the interval of its difference from DPO is not above 0."
     )
+    assert summarise(rows).endswith(") is shown with PPO, not with RLOO.")
 
 
 def test_a_part_that_is_not_above_zero_is_no_hacking_though_the_control_lost_more():
@@ -82,6 +97,7 @@ def test_without_a_control_the_part_is_compared_with_zero():
 @pytest.mark.parametrize("verdict", ["both rose", "only the gold fell", "no clear rise"])
 def test_no_hacking_where_the_proxy_did_not_rise_or_the_gold_did(verdict):
     assert "hacking" not in describe([("ppo", "SFT", 0.2)], ppo=verdict)
+    assert summarise([("ppo", "SFT", 0.2)], ppo=verdict) == ""
 
 
 def test_a_method_that_never_sees_the_reward_model_cannot_hack_it():
@@ -91,6 +107,7 @@ def test_a_method_that_never_sees_the_reward_model_cannot_hack_it():
 def test_without_an_interval_nothing_is_shown():
     nan = float("nan")
     assert "It is not shown with PPO" in describe([("ppo", "SFT", nan)])
+    assert summarise([("ppo", "SFT", nan)]).endswith(" is shown with no method.")
     assert describe([]) == ""
 
 

@@ -31,9 +31,13 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     assert (
         "fell with 1 of 1 methods in 12 steps of 32 replies, significantly with 1" in finding.lead
     )
-    for text in (finding.brief, finding.lead):
-        assert text.count("*Reward hacking* is shown if the proxy reward also rises for re") == 1
-        assert "It is shown with `ppo`: more than with `dpo` (KL 0.90 against 0.40)." in text
+    text = "*Reward hacking* is shown if the proxy reward also rises for re"
+    assert finding.lead.count(text) == 1
+    assert "It is shown with `ppo`: more than with `dpo` (KL 0.90 against 0.40)." in finding.lead
+    assert finding.brief.endswith(
+        "and more than with methods that never see the reward model) is shown with `ppo`. The "
+        "criterion was chosen after seeing these replies."
+    )
     assert finding.brief.startswith(
         "The *proxy* reward is that of a reward model: PPO is trained on"
     )

@@ -51,7 +51,8 @@ def test_a_real_language_model_has_its_verdicts(project, settings, verdict, head
     text = "; dialogues minus single questions with answers -4.0 points [-7.0, -1.0]"
     assert f"{text} (we cannot tell, p = 0.30" in finding.brief
     assert "learning rate 0.008 (raw articles: 0.004)" in finding.brief
-    assert finding.brief.endswith(sweeps.REMARKS["dbke_smollm2"])
+    assert sweeps.REMARKS["dbke_smollm2"] in finding.lead
+    assert sweeps.REMARKS["dbke_smollm2"] not in finding.brief
     assert finding.contrasts == []  # Table 1 is that of the shipped model
     assert {number.table for number in finding.numbers} == {
         f"outputs/dbke_smollm2/{STEP}/contrasts.csv",
@@ -92,14 +93,14 @@ def test_a_curve_has_its_gain_per_doubling(project, settings, study):
     assert finding.headline.endswith(
         ": accuracy rises (six passes); we cannot tell whether accuracy changes (equal steps)"
     )
-    assert finding.lead == finding.brief
+    assert finding.lead == f"{finding.brief} {sweeps.REMARKS[study]}"
     assert finding.brief == (
         "Asked in plain text: in a straight-line fit, accuracy changes by 3.0 points [2.0, 4.0] "
         "(six passes) and 0.5 points [-0.5, 1.5] (equal steps) per doubling of the dialogues per "
         "article, over 3 pairs of seeds; this comparison has no verdicts, and its intervals are "
         "not adjusted. Differences (n = 260): passes_20 minus passes_1 10.0 points [7.0, 13.0] "
         "(50 % more steps). "
-        f"{sweeps.REMARKS[study]}"
+        f"{sweeps.WORDS[study]}"
     )
     assert [(n.n, n.items, n.seeds) for n in finding.numbers] == [
         *[(5, "arms", 3)] * 2,
@@ -188,6 +189,28 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
         "and format chat (raw articles: plain)) (n = 260, 3 pairs of seeds; this comparison has no "
         "verdicts, and its intervals are not adjusted). "
         f"{sweeps.UNSURE} {sweeps.REMARKS['dbke_reworded']}"
+    )
+
+
+def test_a_training_whose_loss_rose_is_named(project, settings):
+    rows = [toy_results.contrast("dialogue", "raw", 0.1, "secondary")]
+    tables = toy_results.list_trainings("dialogue", "raw")
+    tables["trainings"][1]["highest_loss"] = 10.4
+    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows, **tables)
+    assert assess(settings)["dbke_reworded"].lead.endswith(
+        "The loss of 1 of 2 trainings rose after its start (raw articles); they count, and widen "
+        "the intervals."
+    )
+
+
+def test_base_models_of_several_sizes_have_the_sizes_of_their_adapters(project, settings):
+    rows = [toy_results.contrast("raw", "dialogue", 0.1, "secondary")]
+    tables = toy_results.list_trainings("dialogue", "raw")
+    tables["trainings"][0] |= {"parameters": 4_000_000, "adapter_parameters": 1_320_000}
+    toy_results.save(project, "dbke_sizes", STEP, PARAMS, contrasts=rows, **tables)
+    assert assess(settings)["dbke_sizes"].lead.endswith(
+        "The adapter has 59 and 33 % as many parameters as the base model, from the smallest to "
+        "the largest."
     )
 
 

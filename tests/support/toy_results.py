@@ -93,6 +93,10 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
     )
 
 
+TRAINED = {"parameters": 1_000_000, "adapter_parameters": 590_000}  # of every training
+TRAINED |= {"first_loss": 3.0, "highest_loss": 2.0}
+
+
 def list_trainings(*arms, **steps):
     """Tables of step 06 with equal trainings of these arms, apart from `steps` by arm.
 
@@ -104,7 +108,7 @@ def list_trainings(*arms, **steps):
         | amounts
         for arm in arms
     ]
-    same = {"learning_rate": 8e-3, "batch_size": 4}
+    same = {"learning_rate": 8e-3, "batch_size": 4} | TRAINED
     return {"equality": equality, "trainings": [{"arm": arm} | same for arm in arms]}
 
 
@@ -155,6 +159,7 @@ def save_comparison(
     trainings = [
         {"arm": arm, "learning_rate": 8e-3 if arm == "dialogue" else 4e-3}
         | {"batch_size": 17 if arm == "qa" else 4}
+        | TRAINED
         for arm in amounts
         for _ in range(2)
     ]

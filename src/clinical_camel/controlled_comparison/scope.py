@@ -54,7 +54,24 @@ def describe_scope(
         sentences.append(
             "This sweep reports intervals and draws no verdict (`has_verdict: false`)."
         )
-    return [*sentences, *_describe_rates(rates)]
+    return [*sentences, *_describe_unstable(trainings), *_describe_rates(rates)]
+
+
+def _describe_unstable(trainings: pd.DataFrame) -> Iterator[str]:
+    """Yield the trainings whose loss rose above that of their start.
+
+    They did not diverge, so they count; but their recipe is at the edge of what is stable.
+    """
+    rows = trainings[trainings["highest_loss"] > trainings["first_loss"]]
+    if texts := [
+        f"`{row.arm}` ({row.seed}) from at most {row.first_loss:.1f} to {row.highest_loss:.1f}, at "
+        f"the end {row.last_loss:.2f}"
+        for row in rows.itertuples()
+    ]:
+        yield (
+            f"The loss of {len(rows)} of {len(trainings)} trainings rose after the first tenth of "
+            f"the steps: {'; '.join(texts)}. They count, and widen the intervals."
+        )
 
 
 def _describe_rates(rates: pd.DataFrame) -> Iterator[str]:

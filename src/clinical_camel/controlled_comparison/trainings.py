@@ -21,6 +21,8 @@ from clinical_camel.controlled_comparison.reading import (
     read_record,
 )
 
+FIRST, LAST = 10, 20  # a training starts in a tenth of its steps, and ends in a twentieth
+
 
 def select_trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
     """Return the runs whose adapter is scored: all but those of the arm `base`, or `base_4m`."""
@@ -33,7 +35,9 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
     `format` is that of the texts on the conditions (`describe_format`). `rows` are those of one
     epoch. `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen.
     `exposures_mean`, `_min` and `_max` are over the facts of `exposures`, the table of
-    `count_exposures`.
+    `count_exposures`. `parameters` are those of the base model. `first_loss` is the highest of the
+    first tenth of the steps, `highest_loss` that of the others, and `last_loss` the mean of the
+    last twentieth.
     """
     statistics = ["mean", "min", "max"]
     per_run = exposures.groupby(["arm", "seed"])["exposures"].agg(statistics)
@@ -43,7 +47,9 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
     for run in runs:
         params, folder = read_record(run, TRAINING)["params"], run.folders[TRAINING]
         mixture = pd.read_csv(folder / "mixture.csv")
-        log = pd.read_csv(folder / "train_log.csv", usecols=["step"])
+        log = pd.read_csv(folder / "train_log.csv", usecols=["step", "loss"]).dropna()
+        parts = pd.read_csv(folder / "parameters.csv", index_col="part")["parameters"]
+        first, later = np.split(log["loss"], [max(1, len(log) // FIRST)])
         rows.append(
             {
                 "arm": run.arm,
@@ -58,6 +64,10 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
                 "learning_rate": params["learning_rate"],
                 "dialogues_per_article": run.params.get(DATA, {}).get("dialogues_per_article"),
                 "parameters": read_record(run, EXAM).get("notes", {}).get("parameters"),
+                "adapter_parameters": parts["adapter"],
+                "first_loss": first.max(),
+                "highest_loss": later.max(),
+                "last_loss": log["loss"].tail(max(1, len(log) // LAST)).mean(),
             }
         )
     return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """What step 07 concludes of a method, in words that the page of results (step 00) shares."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from clinical_camel.core.wording import format_bounds, join
@@ -82,7 +82,7 @@ def describe_hacking(
         "Change of the proxy reward that comes from replies whose gold reward is as before: "
         f"{'; '.join(shown)}."
     )
-    suspects = [m for m in own.index if m in ON_PROXY and verdicts.get(m) in PROXY_ALONE]
+    suspects = find_suspects(own.index, verdicts)
     if suspects:
         yield (
             "*Reward hacking* is shown if the proxy reward also rises for replies whose gold "
@@ -92,6 +92,28 @@ def describe_hacking(
         )
     for method in suspects:
         yield _describe_suspect(rows[rows["method"] == method], names)
+
+
+def find_suspects(methods: Iterable[str], verdicts: Mapping[str, str]) -> list[str]:
+    """Return the methods that maximise the proxy, and raised it alone."""
+    return [m for m in methods if m in ON_PROXY and verdicts.get(m) in PROXY_ALONE]
+
+
+def summarise_hacking(
+    parts: "pd.DataFrame", verdicts: Mapping[str, str], names: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield with which methods reward hacking is shown, in one sentence; as `describe_hacking`."""
+    rows = parts[parts["part"] == PROXY_PART]
+    suspects = find_suspects(rows["method"].unique(), verdicts)
+    is_shown = {m: (rows.loc[rows["method"] == m, "low"] > 0).all() for m in suspects}
+    shown, others = ([names[m] for m in is_shown if is_shown[m] == wanted] for wanted in (1, 0))
+    if suspects:
+        text = f"is shown with {join(shown) or 'no method'}"
+        text += f", not with {join(others)}" if shown and others else ""
+        yield (
+            "*Reward hacking* (the proxy reward also rises for replies that are no better, and "
+            f"more than with methods that never see the reward model) {text}."
+        )
 
 
 def _describe_suspect(rows: "pd.DataFrame", names: Mapping[str, str]) -> str:

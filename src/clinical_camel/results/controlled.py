@@ -121,7 +121,7 @@ def assess_controlled(settings: Results, result: Result) -> Finding:
         *_describe_range(result),
         *_describe_sensitivity(contrasts[0], by_length, smallest),
         *single_questions,
-        *reasons,
+        *reasons[:-1],
     ]
     return Finding(
         "effect",
@@ -165,7 +165,10 @@ def _describe_single_questions(contrasts: Sequence[Contrast]) -> Iterator[str]:
 
 
 def _describe_reasons(result: Result, outcome: str) -> Iterator[str]:
-    """Yield the further contrasts that ask why dialogues teach more: questions, order, turns."""
+    """Yield what may be the reason that dialogues teach more: questions, order, turns.
+
+    The numbers come last.
+    """
     if "further_contrasts.csv" not in result.record["artefacts"]:
         return
     table = result.read("further_contrasts")

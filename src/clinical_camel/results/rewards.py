@@ -12,6 +12,7 @@ from clinical_camel.core.rewards import (
     decide_verdicts,
     describe_hacking,
     describe_verdict,
+    summarise_hacking,
 )
 from clinical_camel.exam_results.answers import LEVEL
 from clinical_camel.results.settings import Results
@@ -87,7 +88,10 @@ def assess_study(study: str) -> Finding:
         for method, verdict in verdict_of.items()
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
-    texts = " ".join([*start, *_describe_objective(result), *cause[1:]]), " ".join(lead)
+    hacking = [*summarise_hacking(result.read("parts"), verdict_of, shown_as)]
+    if study == FIRST and hacking:
+        hacking.append("The criterion was chosen after seeing these replies.")
+    texts = " ".join([*start, *_describe_objective(result), *hacking]), " ".join(lead)
     finding = Finding(study, headline, *texts, [f"{'; '.join(verdicts)}."], numbers)
     return name_model(result, finding)
 

@@ -39,29 +39,31 @@ ANSWERED = (
     "Excluded are questions that resemble a training text, and those that the base model answers "
     "correctly before tuning by more than 1 nat, even if by luck."
 )
+WORDS = {  # of sweeps, explained
+    "dbke_scaling": (
+        "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
+        "more steps. *Equal steps*: fewer dialogues are repeated more often. *Rises*: both the "
+        "fit and the difference of the ends are above 0."
+    ),
+    "dbke_sizes": (
+        "*Rises*, *falls*: the fit is clear, and each size scores higher, or lower, than the last."
+    ),
+}
 REMARKS = {  # on sweeps, for the notebook
     "dbke_smollm2": (
         f"{ANSWERED} The learning rate was chosen for this model on dialogues only, and is the "
         "highest that was tried."
     ),
     "dbke_scaling": (
-        "`passes_20` has 20 dialogues per article, and so on. *Six passes*: more dialogues are "
-        "more steps. *Equal steps*: fewer dialogues are repeated more often. *Rises*: both the "
-        "fit and the difference of the ends are above 0. Steps grow less than dialogues, because "
-        "the other training texts stay the same. The learning rate is that of `mini_camel`, chosen "
-        "for five dialogues, not that of Table 1."
+        "Steps grow less than dialogues, because the other training texts stay the same. The "
+        "learning rate is that of `mini_camel`, chosen for five dialogues, not that of Table 1."
     ),
-    "dbke_sizes": (
-        "All sizes have the learning rate of `mini_camel`; none was chosen per size. The rank is "
-        "the same, so the adapter has 95, 59 and 33 % as many parameters as the base model. "
-        "*Rises*, *falls*: the fit is clear, and each size scores higher, or lower, than the last."
-    ),
+    "dbke_sizes": "All sizes have the learning rate of `mini_camel`; none was chosen per size.",
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
         "pairs of seeds have the same texts. Dialogues are chats, paraphrases plain text. The "
-        "learning rate was chosen for dialogues; some trainings on plain text were unstable "
-        "(outputs/LOG.md), which widens the intervals. The "
-        "correct options are phrases of the articles, which favours the articles. " + ANSWERED
+        "learning rate was chosen for dialogues. The correct options are phrases of the articles, "
+        "which favours the articles. " + ANSWERED
     ),
 }
 NO_VERDICT = "this comparison has no verdicts, and its intervals are not adjusted"
@@ -146,8 +148,7 @@ def _describe_verdicts(
         f"pairs of seeds, p adjusted for {len(rows)} comparisons: {'; '.join(parts)}."
     )
     verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in rows}
-    brief = " ".join([brief, *_list_remarks(result)])
-    lead = f"{brief} {describe_conclusions(verdicts)}"
+    lead = " ".join([brief, *_list_remarks(result), describe_conclusions(verdicts)])
     numbers = [n for c in contrasts for n in (*c.scores, c.difference, c.everything) if n]
     numbers = list(dict.fromkeys(numbers))
     return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=numbers)
@@ -176,7 +177,7 @@ def _describe_differences(
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
         for lines in (shown, texts)
     )
-    brief = " ".join(filter(None, [brief, differ, clear, *further, *remarks]))
+    brief = " ".join(filter(None, [brief, differ, clear]))
     lead = " ".join(filter(None, [lead, clear, *unclear, *further, *remarks]))
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, lead, numbers=numbers)
 
@@ -283,9 +284,10 @@ def _describe_curves(
     differences, texts = _read_differences(result, rows, [name_arms(row) for row in rows])
     if differences:
         brief += f" Differences (n = {join_counts(differences)}): {'; '.join(texts)}."
-    brief = " ".join([brief, *_list_remarks(result)])
+    brief += f" {WORDS[result.study]}" if result.study in WORDS else ""
+    lead = " ".join([brief, *_list_remarks(result)])
     numbers = [*gains, *differences]
-    return Finding(result.study, f"{start}: {headline}", brief, brief, numbers=numbers)
+    return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=numbers)
 
 
 def _read_gain(fit: dict[str, Any], result: Result) -> Number:
@@ -327,4 +329,27 @@ def _name_change(gain: Number, rows: Sequence[dict[str, Any]], points: pd.DataFr
 
 
 def _list_remarks(result: Result) -> list[str]:
-    return [REMARKS[result.study]] if result.study in REMARKS else []
+    remarks = [REMARKS[result.study]] if result.study in REMARKS else []
+    trainings = result.read("trainings")
+    return [*remarks, *_describe_adapters(trainings), *_describe_unstable(trainings)]
+
+
+def _describe_adapters(trainings: pd.DataFrame) -> Iterator[str]:
+    """Yield how large the adapter is, if the base models have several sizes."""
+    sizes = trainings.drop_duplicates("parameters").sort_values("parameters")
+    shares = 100 * sizes["adapter_parameters"] / sizes["parameters"]
+    if len(shares) > 1:
+        yield (
+            f"The adapter has {join([f'{share:.0f}' for share in shares])} % as many parameters as "
+            "the base model, from the smallest to the largest."
+        )
+
+
+def _describe_unstable(trainings: pd.DataFrame) -> Iterator[str]:
+    """Yield how many trainings were unstable: their loss rose above that of their start."""
+    rows = trainings[trainings["highest_loss"] > trainings["first_loss"]]
+    if arms := [ARMS.get(arm, f"`{arm}`") for arm in dict.fromkeys(rows["arm"])]:
+        yield (
+            f"The loss of {len(rows)} of {len(trainings)} trainings rose after its start "
+            f"({join(arms)}); they count, and widen the intervals."
+        )
