@@ -157,8 +157,13 @@ def test_each_part_commits_its_own_tables_only(tmp_path):
         f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
 
+    own = {name for name in os.environ if name.startswith("GIT_")}
+    own |= {"PARTS", "OUT", "WHEELS", "COMMIT", "PRINT", "DRY_RUN"}
+
     def run(*words: str, **settings: str) -> str:
-        environment = os.environ | person | settings
+        environment = {k: v for k, v in os.environ.items() if k not in own}
+        environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        environment |= person | settings
         command = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
         result = subprocess.run(words, **command)
         assert result.returncode == 0, result.stdout + result.stderr

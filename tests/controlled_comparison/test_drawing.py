@@ -17,10 +17,11 @@ def test_only_arms_of_our_forms_start_from_the_same_sentences():
     for contrasts, start in (
         (["dialogue - raw", "unmasked - dialogue"], "the same\nsentences"),
         (["dialogue - raw", "passes_20 - raw"], "the same\narticles"),
-        (["dialogue - paraphrase"], "the same\narticles"),
+        (["dialogue - paraphrase"], "the same\narticles"),  # drawn below
     ):
         texts = [text.get_text() for text in plot_design(contrasts).axes[0].texts]
         assert start in texts
+    assert "paraphrase: the articles,\nreworded by a model" in texts
 
 
 def test_no_box_is_cut_off_with_two_arms():

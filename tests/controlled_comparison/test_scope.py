@@ -5,7 +5,7 @@ from tests.support.toy_comparison import make_design
 
 from clinical_camel.controlled_comparison import scope
 
-STABLE = {"first_loss": 3.0, "highest_loss": 2.9, "last_loss": 0.1}
+STABLE = {"is_unstable": False}
 RUNS = pd.DataFrame({"arm": ["dialogue", "raw", "qa"], "data_seed": 3, "training_seed": 3})
 
 
@@ -32,13 +32,14 @@ def test_the_scope_names_who_wrote_the_texts_and_the_size_of_the_base_model():
     )
 
 
-def test_a_training_whose_loss_rises_after_its_start_is_named():
+def test_an_unstable_training_is_named():
     trainings = pd.DataFrame({"arm": ["raw", "raw"], "seed": ["0, 0", "0, 1"], "parameters": 1e6})
-    trainings = trainings.assign(first_loss=3.0, highest_loss=[2.9, 10.4], last_loss=[0.1, 1.0])
+    trainings = trainings.assign(is_unstable=[False, True], highest_gradient_later=741.3)
+    trainings = trainings.assign(highest_loss_start=3.0, highest_loss_later=10.4)
     texts = scope.describe_scope(make_design(), trainings, {"extractive"}, pd.DataFrame())
-    assert texts[-1] == (
-        "The loss of 1 of 2 trainings rose after the first tenth of the steps: `raw` (0, 1) from "
-        "at most 3.0 to 10.4, at the end 1.00. They count, and widen the intervals."
+    assert texts[-1].startswith("1 of 2 trainings were unstable: after the first tenth of the st")
+    assert texts[-1].endswith(
+        "Highest values after the start: `raw` (0, 1): gradient norm 741, loss 10.4 (start: 3.0)."
     )
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import pandas as pd
+import pytest
 from tests.support.toy_comparison import CONDITIONS, make_design
 
 from clinical_camel.controlled_comparison import trainings
@@ -20,7 +22,31 @@ def test_trainings_have_tokens_over_all_epochs_and_exposures(sweep):
     assert (table["exposures_mean"] < table["exposures_max"]).all()
     assert set(table["dialogues_per_article"]) == {5}
     assert (first["parameters"], first["adapter_parameters"]) == (1_115_264, 655_360)
-    assert (first["first_loss"], first["highest_loss"], first["last_loss"]) == (2.0, 1.0, 1.0)
+    assert not table["is_unstable"].any()
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes", "is_unstable"),
+    [
+        (200, {}, False),
+        (200, {19: ("loss", 9.0)}, False),  # at the start
+        (200, {20: ("loss", 9.0)}, True),
+        (200, {19: ("grad_norm", 99.0)}, False),
+        (200, {20: ("grad_norm", 10.1)}, True),
+        (200, {199: ("grad_norm", 9.9)}, False),
+        (12, {8: ("loss", 9.0)}, False),  # the first ten steps are the start
+        (12, {11: ("loss", 9.0)}, True),
+        (1, {}, False),
+    ],
+)
+def test_a_training_is_unstable_if_it_jumps_after_its_start(steps, changes, is_unstable):
+    loss = [3.0 - 2.0 * step / steps for step in range(steps)]
+    log = pd.DataFrame({"loss": loss, "grad_norm": 1.0})
+    for step, (column, value) in changes.items():
+        log.loc[step, column] = value
+    row = trainings.describe_stability(log)
+    assert row["is_unstable"] is is_unstable
+    assert row["highest_loss_start"] == log["loss"][: max(10, steps // 10)].max()
 
 
 def test_the_format_of_the_texts_on_the_conditions_is_read_from_them(project):

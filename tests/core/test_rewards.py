@@ -76,7 +76,12 @@ def test_a_proxy_that_pays_more_for_replies_that_are_no_better_is_hacked():
     assert text.endswith(
         "It is not shown with RLOO: the interval of its difference from DPO is not above 0."
     )
-    assert summarise(rows).endswith(") is shown with PPO, not with RLOO.")
+    assert summarise(rows) == (
+        "*Reward hacking* (the proxy reward also rises for replies whose gold reward does not "
+        "change, and more than with methods that never see the reward model; intervals not "
+        "adjusted) is shown with PPO, not with RLOO. With PPO, the distance from the SFT model is "
+        "larger than with some of these methods and may be a part of the reason."
+    )
 
 
 def test_a_part_that_is_not_above_zero_is_no_hacking_though_the_control_lost_more():
@@ -92,6 +97,8 @@ def test_a_control_without_common_seeds_is_not_named():
 def test_without_a_control_the_part_is_compared_with_zero():
     text = describe([("ppo", "SFT", 0.2)])
     assert text.endswith("It is shown with PPO.")
+    text = summarise([("ppo", "SFT", 0.2)])
+    assert text.endswith("gold reward does not change; intervals not adjusted) is shown with PPO.")
 
 
 @pytest.mark.parametrize("verdict", ["both rose", "only the gold fell", "no clear rise"])

@@ -7,6 +7,7 @@ import pytest
 
 from clinical_camel import dbke, models, teachers
 from clinical_camel.estimate import Cost, doctor, find_base
+from clinical_camel.estimate.disks import Disk
 from clinical_camel.estimate.doctor import DIALOGUE, GB, Finding
 from clinical_camel.estimate.work import Work
 from clinical_camel.eval_replies.settings import EvalReplies
@@ -90,15 +91,16 @@ def test_what_a_gpu_does_not_have_is_named(monkeypatch):
     ],
 )
 def test_disk_and_memory_are_compared_with_the_estimate(disk, memory, expected):
-    cost = Cost("s", "02_a", "cpu", Work(), None, {"all": 2 * GB}, {"all": 3 * GB})
-    findings = doctor.check_space([cost], disk * GB, memory * GB, 0)
+    cost = Cost("s", "02_a", "cpu", Work(), None, {"all": 2 * GB})
+    disks = [Disk("disk", 3 * GB, disk * GB, "free some")]
+    findings = doctor.check_space([cost], disks, memory * GB, 0)
     statuses = {finding.name: finding.status for finding in findings}
     assert [statuses["disk"], statuses["memory"]] == expected
 
 
 def test_the_memory_of_a_larger_model_on_a_cpu_is_that_of_the_machine():
     cost = Cost("s", "02_a", "cpu_large", Work(), find_base("mini"), {"all": 3 * GB})
-    statuses = {f.name: f.status for f in doctor.check_space([cost], 9 * GB, 2 * GB, 0)}
+    statuses = {f.name: f.status for f in doctor.check_space([cost], [], 2 * GB, 0)}
     assert statuses["memory"] == "problem"
     assert "GPU memory" not in statuses
 
@@ -106,10 +108,10 @@ def test_the_memory_of_a_larger_model_on_a_cpu_is_that_of_the_machine():
 def test_a_step_that_does_not_fit_the_gpu_is_a_problem():
     base = find_base("mini")
     cost = Cost("s", "02_a", "h100", Work(), base, {"all": 50 * GB})
-    findings = doctor.check_space([cost], 9 * GB, 9 * GB, 40 * GB)
+    findings = doctor.check_space([cost], [], 9 * GB, 40 * GB)
     texts = [finding.text for finding in findings if finding.name == "GPU memory"]
     assert texts == ["02_a needs 50.0 GB, 40.0 GB are free"]
-    findings = doctor.check_space([cost], 9 * GB, 9 * GB, 60 * GB)
+    findings = doctor.check_space([cost], [], 9 * GB, 60 * GB)
     assert "GPU memory" not in {finding.name for finding in findings}
 
 

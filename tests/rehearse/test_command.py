@@ -155,11 +155,14 @@ def test_each_step_is_on_disk_before_the_next_one_and_a_stopped_rehearsal_is_no_
         return forecast_of()
 
     monkeypatch.setattr(command._Step, "rehearse", rehearse)
+    clock = iter(range(0, 6000, 30))  # half a minute more at every look
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=clock.__next__))
     with pytest.raises(KeyboardInterrupt):
         command.rehearse_study("a_study", jobs, 10.0, 0.0)
     values = json.loads((project.root / "outputs/a_study/rehearsal.json").read_text())
     assert [step["step"] for step in values["steps"]] == names[:1]
     assert not values["go"]
+    assert values["elapsed"] >= 0.5
     assert values["reasons"] == ["stopped before 07_reward_and_rl; rehearse the study again"]
 
 
@@ -221,14 +224,14 @@ def test_the_decision_has_reasons_code_machine_and_speeds(forecast_of):
         step="02_sft_qlora", base=None, disk={"tables": 1}, money=0.0, money_cap=0.0
     )
     failed = forecast_of(failed="In [6]: KeyError: 'x'", facts={"device": {"threads": 1}})
-    rehearsal = command.conclude("a", [cost], [failed], 2.5, 10.0)
+    rehearsal = command.conclude("a", [cost], [failed], 2.5, 10.0, 9.0)
     assert not rehearsal.go
     assert rehearsal.reasons == ["02_sft_qlora: In [6]: KeyError: 'x'"]
     assert rehearsal.machine["threads"] == 1
     assert rehearsal.machine["memory"] > 0
     assert rehearsal.code["source_hash"]
-    assert command.conclude("a", [cost], [forecast_of()], 2.5, 10.0).go
-    named = command.conclude("mini_camel", [cost], [forecast_of()], 2.5, 10.0)
+    assert command.conclude("a", [cost], [forecast_of()], 2.5, 10.0, 9.0).go
+    named = command.conclude("mini_camel", [cost], [forecast_of()], 2.5, 10.0, 9.0)
     others = ["01_dbke", "03_eval_fewshot", "04_note_synthesis"]
     others += ["05_loss_curves", "09_score_checks"]
     assert (rehearsal.omitted, named.omitted) == ([], others)
@@ -246,7 +249,7 @@ def test_the_machine_is_that_of_a_step_with_a_model(forecast_of):
             forecast_of(name, facts={"device": one})
             for name, one in zip(names, devices, strict=True)
         ]
-        rehearsal = command.conclude("a", costs, steps, 2.5, 10.0)
+        rehearsal = command.conclude("a", costs, steps, 2.5, 10.0, 9.0)
         assert {key: rehearsal.machine[key] for key in device} == device
     assert command.choose_machine([]) == {}
 

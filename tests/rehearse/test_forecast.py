@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clinical_camel.estimate.disks import Disk
 from clinical_camel.estimate.measured import replace_speeds
 from clinical_camel.estimate.speed import MACHINES, estimate_seconds
 from clinical_camel.estimate.work import Work
@@ -83,17 +84,16 @@ def test_each_reason_names_step_and_setting(forecast_of, monkeypatch):
         forecast_of(memory=78 * 10**9, trials=[smaller]),
         forecast_of("03_eval_fewshot", memory=79 * 10**9),
     ]
-    costs = [make_cost(disk={"download": 140 * 10**9})]
-    usage = SimpleNamespace(free=10**11)
-    monkeypatch.setattr(forecast.shutil, "disk_usage", lambda _: usage)
+    costs = [make_cost()]
+    disks = [Disk("disk", 140 * 10**9, 10**11, "free some"), Disk("disk of HF_HOME", 1, 1, "")]
+    monkeypatch.setattr(forecast, "list_disks", lambda _: disks)
     reasons = list(forecast.find_reasons(steps, costs))
     assert reasons[0] == "02_sft_qlora: In [6]: KeyError: 'x'"
     assert "set gradient_checkpointing_layers: -1" in reasons[1]
     assert "needs 78.0 of 80.0 GB" in reasons[2]
     assert "gradient_checkpointing_layers: 72" in reasons[2]
     assert "smaller token_budget" in reasons[3]
-    assert reasons[4].startswith("disk: the study needs 140.0 GB, 100.0 are free")
-    assert "HF_HOME" in reasons[4]
+    assert reasons[4:] == ["disk: the study needs 140.0 GB, 100.0 are free; free some"]
 
 
 def test_replies_beyond_the_money_cap_are_a_reason(forecast_of):

@@ -18,7 +18,7 @@ def test_the_file_has_what_plan_reads(project, forecast_of):
     machine = {"cpu": "a CPU", "threads": 2}
     rehearsal = Rehearsal(
         *("my_study", "2026-01-01", {"commit": "abc"}, machine, speeds, [forecast_of()], True, []),
-        *(2.5, 10.0),
+        *(2.5, 10.0, 9.0),
     )
     file = rehearsal.write()
     assert file == project.root / "outputs/my_study/rehearsal.json"

@@ -12,8 +12,7 @@ def rehearsal_of(forecast_of):
         steps = [forecast_of(tokens_per_second=1234.0, **changes)]
         return Rehearsal(
             *("my_study", "2026-01-01", {}, {}, {}, steps, not reasons, list(reasons)),
-            *(2.5, 10.0),
-            elapsed=9.0,
+            *(2.5, 10.0, 9.0),
         )
 
     return make

@@ -34,10 +34,8 @@ def test_training_with_rewards_has_its_verdicts(project, settings):
     text = "*Reward hacking* is shown if the proxy reward also rises for re"
     assert finding.lead.count(text) == 1
     assert "It is shown with `ppo`: more than with `dpo` (KL 0.90 against 0.40)." in finding.lead
-    assert finding.brief.endswith(
-        "and more than with methods that never see the reward model) is shown with `ppo`. The "
-        "criterion was chosen after seeing these replies."
-    )
+    assert "is shown with `ppo`. With `ppo`, the distance from the SFT model is" in finding.brief
+    assert finding.brief.endswith("The criterion was chosen after seeing these replies.")
     assert finding.brief.startswith(
         "The *proxy* reward is that of a reward model: PPO is trained on"
     )

@@ -4,6 +4,7 @@ import pytest
 from tests.support import toy_results
 
 from clinical_camel import results
+from clinical_camel.core.settings import Incomplete
 from clinical_camel.results import sweeps
 
 STEP = "06_controlled_comparison"
@@ -51,6 +52,7 @@ def test_a_real_language_model_has_its_verdicts(project, settings, verdict, head
     text = "; dialogues minus single questions with answers -4.0 points [-7.0, -1.0]"
     assert f"{text} (we cannot tell, p = 0.30" in finding.brief
     assert "learning rate 0.008 (raw articles: 0.004)" in finding.brief
+    assert finding.brief.endswith(sweeps.CAVEATS["dbke_smollm2"])
     assert sweeps.REMARKS["dbke_smollm2"] in finding.lead
     assert sweeps.REMARKS["dbke_smollm2"] not in finding.brief
     assert finding.contrasts == []  # Table 1 is that of the shipped model
@@ -188,25 +190,38 @@ def test_rewording_has_all_planned_contrasts_and_what_else_differs(project, sett
         "[-2.0, 4.0]; paraphrases minus raw articles 9.0 points [6.0, 12.0] (2 times as many steps "
         "and format chat (raw articles: plain)) (n = 260, 3 pairs of seeds; this comparison has no "
         "verdicts, and its intervals are not adjusted). "
-        f"{sweeps.UNSURE} {sweeps.REMARKS['dbke_reworded']}"
+        f"{sweeps.UNSURE} {sweeps.CAVEATS['dbke_reworded']} {sweeps.REMARKS['dbke_reworded']}"
     )
 
 
-def test_a_training_whose_loss_rose_is_named(project, settings):
+def test_unstable_trainings_are_counted(project, settings):
     rows = [toy_results.contrast("dialogue", "raw", 0.1, "secondary")]
     tables = toy_results.list_trainings("dialogue", "raw")
-    tables["trainings"][1]["highest_loss"] = 10.4
+    tables["trainings"][1]["is_unstable"] = True
     toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows, **tables)
-    assert assess(settings)["dbke_reworded"].lead.endswith(
-        "The loss of 1 of 2 trainings rose after its start (raw articles); they count, and widen "
-        "the intervals."
+    text = (
+        "1 of 2 trainings were unstable (a very large gradient, or a rising loss) and count: raw "
+        "articles 1."
     )
+    assert assess(settings)["dbke_reworded"].brief.endswith(text)
+
+
+def test_a_table_of_an_earlier_version_is_named_with_the_remedy(project, settings):
+    rows = [toy_results.contrast("dialogue", "raw", 0.1, "secondary")]
+    tables = toy_results.list_trainings("dialogue", "raw")
+    for row in tables["trainings"]:
+        del row["is_unstable"]
+    toy_results.save(project, "dbke_reworded", STEP, PARAMS, contrasts=rows, **tables)
+    with pytest.raises(Incomplete, match=r"trainings.csv has no column is_unstable; run the step"):
+        assess(settings)
 
 
 def test_base_models_of_several_sizes_have_the_sizes_of_their_adapters(project, settings):
     rows = [toy_results.contrast("raw", "dialogue", 0.1, "secondary")]
     tables = toy_results.list_trainings("dialogue", "raw")
-    tables["trainings"][0] |= {"parameters": 4_000_000, "adapter_parameters": 1_320_000}
+    larger = {"parameters": 4_000_000, "adapter_parameters": 1_320_000}
+    tables["trainings"][0] |= larger
+    tables["trainings"].append({"arm": "base"} | toy_results.TRAINED | {"parameters": None})
     toy_results.save(project, "dbke_sizes", STEP, PARAMS, contrasts=rows, **tables)
     assert assess(settings)["dbke_sizes"].lead.endswith(
         "The adapter has 59 and 33 % as many parameters as the base model, from the smallest to "

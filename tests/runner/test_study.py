@@ -220,7 +220,7 @@ def test_sigterm_reaches_the_kernel_and_the_step_can_resume(done, capsys):
     assert find_states()["01_first"] == ("running", f"in process {process.pid}")
 
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert find_status() == "interrupted"
     assert "stopped by SIGTERM" in output

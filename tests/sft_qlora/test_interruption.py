@@ -109,7 +109,8 @@ def test_a_notice_that_is_not_allowed_is_refused_before_the_first_step(
     with pytest.raises(ValueError, match=f"{interruption.NOTICE}: '{text}' is no number from 5"):
         interruption.read_notice()
     monkeypatch.setenv(interruption.NOTICE, "30")
-    assert interruption.read_notice() == 30 <= execution.STOP_TIME
+    assert interruption.read_notice() == 30
+    assert interruption.LONGEST <= execution.STOP_TIME
 
 
 def test_a_second_sigterm_does_not_interrupt_the_last_save():
@@ -121,43 +122,61 @@ def test_a_second_sigterm_does_not_interrupt_the_last_save():
         assert stop.requested
 
 
-def run_training(root: Path) -> subprocess.Popen:
+def start_training(root: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "clinical_camel", "run", "toy", "02"]
-    environment = os.environ | {"CLINICAL_CAMEL_ROOT": str(root)}
+    environment = os.environ | {"CLINICAL_CAMEL_ROOT": str(root), interruption.NOTICE: "30"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=root, env=environment, text=True, **pipes)
 
 
+@pytest.fixture
+def training_of(tmp_path):
+    """Start step 02 in a project of its own; processes that remain are killed at the end."""
+    params = yaml.safe_load((REPOSITORY / "params/mini_camel/02_sft_qlora.yaml").read_text())
+    params |= {"mixture": {"mini_chat": 0.1}, "num_epochs": 20.0, "lora_rank": 4, "save_steps": 5}
+    processes: list[subprocess.Popen] = []
+
+    def start(name: str) -> subprocess.Popen:
+        if not (tmp_path / name).exists():
+            project = Project(tmp_path / name)
+            (project.root / "notebooks").rmdir()
+            (project.root / "notebooks").symlink_to(REPOSITORY / "notebooks")
+            project.params("toy", "02_sft_qlora", yaml.safe_dump(params | {"study": "toy"}))
+        processes.append(start_training(tmp_path / name))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
+def finish(process: subprocess.Popen, code: int) -> None:
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == code, output
+
+
 @pytest.mark.notebook
 def test_sigterm_to_the_runner_saves_a_checkpoint_in_the_kernel_and_the_same_command_resumes(
-    tmp_path,
+    training_of, tmp_path
 ):
     """The whole way: runner, papermill, kernel, notebook, trainer."""
-    params = yaml.safe_load((REPOSITORY / "params/mini_camel/02_sft_qlora.yaml").read_text())
-    params |= {"mixture": {"mini_chat": 0.1}, "num_epochs": 10.0, "lora_rank": 4, "save_steps": 5}
-    logs = []
-    for name in ("stopped", "undisturbed"):
-        project = Project(tmp_path / name)
-        (project.root / "notebooks").rmdir()
-        (project.root / "notebooks").symlink_to(REPOSITORY / "notebooks")
-        project.params("toy", "02_sft_qlora", yaml.safe_dump(params | {"study": "toy"}))
-        process, outputs = run_training(project.root), project.root / "outputs/toy"
-        if name == "stopped":
-            partial = outputs / ".02_sft_qlora.partial"
-            deadline = time.monotonic() + 120
-            while not list_steps(partial) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-            output = process.communicate()[0]
-            assert process.returncode == 143, output
-            notebook = (outputs / ".02_sft_qlora.partial.ipynb").read_text(encoding="utf-8")
-            assert "SIGTERM: stops after this step, with a checkpoint" in notebook
-            last = int(re.search(r"ended at step (\d+) of 30", notebook)[1])
-            assert list_steps(partial)[-1] == last < 30
-            process = run_training(project.root)
-        output = process.communicate()[0]
-        assert process.returncode == 0, output
-        logs.append(pd.read_csv(outputs / "02_sft_qlora/train_log.csv"))
-        text = (outputs / "02_sft_qlora.ipynb").read_text(encoding="utf-8")
-        assert (f"resuming from checkpoint-{last}" in text) == (name == "stopped")
+    process, outputs = training_of("stopped"), tmp_path / "stopped/outputs/toy"
+    partial, deadline = outputs / ".02_sft_qlora.partial", time.monotonic() + 120
+    while not list(partial.glob("checkpoints-*/checkpoint-*/manifest.json")):  # written last
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    finish(process, 143)
+    stopped = (outputs / ".02_sft_qlora.partial.ipynb").read_text(encoding="utf-8")
+    assert "SIGTERM: stops after this step, with a checkpoint" in stopped
+    last, steps = map(int, re.search(r"ended at step (\d+) of (\d+)", stopped).groups())
+    assert list_steps(partial)[-1] == last < steps
+    finish(training_of("stopped"), 0)
+    finish(training_of("undisturbed"), 0)
+    others = tmp_path / "undisturbed/outputs/toy"
+    for folder, is_resumed in ((outputs, True), (others, False)):
+        text = (folder / "02_sft_qlora.ipynb").read_text(encoding="utf-8")
+        assert (f"resuming from checkpoint-{last}" in text) == is_resumed
+    logs = [pd.read_csv(folder / "02_sft_qlora/train_log.csv") for folder in (outputs, others)]
     pd.testing.assert_frame_equal(*logs, check_exact=True)

@@ -92,7 +92,9 @@ def write_run(run: runs.SweepRun, generator: np.random.Generator) -> None:
     pd.DataFrame(mixture | {"target_tokens": [600]}).to_csv(training / "mixture.csv", index=False)
     parts = pd.DataFrame({"part": ["adapter", "base"], "parameters": [655_360, 1_115_264]})
     parts.to_csv(training / "parameters.csv", index=False)
-    log = pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0], "tokens": [500, 1000]})
+    log = pd.DataFrame(
+        {"step": [1, 2], "loss": [2.0, 1.0], "grad_norm": 1.0, "tokens": [500, 1000]}
+    )
     log.to_csv(training / "train_log.csv", index=False)
     answers = pd.concat([_draw_answers(run.arm, *names, generator) for names in EVALUATIONS])
     answers.to_csv(exam / "answers.csv", index=False)

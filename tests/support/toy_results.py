@@ -19,6 +19,8 @@ OUTCOMES = {
     "primer exam by length": "mini_exam_primer/option_text/as_given/correct_norm",
 }
 
+TRAINED = {"parameters": 1_000_000, "adapter_parameters": 590_000, "is_unstable": False}
+
 
 def save(project, study, step, params=None, **tables):
     """Write the tables of a step and its run record."""
@@ -91,10 +93,6 @@ def contrast(treatment, control, value, verdict, outcome="plain question", **oth
     return (
         row | {"min_detectable_effect": 0.06, "verdict": verdict if is_primary else None} | others
     )
-
-
-TRAINED = {"parameters": 1_000_000, "adapter_parameters": 590_000}  # of every training
-TRAINED |= {"first_loss": 3.0, "highest_loss": 2.0}
 
 
 def list_trainings(*arms, **steps):

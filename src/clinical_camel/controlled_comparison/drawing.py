@@ -20,7 +20,7 @@ FORMS = {  # arm: the form of its training texts
     "unmasked": "dialogues,\nloss on questions too",
     "placebo": "dialogues, answers\nto other questions",
 }
-OTHER_FORMS = {"paraphrase": "the articles,\nreworded by a model"}  # other sentences
+LABELS = FORMS | {"paraphrase": "the articles,\nreworded by a model"}  # other sentences
 BOX_HEIGHT, STEP = 0.78, 1.0
 TALL = 2.2  # the boxes for the texts and the training
 
@@ -39,8 +39,7 @@ def plot_design(contrasts: Sequence[str]) -> Figure:
     start = "the same\nsentences" if set(arms) <= FORMS.keys() else "the same\narticles"
     _draw_box(axis, 0, middle, start, 1.6, TALL)
     for place, arm in enumerate(arms):
-        form = (FORMS | OTHER_FORMS).get(arm)
-        text = f"{arm}: {form}" if form else arm
+        text = f"{arm}: {LABELS[arm]}" if arm in LABELS else arm
         _draw_box(axis, 2.9, place, text, 2.3, BOX_HEIGHT)
         _draw_arrow(axis, (0.8, middle), (1.72, place))
         _draw_arrow(axis, (4.07, place), (4.95, middle))

@@ -27,7 +27,8 @@ from clinical_camel.two_way import estimate_mean
 BASE, BASE_SEED = "base", "-"  # the arm of the model before tuning; of several sizes: base_4m
 DATA, TRAINING, EXAM = "01_dbke", "02_sft_qlora", "03_eval_fewshot"
 TEXTS = f"{DATA}/dialogues.jsonl"  # the texts on the conditions, in the form of the arm
-FILES = {TRAINING: ("mixture.csv", "train_log.csv"), EXAM: ("answers.csv", "scores.csv")}
+FILES = {TRAINING: ("mixture.csv", "parameters.csv", "train_log.csv")}
+FILES[EXAM] = ("answers.csv", "scores.csv")
 COMPLETE, ENDED, MISSING = "complete", "diverged", "missing"  # the status of a run
 KEY = ["benchmark", "protocol", "variant"]
 OVERLAP, ANSWERED = "overlap", "answered by the base"  # why a question is not used

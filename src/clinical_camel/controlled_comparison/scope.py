@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 import pandas as pd
 
 from clinical_camel.controlled_comparison.settings import Comparison
+from clinical_camel.controlled_comparison.trainings import LARGE
 from clinical_camel.core.wording import join
 
 RULES = "extractive"  # the teacher that copies sentences of the article
@@ -58,19 +59,18 @@ def describe_scope(
 
 
 def _describe_unstable(trainings: pd.DataFrame) -> Iterator[str]:
-    """Yield the trainings whose loss rose above that of their start.
-
-    They did not diverge, so they count; but their recipe is at the edge of what is stable.
-    """
-    rows = trainings[trainings["highest_loss"] > trainings["first_loss"]]
+    """Yield the trainings that were unstable (`trainings.describe_stability`): they count."""
+    rows = trainings[trainings["is_unstable"]]
     if texts := [
-        f"`{row.arm}` ({row.seed}) from at most {row.first_loss:.1f} to {row.highest_loss:.1f}, at "
-        f"the end {row.last_loss:.2f}"
+        f"`{row.arm}` ({row.seed}): gradient norm {row.highest_gradient_later:.0f}, loss "
+        f"{row.highest_loss_later:.1f} (start: {row.highest_loss_start:.1f})"
         for row in rows.itertuples()
     ]:
         yield (
-            f"The loss of {len(rows)} of {len(trainings)} trainings rose after the first tenth of "
-            f"the steps: {'; '.join(texts)}. They count, and widen the intervals."
+            f"{len(rows)} of {len(trainings)} trainings were unstable: after the first tenth of "
+            f"the steps, a gradient had a norm above {LARGE:g} before it was clipped, or the loss "
+            f"was above the highest of the start. They count. Highest values after the start: "
+            f"{'; '.join(texts)}."
         )
 
 

@@ -21,7 +21,8 @@ from clinical_camel.controlled_comparison.reading import (
     read_record,
 )
 
-FIRST, LAST = 10, 20  # a training starts in a tenth of its steps, and ends in a twentieth
+START, LEAST = 0.1, 10  # the start of a training: a tenth of its steps, at least so many
+LARGE = 10.0  # norm of a gradient; after their start, our stable trainings stay below 7
 
 
 def select_trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
@@ -35,9 +36,8 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
     `format` is that of the texts on the conditions (`describe_format`). `rows` are those of one
     epoch. `target_tokens` are the tokens with loss over all epochs, `tokens` all tokens seen.
     `exposures_mean`, `_min` and `_max` are over the facts of `exposures`, the table of
-    `count_exposures`. `parameters` are those of the base model. `first_loss` is the highest of the
-    first tenth of the steps, `highest_loss` that of the others, and `last_loss` the mean of the
-    last twentieth.
+    `count_exposures`. `parameters` are those of the base model. For the last columns see
+    `describe_stability`.
     """
     statistics = ["mean", "min", "max"]
     per_run = exposures.groupby(["arm", "seed"])["exposures"].agg(statistics)
@@ -47,9 +47,8 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
     for run in runs:
         params, folder = read_record(run, TRAINING)["params"], run.folders[TRAINING]
         mixture = pd.read_csv(folder / "mixture.csv")
-        log = pd.read_csv(folder / "train_log.csv", usecols=["step", "loss"]).dropna()
+        log = pd.read_csv(folder / "train_log.csv", usecols=["step", "loss", "grad_norm"])
         parts = pd.read_csv(folder / "parameters.csv", index_col="part")["parameters"]
-        first, later = np.split(log["loss"], [max(1, len(log) // FIRST)])
         rows.append(
             {
                 "arm": run.arm,
@@ -65,12 +64,27 @@ def read_trainings(runs: Sequence[SweepRun], exposures: pd.DataFrame) -> pd.Data
                 "dialogues_per_article": run.params.get(DATA, {}).get("dialogues_per_article"),
                 "parameters": read_record(run, EXAM).get("notes", {}).get("parameters"),
                 "adapter_parameters": parts["adapter"],
-                "first_loss": first.max(),
-                "highest_loss": later.max(),
-                "last_loss": log["loss"].tail(max(1, len(log) // LAST)).mean(),
+                **describe_stability(log),
             }
         )
     return pd.DataFrame(rows)
+
+
+def describe_stability(log: pd.DataFrame) -> dict[str, float | bool]:
+    """Return the highest loss at the start of a training and later, and whether it was unstable.
+
+    Unstable: after the start, a gradient has a norm above LARGE (before it is clipped), or the loss
+    rises above the highest of the start. A training with no more steps than LEAST is all start.
+    """
+    start = max(LEAST, round(START * len(log)))
+    first, later = log["loss"].iloc[:start].max(), log["loss"].iloc[start:].max()
+    gradient = log["grad_norm"].iloc[start:].max()
+    return {
+        "highest_loss_start": first,
+        "highest_loss_later": later,
+        "highest_gradient_later": gradient,
+        "is_unstable": bool(later > first or gradient > LARGE),
+    }
 
 
 def list_teachers(runs: Sequence[SweepRun]) -> set[str]:

@@ -102,31 +102,50 @@ def find_suspects(methods: Iterable[str], verdicts: Mapping[str, str]) -> list[s
 def summarise_hacking(
     parts: "pd.DataFrame", verdicts: Mapping[str, str], names: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield with which methods reward hacking is shown, in one sentence; as `describe_hacking`."""
+    """Yield with which methods reward hacking is shown, and its limit; as `describe_hacking`."""
     rows = parts[parts["part"] == PROXY_PART]
     suspects = find_suspects(rows["method"].unique(), verdicts)
-    is_shown = {m: (rows.loc[rows["method"] == m, "low"] > 0).all() for m in suspects}
-    shown, others = ([names[m] for m in is_shown if is_shown[m] == wanted] for wanted in (1, 0))
-    if suspects:
-        text = f"is shown with {join(shown) or 'no method'}"
-        text += f", not with {join(others)}" if shown and others else ""
+    if not suspects:
+        return
+    by_method = {method: rows[rows["method"] == method] for method in suspects}
+    shown = [method for method in suspects if is_hacking(by_method[method])]
+    others = [names[method] for method in suspects if method not in shown]
+    text = f"is shown with {join([names[method] for method in shown]) or 'no method'}"
+    text += f", not with {join(others)}" if shown and others else ""
+    compared = rows[rows["method"].isin(suspects) & (rows["control"] != START)]
+    more = ", and more than with methods that never see the reward model" * bool(len(compared))
+    yield (
+        "*Reward hacking* (the proxy reward also rises for replies whose gold reward does not "
+        f"change{more}; intervals not adjusted) {text}."
+    )
+    if far := [names[method] for method in shown if len(find_nearer(by_method[method]))]:
         yield (
-            "*Reward hacking* (the proxy reward also rises for replies that are no better, and "
-            f"more than with methods that never see the reward model) {text}."
+            f"With {join(far)}, the distance from the SFT model is larger than with some of these "
+            "methods and may be a part of the reason."
         )
+
+
+def is_hacking(rows: "pd.DataFrame") -> bool:
+    """Whether the intervals of a method's rows, against zero and each control, are above 0."""
+    return bool((rows["low"] > 0).all())
+
+
+def find_nearer(rows: "pd.DataFrame") -> "pd.Series":
+    """Return the controls that stayed much nearer to the SFT model than the method of the rows."""
+    compared = rows[rows["control"] != START]
+    return compared.loc[compared["kl"] > NEAR * compared["control_kl"], "control"]
 
 
 def _describe_suspect(rows: "pd.DataFrame", names: Mapping[str, str]) -> str:
     """Return whether the proxy's part of one method, of `compare_parts`, shows reward hacking."""
     name = names[rows["method"].iloc[0]]
-    is_above, compared = rows["low"] > 0, rows[rows["control"] != START]
-    if is_above.all():
+    if is_hacking(rows):
+        compared, far = rows[rows["control"] != START], find_nearer(rows)
         distances = [
             f"{names[row.control]} (KL {row.kl:.2f} against {row.control_kl:.2f})"
             for row in compared.itertuples()
         ]
         more = f": more than with {join(distances)}" if distances else ""
-        far = compared.loc[compared["kl"] > NEAR * compared["control_kl"], "control"]
         nearer = join([names[control] for control in far])
         limit = (
             f" {name} has no measurement as near to the SFT model as {nearer}, so a part of the "
@@ -135,6 +154,6 @@ def _describe_suspect(rows: "pd.DataFrame", names: Mapping[str, str]) -> str:
         return f"It is shown with {name}{more}.{limit * bool(len(far))}"
     open_ones = [
         "its rise" if control == START else f"its difference from {names[control]}"
-        for control in rows.loc[~is_above, "control"]
+        for control in rows.loc[~(rows["low"] > 0), "control"]
     ]
     return f"It is not shown with {name}: the interval of {join(open_ones)} is not above 0."

@@ -10,6 +10,7 @@
     memory   bytes by part, for training, scoring and generation
     speed    throughput of each machine, every number with its source
     measured  the throughput that a rehearsal measured
+    disks    the disks for results and models
     costs    all of these for one step, and what its last run needed
     report   what `plan` prints
     plans    the estimates of the studies that step 10 compares, as a table

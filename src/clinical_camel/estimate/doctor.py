@@ -11,7 +11,6 @@ import itertools
 import os
 import platform
 import re
-import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +27,7 @@ from clinical_camel.core.settings import Settings
 from clinical_camel.dbke import trial
 from clinical_camel.dbke.settings import TeacherSettings
 from clinical_camel.estimate import speed
+from clinical_camel.estimate.disks import Disk, list_disks
 from clinical_camel.reward_and_rl.settings import RewardAndRl
 from clinical_camel.runner.jobs import Job
 from clinical_camel.teachers import judge
@@ -82,8 +82,7 @@ def check_machine(jobs: list[Job], offline: bool) -> Findings:
     yield from check_gpus()
     name, gpu_free = find_gpu()
     costs = estimate.estimate_study(jobs, machine=name)
-    disk, memory = shutil.disk_usage(root()).free, psutil.virtual_memory().available
-    yield from check_space(costs, disk, memory, gpu_free)
+    yield from check_space(costs, list_disks(costs), psutil.virtual_memory().available, gpu_free)
     settings = [job.settings for job in jobs]
     with_model = sft_qlora.Recipe | eval_fewshot.Design | note_synthesis.NoteTask
     bases = dict.fromkeys((s.model, s.chat_template) for s in settings if isinstance(s, with_model))
@@ -201,11 +200,10 @@ def find_gpu() -> tuple[str, int]:
 # ------------------------------------------------------------------------- disk and memory
 
 
-def check_space(costs: list[estimate.Cost], disk: int, memory: int, gpu: int) -> Findings:
+def check_space(costs: list[estimate.Cost], disks: list[Disk], memory: int, gpu: int) -> Findings:
     """Yield findings on free disk, memory and GPU memory, compared with the estimate."""
-    need = sum(sum(cost.disk.values()) for cost in costs)
-    remedy = "free some, or link outputs/ and HF_HOME to a larger disk"
-    yield _compare("disk", disk, need, remedy)
+    for disk in disks:
+        yield _compare(disk.name, disk.free, disk.need, disk.remedy)
     need = max((sum(c.memory.values()) for c in costs if c.machine not in speed.GPUS), default=0)
     remedy = "close other programs, or lower batch_size, max_length and the token budgets"
     yield _compare("memory", memory, need, remedy)

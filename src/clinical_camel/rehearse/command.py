@@ -56,8 +56,8 @@ def rehearse_study(study: str, jobs: Sequence[Job], minutes: float, rate: float)
         steps: list[StepForecast] = []
         for job, cost in zip(jobs, costs, strict=True):
             steps.append(_Step(stage, job, cost, clock, signals).rehearse())
-            rehearsal = conclude(study, costs, steps, rate, minutes)
-            rehearsal.elapsed = round((time.monotonic() - start) / 60, 2)
+            elapsed = (time.monotonic() - start) / 60
+            rehearsal = conclude(study, costs, steps, rate, minutes, elapsed)
             file = rehearsal.write()
     echo("\n".join(["", *report.format_rehearsal(rehearsal)]))
     echo(f"\n{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
@@ -129,11 +129,16 @@ def list_savings(settings: Any) -> Iterator[tuple[str, Any]]:
 
 
 def conclude(
-    study: str, costs: Sequence[Cost], steps: list[StepForecast], rate: float, minutes: float
+    study: str,
+    costs: Sequence[Cost],
+    steps: list[StepForecast],
+    rate: float,
+    minutes: float,
+    elapsed: float,
 ) -> Rehearsal:
     """Return the rehearsal of a study from the forecasts of its steps, of the first ones at least.
 
-    Without all of them it is a no-go.
+    Without all of them it is a no-go. `elapsed`: the minutes that it took.
     """
     reasons = list(forecast.find_reasons(steps, costs))
     if missing := [cost.step for cost in costs[len(steps) :]]:
@@ -156,6 +161,7 @@ def conclude(
         reasons=reasons,
         rate=rate,
         minutes=minutes,
+        elapsed=elapsed,
     )
 
 

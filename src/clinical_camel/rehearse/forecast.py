@@ -1,11 +1,10 @@
 """Time, memory and cost of each step from what was measured; go or no-go, with the reason."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from clinical_camel.core.paths import root
 from clinical_camel.estimate.costs import Cost
+from clinical_camel.estimate.disks import list_disks
 from clinical_camel.estimate.speed import count_training_flops
 from clinical_camel.rehearse.intervals import DRIFT, add_up
 from clinical_camel.rehearse.record import Measured, StepForecast, Trial
@@ -101,13 +100,12 @@ def find_reasons(steps: Sequence[StepForecast], costs: Sequence[Cost]) -> Iterat
                 f"{cost.step}: replies cost about {cost.money:,.2f} (plan), and money_cap stops "
                 f"them at {cost.money_cap:,.2f}; raise money_cap, or lower dialogues_per_article"
             )
-    needed = sum(sum(cost.disk.values()) for cost in costs)
-    free = shutil.disk_usage(root()).free
-    if needed > free:
-        yield (
-            f"disk: the study needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free; free some, "
-            "or set HF_HOME to a folder of another disk for the models"
-        )
+    for disk in list_disks(costs):
+        if disk.need > disk.free:
+            need, free = disk.need / 1e9, disk.free / 1e9
+            yield (
+                f"{disk.name}: the study needs {need:.1f} GB, {free:.1f} are free; {disk.remedy}"
+            )
 
 
 def _suggest_smaller(step: StepForecast) -> str:

@@ -128,8 +128,8 @@ class Rehearsal:
     reasons: list[str]
     rate: float
     minutes: float
+    elapsed: float
     omitted: list[str] = field(default_factory=list)
-    elapsed: float = 0.0
 
     def write(self) -> Path:
         """Write the file and return its path."""

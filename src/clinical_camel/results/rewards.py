@@ -59,7 +59,8 @@ def assess_study(study: str) -> Finding:
         f"significantly with {join(fell) or 'no method'}"
     )
     accuracy, by_words = _read_accuracy(result)
-    cause = [*describe_hacking(result.read("parts"), comparison, verdict_of, shown_as)]
+    parts = result.read("parts")
+    cause = [*describe_hacking(parts, comparison, verdict_of, shown_as)]
     if study == FIRST and len(cause) > 1:
         cause.append(
             "We chose this criterion after seeing these replies: another study has to test it."
@@ -88,7 +89,7 @@ def assess_study(study: str) -> Finding:
         for method, verdict in verdict_of.items()
     ]
     numbers = [*accuracy, *by_words, *(number for pair in changes.values() for number in pair)]
-    hacking = [*summarise_hacking(result.read("parts"), verdict_of, shown_as)]
+    hacking = [*summarise_hacking(parts, verdict_of, shown_as)]
     if study == FIRST and hacking:
         hacking.append("The criterion was chosen after seeing these replies.")
     texts = " ".join([*start, *_describe_objective(result), *hacking]), " ".join(lead)

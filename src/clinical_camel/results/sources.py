@@ -30,16 +30,21 @@ class Result:
         """The path of the params file, from the project folder."""
         return f"params/{self.study}/{self.step}.yaml"
 
-    def read(self, name: str) -> pd.DataFrame:
-        """Return a table. Raises Incomplete if it is missing or not as the run wrote it."""
+    def read(self, name: str, *columns: str) -> pd.DataFrame:
+        """Return a table.
+
+        Raises Incomplete if it is missing, not as the run wrote it, or of an earlier version of the
+        code, without one of the `columns`.
+        """
         path = self.name_table(name)
         expected = self.record["artefacts"].get(f"{name}.csv")
+        again = f"run the step again: python -m clinical_camel run {self.study} {self.step[:2]}"
         if not (root() / path).is_file() or hash_file(root() / path) != expected:
-            raise Incomplete(
-                f"{path} is missing or differs from its run record; run the step again: "
-                f"python -m clinical_camel run {self.study} {self.step[:2]} --force"
-            )
-        return pd.read_csv(root() / path)
+            raise Incomplete(f"{path} is missing or differs from its run record; {again} --force")
+        table = pd.read_csv(root() / path)
+        if missing := [name for name in columns if name not in table]:
+            raise Incomplete(f"{path} has no column {', '.join(missing)}; {again} --force")
+        return table
 
 
 def find_result(study: str, step: str) -> Result | None:

@@ -50,10 +50,7 @@ WORDS = {  # of sweeps, explained
     ),
 }
 REMARKS = {  # on sweeps, for the notebook
-    "dbke_smollm2": (
-        f"{ANSWERED} The learning rate was chosen for this model on dialogues only, and is the "
-        "highest that was tried."
-    ),
+    "dbke_smollm2": ANSWERED,
     "dbke_scaling": (
         "Steps grow less than dialogues, because the other training texts stay the same. The "
         "learning rate is that of `mini_camel`, chosen for five dialogues, not that of Table 1."
@@ -62,9 +59,15 @@ REMARKS = {  # on sweeps, for the notebook
     "dbke_reworded": (
         "A large language model wrote the dialogues and the paraphrases of the same articles; all "
         "pairs of seeds have the same texts. Dialogues are chats, paraphrases plain text. The "
-        "learning rate was chosen for dialogues. The correct options are phrases of the articles, "
-        "which favours the articles. " + ANSWERED
+        "correct options are phrases of the articles, which favours the articles. " + ANSWERED
     ),
+}
+CAVEATS = {  # for README, too
+    "dbke_smollm2": (
+        "The learning rate was chosen for this model on dialogues only, and is the highest that "
+        "was tried."
+    ),
+    "dbke_reworded": "The learning rate was chosen for dialogues.",
 }
 NO_VERDICT = "this comparison has no verdicts, and its intervals are not adjusted"
 FEW_SEEDS = 3  # up to so many pairs, the variation between seeds is poorly known
@@ -148,6 +151,7 @@ def _describe_verdicts(
         f"pairs of seeds, p adjusted for {len(rows)} comparisons: {'; '.join(parts)}."
     )
     verdicts = {" - ".join(name_arms(row)): row["verdict"] for row in rows}
+    brief = " ".join([brief, *_list_caveats(result, differences)])
     lead = " ".join([brief, *_list_remarks(result), describe_conclusions(verdicts)])
     numbers = [n for c in contrasts for n in (*c.scores, c.difference, c.everything) if n]
     numbers = list(dict.fromkeys(numbers))
@@ -169,16 +173,15 @@ def _describe_differences(
     shown = [f"{number.quantity} {show_points(number)}" for number in numbers]
     clear, *unclear = _describe_others(result, rows[0]) or [""]
     further, remarks = [*_describe_further(result, rows[0])], _list_remarks(result)
-    if max(number.seeds for number in numbers) <= FEW_SEEDS:
-        remarks.insert(0, UNSURE)
+    caveats = _list_caveats(result, numbers)
     differ = "Tokens, steps or format differ, too: notebook 00." if shown != texts else ""
     brief, lead = (
         f"Asked in {_name_form(settings, result)}: {'; '.join(lines)} (n = {join_counts(numbers)}, "
         f"{join_seeds(numbers)} pairs of seeds; {NO_VERDICT})."
         for lines in (shown, texts)
     )
-    brief = " ".join(filter(None, [brief, differ, clear]))
-    lead = " ".join(filter(None, [lead, clear, *unclear, *further, *remarks]))
+    brief = " ".join(filter(None, [brief, differ, clear, *further, *caveats]))
+    lead = " ".join(filter(None, [lead, clear, *unclear, *further, *caveats, *remarks]))
     return Finding(result.study, f"{start}: {'; '.join(parts)}", brief, lead, numbers=numbers)
 
 
@@ -284,9 +287,10 @@ def _describe_curves(
     differences, texts = _read_differences(result, rows, [name_arms(row) for row in rows])
     if differences:
         brief += f" Differences (n = {join_counts(differences)}): {'; '.join(texts)}."
-    brief += f" {WORDS[result.study]}" if result.study in WORDS else ""
-    lead = " ".join([brief, *_list_remarks(result)])
     numbers = [*gains, *differences]
+    words = [WORDS[result.study]] if result.study in WORDS else []
+    brief = " ".join([brief, *words, *_list_caveats(result, numbers)])
+    lead = " ".join([brief, *_list_remarks(result)])
     return Finding(result.study, f"{start}: {headline}", brief, lead, numbers=numbers)
 
 
@@ -330,26 +334,35 @@ def _name_change(gain: Number, rows: Sequence[dict[str, Any]], points: pd.DataFr
 
 def _list_remarks(result: Result) -> list[str]:
     remarks = [REMARKS[result.study]] if result.study in REMARKS else []
-    trainings = result.read("trainings")
-    return [*remarks, *_describe_adapters(trainings), *_describe_unstable(trainings)]
+    sizes = result.read("trainings", "parameters", "adapter_parameters")
+    return [*remarks, *_describe_adapters(sizes)]
+
+
+def _list_caveats(result: Result, numbers: Sequence[Number]) -> list[str]:
+    """Return what limits the numbers: few seeds, the learning rate, unstable trainings."""
+    is_unsure = max((number.seeds for number in numbers), default=0) <= FEW_SEEDS
+    caveats = [UNSURE] * is_unsure + [CAVEATS.get(result.study, "")]
+    return [*filter(None, caveats), *_describe_unstable(result.read("trainings", "is_unstable"))]
 
 
 def _describe_adapters(trainings: pd.DataFrame) -> Iterator[str]:
     """Yield how large the adapter is, if the base models have several sizes."""
-    sizes = trainings.drop_duplicates("parameters").sort_values("parameters")
-    shares = 100 * sizes["adapter_parameters"] / sizes["parameters"]
-    if len(shares) > 1:
+    pairs = trainings[["parameters", "adapter_parameters"]].dropna().drop_duplicates()
+    pairs = pairs.sort_values("parameters")
+    shares = 100 * pairs["adapter_parameters"] / pairs["parameters"]
+    if len({*pairs["parameters"]}) > 1:
+        shown = join([f"{share:.0f}" for share in shares])
         yield (
-            f"The adapter has {join([f'{share:.0f}' for share in shares])} % as many parameters as "
-            "the base model, from the smallest to the largest."
+            f"The adapter has {shown} % as many parameters as the base model, from the smallest to "
+            "the largest."
         )
 
 
 def _describe_unstable(trainings: pd.DataFrame) -> Iterator[str]:
-    """Yield how many trainings were unstable: their loss rose above that of their start."""
-    rows = trainings[trainings["highest_loss"] > trainings["first_loss"]]
-    if arms := [ARMS.get(arm, f"`{arm}`") for arm in dict.fromkeys(rows["arm"])]:
+    """Yield how many trainings of each arm were unstable, as step 06 decides."""
+    counts = trainings.loc[trainings["is_unstable"], "arm"].value_counts(sort=False)
+    if shown := [f"{ARMS.get(arm, f'`{arm}`')} {count}" for arm, count in counts.items()]:
         yield (
-            f"The loss of {len(rows)} of {len(trainings)} trainings rose after its start "
-            f"({join(arms)}); they count, and widen the intervals."
+            f"{counts.sum()} of {len(trainings)} trainings were unstable (a very large gradient, "
+            f"or a rising loss) and count: {join(shown)}."
         )
