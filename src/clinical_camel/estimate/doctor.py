@@ -320,8 +320,7 @@ def _check_language_model(
 def check_server(task: note_synthesis.NoteTask, must_download: bool = False) -> Finding:
     """Return whether the server of step 04 serves its models.
 
-    Before the base is downloaded (`must_download`) and step 02 has made an adapter, no server can:
-    that is a warning.
+    A warning, unchecked, before the base is downloaded (`must_download`) or an adapter trained.
     """
     unchecked = Finding("warning", "notes", f"{task.server} not checked: step 04 has no models yet")
     if must_download:  # reading its tokenizer would download the weights
