@@ -17,7 +17,7 @@ def test_only_arms_of_our_forms_start_from_the_same_sentences():
     for contrasts, start in (
         (["dialogue - raw", "unmasked - dialogue"], "the same\nsentences"),
         (["dialogue - raw", "passes_20 - raw"], "the same\narticles"),
-        (["dialogue - paraphrase"], "the same\narticles"),  # drawn below
+        (["dialogue - paraphrase"], "the same\narticles"),
     ):
         texts = [text.get_text() for text in plot_design(contrasts).axes[0].texts]
         assert start in texts

@@ -69,7 +69,7 @@ def _describe_unstable(trainings: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{len(rows)} of {len(trainings)} trainings were unstable: after the first tenth of "
             f"the steps, a gradient had a norm above {LARGE:g} before it was clipped, or the loss "
-            f"was above the highest of the start. They count. Highest values after the start: "
+            "was above the highest of the start. They count. Highest values after the start: "
             f"{'; '.join(texts)}."
         )
 
